@@ -1,0 +1,180 @@
+# foxtrackrd: build, test, install. `make help` lists the targets; V=1 shows the commands.
+
+VERSION := 0.1.0
+
+PREFIX        ?= /usr/local
+SBINDIR       ?= $(PREFIX)/sbin
+LIBDIR        ?= $(PREFIX)/lib
+INCLUDEDIR    ?= $(PREFIX)/include
+MANDIR        ?= $(PREFIX)/share/man
+DOCDIR        ?= $(PREFIX)/share/doc/foxtrackrd
+SYSCONFDIR    ?= /etc
+SYSTEMDDIR    ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR   ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR   ?= $(PREFIX)/lib/tmpfiles.d
+BUILD         ?= build
+V             ?= 0
+Q             := $(if $(filter 1,$(V)),,@)
+PYTHON        ?= /usr/bin/python3
+
+# Debian's names. Tests and lint need more than the build does.
+DEPS_BUILD := gcc make pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
+              libssl-dev libinih-dev
+DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-pytest sqlite3 openssl
+DEPS_LINT  := clang clang-format clang-tidy cppcheck mandoc
+
+CC          ?= cc
+OPTIMIZE    ?= -O2 -g
+WARNINGS    := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+               -Wformat=2 -Wvla
+HARDENING   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fstack-clash-protection
+LDHARDENING := -pie -Wl,-z,relro -Wl,-z,now
+ifneq ($(SANITIZE),)
+OPTIMIZE    := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+HARDENING   := -fPIE
+LDHARDENING := -pie -fsanitize=$(SANITIZE)
+endif
+
+PACKAGES    := sqlite3 jansson libsystemd openssl inih
+CPPFLAGS_   := -D_GNU_SOURCE -DFOXTRACKRD_VERSION='"$(VERSION)"' -Ilib -Idaemon -Ischema
+CFLAGS_     = -std=c11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(HARDENING) -pthread -MMD -MP
+LDFLAGS_    := $(LDHARDENING) -pthread
+# Looked up when a recipe runs, so that `make deps` works where pkg-config is not there yet.
+PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES))
+LIBS_LIB    = $(shell pkg-config --libs jansson) -lm
+LIBS_DAEMON = -lpaho-mqtt3as $(shell pkg-config --libs $(PACKAGES)) -lm
+
+LIB_SRC    := $(wildcard lib/*.c)
+# Everything but the two programs' main files is shared by them and by the unit tests.
+DAEMON_SRC := $(filter-out daemon/main.c daemon/ctl.c,$(wildcard daemon/*.c))
+MIGRATIONS := $(sort $(wildcard schema/[0-9]*.sql))
+UNIT_SRC   := $(wildcard tests/unit/test_*.c)
+
+LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
+DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o) $(BUILD)/schema/migrations.o
+LIBRARY    := $(BUILD)/libfoxtrackr.a
+PROGRAMS   := $(BUILD)/foxtrackrd $(BUILD)/foxtrackrctl
+UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+FLEET      := $(BUILD)/tests/fleet
+
+all: $(PROGRAMS) $(LIBRARY) $(BUILD)/foxtrackr.pc ## build the daemon, foxtrackrctl and libfoxtrackr
+
+$(BUILD)/foxtrackrd: $(BUILD)/daemon/main.o $(DAEMON_OBJ) $(LIBRARY)
+$(BUILD)/foxtrackrctl: $(BUILD)/daemon/ctl.o $(DAEMON_OBJ) $(LIBRARY)
+$(PROGRAMS):
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ $(LIBS_DAEMON)
+
+$(LIBRARY): $(LIB_OBJ)
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(CPPFLAGS_) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -c -o $@ $<
+
+# Each migration becomes a C string, in the order of the file names.
+$(BUILD)/schema/migrations.c: $(MIGRATIONS) Makefile
+	@mkdir -p $(@D)
+	@echo "  GEN     $@"
+	$(Q){ echo '#include "migrations.h"'; \
+	      echo 'const char *const migrations[] = {'; \
+	      for file in $(MIGRATIONS); do \
+	          sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $$file; echo ','; \
+	      done; \
+	      echo '};'; \
+	      echo 'const int migration_count = sizeof(migrations) / sizeof(migrations[0]);'; } > $@
+
+$(BUILD)/schema/migrations.o: $(BUILD)/schema/migrations.c
+	@echo "  CC      $<"
+	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/foxtrackr.pc: lib/foxtrackr.pc.in Makefile
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
+
+# Unit tests: one binary a module, linked with everything so that each can use what it needs.
+$(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs cmocka) $(LIBS_DAEMON)
+
+$(FLEET): $(BUILD)/tests/fleet.o
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lm
+
+deps: ## install what build, tests and lint need (Debian packages, only what is missing)
+	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_LINT)
+
+deps-check: ## install what build and tests need
+	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK)
+
+check: deps ## install what is missing, build, run every test
+	$(Q)$(MAKE) --no-print-directory lint
+	$(Q)$(MAKE) --no-print-directory test
+	$(Q)$(MAKE) --no-print-directory test-sanitized
+
+test: unit system ## every test, without installing anything
+
+test-sanitized: ## every test under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized SANITIZE=address,undefined test
+
+unit: $(UNIT_TESTS) ## the unit tests
+	$(Q)for test in $(UNIT_TESTS); do \
+	    echo "  TEST    $$test"; FOXTRACKR_ROOT=$(CURDIR) $$test || exit 1; \
+	done
+
+system: all $(FLEET) ## the system tests: real mosquitto, real TLS, the built programs
+	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests/system
+
+demo: deps-check ## a private broker, a fleet with a 7-day backlog, and what an analyst sees
+	$(Q)$(MAKE) --no-print-directory all $(FLEET)
+	$(Q)tests/demo $(abspath $(BUILD))
+
+SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] tests/*.[ch] tests/unit/*.[ch])
+
+lint: lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers ## every static check
+
+lint-format:
+	@echo "  LINT    clang-format"
+	$(Q)clang-format --dry-run --Werror $(SOURCES)
+
+lint-tidy: $(BUILD)/schema/migrations.c
+	@echo "  LINT    clang-tidy"
+	$(Q)clang-tidy --quiet $(LIB_SRC) $(wildcard daemon/*.c) -- -std=c11 $(CPPFLAGS_) $(PKG_CFLAGS) 2>/dev/null
+
+lint-cppcheck:
+	@echo "  LINT    cppcheck"
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --error-exitcode=1 --suppress=missingIncludeSystem $(CPPFLAGS_) lib daemon
+
+lint-analyzer:
+	@echo "  LINT    gcc -fanalyzer"
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/analyzer CC=gcc OPTIMIZE='-O1 -g -fanalyzer' \
+	    WERROR=-Werror all
+
+lint-compilers:
+	@echo "  LINT    clang and gcc without a warning"
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang WERROR=-Werror all
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all
+
+install: all ## install below DESTDIR and PREFIX
+	install -D -m 0755 $(BUILD)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrd
+	install -D -m 0755 $(BUILD)/foxtrackrctl $(DESTDIR)$(SBINDIR)/foxtrackrctl
+	install -D -m 0644 $(LIBRARY) $(DESTDIR)$(LIBDIR)/libfoxtrackr.a
+	install -D -m 0644 lib/foxtrackr.h $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h
+	install -D -m 0644 $(BUILD)/foxtrackr.pc $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc
+
+clean: ## remove everything that was built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
+
+.PHONY: all deps deps-check check test test-sanitized unit system demo lint lint-format lint-tidy \
+        lint-cppcheck lint-analyzer lint-compilers install uninstall clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,72 @@
+/*
+ * The gate: a relay between Paho and the broker that withholds acknowledgements.
+ *
+ * Paho reaches the broker through it as its HTTP proxy, on a loopback port; see gate.c for how it
+ * works and why. One thread of its own; every function here may be called from any thread.
+ */
+#ifndef GATE_H
+#define GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "watermark.h"
+
+#define GATE_URL_SIZE    128
+#define GATE_REASON_SIZE 160
+
+struct gate;
+
+/* How the link of a session is doing. */
+struct gate_link_status {
+    bool open;
+    uint64_t held_bytes;            /* towards the broker, waiting for a commit */
+    uint64_t from_broker_bytes;     /* since the gate was made */
+    uint64_t to_broker_bytes;
+    char ended[GATE_REASON_SIZE];   /* why the last link ended; "" before the first end */
+};
+
+/*
+ * Bind a free port on 127.0.0.1 and start the thread. `target` is "host:port" as Paho will ask for
+ * it; sessions are numbered from 0. `watermark` outlives the gate. Returns 0 and sets *out, for
+ * gate_free(); or a negative errno.
+ */
+int gate_new(struct gate **out, const char *target, unsigned session_count,
+             const struct watermark *watermark);
+
+/* Close every link at once, end the thread, free. NULL is allowed. */
+void gate_free(struct gate *gate);
+
+/* The proxy URL of a session, with the token that only this process knows. */
+void gate_proxy_url(const struct gate *gate, unsigned session, char url[GATE_URL_SIZE]);
+
+/*
+ * Give the gate a connected, non-blocking socket to the broker for the session's next link; the
+ * gate owns it from here. An earlier one that was not used is closed.
+ */
+void gate_offer(struct gate *gate, unsigned session, int broker_fd);
+
+/* The watermark's durable number has risen: let out what waited for it. */
+void gate_wake(struct gate *gate);
+
+/*
+ * Cut the session's link: from the moment this returns, not one byte more goes to the broker on it.
+ * `reason` is copied. Called when a message was not taken or a commit failed.
+ */
+void gate_sever(struct gate *gate, unsigned session, const char *reason);
+void gate_sever_all(struct gate *gate, const char *reason);
+
+/* Stop reading from the broker on every link; acknowledgements still go out. For the stop. */
+void gate_quiesce(struct gate *gate);
+
+/* Copy the status of a session's link. */
+void gate_link_status(struct gate *gate, unsigned session, struct gate_link_status *out);
+
+/* Links that are open. */
+unsigned gate_open_links(struct gate *gate);
+
+/* Monotonic time at which the thread last came round its loop; it does so at least once a second. */
+int64_t gate_last_seen_ms(const struct gate *gate);
+
+#endif

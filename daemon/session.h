@@ -1,0 +1,76 @@
+/*
+ * Sessions: the only code that sees Paho. A thread for each session connects, subscribes, waits and
+ * backs off; Paho's own threads call back into session.c and go no further than the intake.
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "gate.h"
+#include "intake.h"
+
+#define SESSION_REASON_SIZE 512
+
+enum session_state {
+    SESSION_IDLE,       /* not started, or stopped */
+    SESSION_CONNECTING, /* name, TCP, TLS, CONNECT */
+    SESSION_SUBSCRIBED, /* every filter granted as asked */
+    SESSION_PARTIAL,    /* connected, but a filter is refused or granted below the asked QoS */
+    SESSION_WAITING,    /* backing off; retry_at_ms tells until when */
+    SESSION_PAUSED,     /* the disk takes nothing; no connection until it does */
+};
+
+struct session_status {
+    enum session_state state;
+    char reason[SESSION_REASON_SIZE]; /* why not subscribed; "" when it is */
+    int64_t retry_at_ms;              /* monotonic; when waiting */
+    int64_t connected_since_ms;       /* wall clock; 0 when not connected */
+    bool session_present;             /* of the last CONNACK */
+    uint64_t connects;                /* CONNACKs so far */
+    uint64_t received;                /* messages taken from Paho */
+    uint64_t refused_qos0;            /* QoS 0 messages that came while the disk took nothing */
+};
+
+struct session;
+
+/* A subscription that the broker was told of in an earlier run. */
+struct session_memory {
+    char *filter;
+    int qos;
+};
+
+/* What a session starts from; all but `memory` outlives it, which is copied. */
+struct session_parts {
+    const struct config *config; /* broker and the session's own section, never reloaded */
+    unsigned index;
+    struct gate *gate;
+    struct intake *intake;
+    bool known; /* the database has seen this client before */
+    const struct session_memory *memory;
+    size_t memory_count;
+};
+
+/* Once for the process, before the first session. Returns 0, or a negative errno. */
+int session_library_init(void);
+
+/* Start the thread. Returns 0 and sets *out, for session_stop(); or a negative errno. */
+int session_start(struct session **out, const struct session_parts *parts);
+
+/* Connect only while not paused; pausing does not cut a connection. */
+void session_set_paused(struct session *session, bool paused, const char *reason);
+
+/* A snapshot. Any thread; never calls Paho. */
+void session_status(struct session *session, struct session_status *out);
+
+/* Send DISCONNECT and end the thread: begin for all sessions, then finish each. */
+void session_stop_begin(struct session *session);
+
+/* Wait until `deadline_ms` (monotonic) and free. Returns false when the thread did not end (a name
+ * server hangs, say): nothing was freed then, and the process must exit without it. */
+bool session_stop_finish(struct session *session, int64_t deadline_ms);
+
+#endif

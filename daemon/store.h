@@ -1,0 +1,156 @@
+/*
+ * The store: the database file, and the only code that sees SQLite.
+ *
+ * One store is used by one thread at a time: main opens it and hands it to the writer, and takes
+ * it back when the writer has ended.
+ *
+ * Results have two signs. 0 is success. A negative value is fatal (STORE_FATAL): the file can no
+ * longer be trusted or reached, the process must end with exit status 74 and open it anew; nothing
+ * is retried after an I/O error, because what a failed fsync wrote is unknown. A positive value is
+ * a documented condition below. store_error() gives the sentence for a person after either.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "foxtrackr.h"
+
+struct store;
+
+enum store_result {
+    STORE_FATAL = -1,
+    STORE_OK = 0,
+    STORE_E_RETRY = 1,  /* busy, full or read-only: roll back, wait, try the same again */
+    STORE_E_LOCKED = 2, /* open only: another foxtrackrd has this database */
+    STORE_E_NEWER = 3,  /* open only: the schema is newer than this program; file untouched */
+    STORE_E_PATH = 4,   /* open only: cannot be created or opened: path, permission, not a database */
+};
+
+enum store_durability {
+    STORE_FULL,   /* fsync the log at every commit: survives power loss */
+    STORE_NORMAL, /* fsync at checkpoints: survives kill -9, power loss may take the last commits */
+};
+
+struct store_options {
+    const char *path;
+    enum store_durability durability;
+    int busy_timeout_ms;
+    bool read_only; /* for tools: no lock, no migration, no creation */
+};
+
+/* What became of one message: every message is exactly one of the three. */
+enum store_outcome {
+    STORE_STORED,      /* at least one new row */
+    STORE_DUPLICATE,   /* every row was there already, with the same values */
+    STORE_QUARANTINED, /* kept byte for byte in quarantine */
+};
+
+/* The accounting of a run: received = stored + duplicate + quarantined, always. */
+struct store_counts {
+    uint64_t received;
+    uint64_t stored;
+    uint64_t duplicate;
+    uint64_t quarantined;
+};
+
+/* A message as it came, for the rows that keep it whole. */
+struct store_packet {
+    const char *topic; /* topic_length bytes, not NUL-terminated, any bytes */
+    size_t topic_length;
+    const void *payload; /* the kept bytes */
+    size_t payload_length;
+    int64_t received_ms;
+};
+
+/*
+ * Open the database, creating it (mode 0640) and its directory entry durably where there is none,
+ * take the lock against a second daemon, and bring the schema up to date in one transaction.
+ *
+ * `problem` (of problem_size bytes) gets a sentence on any result but STORE_OK. On success *out is
+ * the caller's, for store_close().
+ */
+int store_open(const struct store_options *options, struct store **out, char *problem,
+               size_t problem_size);
+
+/* Checkpoint, truncate the log, close. NULL is allowed. Returns STORE_OK or STORE_FATAL. */
+int store_close(struct store *store);
+
+/* The sentence for the last result that was not STORE_OK. Lives until the next call. */
+const char *store_error(const struct store *store);
+
+/* Begin the run: a row in `runs`. Own transaction. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_run_begin(struct store *store, const char *version, int64_t now_ms);
+
+/* End the run: its stopped_ms. Own transaction. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_run_end(struct store *store, int64_t now_ms);
+
+/* Begin a batch (BEGIN IMMEDIATE). STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_begin(struct store *store);
+
+/*
+ * Put a parsed message into its rows, in the open batch. A row that exists with other values makes
+ * the whole message a conflict: it leaves no row and goes to quarantine with the reason
+ * "conflict". Sets *outcome. STORE_OK, STORE_E_RETRY or STORE_FATAL.
+ */
+int store_message(struct store *store, const struct foxtrackr_message *message,
+                  const struct store_packet *packet, enum store_outcome *outcome);
+
+/*
+ * Put a message that was not understood into quarantine, in the open batch; one that is there
+ * already (same topic and payload) counts up its occurrences instead. STORE_OK, STORE_E_RETRY or
+ * STORE_FATAL.
+ */
+int store_quarantine(struct store *store, const struct foxtrackr_problem *problem,
+                     const struct store_packet *packet);
+
+/* Note that a session delivered messages in this batch: sessions.last_durable_ms. */
+int store_session_durable(struct store *store, const char *client_id, int64_t now_ms);
+
+/* The broker accepted a session that it had no state for. `lost`: it should have had: also a row
+ * in `gaps`, from last_durable_ms to now_ms. In the open batch. */
+int store_session_established(struct store *store, const char *client_id, bool lost,
+                              int64_t now_ms);
+
+/* Remember, or forget, that the broker holds a subscription for this client. In the open batch. */
+int store_subscribed(struct store *store, const char *client_id, const char *filter, int qos,
+                     int64_t now_ms);
+int store_unsubscribed(struct store *store, const char *client_id, const char *filter);
+
+/*
+ * Commit the batch, with the run's counts. STORE_OK only when the transaction is on disk (with
+ * STORE_FULL) in the file that `path` names. STORE_E_RETRY: not known to be on disk, roll back and
+ * apply the same messages again; idempotent rows make that harmless. STORE_FATAL.
+ */
+int store_commit(struct store *store);
+
+/* Undo the open batch; the run's counts go back to what the database holds. */
+int store_rollback(struct store *store);
+
+/* Copy the run's counts, the open batch included. */
+void store_counts(const struct store *store, struct store_counts *out);
+
+/* Delete at most `limit` readings older than cutoff_ms, in the open batch; *deleted says how many.
+ * STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_expire(struct store *store, int64_t cutoff_ms, int limit, int *deleted);
+
+/* Move the log into the database without waiting for readers. Never with a batch open. */
+int store_checkpoint(struct store *store);
+
+/* Bytes of the database and of its log; -1 where there is none. */
+void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes);
+
+/* Whether `sessions` knows this client: its session is not new. Sets *known. */
+int store_session_known(struct store *store, const char *client_id, bool *known);
+
+/* Call `each` for every remembered subscription of a client, in the order of filters. `filter`
+ * lives until `each` returns. A non-zero return of `each` ends the walk and is returned. */
+int store_subscriptions(struct store *store, const char *client_id,
+                        int (*each)(void *context, const char *filter, int qos), void *context);
+
+/* The schema version that this program writes: the number of its migrations. */
+int store_schema_version(void);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * Certificates, read with OpenSSL so that an operator gets a sentence instead of an error code.
+ *
+ * Paho does the TLS of a session; it reports that a handshake failed, not why. tls_explain() does
+ * the same handshake once more, sending nothing but it (no CONNECT, so no credentials), and says
+ * what is wrong with which certificate. Any thread.
+ */
+#ifndef TLS_H
+#define TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TLS_PROBLEM_SIZE 512
+
+/* What every connection asks of the peer, whatever the system's openssl.cnf says: security level
+ * 2 means TLS 1.2 at least, keys of 112 bits at least, no SHA-1 signatures (SSL_CTX_set_security_level(3)). */
+#define TLS_CIPHERS "DEFAULT:@SECLEVEL=2"
+
+/* What a file of certificates holds. */
+struct tls_certificates {
+    int count;
+    int expired;
+    int64_t last_expiry_ms;  /* when the last of them expires */
+    int64_t first_expiry_ms; /* when the first of those not yet expired expires */
+};
+
+/*
+ * Read a CA file or bundle (PEM). Returns 0 and fills *out (which may be NULL); or 1 with `problem`
+ * set: it cannot be read, holds no certificate, or every certificate in it has expired.
+ */
+int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates *out,
+                      char problem[TLS_PROBLEM_SIZE]);
+
+/*
+ * Read a client certificate and its private key (NULL: in the same file) and check that they
+ * belong together and have not expired. Returns 0, or 1 with `problem` set.
+ */
+int tls_check_client(const char *cert_file, const char *key_file, int64_t now_ms,
+                     char problem[TLS_PROBLEM_SIZE]);
+
+/*
+ * Do the handshake on a connected, blocking socket and say why it fails. Takes at most
+ * timeout_ms; the caller keeps and closes the socket. `expiry_ms` may be NULL; it gets the
+ * server certificate's notAfter if one was sent. Returns 0 when the handshake succeeds, or 1 with
+ * `problem` set to a sentence that names the certificate and the date or name concerned.
+ */
+int tls_explain(int fd, const char *host, const char *ca_file, const char *cert_file,
+                const char *key_file, int timeout_ms, int64_t *expiry_ms,
+                char problem[TLS_PROBLEM_SIZE]);
+
+#endif

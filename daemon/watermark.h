@@ -1,0 +1,20 @@
+/*
+ * The two numbers that the promise is made of.
+ *
+ * Every message that Paho hands over gets the next number when it enters the intake: `taken` is the
+ * last one given. `durable` is the last one whose transaction is on disk; messages become durable
+ * in order. Intake raises `taken` before Paho writes that message's acknowledgement to its socket;
+ * the writer, and nobody else, raises `durable`, after the commit. The gate reads both.
+ */
+#ifndef WATERMARK_H
+#define WATERMARK_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct watermark {
+    _Atomic uint64_t taken;
+    _Atomic uint64_t durable;
+};
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * The writer: the thread that turns what the intake holds into committed rows. See writer.c; the
+ * rule "held until durable" stands there, in writer_publish().
+ */
+#ifndef WRITER_H
+#define WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "gate.h"
+#include "intake.h"
+#include "store.h"
+#include "watermark.h"
+
+#define WRITER_REASON_SIZE 256
+
+enum writer_state {
+    WRITER_RUNNING,
+    WRITER_STALLED, /* the disk takes nothing now; tried again with backoff */
+    WRITER_FATAL,   /* the thread has ended: exit with 74 */
+    WRITER_ENDED,   /* the intake was closed and everything in it is durable */
+};
+
+/* A snapshot for status. Rates are for the reader to derive. */
+struct writer_status {
+    enum writer_state state;
+    char reason[WRITER_REASON_SIZE]; /* why stalled or fatal; "" otherwise */
+    int64_t retry_at_ms;             /* monotonic; when stalled */
+    struct store_counts counts;      /* of this run, durable ones */
+    uint64_t commits;
+    uint64_t last_batch;        /* messages */
+    int64_t last_commit_us;     /* how long it took */
+    int64_t last_commit_ms;     /* wall clock; 0 before the first */
+    int64_t newest_time_ms;     /* device time: newest of the last batch that had one; 0: none */
+    uint64_t quarantined[16];   /* this run, by enum foxtrackr_reason */
+    uint64_t conflicts_logged;
+    uint64_t expired;           /* rows deleted by retention */
+    int64_t database_bytes;
+    int64_t wal_bytes;
+    int64_t free_bytes;
+    int64_t seen_ms;            /* monotonic; when the thread last came round its loop */
+};
+
+struct writer;
+
+/* What the writer needs; all outlive it. */
+struct writer_parts {
+    struct store *store; /* the writer's alone until writer_stop() */
+    struct intake *intake;
+    struct gate *gate;
+    struct watermark *watermark;
+    const char *const *client_ids; /* by session index */
+    unsigned session_count;
+};
+
+/* What a reload can change. `fields` is taken over. */
+struct writer_limits {
+    struct foxtrackr_fields *fields;
+    int64_t max_future_ms;
+    int batch_max;
+    int retention_days;
+    int min_free_mb;
+};
+
+/* Start the thread. Returns 0 and sets *out, for writer_stop(); or a negative errno, and then
+ * limits->fields stays the caller's. `database_path` is copied. */
+int writer_start(struct writer **out, const struct writer_parts *parts,
+                 const struct writer_limits *limits, const char *database_path);
+
+/* Use new limits from the next batch on. Takes over limits->fields. */
+void writer_set_limits(struct writer *writer, const struct writer_limits *limits);
+
+/* A snapshot. Any thread. */
+void writer_status(struct writer *writer, struct writer_status *out);
+
+/*
+ * After intake_close(): wait up to timeout_ms for the thread to end, then free. The store is the
+ * caller's again. Returns the state in which it ended, or WRITER_STALLED when it did not end in
+ * time: nothing was freed then, and the process must exit without touching the store.
+ */
+enum writer_state writer_stop(struct writer *writer, int timeout_ms);
+
+#endif
