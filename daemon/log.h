@@ -8,6 +8,7 @@
 #ifndef LOG_H
 #define LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <syslog.h>
@@ -15,9 +16,12 @@
 enum log_target { LOG_TARGET_JOURNAL, LOG_TARGET_STDERR, LOG_TARGET_FILE };
 
 /*
- * Open the target. The journal falls back to stderr with <priority> prefixes where no journal
- * listens. `file` is copied. Returns 0, or 1 with `problem` set to a sentence; the target of
- * before stays in use then.
+ * Open the target. The journal falls back to stderr where no journal listens. `file` is copied.
+ * Returns 0, or 1 with `problem` set to a sentence; the target of before stays in use then.
+ *
+ * A line on stderr is "level: text", or "<priority>text" where systemd made stderr a stream to the
+ * journal. A line in a file is "2026-01-31T12:00:00.000Z level text". Control characters and
+ * invalid UTF-8 in a text are written as \xNN, so one line is always one line.
  */
 int log_open(enum log_target target, const char *file, int level, char *problem,
              size_t problem_size);
@@ -41,6 +45,13 @@ struct log_cause {
     uint64_t digest; /* of the last text written */
     unsigned left_out;
 };
+
+/*
+ * The rule behind log_line_limited(), apart from clock and output: whether a line with this digest
+ * (not 0) is written at now_ms (monotonic). When it is, *left_out says how many were not since the
+ * last one that was.
+ */
+bool log_cause_admit(struct log_cause *cause, uint64_t digest, int64_t now_ms, unsigned *left_out);
 
 /* Optional journal fields; members may be NULL. On the other targets the text says it all. */
 struct log_fields {

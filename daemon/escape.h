@@ -1,0 +1,24 @@
+/* Text from outside, made safe for one line of a log or a terminal. Any thread. */
+#ifndef ESCAPE_H
+#define ESCAPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * The length, 1 to 4, of the well-formed UTF-8 character at `text`, of which `length` bytes are
+ * there; 0 when they are not one (RFC 3629: no overlong forms, no surrogates).
+ */
+size_t escape_utf8_length(const char *text, size_t length);
+
+/* Whether the character of that length changes how a line is shown instead of showing itself: a
+ * control character (C0, DEL, C1), a line or paragraph separator, or a change of direction. */
+bool escape_is_control(const char *text, size_t length);
+
+/*
+ * Copy `text` with every byte of a control character or of invalid UTF-8 written as \xNN. What does
+ * not fit ends in "...". `out` is always terminated (size is at least 8). Returns its length.
+ */
+size_t escape_line(char *out, size_t size, const char *text);
+
+#endif
