@@ -1,0 +1,365 @@
+/*
+ * Fields: which JSON members become which columns.
+ *
+ * The envelope of a message is documented; what stands inside `battery` and `temperature` was
+ * described on a page that can no longer be reached, and trackers of different ages need not agree
+ * anyway. So those names are data, not code: one table, in the order of preference, of paths that
+ * say plainly what they hold. Adding a name is one line here, or one line in the configuration for
+ * those who cannot wait. A name that is in neither is not guessed at: the member stays in the row's
+ * `extra`, and can become a column later by parsing the message again.
+ *
+ * A name that carries a unit (batMv) is taken at its word. One that does not (voltage) is taken in
+ * the column's own unit; where that is wrong for a fleet, a mapping of its own wins over this
+ * table. Degrees Fahrenheit differ by more than a factor and stay in extra.
+ *
+ * Invariant: no path occurs twice, so a member can become one column only. Adding a path that is
+ * there takes it away from the column that had it.
+ */
+#include "fields.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "problem.h"
+
+static const struct {
+    const char *name;
+    enum foxtrackr__row row;
+} columns[FOXTRACKR__COLUMNS] = {
+    [FOXTRACKR__VOLTAGE_V] = {"battery.voltage_v", FOXTRACKR__BATTERY},
+    [FOXTRACKR__LEVEL_PCT] = {"battery.level_pct", FOXTRACKR__BATTERY},
+    [FOXTRACKR__CELSIUS] = {"temperature.celsius", FOXTRACKR__TEMPERATURE},
+};
+
+static const struct {
+    enum foxtrackr__column column;
+    const char *path;
+    double factor;
+} builtin[] = {
+    {FOXTRACKR__VOLTAGE_V, "battery.voltage", 1},
+    {FOXTRACKR__VOLTAGE_V, "battery.voltageV", 1},
+    {FOXTRACKR__VOLTAGE_V, "battery.voltage_v", 1},
+    {FOXTRACKR__VOLTAGE_V, "battery.batV", 1},
+    {FOXTRACKR__VOLTAGE_V, "battery.bat_v", 1},
+    {FOXTRACKR__VOLTAGE_V, "battery.vbat", 1},
+    {FOXTRACKR__VOLTAGE_V, "battery.vBat", 1},
+    {FOXTRACKR__VOLTAGE_V, "battery.batteryVoltage", 1},
+    {FOXTRACKR__VOLTAGE_V, "battery.volts", 1},
+    {FOXTRACKR__VOLTAGE_V, "battery.volt", 1},
+    {FOXTRACKR__VOLTAGE_V, "battery.voltageMv", 0.001},
+    {FOXTRACKR__VOLTAGE_V, "battery.voltage_mv", 0.001},
+    {FOXTRACKR__VOLTAGE_V, "battery.batMv", 0.001},
+    {FOXTRACKR__VOLTAGE_V, "battery.bat_mv", 0.001},
+    {FOXTRACKR__VOLTAGE_V, "battery.vbatMv", 0.001},
+    {FOXTRACKR__VOLTAGE_V, "battery.vbat_mv", 0.001},
+    {FOXTRACKR__VOLTAGE_V, "battery.millivolts", 0.001},
+    {FOXTRACKR__VOLTAGE_V, "battery.mv", 0.001},
+    {FOXTRACKR__VOLTAGE_V, "battery.mV", 0.001},
+    {FOXTRACKR__VOLTAGE_V, "battery", 1}, /* a bare number */
+
+    {FOXTRACKR__LEVEL_PCT, "battery.level", 1},
+    {FOXTRACKR__LEVEL_PCT, "battery.levelPct", 1},
+    {FOXTRACKR__LEVEL_PCT, "battery.level_pct", 1},
+    {FOXTRACKR__LEVEL_PCT, "battery.percent", 1},
+    {FOXTRACKR__LEVEL_PCT, "battery.percentage", 1},
+    {FOXTRACKR__LEVEL_PCT, "battery.pct", 1},
+    {FOXTRACKR__LEVEL_PCT, "battery.batPct", 1},
+    {FOXTRACKR__LEVEL_PCT, "battery.bat_pct", 1},
+    {FOXTRACKR__LEVEL_PCT, "battery.batteryLevel", 1},
+    {FOXTRACKR__LEVEL_PCT, "battery.soc", 1},
+    {FOXTRACKR__LEVEL_PCT, "battery.stateOfCharge", 1},
+
+    {FOXTRACKR__CELSIUS, "temperature.celsius", 1},
+    {FOXTRACKR__CELSIUS, "temperature.temperature", 1},
+    {FOXTRACKR__CELSIUS, "temperature.temperatureC", 1},
+    {FOXTRACKR__CELSIUS, "temperature.temperature_c", 1},
+    {FOXTRACKR__CELSIUS, "temperature.tempC", 1},
+    {FOXTRACKR__CELSIUS, "temperature.temp_c", 1},
+    {FOXTRACKR__CELSIUS, "temperature.temp", 1},
+    {FOXTRACKR__CELSIUS, "temperature.degC", 1},
+    {FOXTRACKR__CELSIUS, "temperature.value", 1},
+    {FOXTRACKR__CELSIUS, "temperature.milliCelsius", 0.001},
+    {FOXTRACKR__CELSIUS, "temperature.tempMilliC", 0.001},
+    {FOXTRACKR__CELSIUS, "temperature", 1}, /* a bare number */
+};
+
+#define BUILTIN_COUNT (sizeof(builtin) / sizeof(builtin[0]))
+
+enum foxtrackr__row foxtrackr__column_row(enum foxtrackr__column column)
+{
+    return columns[column].row;
+}
+
+/* Split `length` bytes of a path that was checked into *field. Returns 0 or -ENOMEM. */
+static int field_init(struct foxtrackr__field *field, enum foxtrackr__column column,
+                      const char *path, size_t length, double factor)
+{
+    double reciprocal = round(1 / factor);
+
+    field->column = column;
+    field->multiplier = factor;
+    field->divisor = 1;
+    /* No double is 0.001, so 3300 * 0.001 is 3.3000000000000003; 3300 / 1000 is 3.3. */
+    if (fabs(factor) < 1 && isfinite(reciprocal) && 1 / reciprocal == factor) {
+        field->multiplier = 1;
+        field->divisor = reciprocal;
+    }
+    field->depth = 1;
+    field->names_size = length + 1;
+    field->names = malloc(length + 1);
+    if (!field->names) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < length; i++) {
+        field->names[i] = path[i];
+        if (path[i] == '.') {
+            field->names[i] = '\0';
+            field->depth++;
+        }
+    }
+    field->names[length] = '\0';
+    return 0;
+}
+
+int foxtrackr_fields_new(struct foxtrackr_fields **out)
+{
+    struct foxtrackr_fields *fields = calloc(1, sizeof(*fields));
+
+    if (!fields) {
+        return -ENOMEM;
+    }
+    fields->field = calloc(BUILTIN_COUNT, sizeof(*fields->field));
+    if (!fields->field) {
+        free(fields);
+        return -ENOMEM;
+    }
+    for (; fields->count < BUILTIN_COUNT; fields->count++) {
+        size_t i = fields->count;
+
+        if (field_init(&fields->field[i], builtin[i].column, builtin[i].path,
+                       strlen(builtin[i].path), builtin[i].factor)) {
+            foxtrackr_fields_free(fields);
+            return -ENOMEM;
+        }
+    }
+    *out = fields;
+    return 0;
+}
+
+void foxtrackr_fields_free(struct foxtrackr_fields *fields)
+{
+    if (!fields) {
+        return;
+    }
+    for (size_t i = 0; i < fields->count; i++) {
+        free(fields->field[i].names);
+    }
+    free(fields->field);
+    free(fields);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static void trim(const char **text, size_t *length)
+{
+    while (*length > 0 && is_blank((*text)[0])) {
+        (*text)++;
+        (*length)--;
+    }
+    while (*length > 0 && is_blank((*text)[*length - 1])) {
+        (*length)--;
+    }
+}
+
+/* The column of that name, or FOXTRACKR__COLUMNS. */
+static enum foxtrackr__column find_column(const char *name)
+{
+    int column = 0;
+
+    while (column < FOXTRACKR__COLUMNS && strcmp(name, columns[column].name) != 0) {
+        column++;
+    }
+    return (enum foxtrackr__column)column;
+}
+
+static int unknown_column(const char *name, struct foxtrackr_problem *problem)
+{
+    char quoted[FOXTRACKR__QUOTE_SIZE];
+
+    return foxtrackr__problem(
+        problem, FOXTRACKR_E_FIELD, "unknown column %s: expected %s, %s or %s",
+        foxtrackr__quote(quoted, name, strlen(name)), columns[FOXTRACKR__VOLTAGE_V].name,
+        columns[FOXTRACKR__LEVEL_PCT].name, columns[FOXTRACKR__CELSIUS].name);
+}
+
+static int check_path(const char *path, size_t length, struct foxtrackr_problem *problem)
+{
+    char quoted[FOXTRACKR__QUOTE_SIZE];
+    const char *end = path + length;
+    const char *name = path;
+
+    foxtrackr__quote(quoted, path, length);
+    if (length == 0) {
+        return foxtrackr__problem(problem, FOXTRACKR_E_FIELD,
+                                  "no path: expected member names joined by dots");
+    }
+    if (foxtrackr__text_span(path, length) < length) {
+        return foxtrackr__problem(problem, FOXTRACKR_E_FIELD, "path %s is not UTF-8", quoted);
+    }
+    if (path[0] == '$') {
+        return foxtrackr__problem(problem, FOXTRACKR_E_FIELD,
+                                  "path %s: begin with a member of the body, without '$'", quoted);
+    }
+    while (name <= end) {
+        const char *dot = memchr(name, '.', (size_t)(end - name));
+        const char *stop = dot ? dot : end;
+
+        if (name == stop) {
+            return foxtrackr__problem(problem, FOXTRACKR_E_FIELD, "path %s: a member name is empty",
+                                      quoted);
+        }
+        if (is_blank(name[0]) || is_blank(stop[-1])) {
+            return foxtrackr__problem(problem, FOXTRACKR_E_FIELD,
+                                      "path %s: blank space beside a dot", quoted);
+        }
+        name = stop + 1;
+    }
+    return 0;
+}
+
+static size_t skip_digits(const char *text, size_t at)
+{
+    while (text[at] >= '0' && text[at] <= '9') {
+        at++;
+    }
+    return at;
+}
+
+/* A number as people write it: sign, digits, fraction, exponent. No hexadecimal, inf or nan. */
+static bool is_number(const char *text)
+{
+    size_t start = text[0] == '-' || text[0] == '+' ? 1 : 0;
+    size_t at = skip_digits(text, start);
+
+    if (at == start) {
+        return false;
+    }
+    if (text[at] == '.') {
+        start = at + 1;
+        at = skip_digits(text, start);
+        if (at == start) {
+            return false;
+        }
+    }
+    if (text[at] == 'e' || text[at] == 'E') {
+        start = text[at + 1] == '-' || text[at + 1] == '+' ? at + 2 : at + 1;
+        at = skip_digits(text, start);
+        if (at == start) {
+            return false;
+        }
+    }
+    return text[at] == '\0';
+}
+
+static int parse_factor(const char *text, size_t length, double *out,
+                        struct foxtrackr_problem *problem)
+{
+    char quoted[FOXTRACKR__QUOTE_SIZE];
+    char number[FOXTRACKR__QUOTE_SIZE];
+    double value = 0;
+    locale_t c_locale;
+
+    foxtrackr__quote(quoted, text, length);
+    if (length < sizeof(number)) {
+        memcpy(number, text, length);
+        number[length] = '\0';
+        if (is_number(number)) {
+            /* The process's locale may want a decimal comma. */
+            c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+            if (c_locale == (locale_t)0) {
+                return -ENOMEM;
+            }
+            value = strtod_l(number, NULL, c_locale);
+            freelocale(c_locale);
+        }
+    }
+    if (value == 0 || !isfinite(value) || !isfinite(1 / value)) {
+        return foxtrackr__problem(problem, FOXTRACKR_E_FIELD,
+                                  "factor %s: expected a number such as 0.001, not zero", quoted);
+    }
+    *out = value;
+    return 0;
+}
+
+/* Put *field in front, and drop the mapping of the same path if there is one. */
+static int put_first(struct foxtrackr_fields *fields, const struct foxtrackr__field *field)
+{
+    size_t same = 0;
+
+    while (same < fields->count &&
+           (fields->field[same].names_size != field->names_size ||
+            memcmp(fields->field[same].names, field->names, field->names_size) != 0)) {
+        same++;
+    }
+    if (same < fields->count) {
+        free(fields->field[same].names);
+    } else {
+        struct foxtrackr__field *grown =
+            realloc(fields->field, (fields->count + 1) * sizeof(*grown));
+
+        if (!grown) {
+            return -ENOMEM;
+        }
+        fields->field = grown;
+        fields->count++;
+    }
+    memmove(fields->field + 1, fields->field, same * sizeof(*field));
+    fields->field[0] = *field;
+    return 0;
+}
+
+int foxtrackr_fields_add(struct foxtrackr_fields *fields, const char *column, const char *source,
+                         struct foxtrackr_problem *problem)
+{
+    const char *star = strchr(source, '*');
+    const char *path = source;
+    size_t length = star ? (size_t)(star - source) : strlen(source);
+    struct foxtrackr__field field;
+    enum foxtrackr__column which = find_column(column);
+    double factor = 1;
+    int result;
+
+    if (which == FOXTRACKR__COLUMNS) {
+        return unknown_column(column, problem);
+    }
+    trim(&path, &length);
+    result = check_path(path, length, problem);
+    if (result) {
+        return result;
+    }
+    if (star) {
+        const char *number = star + 1;
+        size_t number_length = strlen(number);
+
+        trim(&number, &number_length);
+        result = parse_factor(number, number_length, &factor, problem);
+        if (result) {
+            return result;
+        }
+    }
+    result = field_init(&field, which, path, length, factor);
+    if (result) {
+        return result;
+    }
+    result = put_first(fields, &field);
+    if (result) {
+        free(field.names);
+    }
+    return result;
+}

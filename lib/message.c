@@ -1,0 +1,380 @@
+/*
+ * Messages: a topic and a payload in, typed rows or a reason out.
+ *
+ * The checks run in one order, and the first that fails gives the reason: topic, payload as text,
+ * as JSON, the envelope, the version it names, its time, and last the object that the topic
+ * announces. A message that is wrong twice so always has the same reason, and a check may rely on
+ * all before it.
+ *
+ * Then the rows. `fields` says which numbers become columns; those members and the envelope are
+ * taken out of the body, and what is left is printed as `extra`, once for each row and without the
+ * other row's object. Everything a message says is therefore in a column or in extra, and nothing
+ * is in both.
+ *
+ * All strings of a message live in one block, in the order in which they were added.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "body.h"
+#include "problem.h"
+
+/* The rows by the last topic level that announces them and by their member of the body. */
+static const struct {
+    const char *type;
+    const char *member;
+} rows[FOXTRACKR__ROWS] = {
+    [FOXTRACKR__BATTERY] = {"bat", "battery"},
+    [FOXTRACKR__TEMPERATURE] = {"temp", "temperature"},
+};
+
+static const char *const envelope_members[] = {"messageType", "deviceId", "version", "timeMs"};
+
+struct envelope {
+    int64_t message_type;
+    const char *device_id; /* in the body, or in device_number */
+    char device_number[24];
+    int64_t version;
+    int64_t time_ms;
+};
+
+/* Where a string begins in the block; the block moves while it grows. */
+#define ABSENT SIZE_MAX
+
+struct strings {
+    struct foxtrackr__text text;
+    size_t family;
+    size_t group;
+    size_t type;
+    size_t version;
+    size_t device_id;
+    size_t extra[FOXTRACKR__ROWS];
+};
+
+static int expected(struct foxtrackr_problem *problem, int reason, const char *member,
+                    const char *what, const json_t *found)
+{
+    char description[FOXTRACKR__DESCRIBE_SIZE];
+
+    return foxtrackr__problem(problem, reason, "$.%s: expected %s, found %s", member, what,
+                              foxtrackr__body_describe(description, found));
+}
+
+/* An integer, or a real without a fraction: some encoders write every number as a real. */
+static bool get_whole(const json_t *value, int64_t *out)
+{
+    double real;
+
+    if (json_is_integer(value)) {
+        *out = json_integer_value(value);
+        return true;
+    }
+    real = json_is_real(value) ? json_real_value(value) : NAN;
+    /* Both bounds are doubles; INT64_MAX is none. */
+    if (!(real >= -0x1p63 && real < 0x1p63) || real != trunc(real)) {
+        return false;
+    }
+    *out = (int64_t)real;
+    return true;
+}
+
+static int read_envelope(const json_t *body, struct envelope *out,
+                         struct foxtrackr_problem *problem)
+{
+    char description[FOXTRACKR__DESCRIBE_SIZE];
+    const json_t *type;
+    const json_t *device;
+    const json_t *version;
+    const json_t *time;
+
+    if (!json_is_object(body)) {
+        return foxtrackr__problem(problem, FOXTRACKR_E_ENVELOPE, "$: expected an object, found %s",
+                                  foxtrackr__body_describe(description, body));
+    }
+    type = json_object_get(body, "messageType");
+    device = json_object_get(body, "deviceId");
+    version = json_object_get(body, "version");
+    time = json_object_get(body, "timeMs");
+    if (!json_is_integer(type)) {
+        return expected(problem, FOXTRACKR_E_ENVELOPE, "messageType", "an integer", type);
+    }
+    out->message_type = json_integer_value(type);
+    if (json_is_integer(device)) {
+        snprintf(out->device_number, sizeof(out->device_number), "%" PRId64,
+                 (int64_t)json_integer_value(device));
+        out->device_id = out->device_number;
+    } else if (json_string_length(device) > 0) {
+        out->device_id = json_string_value(device);
+    } else {
+        return expected(problem, FOXTRACKR_E_ENVELOPE, "deviceId",
+                        "a string that is not empty, or an integer", device);
+    }
+    if (!get_whole(version, &out->version)) {
+        return expected(problem, FOXTRACKR_E_ENVELOPE, "version", "an integer", version);
+    }
+    if (!get_whole(time, &out->time_ms)) {
+        return expected(problem, FOXTRACKR_E_ENVELOPE, "timeMs",
+                        "whole milliseconds since the epoch", time);
+    }
+    return 0;
+}
+
+#define TIME_TEXT_SIZE 40
+
+/* ISO 8601 where the year has at most four digits, else the bare number. */
+static const char *time_text(char out[TIME_TEXT_SIZE], int64_t time_ms)
+{
+    int64_t seconds = time_ms / 1000 - (time_ms % 1000 < 0);
+    time_t clock = (time_t)seconds;
+    char second[24];
+    struct tm tm;
+
+    if (seconds < INT64_C(-62135596800) || seconds >= INT64_C(253402300800) ||
+        !gmtime_r(&clock, &tm)) {
+        snprintf(out, TIME_TEXT_SIZE, "%" PRId64 " ms", time_ms);
+    } else {
+        strftime(second, sizeof(second), "%Y-%m-%dT%H:%M:%S", &tm);
+        snprintf(out, TIME_TEXT_SIZE, "%s.%03dZ", second, (int)(time_ms - seconds * 1000));
+    }
+    return out;
+}
+
+static int check_time(int64_t time_ms, int64_t now_ms, int64_t max_future_ms,
+                      struct foxtrackr_problem *problem)
+{
+    char text[TIME_TEXT_SIZE];
+    char limit_text[TIME_TEXT_SIZE];
+    int64_t limit_ms;
+
+    if (__builtin_add_overflow(now_ms, max_future_ms, &limit_ms)) {
+        limit_ms = max_future_ms > 0 ? INT64_MAX : INT64_MIN;
+    }
+    if (time_ms < FOXTRACKR_TIME_MIN_MS) {
+        return foxtrackr__problem(problem, FOXTRACKR_E_TIME, "$.timeMs: %s is before %s",
+                                  time_text(text, time_ms),
+                                  time_text(limit_text, FOXTRACKR_TIME_MIN_MS));
+    }
+    if (time_ms > limit_ms) {
+        return foxtrackr__problem(problem, FOXTRACKR_E_TIME,
+                                  "$.timeMs: %s is in the future, the latest accepted is %s",
+                                  time_text(text, time_ms), time_text(limit_text, limit_ms));
+    }
+    return 0;
+}
+
+static bool type_is(const struct foxtrackr_topic *topic, const char *type)
+{
+    return topic->type_length == strlen(type) && memcmp(topic->type, type, topic->type_length) == 0;
+}
+
+/* Which rows the message gives: none for a type without columns. */
+static int find_rows(const struct foxtrackr_topic *topic, const json_t *body,
+                     bool present[FOXTRACKR__ROWS], struct foxtrackr_problem *problem)
+{
+    bool known = false;
+
+    for (int row = 0; row < FOXTRACKR__ROWS; row++) {
+        const json_t *value = json_object_get(body, rows[row].member);
+
+        present[row] = json_is_object(value) || json_is_number(value);
+        if (type_is(topic, rows[row].type)) {
+            known = true;
+            if (!present[row]) {
+                return expected(problem, FOXTRACKR_E_BODY, rows[row].member,
+                                "an object or a number", value);
+            }
+        }
+    }
+    if (!known) {
+        memset(present, 0, FOXTRACKR__ROWS * sizeof(*present));
+    }
+    return 0;
+}
+
+/* Fill the columns of the rows that are present, and take what filled them out of the body. */
+static void map_columns(const struct foxtrackr_fields *fields, const bool present[FOXTRACKR__ROWS],
+                        json_t *body, double columns[FOXTRACKR__COLUMNS])
+{
+    const struct foxtrackr__field *used[FOXTRACKR__COLUMNS] = {NULL};
+
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct foxtrackr__field *field = &fields->field[i];
+        const json_t *value;
+        double number;
+
+        if (used[field->column] || !present[foxtrackr__column_row(field->column)]) {
+            continue;
+        }
+        value = foxtrackr__body_find(body, field);
+        if (!json_is_number(value)) {
+            continue;
+        }
+        number = json_number_value(value) * field->multiplier / field->divisor;
+        if (isfinite(number)) { /* a factor can carry it out of range */
+            columns[field->column] = number;
+            used[field->column] = field;
+        }
+    }
+    for (int column = 0; column < FOXTRACKR__COLUMNS; column++) {
+        if (used[column]) {
+            foxtrackr__body_remove(body, used[column]);
+        }
+    }
+}
+
+static size_t add_string(struct strings *strings, const char *string, size_t length)
+{
+    size_t start = strings->text.length;
+
+    foxtrackr__text_add(&strings->text, string, length);
+    foxtrackr__text_add(&strings->text, "", 1);
+    return start;
+}
+
+/* Family matches without case, so one spelling is kept. Topics are ASCII or must match exactly. */
+static void lower(char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] >= 'A' && text[i] <= 'Z') {
+            text[i] = (char)(text[i] - 'A' + 'a');
+        }
+    }
+}
+
+static void add_names(struct strings *strings, const struct foxtrackr_topic *topic,
+                      const struct envelope *envelope)
+{
+    size_t id_length = strlen(envelope->device_id);
+
+    strings->family = add_string(strings, topic->family, topic->family_length);
+    if (!strings->text.failed) {
+        lower(strings->text.data + strings->family, topic->family_length);
+    }
+    strings->group = ABSENT;
+    if (topic->device_or_group_length != id_length ||
+        memcmp(topic->device_or_group, envelope->device_id, id_length) != 0) {
+        strings->group = add_string(strings, topic->device_or_group, topic->device_or_group_length);
+    }
+    strings->type = add_string(strings, topic->type, topic->type_length);
+    strings->version = add_string(strings, topic->version, topic->version_length);
+    strings->device_id = add_string(strings, envelope->device_id, id_length);
+}
+
+/* Print what is left of the body for each row. */
+static void add_extras(struct strings *strings, const bool present[FOXTRACKR__ROWS], json_t *body)
+{
+    for (int row = 0; row < FOXTRACKR__ROWS; row++) {
+        int other = FOXTRACKR__ROWS - 1 - row;
+        const char *skip = present[other] ? rows[other].member : NULL;
+        size_t left = json_object_size(body);
+
+        if (skip && json_object_get(body, skip)) {
+            left--;
+        }
+        strings->extra[row] = ABSENT;
+        if (present[row] && left > 0) {
+            strings->extra[row] = strings->text.length;
+            foxtrackr__body_print(&strings->text, body, skip);
+            foxtrackr__text_add(&strings->text, "", 1);
+        }
+    }
+}
+
+static const char *string_at(const struct strings *strings, size_t start)
+{
+    return start == ABSENT ? NULL : strings->text.data + start;
+}
+
+static int build(const struct foxtrackr_fields *fields, const struct foxtrackr_topic *topic,
+                 const struct envelope *envelope, const bool present[FOXTRACKR__ROWS], json_t *body,
+                 size_t size_hint, struct foxtrackr_message *out)
+{
+    double columns[FOXTRACKR__COLUMNS] = {NAN, NAN, NAN};
+    struct strings strings = {.text = {0}};
+    bool any = present[FOXTRACKR__BATTERY] || present[FOXTRACKR__TEMPERATURE];
+
+    foxtrackr__text_reserve(&strings.text, size_hint);
+    add_names(&strings, topic, envelope); /* before the envelope goes: device_id points into it */
+    if (any) {
+        map_columns(fields, present, body, columns);
+        for (size_t i = 0; i < sizeof(envelope_members) / sizeof(envelope_members[0]); i++) {
+            json_object_del(body, envelope_members[i]);
+        }
+    }
+    add_extras(&strings, present, body);
+    if (strings.text.failed) {
+        free(strings.text.data);
+        return -ENOMEM;
+    }
+    *out = (struct foxtrackr_message){
+        .family = string_at(&strings, strings.family),
+        .device_id = string_at(&strings, strings.device_id),
+        .group = string_at(&strings, strings.group),
+        .type = string_at(&strings, strings.type),
+        .version = string_at(&strings, strings.version),
+        .time_ms = envelope->time_ms,
+        .message_type = envelope->message_type,
+        .has_battery = present[FOXTRACKR__BATTERY],
+        .voltage_v = columns[FOXTRACKR__VOLTAGE_V],
+        .level_pct = columns[FOXTRACKR__LEVEL_PCT],
+        .battery_extra = string_at(&strings, strings.extra[FOXTRACKR__BATTERY]),
+        .has_temperature = present[FOXTRACKR__TEMPERATURE],
+        .celsius = columns[FOXTRACKR__CELSIUS],
+        .temperature_extra = string_at(&strings, strings.extra[FOXTRACKR__TEMPERATURE]),
+        .has_other = !any,
+        .storage = strings.text.data,
+    };
+    return 0;
+}
+
+int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_ms,
+                            int64_t max_future_ms, const char *topic, size_t topic_length,
+                            const void *payload, size_t payload_length,
+                            struct foxtrackr_message *out, struct foxtrackr_problem *problem)
+{
+    struct foxtrackr_topic levels;
+    struct envelope envelope;
+    bool present[FOXTRACKR__ROWS];
+    json_t *body;
+    int result;
+
+    result = foxtrackr_topic_parse(topic, topic_length, &levels, problem);
+    if (result) {
+        return result;
+    }
+    result = foxtrackr__body_load(payload, payload_length, &body, problem);
+    if (result) {
+        return result;
+    }
+    result = read_envelope(body, &envelope, problem);
+    if (!result && envelope.version != 3) {
+        result = foxtrackr__problem(problem, FOXTRACKR_E_VERSION,
+                                    "$.version: expected 3, found %" PRId64, envelope.version);
+    }
+    if (!result) {
+        result = check_time(envelope.time_ms, now_ms, max_future_ms, problem);
+    }
+    if (!result) {
+        result = find_rows(&levels, body, present, problem);
+    }
+    if (!result) {
+        /* The names, and at most about what came: usually the only allocation. */
+        result = build(fields, &levels, &envelope, present, body,
+                       topic_length + payload_length + 64, out);
+    }
+    json_decref(body);
+    return result;
+}
+
+void foxtrackr_message_clear(struct foxtrackr_message *message)
+{
+    if (message) {
+        free(message->storage);
+        memset(message, 0, sizeof(*message));
+    }
+}

@@ -1,0 +1,32 @@
+/* Inside the library: saying what is wrong, and what is text at all. */
+#ifndef FOXTRACKR_PROBLEM_H
+#define FOXTRACKR_PROBLEM_H
+
+#include <stddef.h>
+
+#include "foxtrackr.h"
+
+/* Room for a value as foxtrackr__quote() shows it. */
+#define FOXTRACKR__QUOTE_SIZE 64
+
+/*
+ * Fill *problem in; the text is cut to fit and made one line of valid UTF-8, whatever the
+ * arguments hold. Returns `reason`, so that a check can end with it.
+ */
+int foxtrackr__problem(struct foxtrackr_problem *problem, int reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* `length` bytes of `text` in double quotes, shortened to fit. Returns `out`. */
+const char *foxtrackr__quote(char out[FOXTRACKR__QUOTE_SIZE], const char *text, size_t length);
+
+/* Bytes of the UTF-8 sequence (RFC 3629) that `text` begins with; 0 if it is none. NUL is one. */
+size_t foxtrackr__utf8_sequence(const char *text, size_t length);
+
+/* Offset of the first byte that is NUL or not part of UTF-8; `length` if there is none. */
+size_t foxtrackr__text_span(const char *text, size_t length);
+
+/* What foxtrackr__text_span() stopped at, as a FOXTRACKR_E_ENCODING. `what` names the text. */
+int foxtrackr__text_problem(struct foxtrackr_problem *problem, const char *what, const char *text,
+                            size_t offset);
+
+#endif

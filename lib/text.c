@@ -1,0 +1,132 @@
+/*
+ * Text: what the library prints.
+ *
+ * Printing is our own because what it prints is compared later: a message that comes again must
+ * give the same `extra` to the byte, after an upgrade of jansson or in another locale too. And an
+ * analyst who reads 3.7 where the tracker wrote 3.7 is better served than with 3.7000000000000002.
+ */
+#include "text.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void foxtrackr__text_reserve(struct foxtrackr__text *text, size_t length)
+{
+    size_t capacity = text->capacity;
+    char *grown;
+
+    if (text->failed || length <= capacity - text->length) {
+        return;
+    }
+    if (length > SIZE_MAX / 4 - text->length) {
+        text->failed = true;
+        return;
+    }
+    capacity = capacity * 2 > text->length + length ? capacity * 2 : text->length + length;
+    grown = realloc(text->data, capacity);
+    if (!grown) {
+        text->failed = true;
+        return;
+    }
+    text->data = grown;
+    text->capacity = capacity;
+}
+
+void foxtrackr__text_add(struct foxtrackr__text *text, const char *bytes, size_t length)
+{
+    foxtrackr__text_reserve(text, length);
+    if (text->failed || length == 0) {
+        return;
+    }
+    memcpy(text->data + text->length, bytes, length);
+    text->length += length;
+}
+
+void foxtrackr__text_add_string(struct foxtrackr__text *text, const char *string)
+{
+    foxtrackr__text_add(text, string, strlen(string));
+}
+
+static void add_escape(struct foxtrackr__text *text, unsigned char byte)
+{
+    static const char letter[256] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+                                     ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't'};
+    char escape[8];
+
+    if (letter[byte]) {
+        snprintf(escape, sizeof(escape), "\\%c", letter[byte]);
+    } else {
+        snprintf(escape, sizeof(escape), "\\u%04x", (unsigned)byte);
+    }
+    foxtrackr__text_add_string(text, escape);
+}
+
+void foxtrackr__text_add_quoted(struct foxtrackr__text *text, const char *string, size_t length)
+{
+    size_t start = 0;
+
+    foxtrackr__text_reserve(text, length + 2);
+    foxtrackr__text_add(text, "\"", 1);
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)string[i];
+
+        if (byte < 0x20 || byte == '"' || byte == '\\') {
+            foxtrackr__text_add(text, string + start, i - start);
+            add_escape(text, byte);
+            start = i + 1;
+        }
+    }
+    foxtrackr__text_add(text, string + start, length - start);
+    foxtrackr__text_add(text, "\"", 1);
+}
+
+void foxtrackr__text_add_integer(struct foxtrackr__text *text, int64_t value)
+{
+    char number[24];
+
+    snprintf(number, sizeof(number), "%" PRId64, value);
+    foxtrackr__text_add_string(text, number);
+}
+
+/* What was written with up to 15 digits comes back as written; 17 tell any two doubles apart. */
+static void print_shortest(char *out, size_t size, double value)
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(out, size, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) {
+            return;
+        }
+    }
+}
+
+void foxtrackr__text_add_real(struct foxtrackr__text *text, double value)
+{
+    char local[40];
+    char number[48];
+    size_t length = 0;
+    bool is_real = false;
+
+    if (!isfinite(value)) {
+        foxtrackr__text_add_string(text, "null");
+        return;
+    }
+    print_shortest(local, sizeof(local), value);
+    for (const char *c = local; *c; c++) {
+        bool plain = (*c >= '0' && *c <= '9') || *c == '-' || *c == '+' || *c == 'e';
+
+        if (plain) {
+            number[length++] = *c;
+            is_real = is_real || *c == 'e';
+        } else if (length == 0 || number[length - 1] != '.') {
+            number[length++] = '.'; /* the locale's decimal point, one byte or several */
+            is_real = true;
+        }
+    }
+    foxtrackr__text_add(text, number, length);
+    if (!is_real) {
+        foxtrackr__text_add(text, ".0", 2);
+    }
+}

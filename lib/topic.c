@@ -1,0 +1,113 @@
+/* Topics: family/device-or-group/version/type. */
+#include <string.h>
+
+#include "problem.h"
+
+enum { LEVELS = 4 };
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* V3, or V3 and any number of dotted numbers, in either case. */
+static bool is_version_3(const char *text, size_t length)
+{
+    size_t at = 2;
+
+    if (length < 2 || (text[0] != 'V' && text[0] != 'v') || text[1] != '3') {
+        return false;
+    }
+    while (at < length) {
+        size_t digits = 0;
+
+        if (text[at] != '.') {
+            return false;
+        }
+        at++;
+        while (at + digits < length && is_digit(text[at + digits])) {
+            digits++;
+        }
+        if (digits == 0) {
+            return false;
+        }
+        at += digits;
+    }
+    return true;
+}
+
+/* Returns how many levels there are; the first LEVELS of them are set. */
+static size_t split(const char *topic, size_t length, const char *level[LEVELS],
+                    size_t level_length[LEVELS])
+{
+    const char *end = topic + length;
+    const char *start = topic;
+    size_t count = 0;
+
+    for (;;) {
+        const char *slash = memchr(start, '/', (size_t)(end - start));
+        const char *stop = slash ? slash : end;
+
+        if (count < LEVELS) {
+            level[count] = start;
+            level_length[count] = (size_t)(stop - start);
+        }
+        count++;
+        if (!slash) {
+            return count;
+        }
+        start = slash + 1;
+    }
+}
+
+int foxtrackr_topic_parse(const char *topic, size_t length, struct foxtrackr_topic *out,
+                          struct foxtrackr_problem *problem)
+{
+    char quoted[FOXTRACKR__QUOTE_SIZE];
+    const char *level[LEVELS];
+    size_t level_length[LEVELS];
+    size_t valid;
+    size_t count;
+
+    if (length == 0) {
+        return foxtrackr__problem(problem, FOXTRACKR_E_TOPIC, "topic: empty");
+    }
+    valid = foxtrackr__text_span(topic, length);
+    if (valid < length) {
+        return foxtrackr__text_problem(problem, "topic", topic, valid);
+    }
+    foxtrackr__quote(quoted, topic, length);
+    if (memchr(topic, '+', length) || memchr(topic, '#', length)) {
+        return foxtrackr__problem(problem, FOXTRACKR_E_TOPIC,
+                                  "topic %s: '+' and '#' are wildcards, for filters only", quoted);
+    }
+    count = split(topic, length, level, level_length);
+    if (count != LEVELS) {
+        return foxtrackr__problem(problem, FOXTRACKR_E_TOPIC,
+                                  "topic %s: expected family/device-or-group/version/type, "
+                                  "found %zu level%s",
+                                  quoted, count, count == 1 ? "" : "s");
+    }
+    for (size_t i = 0; i < LEVELS; i++) {
+        if (level_length[i] == 0) {
+            return foxtrackr__problem(problem, FOXTRACKR_E_TOPIC, "topic %s: level %zu is empty",
+                                      quoted, i + 1);
+        }
+    }
+    if (!is_version_3(level[2], level_length[2])) {
+        return foxtrackr__problem(problem, FOXTRACKR_E_VERSION,
+                                  "topic level 3: expected V3 or V3.x, found %s",
+                                  foxtrackr__quote(quoted, level[2], level_length[2]));
+    }
+    *out = (struct foxtrackr_topic){
+        .family = level[0],
+        .family_length = level_length[0],
+        .device_or_group = level[1],
+        .device_or_group_length = level_length[1],
+        .version = level[2],
+        .version_length = level_length[2],
+        .type = level[3],
+        .type_length = level_length[3],
+    };
+    return 0;
+}
