@@ -1,0 +1,119 @@
+/*
+ * What the files of the configuration share; nobody else includes this.
+ *
+ *   config.c        reads the file, line by line, and puts each value where its key says
+ *   config_keys.c   the table of keys, and what is derived from it
+ *   config_value.c  the types of values: text to value, or a reason
+ *   config_check.c  defaults, and what can be said only when the whole file is known
+ *
+ * Functions return 0, or 1 with a reason or the problem set.
+ */
+#ifndef CONFIG_INTERNAL_H
+#define CONFIG_INTERNAL_H
+
+#include "config.h"
+
+#define CONFIG_KEYS_MAX    40
+#define CONFIG_REASON_SIZE 384
+#define CONFIG_SECTION_MAX 49 /* what inih keeps of a section's name */
+
+enum config_section {
+    CONFIG_BROKER,
+    CONFIG_SESSION,
+    CONFIG_DATABASE,
+    CONFIG_PARSER,
+    CONFIG_FIELDS,
+    CONFIG_LOG,
+    CONFIG_STATUS,
+    CONFIG_SECTION_COUNT,
+};
+
+struct config_key;
+
+/* How a value is read, compared and freed. `field` points to where the key's row says. */
+struct config_type {
+    int (*parse)(const struct config_key *key, const char *text, void *field, char *reason);
+    bool (*same)(const void *one, const void *other);
+    void (*clear)(void *field); /* NULL: it owns nothing */
+    bool may_be_empty;
+    bool secret;    /* its text never gets into a reason */
+    bool continues; /* a further, indented line adds to it */
+};
+
+struct config_key {
+    enum config_section section;
+    const char *full_name; /* "broker.host" */
+    const char *name;      /* "host" */
+    const char *standard;  /* the default as it would be written; "" for none */
+    const struct config_type *type;
+    size_t offset; /* in struct config; of [session] keys, in struct config_session */
+    int64_t min;
+    int64_t max;
+    bool live;
+    bool required;
+};
+
+/* A file while it is read. */
+struct config_loading {
+    struct config *config;
+    void *stream;        /* FILE */
+    bool others_read_it; /* no place for a password then */
+    char *problem;       /* CONFIG_PROBLEM_SIZE bytes; the first problem stays */
+    int failed_line;     /* of the first problem; -1: one without a line; 0: none yet */
+
+    int line;
+    bool in_section;
+    bool section_has_key;
+    bool indented;
+    bool comment_mark; /* the line has a ';' that may have begun a comment */
+    enum config_section section;
+    size_t session; /* which, in a session's section */
+
+    int section_lines[CONFIG_SECTION_COUNT]; /* 0: not seen */
+    int session_lines[CONFIG_SESSIONS_MAX];
+    int key_lines[CONFIG_SESSIONS_MAX][CONFIG_KEYS_MAX]; /* row 0 serves the other sections too */
+};
+
+/* config.c: note the first problem: line 0 is left out, so is a NULL name. Always returns 1. */
+int config_fail(struct config_loading *loading, int line, const char *name, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* config_keys.c */
+extern const struct config_key config_keys[];
+extern const size_t config_keys_count;
+const char *config_keys_section(enum config_section section);
+int config_keys_find(enum config_section section, const char *name); /* index, or -1 */
+void *config_keys_field(const struct config_key *key, struct config *config, size_t session);
+/* "broker.host", "session.qos", "session north.qos" */
+void config_keys_full_name(const struct config_key *key, const struct config_session *session,
+                           char name[CONFIG_REASON_SIZE]);
+/* A hint for a key that is not there: " (did you mean ...?)", or "". */
+void config_keys_hint(enum config_section section, const char *name, char hint[CONFIG_REASON_SIZE]);
+/* The same for sections. */
+void config_keys_section_hint(const char *name, char hint[CONFIG_REASON_SIZE]);
+
+/* config_value.c */
+extern const struct config_type config_value_text;
+extern const struct config_type config_value_name;      /* letters, digits, - and _ */
+extern const struct config_type config_value_digits;    /* a number that stays text */
+extern const struct config_type config_value_client_id; /* MQTT 3.1.1 §3.1.3.1 */
+extern const struct config_type config_value_host;
+extern const struct config_type config_value_path; /* absolute */
+extern const struct config_type config_value_path_or_none;
+extern const struct config_type config_value_secret;
+extern const struct config_type config_value_yes_no;
+extern const struct config_type config_value_integer;
+extern const struct config_type config_value_size;
+extern const struct config_type config_value_duration;     /* into int64_t, ms */
+extern const struct config_type config_value_duration_int; /* into int, ms */
+extern const struct config_type config_value_durability;
+extern const struct config_type config_value_log_target;
+extern const struct config_type config_value_log_level;
+extern const struct config_type
+    config_filters_type; /* config_filters.c: into struct config_session */
+bool config_value_is_name(const char *text);
+
+/* config_check.c: fill in defaults, check what hangs together, read secrets. */
+int config_check_all(struct config_loading *loading);
+
+#endif
