@@ -1,0 +1,40 @@
+/*
+ * The story that a fleet tells: which readings there are, and what must become of them.
+ *
+ * Everything follows from the options and the seed. See story.c.
+ */
+#ifndef STORY_H
+#define STORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct story_options {
+    int devices;
+    int groups;
+    bool group_topics; /* every reading on the topic of its group too */
+    int64_t span_ms;   /* the readings end at end_ms and began this long before */
+    int64_t end_ms;
+    int64_t readings;   /* without the copies on group topics */
+    int64_t garbage;    /* messages that nobody can understand, one of each kind in turn */
+    int64_t other;      /* messages of a type without columns */
+    int64_t oversize;   /* payloads over max_payload */
+    size_t max_payload; /* the daemon's limit, bytes */
+    uint64_t seed;
+};
+
+/* Where a message goes: the broker, or standard output. */
+typedef void story_emit(void *context, const char *topic, const void *payload, size_t length);
+
+/*
+ * Tell the story, calling `emit` for each message in order. `manifest` may be NULL; it gets a line
+ * of JSON for every row that must be there in the end: battery, temperature, messages,
+ * device_groups and quarantine, with `copies`, the number of messages that lead to it. Ends the
+ * process with a sentence when memory runs out.
+ */
+void story_tell(const struct story_options *options, FILE *manifest, story_emit *emit,
+                void *context);
+
+#endif
