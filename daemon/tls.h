@@ -15,7 +15,8 @@
 #define TLS_PROBLEM_SIZE 512
 
 /* What every connection asks of the peer, whatever the system's openssl.cnf says: security level
- * 2 means TLS 1.2 at least, keys of 112 bits at least, no SHA-1 signatures (SSL_CTX_set_security_level(3)). */
+ * 2 means TLS 1.2 at least, keys of 112 bits at least, no SHA-1 signatures
+ * (SSL_CTX_set_security_level(3)). */
 #define TLS_CIPHERS "DEFAULT:@SECLEVEL=2"
 
 /* What a file of certificates holds. */
