@@ -26,7 +26,7 @@ enum store_result {
     STORE_E_RETRY = 1,  /* busy, full or read-only: roll back, wait, try the same again */
     STORE_E_LOCKED = 2, /* open only: another foxtrackrd has this database */
     STORE_E_NEWER = 3,  /* open only: the schema is newer than this program; file untouched */
-    STORE_E_PATH = 4,   /* open only: cannot be created or opened: path, permission, not a database */
+    STORE_E_PATH = 4, /* open only: cannot be created or opened: path, permission, not a database */
 };
 
 enum store_durability {
@@ -109,9 +109,31 @@ int store_quarantine(struct store *store, const struct foxtrackr_problem *proble
 /* Note that a session delivered messages in this batch: sessions.last_durable_ms. */
 int store_session_durable(struct store *store, const char *client_id, int64_t now_ms);
 
-/* The broker accepted a session that it had no state for. `lost`: it should have had: also a row
- * in `gaps`, from last_durable_ms to now_ms. In the open batch. */
-int store_session_established(struct store *store, const char *client_id, bool lost,
+/* What may have been lost when the broker made a new session. */
+enum store_gap {
+    STORE_GAP_NONE,      /* nothing: it is this client's first session */
+    STORE_GAP_LOST,      /* the broker forgot a session that it had; gaps.reason "session lost" */
+    STORE_GAP_UNCERTAIN, /* a CONNECT was never answered: the session may be a new one; gaps.reason
+                            "session uncertain" */
+};
+
+/*
+ * A CONNECT is about to leave: what the broker makes of it is unknown until one of the next two
+ * calls (sessions.connecting = 1; a row with established_ms NULL where there was none). A process
+ * that dies in between finds the flag and subscribes again: without it, a session that the broker
+ * made anew would look like the old one, with subscriptions that it does not have. In the open
+ * batch.
+ */
+int store_session_connecting(struct store *store, const char *client_id);
+
+/* What the CONNECT did is known, and it made no new session: connecting = 0. With now_ms other than
+ * 0 the broker has the session, and established_ms becomes now_ms if it was NULL. */
+int store_session_settled(struct store *store, const char *client_id, int64_t now_ms);
+
+/* The broker has, or may have, a new session: connecting = 0, established_ms = now_ms, the
+ * client's rows in `subscriptions` go, and unless `gap` is STORE_GAP_NONE a row in `gaps` from
+ * last_durable_ms to now_ms. */
+int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
                               int64_t now_ms);
 
 /* Remember, or forget, that the broker holds a subscription for this client. In the open batch. */
@@ -142,8 +164,9 @@ int store_checkpoint(struct store *store);
 /* Bytes of the database and of its log; -1 where there is none. */
 void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes);
 
-/* Whether `sessions` knows this client: its session is not new. Sets *known. */
-int store_session_known(struct store *store, const char *client_id, bool *known);
+/* What is on record of a client. `known`: a session was established before (established_ms is not
+ * NULL); `uncertain`: the connecting flag is set. Sets both. STORE_OK or an error. */
+int store_session_known(struct store *store, const char *client_id, bool *known, bool *uncertain);
 
 /* Call `each` for every remembered subscription of a client, in the order of filters. `filter`
  * lives until `each` returns. A non-zero return of `each` ends the walk and is returned. */

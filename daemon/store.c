@@ -1,0 +1,295 @@
+/*
+ * The store's transactions: what a batch is, what an error means, what is on disk.
+ *
+ * The idea. One connection, one thread, one transaction at a time. The writer begins a batch,
+ * applies messages, commits; whatever goes wrong in between is answered by a rollback and the same
+ * messages again. Every row has a natural key, so applying a message twice is harmless, and so is
+ * a COMMIT that failed and took effect all the same.
+ *
+ * Invariants.
+ * - store_commit() returns STORE_OK only when SQLite has synced the log and the names of the
+ *   database and of its log still lead to the files that we hold open. A database that was deleted
+ *   or replaced takes every write without an error; its rows just cannot be found afterwards.
+ * - The run's counts are written by the transaction that they count, so that
+ *   received = stored + duplicate + quarantined is as durable as the rows. After a rollback they
+ *   are read back from the database instead of being calculated.
+ * - No error is ignored. SQLite's own automatic checkpoint does ignore them (an I/O error while
+ *   the log moves into the database would pass unseen), so it is off: store_begin() does the
+ *   checkpoint when the log has grown, at a moment when no acknowledgement waits for it.
+ * - After an I/O error nothing more is written, not even by closing: the log stays as it is, for
+ *   SQLite's recovery at the next start.
+ *
+ * Waiting is bounded by busy_timeout. Readers never block us (write-ahead log); another writer
+ * does, for as long as its transaction lasts.
+ */
+#include "store_internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* 16 MiB of log: far apart enough that the checkpoint's syncs do not matter to the rate. */
+#define CHECKPOINT_PAGES 4096
+
+int store_refuse(struct store *store, int result, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(store->error, sizeof(store->error), format, arguments);
+    va_end(arguments);
+    return result;
+}
+
+const char *store_error(const struct store *store)
+{
+    return store->error;
+}
+
+int store_classify(int code, int system_errno)
+{
+    switch (code & 0xff) {
+    case SQLITE_READONLY:
+        /* SQLite's own word for a database that was moved away. */
+        return code == SQLITE_READONLY_DBMOVED ? STORE_FATAL : STORE_E_RETRY;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_FULL:
+    case SQLITE_NOMEM:
+        return STORE_E_RETRY;
+    case SQLITE_IOERR:
+        if (code == SQLITE_IOERR_NOMEM)
+            return STORE_E_RETRY;
+        /* SQLite calls only some of these "full"; the disk is as sound as with SQLITE_FULL. */
+        return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EROFS ||
+                       system_errno == EFBIG
+                   ? STORE_E_RETRY
+                   : STORE_FATAL;
+    default:
+        return STORE_FATAL;
+    }
+}
+
+/* What the operator can do about it. */
+static const char *advice(int code, int system_errno)
+{
+    if ((code & 0xff) == SQLITE_IOERR && system_errno == EFBIG)
+        return "raise the limit on file sizes (LimitFSIZE=, ulimit -f)";
+    if ((code & 0xff) == SQLITE_IOERR && system_errno == EROFS)
+        code = SQLITE_READONLY;
+    else if ((code & 0xff) == SQLITE_IOERR && store_classify(code, system_errno) == STORE_E_RETRY)
+        code = code == SQLITE_IOERR_NOMEM ? SQLITE_NOMEM : SQLITE_FULL;
+
+    switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return "another program is writing to it: end that program's transaction (fuser -v on the "
+               "file names the programs that have it open)";
+    case SQLITE_FULL:
+        return "free space on its file system, or raise the quota";
+    case SQLITE_NOMEM:
+        return "the system is out of memory";
+    case SQLITE_READONLY:
+        return "make the file, its directory and its file system writable";
+    case SQLITE_IOERR:
+        return "see the kernel's log for what the disk reported";
+    case SQLITE_CANTOPEN:
+        return "see that the file and its directory are there and may be used";
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return "the file is damaged: keep it, and restore a backup";
+    default:
+        return "this should not happen: please report it";
+    }
+}
+
+int store_fail(struct store *store, const char *doing)
+{
+    int code = sqlite3_extended_errcode(store->db);
+    /* Stale unless SQLite has just talked to the system. */
+    bool from_system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
+    int system_errno = from_system ? sqlite3_system_errno(store->db) : 0;
+    int result = store_classify(code, system_errno);
+
+    if (result == STORE_FATAL)
+        store->broken = true;
+    return store_refuse(store, result, "%s: cannot %s: %s%s%s%s; %s", store->path, doing,
+                        sqlite3_errmsg(store->db), system_errno != 0 ? " (" : "",
+                        system_errno != 0 ? strerrordesc_np(system_errno) : "",
+                        system_errno != 0 ? ")" : "", advice(code, system_errno));
+}
+
+static int watch_log(void *context, sqlite3 *db, const char *schema, int pages)
+{
+    struct store *store = context;
+
+    (void)db;
+    (void)schema;
+    store->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+void store_watch_log(struct store *store)
+{
+    store->checkpoint_at = CHECKPOINT_PAGES;
+    sqlite3_wal_hook(store->db, watch_log, store);
+}
+
+int store_checkpoint(struct store *store)
+{
+    int pages = -1;
+    int done = -1;
+    int code =
+        sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
+
+    /* What a reader still needs stays in the log: try again when as much more has come. */
+    store->checkpoint_at = (pages == done ? 0 : store->wal_pages) + CHECKPOINT_PAGES;
+    if (code != SQLITE_OK && code != SQLITE_BUSY)
+        return store_fail(store, "move the log into the database");
+    if (pages == done)
+        store->wal_pages = 0;
+    return STORE_OK;
+}
+
+int store_begin(struct store *store)
+{
+    /* A checkpoint that finds the disk full is no reason to stop: the log takes what it can. */
+    if (store->wal_pages >= store->checkpoint_at && store_checkpoint(store) == STORE_FATAL)
+        return STORE_FATAL;
+    return store_execute(store, STATEMENT_BEGIN, NULL, 0);
+}
+
+bool store_is_file(const char *path, const struct store_identity *identity)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && status.st_dev == identity->device &&
+           status.st_ino == identity->inode;
+}
+
+/* Tells the first name that stands for another file by now, or NULL. */
+static const char *find_replaced(const struct store *store)
+{
+    if (store->database.known && !store_is_file(store->given_path, &store->database))
+        return store->given_path;
+    if (store->database.known && !store_is_file(store->path, &store->database))
+        return store->path;
+    if (store->wal.known && !store_is_file(store->wal_path, &store->wal))
+        return store->wal_path;
+    return NULL;
+}
+
+int store_commit(struct store *store)
+{
+    const struct store_value values[] = {
+        store_integer(store->run),
+        store_integer((int64_t)store->counts.received),
+        store_integer((int64_t)store->counts.stored),
+        store_integer((int64_t)store->counts.duplicate),
+        store_integer((int64_t)store->counts.quarantined),
+    };
+    const char *replaced;
+    int result = store_execute(store, STATEMENT_RUN_COUNT, values, 5);
+
+    if (result == STORE_OK)
+        result = store_execute(store, STATEMENT_COMMIT, NULL, 0);
+    if (result != STORE_OK)
+        return result;
+    replaced = find_replaced(store);
+    if (replaced != NULL)
+        return store_refuse(store, STORE_FATAL,
+                            "%s: was deleted or replaced while in use; what came since then is "
+                            "not in the file of that name",
+                            replaced);
+    return STORE_OK;
+}
+
+int store_rollback(struct store *store)
+{
+    const struct store_value run = store_integer(store->run);
+    sqlite3_stmt *statement = store->statements[STATEMENT_RUN_READ];
+    bool row = false;
+    int result = STORE_OK;
+
+    store_cache_clear(&store->cache);
+    /* After some errors SQLite has rolled back already. */
+    if (!sqlite3_get_autocommit(store->db))
+        result = store_execute(store, STATEMENT_ROLLBACK, NULL, 0);
+    if (result != STORE_OK)
+        return result;
+
+    result = store_step(store, STATEMENT_RUN_READ, &run, 1, &row);
+    if (result == STORE_OK) {
+        store->counts = (struct store_counts){0};
+        if (row) {
+            store->counts.received = (uint64_t)sqlite3_column_int64(statement, 0);
+            store->counts.stored = (uint64_t)sqlite3_column_int64(statement, 1);
+            store->counts.duplicate = (uint64_t)sqlite3_column_int64(statement, 2);
+            store->counts.quarantined = (uint64_t)sqlite3_column_int64(statement, 3);
+        }
+    }
+    store_reset(store, STATEMENT_RUN_READ);
+    return result;
+}
+
+void store_counts(const struct store *store, struct store_counts *out)
+{
+    *out = store->counts;
+}
+
+static int64_t size_of(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 ? (int64_t)status.st_size : -1;
+}
+
+void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes)
+{
+    *database_bytes = size_of(store->path);
+    *wal_bytes = size_of(store->wal_path);
+}
+
+void store_discard(struct store *store)
+{
+    if (store == NULL)
+        return;
+    store_finalize(store);
+    sqlite3_close(store->db);
+    if (store->lock_fd >= 0)
+        close(store->lock_fd); /* the lock ends last: until here the database was ours */
+    free(store->given_path);
+    free(store->path);
+    free(store->wal_path);
+    free(store->directory);
+    free(store);
+}
+
+int store_close(struct store *store)
+{
+    int result = STORE_OK;
+
+    if (store == NULL)
+        return STORE_OK;
+    store_finalize(store);
+    if (!store->read_only && !store->broken) {
+        int code =
+            sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+        /* A reader that is in the way, or a full disk, leaves the log for the next start. */
+        if (code != SQLITE_OK && store_fail(store, "move the log into the database") == STORE_FATAL)
+            result = STORE_FATAL;
+        /* SQLite deletes the log by its name. If that name belongs to another database by now
+         * (someone restored a backup under us), it must stay. */
+        if (result == STORE_OK && store_is_file(store->wal_path, &store->wal))
+            sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    }
+    if (store->broken)
+        result = STORE_FATAL;
+    store_discard(store);
+    return result;
+}

@@ -1,0 +1,154 @@
+/*
+ * What the store's files share: the connection, its prepared statements and how they are run. Only
+ * store*.c and the store's own tests include this.
+ */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "store.h"
+#include "store_cache.h"
+
+/* PRAGMA application_id of every database we made: "FOXT". */
+#define STORE_APPLICATION_ID 0x464f5854
+
+#define STORE_ERROR_SIZE 1024
+
+enum store_statement {
+    STATEMENT_BEGIN,
+    STATEMENT_COMMIT,
+    STATEMENT_ROLLBACK,
+    STATEMENT_SAVEPOINT,
+    STATEMENT_SAVEPOINT_UNDO,
+    STATEMENT_SAVEPOINT_KEEP,
+    STATEMENT_RUN_BEGIN,
+    STATEMENT_RUN_END,
+    STATEMENT_RUN_COUNT,
+    STATEMENT_RUN_READ,
+    STATEMENT_DEVICE_FIND,
+    STATEMENT_DEVICE_ADD,
+    STATEMENT_GROUP_ADD,
+    STATEMENT_BATTERY_ADD,
+    STATEMENT_BATTERY_FIND,
+    STATEMENT_TEMPERATURE_ADD,
+    STATEMENT_TEMPERATURE_FIND,
+    STATEMENT_MESSAGE_ADD,
+    STATEMENT_QUARANTINE_ADD,
+    STATEMENT_SESSION_DURABLE,
+    STATEMENT_SESSION_CONNECTING,
+    STATEMENT_SESSION_SETTLED,
+    STATEMENT_SESSION_ESTABLISHED,
+    STATEMENT_SESSION_FIND,
+    STATEMENT_GAP_ADD,
+    STATEMENT_SUBSCRIPTION_ADD,
+    STATEMENT_SUBSCRIPTION_REMOVE,
+    STATEMENT_SUBSCRIPTIONS_FORGET,
+    STATEMENT_SUBSCRIPTIONS,
+    STATEMENT_BATTERY_EXPIRE,
+    STATEMENT_TEMPERATURE_EXPIRE,
+    STATEMENT_MESSAGES_EXPIRE,
+    STATEMENT_PAGES,
+    STATEMENT_VACUUM,
+    STATEMENT_COUNT,
+};
+
+/* Which file a name stood for when we opened it. */
+struct store_identity {
+    bool known;
+    dev_t device;
+    ino_t inode;
+};
+
+struct store {
+    char *given_path; /* as configured; may lead through symbolic links */
+    char *path;       /* without symbolic links, absolute */
+    char *wal_path;
+    char *directory;
+    int lock_fd; /* -1: none */
+    bool read_only;
+    enum store_durability durability;
+
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    struct store_identity database;
+    struct store_identity wal;
+    int wal_pages;     /* after the last commit */
+    int checkpoint_at; /* wal_pages from which the next batch begins with a checkpoint */
+    bool broken;       /* SQLite reported what must not be retried: leave the log for recovery */
+
+    int64_t run; /* 0: none begun */
+    struct store_counts counts;
+    struct store_cache cache;
+    char error[STORE_ERROR_SIZE];
+};
+
+/* A value to bind. Bytes are borrowed until the statement is reset. */
+struct store_value {
+    enum { VALUE_INTEGER, VALUE_REAL, VALUE_TEXT, VALUE_BLOB } kind;
+    int64_t integer;
+    double real;       /* NAN binds NULL */
+    const void *bytes; /* a NULL text binds NULL; a NULL blob is an empty one */
+    size_t length;
+    const char *column; /* for people; only rows that are compared have it */
+};
+
+struct store_value store_integer(int64_t integer);
+struct store_value store_real(double real);
+struct store_value store_text(const char *text);
+struct store_value store_bytes(bool is_text, const void *bytes, size_t length);
+
+/* Compile every statement. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_prepare(struct store *store);
+
+/* Finalize every statement. */
+void store_finalize(struct store *store);
+
+/*
+ * Bind `values` and take the first step. *row tells whether there is a row to read from
+ * store->statements[id]; the caller ends with store_reset() whatever the result.
+ */
+int store_step(struct store *store, enum store_statement id, const struct store_value *values,
+               int count, bool *row);
+
+/* Reset and unbind: an unreset statement would keep checkpoints from completing. */
+void store_reset(struct store *store, enum store_statement id);
+
+/* Bind, run to the end, reset. */
+int store_execute(struct store *store, enum store_statement id, const struct store_value *values,
+                  int count);
+
+/*
+ * The one place that turns what SQLite just reported into a result and a sentence in store->error:
+ * "path: cannot <doing>: SQLite's text; what to do".
+ */
+int store_fail(struct store *store, const char *doing);
+
+/* The result for an extended SQLite result code and the errno behind it (0: none). */
+int store_classify(int code, int system_errno);
+
+/* Set store->error and return `result`. */
+int store_refuse(struct store *store, int result, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Apply migrations[user_version] to migrations[count - 1] in one transaction. */
+int store_migrate(struct store *store, const char *const *list, int count);
+
+/* Begin to watch the log's size after a commit, instead of SQLite's own checkpoints. */
+void store_watch_log(struct store *store);
+
+/* Whether a name still stands for the file that we opened. */
+bool store_is_file(const char *path, const struct store_identity *identity);
+
+/* Close without a checkpoint and free everything: for an open that failed. NULL is allowed. */
+void store_discard(struct store *store);
+
+/* quarantine without the accounting. */
+int store_keep(struct store *store, const struct foxtrackr_problem *problem,
+               const struct store_packet *packet);
+
+#endif

@@ -1,0 +1,431 @@
+/*
+ * Opening the database: every check that can refuse it comes before the first byte that changes it.
+ *
+ *   path      a directory, a missing parent, no permission: a sentence, nothing made
+ *   lock      PATH.lock, before the database is touched; a second daemon ends here
+ *   create    mode 0640, by us: SQLite gives its log the same mode
+ *   inspect   a database of someone else, or of a newer foxtrackrd, is left as it is: reading does
+ *             not change it, and NO_CKPT_ON_CLOSE keeps closing from changing it
+ *   configure log mode, synchronous, ...
+ *   migrate   one transaction
+ *   sync      the directory: SQLite ignores it when that fails, and a log whose name is not on disk
+ *             is no log after a power loss
+ *
+ * The database file is never opened with open() once SQLite has it: closing such a descriptor
+ * would drop the POSIX locks that SQLite holds on the file.
+ */
+#include "store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "migrations.h"
+
+#define DATABASE_MODE 0640
+
+static char *join(const char *first, const char *middle, const char *last)
+{
+    char *joined;
+
+    return asprintf(&joined, "%s%s%s", first, middle, last) < 0 ? NULL : joined;
+}
+
+static int out_of_memory(struct store *store)
+{
+    return store_refuse(store, STORE_E_RETRY, "%s: out of memory", store->given_path);
+}
+
+/* The directory of a path that names nothing yet, without symbolic links. */
+static char *real_directory(const char *path, const char *base)
+{
+    char *directory = base == path ? strdup(".") : strndup(path, (size_t)(base - path));
+    char *real = directory == NULL ? NULL : realpath(directory, NULL);
+
+    free(directory);
+    return real;
+}
+
+/*
+ * Find the path without symbolic links: log and lock stand beside the file itself, so that two
+ * names for one database meet at one lock.
+ */
+static int resolve(struct store *store)
+{
+    const char *slash = strrchr(store->given_path, '/');
+    const char *base = slash == NULL ? store->given_path : slash + 1;
+    char *end;
+
+    store->path = realpath(store->given_path, NULL);
+    if (store->path == NULL && errno == ENOENT && base[0] != '\0') {
+        store->directory = real_directory(store->given_path, base);
+        if (store->directory == NULL)
+            return store_refuse(store, STORE_E_PATH,
+                                "%s: its directory cannot be used: %s; create it, for the user of "
+                                "foxtrackrd to write in",
+                                store->given_path, strerrordesc_np(errno));
+        store->path = join(store->directory, strcmp(store->directory, "/") == 0 ? "" : "/", base);
+    } else if (store->path == NULL) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: cannot be reached: %s; correct database.path "
+                            "or the permissions on the way to it",
+                            store->given_path, strerrordesc_np(errno));
+    } else {
+        end = strrchr(store->path, '/');
+        store->directory =
+            end == store->path ? strdup("/") : strndup(store->path, (size_t)(end - store->path));
+    }
+    if (store->path != NULL)
+        store->wal_path = join(store->path, "-wal", "");
+    return store->wal_path == NULL || store->directory == NULL ? out_of_memory(store) : STORE_OK;
+}
+
+/* What stands at the path now. *size is -1 when there is nothing. */
+static int check_file(struct store *store, int64_t *size)
+{
+    struct stat status;
+
+    *size = -1;
+    if (stat(store->path, &status) < 0) {
+        if (errno == ENOENT && !store->read_only)
+            return STORE_OK;
+        return store_refuse(store, STORE_E_PATH, "%s: cannot be opened: %s", store->path,
+                            strerrordesc_np(errno));
+    }
+    if (S_ISDIR(status.st_mode))
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: is a directory; database.path must name a file", store->path);
+    if (!S_ISREG(status.st_mode))
+        return store_refuse(store, STORE_E_PATH, "%s: is not a regular file", store->path);
+    *size = status.st_size;
+    return STORE_OK;
+}
+
+/* Who has the lock, as that process wrote it; 0 when it is not known. */
+static long lock_owner(int fd)
+{
+    char text[32] = "";
+
+    if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+        return 0;
+    return strtol(text, NULL, 10);
+}
+
+static int take_lock(struct store *store)
+{
+    char *lock_path = join(store->path, ".lock", "");
+    int result = STORE_OK;
+
+    if (lock_path == NULL)
+        return out_of_memory(store);
+    store->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, DATABASE_MODE);
+    if (store->lock_fd < 0)
+        result = store_refuse(store, STORE_E_PATH,
+                              "%s: cannot be made: %s; the directory of the database must be "
+                              "writable for the user of foxtrackrd",
+                              lock_path, strerrordesc_np(errno));
+    else if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+        /* The process id is a courtesy for the sentence below; the lock works without it. */
+        if (ftruncate(store->lock_fd, 0) == 0)
+            (void)!dprintf(store->lock_fd, "%ld\n", (long)getpid());
+    } else if (errno == EWOULDBLOCK) {
+        result = store_refuse(store, STORE_E_LOCKED,
+                              "%s: another foxtrackrd (process %ld) has this database: %s is "
+                              "locked; stop it, or give this one a database of its own",
+                              store->path, lock_owner(store->lock_fd), lock_path);
+    } else {
+        result = store_refuse(store, STORE_E_PATH, "%s: cannot be locked: %s", lock_path,
+                              strerrordesc_np(errno));
+    }
+    free(lock_path);
+    return result;
+}
+
+static int sync_directory(struct store *store)
+{
+    int fd = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = 0;
+
+    if (fd < 0)
+        return store_refuse(store, STORE_E_PATH, "%s: cannot be read: %s", store->directory,
+                            strerrordesc_np(errno));
+    /* EINVAL: a file system without such a thing as syncing a directory. */
+    if (fsync(fd) < 0 && errno != EINVAL)
+        error = errno;
+    close(fd);
+    if (error == 0)
+        return STORE_OK;
+    return store_refuse(store, store_classify(SQLITE_IOERR_DIR_FSYNC, error),
+                        "%s: cannot be synced to disk: %s", store->directory,
+                        strerrordesc_np(error));
+}
+
+static int create(struct store *store)
+{
+    struct stat status;
+    int fd;
+
+    /* SQLite would delete this log unread. It holds readings if someone deleted the database after
+     * a crash, so it is theirs to decide about. */
+    if (stat(store->wal_path, &status) == 0 && status.st_size > 0)
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: is missing or empty, but its log %s is not; put the database back "
+                            "beside its log, or move the log away",
+                            store->path, store->wal_path);
+
+    fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, DATABASE_MODE);
+    if (fd < 0)
+        return store_refuse(store, STORE_E_PATH, "%s: cannot be created: %s", store->path,
+                            strerrordesc_np(errno));
+    close(fd);
+    return sync_directory(store);
+}
+
+/* SQLite's errors while opening that are the operator's to mend rather than the disk's. */
+static int open_failed(struct store *store, const char *doing)
+{
+    int code = sqlite3_errcode(store->db);
+    int result = store_fail(store, doing);
+
+    switch (code) {
+    case SQLITE_NOTADB:
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: is not a database; move the file away, or correct database.path",
+                            store->path);
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+    case SQLITE_READONLY:
+        return STORE_E_PATH;
+    default:
+        return result;
+    }
+}
+
+static int connect_database(struct store *store, int busy_timeout_ms)
+{
+    int flags = (store->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+                SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+
+    if (sqlite3_open_v2(store->path, &store->db, flags, NULL) != SQLITE_OK) {
+        if (store->db == NULL)
+            return out_of_memory(store);
+        return open_failed(store, "open it");
+    }
+    sqlite3_busy_timeout(store->db, busy_timeout_ms);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    if (!store->read_only && sqlite3_db_readonly(store->db, "main") == 1)
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: may be read but not written; make the file and its file system "
+                            "writable for the user of foxtrackrd",
+                            store->path);
+    return STORE_OK;
+}
+
+/* The number that a query gives. */
+static int read_number(struct store *store, const char *sql, int *number)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = STORE_OK;
+
+    if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK ||
+        sqlite3_step(statement) != SQLITE_ROW)
+        result = open_failed(store, "read it");
+    else
+        *number = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* Whose database is it, and of which version? */
+static int inspect(struct store *store, int *version)
+{
+    int application = 0;
+    int objects = 0;
+    int result = read_number(store, "PRAGMA user_version", version);
+
+    if (result == STORE_OK)
+        result = read_number(store, "PRAGMA application_id", &application);
+    if (result == STORE_OK)
+        result = read_number(store, "SELECT count(*) FROM sqlite_schema", &objects);
+    if (result != STORE_OK)
+        return result;
+
+    if (application != STORE_APPLICATION_ID && (application != 0 || *version != 0 || objects != 0))
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: is not a foxtrackrd database but another program's; correct "
+                            "database.path",
+                            store->path);
+    if (*version > migration_count)
+        return store_refuse(store, STORE_E_NEWER,
+                            "%s: has schema version %d, and this foxtrackrd knows versions up to "
+                            "%d; install a newer foxtrackrd",
+                            store->path, *version, migration_count);
+    if (store->read_only && *version < migration_count)
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: has schema version %d, and this program needs %d; start "
+                            "foxtrackrd once, which brings it up to date",
+                            store->path, *version, migration_count);
+    return STORE_OK;
+}
+
+static int execute(struct store *store, const char *sql)
+{
+    return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? STORE_OK
+               : open_failed(store, "set it up");
+}
+
+static int configure(struct store *store)
+{
+    char mode[16] = "";
+    sqlite3_stmt *statement = NULL;
+    int result = STORE_OK;
+
+    /* Has an effect only before a new database gets its first page, which the log mode writes. */
+    result = execute(store, "PRAGMA auto_vacuum = INCREMENTAL");
+    if (result != STORE_OK)
+        return result;
+
+    if (sqlite3_prepare_v2(store->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL) !=
+            SQLITE_OK ||
+        sqlite3_step(statement) != SQLITE_ROW)
+        result = open_failed(store, "turn on its log");
+    else
+        snprintf(mode, sizeof(mode), "%s", (const char *)sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    if (result != STORE_OK)
+        return result;
+    if (strcmp(mode, "wal") != 0)
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: its file system has no shared memory, which the write-ahead log "
+                            "needs; put the database on a local file system",
+                            store->path);
+
+    /* Readers that stay long let the log grow; the limit gives the space back afterwards. */
+    return execute(store, store->durability == STORE_FULL
+                              ? "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;"
+                                "PRAGMA cache_size = -16384;"
+                              : "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864;"
+                                "PRAGMA cache_size = -16384;");
+}
+
+int store_migrate(struct store *store, const char *const *list, int count)
+{
+    char sql[128];
+    int version = 0;
+    int result = read_number(store, "PRAGMA user_version", &version);
+
+    if (result != STORE_OK || version == count)
+        return result;
+    result = execute(store, "BEGIN IMMEDIATE");
+    if (result == STORE_OK)
+        result = read_number(store, "PRAGMA user_version", &version);
+    for (; result == STORE_OK && version < count; version++)
+        if (sqlite3_exec(store->db, list[version], NULL, NULL, NULL) != SQLITE_OK) {
+            snprintf(sql, sizeof(sql), "apply migration %d", version + 1);
+            result = open_failed(store, sql);
+        }
+    if (result == STORE_OK) {
+        /* A pragma takes no bound values. */
+        snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+                 STORE_APPLICATION_ID, count);
+        result = execute(store, sql);
+    }
+    if (result != STORE_OK && !sqlite3_get_autocommit(store->db))
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    return result;
+}
+
+static int remember(struct store *store, const char *path, struct store_identity *identity)
+{
+    struct stat status;
+
+    if (stat(path, &status) < 0)
+        return store_refuse(store, STORE_FATAL, "%s: has gone while it was being opened: %s", path,
+                            strerrordesc_np(errno));
+    *identity = (struct store_identity){true, status.st_dev, status.st_ino};
+    return STORE_OK;
+}
+
+/* Everything that only the daemon does, not the tools that read. */
+static int set_up(struct store *store)
+{
+    int result = configure(store);
+
+    if (result == STORE_OK)
+        result = store_migrate(store, migrations, migration_count);
+    if (result == STORE_OK && sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL))
+        result = open_failed(store, "turn on foreign keys");
+    if (result == STORE_OK)
+        result = remember(store, store->path, &store->database);
+    /* The log is made by the first read in this mode, so it is there by now. */
+    if (result == STORE_OK)
+        result = remember(store, store->wal_path, &store->wal);
+    if (result == STORE_OK)
+        result = sync_directory(store);
+    store_watch_log(store);
+    return result;
+}
+
+static int open_steps(struct store *store, int busy_timeout_ms)
+{
+    int64_t size = -1;
+    int version = 0;
+    int result = resolve(store);
+
+    if (result == STORE_OK)
+        result = check_file(store, &size);
+    if (result == STORE_OK && !store->read_only)
+        result = take_lock(store);
+    if (result == STORE_OK && !store->read_only && size <= 0)
+        result = create(store);
+    if (result == STORE_OK)
+        result = connect_database(store, busy_timeout_ms);
+    if (result == STORE_OK)
+        result = inspect(store, &version);
+    if (result == STORE_OK && !store->read_only)
+        result = set_up(store);
+    if (result == STORE_OK)
+        result = store_prepare(store);
+    return result;
+}
+
+int store_open(const struct store_options *options, struct store **out, char *problem,
+               size_t problem_size)
+{
+    struct store *store = calloc(1, sizeof(*store));
+    int result;
+
+    if (store != NULL)
+        store->given_path = strdup(options->path);
+    if (store == NULL || store->given_path == NULL) {
+        free(store);
+        snprintf(problem, problem_size, "%s: out of memory", options->path);
+        return STORE_E_RETRY;
+    }
+    store->lock_fd = -1;
+    store->read_only = options->read_only;
+    store->durability = options->durability;
+
+    result = open_steps(store, options->busy_timeout_ms);
+    if (result == STORE_OK) {
+        *out = store;
+        return STORE_OK;
+    }
+    snprintf(problem, problem_size, "%s", store->error);
+    store_discard(store);
+    return result;
+}
+
+int store_schema_version(void)
+{
+    return migration_count;
+}

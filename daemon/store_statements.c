@@ -1,0 +1,213 @@
+/*
+ * Every statement that runs more than once, by name: compiled once, its values bound, always reset.
+ * `doing` completes "cannot ..." in the sentence for a person.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "store_internal.h"
+
+static const struct {
+    const char *doing;
+    const char *sql;
+} texts[STATEMENT_COUNT] = {
+    [STATEMENT_BEGIN] = {"begin a batch", "BEGIN IMMEDIATE"},
+    [STATEMENT_COMMIT] = {"commit the batch", "COMMIT"},
+    [STATEMENT_ROLLBACK] = {"roll the batch back", "ROLLBACK"},
+    [STATEMENT_SAVEPOINT] = {"set a savepoint", "SAVEPOINT message"},
+    [STATEMENT_SAVEPOINT_UNDO] = {"undo a message", "ROLLBACK TO message"},
+    [STATEMENT_SAVEPOINT_KEEP] = {"release a savepoint", "RELEASE message"},
+    [STATEMENT_RUN_BEGIN] = {"begin the run",
+                             "INSERT INTO runs (started_ms, version) VALUES (?1, ?2)"},
+    [STATEMENT_RUN_END] = {"end the run", "UPDATE runs SET stopped_ms = ?2 WHERE run = ?1"},
+    [STATEMENT_RUN_COUNT] = {"write the run's counts",
+                             "UPDATE runs SET received = ?2, stored = ?3, duplicate = ?4,"
+                             " quarantined = ?5 WHERE run = ?1"},
+    [STATEMENT_RUN_READ] = {"read the run's counts",
+                            "SELECT received, stored, duplicate, quarantined FROM runs"
+                            " WHERE run = ?1"},
+    [STATEMENT_DEVICE_FIND] = {"look up a device",
+                               "SELECT device FROM devices WHERE family = ?1 AND device_id = ?2"},
+    [STATEMENT_DEVICE_ADD] = {"add a device",
+                              "INSERT INTO devices (family, device_id, first_seen_ms)"
+                              " VALUES (?1, ?2, ?3)"},
+    [STATEMENT_GROUP_ADD] = {"add a device to its group",
+                             "INSERT INTO device_groups (group_name, device, first_seen_ms)"
+                             " VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"},
+    [STATEMENT_BATTERY_ADD] = {"store a battery reading",
+                               "INSERT INTO battery (device, time_ms, voltage_v, level_pct,"
+                               " message_type, extra, received_ms)"
+                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING"},
+    [STATEMENT_BATTERY_FIND] = {"compare a battery reading",
+                                "SELECT voltage_v, level_pct, message_type, extra FROM battery"
+                                " WHERE device = ?1 AND time_ms = ?2"},
+    [STATEMENT_TEMPERATURE_ADD] = {"store a temperature reading",
+                                   "INSERT INTO temperature (device, time_ms, celsius,"
+                                   " message_type, extra, received_ms)"
+                                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"},
+    [STATEMENT_TEMPERATURE_FIND] = {"compare a temperature reading",
+                                    "SELECT celsius, message_type, extra FROM temperature"
+                                    " WHERE device = ?1 AND time_ms = ?2"},
+    [STATEMENT_MESSAGE_ADD] = {"store a message",
+                               "INSERT INTO messages (device, type, time_ms, version,"
+                               " message_type, body, digest, received_ms)"
+                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING"},
+    [STATEMENT_QUARANTINE_ADD] = {"put a message into quarantine",
+                                  "INSERT INTO quarantine (digest, topic, payload, reason, detail,"
+                                  " first_received_ms, last_received_ms, occurrences)"
+                                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1)"
+                                  " ON CONFLICT (digest) DO UPDATE SET reason = excluded.reason,"
+                                  " detail = excluded.detail,"
+                                  " last_received_ms = excluded.last_received_ms,"
+                                  " occurrences = occurrences + 1"},
+    [STATEMENT_SESSION_DURABLE] = {"note a session's last data",
+                                   "INSERT INTO sessions (client_id, last_durable_ms)"
+                                   " VALUES (?1, ?2) ON CONFLICT (client_id)"
+                                   " DO UPDATE SET last_durable_ms = excluded.last_durable_ms"},
+    [STATEMENT_SESSION_CONNECTING] = {"note that a session connects",
+                                      "INSERT INTO sessions (client_id, connecting)"
+                                      " VALUES (?1, 1) ON CONFLICT (client_id)"
+                                      " DO UPDATE SET connecting = 1"},
+    [STATEMENT_SESSION_SETTLED] = {"note that a session is as it was",
+                                   "INSERT INTO sessions (client_id, established_ms)"
+                                   " VALUES (?1, nullif(?2, 0)) ON CONFLICT (client_id)"
+                                   " DO UPDATE SET connecting = 0, established_ms ="
+                                   " coalesce(established_ms, excluded.established_ms)"},
+    [STATEMENT_SESSION_ESTABLISHED] = {"note a new session",
+                                       "INSERT INTO sessions (client_id, established_ms)"
+                                       " VALUES (?1, ?2) ON CONFLICT (client_id)"
+                                       " DO UPDATE SET connecting = 0,"
+                                       " established_ms = excluded.established_ms"},
+    [STATEMENT_SESSION_FIND] = {"look up a session",
+                                "SELECT established_ms IS NOT NULL, connecting FROM sessions"
+                                " WHERE client_id = ?1"},
+    [STATEMENT_GAP_ADD] = {"note a gap",
+                           "INSERT INTO gaps (client_id, last_durable_ms, resumed_ms, reason)"
+                           " VALUES (?1, (SELECT coalesce(last_durable_ms, established_ms)"
+                           " FROM sessions WHERE client_id = ?1), ?2, ?3)"
+                           " ON CONFLICT DO NOTHING"},
+    [STATEMENT_SUBSCRIPTION_ADD] = {"remember a subscription",
+                                    "INSERT INTO subscriptions (client_id, filter, qos,"
+                                    " subscribed_ms) VALUES (?1, ?2, ?3, ?4)"
+                                    " ON CONFLICT (client_id, filter) DO UPDATE SET"
+                                    " qos = excluded.qos, subscribed_ms = excluded.subscribed_ms"},
+    [STATEMENT_SUBSCRIPTION_REMOVE] = {"forget a subscription",
+                                       "DELETE FROM subscriptions"
+                                       " WHERE client_id = ?1 AND filter = ?2"},
+    [STATEMENT_SUBSCRIPTIONS_FORGET] = {"forget a session's subscriptions",
+                                        "DELETE FROM subscriptions WHERE client_id = ?1"},
+    [STATEMENT_SUBSCRIPTIONS] = {"read the subscriptions",
+                                 "SELECT filter, qos FROM subscriptions WHERE client_id = ?1"
+                                 " ORDER BY filter"},
+    /* Device by device, so that the old end of each is a seek and not a walk through the table. */
+    [STATEMENT_BATTERY_EXPIRE] = {"delete old battery readings",
+                                  "DELETE FROM battery WHERE (device, time_ms) IN"
+                                  " (SELECT b.device, b.time_ms FROM devices AS d"
+                                  " CROSS JOIN battery AS b"
+                                  " ON b.device = d.device AND b.time_ms < ?1 LIMIT ?2)"},
+    [STATEMENT_TEMPERATURE_EXPIRE] = {"delete old temperature readings",
+                                      "DELETE FROM temperature WHERE (device, time_ms) IN"
+                                      " (SELECT t.device, t.time_ms FROM devices AS d"
+                                      " CROSS JOIN temperature AS t"
+                                      " ON t.device = d.device AND t.time_ms < ?1 LIMIT ?2)"},
+    [STATEMENT_MESSAGES_EXPIRE] = {"delete old messages",
+                                   "DELETE FROM messages WHERE rowid IN"
+                                   " (SELECT m.rowid FROM devices AS d"
+                                   " CROSS JOIN messages AS m"
+                                   " ON m.device = d.device AND m.time_ms < ?1 LIMIT ?2)"},
+    [STATEMENT_PAGES] = {"count free pages", "SELECT freelist_count, page_count"
+                                             " FROM pragma_freelist_count, pragma_page_count"},
+    [STATEMENT_VACUUM] = {"give free pages back", "PRAGMA incremental_vacuum(1000)"},
+};
+
+struct store_value store_integer(int64_t integer)
+{
+    return (struct store_value){.kind = VALUE_INTEGER, .integer = integer};
+}
+
+struct store_value store_real(double real)
+{
+    return (struct store_value){.kind = VALUE_REAL, .real = real};
+}
+
+struct store_value store_text(const char *text)
+{
+    return store_bytes(true, text, text == NULL ? 0 : strlen(text));
+}
+
+struct store_value store_bytes(bool is_text, const void *bytes, size_t length)
+{
+    return (struct store_value){
+        .kind = is_text ? VALUE_TEXT : VALUE_BLOB, .bytes = bytes, .length = length};
+}
+
+int store_prepare(struct store *store)
+{
+    for (int id = 0; id < STATEMENT_COUNT; id++)
+        if (sqlite3_prepare_v3(store->db, texts[id].sql, -1, SQLITE_PREPARE_PERSISTENT,
+                               &store->statements[id], NULL) != SQLITE_OK)
+            return store_fail(store, texts[id].doing);
+    return STORE_OK;
+}
+
+void store_finalize(struct store *store)
+{
+    for (int id = 0; id < STATEMENT_COUNT; id++) {
+        sqlite3_finalize(store->statements[id]);
+        store->statements[id] = NULL;
+    }
+}
+
+/* SQLITE_STATIC: every caller's bytes outlive the reset that ends the binding. */
+static int bind(sqlite3_stmt *statement, int index, const struct store_value *value)
+{
+    switch (value->kind) {
+    case VALUE_INTEGER:
+        return sqlite3_bind_int64(statement, index, value->integer);
+    case VALUE_REAL:
+        return isnan(value->real) ? sqlite3_bind_null(statement, index)
+                                  : sqlite3_bind_double(statement, index, value->real);
+    case VALUE_TEXT:
+        return sqlite3_bind_text64(statement, index, value->bytes, value->length, SQLITE_STATIC,
+                                   SQLITE_UTF8);
+    case VALUE_BLOB:
+        break;
+    }
+    return sqlite3_bind_blob64(statement, index, value->bytes == NULL ? "" : value->bytes,
+                               value->length, SQLITE_STATIC);
+}
+
+int store_step(struct store *store, enum store_statement id, const struct store_value *values,
+               int count, bool *row)
+{
+    sqlite3_stmt *statement = store->statements[id];
+    int code = SQLITE_OK;
+
+    for (int i = 0; i < count && code == SQLITE_OK; i++)
+        code = bind(statement, i + 1, &values[i]);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return store_fail(store, texts[id].doing);
+    *row = code == SQLITE_ROW;
+    return STORE_OK;
+}
+
+void store_reset(struct store *store, enum store_statement id)
+{
+    /* The result repeats the last step's, which store_step() has reported. */
+    sqlite3_reset(store->statements[id]);
+    sqlite3_clear_bindings(store->statements[id]);
+}
+
+int store_execute(struct store *store, enum store_statement id, const struct store_value *values,
+                  int count)
+{
+    bool row = false;
+    int result = store_step(store, id, values, count, &row);
+
+    while (result == STORE_OK && row)
+        result = store_step(store, id, NULL, 0, &row);
+    store_reset(store, id);
+    return result;
+}
