@@ -1,0 +1,97 @@
+"""Fixtures. See tests/README.md."""
+
+import faulthandler
+import signal
+import sys
+
+import pytest
+
+import broker as brokers
+import harness
+from foxtrackrd import Daemon
+from pki import Pki
+
+HANG_S = 120
+"""No test may take longer. A test that waits for something has a shorter limit of its own."""
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "limit(seconds): the hang guard of this test")
+
+
+@pytest.fixture(autouse=True)
+def hang_guard(request):
+    """End a test that hangs with a failure and the stacks of all threads."""
+    marker = request.node.get_closest_marker("limit")
+    limit = (marker.args[0] if marker else HANG_S) * harness.PATIENCE
+
+    def hang(_number, _frame):
+        faulthandler.dump_traceback(file=sys.__stderr__)
+        raise AssertionError(f"the test hangs: it has taken {limit} s")
+
+    before = signal.signal(signal.SIGALRM, hang)
+    signal.alarm(limit)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built():
+    """A missing program is said once, not by every test."""
+    for program in (harness.FOXTRACKRD, harness.FOXTRACKRCTL, harness.FLEET):
+        if not program.exists():
+            pytest.exit(f"{program} is not there: run make system", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="session")
+def password_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("passwords") / "passwords"
+    brokers.make_password_file(path)
+    return path
+
+
+@pytest.fixture
+def make_broker(tmp_path, pki, password_file):
+    """A function that starts a Broker; all of them end with the test."""
+    made = []
+
+    def make(**options):
+        made.append(brokers.Broker(
+            tmp_path / f"broker-{len(made)}", pki, password_file, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def broker(make_broker):
+    """A running mosquitto, TLS and plain."""
+    return make_broker()
+
+
+@pytest.fixture
+def make_daemon(tmp_path):
+    """A function that makes a Daemon, not yet started; all of them end with the test."""
+    made = []
+
+    def make(broker, *, directory=None, **options):
+        made.append(Daemon(directory or tmp_path / f"daemon-{len(made)}", broker, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def daemon(make_daemon, broker):
+    """A daemon for `broker`, not yet started."""
+    return make_daemon(broker)

@@ -1,0 +1,113 @@
+"""What every system test needs: where the programs are, waiting, and reading the database."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import sqlite3
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("FOXTRACKR_BUILD", ROOT / "build"))
+FOXTRACKRD = BUILD / "foxtrackrd"
+FOXTRACKRCTL = BUILD / "foxtrackrctl"
+FLEET = BUILD / "tests" / "fleet"
+
+
+def _is_sanitized():
+    """Built with AddressSanitizer? Then everything takes several times as long."""
+    try:
+        return b"__asan_init" in FOXTRACKRD.read_bytes()
+    except OSError:
+        return False
+
+
+SANITIZED = _is_sanitized()
+PATIENCE = 4 if SANITIZED else 1
+"""Every limit is multiplied by this. A limit is for a hang, never for a measurement."""
+
+
+def wait_until(condition, timeout=20, what=None, every=0.02):
+    """Wait until condition() is true and return what it returned; fail after `timeout` seconds."""
+    deadline = time.monotonic() + timeout * PATIENCE
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            what = what() if callable(what) else what
+            raise AssertionError(f"waited {timeout * PATIENCE} s for {what or condition}")
+        time.sleep(every)
+
+
+def run(*arguments, check=True, timeout=60, **options):
+    """Run a command to its end; its output is captured as text unless `text` says otherwise."""
+    options.setdefault("text", True)
+    done = subprocess.run(
+        [str(a) for a in arguments], capture_output=True, timeout=timeout * PATIENCE, **options)
+    if check and done.returncode != 0:
+        raise AssertionError(
+            f"{' '.join(str(a) for a in arguments)}: exit {done.returncode}\n"
+            f"{done.stdout}\n{done.stderr}")
+    return done
+
+
+def find_program(name):
+    """Debian keeps some programs in sbin, which is not on everybody's PATH."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")
+    if path is None:
+        raise AssertionError(f"{name} is not installed: run make deps")
+    return path
+
+
+@contextlib.contextmanager
+def db(path):
+    """The database, read-only, as an analyst opens it. Rows can be read by column name."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10 * PATIENCE)
+    connection.row_factory = sqlite3.Row
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def query(path, sql, *parameters):
+    """All rows of one statement, as tuples."""
+    with db(path) as connection:
+        return [tuple(row) for row in connection.execute(sql, parameters)]
+
+
+def value(path, sql, *parameters):
+    """The single value of one statement; None while the database or the table is not there."""
+    try:
+        rows = query(path, sql, *parameters)
+    except sqlite3.OperationalError as problem:
+        if any(text in str(problem) for text in ("unable to open", "no such table")):
+            return None
+        raise
+    return rows[0][0] if rows else None
+
+
+ROWS = """SELECT (SELECT count(*) FROM battery) + (SELECT count(*) FROM temperature)
+               + (SELECT count(*) FROM messages) + (SELECT count(*) FROM quarantine)"""
+
+
+def count_rows(path):
+    """Rows that messages made."""
+    return value(path, ROWS) or 0
+
+
+def count_received(path):
+    """Messages that all runs together say they received."""
+    return value(path, "SELECT coalesce(sum(received), 0) FROM runs") or 0
+
+
+def check_sound(path):
+    """Whatever happened: the file is intact, and every run accounts for every message."""
+    with db(path) as connection:
+        assert [r[0] for r in connection.execute("PRAGMA integrity_check")] == ["ok"]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        for row in connection.execute("SELECT * FROM runs"):
+            assert row["received"] == row["stored"] + row["duplicate"] + row["quarantined"], \
+                f"run {row['run']} does not add up: {dict(row)}"
