@@ -45,12 +45,14 @@ LIBS_LIB    = $(shell pkg-config --libs jansson) -lm
 LIBS_DAEMON = -lpaho-mqtt3as $(shell pkg-config --libs $(PACKAGES)) -lm
 
 LIB_SRC    := $(wildcard lib/*.c)
-# Everything but the two programs' main files is shared by them and by the unit tests.
-DAEMON_SRC := $(filter-out daemon/main.c daemon/ctl.c,$(wildcard daemon/*.c))
+# Everything but the two programs' own files is shared by them and by the unit tests.
+CTL_SRC    := $(wildcard daemon/ctl*.c)
+DAEMON_SRC := $(filter-out daemon/main.c $(CTL_SRC),$(wildcard daemon/*.c))
 MIGRATIONS := $(sort $(wildcard schema/[0-9]*.sql))
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
+CTL_OBJ    := $(CTL_SRC:%.c=$(BUILD)/%.o)
 DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o) $(BUILD)/schema/migrations.o
 LIBRARY    := $(BUILD)/libfoxtrackr.a
 PROGRAMS   := $(BUILD)/foxtrackrd $(BUILD)/foxtrackrctl
@@ -60,7 +62,7 @@ FLEET      := $(BUILD)/tests/fleet
 all: $(PROGRAMS) $(LIBRARY) $(BUILD)/foxtrackr.pc ## build the daemon, foxtrackrctl and libfoxtrackr
 
 $(BUILD)/foxtrackrd: $(BUILD)/daemon/main.o $(DAEMON_OBJ) $(LIBRARY)
-$(BUILD)/foxtrackrctl: $(BUILD)/daemon/ctl.o $(DAEMON_OBJ) $(LIBRARY)
+$(BUILD)/foxtrackrctl: $(CTL_OBJ) $(DAEMON_OBJ) $(LIBRARY)
 $(PROGRAMS):
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ $(LIBS_DAEMON)
@@ -98,6 +100,9 @@ $(BUILD)/foxtrackr.pc: lib/foxtrackr.pc.in Makefile
 $(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs cmocka) $(LIBS_DAEMON)
+
+# This one makes the library's allocations fail, one after the other.
+$(BUILD)/tests/test_library: LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
 $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	@echo "  LD      $@"

@@ -10,7 +10,7 @@ static inline int64_t clock_read_ms(clockid_t id)
     struct timespec now;
 
     clock_gettime(id, &now); /* cannot fail for these two clocks */
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Milliseconds since an arbitrary point; never jumps. */

@@ -21,10 +21,10 @@ struct gate;
 /* How the link of a session is doing. */
 struct gate_link_status {
     bool open;
-    uint64_t held_bytes;            /* towards the broker, waiting for a commit */
-    uint64_t from_broker_bytes;     /* since the gate was made */
+    uint64_t held_bytes;        /* towards the broker, waiting for a commit */
+    uint64_t from_broker_bytes; /* since the gate was made */
     uint64_t to_broker_bytes;
-    char ended[GATE_REASON_SIZE];   /* why the last link ended; "" before the first end */
+    char ended[GATE_REASON_SIZE]; /* why the last link ended; "" before the first end */
 };
 
 /*
@@ -66,7 +66,8 @@ void gate_link_status(struct gate *gate, unsigned session, struct gate_link_stat
 /* Links that are open. */
 unsigned gate_open_links(struct gate *gate);
 
-/* Monotonic time at which the thread last came round its loop; it does so at least once a second. */
+/* Monotonic time at which the thread last came round its loop; it does so at least once a second.
+ */
 int64_t gate_last_seen_ms(const struct gate *gate);
 
 #endif

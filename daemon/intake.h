@@ -17,7 +17,10 @@
 
 enum intake_kind {
     INTAKE_MESSAGE,      /* topic and payload of a PUBLISH */
-    INTAKE_ESTABLISHED,  /* the broker made a new session; `lost` tells whether it had one before */
+    INTAKE_CONNECTING,   /* a CONNECT is about to leave: what the broker does with it is unknown */
+    INTAKE_REFUSED,      /* the broker refused that CONNECT, or never got it */
+    INTAKE_SETTLED,      /* the broker kept the session: CONNACK had session present */
+    INTAKE_ESTABLISHED,  /* the broker may have made a new session; `gap` tells what was lost */
     INTAKE_SUBSCRIBED,   /* topic is a filter that the broker granted with `qos` */
     INTAKE_UNSUBSCRIBED, /* topic is a filter that the broker dropped */
 };
@@ -28,9 +31,9 @@ enum intake_kind {
  */
 struct intake_item {
     enum intake_kind kind;
-    unsigned session; /* index into the configuration's sessions */
-    int qos;          /* as delivered or granted */
-    bool lost;
+    unsigned session;    /* index into the configuration's sessions */
+    int qos;             /* as delivered or granted */
+    int gap;             /* enum store_gap, with INTAKE_ESTABLISHED */
     int64_t received_ms; /* wall clock */
     const char *topic;   /* any bytes, not NUL-terminated */
     size_t topic_length;
@@ -50,9 +53,9 @@ enum intake_result {
 struct intake;
 
 /*
- * A ring of at least `capacity` bytes for items whose payload is kept up to max_payload bytes; it is
- * made large enough that the largest item always fits. `watermark` outlives the intake. Returns 0
- * and sets *out, for intake_free(); or -ENOMEM.
+ * A ring of at least `capacity` bytes for items whose payload is kept up to max_payload bytes; it
+ * is made large enough that the largest item always fits. `watermark` outlives the intake. Returns
+ * 0 and sets *out, for intake_free(); or -ENOMEM.
  */
 int intake_new(struct intake **out, size_t capacity, size_t max_payload,
                struct watermark *watermark);

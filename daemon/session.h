@@ -1,6 +1,6 @@
 /*
- * Sessions: the only code that sees Paho. A thread for each session connects, subscribes, waits and
- * backs off; Paho's own threads call back into session.c and go no further than the intake.
+ * Sessions. A thread for each connects, subscribes, waits and backs off; Paho's own threads call
+ * back into session.c and go no further than the intake.
  */
 #ifndef SESSION_H
 #define SESSION_H
@@ -12,6 +12,7 @@
 #include "config.h"
 #include "gate.h"
 #include "intake.h"
+#include "session_memory.h"
 
 #define SESSION_REASON_SIZE 512
 
@@ -37,25 +38,21 @@ struct session_status {
 
 struct session;
 
-/* A subscription that the broker was told of in an earlier run. */
-struct session_memory {
-    char *filter;
-    int qos;
-};
-
 /* What a session starts from; all but `memory` outlives it, which is copied. */
 struct session_parts {
     const struct config *config; /* broker and the session's own section, never reloaded */
     unsigned index;
     struct gate *gate;
     struct intake *intake;
-    bool known; /* the database has seen this client before */
+    bool known;     /* the database has seen this client's session before */
+    bool uncertain; /* a CONNECT of an earlier process was never answered, see store.h */
     const struct session_memory *memory;
     size_t memory_count;
 };
 
-/* Once for the process, before the first session. Returns 0, or a negative errno. */
-int session_library_init(void);
+/* Once for the process, before the first session and before any thread: clears the environment of
+ * proxies. */
+void session_library_init(void);
 
 /* Start the thread. Returns 0 and sets *out, for session_stop(); or a negative errno. */
 int session_start(struct session **out, const struct session_parts *parts);

@@ -16,6 +16,7 @@
 #include "watermark.h"
 
 #define WRITER_REASON_SIZE 256
+#define WRITER_REASONS     16 /* more than enum foxtrackr_reason has */
 
 enum writer_state {
     WRITER_RUNNING,
@@ -31,17 +32,16 @@ struct writer_status {
     int64_t retry_at_ms;             /* monotonic; when stalled */
     struct store_counts counts;      /* of this run, durable ones */
     uint64_t commits;
-    uint64_t last_batch;        /* messages */
-    int64_t last_commit_us;     /* how long it took */
-    int64_t last_commit_ms;     /* wall clock; 0 before the first */
-    int64_t newest_time_ms;     /* device time: newest of the last batch that had one; 0: none */
-    uint64_t quarantined[16];   /* this run, by enum foxtrackr_reason */
-    uint64_t conflicts_logged;
-    uint64_t expired;           /* rows deleted by retention */
+    uint64_t last_batch;    /* messages */
+    int64_t last_commit_us; /* how long COMMIT took */
+    int64_t last_commit_ms; /* wall clock; 0 before the first */
+    int64_t newest_time_ms; /* device time: newest of the last batch that had one; 0: none */
+    uint64_t quarantined[WRITER_REASONS]; /* this run, by enum foxtrackr_reason */
+    uint64_t expired;                     /* rows deleted by retention */
     int64_t database_bytes;
     int64_t wal_bytes;
     int64_t free_bytes;
-    int64_t seen_ms;            /* monotonic; when the thread last came round its loop */
+    int64_t seen_ms; /* monotonic; when the thread last came round its loop */
 };
 
 struct writer;

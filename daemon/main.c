@@ -1,0 +1,515 @@
+/*
+ * foxtrackrd: a table of contents. Acquire in order, READY, wait for signals, release in reverse.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "config.h"
+#include "gate.h"
+#include "intake.h"
+#include "log.h"
+#include "preflight.h"
+#include "session.h"
+#include "status.h"
+#include "store.h"
+#include "watermark.h"
+#include "writer.h"
+
+#define TICK_MS        1000
+#define READY_LIMIT_MS 15000 /* a broker that is away must not hang the boot */
+#define STOP_LIMIT_MS  4500
+#define STOP_WRITER_MS 1500 /* of which the writer gets this much for what is left */
+#define RING_BYTES     ((size_t)8 * 1024 * 1024)
+#define STOP_POLL_MS   10
+#define CREATE_MASK    027
+
+struct daemon {
+    struct config *config; /* of the start: what a reload cannot change stays as it is here */
+    struct config *loaded; /* of the last reload; NULL before the first */
+    struct store *store;
+    struct watermark watermark;
+    struct intake *intake;
+    struct gate *gate;
+    struct writer *writer;
+    struct session *sessions[CONFIG_SESSIONS_MAX];
+    const char *client_ids[CONFIG_SESSIONS_MAX];
+    unsigned session_count;
+    struct status *status;
+    int signal_fd;
+};
+
+/* --- start --------------------------------------------------------------------------------- */
+
+static int open_log(const struct config *config)
+{
+    static const enum log_target targets[] = {
+        [CONFIG_LOG_JOURNAL] = LOG_TARGET_JOURNAL,
+        [CONFIG_LOG_STDERR] = LOG_TARGET_STDERR,
+        [CONFIG_LOG_FILE] = LOG_TARGET_FILE,
+    };
+    char problem[CONFIG_PROBLEM_SIZE];
+
+    if (log_open(targets[config->log.target], config->log.file, config->log.level, problem,
+                 sizeof(problem)) != 0) {
+        log_error("%s: log.file: %s", config->path, problem);
+        return EX_CONFIG;
+    }
+    return EX_OK;
+}
+
+static int open_store(struct daemon *daemon)
+{
+    const struct store_options options = {
+        .path = daemon->config->database.path,
+        .durability = daemon->config->database.durability_full ? STORE_FULL : STORE_NORMAL,
+        .busy_timeout_ms = daemon->config->database.busy_timeout_ms,
+    };
+    char problem[1024];
+
+    if (store_open(&options, &daemon->store, problem, sizeof(problem)) != STORE_OK) {
+        log_error("%s", problem);
+        return EX_IOERR;
+    }
+    if (store_run_begin(daemon->store, FOXTRACKRD_VERSION, clock_wall_ms()) != STORE_OK) {
+        log_error("database: %s", store_error(daemon->store));
+        return EX_IOERR;
+    }
+    return EX_OK;
+}
+
+static int start_pipeline(struct daemon *daemon)
+{
+    const struct config *config = daemon->config;
+    const struct writer_limits limits = {
+        .fields = config->fields,
+        .max_future_ms = config->parser.max_future_ms,
+        .batch_max = config->database.batch_max,
+        .retention_days = config->database.retention_days,
+        .min_free_mb = config->database.min_free_mb,
+    };
+    struct writer_parts parts;
+    char target[300];
+    bool v6 = strchr(config->broker.host, ':') != NULL;
+    int rc =
+        intake_new(&daemon->intake, RING_BYTES, config->parser.max_payload, &daemon->watermark);
+
+    snprintf(target, sizeof(target), "%s%s%s:%d", v6 ? "[" : "", config->broker.host, v6 ? "]" : "",
+             config->broker.port);
+    if (rc == 0) {
+        rc = gate_new(&daemon->gate, target, daemon->session_count, &daemon->watermark);
+    }
+    if (rc == 0) {
+        parts = (struct writer_parts){
+            .store = daemon->store,
+            .intake = daemon->intake,
+            .gate = daemon->gate,
+            .watermark = &daemon->watermark,
+            .client_ids = daemon->client_ids,
+            .session_count = daemon->session_count,
+        };
+        rc = writer_start(&daemon->writer, &parts, &limits, config->database.path);
+    }
+    if (rc != 0) {
+        log_error("cannot start: %s", strerror(-rc));
+        return EX_OSERR;
+    }
+    daemon->config->fields = NULL; /* the writer's now */
+    return EX_OK;
+}
+
+struct memory_context {
+    struct session_memory_list list;
+    int rc;
+};
+
+static int remember(void *context, const char *filter, int qos)
+{
+    struct memory_context *memory = context;
+
+    memory->rc = session_memory_add(&memory->list, filter, qos);
+    return memory->rc;
+}
+
+/* What the database remembers of each session; before the writer has the store for itself. */
+static int read_memories(struct daemon *daemon, struct session_parts parts[],
+                         struct memory_context memories[])
+{
+    for (unsigned i = 0; i < daemon->session_count; i++) {
+        const char *client_id = daemon->client_ids[i];
+
+        if (store_session_known(daemon->store, client_id, &parts[i].known, &parts[i].uncertain) !=
+                STORE_OK ||
+            store_subscriptions(daemon->store, client_id, remember, &memories[i]) != STORE_OK) {
+            log_error("database: %s",
+                      memories[i].rc != 0 ? "out of memory" : store_error(daemon->store));
+            return EX_IOERR;
+        }
+    }
+    return EX_OK;
+}
+
+static int start_sessions(struct daemon *daemon, struct session_parts parts[],
+                          const struct memory_context memories[])
+{
+    session_library_init();
+    for (unsigned i = 0; i < daemon->session_count; i++) {
+        int rc;
+
+        parts[i].config = daemon->config;
+        parts[i].index = i;
+        parts[i].gate = daemon->gate;
+        parts[i].intake = daemon->intake;
+        parts[i].memory = memories[i].list.entries;
+        parts[i].memory_count = memories[i].list.count;
+        rc = session_start(&daemon->sessions[i], &parts[i]);
+        if (rc != 0) {
+            log_error("%s: cannot start the session: %s", daemon->client_ids[i], strerror(-rc));
+            return EX_OSERR;
+        }
+    }
+    return EX_OK;
+}
+
+static int start(struct daemon *daemon)
+{
+    struct session_parts parts[CONFIG_SESSIONS_MAX] = {0};
+    struct memory_context memories[CONFIG_SESSIONS_MAX] = {0};
+    struct status_sources sources;
+    int rc = open_store(daemon);
+
+    daemon->session_count = (unsigned)daemon->config->session_count;
+    for (unsigned i = 0; i < daemon->session_count; i++) {
+        daemon->client_ids[i] = daemon->config->sessions[i].client_id;
+    }
+    if (rc == EX_OK) {
+        rc = read_memories(daemon, parts, memories);
+    }
+    if (rc == EX_OK) {
+        rc = start_pipeline(daemon);
+    }
+    if (rc == EX_OK) {
+        rc = start_sessions(daemon, parts, memories);
+    }
+    for (unsigned i = 0; i < daemon->session_count; i++) {
+        session_memory_clear(&memories[i].list);
+    }
+    if (rc == EX_OK) {
+        sources = (struct status_sources){
+            .writer = daemon->writer,
+            .intake = daemon->intake,
+            .gate = daemon->gate,
+            .sessions = daemon->sessions,
+            .session_count = daemon->session_count,
+        };
+        rc = status_new(&daemon->status, daemon->config, &sources) == 0 ? EX_OK : EX_OSERR;
+    }
+    return rc;
+}
+
+/* --- run ----------------------------------------------------------------------------------- */
+
+/* Give the parts that can change while running the values of a new configuration. */
+static void apply_live(struct daemon *daemon, struct config *loaded)
+{
+    const struct writer_limits limits = {
+        .fields = loaded->fields,
+        .max_future_ms = loaded->parser.max_future_ms,
+        .batch_max = loaded->database.batch_max,
+        .retention_days = loaded->database.retention_days,
+        .min_free_mb = loaded->database.min_free_mb,
+    };
+
+    loaded->fields = NULL;
+    writer_set_limits(daemon->writer, &limits);
+    intake_set_max_payload(daemon->intake, loaded->parser.max_payload);
+    log_set_level(loaded->log.level);
+}
+
+static void reload(struct daemon *daemon)
+{
+    struct config *loaded;
+    char problem[CONFIG_PROBLEM_SIZE];
+    char names[512];
+
+    status_notify_reloading();
+    if (log_reopen(problem, sizeof(problem)) != 0) {
+        log_error("log.file: %s; going on with the old file", problem);
+    }
+    if (config_load(daemon->config->path, &loaded, problem) != 0) {
+        log_error("%s; keeping the configuration as it was", problem);
+    } else {
+        apply_live(daemon, loaded);
+        if (config_needs_restart(daemon->config, loaded, names, sizeof(names)) > 0) {
+            log_warning("%s reloaded; these changes need a restart: %s", loaded->path, names);
+        } else {
+            log_notice("%s reloaded", loaded->path);
+        }
+        config_free(daemon->loaded);
+        daemon->loaded = loaded;
+    }
+    status_notify_reloaded();
+}
+
+/* Sessions connect only while the database takes messages. */
+static void follow_writer(struct daemon *daemon)
+{
+    const struct writer_status *writer = status_writer(daemon->status);
+
+    for (unsigned i = 0; i < daemon->session_count; i++) {
+        session_set_paused(daemon->sessions[i], writer->state != WRITER_RUNNING, writer->reason);
+    }
+}
+
+/* Signals that came; true when one of them ends the daemon. */
+static bool handle_signals(struct daemon *daemon)
+{
+    struct signalfd_siginfo info;
+    bool stop = false;
+
+    while (read(daemon->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            reload(daemon);
+        } else {
+            log_notice("stopping on %s", strsignal((int)info.ssi_signo));
+            stop = true;
+        }
+    }
+    return stop;
+}
+
+/* Wait for what happens next, at most a tick or half a watchdog period. */
+static int run(struct daemon *daemon)
+{
+    struct pollfd fd = {.fd = daemon->signal_fd, .events = POLLIN};
+    int64_t started_ms = clock_monotonic_ms();
+    int64_t watchdog_ms = status_watchdog_ms();
+    int tick_ms = watchdog_ms > 0 && watchdog_ms / 3 < TICK_MS ? (int)(watchdog_ms / 3) : TICK_MS;
+    bool ready = false;
+
+    for (;;) {
+        poll(&fd, 1, ready ? tick_ms : tick_ms / 10);
+        if (handle_signals(daemon)) {
+            return EX_OK;
+        }
+        status_tick(daemon->status);
+        status_watchdog(daemon->status);
+        if (status_writer(daemon->status)->state == WRITER_FATAL) {
+            return EX_IOERR;
+        }
+        follow_writer(daemon);
+        if (!ready && (status_all_subscribed(daemon->status) ||
+                       clock_monotonic_ms() - started_ms > READY_LIMIT_MS)) {
+            ready = true;
+            status_notify_ready(daemon->status);
+        }
+    }
+}
+
+/* --- stop ---------------------------------------------------------------------------------- */
+
+/* Take leave of the broker: what was received becomes durable, its acknowledgements leave, then
+ * DISCONNECT. False when something did not end in time. */
+static bool stop_sessions(struct daemon *daemon, int64_t deadline_ms)
+{
+    const struct timespec pause = {.tv_nsec = STOP_POLL_MS * 1000000L};
+    bool all = true;
+
+    if (daemon->gate != NULL) {
+        gate_quiesce(daemon->gate);
+    }
+    for (unsigned i = 0; i < daemon->session_count; i++) {
+        if (daemon->sessions[i] != NULL) {
+            session_stop_begin(daemon->sessions[i]);
+        }
+    }
+    for (unsigned i = 0; i < daemon->session_count; i++) {
+        if (daemon->sessions[i] != NULL) {
+            all = session_stop_finish(daemon->sessions[i], deadline_ms) && all;
+        }
+    }
+    while (daemon->gate != NULL && gate_open_links(daemon->gate) > 0 &&
+           clock_monotonic_ms() < deadline_ms) {
+        nanosleep(&pause, NULL);
+    }
+    return all;
+}
+
+/* End the writer and close the database. False when the writer hangs. */
+static bool stop_store(struct daemon *daemon, int64_t deadline_ms, int *status)
+{
+    int64_t left_ms = deadline_ms - clock_monotonic_ms();
+    enum writer_state state = WRITER_ENDED;
+
+    if (daemon->writer != NULL) {
+        intake_close(daemon->intake);
+        state = writer_stop(daemon->writer, left_ms > 0 ? (int)left_ms : 0);
+        daemon->writer = NULL;
+    }
+    if (state == WRITER_STALLED) {
+        log_warning("stopped while the database takes nothing; what was not stored was not "
+                    "acknowledged: the broker will send it again");
+        return false;
+    }
+    if (state == WRITER_ENDED && daemon->store != NULL &&
+        store_run_end(daemon->store, clock_wall_ms()) != STORE_OK) {
+        log_warning("database: %s", store_error(daemon->store));
+    }
+    if (store_close(daemon->store) != STORE_OK && *status == EX_OK) {
+        log_error("database: it could not be closed cleanly");
+        *status = EX_IOERR;
+    }
+    daemon->store = NULL;
+    return true;
+}
+
+/* Release in reverse. What hangs is left to the end of the process. */
+static int stop(struct daemon *daemon, int status)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + STOP_LIMIT_MS;
+    bool ended;
+
+    status_notify_stopping("stopping");
+    status_free(daemon->status);
+    ended = stop_sessions(daemon, deadline_ms - STOP_WRITER_MS);
+    ended = stop_store(daemon, deadline_ms, &status) && ended;
+    log_notice("stopped");
+    if (!ended) {
+        log_close();
+        _exit(status);
+    }
+    gate_free(daemon->gate);
+    intake_free(daemon->intake);
+    config_free(daemon->loaded);
+    config_free(daemon->config);
+    close(daemon->signal_fd);
+    log_close();
+    return status;
+}
+
+/* --- main ---------------------------------------------------------------------------------- */
+
+static void print_help(FILE *out)
+{
+    fputs("Usage: foxtrackrd [-c FILE] [--check-config] [--version] [--help]\n"
+          "\n"
+          "Store what Foxtrackr trackers report by MQTT in an SQLite database.\n"
+          "\n"
+          "  -c, --config FILE   configuration (" CONFIG_DEFAULT_PATH ")\n"
+          "      --check-config  check the configuration and exit\n"
+          "      --version       print the version and exit\n"
+          "      --help          print this and exit\n"
+          "\n"
+          "It stays in the foreground and notifies systemd. See foxtrackrd(8).\n",
+          out);
+}
+
+/* Parse the arguments. EX_OK to go on; otherwise *exit_status is what to end with. */
+static bool parse_arguments(int argc, char **argv, const char **path, bool *check_only,
+                            int *exit_status)
+{
+    enum { OPTION_CHECK = 256, OPTION_VERSION, OPTION_HELP };
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check-config", no_argument, NULL, OPTION_CHECK},
+        {"version", no_argument, NULL, OPTION_VERSION},
+        {"help", no_argument, NULL, OPTION_HELP},
+        {0},
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            *path = optarg;
+            break;
+        case OPTION_CHECK:
+            *check_only = true;
+            break;
+        case OPTION_VERSION:
+            puts("foxtrackrd " FOXTRACKRD_VERSION);
+            *exit_status = EX_OK;
+            return false;
+        case OPTION_HELP:
+            print_help(stdout);
+            *exit_status = EX_OK;
+            return false;
+        default:
+            print_help(stderr);
+            *exit_status = EX_USAGE;
+            return false;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "foxtrackrd: unexpected argument: %s\n", argv[optind]);
+        print_help(stderr);
+        *exit_status = EX_USAGE;
+        return false;
+    }
+    return true;
+}
+
+/* Before any thread: signals come through a descriptor, and a peer that has gone is an error. */
+static int block_signals(struct daemon *daemon)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &signals, NULL) != 0) {
+        return -1;
+    }
+    daemon->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    return daemon->signal_fd < 0 ? -1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon daemon = {0};
+    const char *path = CONFIG_DEFAULT_PATH;
+    char problem[CONFIG_PROBLEM_SIZE];
+    bool check_only = false;
+    int status;
+
+    if (!parse_arguments(argc, argv, &path, &check_only, &status)) {
+        return status;
+    }
+    umask(CREATE_MASK);
+    if (config_load(path, &daemon.config, problem) != 0 ||
+        preflight_certificates(daemon.config, problem) != 0) {
+        log_error("%s", problem);
+        config_free(daemon.config);
+        return EX_CONFIG;
+    }
+    if (check_only) {
+        printf("%s: good\n", path);
+        config_free(daemon.config);
+        return EX_OK;
+    }
+    if (block_signals(&daemon) != 0) {
+        log_error("cannot set up signals: %s", strerror(errno));
+        config_free(daemon.config);
+        return EX_OSERR;
+    }
+    status = open_log(daemon.config);
+    if (status == EX_OK) {
+        log_notice("foxtrackrd %s starting with %s", FOXTRACKRD_VERSION, path);
+        preflight_warnings(daemon.config);
+        status = start(&daemon);
+    }
+    if (status == EX_OK) {
+        status = run(&daemon);
+    }
+    return stop(&daemon, status);
+}

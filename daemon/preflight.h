@@ -1,0 +1,16 @@
+/* What is looked at before the daemon starts: things that a configuration names. Main's thread. */
+#ifndef PREFLIGHT_H
+#define PREFLIGHT_H
+
+#include "config.h"
+
+/*
+ * Read the certificates that the configuration names. Returns 0, or 1 with `problem` (of
+ * CONFIG_PROBLEM_SIZE bytes) set to "file: key: sentence".
+ */
+int preflight_certificates(const struct config *config, char *problem);
+
+/* Log what works but should be known: a password in clear, a certificate about to expire. */
+void preflight_warnings(const struct config *config);
+
+#endif

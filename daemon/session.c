@@ -1,0 +1,617 @@
+/*
+ * A session: one thread that keeps one durable MQTT session alive.
+ *
+ *     dial → hand the socket to the gate → CONNECT → subscriptions → wait for the loss → back off
+ *
+ * The thread dials itself and only then lets Paho connect, through the gate, to a broker that has
+ * answered; what fails is known by name. Paho reports a failed TLS handshake without a reason, so
+ * tls_explain() repeats it, sending no credentials.
+ *
+ * What the broker remembers for us is recorded in the database by events that go through the intake
+ * among the messages. The gate lets nothing out before the events of before are durable, so the
+ * record is always there before the packet that depends on it: CONNECTING before CONNECT, the gap
+ * before SUBSCRIBE. A process that dies between CONNECT and the record of its answer finds the
+ * CONNECTING flag, and subscribes anew.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "dial.h"
+#include "log.h"
+#include "paho.h"
+#include "session_memory.h"
+#include "store.h"
+#include "tls.h"
+
+#define DIAL_TIMEOUT_MS    10000
+#define CONNECT_TIMEOUT_S  30
+#define EXPLAIN_TIMEOUT_MS 5000
+#define BACKOFF_FIRST_MS   1000
+#define BACKOFF_LAST_MS    120000
+#define STABLE_MS          30000 /* a connection that lived this long starts the backoff anew */
+#define DISCONNECT_MS      3000
+
+struct session {
+    pthread_t thread;
+    struct session_parts parts;
+    const struct config_session *own;
+    struct paho *paho;
+    struct paho_options options;
+    char uri[300];
+    char proxy_url[GATE_URL_SIZE];
+    int stop_fd; /* ends a dial */
+
+    pthread_mutex_t mutex; /* of what follows, up to the blank line */
+    struct session_status status;
+    bool stopping;
+    bool paused;
+    char pause_reason[SESSION_REASON_SIZE];
+
+    /* The thread's own. */
+    struct session_memory_list memory;
+    bool known;     /* the broker has had a session for us before */
+    bool uncertain; /* a CONNECT left and its answer is not on record */
+    int backoff_ms;
+    int64_t connected_ms; /* monotonic */
+    struct log_cause cause;
+    struct log_cause connected_cause;
+    struct log_cause refused_cause;
+};
+
+/* --- status and log -------------------------------------------------------------------------- */
+
+static void set_state(struct session *session, enum session_state state, const char *reason)
+{
+    pthread_mutex_lock(&session->mutex);
+    session->status.state = state;
+    if (state != SESSION_SUBSCRIBED && state != SESSION_PARTIAL) {
+        session->status.connected_since_ms = 0;
+    }
+    snprintf(session->status.reason, sizeof(session->status.reason), "%s", reason);
+    pthread_mutex_unlock(&session->mutex);
+}
+
+static bool stopping(struct session *session)
+{
+    bool result;
+
+    pthread_mutex_lock(&session->mutex);
+    result = session->stopping;
+    pthread_mutex_unlock(&session->mutex);
+    return result;
+}
+
+/* Why there is no connection: one line a minute for the same reason. */
+static void log_problem(struct session *session, const char *problem)
+{
+    const struct log_fields fields = {.session = session->own->client_id};
+
+    log_line_limited(&session->cause, LOG_WARNING, &fields, "%s: %s", session->own->client_id,
+                     problem);
+}
+
+/* --- towards the intake ----------------------------------------------------------------------- */
+
+/* Paho's receive thread: a message. See paho_message_fn for what must hold when this returns. */
+static void take_message(void *context, const char *topic, size_t topic_length, const void *payload,
+                         size_t payload_length, int qos)
+{
+    struct session *session = context;
+    const struct intake_item item = {
+        .kind = INTAKE_MESSAGE,
+        .session = session->parts.index,
+        .qos = qos,
+        .received_ms = clock_wall_ms(),
+        .topic = topic,
+        .topic_length = topic_length,
+        .payload = payload,
+        .full_length = payload_length,
+    };
+    int result = intake_put(session->parts.intake, &item);
+
+    if (result != INTAKE_OK) {
+        gate_sever(session->parts.gate, session->parts.index, "a message could not be taken");
+    }
+    pthread_mutex_lock(&session->mutex);
+    session->status.received += result == INTAKE_OK;
+    session->status.refused_qos0 += result != INTAKE_OK && qos == 0;
+    pthread_mutex_unlock(&session->mutex);
+    if (result != INTAKE_OK && qos == 0) {
+        const struct log_fields fields = {.session = session->own->client_id};
+
+        log_line_limited(&session->refused_cause, LOG_ERR, &fields,
+                         "%s: a QoS 0 message came while the database takes nothing, dropping: the "
+                         "broker does not send such messages again",
+                         session->own->client_id);
+    }
+}
+
+/* Record an event. False when the intake refuses: the link is useless then. */
+static bool put_event(struct session *session, enum intake_kind kind, const char *filter, int qos,
+                      enum store_gap gap)
+{
+    const struct intake_item item = {
+        .kind = kind,
+        .session = session->parts.index,
+        .qos = qos,
+        .gap = (int)gap,
+        .received_ms = clock_wall_ms(),
+        .topic = filter,
+        .topic_length = strlen(filter),
+    };
+
+    return intake_put(session->parts.intake, &item) == INTAKE_OK;
+}
+
+/* --- connecting ------------------------------------------------------------------------------ */
+
+/* After a failed TLS connection: say why, if a handshake of our own fails too. */
+static bool explain_tls(struct session *session, char *problem)
+{
+    const struct config *config = session->parts.config;
+    char unreachable[DIAL_PROBLEM_SIZE];
+    char reason[TLS_PROBLEM_SIZE];
+    bool failed;
+    int fd = dial(config->broker.host, config->broker.port, DIAL_TIMEOUT_MS, session->stop_fd,
+                  unreachable);
+
+    if (fd < 0) {
+        return false;
+    }
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    failed = tls_explain(fd, config->broker.host, config->broker.ca_file, config->broker.cert_file,
+                         config->broker.key_file, EXPLAIN_TIMEOUT_MS, NULL, reason) != 0;
+    close(fd);
+    if (failed) {
+        snprintf(problem, SESSION_REASON_SIZE, "%.450s", reason);
+    }
+    return failed;
+}
+
+/* Turn what Paho and the gate know of a failed CONNECT into a sentence. */
+static void describe_failure(struct session *session, const char *paho_problem, char *problem)
+{
+    struct gate_link_status link;
+
+    gate_link_status(session->parts.gate, session->parts.index, &link);
+    snprintf(problem, SESSION_REASON_SIZE, "%s%s%s", paho_problem,
+             link.ended[0] != '\0' ? "; " : "", link.ended);
+}
+
+/* The broker refused the CONNECT, or never got it: what was known of the session still holds. */
+static void nothing_changed(struct session *session, bool was_uncertain)
+{
+    session->uncertain = was_uncertain;
+    if (!was_uncertain) {
+        /* When the intake refuses it, the flag stays: subscribing once too often does no harm. */
+        (void)put_event(session, INTAKE_REFUSED, "", 0, STORE_GAP_NONE);
+    }
+}
+
+/* Reach the broker and send CONNECT. True with a session; else `problem` is set. */
+static bool connect_broker(struct session *session, bool *present, char *problem)
+{
+    const struct config *config = session->parts.config;
+    char dial_problem[DIAL_PROBLEM_SIZE];
+    char paho_problem[PAHO_PROBLEM_SIZE];
+    struct gate_link_status link;
+    bool was_uncertain = session->uncertain;
+    int fd = dial(config->broker.host, config->broker.port, DIAL_TIMEOUT_MS, session->stop_fd,
+                  dial_problem);
+
+    if (fd < 0) {
+        snprintf(problem, SESSION_REASON_SIZE, "%s", dial_problem);
+        return false;
+    }
+    gate_offer(session->parts.gate, session->parts.index, fd);
+    if (!put_event(session, INTAKE_CONNECTING, "", 0, STORE_GAP_NONE)) {
+        snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
+        return false;
+    }
+    session->uncertain = true;
+    switch (paho_connect(session->paho, &session->options, present, paho_problem)) {
+    case PAHO_OK:
+        session->uncertain = was_uncertain; /* this CONNECT has its answer */
+        break;
+    case PAHO_E_REFUSED:
+        snprintf(problem, SESSION_REASON_SIZE, "%s", paho_problem);
+        nothing_changed(session, was_uncertain);
+        return false;
+    default:
+        if (session->options.tls && explain_tls(session, problem)) {
+            nothing_changed(session, was_uncertain); /* CONNECT goes out only after a handshake */
+        } else {
+            describe_failure(session, paho_problem, problem);
+        }
+        return false;
+    }
+    gate_link_status(session->parts.gate, session->parts.index, &link);
+    if (!link.open && link.from_broker_bytes == 0) {
+        /* Never seen, and never to be: without the gate the promise does not hold. */
+        log_line(LOG_CRIT, "%s: Paho reached the broker without the gate", session->own->client_id);
+        abort();
+    }
+    return true;
+}
+
+/* --- subscriptions ---------------------------------------------------------------------------- */
+
+/* Put on record what CONNACK has told of the session. */
+static bool record_answer(struct session *session, bool present)
+{
+    bool new_session = !present || session->uncertain;
+    enum store_gap gap = STORE_GAP_NONE;
+
+    if (!new_session) {
+        if (!put_event(session, INTAKE_SETTLED, "", 0, STORE_GAP_NONE)) {
+            return false;
+        }
+    } else {
+        if (session->known) {
+            gap = present ? STORE_GAP_UNCERTAIN : STORE_GAP_LOST;
+        }
+        if (!put_event(session, INTAKE_ESTABLISHED, "", 0, gap)) {
+            return false;
+        }
+        session_memory_clear(&session->memory);
+    }
+    if (gap == STORE_GAP_LOST) {
+        const struct log_fields fields = {.session = session->own->client_id};
+
+        log_line_fields(
+            LOG_ERR, &fields,
+            "%s: the broker has lost the session and what it kept for us; messages "
+            "since the last commit may be missing, see the table gaps; subscribing again",
+            session->own->client_id);
+    } else if (gap == STORE_GAP_UNCERTAIN) {
+        log_problem(session, "a CONNECT was not answered before, so the session may be a new one; "
+                             "noted in the table gaps, subscribing again");
+    }
+    session->known = true;
+    session->uncertain = false;
+    return true;
+}
+
+/* Unsubscribe from what is remembered and no longer configured. False: the connection failed. */
+static bool drop_unwanted(struct session *session)
+{
+    const char *filter;
+
+    while ((filter = session_memory_unwanted(&session->memory, session->own)) != NULL) {
+        if (paho_unsubscribe(session->paho, filter) != PAHO_OK ||
+            !put_event(session, INTAKE_UNSUBSCRIBED, filter, 0, STORE_GAP_NONE)) {
+            return false;
+        }
+        log_info("%s: unsubscribed from %s", session->own->client_id, filter);
+        session_memory_remove(&session->memory, filter);
+    }
+    return true;
+}
+
+enum reconciled { RECONCILED, RECONCILED_PARTLY, RECONCILE_FAILED };
+
+/* Subscribe to one filter. */
+static enum reconciled subscribe(struct session *session, const char *filter, char *problem)
+{
+    const struct config_session *own = session->own;
+    int granted = 0;
+
+    switch (paho_subscribe(session->paho, filter, own->qos, &granted)) {
+    case PAHO_OK:
+        break;
+    case PAHO_E_REFUSED:
+        snprintf(problem, SESSION_REASON_SIZE,
+                 "the broker refuses the subscription to %.200s: check its access list", filter);
+        return RECONCILED_PARTLY;
+    default:
+        snprintf(problem, SESSION_REASON_SIZE, "no answer to SUBSCRIBE to %.200s", filter);
+        return RECONCILE_FAILED;
+    }
+    if (granted < own->qos) {
+        snprintf(problem, SESSION_REASON_SIZE,
+                 "the broker grants QoS %d for %.200s, asked was %d: messages may be lost on the "
+                 "way; check the broker's maximum QoS",
+                 granted, filter, own->qos);
+        return RECONCILED_PARTLY;
+    }
+    if (!put_event(session, INTAKE_SUBSCRIBED, filter, granted, STORE_GAP_NONE) ||
+        session_memory_add(&session->memory, filter, granted) != 0) {
+        snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
+        return RECONCILE_FAILED;
+    }
+    log_info("%s: subscribed to %s with QoS %d", own->client_id, filter, granted);
+    return RECONCILED;
+}
+
+/* Make the broker's subscriptions those of the configuration. */
+static enum reconciled reconcile(struct session *session, char *problem)
+{
+    enum reconciled result = RECONCILED;
+
+    if (!drop_unwanted(session)) {
+        snprintf(problem, SESSION_REASON_SIZE, "no answer to UNSUBSCRIBE");
+        return RECONCILE_FAILED;
+    }
+    for (size_t i = 0; i < session->own->filter_count; i++) {
+        const char *filter = session->own->filters[i];
+        enum reconciled one;
+
+        if (session_memory_has(&session->memory, filter, session->own->qos)) {
+            continue;
+        }
+        one = subscribe(session, filter, problem);
+        if (one == RECONCILE_FAILED) {
+            return one;
+        }
+        if (one == RECONCILED_PARTLY) {
+            result = one;
+        }
+    }
+    return result;
+}
+
+/* --- the thread ---------------------------------------------------------------------------- */
+
+/* The next delay: doubled each time, from half of it to all of it at random, so that a fleet of
+ * clients does not come back in step. */
+static int next_backoff_ms(struct session *session)
+{
+    unsigned random = 0;
+    int full_ms;
+
+    full_ms = session->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * session->backoff_ms;
+    session->backoff_ms = full_ms < BACKOFF_LAST_MS ? full_ms : BACKOFF_LAST_MS;
+    (void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
+    return session->backoff_ms / 2 + (int)(random % (unsigned)(session->backoff_ms / 2 + 1));
+}
+
+static void note_connected(struct session *session, bool present)
+{
+    const struct log_fields fields = {.session = session->own->client_id};
+
+    session->connected_ms = clock_monotonic_ms();
+    pthread_mutex_lock(&session->mutex);
+    session->status.connected_since_ms = clock_wall_ms();
+    session->status.session_present = present;
+    session->status.connects++;
+    pthread_mutex_unlock(&session->mutex);
+    log_line_limited(&session->connected_cause, LOG_NOTICE, &fields, "%s: connected to %s:%d, %s",
+                     session->own->client_id, session->parts.config->broker.host,
+                     session->parts.config->broker.port,
+                     present ? "the broker has kept the session" : "the broker made a new session");
+}
+
+/* Stay connected: retry what the broker does not grant; leave on a loss or a stop. */
+static void stay(struct session *session, char *problem)
+{
+    struct gate_link_status link;
+    int retry_ms = BACKOFF_FIRST_MS;
+
+    for (;;) {
+        enum reconciled result = reconcile(session, problem);
+        enum paho_event event;
+
+        if (result == RECONCILE_FAILED) {
+            break;
+        }
+        if (result == RECONCILED_PARTLY) {
+            set_state(session, SESSION_PARTIAL, problem);
+            log_problem(session, problem);
+            retry_ms = retry_ms < BACKOFF_LAST_MS / 2 ? 2 * retry_ms : BACKOFF_LAST_MS;
+        } else {
+            set_state(session, SESSION_SUBSCRIBED, "");
+        }
+        event = paho_wait(session->paho, result == RECONCILED_PARTLY ? retry_ms : -1);
+        if (event == PAHO_LOST || stopping(session)) {
+            break;
+        }
+    }
+    gate_link_status(session->parts.gate, session->parts.index, &link);
+    if (!stopping(session)) {
+        snprintf(problem, SESSION_REASON_SIZE, "connection lost: %s",
+                 link.ended[0] != '\0' ? link.ended : "no answer from the broker");
+    }
+}
+
+/* One attempt, from the name to the loss. Sets `problem` unless it was stopped. */
+static void attempt(struct session *session, char *problem)
+{
+    bool present = false;
+
+    problem[0] = '\0';
+    set_state(session, SESSION_CONNECTING, "");
+    if (!connect_broker(session, &present, problem)) {
+        return;
+    }
+    note_connected(session, present);
+    if (record_answer(session, present)) {
+        stay(session, problem);
+    } else {
+        snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
+    }
+    if (clock_monotonic_ms() - session->connected_ms > STABLE_MS) {
+        session->backoff_ms = 0;
+    }
+}
+
+static void back_off(struct session *session, const char *problem)
+{
+    int64_t until_ms = clock_monotonic_ms() + next_backoff_ms(session);
+    int64_t left_ms;
+
+    set_state(session, SESSION_WAITING, problem);
+    pthread_mutex_lock(&session->mutex);
+    session->status.retry_at_ms = until_ms;
+    pthread_mutex_unlock(&session->mutex);
+    while (!stopping(session) && (left_ms = until_ms - clock_monotonic_ms()) > 0) {
+        paho_wait(session->paho, (int)left_ms); /* a late loss of the old connection ends it too */
+    }
+}
+
+/* While the disk takes nothing there is no use in a connection. True when it was so. */
+static bool wait_while_paused(struct session *session)
+{
+    char reason[SESSION_REASON_SIZE];
+    bool paused;
+
+    pthread_mutex_lock(&session->mutex);
+    paused = session->paused && !session->stopping;
+    memcpy(reason, session->pause_reason, sizeof(reason));
+    pthread_mutex_unlock(&session->mutex);
+    if (paused) {
+        set_state(session, SESSION_PAUSED, reason);
+        paho_wait(session->paho, -1);
+    }
+    return paused;
+}
+
+static void *run(void *argument)
+{
+    struct session *session = argument;
+    char problem[SESSION_REASON_SIZE];
+
+    pthread_setname_np(pthread_self(), "session");
+    while (!stopping(session)) {
+        if (wait_while_paused(session)) {
+            continue;
+        }
+        attempt(session, problem);
+        /* Paho closes what is left of a failed attempt; on a stop this is DISCONNECT. */
+        paho_disconnect(session->paho, DISCONNECT_MS);
+        if (!stopping(session)) {
+            log_problem(session, problem);
+            back_off(session, problem);
+        }
+    }
+    set_state(session, SESSION_IDLE, "stopped");
+    return NULL;
+}
+
+/* --- the contract -------------------------------------------------------------------------- */
+
+void session_library_init(void)
+{
+    paho_library_init();
+}
+
+static void session_free(struct session *session)
+{
+    paho_free(session->paho);
+    session_memory_clear(&session->memory);
+    pthread_mutex_destroy(&session->mutex);
+    if (session->stop_fd >= 0) {
+        close(session->stop_fd);
+    }
+    free(session);
+}
+
+static void fill_options(struct session *session)
+{
+    const struct config *config = session->parts.config;
+    bool v6 = strchr(config->broker.host, ':') != NULL;
+
+    gate_proxy_url(session->parts.gate, session->parts.index, session->proxy_url);
+    snprintf(session->uri, sizeof(session->uri), "%s://%s%s%s:%d",
+             config->broker.tls ? "ssl" : "tcp", v6 ? "[" : "", config->broker.host, v6 ? "]" : "",
+             config->broker.port);
+    session->options = (struct paho_options){
+        .uri = session->uri,
+        .client_id = session->own->client_id,
+        .proxy_url = session->proxy_url,
+        .tls = config->broker.tls,
+        .ca_file = config->broker.ca_file,
+        .cert_file = config->broker.cert_file,
+        .key_file = config->broker.key_file,
+        .username = config->broker.username,
+        .password = config->broker.password,
+        .keepalive_s = config->broker.keepalive_s,
+        .connect_timeout_s = CONNECT_TIMEOUT_S,
+    };
+}
+
+int session_start(struct session **out, const struct session_parts *parts)
+{
+    struct session *session = calloc(1, sizeof(*session));
+    int rc = 0;
+
+    if (session == NULL) {
+        return -ENOMEM;
+    }
+    pthread_mutex_init(&session->mutex, NULL);
+    session->parts = *parts;
+    session->own = &parts->config->sessions[parts->index];
+    session->known = parts->known;
+    session->uncertain = parts->uncertain;
+    session->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    for (size_t i = 0; i < parts->memory_count && rc == 0; i++) {
+        rc = session_memory_add(&session->memory, parts->memory[i].filter, parts->memory[i].qos);
+    }
+    fill_options(session);
+    if (rc == 0 && (session->stop_fd < 0 ||
+                    paho_new(&session->paho, &session->options, take_message, session) != 0)) {
+        rc = -ENOMEM;
+    }
+    if (rc == 0) {
+        rc = -pthread_create(&session->thread, NULL, run, session);
+    }
+    if (rc != 0) {
+        session_free(session);
+        return rc;
+    }
+    *out = session;
+    return 0;
+}
+
+void session_set_paused(struct session *session, bool paused, const char *reason)
+{
+    bool changed;
+
+    pthread_mutex_lock(&session->mutex);
+    changed = session->paused != paused;
+    session->paused = paused;
+    snprintf(session->pause_reason, sizeof(session->pause_reason), "%s", reason);
+    pthread_mutex_unlock(&session->mutex);
+    if (changed) {
+        paho_wake(session->paho);
+    }
+}
+
+void session_status(struct session *session, struct session_status *out)
+{
+    pthread_mutex_lock(&session->mutex);
+    *out = session->status;
+    pthread_mutex_unlock(&session->mutex);
+}
+
+void session_stop_begin(struct session *session)
+{
+    const uint64_t one = 1;
+
+    pthread_mutex_lock(&session->mutex);
+    session->stopping = true;
+    pthread_mutex_unlock(&session->mutex);
+    (void)!write(session->stop_fd, &one, sizeof(one));
+    paho_stop(session->paho);
+}
+
+bool session_stop_finish(struct session *session, int64_t deadline_ms)
+{
+    const struct timespec deadline = {.tv_sec = deadline_ms / 1000,
+                                      .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+
+    if (pthread_clockjoin_np(session->thread, NULL, CLOCK_MONOTONIC, &deadline) != 0) {
+        return false;
+    }
+    session_free(session);
+    return true;
+}

@@ -1,0 +1,355 @@
+#include "status.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "duration.h"
+#include "log.h"
+#include "status_file.h"
+
+#define SAMPLES            6      /* ticks that a rate looks back over */
+#define CATCH_UP_LAG_MS    600000 /* ten minutes behind is a catch-up… */
+#define CAUGHT_UP_LAG_MS   60000  /* …until the readings are a minute old */
+#define CAUGHT_UP_QUIET_MS 5000   /* …or nothing has come for a while */
+#define PROGRESS_PERIOD_MS 60000
+#define RECENT_QUIET_MS    60000
+
+struct sample {
+    int64_t monotonic_ms;
+    uint64_t received;
+};
+
+struct status {
+    const struct config *config;
+    struct status_sources sources;
+    struct status_snapshot snapshot;
+    struct sample samples[SAMPLES];
+    unsigned sample_count;
+
+    char told[STATUS_TEXT_SIZE]; /* the last STATUS= */
+    int64_t written_ms;          /* the last status file; monotonic */
+    const char *written_state;
+    struct log_cause file_cause;
+    struct log_cause metrics_cause;
+
+    int64_t catch_up_since_ms; /* 0: none */
+    uint64_t catch_up_from;    /* received when it began */
+    int64_t progress_ms;
+};
+
+int status_new(struct status **out, const struct config *config,
+               const struct status_sources *sources)
+{
+    struct status *status = calloc(1, sizeof(*status));
+
+    if (status == NULL) {
+        return -ENOMEM;
+    }
+    status->config = config;
+    status->sources = *sources;
+    status->snapshot.started_ms = clock_wall_ms();
+    status->written_ms = INT64_MIN / 2;
+    *out = status;
+    return 0;
+}
+
+void status_free(struct status *status)
+{
+    if (status == NULL) {
+        return;
+    }
+    if (status->config->status.file != NULL) {
+        unlink(status->config->status.file);
+    }
+    free(status);
+}
+
+void status_set_config(struct status *status, const struct config *config)
+{
+    status->config = config;
+    status->written_ms = INT64_MIN / 2;
+}
+
+/* --- looking ------------------------------------------------------------------------------- */
+
+static void look_at_rate(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+    const struct sample *oldest;
+    unsigned at = status->sample_count % SAMPLES;
+    int64_t elapsed_ms;
+
+    status->samples[at] =
+        (struct sample){.monotonic_ms = now->monotonic_ms, .received = now->writer.counts.received};
+    status->sample_count++;
+    oldest = status->sample_count < SAMPLES ? &status->samples[0]
+                                            : &status->samples[status->sample_count % SAMPLES];
+    elapsed_ms = now->monotonic_ms - oldest->monotonic_ms;
+    now->rate_per_s = 0;
+    if (elapsed_ms > 0) {
+        now->rate_per_s =
+            (double)(now->writer.counts.received - oldest->received) * 1000 / (double)elapsed_ms;
+    }
+}
+
+static void look(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+    const struct status_sources *from = &status->sources;
+
+    now->wall_ms = clock_wall_ms();
+    now->monotonic_ms = clock_monotonic_ms();
+    writer_status(from->writer, &now->writer);
+    intake_pending(from->intake, &now->pending, &now->pending_bytes);
+    now->session_count = from->session_count;
+    now->subscribed = 0;
+    for (unsigned i = 0; i < from->session_count; i++) {
+        session_status(from->sessions[i], &now->sessions[i]);
+        gate_link_status(from->gate, i, &now->links[i]);
+        now->subscribed += now->sessions[i].state == SESSION_SUBSCRIBED;
+    }
+    now->lag_ms = now->writer.newest_time_ms == 0 ? -1 : now->wall_ms - now->writer.newest_time_ms;
+    if (now->lag_ms < -1) {
+        now->lag_ms = 0; /* a tracker's clock is ahead of ours */
+    }
+    now->quiet_ms =
+        now->writer.last_commit_ms == 0 ? -1 : now->wall_ms - now->writer.last_commit_ms;
+    look_at_rate(status);
+}
+
+/* --- a catch-up ---------------------------------------------------------------------------- */
+
+static void follow_catch_up(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+    uint64_t received = now->writer.counts.received;
+    char lag[DURATION_SIZE];
+    char took[DURATION_SIZE];
+
+    if (status->catch_up_since_ms == 0) {
+        if (now->lag_ms > CATCH_UP_LAG_MS && now->rate_per_s >= 1 &&
+            now->quiet_ms < CAUGHT_UP_QUIET_MS) {
+            status->catch_up_since_ms = now->monotonic_ms;
+            status->catch_up_from = received;
+            status->progress_ms = now->monotonic_ms;
+            log_info("catching up: the readings that come are %s old",
+                     duration_text(now->lag_ms, lag));
+        }
+    } else if (now->lag_ms < CAUGHT_UP_LAG_MS || now->quiet_ms > CAUGHT_UP_QUIET_MS) {
+        log_info("caught up: %" PRIu64 " messages in %s", received - status->catch_up_from,
+                 duration_text(now->monotonic_ms - status->catch_up_since_ms, took));
+        status->catch_up_since_ms = 0;
+    } else if (now->monotonic_ms - status->progress_ms >= PROGRESS_PERIOD_MS) {
+        status->progress_ms = now->monotonic_ms;
+        log_info("catching up: %.0f messages a second, readings are %s old", now->rate_per_s,
+                 duration_text(now->lag_ms, lag));
+    }
+    now->catching_up = status->catch_up_since_ms != 0;
+}
+
+/* --- in words ------------------------------------------------------------------------------ */
+
+/* The session that most needs a person, or NULL when all are subscribed. */
+static const struct session_status *neediest(const struct status_snapshot *now, unsigned *index)
+{
+    const struct session_status *found = NULL;
+
+    for (unsigned i = 0; i < now->session_count; i++) {
+        const struct session_status *session = &now->sessions[i];
+
+        if (session->state != SESSION_SUBSCRIBED &&
+            (found == NULL || (found->reason[0] == '\0' && session->reason[0] != '\0'))) {
+            found = session;
+            *index = i;
+        }
+    }
+    return found;
+}
+
+static const char *state_in_words(const struct status_snapshot *now)
+{
+    unsigned index;
+    const struct session_status *session = neediest(now, &index);
+
+    if (now->writer.state == WRITER_FATAL) {
+        return "database failed";
+    }
+    if (now->writer.state == WRITER_STALLED) {
+        return "database takes nothing";
+    }
+    if (session == NULL) {
+        return now->catching_up ? "catching up" : "subscribed";
+    }
+    if (now->subscribed > 0 || session->state == SESSION_PARTIAL) {
+        return "partly subscribed";
+    }
+    return session->state == SESSION_CONNECTING ? "connecting" : "not connected";
+}
+
+static void append(char *text, const char *addition)
+{
+    size_t length = strlen(text);
+
+    snprintf(text + length, STATUS_TEXT_SIZE - length, "%s", addition);
+}
+
+/* Why it is not as it should be, and when it tries again. */
+static void describe_trouble(const struct status *status, char *text)
+{
+    const struct status_snapshot *now = &status->snapshot;
+    char part[SESSION_REASON_SIZE + 128];
+    char wait[DURATION_SIZE];
+    unsigned index = 0;
+    const struct session_status *session = neediest(now, &index);
+    int64_t retry_at_ms = 0;
+
+    if (now->writer.state == WRITER_STALLED || now->writer.state == WRITER_FATAL) {
+        snprintf(part, sizeof(part), ": %s", now->writer.reason);
+        append(text, part);
+        retry_at_ms = now->writer.state == WRITER_STALLED ? now->writer.retry_at_ms : 0;
+    } else if (session != NULL && session->reason[0] != '\0') {
+        snprintf(part, sizeof(part), ": %s: %s", status->config->sessions[index].client_id,
+                 session->reason);
+        append(text, part);
+        retry_at_ms = session->state == SESSION_WAITING ? session->retry_at_ms : 0;
+    }
+    if (retry_at_ms > now->monotonic_ms) {
+        snprintf(part, sizeof(part), "; next try in %s",
+                 duration_text(retry_at_ms - now->monotonic_ms + 999, wait));
+        append(text, part);
+    }
+}
+
+static void describe(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+    char part[160];
+    char duration[DURATION_SIZE];
+
+    now->state = state_in_words(now);
+    snprintf(now->text, sizeof(now->text), "%s", now->state);
+    if (now->session_count > 1 && now->subscribed < now->session_count) {
+        snprintf(part, sizeof(part), " (%u of %u sessions)", now->subscribed, now->session_count);
+        append(now->text, part);
+    }
+    describe_trouble(status, now->text);
+    if (now->rate_per_s >= 0.5) {
+        snprintf(part, sizeof(part), "; %.0f msg/s", now->rate_per_s);
+        append(now->text, part);
+    }
+    if (now->lag_ms >= 0 && now->quiet_ms < RECENT_QUIET_MS) {
+        snprintf(part, sizeof(part), "; lag %s, pending %" PRIu64,
+                 duration_text(now->lag_ms, duration), now->pending);
+        append(now->text, part);
+    } else if (now->quiet_ms >= 0) {
+        snprintf(part, sizeof(part), "; last message %s ago",
+                 duration_text(now->quiet_ms, duration));
+        append(now->text, part);
+    }
+}
+
+/* --- telling ------------------------------------------------------------------------------- */
+
+static void write_files(struct status *status)
+{
+    const struct config *config = status->config;
+    int rc = 0;
+
+    if (config->status.file != NULL) {
+        rc = status_file_write_json(config->status.file, config, &status->snapshot);
+    }
+    if (rc != 0) {
+        log_line_limited(&status->file_cause, LOG_WARNING, NULL,
+                         "status.file %s: cannot write: %s; going on without it",
+                         config->status.file, strerror(-rc));
+    }
+    rc = 0;
+    if (config->status.metrics_file != NULL) {
+        rc = status_file_write_metrics(config->status.metrics_file, config, &status->snapshot);
+    }
+    if (rc != 0) {
+        log_line_limited(&status->metrics_cause, LOG_WARNING, NULL,
+                         "status.metrics_file %s: cannot write: %s; going on without it",
+                         config->status.metrics_file, strerror(-rc));
+    }
+}
+
+void status_tick(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+
+    look(status);
+    follow_catch_up(status);
+    describe(status);
+    if (strcmp(now->text, status->told) != 0) {
+        snprintf(status->told, sizeof(status->told), "%s", now->text);
+        sd_notifyf(0, "STATUS=%s", now->text);
+    }
+    if (now->state != status->written_state ||
+        now->monotonic_ms - status->written_ms >= status->config->status.interval_ms) {
+        status->written_state = now->state;
+        status->written_ms = now->monotonic_ms;
+        write_files(status);
+    }
+}
+
+bool status_all_subscribed(const struct status *status)
+{
+    return status->snapshot.session_count > 0 &&
+           status->snapshot.subscribed == status->snapshot.session_count;
+}
+
+const struct writer_status *status_writer(const struct status *status)
+{
+    return &status->snapshot.writer;
+}
+
+void status_notify_ready(const struct status *status)
+{
+    sd_notifyf(0, "READY=1\nSTATUS=%s", status->snapshot.text);
+}
+
+void status_notify_reloading(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+               (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
+void status_notify_reloaded(void)
+{
+    sd_notify(0, "READY=1");
+}
+
+void status_notify_stopping(const char *text)
+{
+    sd_notifyf(0, "STOPPING=1\nSTATUS=%s", text);
+}
+
+int64_t status_watchdog_ms(void)
+{
+    uint64_t period_us = 0;
+
+    return sd_watchdog_enabled(0, &period_us) > 0 ? (int64_t)(period_us / 1000) : 0;
+}
+
+void status_watchdog(const struct status *status)
+{
+    int64_t limit_ms = status_watchdog_ms();
+    int64_t now_ms = clock_monotonic_ms();
+    struct writer_status writer;
+
+    writer_status(status->sources.writer, &writer);
+    if (now_ms - writer.seen_ms < limit_ms &&
+        now_ms - gate_last_seen_ms(status->sources.gate) < limit_ms) {
+        sd_notify(0, "WATCHDOG=1");
+    }
+}

@@ -1,0 +1,84 @@
+/*
+ * Status: what the daemon tells about itself, to systemd (sd_notify), to the status file that
+ * `foxtrackrctl status` reads, and to the metrics file. Main's thread only.
+ *
+ * Everything it shows comes from the snapshots of the writer, the sessions and the gate; it keeps
+ * only what needs a past: rates and the progress of a catch-up.
+ */
+#ifndef STATUS_H
+#define STATUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "gate.h"
+#include "intake.h"
+#include "session.h"
+#include "writer.h"
+
+#define STATUS_TEXT_SIZE 1024
+
+/* Where to look; all but `config` outlives it. */
+struct status_sources {
+    struct writer *writer;
+    struct intake *intake;
+    struct gate *gate;
+    struct session **sessions; /* by index; entries are never NULL */
+    unsigned session_count;
+};
+
+/* Everything known at one moment. */
+struct status_snapshot {
+    int64_t wall_ms;
+    int64_t monotonic_ms;
+    int64_t started_ms;
+    struct writer_status writer;
+    struct session_status sessions[CONFIG_SESSIONS_MAX];
+    struct gate_link_status links[CONFIG_SESSIONS_MAX];
+    unsigned session_count;
+    unsigned subscribed; /* sessions with every filter granted */
+    uint64_t pending;    /* messages taken, not yet durable */
+    size_t pending_bytes;
+    double rate_per_s; /* messages made durable, over the last seconds */
+    int64_t lag_ms;    /* age of the newest reading of the last batch; -1: none yet */
+    int64_t quiet_ms;  /* since the last commit; -1: none yet */
+    bool catching_up;
+    const char *state; /* in words */
+    char text[STATUS_TEXT_SIZE];
+};
+
+struct status;
+
+/* Returns 0 and sets *out, for status_free(); or -ENOMEM. `config` outlives it or is replaced by
+ * status_set_config(). */
+int status_new(struct status **out, const struct config *config,
+               const struct status_sources *sources);
+
+/* Removes the status file: there is nothing to tell any more. NULL is allowed. */
+void status_free(struct status *status);
+
+/* Use another configuration's [status] section from now on. */
+void status_set_config(struct status *status, const struct config *config);
+
+/* Look, and tell what has changed or is due. Called about once a second. */
+void status_tick(struct status *status);
+
+/* Whether every session was subscribed at the last tick. */
+bool status_all_subscribed(const struct status *status);
+
+/* The writer's state at the last tick. */
+const struct writer_status *status_writer(const struct status *status);
+
+/* The systemd protocol, sd_notify(3). Outside systemd they do nothing. */
+void status_notify_ready(const struct status *status);
+void status_notify_reloading(void);
+void status_notify_reloaded(void);
+void status_notify_stopping(const char *text);
+
+/* The watchdog's period in ms, 0 when there is none, and its sign of life: sent only while the
+ * writer and the gate have come round their loops within that period. */
+int64_t status_watchdog_ms(void);
+void status_watchdog(const struct status *status);
+
+#endif

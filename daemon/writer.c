@@ -1,0 +1,456 @@
+/*
+ * The writer: one thread, and the only one that uses the store.
+ *
+ *     take what the intake holds → rows → COMMIT → writer_publish() → the gate lets go
+ *
+ * There is no timer: a batch is whatever has come while the last one was being committed, so a
+ * quiet broker sees its acknowledgement after one fsync and a busy one shares an fsync among a
+ * whole in-flight window.
+ *
+ * The items of a batch stay in the ring until they are durable. When the disk refuses them (full,
+ * locked, read-only), the writer rolls back, severs every link so that no acknowledgement can
+ * leave, makes the intake refuse, and applies the same items again with backoff. Rows are
+ * idempotent, so a commit that failed and was there all the same does no harm. When the disk cannot
+ * be trusted any more, the thread ends in WRITER_FATAL and the process with it.
+ */
+#include "writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+#include "writer_apply.h"
+
+#define IDLE_WAIT_MS      500
+#define BACKOFF_FIRST_MS  1000
+#define BACKOFF_LAST_MS   30000
+#define SPACE_PERIOD_MS   1000
+#define EXPIRE_PERIOD_MS  60000
+#define EXPIRE_CHUNK_ROWS 500
+#define DAY_MS            INT64_C(86400000)
+#define MIB               (INT64_C(1024) * 1024)
+
+struct writer {
+    pthread_t thread;
+    struct writer_parts parts;
+    struct writer_apply *apply;
+    char *database_path;
+
+    pthread_mutex_t mutex; /* of what follows, up to the blank line */
+    struct writer_status status;
+    struct writer_limits next_limits;
+    bool limits_changed;
+
+    /* The thread's own. */
+    struct writer_limits limits;
+    int64_t backoff_ms;
+    int64_t space_checked_ms;
+    int64_t free_bytes;
+    int64_t expired_ms;
+    struct log_cause stall_cause;
+    struct log_cause unstall_cause;
+};
+
+/* --- status -------------------------------------------------------------------------------- */
+
+static void set_state(struct writer *writer, enum writer_state state, const char *reason)
+{
+    pthread_mutex_lock(&writer->mutex);
+    writer->status.state = state;
+    snprintf(writer->status.reason, sizeof(writer->status.reason), "%s", reason);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+static enum writer_state state_of(struct writer *writer)
+{
+    enum writer_state state;
+
+    pthread_mutex_lock(&writer->mutex);
+    state = writer->status.state;
+    pthread_mutex_unlock(&writer->mutex);
+    return state;
+}
+
+static void seen(struct writer *writer)
+{
+    pthread_mutex_lock(&writer->mutex);
+    writer->status.seen_ms = clock_monotonic_ms();
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+static void note_commit(struct writer *writer, uint64_t messages, int64_t took_us)
+{
+    struct writer_status *status = &writer->status;
+    int64_t newest_ms = writer_apply_newest_ms(writer->apply);
+
+    writer_apply_end(writer->apply, true);
+    pthread_mutex_lock(&writer->mutex);
+    store_counts(writer->parts.store, &status->counts);
+    status->commits++;
+    status->last_batch = messages;
+    status->last_commit_us = took_us;
+    status->last_commit_ms = clock_wall_ms();
+    if (newest_ms != 0) {
+        status->newest_time_ms = newest_ms;
+    }
+    memcpy(status->quarantined, writer_apply_quarantined(writer->apply),
+           sizeof(status->quarantined));
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+/* --- the rule ------------------------------------------------------------------------------ */
+
+/*
+ * The transaction that holds every item read so far is on disk: only now may their
+ * acknowledgements leave. Nothing else in this program raises `durable`.
+ */
+static void writer_publish(struct writer *writer)
+{
+    uint64_t number = intake_release(writer->parts.intake);
+
+    atomic_store(&writer->parts.watermark->durable, number);
+    gate_wake(writer->parts.gate);
+}
+
+/* --- when the disk does not take it ---------------------------------------------------------- */
+
+static void fail(struct writer *writer, const char *reason)
+{
+    log_error("database: %s", reason);
+    gate_sever_all(writer->parts.gate, "the database failed");
+    intake_set_stalled(writer->parts.intake, true);
+    set_state(writer, WRITER_FATAL, reason);
+}
+
+static void stall(struct writer *writer, const char *reason)
+{
+    char text[WRITER_REASON_SIZE];
+
+    snprintf(text, sizeof(text), "%s", reason);
+    gate_sever_all(writer->parts.gate, "the database takes nothing at the moment");
+    intake_set_stalled(writer->parts.intake, true);
+    writer->backoff_ms = writer->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * writer->backoff_ms;
+    if (writer->backoff_ms > BACKOFF_LAST_MS) {
+        writer->backoff_ms = BACKOFF_LAST_MS;
+    }
+    pthread_mutex_lock(&writer->mutex);
+    writer->status.retry_at_ms = clock_monotonic_ms() + writer->backoff_ms;
+    pthread_mutex_unlock(&writer->mutex);
+    set_state(writer, WRITER_STALLED, text);
+    log_line_limited(&writer->stall_cause, LOG_ERR, NULL,
+                     "database: %s; no message is taken or acknowledged until it works again",
+                     text);
+}
+
+static void unstall(struct writer *writer)
+{
+    writer->backoff_ms = 0;
+    if (state_of(writer) == WRITER_STALLED) {
+        intake_set_stalled(writer->parts.intake, false);
+        set_state(writer, WRITER_RUNNING, "");
+        log_line_limited(&writer->unstall_cause, LOG_NOTICE, NULL,
+                         "database: works again, going on");
+    }
+}
+
+/* Roll back and decide. Returns false when the thread has to end. */
+static bool batch_failed(struct writer *writer, int result)
+{
+    struct store *store = writer->parts.store;
+    char reason[WRITER_REASON_SIZE];
+
+    snprintf(reason, sizeof(reason), "%s",
+             result == WRITER_APPLY_E_MEMORY ? "out of memory" : store_error(store));
+    intake_rewind(writer->parts.intake);
+    writer_apply_end(writer->apply, false);
+    if (result > 0 && store_rollback(store) == STORE_OK) {
+        stall(writer, reason);
+        return true;
+    }
+    fail(writer, result > 0 ? store_error(store) : reason);
+    return false;
+}
+
+/* --- a batch ------------------------------------------------------------------------------- */
+
+/* Apply `item` and what follows it, up to batch_max, as one transaction. */
+static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t *messages)
+{
+    struct store *store = writer->parts.store;
+    int result = store_begin(store);
+    int next = INTAKE_OK;
+
+    *messages = 0;
+    while (result == STORE_OK && next == INTAKE_OK) {
+        result = writer_apply_item(writer->apply, &writer->limits, item);
+        ++*messages;
+        if (*messages >= (uint64_t)writer->limits.batch_max) {
+            break;
+        }
+        next = intake_next(writer->parts.intake, item, 0);
+    }
+    if (result == STORE_OK) {
+        result = writer_apply_finish(writer->apply, clock_wall_ms());
+    }
+    return result;
+}
+
+static int64_t microseconds_since(const struct timespec *start)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (now.tv_sec - start->tv_sec) * INT64_C(1000000) + (now.tv_nsec - start->tv_nsec) / 1000;
+}
+
+static bool write_batch(struct writer *writer, struct intake_item *item)
+{
+    uint64_t messages;
+    struct timespec start;
+    int result = apply_batch(writer, item, &messages);
+
+    if (result == STORE_OK) {
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        result = store_commit(writer->parts.store);
+    }
+    if (result != STORE_OK) {
+        return batch_failed(writer, result);
+    }
+    writer_publish(writer);
+    note_commit(writer, messages, microseconds_since(&start));
+    unstall(writer);
+    return true;
+}
+
+/* --- between batches ----------------------------------------------------------------------- */
+
+static void take_new_limits(struct writer *writer)
+{
+    pthread_mutex_lock(&writer->mutex);
+    if (writer->limits_changed) {
+        foxtrackr_fields_free(writer->limits.fields);
+        writer->limits = writer->next_limits;
+        writer->next_limits.fields = NULL;
+        writer->limits_changed = false;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+/* Look at the free space and the files, once a second. False: too little space left. */
+static bool space_left(struct writer *writer)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t database_bytes;
+    int64_t wal_bytes;
+    struct statvfs fs;
+
+    if (now_ms - writer->space_checked_ms >= SPACE_PERIOD_MS &&
+        statvfs(writer->database_path, &fs) == 0) {
+        writer->space_checked_ms = now_ms;
+        writer->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+        store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
+        pthread_mutex_lock(&writer->mutex);
+        writer->status.free_bytes = writer->free_bytes;
+        writer->status.database_bytes = database_bytes;
+        writer->status.wal_bytes = wal_bytes;
+        pthread_mutex_unlock(&writer->mutex);
+    }
+    return writer->free_bytes >= writer->limits.min_free_mb * MIB;
+}
+
+static bool stall_for_space(struct writer *writer)
+{
+    char reason[WRITER_REASON_SIZE];
+
+    snprintf(reason, sizeof(reason),
+             "fewer than min_free_mb = %d MiB are free on the file system of %s: make room there "
+             "or lower database.min_free_mb",
+             writer->limits.min_free_mb, writer->database_path);
+    stall(writer, reason);
+    return true;
+}
+
+/* Delete a chunk of what retention_days has passed. Only when no message waits. */
+static bool expire_some(struct writer *writer)
+{
+    struct store *store = writer->parts.store;
+    int64_t cutoff_ms = clock_wall_ms() - writer->limits.retention_days * DAY_MS;
+    int deleted = 0;
+    int result;
+
+    if (writer->limits.retention_days == 0 ||
+        clock_monotonic_ms() - writer->expired_ms < EXPIRE_PERIOD_MS) {
+        return true;
+    }
+    result = store_begin(store);
+    if (result == STORE_OK) {
+        result = store_expire(store, cutoff_ms, EXPIRE_CHUNK_ROWS, &deleted);
+    }
+    if (result == STORE_OK) {
+        result = store_commit(store);
+    }
+    if (result != STORE_OK) {
+        return batch_failed(writer, result);
+    }
+    if (deleted < EXPIRE_CHUNK_ROWS) {
+        writer->expired_ms = clock_monotonic_ms(); /* done for now */
+    }
+    pthread_mutex_lock(&writer->mutex);
+    writer->status.expired += (uint64_t)deleted;
+    pthread_mutex_unlock(&writer->mutex);
+    return true;
+}
+
+/* While stalled with an empty ring: see whether the disk takes an empty commit. */
+static bool probe(struct writer *writer)
+{
+    int result = store_begin(writer->parts.store);
+
+    if (result == STORE_OK) {
+        result = store_commit(writer->parts.store);
+    }
+    if (result != STORE_OK) {
+        return batch_failed(writer, result);
+    }
+    unstall(writer);
+    return true;
+}
+
+/* Wait out the backoff of a stall. True when it is over. */
+static bool backoff_over(struct writer *writer)
+{
+    int64_t left_ms;
+    struct timespec pause = {0};
+
+    pthread_mutex_lock(&writer->mutex);
+    left_ms = writer->status.state == WRITER_STALLED
+                  ? writer->status.retry_at_ms - clock_monotonic_ms()
+                  : 0;
+    pthread_mutex_unlock(&writer->mutex);
+    if (left_ms <= 0) {
+        return true;
+    }
+    left_ms = left_ms < IDLE_WAIT_MS ? left_ms : IDLE_WAIT_MS;
+    pause.tv_nsec = (long)left_ms * 1000000;
+    nanosleep(&pause, NULL);
+    return false;
+}
+
+/* One round; false ends the thread. */
+static bool round_once(struct writer *writer)
+{
+    struct intake_item item;
+
+    take_new_limits(writer);
+    seen(writer);
+    if (!backoff_over(writer)) {
+        return true;
+    }
+    if (!space_left(writer)) {
+        return stall_for_space(writer);
+    }
+    switch (intake_next(writer->parts.intake, &item,
+                        state_of(writer) == WRITER_STALLED ? 0 : IDLE_WAIT_MS)) {
+    case INTAKE_OK:
+        return write_batch(writer, &item);
+    case INTAKE_E_CLOSED:
+        set_state(writer, WRITER_ENDED, "");
+        return false;
+    default:
+        return state_of(writer) == WRITER_STALLED ? probe(writer) : expire_some(writer);
+    }
+}
+
+static void *run(void *argument)
+{
+    struct writer *writer = argument;
+
+    pthread_setname_np(pthread_self(), "writer");
+    while (round_once(writer)) {
+    }
+    return NULL;
+}
+
+/* --- the contract -------------------------------------------------------------------------- */
+
+static void writer_free(struct writer *writer)
+{
+    writer_apply_free(writer->apply);
+    pthread_mutex_destroy(&writer->mutex);
+    free(writer->database_path);
+    free(writer);
+}
+
+int writer_start(struct writer **out, const struct writer_parts *parts,
+                 const struct writer_limits *limits, const char *database_path)
+{
+    struct writer *writer = calloc(1, sizeof(*writer));
+    int rc = 0;
+
+    if (writer == NULL) {
+        return -ENOMEM;
+    }
+    pthread_mutex_init(&writer->mutex, NULL);
+    writer->parts = *parts;
+    writer->limits = *limits;
+    writer->free_bytes = INT64_MAX;
+    writer->space_checked_ms = INT64_MIN / 2;
+    writer->status.seen_ms = clock_monotonic_ms();
+    writer->database_path = strdup(database_path);
+    writer->apply = writer_apply_new(parts->store, parts->client_ids, parts->session_count);
+    if (writer->database_path == NULL || writer->apply == NULL) {
+        rc = -ENOMEM;
+    } else {
+        rc = -pthread_create(&writer->thread, NULL, run, writer);
+    }
+    if (rc != 0) {
+        writer_free(writer);
+        return rc;
+    }
+    *out = writer;
+    return 0;
+}
+
+void writer_set_limits(struct writer *writer, const struct writer_limits *limits)
+{
+    pthread_mutex_lock(&writer->mutex);
+    foxtrackr_fields_free(writer->next_limits.fields);
+    writer->next_limits = *limits;
+    writer->limits_changed = true;
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+void writer_status(struct writer *writer, struct writer_status *out)
+{
+    pthread_mutex_lock(&writer->mutex);
+    *out = writer->status;
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+enum writer_state writer_stop(struct writer *writer, int timeout_ms)
+{
+    struct timespec deadline;
+    enum writer_state state;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += timeout_ms / 1000;
+    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (deadline.tv_nsec >= 1000000000) {
+        deadline.tv_sec++;
+        deadline.tv_nsec -= 1000000000;
+    }
+    if (pthread_clockjoin_np(writer->thread, NULL, CLOCK_MONOTONIC, &deadline) != 0) {
+        return WRITER_STALLED;
+    }
+    state = state_of(writer);
+    foxtrackr_fields_free(writer->limits.fields);
+    foxtrackr_fields_free(writer->next_limits.fields);
+    writer_free(writer);
+    return state;
+}

@@ -1,0 +1,231 @@
+#include "writer_apply.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+
+struct writer_apply {
+    struct store *store;
+    const char *const *client_ids;
+    unsigned session_count;
+
+    /* The open batch. */
+    bool *delivered; /* by session index */
+    int64_t newest_ms;
+    uint64_t batch_quarantined[WRITER_REASONS];
+
+    uint64_t quarantined[WRITER_REASONS];
+    struct log_cause causes[WRITER_REASONS];
+};
+
+struct writer_apply *writer_apply_new(struct store *store, const char *const *client_ids,
+                                      unsigned session_count)
+{
+    struct writer_apply *apply = calloc(1, sizeof(*apply));
+
+    if (apply == NULL) {
+        return NULL;
+    }
+    apply->delivered = calloc(session_count, sizeof(*apply->delivered));
+    if (apply->delivered == NULL) {
+        free(apply);
+        return NULL;
+    }
+    apply->store = store;
+    apply->client_ids = client_ids;
+    apply->session_count = session_count;
+    return apply;
+}
+
+void writer_apply_free(struct writer_apply *apply)
+{
+    if (apply != NULL) {
+        free(apply->delivered);
+        free(apply);
+    }
+}
+
+/* Count and log a quarantined message: one line a minute for each reason, however they differ. */
+static void note_quarantined(struct writer_apply *apply, const struct intake_item *item,
+                             const struct foxtrackr_problem *problem)
+{
+    const char *name = foxtrackr_reason_name(problem->reason);
+    const uint64_t any_text = 1;
+    unsigned left_out = 0;
+    char topic[128];
+    char others[64] = "";
+    struct log_fields fields = {
+        .session = apply->client_ids[item->session], .topic = topic, .reason = name};
+
+    apply->batch_quarantined[problem->reason]++;
+    if (!log_cause_admit(&apply->causes[problem->reason], any_text, clock_monotonic_ms(),
+                         &left_out)) {
+        return;
+    }
+    snprintf(topic, sizeof(topic), "%.*s", (int)item->topic_length, item->topic);
+    if (left_out > 0) {
+        snprintf(others, sizeof(others), " (and %u more for that reason before it)", left_out);
+    }
+    log_line_fields(LOG_WARNING, &fields, "quarantined a message on %s: %s: %s%s", topic, name,
+                    problem->detail, others);
+}
+
+static int quarantine(struct writer_apply *apply, const struct intake_item *item,
+                      const struct store_packet *packet, const struct foxtrackr_problem *problem)
+{
+    int result = store_quarantine(apply->store, problem, packet);
+
+    if (result == STORE_OK) {
+        note_quarantined(apply, item, problem);
+    }
+    return result;
+}
+
+static int quarantine_oversize(struct writer_apply *apply, const struct intake_item *item,
+                               const struct store_packet *packet)
+{
+    struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_OVERSIZE};
+    char hex[2 * DIGEST_SIZE + 1];
+
+    digest_hex(item->digest, hex);
+    snprintf(problem.detail, sizeof(problem.detail),
+             "payload of %zu bytes, over max_payload = %zu; its SHA-256 is %s", item->full_length,
+             item->payload_length, hex);
+    return quarantine(apply, item, packet, &problem);
+}
+
+static int put_rows(struct writer_apply *apply, const struct intake_item *item,
+                    const struct store_packet *packet, const struct foxtrackr_message *message)
+{
+    enum store_outcome outcome;
+    int result = store_message(apply->store, message, packet, &outcome);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (message->time_ms > apply->newest_ms) {
+        apply->newest_ms = message->time_ms;
+    }
+    if (outcome == STORE_QUARANTINED) {
+        struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_CONFLICT,
+                                            .detail =
+                                                "other values are stored for this device and time"};
+
+        note_quarantined(apply, item, &problem);
+    }
+    return STORE_OK;
+}
+
+static int apply_message(struct writer_apply *apply, const struct writer_limits *limits,
+                         const struct intake_item *item)
+{
+    const struct store_packet packet = {
+        .topic = item->topic,
+        .topic_length = item->topic_length,
+        .payload = item->payload,
+        .payload_length = item->payload_length,
+        .received_ms = item->received_ms,
+    };
+    struct foxtrackr_message message;
+    struct foxtrackr_problem problem;
+    int result;
+
+    apply->delivered[item->session] = true;
+    if (item->full_length > item->payload_length) {
+        return quarantine_oversize(apply, item, &packet);
+    }
+    result = foxtrackr_message_parse(limits->fields, item->received_ms, limits->max_future_ms,
+                                     item->topic, item->topic_length, item->payload,
+                                     item->payload_length, &message, &problem);
+    if (result < 0) {
+        return WRITER_APPLY_E_MEMORY;
+    }
+    if (result > 0) {
+        return quarantine(apply, item, &packet, &problem);
+    }
+    result = put_rows(apply, item, &packet, &message);
+    foxtrackr_message_clear(&message);
+    return result;
+}
+
+/* An event's filter as a string; NULL when out of memory. */
+static char *filter_of(const struct intake_item *item)
+{
+    return strndup(item->topic, item->topic_length);
+}
+
+static int apply_subscription(struct writer_apply *apply, const struct intake_item *item)
+{
+    const char *client_id = apply->client_ids[item->session];
+    char *filter = filter_of(item);
+    int result;
+
+    if (filter == NULL) {
+        return WRITER_APPLY_E_MEMORY;
+    }
+    result = item->kind == INTAKE_SUBSCRIBED
+                 ? store_subscribed(apply->store, client_id, filter, item->qos, item->received_ms)
+                 : store_unsubscribed(apply->store, client_id, filter);
+    free(filter);
+    return result;
+}
+
+int writer_apply_item(struct writer_apply *apply, const struct writer_limits *limits,
+                      const struct intake_item *item)
+{
+    const char *client_id = apply->client_ids[item->session];
+
+    switch (item->kind) {
+    case INTAKE_MESSAGE:
+        return apply_message(apply, limits, item);
+    case INTAKE_CONNECTING:
+        return store_session_connecting(apply->store, client_id);
+    case INTAKE_REFUSED:
+        return store_session_settled(apply->store, client_id, 0);
+    case INTAKE_SETTLED:
+        return store_session_settled(apply->store, client_id, item->received_ms);
+    case INTAKE_ESTABLISHED:
+        return store_session_established(apply->store, client_id, (enum store_gap)item->gap,
+                                         item->received_ms);
+    case INTAKE_SUBSCRIBED:
+    case INTAKE_UNSUBSCRIBED:
+        return apply_subscription(apply, item);
+    }
+    return STORE_OK;
+}
+
+int writer_apply_finish(struct writer_apply *apply, int64_t now_ms)
+{
+    int result = STORE_OK;
+
+    for (unsigned i = 0; i < apply->session_count && result == STORE_OK; i++) {
+        if (apply->delivered[i]) {
+            result = store_session_durable(apply->store, apply->client_ids[i], now_ms);
+        }
+    }
+    return result;
+}
+
+void writer_apply_end(struct writer_apply *apply, bool committed)
+{
+    for (unsigned i = 0; committed && i < WRITER_REASONS; i++) {
+        apply->quarantined[i] += apply->batch_quarantined[i];
+    }
+    memset(apply->batch_quarantined, 0, sizeof(apply->batch_quarantined));
+    memset(apply->delivered, 0, apply->session_count * sizeof(*apply->delivered));
+    apply->newest_ms = 0;
+}
+
+int64_t writer_apply_newest_ms(const struct writer_apply *apply)
+{
+    return apply->newest_ms;
+}
+
+const uint64_t *writer_apply_quarantined(const struct writer_apply *apply)
+{
+    return apply->quarantined;
+}

@@ -1,0 +1,43 @@
+/*
+ * What becomes of one item of the intake: rows, a quarantine entry, or a session event on record.
+ * Used by the writer's thread only.
+ */
+#ifndef WRITER_APPLY_H
+#define WRITER_APPLY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "intake.h"
+#include "store.h"
+#include "writer.h"
+
+#define WRITER_APPLY_E_MEMORY 100
+
+struct writer_apply;
+
+/* `store` and `client_ids` (by session index) outlive it. NULL when out of memory. */
+struct writer_apply *writer_apply_new(struct store *store, const char *const *client_ids,
+                                      unsigned session_count);
+
+/* NULL is allowed. */
+void writer_apply_free(struct writer_apply *apply);
+
+/* Apply one item in the store's open batch. Returns as the store's functions do, or
+ * WRITER_APPLY_E_MEMORY: out of memory outside the store, to be tried again like STORE_E_RETRY. */
+int writer_apply_item(struct writer_apply *apply, const struct writer_limits *limits,
+                      const struct intake_item *item);
+
+/* Before the commit: note which sessions delivered in this batch. */
+int writer_apply_finish(struct writer_apply *apply, int64_t now_ms);
+
+/* The batch is over: committed, or rolled back and to be applied again. */
+void writer_apply_end(struct writer_apply *apply, bool committed);
+
+/* Newest device time in the batch; 0 when it has none. */
+int64_t writer_apply_newest_ms(const struct writer_apply *apply);
+
+/* Quarantined in this run, by reason, in committed batches. */
+const uint64_t *writer_apply_quarantined(const struct writer_apply *apply);
+
+#endif
