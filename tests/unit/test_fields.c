@@ -1,0 +1,286 @@
+/* The mapping table on its own: what foxtrackr_fields_add() takes and refuses, and who wins. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fields.h"
+
+#define ENVELOPE "{\"messageType\":1,\"deviceId\":\"1\",\"version\":3,\"timeMs\":1767225000000"
+
+static struct foxtrackr_fields *fields;
+
+static int setup(void **state)
+{
+    (void)state;
+    return foxtrackr_fields_new(&fields);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    foxtrackr_fields_free(fields);
+    return 0;
+}
+
+static void add(const char *column, const char *source)
+{
+    struct foxtrackr_problem problem;
+    int result = foxtrackr_fields_add(fields, column, source, &problem);
+
+    if (result) {
+        fail_msg("%s = %s: %s", column, source, problem.detail);
+    }
+}
+
+static void parse(const char *rest, struct foxtrackr_message *out)
+{
+    static const char topic[] = "f/1/V3/bat";
+    struct foxtrackr_problem problem;
+    char payload[512];
+
+    snprintf(payload, sizeof(payload), "%s,%s}", ENVELOPE, rest);
+    if (foxtrackr_message_parse(fields, INT64_C(1767225000000), 0, topic, strlen(topic), payload,
+                                strlen(payload), out, &problem)) {
+        fail_msg("%s", problem.detail);
+    }
+}
+
+static double voltage(const char *rest)
+{
+    struct foxtrackr_message message;
+    double value;
+
+    parse(rest, &message);
+    value = message.voltage_v;
+    foxtrackr_message_clear(&message);
+    return value;
+}
+
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *column;
+        const char *source;
+        const char *detail;
+    } cases[] = {
+        {"", "battery.x", "unknown column \"\""},
+        {"battery.voltage", "battery.x", "battery.voltage_v, battery.level_pct or temperature"},
+        {"battery", "battery.x", "unknown column \"battery\""},
+        {"voltage_v", "battery.x", "unknown column \"voltage_v\""},
+        {"Battery.voltage_v", "battery.x", "unknown column"},
+        {" battery.voltage_v", "battery.x", "unknown column"},
+        {"battery.voltage_v\n\xFF", "battery.x", "unknown column \"battery.voltage_v??\""},
+        {"battery.voltage_v", "", "no path"},
+        {"battery.voltage_v", " \t", "no path"},
+        {"battery.voltage_v", "* 2", "no path"},
+        {"battery.voltage_v", ".", "member name is empty"},
+        {"battery.voltage_v", ".x", "member name is empty"},
+        {"battery.voltage_v", "x.", "member name is empty"},
+        {"battery.voltage_v", "battery..x", "member name is empty"},
+        {"battery.voltage_v", "battery .x", "blank space"},
+        {"battery.voltage_v", "battery. x", "blank space"},
+        {"battery.voltage_v", "$.battery.x", "without '$'"},
+        {"battery.voltage_v", "battery.\xC3(", "not UTF-8"},
+        {"battery.voltage_v", "battery.x *", "factor \"\""},
+        {"battery.voltage_v", "battery.x * ", "factor \"\""},
+        {"battery.voltage_v", "battery.x * 0", "factor \"0\""},
+        {"battery.voltage_v", "battery.x * -0.0", "factor \"-0.0\""},
+        {"battery.voltage_v", "battery.x * 1e-400", "factor"},
+        {"battery.voltage_v", "battery.x * 1e400", "factor"},
+        {"battery.voltage_v", "battery.x * 1e-310", "factor"},
+        {"battery.voltage_v", "battery.x * nan", "factor \"nan\""},
+        {"battery.voltage_v", "battery.x * inf", "factor \"inf\""},
+        {"battery.voltage_v", "battery.x * 0x10", "factor \"0x10\""},
+        {"battery.voltage_v", "battery.x * 0,001", "factor \"0,001\""},
+        {"battery.voltage_v", "battery.x * .5", "factor \".5\""},
+        {"battery.voltage_v", "battery.x * 5.", "factor \"5.\""},
+        {"battery.voltage_v", "battery.x * 1e", "factor \"1e\""},
+        {"battery.voltage_v", "battery.x * 1e+", "factor \"1e+\""},
+        {"battery.voltage_v", "battery.x * -", "factor \"-\""},
+        {"battery.voltage_v", "battery.x * 2 3", "factor \"2 3\""},
+        {"battery.voltage_v", "battery.x * 2 * 3", "factor \"2 * 3\""},
+        {"battery.voltage_v", "battery.x * two", "factor \"two\""},
+        {"battery.voltage_v",
+         "battery.x * 1000000000000000000000000000000000000000000000000000000000000000000000",
+         "0000...\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct foxtrackr_problem problem;
+        size_t count = fields->count;
+
+        if (foxtrackr_fields_add(fields, cases[i].column, cases[i].source, &problem) !=
+            FOXTRACKR_E_FIELD) {
+            fail_msg("not refused: %s = %s", cases[i].column, cases[i].source);
+        }
+        assert_int_equal(problem.reason, FOXTRACKR_E_FIELD);
+        if (!strstr(problem.detail, cases[i].detail)) {
+            fail_msg("%s = %s: \"%s\" is not in the detail: %s", cases[i].column, cases[i].source,
+                     cases[i].detail, problem.detail);
+        }
+        assert_int_equal(fields->count, count);
+    }
+    assert_true(isnan(voltage("\"battery\":{\"x\":1}")));
+}
+
+static void test_factors(void **state)
+{
+    static const struct {
+        const char *source;
+        double value; /* of 1234 */
+    } cases[] = {
+        {"battery.x", 1234},
+        {"battery.x * 1", 1234},
+        {"battery.x*1", 1234},
+        {"\tbattery.x\t *  0.001 ", 1.234},
+        {"battery.x * 1e-3", 1.234},
+        {"battery.x * 1E-03", 1.234},
+        {"battery.x * 0.01", 12.34},
+        {"battery.x * 0.1", 123.4},
+        {"battery.x * +0.5", 617},
+        {"battery.x * -1", -1234},
+        {"battery.x * -0.001", -1.234},
+        {"battery.x * 2.5e1", 30850},
+        {"battery.x * 1000", 1234000},
+        {"battery.x * 00.10", 123.4},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        double value;
+
+        add("battery.voltage_v", cases[i].source);
+        value = voltage("\"battery\":{\"x\":1234}");
+        if (value != cases[i].value) {
+            fail_msg("%s: expected %.17g, got %.17g", cases[i].source, cases[i].value, value);
+        }
+    }
+}
+
+/* A decimal comma in the environment must not change what 0.001 means. */
+static void test_locale_does_not_matter(void **state)
+{
+    (void)state;
+    if (!setlocale(LC_NUMERIC, "de_DE.UTF-8")) {
+        print_message("no German locale on this machine, skipping\n");
+        skip();
+    }
+    add("battery.voltage_v", "battery.x * 0.001");
+    setlocale(LC_NUMERIC, "C");
+    assert_true(voltage("\"battery\":{\"x\":1234}") == 1.234);
+}
+
+static void test_latest_wins(void **state)
+{
+    (void)state;
+    add("battery.voltage_v", "battery.a");
+    add("battery.voltage_v", "battery.b");
+    assert_true(voltage("\"battery\":{\"a\":1,\"b\":2,\"voltage\":3}") == 2);
+    assert_true(voltage("\"battery\":{\"a\":1,\"voltage\":3}") == 1);
+    assert_true(voltage("\"battery\":{\"voltage\":3}") == 3);
+}
+
+/* The same path again replaces its mapping: the table grows by one path, not by one a call. */
+static void test_path_is_there_once(void **state)
+{
+    size_t count = fields->count;
+    struct foxtrackr_message message;
+
+    (void)state;
+    add("battery.voltage_v", "battery.a");
+    add("battery.voltage_v", "battery.a * 0.1");
+    add("battery.level_pct", "battery.a * 0.5");
+    assert_int_equal(fields->count, count + 1);
+    parse("\"battery\":{\"a\":80}", &message);
+    assert_true(isnan(message.voltage_v));
+    assert_true(message.level_pct == 40);
+    foxtrackr_message_clear(&message);
+}
+
+/* A path is its names, not its letters: "ab" and "a.b" differ. */
+static void test_paths_are_compared_by_name(void **state)
+{
+    (void)state;
+    add("battery.voltage_v", "ab");
+    add("battery.voltage_v", "a.b");
+    assert_true(voltage("\"battery\":{},\"ab\":1") == 1);
+    assert_true(voltage("\"battery\":{},\"a\":{\"b\":2},\"ab\":1") == 2);
+    assert_true(isnan(voltage("\"battery\":{},\"a.b\":1")));
+}
+
+static void test_strings_are_copied(void **state)
+{
+    char column[] = "battery.voltage_v";
+    char source[] = "battery.x * 0.001";
+
+    (void)state;
+    add(column, source);
+    memset(column, '?', sizeof(column) - 1);
+    memset(source, '?', sizeof(source) - 1);
+    assert_true(voltage("\"battery\":{\"x\":1234}") == 1.234);
+}
+
+/* Deep enough that no fixed array of names would do. */
+static void test_deep_path(void **state)
+{
+    char source[301] = "";
+    char rest[512] = "\"battery\":{},";
+
+    (void)state;
+    for (int i = 0; i < 60; i++) {
+        strcat(source, i > 0 ? ".a" : "a");
+        strcat(rest, i > 0 ? "{\"a\":" : "\"a\":");
+    }
+    strcat(rest, "7");
+    for (int i = 0; i < 59; i++) {
+        strcat(rest, "}");
+    }
+    add("battery.voltage_v", source);
+    assert_true(voltage(rest) == 7);
+}
+
+/* The invariant of fields.c, on which message.c relies. */
+static void test_builtin_paths_are_unique(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < fields->count; i++) {
+        for (size_t j = i + 1; j < fields->count; j++) {
+            assert_false(fields->field[i].names_size == fields->field[j].names_size &&
+                         memcmp(fields->field[i].names, fields->field[j].names,
+                                fields->field[i].names_size) == 0);
+        }
+    }
+}
+
+static void test_free_accepts_null(void **state)
+{
+    (void)state;
+    foxtrackr_fields_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_factors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_locale_does_not_matter, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_latest_wins, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_path_is_there_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_paths_are_compared_by_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_strings_are_copied, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_deep_path, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_builtin_paths_are_unique, setup, teardown),
+        cmocka_unit_test(test_free_accepts_null),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
