@@ -104,9 +104,6 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY)
 # This one makes the library's allocations fail, one after the other.
 $(BUILD)/tests/test_library: LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
-# This one makes the library's allocations fail, one after the other.
-$(BUILD)/tests/test_library: LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
-
 $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
