@@ -608,11 +608,11 @@ void gate_free(struct gate *gate)
     tear_down(gate);
 }
 
-void gate_proxy_url(const struct gate *gate, unsigned session, char url[GATE_URL_SIZE])
+void gate_authority(const struct gate *gate, unsigned session, char out[GATE_AUTHORITY_SIZE])
 {
     const struct token *token = &gate->sessions[session].token;
 
-    snprintf(url, GATE_URL_SIZE, "http://%s:%s@127.0.0.1:%d", token->user, token->password,
+    snprintf(out, GATE_AUTHORITY_SIZE, "%s:%s@127.0.0.1:%d", token->user, token->password,
              gate->port);
 }
 

@@ -13,8 +13,8 @@
 
 #include "watermark.h"
 
-#define GATE_URL_SIZE    128
-#define GATE_REASON_SIZE 160
+#define GATE_AUTHORITY_SIZE 96
+#define GATE_REASON_SIZE    160
 
 struct gate;
 
@@ -38,8 +38,9 @@ int gate_new(struct gate **out, const char *target, unsigned session_count,
 /* Close every link at once, end the thread, free. NULL is allowed. */
 void gate_free(struct gate *gate);
 
-/* The proxy URL of a session, with the token that only this process knows. */
-void gate_proxy_url(const struct gate *gate, unsigned session, char url[GATE_URL_SIZE]);
+/* Where a session finds the gate, as the authority of a URL ("user:password@127.0.0.1:port"), with
+ * the token that only this process knows. */
+void gate_authority(const struct gate *gate, unsigned session, char out[GATE_AUTHORITY_SIZE]);
 
 /*
  * Give the gate a connected, non-blocking socket to the broker for the session's next link; the

@@ -48,7 +48,8 @@ struct session {
     struct paho *paho;
     struct paho_options options;
     char uri[300];
-    char proxy_url[GATE_URL_SIZE];
+    char gate_authority[GATE_AUTHORITY_SIZE];
+    char proxy_url[GATE_AUTHORITY_SIZE + 16];
     int stop_fd; /* ends a dial */
 
     pthread_mutex_t mutex; /* of what follows, up to the blank line */
@@ -520,7 +521,10 @@ static void fill_options(struct session *session)
     const struct config *config = session->parts.config;
     bool v6 = strchr(config->broker.host, ':') != NULL;
 
-    gate_proxy_url(session->parts.gate, session->parts.index, session->proxy_url);
+    gate_authority(session->parts.gate, session->parts.index, session->gate_authority);
+    /* Paho wants its own scheme here; what it speaks to the proxy is HTTP in either case. */
+    snprintf(session->proxy_url, sizeof(session->proxy_url), "%s://%s",
+             config->broker.tls ? "https" : "http", session->gate_authority);
     snprintf(session->uri, sizeof(session->uri), "%s://%s%s%s:%d",
              config->broker.tls ? "ssl" : "tcp", v6 ? "[" : "", config->broker.host, v6 ? "]" : "",
              config->broker.port);

@@ -119,7 +119,7 @@ static void look(struct status *status)
         now->lag_ms = 0; /* a tracker's clock is ahead of ours */
     }
     now->quiet_ms =
-        now->writer.last_commit_ms == 0 ? -1 : now->wall_ms - now->writer.last_commit_ms;
+        now->writer.last_message_ms == 0 ? -1 : now->wall_ms - now->writer.last_message_ms;
     look_at_rate(status);
 }
 

@@ -42,7 +42,7 @@ struct status_snapshot {
     size_t pending_bytes;
     double rate_per_s; /* messages made durable, over the last seconds */
     int64_t lag_ms;    /* age of the newest reading of the last batch; -1: none yet */
-    int64_t quiet_ms;  /* since the last commit; -1: none yet */
+    int64_t quiet_ms;  /* since the last commit of a message; -1: none yet */
     bool catching_up;
     const char *state; /* in words */
     char text[STATUS_TEXT_SIZE];

@@ -88,14 +88,19 @@ static void note_commit(struct writer *writer, uint64_t messages, int64_t took_u
 {
     struct writer_status *status = &writer->status;
     int64_t newest_ms = writer_apply_newest_ms(writer->apply);
+    struct store_counts counts;
 
     writer_apply_end(writer->apply, true);
+    store_counts(writer->parts.store, &counts);
     pthread_mutex_lock(&writer->mutex);
-    store_counts(writer->parts.store, &status->counts);
     status->commits++;
     status->last_batch = messages;
     status->last_commit_us = took_us;
     status->last_commit_ms = clock_wall_ms();
+    if (counts.received != status->counts.received) {
+        status->last_message_ms = status->last_commit_ms;
+    }
+    status->counts = counts;
     if (newest_ms != 0) {
         status->newest_time_ms = newest_ms;
     }

@@ -32,10 +32,11 @@ struct writer_status {
     int64_t retry_at_ms;             /* monotonic; when stalled */
     struct store_counts counts;      /* of this run, durable ones */
     uint64_t commits;
-    uint64_t last_batch;    /* messages */
-    int64_t last_commit_us; /* how long COMMIT took */
-    int64_t last_commit_ms; /* wall clock; 0 before the first */
-    int64_t newest_time_ms; /* device time: newest of the last batch that had one; 0: none */
+    uint64_t last_batch;     /* messages */
+    int64_t last_commit_us;  /* how long COMMIT took */
+    int64_t last_commit_ms;  /* wall clock; 0 before the first */
+    int64_t last_message_ms; /* wall clock: last commit with a message; 0 before the first */
+    int64_t newest_time_ms;  /* device time: newest of the last batch that had one; 0: none */
     uint64_t quarantined[WRITER_REASONS]; /* this run, by enum foxtrackr_reason */
     uint64_t expired;                     /* rows deleted by retention */
     int64_t database_bytes;
