@@ -66,40 +66,51 @@ int foxtrackr__body_load(const char *payload, size_t length, json_t **out,
     return 0;
 }
 
-const char *foxtrackr__body_describe(char out[FOXTRACKR__DESCRIBE_SIZE], const json_t *value)
+/* A value whose kind says it all; NULL for the others. */
+static const char *kind_name(const json_t *value)
 {
-    char quoted[FOXTRACKR__QUOTE_SIZE];
-    struct foxtrackr__text text = {.data = quoted, .capacity = sizeof(quoted) - 1};
-
     if (!value) {
-        return strcpy(out, "nothing");
+        return "nothing";
     }
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        return strcpy(out, json_object_size(value) == 0 ? "an empty object" : "an object");
+        return json_object_size(value) == 0 ? "an empty object" : "an object";
     case JSON_ARRAY:
-        return strcpy(out, "an array");
+        return "an array";
+    case JSON_TRUE:
+        return "true";
+    case JSON_FALSE:
+        return "false";
+    case JSON_NULL:
+        return "null";
     case JSON_STRING:
+    case JSON_INTEGER:
+    case JSON_REAL:
+    default:
+        return NULL;
+    }
+}
+
+const char *foxtrackr__body_describe(char out[FOXTRACKR__DESCRIBE_SIZE], const json_t *value)
+{
+    char quoted[FOXTRACKR__QUOTE_SIZE];
+    struct foxtrackr__text number = {.data = quoted, .capacity = sizeof(quoted) - 1};
+    const char *kind = kind_name(value);
+
+    if (kind) {
+        snprintf(out, FOXTRACKR__DESCRIBE_SIZE, "%s", kind);
+    } else if (json_is_string(value)) {
         foxtrackr__quote(quoted, json_string_value(value), json_string_length(value));
         snprintf(out, FOXTRACKR__DESCRIBE_SIZE, "string %s", quoted);
-        return out;
-    case JSON_INTEGER:
+    } else if (json_is_integer(value)) {
         snprintf(out, FOXTRACKR__DESCRIBE_SIZE, "integer %" PRId64,
                  (int64_t)json_integer_value(value));
-        return out;
-    case JSON_REAL:
-        foxtrackr__text_add_real(&text, json_real_value(value)); /* fits, so data stays `quoted` */
-        quoted[text.length] = '\0';
+    } else {
+        foxtrackr__text_add_real(&number, json_real_value(value)); /* fits, so it never grows */
+        quoted[number.length] = '\0';
         snprintf(out, FOXTRACKR__DESCRIBE_SIZE, "real %s", quoted);
-        return out;
-    case JSON_TRUE:
-        return strcpy(out, "true");
-    case JSON_FALSE:
-        return strcpy(out, "false");
-    case JSON_NULL:
-    default:
-        return strcpy(out, "null");
     }
+    return out;
 }
 
 json_t *foxtrackr__body_find(const json_t *body, const struct foxtrackr__field *field)
@@ -157,15 +168,16 @@ static bool push_members(struct printer *printer, json_t *object, const char *sk
     const char *name;
     json_t *value;
 
-    if (needed > printer->capacity) {
-        struct member *grown = realloc(printer->member, needed * 2 * sizeof(*grown));
+    if (!printer->member || needed > printer->capacity) {
+        size_t capacity = needed * 2 + 16;
+        struct member *grown = realloc(printer->member, capacity * sizeof(*grown));
 
         if (!grown) {
             printer->text->failed = true;
             return false;
         }
         printer->member = grown;
-        printer->capacity = needed * 2;
+        printer->capacity = capacity;
     }
     json_object_foreach(object, name, value)
     {

@@ -75,8 +75,8 @@ static bool get_whole(const json_t *value, int64_t *out)
         return true;
     }
     real = json_is_real(value) ? json_real_value(value) : NAN;
-    /* Both bounds are doubles; INT64_MAX is none. */
-    if (!(real >= -0x1p63 && real < 0x1p63) || real != trunc(real)) {
+    /* -2^63 and 2^63, which a double can be; INT64_MAX it cannot. */
+    if (!(real >= -9223372036854775808.0 && real < 9223372036854775808.0) || real != trunc(real)) {
         return false;
     }
     *out = (int64_t)real;
@@ -338,9 +338,9 @@ int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_m
                             struct foxtrackr_message *out, struct foxtrackr_problem *problem)
 {
     struct foxtrackr_topic levels;
-    struct envelope envelope;
-    bool present[FOXTRACKR__ROWS];
-    json_t *body;
+    struct envelope envelope = {.device_id = ""};
+    bool present[FOXTRACKR__ROWS] = {false};
+    json_t *body = NULL;
     int result;
 
     result = foxtrackr_topic_parse(topic, topic_length, &levels, problem);
