@@ -136,6 +136,11 @@ static int check_line(struct config_loading *loading, const char *text, size_t l
     loading->indented = *start == ' ' || *start == '\t';
     loading->comment_mark = strstr(text, " ;") != NULL || strstr(text, "\t;") != NULL;
     start += strspn(start, " \t");
+    if (loading->indented && loading->section_has_key && *start == '#' &&
+        start[1 + strspn(start + 1, ", \t\r\n")] == '\0')
+        return config_fail(loading, loading->line, NULL,
+                           "a # at the beginning of a line is a comment: write the filter # behind "
+                           "filters =");
     return *start == '[' ? check_header(loading, start) : 0;
 }
 

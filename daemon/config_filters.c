@@ -52,8 +52,11 @@ static int filters_parse(const struct config_key *key, const char *text, void *f
     (void)key;
     for (text += strspn(text, SEPARATORS); *text != '\0'; text += strspn(text, SEPARATORS)) {
         size_t length = strcspn(text, SEPARATORS);
-        char *filter = strndup(text, length);
+        char *filter;
 
+        if (*text == ';') /* a comment: some releases of inih leave it in a continued line */
+            return 0;
+        filter = strndup(text, length);
         if (filter == NULL) {
             snprintf(reason, CONFIG_REASON_SIZE, "out of memory");
             return 1;

@@ -135,7 +135,7 @@ static unsigned distance(const char *one, const char *other)
 /* Two slips of the finger are a typing error, in a short word one. */
 static unsigned allowed_distance(const char *name)
 {
-    return strlen(name) > 4 ? 2 : 1;
+    return strlen(name) > 3 ? 2 : 1;
 }
 
 void config_keys_hint(enum config_section section, const char *name, char hint[CONFIG_REASON_SIZE])

@@ -308,7 +308,7 @@ __attribute__((format(printf, 4, 0))) static void log_va(struct log_cause *cause
     unsigned left_out = 0;
     size_t length;
 
-    if (vsnprintf(text, sizeof(text), format, arguments) >= (int) sizeof(text))
+    if (vsnprintf(text, sizeof(text), format, arguments) >= (int)sizeof(text))
         memcpy(text + sizeof(text) - 4, "...", 4);
     length = escape_line(escaped, sizeof(escaped) - 64, text);
     pthread_mutex_lock(&log_state.mutex);
