@@ -58,6 +58,7 @@ int store_classify(int code, int system_errno)
         return code == SQLITE_READONLY_DBMOVED ? STORE_FATAL : STORE_E_RETRY;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: /* a race for the log's locks, lost many times */
     case SQLITE_FULL:
     case SQLITE_NOMEM:
         return STORE_E_RETRY;
@@ -87,6 +88,7 @@ static const char *advice(int code, int system_errno)
     switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
         return "another program is writing to it: end that program's transaction (fuser -v on the "
                "file names the programs that have it open)";
     case SQLITE_FULL:

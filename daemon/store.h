@@ -75,7 +75,11 @@ struct store_packet {
 int store_open(const struct store_options *options, struct store **out, char *problem,
                size_t problem_size);
 
-/* Checkpoint, truncate the log, close. NULL is allowed. Returns STORE_OK or STORE_FATAL. */
+/*
+ * Checkpoint, truncate the log, close. NULL is allowed. To be called after STORE_FATAL too: it then
+ * leaves the log for recovery, or takes it away from beside a database that was put in our place.
+ * Returns STORE_OK or STORE_FATAL.
+ */
 int store_close(struct store *store);
 
 /* The sentence for the last result that was not STORE_OK. Lives until the next call. */

@@ -283,14 +283,15 @@ static int execute(struct store *store, const char *sql)
                : open_failed(store, "set it up");
 }
 
-static int configure(struct store *store)
+static int configure(struct store *store, bool fresh)
 {
     char mode[16] = "";
     sqlite3_stmt *statement = NULL;
     int result = STORE_OK;
 
-    /* Has an effect only before a new database gets its first page, which the log mode writes. */
-    result = execute(store, "PRAGMA auto_vacuum = INCREMENTAL");
+    /* Only before a new database gets its first page, which turning on the log writes. */
+    if (fresh)
+        result = execute(store, "PRAGMA auto_vacuum = INCREMENTAL");
     if (result != STORE_OK)
         return result;
 
@@ -309,12 +310,14 @@ static int configure(struct store *store)
                             "needs; put the database on a local file system",
                             store->path);
 
-    /* Readers that stay long let the log grow; the limit gives the space back afterwards. */
-    return execute(store, store->durability == STORE_FULL
-                              ? "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;"
-                                "PRAGMA cache_size = -16384;"
-                              : "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864;"
-                                "PRAGMA cache_size = -16384;");
+    /* Readers that stay long let the log grow; the limit gives the space back afterwards. Nothing
+     * temporary in files: a service may have no other directory to write to. */
+    result = execute(store, "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;"
+                            "PRAGMA temp_store = MEMORY");
+    if (result != STORE_OK)
+        return result;
+    return execute(store, store->durability == STORE_FULL ? "PRAGMA synchronous = FULL"
+                                                          : "PRAGMA synchronous = NORMAL");
 }
 
 int store_migrate(struct store *store, const char *const *list, int count)
@@ -356,9 +359,9 @@ static int remember(struct store *store, const char *path, struct store_identity
 }
 
 /* Everything that only the daemon does, not the tools that read. */
-static int set_up(struct store *store)
+static int set_up(struct store *store, bool fresh)
 {
-    int result = configure(store);
+    int result = configure(store, fresh);
 
     if (result == STORE_OK)
         result = store_migrate(store, migrations, migration_count);
@@ -392,7 +395,7 @@ static int open_steps(struct store *store, int busy_timeout_ms)
     if (result == STORE_OK)
         result = inspect(store, &version);
     if (result == STORE_OK && !store->read_only)
-        result = set_up(store);
+        result = set_up(store, version == 0);
     if (result == STORE_OK)
         result = store_prepare(store);
     return result;

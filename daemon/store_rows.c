@@ -63,10 +63,12 @@ static void clip(char *out, size_t size, const char *text, size_t length)
 {
     size_t kept = length < size ? length : size - 4;
 
+    if (text == NULL) /* SQLite had no memory to convert it */
+        kept = length = 0;
     if (kept < length)
         while (kept > 0 && (text[kept] & 0xc0) == 0x80)
             kept--;
-    snprintf(out, size, "%.*s%s", (int)kept, text, kept < length ? "..." : "");
+    snprintf(out, size, "%.*s%s", (int)kept, text == NULL ? "" : text, kept < length ? "..." : "");
 }
 
 static void describe(const struct store_value *value, char *out, size_t size)
@@ -85,15 +87,22 @@ static void explain_conflict(sqlite3_stmt *statement, int column, const struct r
                              struct foxtrackr_problem *problem)
 {
     const struct store_value *value = &row->values[row->keys + column];
-    char stored[80] = "absent";
+    char stored[80];
     char came[80];
-    const char *text = (const char *)sqlite3_column_text(statement, column);
 
     describe(value, came, sizeof(came));
-    if (sqlite3_column_type(statement, column) == SQLITE_FLOAT)
+    switch (sqlite3_column_type(statement, column)) { /* before a conversion could change it */
+    case SQLITE_NULL:
+        snprintf(stored, sizeof(stored), "absent");
+        break;
+    case SQLITE_FLOAT:
         snprintf(stored, sizeof(stored), "%.15g", sqlite3_column_double(statement, column));
-    else if (text != NULL)
-        clip(stored, sizeof(stored), text, (size_t)sqlite3_column_bytes(statement, column));
+        break;
+    default:
+        clip(stored, sizeof(stored), (const char *)sqlite3_column_text(statement, column),
+             (size_t)sqlite3_column_bytes(statement, column));
+        break;
+    }
     problem->reason = FOXTRACKR_E_CONFLICT;
     snprintf(problem->detail, sizeof(problem->detail),
              "%s.%s is %s for this device and time, the message says %s", row->table, value->column,

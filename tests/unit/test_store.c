@@ -1,0 +1,555 @@
+/* The store's rows: every outcome of a message, and what stays after a rollback. */
+#include "store_fixture.h"
+
+#include "digest.h"
+
+static void test_a_reading_becomes_a_typed_row(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("1BBCE", 1000, 3.71);
+
+    message.battery_extra = "{\"rssi\":-70}";
+    begin(fixture);
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    assert_counts(fixture, 1, 0, 0);
+    assert_look(fixture, "SELECT count(*) FROM battery", "0"); /* not before the commit */
+    commit(fixture);
+    assert_look(fixture,
+                "SELECT group_concat(quote(c), ' ') FROM (SELECT device AS c FROM battery)", "1");
+    assert_look(fixture,
+                "SELECT json_array(device, time_ms, voltage_v, level_pct, message_type,"
+                " extra ->> '$.rssi', received_ms) FROM battery",
+                "[1,1000,3.71,null,5,-70,1700000000000]");
+    assert_look(fixture, "SELECT json_array(family, device_id, first_seen_ms) FROM devices",
+                "[\"foxtrackr\",\"1BBCE\",1700000000000]");
+    assert_look(fixture, "SELECT count(*) FROM device_groups", "0");
+}
+
+static void test_a_duplicate_is_counted_and_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("d", 1000, 3.7);
+    struct store_packet later = packet("{}");
+    enum store_outcome outcome;
+
+    begin(fixture);
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    assert_int_equal(put(fixture, &message), STORE_DUPLICATE);
+    commit(fixture);
+    begin(fixture);
+    message.group = "herd"; /* the same reading on the group's topic, later */
+    later.received_ms = NOW_MS + 5;
+    assert_int_equal(store_message(fixture->store, &message, &later, &outcome), STORE_OK);
+    assert_int_equal(outcome, STORE_DUPLICATE);
+    commit(fixture);
+    assert_counts(fixture, 1, 2, 0);
+    assert_look(fixture, "SELECT received_ms FROM battery", "1700000000000");
+    assert_look(fixture, "SELECT json_array(group_name, device, first_seen_ms) FROM device_groups",
+                "[\"herd\",1,1700000000005]");
+}
+
+/* One column differs at a time; the detail names it with both values. */
+static void test_a_conflict_goes_to_quarantine(void **state)
+{
+    static const struct {
+        double voltage_v, level_pct, celsius;
+        int64_t message_type;
+        const char *battery_extra, *temperature_extra;
+        const char *detail;
+    } cases[] = {
+        {3.6, 50, 21, 5, "{}", NULL,
+         "battery.voltage_v is 3.7 for this device and time, the message says 3.6"},
+        {NAN, 50, 21, 5, "{}", NULL,
+         "battery.voltage_v is 3.7 for this device and time, the message says absent"},
+        {3.7, 49, 21, 5, "{}", NULL,
+         "battery.level_pct is 50 for this device and time, the message says 49"},
+        {3.7, 50, 21, 6, "{}", NULL,
+         "battery.message_type is 5 for this device and time, the message says 6"},
+        {3.7, 50, 21, 5, NULL, NULL,
+         "battery.extra is {} for this device and time, the message says absent"},
+        {3.7, 50, 21, 5, "{\"a\":1}", NULL,
+         "battery.extra is {} for this device and time, the message says {\"a\":1}"},
+        {3.7, 50, 22, 5, "{}", NULL,
+         "temperature.celsius is 21 for this device and time, the message says 22"},
+        {3.7, 50, 21, 5, "{}", "{}",
+         "temperature.extra is absent for this device and time, the message says {}"},
+    };
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("d", 1000, 3.7);
+
+    message.has_temperature = true;
+    message.level_pct = 50;
+    message.celsius = 21;
+    message.battery_extra = "{}";
+    begin(fixture);
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    commit(fixture);
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        message.voltage_v = cases[i].voltage_v;
+        message.level_pct = cases[i].level_pct;
+        message.celsius = cases[i].celsius;
+        message.message_type = cases[i].message_type;
+        message.battery_extra = cases[i].battery_extra;
+        message.temperature_extra = cases[i].temperature_extra;
+        begin(fixture);
+        assert_int_equal(put(fixture, &message), STORE_QUARANTINED);
+        commit(fixture);
+        assert_look(fixture, "SELECT detail FROM quarantine", cases[i].detail);
+        assert_look(fixture, "SELECT reason FROM quarantine", "conflict");
+    }
+    assert_counts(fixture, 1, 0, sizeof(cases) / sizeof(cases[0]));
+    assert_look(fixture,
+                "SELECT json_array(voltage_v, level_pct, message_type, extra) FROM battery",
+                "[3.7,50.0,5,\"{}\"]");
+    assert_look(fixture, "SELECT json_array(occurrences, CAST(payload AS TEXT)) FROM quarantine",
+                "[8,\"{\\\"as\\\":\\\"it came\\\"}\"]");
+}
+
+static void test_a_conflict_in_one_row_leaves_neither(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("d", 1000, 3.7);
+
+    message.has_battery = false;
+    message.has_temperature = true;
+    message.celsius = 20;
+    begin(fixture);
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    message.has_battery = true; /* its row would be new */
+    message.celsius = 30;       /* this one is not */
+    assert_int_equal(put(fixture, &message), STORE_QUARANTINED);
+    commit(fixture);
+    assert_look(fixture, "SELECT count(*) FROM battery", "0");
+    assert_look(fixture, "SELECT celsius FROM temperature", "20.0");
+
+    /* A row that is new beside one that is there makes the message stored. */
+    begin(fixture);
+    message.celsius = 20;
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    assert_int_equal(put(fixture, &message), STORE_DUPLICATE);
+    commit(fixture);
+    assert_look(fixture, "SELECT count(*) FROM battery", "1");
+    assert_counts(fixture, 2, 1, 1);
+}
+
+static void test_long_values_are_cut_between_characters(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("d", 1000, 3.7);
+    char extra[400];
+
+    for (size_t i = 0; i < sizeof(extra) - 1; i++)
+        extra[i] = "\xc3\xa4"[i % 2];
+    extra[sizeof(extra) - 2] = '\0';
+    message.battery_extra = extra;
+    begin(fixture);
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    message.battery_extra = extra + 2;
+    assert_int_equal(put(fixture, &message), STORE_QUARANTINED);
+    commit(fixture);
+    assert_look(fixture,
+                "SELECT json_array(length(CAST(detail AS BLOB)) < 256, instr(detail, '...') > 0,"
+                " instr(detail, char(65533))) FROM quarantine",
+                "[1,1,0]");
+    assert_look(fixture,
+                "SELECT CAST(CAST(detail AS BLOB) AS TEXT) LIKE '%\xc3\xa4...%' FROM quarantine",
+                "1");
+}
+
+static void test_other_types_stay_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("d", 1000, NAN);
+    struct store_packet body = packet("{\"gps\":{\"lat\":47.5}}");
+    enum store_outcome outcome;
+    uint8_t digest[DIGEST_SIZE];
+    char hex[2 * DIGEST_SIZE + 1];
+
+    message.has_battery = false;
+    message.has_other = true;
+    message.type = "gps";
+    begin(fixture);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(store_message(fixture->store, &message, &body, &outcome), STORE_OK);
+        assert_int_equal(outcome, i == 0 ? STORE_STORED : STORE_DUPLICATE);
+    }
+    body = packet("{\"gps\":{\"lat\":48.5}}"); /* the same time, another body: another row */
+    assert_int_equal(store_message(fixture->store, &message, &body, &outcome), STORE_OK);
+    assert_int_equal(outcome, STORE_STORED);
+    commit(fixture);
+    assert_look(fixture, "SELECT json_group_array(body ->> '$.gps.lat') FROM messages",
+                "[47.5,48.5]");
+    assert_look(fixture, "SELECT json_array(type, time_ms, version, message_type) FROM messages",
+                "[\"gps\",1000,\"V3.0\",5]");
+    assert_int_equal(digest_sha256(body.payload, body.payload_length, NULL, 0, digest), 0);
+    digest_hex(digest, hex);
+    assert_look(fixture, "SELECT lower(hex(digest)) FROM messages WHERE body LIKE '%48.5%'", hex);
+}
+
+static void test_quarantine_keeps_every_byte(void **state)
+{
+    static const struct {
+        const char *topic;
+        size_t length;
+        const char *type;
+    } cases[] = {
+        {"a/b", 3, "text"},
+        {"\xc3\xa4/\xf0\x9f\xa6\x8a", 7, "text"},
+        {"", 0, "text"},
+        {"a\0b", 3, "blob"},
+        {"\xff/b", 3, "blob"},
+        {"\xc0\xaf", 2, "blob"}, /* overlong */
+        {"\xed\xa0\x80", 3, "blob"},
+        {"\xe2\x82", 2, "blob"},         /* surrogate, cut short */
+        {"\xf4\x90\x80\x80", 4, "blob"}, /* beyond U+10FFFF */
+    };
+    const struct foxtrackr_problem problem = {FOXTRACKR_E_JSON, "line 1: '}' expected"};
+    struct fixture *fixture = *state;
+    char expected[64];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct store_packet whole = {cases[i].topic, cases[i].length, "\0\xff{", 3, NOW_MS};
+        char sql[160];
+
+        begin(fixture);
+        assert_int_equal(store_quarantine(fixture->store, &problem, &whole), STORE_OK);
+        commit(fixture);
+        snprintf(sql, sizeof(sql),
+                 "SELECT typeof(topic) || hex(CAST(topic AS BLOB)) || ' ' || hex(payload)"
+                 " FROM quarantine ORDER BY rowid LIMIT 1 OFFSET %zu",
+                 i);
+        snprintf(expected, sizeof(expected), "%s", cases[i].type);
+        for (size_t j = 0; j < cases[i].length; j++)
+            snprintf(expected + strlen(expected), 3, "%02X", (unsigned char)cases[i].topic[j]);
+        strcat(expected, " 00FF7B");
+        assert_look(fixture, sql, expected);
+    }
+    assert_look(fixture, "SELECT json_array(reason, detail) FROM quarantine",
+                "[\"json\",\"line 1: '}' expected\"]");
+    assert_counts(fixture, 0, 0, sizeof(cases) / sizeof(cases[0]));
+}
+
+static void test_quarantine_counts_occurrences(void **state)
+{
+    struct foxtrackr_problem problem = {FOXTRACKR_E_BODY, "first"};
+    struct store_packet empty = {"t", 1, NULL, 0, NOW_MS}; /* a retained message being cleared */
+    struct fixture *fixture = *state;
+
+    begin(fixture);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(store_quarantine(fixture->store, &problem, &empty), STORE_OK);
+        empty.received_ms += 10;
+        strcpy(problem.detail, "later");
+    }
+    commit(fixture);
+    assert_look(fixture,
+                "SELECT json_array(count(*), occurrences, first_received_ms, last_received_ms,"
+                " detail, length(payload)) FROM quarantine",
+                "[1,3,1700000000000,1700000000020,\"later\",0]");
+    /* SHA-256 of 00 00 00 00 00 00 00 01 74, from another implementation. */
+    assert_look(fixture, "SELECT hex(digest) FROM quarantine",
+                "69A32884556AEB7798F2CF45FC5D772C96E126572C22E6B45BFEB9F0BD4AE478");
+
+    /* Where the topic ends and the payload begins matters. */
+    begin(fixture);
+    empty = (struct store_packet){"ab", 2, "c", 1, NOW_MS};
+    assert_int_equal(store_quarantine(fixture->store, &problem, &empty), STORE_OK);
+    empty = (struct store_packet){"a", 1, "bc", 2, NOW_MS};
+    assert_int_equal(store_quarantine(fixture->store, &problem, &empty), STORE_OK);
+    commit(fixture);
+    assert_look(fixture, "SELECT count(*) FROM quarantine", "3");
+    assert_counts(fixture, 0, 0, 5);
+}
+
+static void test_rollback_undoes_rows_counts_and_caches(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("kept", 1000, 3.7);
+
+    message.group = "herd";
+    begin(fixture);
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    commit(fixture);
+
+    begin(fixture);
+    message = battery("undone", 1000, 3.7);
+    message.group = "other";
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    assert_counts(fixture, 2, 0, 0);
+    assert_int_equal(store_rollback(fixture->store), STORE_OK);
+    assert_counts(fixture, 1, 0, 0);
+    assert_look(fixture, "SELECT group_concat(device_id) FROM devices", "kept");
+
+    /* The number that "undone" had is given to another device: a cache that still held it would
+     * put this reading there. */
+    begin(fixture);
+    message = battery("third", 1000, 3.0);
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    message = battery("undone", 1000, 3.7);
+    message.group = "other";
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    commit(fixture);
+    assert_look(fixture,
+                "SELECT group_concat(device_id || voltage_v, ' ') FROM battery JOIN devices"
+                " USING (device)",
+                "kept3.7 third3.0 undone3.7");
+    assert_look(fixture,
+                "SELECT device_id FROM device_groups JOIN devices USING (device)"
+                " WHERE group_name = 'other'",
+                "undone");
+    assert_int_equal(store_rollback(fixture->store), STORE_OK); /* with no batch open: harmless */
+    assert_counts(fixture, 3, 0, 0);
+}
+
+static void test_accounting_over_runs(void **state)
+{
+    const struct foxtrackr_problem problem = {FOXTRACKR_E_TOPIC, "x"};
+    const struct store_packet junk = packet("junk");
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("d", 1000, 3.7);
+
+    begin(fixture);
+    put(fixture, &message);
+    put(fixture, &message);
+    assert_int_equal(store_quarantine(fixture->store, &problem, &junk), STORE_OK);
+    commit(fixture);
+    assert_int_equal(store_run_end(fixture->store, NOW_MS + 1), STORE_OK);
+    fixture_close(fixture);
+
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_int_equal(store_run_begin(fixture->store, "u", NOW_MS + 2), STORE_OK);
+    assert_counts(fixture, 0, 0, 0);
+    begin(fixture);
+    put(fixture, &message);
+    commit(fixture);
+    assert_look(fixture,
+                "SELECT json_group_array(json_array(run, started_ms, stopped_ms, version, received,"
+                " stored, duplicate, quarantined)) FROM runs",
+                "[[1,1700000000000,1700000000001,\"t\",3,1,1,1],"
+                "[2,1700000000002,null,\"u\",1,0,1,0]]");
+}
+
+static int collect(void *context, const char *filter, int qos)
+{
+    char *text = context;
+
+    snprintf(text + strlen(text), 32, "%s=%d ", filter, qos);
+    return strcmp(filter, "stop") == 0 ? 7 : 0;
+}
+
+static void test_subscriptions_are_remembered_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    char text[128] = "";
+
+    begin(fixture);
+    assert_int_equal(store_subscribed(store, "id-a-01", "z/#", 2, 1), STORE_OK);
+    assert_int_equal(store_subscribed(store, "id-a-01", "a/#", 2, 1), STORE_OK);
+    assert_int_equal(store_subscribed(store, "id-b-01", "b/#", 2, 1), STORE_OK);
+    assert_int_equal(store_subscribed(store, "id-a-01", "a/#", 1, 2), STORE_OK);
+    assert_int_equal(store_subscribed(store, "id-a-01", "gone", 1, 2), STORE_OK);
+    assert_int_equal(store_unsubscribed(store, "id-a-01", "gone"), STORE_OK);
+    commit(fixture);
+    assert_int_equal(store_subscriptions(store, "id-a-01", collect, text), STORE_OK);
+    assert_string_equal(text, "a/#=1 z/#=2 ");
+
+    begin(fixture);
+    assert_int_equal(store_subscribed(store, "id-a-01", "stop", 0, 2), STORE_OK);
+    commit(fixture);
+    text[0] = '\0';
+    assert_int_equal(store_subscriptions(store, "id-a-01", collect, text), 7);
+    assert_string_equal(text, "a/#=1 stop=0 ");
+    text[0] = '\0'; /* a walk that was ended leaves no statement open */
+    assert_int_equal(store_subscriptions(store, "nobody", collect, text), STORE_OK);
+    assert_string_equal(text, "");
+}
+
+static void assert_session(struct fixture *fixture, bool known, bool uncertain)
+{
+    bool is_known = !known;
+    bool is_uncertain = !uncertain;
+
+    assert_int_equal(store_session_known(fixture->store, "id-a-01", &is_known, &is_uncertain),
+                     STORE_OK);
+    assert_int_equal(is_known, known);
+    assert_int_equal(is_uncertain, uncertain);
+}
+
+static void test_sessions_and_gaps(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+
+    assert_session(fixture, false, false);
+    begin(fixture);
+    assert_int_equal(store_session_connecting(store, "id-a-01"), STORE_OK);
+    assert_session(fixture, false, true);
+    assert_int_equal(store_session_settled(store, "id-a-01", 0), STORE_OK); /* refused */
+    assert_session(fixture, false, false);
+    assert_int_equal(store_session_established(store, "id-a-01", STORE_GAP_NONE, 100), STORE_OK);
+    assert_session(fixture, true, false);
+    assert_int_equal(store_subscribed(store, "id-a-01", "a/#", 2, 100), STORE_OK);
+    assert_int_equal(store_session_connecting(store, "id-a-01"), STORE_OK);
+    assert_session(fixture, true, true);
+    assert_int_equal(store_session_settled(store, "id-a-01", 150), STORE_OK); /* kept: not new */
+    commit(fixture);
+    assert_look(fixture,
+                "SELECT json_array(established_ms, last_durable_ms, connecting)"
+                " FROM sessions",
+                "[100,null,0]");
+    assert_look(fixture, "SELECT count(*) FROM gaps", "0");
+
+    begin(fixture); /* lost before any data: the gap begins where the session did */
+    assert_int_equal(store_session_established(store, "id-a-01", STORE_GAP_LOST, 200), STORE_OK);
+    assert_int_equal(store_session_durable(store, "id-a-01", 250), STORE_OK);
+    assert_int_equal(store_session_durable(store, "id-a-01", 300), STORE_OK);
+    assert_int_equal(store_session_established(store, "id-a-01", STORE_GAP_UNCERTAIN, 400),
+                     STORE_OK);
+    assert_int_equal(store_session_durable(store, "id-b-01", 500), STORE_OK);
+    assert_int_equal(store_session_established(store, "id-c-01", STORE_GAP_LOST, 600), STORE_OK);
+    commit(fixture);
+    assert_look(fixture, "SELECT json_array(established_ms, last_durable_ms) FROM sessions",
+                "[400,300]");
+    assert_look(
+        fixture,
+        "SELECT json_group_array(json_array(client_id, last_durable_ms, resumed_ms, reason))"
+        " FROM gaps",
+        "[[\"id-a-01\",100,200,\"session lost\"],"
+        "[\"id-a-01\",300,400,\"session uncertain\"],"
+        "[\"id-c-01\",null,600,\"session lost\"]]");
+    assert_look(fixture, "SELECT count(*) FROM subscriptions", "0"); /* a new session has none */
+}
+
+static void test_expire_deletes_the_old_end(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_packet body = packet("{}");
+    enum store_outcome outcome;
+    int deleted = -1;
+
+    begin(fixture);
+    for (int64_t time_ms = 1; time_ms <= 10; time_ms++)
+        for (int device = 0; device < 3; device++) {
+            struct foxtrackr_message message = battery(device == 0   ? "a"
+                                                       : device == 1 ? "b"
+                                                                     : "c",
+                                                       time_ms, 3.7);
+
+            message.has_temperature = true;
+            put(fixture, &message);
+            message.has_battery = message.has_temperature = false;
+            message.has_other = true;
+            assert_int_equal(store_message(fixture->store, &message, &body, &outcome), STORE_OK);
+        }
+    commit(fixture);
+
+    begin(fixture);
+    assert_int_equal(store_expire(fixture->store, 6, 20, &deleted), STORE_OK); /* 15 and 5 of 15 */
+    assert_int_equal(deleted, 20);
+    commit(fixture);
+    assert_look(fixture,
+                "SELECT json_array((SELECT count(*) FROM battery), (SELECT count(*) FROM"
+                " temperature), (SELECT count(*) FROM messages))",
+                "[15,25,30]");
+    begin(fixture);
+    assert_int_equal(store_expire(fixture->store, 6, 1000, &deleted), STORE_OK);
+    assert_int_equal(deleted, 25);
+    assert_int_equal(store_expire(fixture->store, 6, 1000, &deleted), STORE_OK);
+    assert_int_equal(deleted, 0);
+    commit(fixture);
+    assert_look(
+        fixture,
+        "SELECT json_array((SELECT min(time_ms) FROM battery), (SELECT min(time_ms) FROM"
+        " temperature), (SELECT min(time_ms) FROM messages), (SELECT count(*) FROM devices))",
+        "[6,6,6,3]");
+}
+
+static void test_expire_gives_space_back(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t before;
+    int64_t after;
+    int64_t wal;
+    int deleted;
+
+    begin(fixture);
+    for (int64_t time_ms = 1; time_ms <= 20000; time_ms++) {
+        struct foxtrackr_message message = battery("a", time_ms, 3.7);
+
+        message.battery_extra = "{\"a\":\"some more bytes, so that there are pages to free\"}";
+        put(fixture, &message);
+    }
+    commit(fixture);
+    assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
+    store_sizes(fixture->store, &before, &wal);
+    assert_true(wal > 0);
+    do {
+        begin(fixture);
+        assert_int_equal(store_expire(fixture->store, 19990, 5000, &deleted), STORE_OK);
+        commit(fixture);
+    } while (deleted > 0);
+    fixture_close(fixture);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    store_sizes(fixture->store, &after, &wal);
+    assert_true(after < before / 2);
+    assert_look(fixture, "SELECT count(*) FROM battery", "11");
+}
+
+/* More devices than the cache has places, and ids too long for it. */
+static void test_devices_beyond_the_cache(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message;
+    char id[128];
+
+    begin(fixture);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < STORE_CACHE_SLOTS + 500; i++) {
+            snprintf(id, sizeof(id), i % 2 == 0 ? "%d" : "%0100d", i);
+            message = battery(id, 1000 + round, i);
+            message.group = i % 3 == 0 ? "thirds" : NULL;
+            assert_int_equal(put(fixture, &message), STORE_STORED);
+        }
+    commit(fixture);
+    assert_look(fixture,
+                "SELECT json_array(count(*), sum(CAST(device_id AS INTEGER) = voltage_v),"
+                " count(DISTINCT device)) FROM battery JOIN devices USING (device)",
+                "[17384,17384,8692]");
+    assert_look(fixture, "SELECT count(*) FROM device_groups", "2898");
+}
+
+static int check_integrity(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_look(fixture, "PRAGMA integrity_check", "ok");
+    assert_look(fixture, "PRAGMA foreign_key_check", "");
+    return fixture_remove(state);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, fixture_make_open, check_integrity)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test(test_a_reading_becomes_a_typed_row),
+        test(test_a_duplicate_is_counted_and_changes_nothing),
+        test(test_a_conflict_goes_to_quarantine),
+        test(test_a_conflict_in_one_row_leaves_neither),
+        test(test_long_values_are_cut_between_characters),
+        test(test_other_types_stay_whole),
+        test(test_quarantine_keeps_every_byte),
+        test(test_quarantine_counts_occurrences),
+        test(test_rollback_undoes_rows_counts_and_caches),
+        test(test_accounting_over_runs),
+        test(test_subscriptions_are_remembered_in_order),
+        test(test_sessions_and_gaps),
+        test(test_expire_deletes_the_old_end),
+        test(test_expire_gives_space_back),
+        test(test_devices_beyond_the_cache),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
