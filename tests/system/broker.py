@@ -149,7 +149,8 @@ class Broker:
         """One message; returns when the broker has it."""
         arguments = [
             find_program("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(self.plain_port),
-            "-u", PUBLISHER, "-P", PUBLISHER_PASSWORD, "-t", topic, "-q", str(qos), "-s"]
+            "-u", PUBLISHER, "-P", PUBLISHER_PASSWORD, "-t", topic, "-q", str(qos),
+            "-s" if payload else "-n"]
         if retain:
             arguments.append("-r")
         if isinstance(payload, str):

@@ -82,7 +82,7 @@ def make_daemon(tmp_path):
     """A function that makes a Daemon, not yet started; all of them end with the test."""
     made = []
 
-    def make(broker, *, directory=None, **options):
+    def make(broker, /, *, directory=None, **options):
         made.append(Daemon(directory or tmp_path / f"daemon-{len(made)}", broker, **options))
         return made[-1]
 

@@ -58,13 +58,13 @@ class Notifications:
         self._socket.close()
 
 
-def default_sections(directory, broker):
+def default_sections(directory, server):
     """The configuration that a test changes: everything in its own directory."""
     return {
         "broker": {
             "host": "localhost",
-            "port": broker.tls_port if broker else 1,
-            "ca_file": broker.pki.certificate("ca") if broker else "",
+            "port": server.tls_port if server else 1,
+            "ca_file": server.pki.certificate("ca") if server else None,
             "username": brokers.USER,
             "password_file": directory / "password",
         },
@@ -92,14 +92,15 @@ def render(sections):
 class Daemon:
     """
     One configuration, and at most one running process. Keyword arguments are sections whose keys
-    are merged into the defaults; a section given as None is left out.
+    are merged into the defaults; a section given as None is left out. `server` is a Broker, or
+    anything with its tls_port and pki; None: there is none.
     """
 
-    def __init__(self, directory, broker, *, environment=None, **sections):
+    def __init__(self, directory, server, *, environment=None, **sections):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.broker = broker
-        self.sections = default_sections(self.directory, broker)
+        self.server = server
+        self.sections = default_sections(self.directory, server)
         self.environment = environment or {}
         self.config = self.directory / "foxtrackrd.conf"
         self.stderr_path = self.directory / "stderr.log"

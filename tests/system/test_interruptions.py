@@ -1,0 +1,111 @@
+"""Whatever ends in the middle of a catch-up, nothing is lost and nothing is there twice."""
+
+import random
+
+import pytest
+
+import fleet
+from harness import check_sound, count_rows, query, wait_until
+
+INTERRUPTIONS = 10
+
+
+@pytest.fixture
+def backlog(broker, daemon):
+    """The broker keeps several thousand messages for the daemon, which is not running."""
+    daemon.configure(database={"batch_max": 50})  # many commits, so many moments to be hit
+    daemon.start()
+    daemon.stop()
+    return fleet.play(broker, messages=5600, garbage=160, other=160)
+
+
+def interrupt(daemon, manifest, end):
+    """
+    Start the daemon and end it in the middle of the catch-up, ten times. Each time it is seen
+    that rows have come and that not all of them have.
+    """
+    chance = random.Random(20210930)
+    for number in range(INTERRUPTIONS):
+        before = count_rows(daemon.database)
+        share = (number + chance.random()) / (INTERRUPTIONS + 2)
+        threshold = max(before + 1, int(share * manifest.row_count))
+        daemon.start(wait=None)
+        wait_until(lambda: count_rows(daemon.database) >= threshold, 60, every=0.001,
+                   what=lambda: f"{threshold} rows\n{daemon.log_tail()}")
+        end(daemon)
+        after = count_rows(daemon.database)
+        assert before < after < manifest.row_count, \
+            f"interruption {number} was not in the middle: {before} rows before, {after} after"
+        check_sound(daemon.database)
+
+
+def finish(broker, daemon, manifest):
+    """Let the rest arrive; then everything must be there, and the broker must have nothing left."""
+    daemon.start()
+    daemon.wait_rows(manifest.row_count)
+    daemon.stop()
+    manifest.check(daemon.database)
+    check_sound(daemon.database)
+
+    daemon.start()
+    now = fleet.now_ms()
+    broker.publish("foxtrackr/last/V3.0/bat", fleet.battery("last", now))
+    daemon.wait_rows(manifest.row_count + 1)
+    daemon.stop()
+    assert query(daemon.database, "SELECT received, stored FROM runs ORDER BY run DESC LIMIT 1") \
+        == [(1, 1)], "the broker sent something again that had been acknowledged"
+
+
+def test_ten_sigterms_in_the_middle(broker, daemon, backlog):
+    """Goal: a stop in the middle of a catch-up loses nothing, ends in time and with status 0."""
+    interrupt(daemon, backlog, lambda d: d.stop())
+    assert query(daemon.database, "SELECT count(*) FROM runs WHERE stopped_ms IS NULL") == [(0,)]
+    finish(broker, daemon, backlog)
+    assert query(daemon.database, "SELECT * FROM gaps") == []
+
+
+def test_ten_sigkills_in_the_middle(broker, daemon, backlog):
+    """Goal: kill -9 at any moment: every published message is there once, whatever was under way."""
+    interrupt(daemon, backlog, lambda d: d.kill())
+    finish(broker, daemon, backlog)
+    killed = query(daemon.database, "SELECT count(*) FROM runs WHERE stopped_ms IS NULL")
+    assert killed == [(INTERRUPTIONS,)]
+
+
+def test_broker_restarts_in_the_middle(broker, daemon, backlog):
+    """Goal: a broker that saves its state and comes back is drained to the end, without help."""
+    daemon.start()
+    for share in (0.3, 0.6):
+        daemon.wait_rows(int(share * backlog.row_count))
+        broker.stop()
+        rows = count_rows(daemon.database)
+        assert rows < backlog.row_count, "the broker was not stopped in the middle"
+        daemon.wait_status(lambda s: s["state"] not in ("subscribed", "catching up"))
+        broker.start()
+        daemon.wait_subscribed()
+    daemon.wait_rows(backlog.row_count)
+    daemon.stop()
+
+    backlog.check(daemon.database)
+    check_sound(daemon.database)
+    assert query(daemon.database, "SELECT * FROM gaps") == []
+
+
+def test_messages_that_come_while_it_stops(broker, daemon):
+    """Goal: messages published during ten stops and starts arrive, each once."""
+    daemon.start()
+    paths = []
+    for number in range(INTERRUPTIONS):
+        path = daemon.directory / f"manifest-{number}"
+        paths.append(path)
+        fleet.play(broker, manifest=path, messages=200, seed=number,
+                   end_ms=fleet.now_ms() - 8 * 86_400_000 * number)
+        daemon.stop()
+        daemon.start(wait=None)
+        daemon.wait_ready()
+    manifest = fleet.Manifest(*paths)
+    daemon.wait_rows(manifest.row_count)
+    daemon.stop()
+
+    manifest.check(daemon.database)
+    check_sound(daemon.database)
