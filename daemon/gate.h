@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "link.h"
 #include "watermark.h"
 
 #define GATE_AUTHORITY_SIZE 96
@@ -21,10 +22,11 @@ struct gate;
 /* How the link of a session is doing. */
 struct gate_link_status {
     bool open;
+    uint64_t opened; /* links so far, this one included */
     uint64_t held_bytes;        /* towards the broker, waiting for a commit */
     uint64_t from_broker_bytes; /* since the gate was made */
     uint64_t to_broker_bytes;
-    char ended[GATE_REASON_SIZE]; /* why the last link ended; "" before the first end */
+    char ended[LINK_REASON_SIZE]; /* why the last one ended; "" when nothing was wrong */
 };
 
 /*

@@ -206,6 +206,7 @@ static bool connect_broker(struct session *session, bool *present, char *problem
     char dial_problem[DIAL_PROBLEM_SIZE];
     char paho_problem[PAHO_PROBLEM_SIZE];
     struct gate_link_status link;
+    uint64_t opened_before;
     bool was_uncertain = session->uncertain;
     int fd = dial(config->broker.host, config->broker.port, DIAL_TIMEOUT_MS, session->stop_fd,
                   dial_problem);
@@ -214,6 +215,8 @@ static bool connect_broker(struct session *session, bool *present, char *problem
         snprintf(problem, SESSION_REASON_SIZE, "%s", dial_problem);
         return false;
     }
+    gate_link_status(session->parts.gate, session->parts.index, &link);
+    opened_before = link.opened;
     gate_offer(session->parts.gate, session->parts.index, fd);
     if (!put_event(session, INTAKE_CONNECTING, "", 0, STORE_GAP_NONE)) {
         snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
@@ -237,7 +240,7 @@ static bool connect_broker(struct session *session, bool *present, char *problem
         return false;
     }
     gate_link_status(session->parts.gate, session->parts.index, &link);
-    if (!link.open && link.from_broker_bytes == 0) {
+    if (link.opened == opened_before) {
         /* Never seen, and never to be: without the gate the promise does not hold. */
         log_line(LOG_CRIT, "%s: Paho reached the broker without the gate", session->own->client_id);
         abort();

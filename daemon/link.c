@@ -1,0 +1,275 @@
+/*
+ * Relaying one link. See gate.c for what it is for, and hold_until_durable() for the rule.
+ *
+ * Nothing here blocks. A full buffer stops the reading on its other side, so that TCP pushes back
+ * on whoever sends too fast.
+ */
+#include "link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define REQUEST_LIMIT_MS 10000 /* from accept to a complete CONNECT */
+#define LINGER_LIMIT_MS  1000  /* from our FIN to the broker's */
+
+static void watch(const struct link *link, struct link_end *end, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = end};
+
+    if (end->fd >= 0 && end->events != events) {
+        epoll_ctl(link->epoll_fd, EPOLL_CTL_MOD, end->fd, &event);
+        end->events = events;
+    }
+}
+
+int link_end_watch(int epoll_fd, struct link_end *end, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = end};
+
+    end->fd = fd;
+    end->events = events;
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+void link_end_close(struct link_end *end)
+{
+    if (end->fd >= 0) {
+        close(end->fd); /* epoll forgets it with its last descriptor */
+        end->fd = -1;
+    }
+}
+
+static void enter(struct link *link, enum link_phase phase)
+{
+    link->phase = phase;
+    link->since_ms = clock_monotonic_ms();
+}
+
+bool link_accept(struct link *link, int paho_fd)
+{
+    link->severed = false;
+    link->request_length = 0;
+    link->broker.fd = -1;
+    enter(link, LINK_REQUEST);
+    if (link_end_watch(link->epoll_fd, &link->paho, paho_fd, EPOLLIN) != 0) {
+        link_close(link, NULL);
+        return false;
+    }
+    return true;
+}
+
+bool link_open(struct link *link, unsigned session, struct link_record *record, int broker_fd)
+{
+    if (link_end_watch(link->epoll_fd, &link->broker, broker_fd, 0) != 0) {
+        link_end_close(&link->broker);
+        return false;
+    }
+    link->session = session;
+    link->record = record;
+    record->opened++;
+    record->ended[0] = '\0';
+    hold_reset(&link->hold);
+    link->down_start = link->down_end = 0;
+    enter(link, LINK_OPEN);
+    return true;
+}
+
+static void note_end(struct link *link, const char *reason)
+{
+    if (link->phase > LINK_REQUEST && reason != NULL) {
+        snprintf(link->record->ended, sizeof(link->record->ended), "%s", reason);
+    }
+}
+
+void link_close(struct link *link, const char *reason)
+{
+    note_end(link, reason);
+    link_end_close(&link->paho);
+    link_end_close(&link->broker);
+    link->phase = LINK_FREE;
+    link->severed = false;
+}
+
+void link_sever(struct link *link, const char *reason)
+{
+    if (link->phase > LINK_REQUEST && !link->severed) {
+        note_end(link, reason);
+        link->severed = true;
+    }
+}
+
+/* --- towards the broker -------------------------------------------------------------------- */
+
+/* Send what the rule allows; take leave of the broker when Paho has gone and nothing is held. */
+static void send_held(struct link *link)
+{
+    for (;;) {
+        size_t length;
+        const uint8_t *bytes =
+            hold_until_durable(&link->hold, atomic_load(&link->watermark->durable), &length);
+        ssize_t sent;
+
+        if (length == 0) {
+            break;
+        }
+        sent = send(link->broker.fd, bytes, length, MSG_NOSIGNAL);
+        if (sent < 0) {
+            if (errno != EAGAIN && errno != EINTR) {
+                link_close(link, strerror(errno));
+            }
+            return;
+        }
+        hold_consume(&link->hold, (size_t)sent);
+        link->record->to_broker_bytes += (uint64_t)sent;
+    }
+    if (link->phase == LINK_DRAIN && hold_length(&link->hold) == 0) {
+        shutdown(link->broker.fd, SHUT_WR);
+        enter(link, LINK_LINGER);
+    }
+}
+
+/* Paho has closed its side: what it has written still leaves when it may. */
+static void paho_closed(struct link *link)
+{
+    link_end_close(&link->paho);
+    enter(link, LINK_DRAIN);
+}
+
+static void read_paho(struct link *link)
+{
+    size_t room;
+    uint8_t *space = hold_space(&link->hold, &room);
+    ssize_t got = room > 0 ? recv(link->paho.fd, space, room, 0) : -1;
+
+    if (room == 0) {
+        paho_closed(link); /* gone with more to say than fits: the broker will send that again */
+    } else if (got > 0) {
+        /* Read after recv(): whatever these bytes acknowledge was numbered before they came. */
+        hold_append(&link->hold, (size_t)got, atomic_load(&link->watermark->taken));
+    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+        paho_closed(link);
+    }
+}
+
+/* --- towards Paho -------------------------------------------------------------------------- */
+
+static void send_down(struct link *link)
+{
+    while (link->down_end > link->down_start) {
+        ssize_t sent = send(link->paho.fd, link->down + link->down_start,
+                            link->down_end - link->down_start, MSG_NOSIGNAL);
+
+        if (sent < 0) {
+            if (errno != EAGAIN && errno != EINTR) {
+                paho_closed(link);
+            }
+            return;
+        }
+        link->down_start += (size_t)sent;
+    }
+    link->down_start = 0;
+    link->down_end = 0;
+}
+
+static void read_broker(struct link *link)
+{
+    bool relaying = link->phase == LINK_OPEN;
+    size_t room;
+    ssize_t got;
+
+    if (!relaying) {
+        link->down_start = link->down_end = 0; /* nobody is left to read it */
+    } else if (link->down_start > 0 && link->down_end == LINK_DOWN_CAPACITY) {
+        memmove(link->down, link->down + link->down_start, link->down_end - link->down_start);
+        link->down_end -= link->down_start;
+        link->down_start = 0;
+    }
+    room = LINK_DOWN_CAPACITY - link->down_end;
+    got = room > 0 ? recv(link->broker.fd, link->down + link->down_end, room, 0) : -1;
+    if (got > 0) {
+        link->record->from_broker_bytes += (uint64_t)got;
+        if (relaying) {
+            link->down_end += (size_t)got;
+            send_down(link);
+        }
+    } else if (room == 0 || got == 0) {
+        /* No room: only a hang-up is reported then, and Paho is not reading. */
+        link_close(link, relaying ? "the broker closed the connection" : NULL);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        link_close(link, relaying ? strerror(errno) : NULL);
+    }
+}
+
+/* --- the round ----------------------------------------------------------------------------- */
+
+void link_serve(struct link *link, const struct link_end *end, uint32_t events)
+{
+    const uint32_t gone = EPOLLHUP | EPOLLERR;
+
+    if (link->severed || end->fd < 0) {
+        return; /* an earlier event of the same round has ended it */
+    }
+    if (end == &link->paho) {
+        if ((events & EPOLLOUT) != 0) {
+            send_down(link);
+        }
+        if (link->phase == LINK_OPEN && (events & (EPOLLIN | gone)) != 0) {
+            read_paho(link);
+        }
+    } else if ((events & (EPOLLIN | gone)) != 0) {
+        /* A broker that has gone cannot take what is held: no use in sending first. */
+        read_broker(link);
+    }
+}
+
+/* Watch for what matters next: nothing that there is no room for, and nothing more from a broker
+ * that we are taking leave of. */
+static void watch_next(struct link *link, bool quiesced)
+{
+    size_t room;
+    size_t ready;
+    uint32_t paho = 0;
+    uint32_t broker = 0;
+
+    if (link->phase == LINK_OPEN) {
+        hold_space(&link->hold, &room);
+        paho |= room > 0 ? (uint32_t)EPOLLIN : 0;
+        paho |= link->down_end > link->down_start ? (uint32_t)EPOLLOUT : 0;
+        broker |= link->down_end < LINK_DOWN_CAPACITY && !quiesced ? (uint32_t)EPOLLIN : 0;
+    }
+    if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
+        hold_until_durable(&link->hold, atomic_load(&link->watermark->durable), &ready);
+        broker |= ready > 0 ? (uint32_t)EPOLLOUT : 0;
+    }
+    if (link->phase == LINK_LINGER) {
+        broker |= EPOLLIN;
+    }
+    watch(link, &link->paho, paho);
+    watch(link, &link->broker, broker);
+}
+
+void link_settle(struct link *link, bool quiesced)
+{
+    int64_t age_ms;
+
+    if (link->phase == LINK_FREE) {
+        return;
+    }
+    age_ms = clock_monotonic_ms() - link->since_ms;
+    if (link->severed || (link->phase == LINK_REQUEST && age_ms > REQUEST_LIMIT_MS) ||
+        (link->phase == LINK_LINGER && age_ms > LINGER_LIMIT_MS)) {
+        link_close(link, NULL);
+    }
+    if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
+        send_held(link);
+    }
+    if (link->phase > LINK_REQUEST) {
+        watch_next(link, quiesced);
+    }
+}

@@ -1,0 +1,87 @@
+/*
+ * A link of the gate: one connection of Paho's and the connection to the broker that it stands for.
+ * The gate's thread owns its links and calls everything here, holding the gate's mutex.
+ */
+#ifndef LINK_H
+#define LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "connect_request.h"
+#include "hold.h"
+#include "watermark.h"
+
+#define LINK_DOWN_CAPACITY ((size_t)64 * 1024)
+#define LINK_REASON_SIZE   160
+
+enum link_phase {
+    LINK_FREE,
+    LINK_REQUEST, /* accepted, CONNECT not complete */
+    LINK_OPEN,    /* relaying */
+    LINK_DRAIN,   /* Paho has closed; what is held still goes out when it may */
+    LINK_LINGER,  /* all is out and our FIN sent; reading the broker's last bytes away */
+};
+
+/* What is kept of a session's links; the gate's. */
+struct link_record {
+    uint64_t opened; /* links so far */
+    uint64_t from_broker_bytes;
+    uint64_t to_broker_bytes;
+    char ended[LINK_REASON_SIZE]; /* why the last one ended; "" when nothing was wrong */
+};
+
+/* One of a link's two sockets, as epoll hands it back. */
+struct link_end {
+    struct link *link; /* NULL for descriptors that are no link's */
+    int fd;            /* -1: closed */
+    uint32_t events;   /* what epoll watches now */
+};
+
+struct link {
+    enum link_phase phase;
+    unsigned session; /* from LINK_OPEN on */
+    bool severed;     /* not one byte more may go to the broker */
+    int64_t since_ms; /* of the phase; monotonic */
+    int epoll_fd;
+    const struct watermark *watermark;
+    struct link_end paho;
+    struct link_end broker;
+    char request[CONNECT_REQUEST_MAX];
+    size_t request_length;
+    struct hold hold;                 /* Paho to broker */
+    uint8_t down[LINK_DOWN_CAPACITY]; /* broker to Paho */
+    size_t down_start;
+    size_t down_end;
+    struct link_record *record; /* the session's; from LINK_OPEN on */
+};
+
+/* Watch a descriptor that is not watched yet. 0, or -1 with errno set. */
+int link_end_watch(int epoll_fd, struct link_end *end, int fd, uint32_t events);
+
+/* Close a descriptor, if it is open. */
+void link_end_close(struct link_end *end);
+
+/* Make a free link of an accepted connection; false (and the descriptor closed) when it fails. */
+bool link_accept(struct link *link, int paho_fd);
+
+/* CONNECT is accepted: relay to `broker_fd`, which the link owns from here, for `session`. False
+ * when it fails: the link is still in LINK_REQUEST and the descriptor closed. `record` outlives the
+ * link. */
+bool link_open(struct link *link, unsigned session, struct link_record *record, int broker_fd);
+
+/* Close both ends; `reason` is why, NULL when nothing is wrong. */
+void link_close(struct link *link, const char *reason);
+
+/* Relay after an epoll event on one of its ends, in any phase but LINK_FREE and LINK_REQUEST. */
+void link_serve(struct link *link, const struct link_end *end, uint32_t events);
+
+/* Forbid every further byte towards the broker, now; link_settle() closes. `reason` is copied. */
+void link_sever(struct link *link, const char *reason);
+
+/* After a round of events: close what was severed or has had its time, send what may leave, and
+ * watch for what matters next. A `quiesced` gate reads nothing from the broker. */
+void link_settle(struct link *link, bool quiesced);
+
+#endif
