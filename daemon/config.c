@@ -22,7 +22,8 @@
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
-int config_fail(struct config_loading *loading, int line, const char *name, const char *format, ...)
+void config_note(struct config_loading *loading, int line, const char *name, const char *format,
+                 ...)
 {
     char *out = loading->problem;
     size_t left = CONFIG_PROBLEM_SIZE;
@@ -30,7 +31,7 @@ int config_fail(struct config_loading *loading, int line, const char *name, cons
     va_list arguments;
 
     if (loading->failed_line != 0)
-        return 1;
+        return;
     loading->failed_line = line > 0 ? line : -1;
     used = snprintf(out, left, "%.200s:", loading->config->path);
     if (line > 0)
@@ -41,7 +42,6 @@ int config_fail(struct config_loading *loading, int line, const char *name, cons
     va_start(arguments, format);
     vsnprintf(out + used, left - (size_t)used, format, arguments);
     va_end(arguments);
-    return 1;
 }
 
 /* --- lines --- */
@@ -157,18 +157,18 @@ static char *read_line(char *buffer, int size, void *context)
     loading->line++;
     while (c != '\n' && (c = getc(file)) != EOF) {
         if (c == '\0') {
-            config_fail(loading, loading->line, NULL, "the line holds a NUL byte");
+            config_note(loading, loading->line, NULL, "the line holds a NUL byte");
             return NULL;
         }
         if (used + (c == '\n' ? 1 : 2) >= size) {
-            config_fail(loading, loading->line, NULL, "the line is longer than %d characters",
+            config_note(loading, loading->line, NULL, "the line is longer than %d characters",
                         size - 2);
             return NULL;
         }
         buffer[used++] = (char)c;
     }
     if (ferror(file)) {
-        config_fail(loading, 0, NULL, "cannot be read: %s", strerror(errno));
+        config_note(loading, 0, NULL, "cannot be read: %s", strerror(errno));
         return NULL;
     }
     if (used == 0)
@@ -284,13 +284,13 @@ static FILE *open_file(struct config_loading *loading)
     struct stat status;
 
     if (file == NULL && errno == ENOENT)
-        config_fail(loading, 0, NULL, "there is no such file: name another one with -c FILE");
+        config_note(loading, 0, NULL, "there is no such file: name another one with -c FILE");
     else if (file == NULL && errno == EACCES)
-        config_fail(loading, 0, NULL,
+        config_note(loading, 0, NULL,
                     "cannot be read: %s: run this as root or as a member of the file's group",
                     strerror(errno));
     else if (file == NULL)
-        config_fail(loading, 0, NULL, "cannot be read: %s", strerror(errno));
+        config_note(loading, 0, NULL, "cannot be read: %s", strerror(errno));
     else if (fstat(fileno(file), &status) == 0)
         loading->others_read_it = (status.st_mode & S_IROTH) != 0;
     return file;

@@ -74,9 +74,12 @@ struct config_loading {
     int key_lines[CONFIG_SESSIONS_MAX][CONFIG_KEYS_MAX]; /* row 0 serves the other sections too */
 };
 
-/* config.c: note the first problem: line 0 is left out, so is a NULL name. Always returns 1. */
-int config_fail(struct config_loading *loading, int line, const char *name, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+/* config.c: note the first problem: line 0 is left out, so is a NULL name. */
+void config_note(struct config_loading *loading, int line, const char *name, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
+
+/* The same as an expression that is 1, as a macro so that compilers and analysers know it is. */
+#define config_fail(...) (config_note(__VA_ARGS__), 1)
 
 /* config_keys.c */
 extern const struct config_key config_keys[];

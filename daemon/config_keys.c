@@ -11,7 +11,7 @@
 #define RANGE(low, high)           .min = (low), .max = (high)
 
 #define SECOND_MS INT64_C(1000)
-#define DAY_MS    (24 * 3600 * SECOND_MS)
+#define DAY_MS    (SECOND_MS * 3600 * 24)
 
 /* foxtrackrd.conf and foxtrackrd.conf(5) say the same; tests/system/test_documents.py compares. */
 /* clang-format off */
