@@ -285,8 +285,8 @@ int store_close(struct store *store)
         /* A reader that is in the way, or a full disk, leaves the log for the next start. */
         if (code != SQLITE_OK && store_fail(store, "move the log into the database") == STORE_FATAL)
             result = STORE_FATAL;
-        /* SQLite deletes the log by its name. If that name belongs to another database by now
-         * (someone restored a backup under us), it must stay. */
+        /* SQLite deletes the log by its name: let it, while that is still our log. A database that
+         * was put in our place finds an empty one, which does it no harm. */
         if (result == STORE_OK && store_is_file(store->wal_path, &store->wal))
             sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     }

@@ -77,7 +77,7 @@ int store_open(const struct store_options *options, struct store **out, char *pr
 
 /*
  * Checkpoint, truncate the log, close. NULL is allowed. To be called after STORE_FATAL too: it then
- * leaves the log for recovery, or takes it away from beside a database that was put in our place.
+ * leaves the log for recovery, or empties it where another database was put in our place.
  * Returns STORE_OK or STORE_FATAL.
  */
 int store_close(struct store *store);

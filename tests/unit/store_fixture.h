@@ -20,7 +20,7 @@
 
 struct fixture {
     char directory[64];
-    char path[96];
+    char path[192];
     char problem[512];
     struct store *store;
 };

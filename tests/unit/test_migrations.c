@@ -1,0 +1,181 @@
+/* The schema: how a database gets it, and what it says about itself. */
+#include "store_fixture.h"
+
+#include "migrations.h"
+
+static const char *const steps[] = {
+    "CREATE TABLE first (x) STRICT;",
+    "CREATE TABLE first (x INTEGER) STRICT; INSERT INTO first VALUES (1);",
+    "CREATE TABLE second (y INTEGER) STRICT; INSERT INTO second SELECT x FROM first;",
+    "CREATE TABLE third (z INTEGER) STRICT; INSERT INTO nowhere VALUES (1);",
+};
+
+/* A store that is a connection and nothing else. */
+static struct store *connect(const struct fixture *fixture)
+{
+    struct store *store = calloc(1, sizeof(*store));
+
+    assert_non_null(store);
+    store->lock_fd = -1;
+    store->path = strdup(fixture->path);
+    assert_int_equal(sqlite3_open(fixture->path, &store->db), SQLITE_OK);
+    sqlite3_extended_result_codes(store->db, 1);
+    return store;
+}
+
+static void test_a_new_database_gets_every_migration(void **state)
+{
+    struct fixture *fixture = *state;
+    char version[16];
+
+    assert_true(migration_count >= 1);
+    assert_int_equal(store_schema_version(), migration_count);
+    snprintf(version, sizeof(version), "%d", migration_count);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_look(fixture, "PRAGMA user_version", version);
+    assert_look(fixture,
+                "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
+                " WHERE type = 'table' ORDER BY name)",
+                "battery device_groups devices gaps messages quarantine runs sessions"
+                " subscriptions temperature");
+    assert_look(fixture,
+                "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
+                " WHERE type = 'view' ORDER BY name)",
+                "battery_daily battery_latest fleet temperature_daily temperature_latest");
+    assert_look(fixture,
+                "SELECT group_concat(name, ' ') FROM pragma_table_list"
+                " WHERE type = 'table' AND NOT strict AND name NOT LIKE 'sqlite_%'",
+                "");
+    assert_look(fixture,
+                "SELECT group_concat(name, ' ') FROM (SELECT name FROM pragma_table_list"
+                " WHERE wr ORDER BY name)",
+                "battery temperature");
+}
+
+static void test_opening_again_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    char before[16384];
+
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    fixture_close(fixture);
+    snprintf(before, sizeof(before), "%s", look(fixture, "PRAGMA schema_version"));
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_look(fixture, "PRAGMA schema_version", before);
+    assert_int_equal(store_migrate(fixture->store, migrations, migration_count), STORE_OK);
+    assert_look(fixture, "PRAGMA schema_version", before);
+}
+
+static void test_migrations_continue_where_the_database_is(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = connect(fixture);
+
+    assert_int_equal(store_migrate(store, steps + 1, 1), STORE_OK);
+    assert_look(fixture, "PRAGMA user_version", "1");
+    assert_look(fixture, "PRAGMA application_id", "1179605076");
+    assert_int_equal(store_migrate(store, steps + 1, 2), STORE_OK);
+    assert_look(fixture, "PRAGMA user_version", "2");
+    assert_look(fixture, "SELECT y FROM second", "1");
+    store_discard(store);
+}
+
+/* What the migrations before it did goes as well: the database is of one version or the other. */
+static void test_a_failing_migration_leaves_no_trace(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = connect(fixture);
+
+    assert_int_equal(store_migrate(store, steps + 1, 1), STORE_OK);
+    assert_int_equal(store_migrate(store, steps + 1, 3), STORE_FATAL);
+    assert_non_null(strstr(store_error(store), "cannot apply migration 3: no such table: nowhere"));
+    assert_look(fixture, "PRAGMA user_version", "1");
+    assert_look(fixture, "SELECT group_concat(name) FROM sqlite_schema", "first");
+    assert_true(sqlite3_get_autocommit(store->db));
+
+    assert_int_equal(store_migrate(store, steps, 1),
+                     STORE_OK); /* it has version 1: nothing to do */
+    store_discard(store);
+    store = connect(fixture);
+    assert_int_equal(store_migrate(store, steps + 1, 2), STORE_OK);
+    store_discard(store);
+
+    unlink(fixture->path);
+    store = connect(fixture);
+    assert_int_equal(store_migrate(store, steps, 1), STORE_FATAL); /* not a STRICT column */
+    assert_look(fixture, "PRAGMA user_version", "0");
+    assert_look(fixture, "PRAGMA application_id", "0");
+    store_discard(store);
+}
+
+static void test_a_migration_waits_for_other_writers(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = connect(fixture);
+    sqlite3 *other;
+
+    assert_int_equal(sqlite3_open(fixture->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(store_migrate(store, steps + 1, 2), STORE_E_RETRY);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    assert_int_equal(store_migrate(store, steps + 1, 2), STORE_OK);
+    store_discard(store);
+}
+
+/* `.schema` prints sqlite_schema.sql: every column must be explained there. */
+static void test_the_schema_explains_itself(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_look(fixture,
+                "SELECT group_concat(s.name || '.' || c.name, ' ')"
+                "  FROM sqlite_schema AS s, pragma_table_info(s.name) AS c"
+                " WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite_%'"
+                "   AND c.name NOT IN ('device')"
+                "   AND NOT regexp_line(s.sql, c.name)",
+                "");
+}
+
+static void regexp_line(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    const char *line = (const char *)sqlite3_value_text(values[0]);
+    const char *name = (const char *)sqlite3_value_text(values[1]);
+    bool explained = false;
+
+    (void)count;
+    while (line != NULL && !explained) {
+        size_t length = strcspn(line, "\n");
+        size_t indent = strspn(line, " ");
+
+        if (strncmp(line + indent, name, strlen(name)) == 0 && line[indent + strlen(name)] == ' ')
+            explained = memmem(line, length, " -- ", 4) != NULL;
+        line = line[length] == '\0' ? NULL : line + length + 1;
+    }
+    sqlite3_result_int(context, explained);
+}
+
+static int add_function(sqlite3 *db, char **error, const struct sqlite3_api_routines *api)
+{
+    (void)error;
+    (void)api;
+    return sqlite3_create_function(db, "regexp_line", 2, SQLITE_UTF8, NULL, regexp_line, NULL,
+                                   NULL);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test(test_a_new_database_gets_every_migration),
+        test(test_opening_again_changes_nothing),
+        test(test_migrations_continue_where_the_database_is),
+        test(test_a_failing_migration_leaves_no_trace),
+        test(test_a_migration_waits_for_other_writers),
+        test(test_the_schema_explains_itself),
+    };
+
+    sqlite3_auto_extension((void (*)(void))add_function);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
