@@ -85,9 +85,12 @@ size_t foxtrackr__text_span(const char *text, size_t length)
     size_t offset = 0;
 
     while (offset < length) {
-        size_t sequence = foxtrackr__utf8_sequence(text + offset, length - offset);
+        unsigned char byte = (unsigned char)text[offset];
+        /* Nearly all of a message is ASCII; NUL is the one that is refused. */
+        size_t sequence =
+            byte >= 0x80 ? foxtrackr__utf8_sequence(text + offset, length - offset) : byte != 0;
 
-        if (sequence == 0 || text[offset] == '\0') {
+        if (sequence == 0) {
             break;
         }
         offset += sequence;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "foxtrackr.h"
+#include "problem.h"
 
 /* In memory of exactly its size, so that a sanitizer sees a read beyond the end. */
 static int parse(const char *text, size_t length, struct foxtrackr_problem *problem)
@@ -158,6 +158,49 @@ static void test_long_topics(void **state)
     free(text);
 }
 
+/* No caller writes a detail that long today; the one who will must not overflow it. */
+static void test_detail_is_cut_at_a_character(void **state)
+{
+    char text[FOXTRACKR_DETAIL_SIZE * 4];
+
+    (void)state;
+    for (size_t before = 0; before < 4; before++) {
+        struct foxtrackr_problem problem;
+        size_t length;
+
+        memset(text, 'x', before);
+        for (length = before; length + 4 < sizeof(text); length += 4) {
+            memcpy(text + length, "\xF0\x9F\xA6\x8A", 4);
+        }
+        text[length] = '\0';
+        assert_int_equal(foxtrackr__problem(&problem, FOXTRACKR_E_BODY, "%s", text),
+                         FOXTRACKR_E_BODY);
+        length = strlen(problem.detail);
+        assert_in_range(length, FOXTRACKR_DETAIL_SIZE - 4, FOXTRACKR_DETAIL_SIZE - 1);
+        assert_string_equal(problem.detail + length - 3, "...");
+        assert_int_equal((length - 3 - before) % 4, 0);
+        assert_memory_equal(problem.detail, text, length - 3);
+    }
+}
+
+/* What just fits is not cut, and one byte more is. */
+static void test_detail_that_just_fits(void **state)
+{
+    char text[FOXTRACKR_DETAIL_SIZE + 1];
+    struct foxtrackr_problem problem;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    text[FOXTRACKR_DETAIL_SIZE - 1] = '\0';
+    foxtrackr__problem(&problem, FOXTRACKR_E_BODY, "%s", text);
+    assert_string_equal(problem.detail, text);
+    text[FOXTRACKR_DETAIL_SIZE - 1] = 'x';
+    text[FOXTRACKR_DETAIL_SIZE] = '\0';
+    foxtrackr__problem(&problem, FOXTRACKR_E_BODY, "%s", text);
+    assert_int_equal(strlen(problem.detail), FOXTRACKR_DETAIL_SIZE - 1);
+    assert_string_equal(problem.detail + FOXTRACKR_DETAIL_SIZE - 4, "...");
+}
+
 static void test_reason_names(void **state)
 {
     static const char *const names[] = {"ok",   "topic", "version",  "encoding", "json", "envelope",
@@ -186,6 +229,8 @@ int main(void)
         cmocka_unit_test(test_utf8_by_code_point),
         cmocka_unit_test(test_utf8_by_byte_pair),
         cmocka_unit_test(test_long_topics),
+        cmocka_unit_test(test_detail_is_cut_at_a_character),
+        cmocka_unit_test(test_detail_that_just_fits),
         cmocka_unit_test(test_reason_names),
     };
 
