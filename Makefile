@@ -164,12 +164,35 @@ lint-compilers:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang WERROR=-Werror all
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all
 
-install: all ## install below DESTDIR and PREFIX
+MAN_PAGES := $(wildcard daemon/*.[58] lib/*.3)
+CONF      := $(SYSCONFDIR)/foxtrackrd/foxtrackrd.conf
+LOGROTATE := $(SYSCONFDIR)/logrotate.d/foxtrackrd
+
+install: all ## install below DESTDIR and PREFIX; an existing configuration stays as it is
 	install -D -m 0755 $(BUILD)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrd
 	install -D -m 0755 $(BUILD)/foxtrackrctl $(DESTDIR)$(SBINDIR)/foxtrackrctl
 	install -D -m 0644 $(LIBRARY) $(DESTDIR)$(LIBDIR)/libfoxtrackr.a
 	install -D -m 0644 lib/foxtrackr.h $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h
 	install -D -m 0644 $(BUILD)/foxtrackr.pc $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc
+	for page in $(MAN_PAGES); do \
+	    install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+	install -D -m 0644 schema/README.md $(DESTDIR)$(DOCDIR)/schema.md
+	sed 's|@SBINDIR@|$(SBINDIR)|' systemd/foxtrackrd.service > $(BUILD)/foxtrackrd.service
+	install -D -m 0644 $(BUILD)/foxtrackrd.service $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service
+	install -D -m 0644 systemd/foxtrackrd.sysusers $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf
+	install -D -m 0644 systemd/foxtrackrd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf
+	install -D -m 0644 packaging/foxtrackrd.logrotate $(DESTDIR)$(LOGROTATE)
+	test -e $(DESTDIR)$(CONF) || install -D -m 0640 foxtrackrd.conf $(DESTDIR)$(CONF)
+
+uninstall: ## remove what install put there, but not the configuration
+	rm -f $(DESTDIR)$(SBINDIR)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrctl \
+	    $(DESTDIR)$(LIBDIR)/libfoxtrackr.a $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h \
+	    $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc $(DESTDIR)$(DOCDIR)/schema.md \
+	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf \
+	    $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf $(DESTDIR)$(LOGROTATE)
+	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	rm -f -d $(DESTDIR)$(DOCDIR)
 
 clean: ## remove everything that was built
 	rm -rf $(BUILD)
