@@ -1,0 +1,462 @@
+/* The gate, between a scripted Paho and a scripted broker, with a scripted durable counter. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <openssl/evp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gate.h"
+#include "unit_wait.h"
+
+#define TARGET       "broker.example:8883"
+#define SESSIONS     2
+#define QUIET_MS     50 /* how long nothing must come where nothing may come */
+#define BUFFER_BYTES 4096
+
+struct fixture {
+    struct watermark watermark;
+    struct gate *gate;
+    int paho;   /* the socket that Paho would have */
+    int broker; /* the broker's end */
+};
+
+/* --- the two peers ------------------------------------------------------------------------- */
+
+/* The session's port and credentials, as Paho would make them of the authority. */
+static unsigned short authority(struct gate *gate, unsigned session, char basic[128])
+{
+    char text[GATE_AUTHORITY_SIZE];
+    char *at;
+
+    gate_authority(gate, session, text);
+    at = strchr(text, '@');
+    assert_non_null(at);
+    *at = '\0';
+    EVP_EncodeBlock((unsigned char *)basic, (const unsigned char *)text, (int)strlen(text));
+    return (unsigned short)atoi(strrchr(at + 1, ':') + 1);
+}
+
+static int connect_to(unsigned short port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static bool readable_within(int fd, int timeout_ms)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+    return poll(&poll_fd, 1, timeout_ms) == 1;
+}
+
+static void assert_reads(int fd, const char *expected)
+{
+    char buffer[BUFFER_BYTES];
+    size_t length = strlen(expected);
+    size_t got = 0;
+
+    while (got < length) {
+        ssize_t n;
+
+        assert_true(readable_within(fd, UNIT_WAIT_MS));
+        n = read(fd, buffer + got, length - got);
+        assert_true(n > 0);
+        got += (size_t)n;
+    }
+    assert_memory_equal(buffer, expected, length);
+}
+
+static void assert_reads_nothing(int fd)
+{
+    assert_false(readable_within(fd, QUIET_MS));
+}
+
+static void assert_reads_end(int fd)
+{
+    char byte;
+
+    assert_true(readable_within(fd, UNIT_WAIT_MS));
+    assert_true(read(fd, &byte, 1) <= 0);
+}
+
+static void write_text(int fd, const char *text)
+{
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+static void offer_broker(struct fixture *fixture, unsigned session)
+{
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    gate_offer(fixture->gate, session, pair[0]);
+    fixture->broker = pair[1];
+}
+
+static int send_request(struct fixture *fixture, unsigned session, const char *target)
+{
+    char basic[128];
+    char request[512];
+    int fd = connect_to(authority(fixture->gate, session, basic));
+
+    snprintf(request, sizeof(request),
+             "CONNECT %s HTTP/1.1\r\nHost: broker\r\nProxy-authorization: Basic %s\r\n\r\n", target,
+             basic);
+    write_text(fd, request);
+    return fd;
+}
+
+static void open_link(struct fixture *fixture)
+{
+    offer_broker(fixture, 0);
+    fixture->paho = send_request(fixture, 0, TARGET);
+    assert_reads(fixture->paho, "HTTP/1.1 200 Connection established\r\n\r\n");
+}
+
+static void make_durable(struct fixture *fixture, uint64_t number)
+{
+    atomic_store(&fixture->watermark.durable, number);
+    gate_wake(fixture->gate);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+    assert_non_null(fixture);
+    fixture->paho = fixture->broker = -1;
+    assert_int_equal(gate_new(&fixture->gate, TARGET, SESSIONS, &fixture->watermark), 0);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    gate_free(fixture->gate);
+    if (fixture->paho >= 0) {
+        close(fixture->paho);
+    }
+    if (fixture->broker >= 0) {
+        close(fixture->broker);
+    }
+    free(fixture);
+    return 0;
+}
+
+/* --- who may come in ----------------------------------------------------------------------- */
+
+static void refuses_a_wrong_token(void **state)
+{
+    struct fixture *fixture = *state;
+    char basic[128];
+    int fd = connect_to(authority(fixture->gate, 0, basic));
+
+    offer_broker(fixture, 0);
+    write_text(fd, "CONNECT " TARGET " HTTP/1.1\r\nProxy-authorization: Basic czA6eA==\r\n\r\n");
+    assert_reads(fd, "HTTP/1.1 407");
+    close(fd);
+    fd = connect_to(authority(fixture->gate, 0, basic));
+    write_text(fd, "CONNECT " TARGET " HTTP/1.1\r\n\r\n");
+    assert_reads(fd, "HTTP/1.1 407");
+    close(fd);
+    assert_reads_nothing(fixture->broker);
+}
+
+static void refuses_another_target(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd;
+
+    offer_broker(fixture, 0);
+    fd = send_request(fixture, 0, "elsewhere.example:8883");
+    assert_reads(fd, "HTTP/1.1 403");
+    assert_reads_nothing(fixture->broker);
+    close(fd);
+}
+
+static void refuses_without_a_broker(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = send_request(fixture, 0, TARGET);
+
+    assert_reads(fd, "HTTP/1.1 502");
+    close(fd);
+}
+
+static void refuses_what_is_no_request(void **state)
+{
+    struct fixture *fixture = *state;
+    char basic[128];
+    int fd = connect_to(authority(fixture->gate, 0, basic));
+
+    write_text(fd, "GET / HTTP/1.1\r\n\r\n");
+    assert_reads(fd, "HTTP/1.1 400");
+    close(fd);
+}
+
+static void a_token_opens_its_own_session_only(void **state)
+{
+    struct fixture *fixture = *state;
+    struct gate_link_status status;
+
+    offer_broker(fixture, 1);
+    fixture->paho = send_request(fixture, 1, TARGET);
+    assert_reads(fixture->paho, "HTTP/1.1 200");
+    gate_link_status(fixture->gate, 1, &status);
+    assert_true(status.open);
+    assert_int_equal(status.opened, 1);
+    gate_link_status(fixture->gate, 0, &status);
+    assert_false(status.open);
+    assert_int_equal(status.opened, 0);
+}
+
+/* --- the rule ------------------------------------------------------------------------------ */
+
+static void passes_at_once_when_nothing_is_pending(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_link(fixture);
+    write_text(fixture->paho, "connect");
+    assert_reads(fixture->broker, "connect");
+    write_text(fixture->broker, "connack");
+    assert_reads(fixture->paho, "connack");
+}
+
+static void holds_until_durable(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_link(fixture);
+    atomic_store(&fixture->watermark.taken, 5);
+    write_text(fixture->paho, "ack of 5");
+    assert_reads_nothing(fixture->broker);
+    make_durable(fixture, 4);
+    assert_reads_nothing(fixture->broker);
+    make_durable(fixture, 5);
+    assert_reads(fixture->broker, "ack of 5");
+}
+
+static bool holds_bytes(void *context)
+{
+    struct fixture *fixture = context;
+    struct gate_link_status status;
+
+    gate_link_status(fixture->gate, 0, &status);
+    return status.held_bytes > 0;
+}
+
+static bool holds_six_bytes(void *context)
+{
+    struct fixture *fixture = context;
+    struct gate_link_status status;
+
+    gate_link_status(fixture->gate, 0, &status);
+    return status.held_bytes == 6;
+}
+
+static void lets_out_each_byte_with_its_own_message(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_link(fixture);
+    atomic_store(&fixture->watermark.taken, 1);
+    write_text(fixture->paho, "one");
+    unit_wait(holds_bytes, fixture, "the first bytes to be held");
+    atomic_store(&fixture->watermark.taken, 2);
+    write_text(fixture->paho, "two");
+    unit_wait(holds_six_bytes, fixture, "the second bytes to be held");
+    make_durable(fixture, 1);
+    assert_reads(fixture->broker, "one");
+    assert_reads_nothing(fixture->broker);
+    make_durable(fixture, 2);
+    assert_reads(fixture->broker, "two");
+}
+
+static void never_holds_what_comes_from_the_broker(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_link(fixture);
+    atomic_store(&fixture->watermark.taken, 9);
+    write_text(fixture->broker, "publish");
+    assert_reads(fixture->paho, "publish");
+}
+
+/* --- leaving ------------------------------------------------------------------------------- */
+
+static void severed_nothing_more_leaves(void **state)
+{
+    struct fixture *fixture = *state;
+    struct gate_link_status status;
+
+    open_link(fixture);
+    atomic_store(&fixture->watermark.taken, 1);
+    write_text(fixture->paho, "ack");
+    unit_wait(holds_bytes, fixture, "the bytes to be held");
+    gate_sever(fixture->gate, 0, "the disk is full");
+    make_durable(fixture, 1); /* would have let it out */
+    assert_reads_end(fixture->broker);
+    assert_reads_end(fixture->paho);
+    gate_link_status(fixture->gate, 0, &status);
+    assert_false(status.open);
+    assert_string_equal(status.ended, "the disk is full");
+}
+
+static void severing_one_session_leaves_the_other(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_link(fixture);
+    gate_sever(fixture->gate, 1, "not this one");
+    write_text(fixture->paho, "still here");
+    assert_reads(fixture->broker, "still here");
+    gate_sever_all(fixture->gate, "all of them");
+    assert_reads_end(fixture->broker);
+}
+
+static void after_paho_closes_the_rest_still_leaves_when_it_may(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_link(fixture);
+    atomic_store(&fixture->watermark.taken, 1);
+    write_text(fixture->paho, "ack, disconnect");
+    unit_wait(holds_bytes, fixture, "the bytes to be held");
+    close(fixture->paho);
+    fixture->paho = -1;
+    assert_reads_nothing(fixture->broker);
+    assert_int_equal(gate_open_links(fixture->gate), 1);
+    make_durable(fixture, 1);
+    assert_reads(fixture->broker, "ack, disconnect");
+    assert_reads_end(fixture->broker);
+}
+
+static bool no_links(void *context)
+{
+    struct fixture *fixture = context;
+
+    return gate_open_links(fixture->gate) == 0;
+}
+
+static void a_broker_that_closes_ends_the_link_and_is_named(void **state)
+{
+    struct fixture *fixture = *state;
+    struct gate_link_status status;
+
+    open_link(fixture);
+    write_text(fixture->broker, "last");
+    close(fixture->broker);
+    fixture->broker = -1;
+    assert_reads(fixture->paho, "last");
+    assert_reads_end(fixture->paho);
+    unit_wait(no_links, fixture, "the link to be closed");
+    gate_link_status(fixture->gate, 0, &status);
+    assert_non_null(strstr(status.ended, "broker"));
+}
+
+static void quiesced_it_reads_nothing_from_the_broker(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_link(fixture);
+    gate_quiesce(fixture->gate);
+    write_text(fixture->paho, "ack"); /* read after the gate came round: it is quiesced now */
+    assert_reads(fixture->broker, "ack");
+    write_text(fixture->broker, "publish");
+    assert_reads_nothing(fixture->paho);
+    write_text(fixture->paho, "disconnect");
+    assert_reads(fixture->broker, "disconnect");
+}
+
+static void a_new_link_replaces_the_old_one(void **state)
+{
+    struct fixture *fixture = *state;
+    int old_broker;
+    int old_paho;
+
+    open_link(fixture);
+    old_broker = fixture->broker;
+    old_paho = fixture->paho;
+    open_link(fixture);
+    assert_reads_end(old_broker);
+    assert_reads_end(old_paho);
+    write_text(fixture->paho, "new");
+    assert_reads(fixture->broker, "new");
+    close(old_broker);
+    close(old_paho);
+}
+
+/* More than every buffer on the way holds, in both directions, unharmed and in order. */
+static void relays_more_than_it_can_hold(void **state)
+{
+    struct fixture *fixture = *state;
+    static uint8_t sent[3 * 1024 * 1024];
+    static uint8_t got[sizeof(sent)];
+    size_t out = 0;
+    size_t in = 0;
+
+    for (size_t i = 0; i < sizeof(sent); i++) {
+        sent[i] = (uint8_t)(i * 31 + i / 251);
+    }
+    open_link(fixture);
+    while (in < sizeof(sent)) {
+        ssize_t n =
+            out < sizeof(sent) ? send(fixture->broker, sent + out, sizeof(sent) - out, 0) : 0;
+
+        if (n > 0) {
+            out += (size_t)n;
+        }
+        assert_true(n >= 0 || errno == EAGAIN);
+        if (readable_within(fixture->paho, n > 0 ? 0 : UNIT_WAIT_MS)) {
+            n = recv(fixture->paho, got + in, sizeof(got) - in, 0);
+            assert_true(n > 0);
+            in += (size_t)n;
+        }
+    }
+    assert_memory_equal(sent, got, sizeof(sent));
+}
+
+int main(void)
+{
+#define GATE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        GATE_TEST(refuses_a_wrong_token),
+        GATE_TEST(refuses_another_target),
+        GATE_TEST(refuses_without_a_broker),
+        GATE_TEST(refuses_what_is_no_request),
+        GATE_TEST(a_token_opens_its_own_session_only),
+        GATE_TEST(passes_at_once_when_nothing_is_pending),
+        GATE_TEST(holds_until_durable),
+        GATE_TEST(lets_out_each_byte_with_its_own_message),
+        GATE_TEST(never_holds_what_comes_from_the_broker),
+        GATE_TEST(severed_nothing_more_leaves),
+        GATE_TEST(severing_one_session_leaves_the_other),
+        GATE_TEST(after_paho_closes_the_rest_still_leaves_when_it_may),
+        GATE_TEST(a_broker_that_closes_ends_the_link_and_is_named),
+        GATE_TEST(quiesced_it_reads_nothing_from_the_broker),
+        GATE_TEST(a_new_link_replaces_the_old_one),
+        GATE_TEST(relays_more_than_it_can_hold),
+    };
+
+    return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
+}
