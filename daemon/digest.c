@@ -21,8 +21,8 @@ void digest_hex(const uint8_t digest[DIGEST_SIZE], char out[2 * DIGEST_SIZE + 1]
     static const char digits[] = "0123456789abcdef";
 
     for (size_t i = 0; i < DIGEST_SIZE; i++) {
-        out[2 * i] = digits[digest[i] >> 4];
-        out[2 * i + 1] = digits[digest[i] & 15];
+        *out++ = digits[digest[i] >> 4];
+        *out++ = digits[digest[i] & 15];
     }
-    out[2 * DIGEST_SIZE] = '\0';
+    *out = '\0';
 }

@@ -80,9 +80,10 @@ static int resolve(struct store *store)
         store->directory =
             end == store->path ? strdup("/") : strndup(store->path, (size_t)(end - store->path));
     }
-    if (store->path != NULL)
-        store->wal_path = join(store->path, "-wal", "");
-    return store->wal_path == NULL || store->directory == NULL ? out_of_memory(store) : STORE_OK;
+    if (store->path == NULL || store->directory == NULL)
+        return out_of_memory(store);
+    store->wal_path = join(store->path, "-wal", "");
+    return store->wal_path == NULL ? out_of_memory(store) : STORE_OK;
 }
 
 /* What stands at the path now. *size is -1 when there is nothing. */

@@ -6,10 +6,8 @@
  */
 #include "store_internal.h"
 
-#include <endian.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "digest.h"
@@ -103,7 +101,6 @@ static void explain_conflict(sqlite3_stmt *statement, int column, const struct r
              (size_t)sqlite3_column_bytes(statement, column));
         break;
     }
-    problem->reason = FOXTRACKR_E_CONFLICT;
     snprintf(problem->detail, sizeof(problem->detail),
              "%s.%s is %s for this device and time, the message says %s", row->table, value->column,
              stored, came);
@@ -176,52 +173,79 @@ static int join_group(struct store *store, const char *group, int64_t device, in
     return result;
 }
 
+static struct row battery_row(const struct foxtrackr_message *message, int64_t device,
+                              int64_t received_ms)
+{
+    return (struct row){
+        .table = "battery",
+        .add = STATEMENT_BATTERY_ADD,
+        .find = STATEMENT_BATTERY_FIND,
+        .keys = 2,
+        .compared = 4,
+        .count = 7,
+        .values = {store_integer(device), store_integer(message->time_ms),
+                   named("voltage_v", store_real(message->voltage_v)),
+                   named("level_pct", store_real(message->level_pct)),
+                   named("message_type", store_integer(message->message_type)),
+                   named("extra", store_text(message->battery_extra)), store_integer(received_ms)},
+    };
+}
+
+static struct row temperature_row(const struct foxtrackr_message *message, int64_t device,
+                                  int64_t received_ms)
+{
+    return (struct row){
+        .table = "temperature",
+        .add = STATEMENT_TEMPERATURE_ADD,
+        .find = STATEMENT_TEMPERATURE_FIND,
+        .keys = 2,
+        .compared = 3,
+        .count = 6,
+        .values = {store_integer(device), store_integer(message->time_ms),
+                   named("celsius", store_real(message->celsius)),
+                   named("message_type", store_integer(message->message_type)),
+                   named("extra", store_text(message->temperature_extra)),
+                   store_integer(received_ms)},
+    };
+}
+
+/* Nothing to compare: the digest is in the key, so the same key is the same body. */
+static struct row other_row(const struct foxtrackr_message *message, int64_t device,
+                            const struct store_packet *packet, const uint8_t digest[DIGEST_SIZE])
+{
+    return (struct row){
+        .table = "messages",
+        .add = STATEMENT_MESSAGE_ADD,
+        .find = STATEMENT_MESSAGE_ADD,
+        .keys = 0,
+        .compared = 0,
+        .count = 8,
+        .values = {store_integer(device), store_text(message->type),
+                   store_integer(message->time_ms), store_text(message->version),
+                   store_integer(message->message_type),
+                   store_bytes(true, packet->payload, packet->payload_length),
+                   store_bytes(false, digest, DIGEST_SIZE), store_integer(packet->received_ms)},
+    };
+}
+
 /* The rows of a message: at least one, at most two. Returns how many. `digest` is borrowed. */
 static int make_rows(const struct foxtrackr_message *message, const struct store_packet *packet,
                      int64_t device, const uint8_t digest[DIGEST_SIZE], struct row rows[2])
 {
-    const struct store_value device_value = store_integer(device);
-    const struct store_value time = store_integer(message->time_ms);
-    const struct store_value type = named("message_type", store_integer(message->message_type));
-    const struct store_value received = store_integer(packet->received_ms);
     int count = 0;
 
-    if (message->has_battery)
-        rows[count++] = (struct row){
-            "battery",
-            STATEMENT_BATTERY_ADD,
-            STATEMENT_BATTERY_FIND,
-            .keys = 2,
-            .compared = 4,
-            .count = 7,
-            .values = {device_value, time, named("voltage_v", store_real(message->voltage_v)),
-                       named("level_pct", store_real(message->level_pct)), type,
-                       named("extra", store_text(message->battery_extra)), received},
-        };
-    if (message->has_temperature)
-        rows[count++] = (struct row){
-            "temperature",
-            STATEMENT_TEMPERATURE_ADD,
-            STATEMENT_TEMPERATURE_FIND,
-            .keys = 2,
-            .compared = 3,
-            .count = 6,
-            .values = {device_value, time, named("celsius", store_real(message->celsius)), type,
-                       named("extra", store_text(message->temperature_extra)), received},
-        };
-    /* The digest is in the key: the same key is the same body, and there is nothing to compare. */
-    if (message->has_other)
-        rows[count++] = (struct row){
-            "messages",
-            STATEMENT_MESSAGE_ADD,
-            STATEMENT_MESSAGE_ADD,
-            .keys = 0,
-            .compared = 0,
-            .count = 8,
-            .values = {device_value, store_text(message->type), time, store_text(message->version),
-                       type, store_bytes(true, packet->payload, packet->payload_length),
-                       store_bytes(false, digest, DIGEST_SIZE), received},
-        };
+    if (message->has_other) {
+        rows[0] = other_row(message, device, packet, digest);
+        return 1;
+    }
+    if (message->has_battery) {
+        rows[count] = battery_row(message, device, packet->received_ms);
+        count++;
+    }
+    if (message->has_temperature) {
+        rows[count] = temperature_row(message, device, packet->received_ms);
+        count++;
+    }
     return count;
 }
 
@@ -250,7 +274,7 @@ static int put_rows(struct store *store, const struct row *rows, int count, enum
 int store_message(struct store *store, const struct foxtrackr_message *message,
                   const struct store_packet *packet, enum store_outcome *outcome)
 {
-    struct foxtrackr_problem problem;
+    struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_CONFLICT};
     enum row_result rows_result = ROW_SAME;
     uint8_t digest[DIGEST_SIZE];
     struct row rows[2];
@@ -287,77 +311,5 @@ int store_message(struct store *store, const struct foxtrackr_message *message,
         *outcome = STORE_QUARANTINED;
         break;
     }
-    return STORE_OK;
-}
-
-/* Valid UTF-8 (RFC 3629) without NUL: what SQLite can hold as text and give back unchanged. */
-static bool is_text(const unsigned char *bytes, size_t length)
-{
-    size_t i = 0;
-
-    while (i < length) {
-        unsigned char lead = bytes[i++];
-        /* By the lead byte: how many bytes follow, and the range of the first of them. */
-        int more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-        unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-        unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-
-        if (lead == 0 || (lead >= 0x80 && lead < 0xc2) || lead > 0xf4)
-            return false;
-        for (; more > 0; more--, i++, low = 0x80, high = 0xbf)
-            if (i >= length || bytes[i] < low || bytes[i] > high)
-                return false;
-    }
-    return true;
-}
-
-/* The key of a message in quarantine; see the schema. 0, or -1: out of memory. */
-static int quarantine_digest(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE])
-{
-    uint64_t length = htobe64(packet->topic_length);
-    char *head = malloc(sizeof(length) + packet->topic_length);
-    int result;
-
-    if (head == NULL)
-        return -1;
-    memcpy(head, &length, sizeof(length));
-    if (packet->topic_length > 0)
-        memcpy(head + sizeof(length), packet->topic, packet->topic_length);
-    result = digest_sha256(head, sizeof(length) + packet->topic_length, packet->payload,
-                           packet->payload_length, digest);
-    free(head);
-    return result;
-}
-
-int store_keep(struct store *store, const struct foxtrackr_problem *problem,
-               const struct store_packet *packet)
-{
-    uint8_t digest[DIGEST_SIZE];
-    bool text = packet->topic != NULL &&
-                is_text((const unsigned char *)packet->topic, packet->topic_length);
-
-    if (quarantine_digest(packet, digest) < 0)
-        return store_refuse(store, STORE_E_RETRY,
-                            "%s: cannot put a message into quarantine: out of memory", store->path);
-    const struct store_value values[] = {
-        store_bytes(false, digest, sizeof(digest)),
-        store_bytes(text, packet->topic, packet->topic_length),
-        store_bytes(false, packet->payload, packet->payload_length),
-        store_text(foxtrackr_reason_name(problem->reason)),
-        store_text(problem->detail),
-        store_integer(packet->received_ms),
-    };
-    return store_execute(store, STATEMENT_QUARANTINE_ADD, values, 6);
-}
-
-int store_quarantine(struct store *store, const struct foxtrackr_problem *problem,
-                     const struct store_packet *packet)
-{
-    int result = store_keep(store, problem, packet);
-
-    if (result != STORE_OK)
-        return result;
-    store->counts.received++;
-    store->counts.quarantined++;
     return STORE_OK;
 }
