@@ -1,0 +1,202 @@
+"""What an operator installs and reads: manual pages, the shipped configuration, the unit, and what
+`make install` puts where. That keys and defaults agree is tests/unit/test_config.c's."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+import harness
+
+PAGES = sorted(harness.ROOT.glob("daemon/*.[58]"))
+UNIT = harness.ROOT / "systemd" / "foxtrackrd.service"
+EXPOSURE_MAX = 1.2
+
+
+def run(*command, status=0, **options):
+    """Run a command that must end with this status; returns what it wrote, both streams."""
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        **options,
+    )
+    assert done.returncode == status, f"{command} ended with {done.returncode}: {done.stdout}"
+    return done.stdout
+
+
+def need(program):
+    """The path of a program that not every machine has."""
+    path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    return path
+
+
+def options_of_page(text):
+    """Long options that a page documents: .Fl -json."""
+    return {f"--{name}" for name in re.findall(r"\bFl -([a-z-]+)", text)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_manual_page_is_correct(page):
+    """mandoc has nothing to say of a page, except that pages it refers to are not installed."""
+    done = subprocess.run(
+        [need("mandoc"), "-Tlint", page], stdout=subprocess.PIPE, text=True, check=False
+    )
+    said = [
+        line for line in done.stdout.splitlines() if "referenced manual not found" not in line
+    ]
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    "program,page",
+    [(harness.FOXTRACKRD, "foxtrackrd.8"), (harness.FOXTRACKRCTL, "foxtrackrctl.8")],
+    ids=["foxtrackrd", "foxtrackrctl"],
+)
+def test_help_and_page_name_the_same_options(program, page):
+    """Whoever reads one knows all of the options that the other names."""
+    text = (harness.ROOT / "daemon" / page).read_text()
+    helped = run(program, "--help")
+    assert set(re.findall(r"--[a-z][a-z-]*", helped)) == options_of_page(text)
+    commands = set(re.findall(r"^  ([a-z]+) .*  ", helped, flags=re.MULTILINE))
+    synopsis = text.split(".Sh SYNOPSIS\n")[1].split(".Sh ")[0]
+    assert commands == set(re.findall(r"^\.Cm (\w+)", synopsis, flags=re.MULTILINE))
+
+
+def test_shipped_configuration_asks_for_what_is_missing(tmp_path):
+    """As shipped it does not start, and each message leads to the next value that must be set."""
+    conf = tmp_path / "foxtrackrd.conf"
+    password = tmp_path / "password"
+    text = (harness.ROOT / "foxtrackrd.conf").read_text()
+    password.write_text("secret\n")
+    password.chmod(0o640)
+
+    def check(status):
+        conf.write_text(text)
+        return run(harness.FOXTRACKRD, "-c", conf, "--check-config", status=status)
+
+    assert "broker.host: is required" in check(78)
+    text = text.replace("\n#host =\n", "\nhost = mqtt.example\n")
+    assert "session: given (or client_id) is required" in check(78)
+    text = text.replace("\n#given =\n", "\ngiven = acme\n")
+    check(0)
+    text = text.replace("\n#password_file =\n", f"\npassword_file = {password}\n")
+    assert "broker.username: is required" in check(78)
+    text = text.replace("\n#username =\n", "\nusername = me\n")
+    check(0)
+
+
+def test_shipped_configuration_is_readable():
+    """No line is wider than the file's own rules, and no value is set."""
+    lines = (harness.ROOT / "foxtrackrd.conf").read_text().splitlines()
+    assert [line for line in lines if len(line) > 100] == []
+    assert [line for line in lines if line and not line.startswith(("#", "["))] == []
+
+
+@pytest.fixture(name="installed")
+def fixture_installed(tmp_path):
+    """A tree that `make install` has made, and a function that runs make on it again."""
+    root = tmp_path / "root"
+
+    def make(target):
+        run(
+            "make",
+            "-s",
+            target,
+            f"BUILD={harness.BUILD}",
+            f"DESTDIR={root}",
+            "PREFIX=/usr",
+            cwd=harness.ROOT,
+        )
+
+    make("install")
+    return root, make
+
+
+def test_install(installed):
+    """Everything is where systemd, man and logrotate look for it; what is secret is not public."""
+    root, make = installed
+    conf = root / "etc/foxtrackrd/foxtrackrd.conf"
+    wanted = [
+        "usr/sbin/foxtrackrd",
+        "usr/sbin/foxtrackrctl",
+        "usr/share/man/man5/foxtrackrd.conf.5",
+        "usr/share/man/man8/foxtrackrd.8",
+        "usr/share/man/man8/foxtrackrctl.8",
+        "usr/lib/systemd/system/foxtrackrd.service",
+        "usr/lib/sysusers.d/foxtrackrd.conf",
+        "usr/lib/tmpfiles.d/foxtrackrd.conf",
+        "etc/logrotate.d/foxtrackrd",
+        "etc/foxtrackrd/foxtrackrd.conf",
+    ]
+    assert [name for name in wanted if not (root / name).is_file()] == []
+    assert stat.S_IMODE(conf.stat().st_mode) == 0o640
+    unit = (root / "usr/lib/systemd/system/foxtrackrd.service").read_text()
+    assert "ExecStart=/usr/sbin/foxtrackrd\n" in unit
+    assert "@" not in unit.replace("@system-service", "").replace("@privileged @resources", "")
+
+    conf.write_text("# mine\n")
+    make("install")
+    assert conf.read_text() == "# mine\n"
+
+
+def test_uninstall_leaves_only_the_configuration(installed):
+    """What an operator wrote stays; everything else goes."""
+    root, make = installed
+    make("uninstall")
+    left = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+    assert left == ["etc/foxtrackrd/foxtrackrd.conf"]
+
+
+def test_unit_is_valid_and_confined(tmp_path):
+    """systemd accepts every line of the unit, and rates its exposure as low."""
+    analyze = need("systemd-analyze")
+    unit = tmp_path / "foxtrackrd.service"
+    unit.write_text(UNIT.read_text().replace("@SBINDIR@/foxtrackrd", str(harness.FOXTRACKRD)))
+    assert run(analyze, "verify", "--man=no", unit) == ""
+    report = run(analyze, "security", "--offline=true", "--no-pager", unit)
+    exposure = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", report).group(1))
+    assert exposure <= EXPOSURE_MAX, report
+
+
+def test_sysusers_and_tmpfiles(tmp_path):
+    """The user is made, and the group of that user is the one that may read the configuration."""
+    if os.getuid() != 0:
+        pytest.skip("systemd-sysusers --root needs root")
+    sysusers, tmpfiles = need("systemd-sysusers"), need("systemd-tmpfiles")
+    conf = tmp_path / "etc/foxtrackrd/foxtrackrd.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text("")
+    directory = harness.ROOT / "systemd"
+    run(sysusers, f"--root={tmp_path}", directory / "foxtrackrd.sysusers")
+    run(tmpfiles, f"--root={tmp_path}", "--create", directory / "foxtrackrd.tmpfiles")
+    user = (tmp_path / "etc/passwd").read_text().split(":")
+    group = int((tmp_path / "etc/group").read_text().split(":")[2])
+    assert (user[0], user[5], user[6].strip()) == (
+        "foxtrackrd",
+        "/var/lib/foxtrackrd",
+        "/usr/sbin/nologin",
+    )
+    status = conf.stat()
+    assert (status.st_gid, stat.S_IMODE(status.st_mode)) == (group, 0o640)
+    status = (tmp_path / "var/lib/foxtrackrd").stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (int(user[2]), 0o750)
+
+
+def test_logrotate_accepts_its_file(tmp_path):
+    """A dry run finds no error."""
+    logrotate = need("logrotate")
+    copy = tmp_path / "foxtrackrd"
+    text = (harness.ROOT / "packaging" / "foxtrackrd.logrotate").read_text()
+    # The user need not exist where this runs.
+    copy.write_text(text.replace("foxtrackrd foxtrackrd\n", "root root\n"))
+    copy.chmod(0o644)
+    output = run(logrotate, "--debug", "--state", tmp_path / "state", copy)
+    assert "error" not in output
