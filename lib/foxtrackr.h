@@ -140,6 +140,7 @@ struct foxtrackr_message {
  * The extra of a row is the body, as compact JSON with sorted keys, less everything that became a
  * column: messageType, deviceId, version, timeMs, the members mapped by `fields`, and the other
  * row's object. Members keep their place, so a path in extra is the path that fields would name.
+ * The same content gives the same text, whatever the order of members, locale or jansson version.
  *
  * Exactly one of these holds on success: has_other, or at least one of has_battery and
  * has_temperature. `max_future_ms` bounds timeMs by now_ms + max_future_ms.

@@ -236,7 +236,7 @@ static size_t add_string(struct strings *strings, const char *string, size_t len
     return start;
 }
 
-/* Family matches without case, so one spelling is kept. Topics are ASCII or must match exactly. */
+/* Family matches without case, so one spelling is kept. Letters beyond ASCII match as they are. */
 static void lower(char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
