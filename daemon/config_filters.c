@@ -21,29 +21,34 @@ static const char *filter_fault(const char *filter)
     return NULL;
 }
 
-/* Takes `filter` over when it returns 0. */
-static int add(struct config_session *session, char *filter, char *reason)
+/* Add a filter, and then look at it: on failure it is freed with the others. */
+static int add(struct config_session *session, const char *text, size_t length, char *reason)
 {
-    const char *fault = filter_fault(filter);
-    char **longer;
+    char **longer =
+        realloc(session->filters, (session->filter_count + 1) * sizeof(*session->filters));
+    const char *filter;
+    const char *fault;
 
+    if (longer != NULL) {
+        session->filters = longer;
+        longer[session->filter_count] = strndup(text, length);
+    }
+    if (longer == NULL || longer[session->filter_count] == NULL) {
+        snprintf(reason, CONFIG_REASON_SIZE, "out of memory");
+        return 1;
+    }
+    filter = longer[session->filter_count++];
+    fault = filter_fault(filter);
     if (fault != NULL) {
         snprintf(reason, CONFIG_REASON_SIZE, "\"%.200s\" is not a topic filter: %s", filter, fault);
         return 1;
     }
-    for (size_t i = 0; i < session->filter_count; i++) {
+    for (size_t i = 0; i + 1 < session->filter_count; i++) {
         if (strcmp(session->filters[i], filter) == 0) {
             snprintf(reason, CONFIG_REASON_SIZE, "\"%.200s\" is listed twice", filter);
             return 1;
         }
     }
-    longer = realloc(session->filters, (session->filter_count + 1) * sizeof(*longer));
-    if (longer == NULL) {
-        snprintf(reason, CONFIG_REASON_SIZE, "out of memory");
-        return 1;
-    }
-    session->filters = longer;
-    session->filters[session->filter_count++] = filter;
     return 0;
 }
 
@@ -52,19 +57,11 @@ static int filters_parse(const struct config_key *key, const char *text, void *f
     (void)key;
     for (text += strspn(text, SEPARATORS); *text != '\0'; text += strspn(text, SEPARATORS)) {
         size_t length = strcspn(text, SEPARATORS);
-        char *filter;
 
         if (*text == ';') /* a comment: some releases of inih leave it in a continued line */
             return 0;
-        filter = strndup(text, length);
-        if (filter == NULL) {
-            snprintf(reason, CONFIG_REASON_SIZE, "out of memory");
+        if (add(field, text, length, reason) != 0)
             return 1;
-        }
-        if (add(field, filter, reason) != 0) {
-            free(filter);
-            return 1;
-        }
         text += length;
     }
     return 0;

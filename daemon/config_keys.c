@@ -108,7 +108,7 @@ static unsigned distance(const char *one, const char *other)
     enum { SIZE = 24 };
     size_t one_length = strlen(one);
     size_t other_length = strlen(other);
-    unsigned row[SIZE + 1];
+    unsigned row[SIZE + 1] = {0};
 
     if (one_length > SIZE || other_length > SIZE)
         return UINT_MAX;

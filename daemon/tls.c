@@ -120,7 +120,6 @@ int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates 
 }
 
 /* A pem_password_cb: a daemon has nobody to ask. */
-/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL gives the type */
 static int refuse_passphrase(char *buffer, int size, int for_writing, void *context)
 {
     bool *asked = context;
