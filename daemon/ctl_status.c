@@ -64,12 +64,12 @@ static void print_session(const json_t *session)
     printf("  %-14s %" PRId64 " messages\n", "received", integer(session, "received"));
 }
 
-static void print_quarantine(const json_t *reasons)
+static void print_quarantine(json_t *reasons)
 {
     const char *reason;
     const json_t *count;
 
-    json_object_foreach((json_t *)(uintptr_t)reasons, reason, count)
+    json_object_foreach(reasons, reason, count)
     {
         if (json_integer_value(count) > 0) {
             printf("  %-14s %" JSON_INTEGER_FORMAT "\n", reason, json_integer_value(count));

@@ -22,7 +22,7 @@ struct gate;
 /* How the link of a session is doing. */
 struct gate_link_status {
     bool open;
-    uint64_t opened; /* links so far, this one included */
+    uint64_t opened;            /* links so far, this one included */
     uint64_t held_bytes;        /* towards the broker, waiting for a commit */
     uint64_t from_broker_bytes; /* since the gate was made */
     uint64_t to_broker_bytes;

@@ -147,13 +147,11 @@ static void read_paho(struct link *link)
     uint8_t *space = hold_space(&link->hold, &room);
     ssize_t got = room > 0 ? recv(link->paho.fd, space, room, 0) : -1;
 
-    if (room == 0) {
-        paho_closed(link); /* gone with more to say than fits: the broker will send that again */
-    } else if (got > 0) {
+    if (got > 0) {
         /* Read after recv(): whatever these bytes acknowledge was numbered before they came. */
         hold_append(&link->hold, (size_t)got, atomic_load(&link->watermark->taken));
-    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-        paho_closed(link);
+    } else if (room == 0 || got == 0 || (errno != EAGAIN && errno != EINTR)) {
+        paho_closed(link); /* no room: gone with more to say than fits; the broker sends it again */
     }
 }
 

@@ -18,22 +18,23 @@ int session_memory_add(struct session_memory_list *list, const char *filter, int
 {
     struct session_memory *entry = find(list, filter);
     struct session_memory *entries;
-    char *copy;
 
     if (entry != NULL) {
         entry->qos = qos;
         return 0;
     }
-    copy = strdup(filter);
     entries = realloc(list->entries, (list->count + 1) * sizeof(*entries));
-    if (entries != NULL) {
-        list->entries = entries;
-    }
-    if (copy == NULL || entries == NULL) {
-        free(copy);
+    if (entries == NULL) {
         return -ENOMEM;
     }
-    list->entries[list->count++] = (struct session_memory){.filter = copy, .qos = qos};
+    list->entries = entries;
+    entry = &entries[list->count];
+    entry->filter = strdup(filter);
+    entry->qos = qos;
+    if (entry->filter == NULL) {
+        return -ENOMEM;
+    }
+    list->count++;
     return 0;
 }
 
