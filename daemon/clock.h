@@ -2,6 +2,7 @@
 #ifndef CLOCK_H
 #define CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -23,6 +24,27 @@ static inline int64_t clock_monotonic_ms(void)
 static inline int64_t clock_wall_ms(void)
 {
     return clock_read_ms(CLOCK_REALTIME);
+}
+
+/* A monotonic time in ms as an absolute deadline, for pthread_cond_timedwait() on a condition of
+ * clock_cond_init(). */
+static inline struct timespec clock_deadline(int64_t monotonic_ms)
+{
+    const struct timespec deadline = {.tv_sec = monotonic_ms / 1000,
+                                      .tv_nsec = (long)(monotonic_ms % 1000) * 1000000};
+
+    return deadline;
+}
+
+/* A condition whose deadlines are monotonic. */
+static inline void clock_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 #endif

@@ -23,7 +23,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "clock.h"
 
 #define TOPIC_MAX 65535U /* MQTT 3.1.1 §1.5.3 */
 #define ALIGNMENT 8U
@@ -82,7 +83,6 @@ int intake_new(struct intake **out, size_t capacity, size_t max_payload,
 {
     struct intake *intake = calloc(1, sizeof(*intake));
     size_t largest = record_size(TOPIC_MAX, max_payload);
-    pthread_condattr_t monotonic;
 
     if (intake == NULL) {
         return -ENOMEM;
@@ -102,11 +102,8 @@ int intake_new(struct intake **out, size_t capacity, size_t max_payload,
     intake->max_payload_made_for = max_payload;
     intake->watermark = watermark;
     pthread_mutex_init(&intake->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&intake->filled, &monotonic);
-    pthread_cond_init(&intake->room, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&intake->filled);
+    clock_cond_init(&intake->room);
     *out = intake;
     return 0;
 }
@@ -199,20 +196,6 @@ int intake_put(struct intake *intake, const struct intake_item *item)
     return result;
 }
 
-static struct timespec deadline_after_ms(int timeout_ms)
-{
-    struct timespec deadline;
-
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
-    return deadline;
-}
-
 /* Wait for a record to read; false when none came in time. */
 static bool wait_filled(struct intake *intake, int timeout_ms)
 {
@@ -220,7 +203,7 @@ static bool wait_filled(struct intake *intake, int timeout_ms)
     int rc = 0;
 
     if (intake->read == intake->head && !intake->closed && timeout_ms > 0) {
-        deadline = deadline_after_ms(timeout_ms);
+        deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
         intake->writer_waits = true;
         while (intake->read == intake->head && !intake->closed && rc == 0) {
             rc = pthread_cond_timedwait(&intake->filled, &intake->mutex, &deadline);

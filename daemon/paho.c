@@ -21,8 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "log.h"
 #include "tls.h"
 
@@ -205,20 +205,6 @@ static void on_trace(enum MQTTASYNC_TRACE_LEVELS level, char *message)
 
 /* --- requests ------------------------------------------------------------------------------ */
 
-static struct timespec deadline_after_ms(int64_t timeout_ms)
-{
-    struct timespec deadline;
-
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
-    return deadline;
-}
-
 static struct slot *slot_take(struct paho *paho)
 {
     struct slot *slot;
@@ -241,7 +227,7 @@ static struct slot *slot_take(struct paho *paho)
  */
 static int slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeout_ms, bool leaving)
 {
-    struct timespec deadline = deadline_after_ms(timeout_ms);
+    struct timespec deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
     int result = PAHO_E_FAILED;
 
     if (rc != MQTTASYNC_SUCCESS) {
@@ -376,7 +362,7 @@ void paho_disconnect(struct paho *paho, int timeout_ms)
 
 enum paho_event paho_wait(struct paho *paho, int timeout_ms)
 {
-    struct timespec deadline = deadline_after_ms(timeout_ms < 0 ? 0 : timeout_ms);
+    struct timespec deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
     enum paho_event event = PAHO_TIMEOUT;
     int rc = 0;
 
@@ -434,7 +420,6 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
              void *context)
 {
     struct paho *paho = calloc(1, sizeof(*paho));
-    pthread_condattr_t monotonic;
 
     if (paho == NULL) {
         return -1;
@@ -453,10 +438,7 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
         .pcontainskey = store_contains,
     };
     pthread_mutex_init(&paho->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&paho->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&paho->changed);
     if (MQTTAsync_create(&paho->handle, options->uri, options->client_id,
                          MQTTCLIENT_PERSISTENCE_USER, &paho->persistence) != MQTTASYNC_SUCCESS ||
         MQTTAsync_setCallbacks(paho->handle, paho, on_lost, on_message, NULL) !=

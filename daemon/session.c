@@ -53,8 +53,10 @@ struct session {
     int stop_fd; /* ends a dial */
 
     pthread_mutex_t mutex; /* of what follows, up to the blank line */
+    pthread_cond_t ended_changed;
     struct session_status status;
     bool stopping;
+    bool ended; /* the thread has nothing left to do */
     bool paused;
     char pause_reason[SESSION_REASON_SIZE];
 
@@ -498,6 +500,10 @@ static void *run(void *argument)
         }
     }
     set_state(session, SESSION_IDLE, "stopped");
+    pthread_mutex_lock(&session->mutex);
+    session->ended = true;
+    pthread_cond_broadcast(&session->ended_changed);
+    pthread_mutex_unlock(&session->mutex);
     return NULL;
 }
 
@@ -512,6 +518,7 @@ static void session_free(struct session *session)
 {
     paho_free(session->paho);
     session_memory_clear(&session->memory);
+    pthread_cond_destroy(&session->ended_changed);
     pthread_mutex_destroy(&session->mutex);
     if (session->stop_fd >= 0) {
         close(session->stop_fd);
@@ -555,6 +562,7 @@ int session_start(struct session **out, const struct session_parts *parts)
         return -ENOMEM;
     }
     pthread_mutex_init(&session->mutex, NULL);
+    clock_cond_init(&session->ended_changed);
     session->parts = *parts;
     session->own = &parts->config->sessions[parts->index];
     session->known = parts->known;
@@ -613,12 +621,19 @@ void session_stop_begin(struct session *session)
 
 bool session_stop_finish(struct session *session, int64_t deadline_ms)
 {
-    const struct timespec deadline = {.tv_sec = deadline_ms / 1000,
-                                      .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+    const struct timespec deadline = clock_deadline(deadline_ms);
+    bool ended;
+    int rc = 0;
 
-    if (pthread_clockjoin_np(session->thread, NULL, CLOCK_MONOTONIC, &deadline) != 0) {
-        return false;
+    pthread_mutex_lock(&session->mutex);
+    while (!session->ended && rc == 0) {
+        rc = pthread_cond_timedwait(&session->ended_changed, &session->mutex, &deadline);
     }
-    session_free(session);
-    return true;
+    ended = session->ended;
+    pthread_mutex_unlock(&session->mutex);
+    if (ended) {
+        pthread_join(session->thread, NULL);
+        session_free(session);
+    }
+    return ended;
 }

@@ -43,6 +43,8 @@ struct writer {
     char *database_path;
 
     pthread_mutex_t mutex; /* of what follows, up to the blank line */
+    pthread_cond_t ended_changed;
+    bool ended; /* the thread has nothing left to do */
     struct writer_status status;
     struct writer_limits next_limits;
     bool limits_changed;
@@ -379,6 +381,10 @@ static void *run(void *argument)
     pthread_setname_np(pthread_self(), "writer");
     while (round_once(writer)) {
     }
+    pthread_mutex_lock(&writer->mutex);
+    writer->ended = true;
+    pthread_cond_broadcast(&writer->ended_changed);
+    pthread_mutex_unlock(&writer->mutex);
     return NULL;
 }
 
@@ -387,6 +393,7 @@ static void *run(void *argument)
 static void writer_free(struct writer *writer)
 {
     writer_apply_free(writer->apply);
+    pthread_cond_destroy(&writer->ended_changed);
     pthread_mutex_destroy(&writer->mutex);
     free(writer->database_path);
     free(writer);
@@ -402,6 +409,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
         return -ENOMEM;
     }
     pthread_mutex_init(&writer->mutex, NULL);
+    clock_cond_init(&writer->ended_changed);
     writer->parts = *parts;
     writer->limits = *limits;
     writer->free_bytes = INT64_MAX;
@@ -440,20 +448,22 @@ void writer_status(struct writer *writer, struct writer_status *out)
 
 enum writer_state writer_stop(struct writer *writer, int timeout_ms)
 {
-    struct timespec deadline;
+    const struct timespec deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
     enum writer_state state;
+    bool ended;
+    int rc = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
+    pthread_mutex_lock(&writer->mutex);
+    while (!writer->ended && rc == 0) {
+        rc = pthread_cond_timedwait(&writer->ended_changed, &writer->mutex, &deadline);
     }
-    if (pthread_clockjoin_np(writer->thread, NULL, CLOCK_MONOTONIC, &deadline) != 0) {
+    ended = writer->ended;
+    state = writer->status.state;
+    pthread_mutex_unlock(&writer->mutex);
+    if (!ended) {
         return WRITER_STALLED;
     }
-    state = state_of(writer);
+    pthread_join(writer->thread, NULL);
     foxtrackr_fields_free(writer->limits.fields);
     foxtrackr_fields_free(writer->next_limits.fields);
     writer_free(writer);
