@@ -24,19 +24,18 @@ static const char *filter_fault(const char *filter)
 /* Add a filter, and then look at it: on failure it is freed with the others. */
 static int add(struct config_session *session, const char *text, size_t length, char *reason)
 {
-    char **longer =
-        realloc(session->filters, (session->filter_count + 1) * sizeof(*session->filters));
+    size_t size = (session->filter_count + 1) * sizeof(*session->filters);
+    char **longer = realloc(session->filters, size);
     const char *filter;
     const char *fault;
 
-    if (longer != NULL) {
-        session->filters = longer;
-        longer[session->filter_count] = strndup(text, length);
-    }
-    if (longer == NULL || longer[session->filter_count] == NULL) {
+    if (longer == NULL) {
         snprintf(reason, CONFIG_REASON_SIZE, "out of memory");
         return 1;
     }
+    session->filters = longer;
+    if (config_value_copy(text, length, &longer[session->filter_count], reason) != 0)
+        return 1;
     filter = longer[session->filter_count++];
     fault = filter_fault(filter);
     if (fault != NULL) {
@@ -44,7 +43,7 @@ static int add(struct config_session *session, const char *text, size_t length, 
         return 1;
     }
     for (size_t i = 0; i + 1 < session->filter_count; i++) {
-        if (strcmp(session->filters[i], filter) == 0) {
+        if (strcmp(longer[i], filter) == 0) {
             snprintf(reason, CONFIG_REASON_SIZE, "\"%.200s\" is listed twice", filter);
             return 1;
         }

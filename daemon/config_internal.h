@@ -114,6 +114,8 @@ extern const struct config_type config_value_log_target;
 extern const struct config_type config_value_log_level;
 extern const struct config_type
     config_filters_type; /* config_filters.c: into struct config_session */
+/* A copy of `length` bytes for a field that owns its text. */
+int config_value_copy(const char *text, size_t length, char **out, char *reason);
 bool config_value_is_name(const char *text);
 
 /* config_check.c: fill in defaults, check what hangs together, read secrets. */

@@ -67,17 +67,22 @@ static void secret_clear(void *field)
     text_clear(field);
 }
 
-static int text_parse(const struct config_key *key, const char *text, void *field, char *reason)
+int config_value_copy(const char *text, size_t length, char **out, char *reason)
 {
-    char *copy = strdup(text);
+    char *copy = strndup(text, length);
 
-    (void)key;
     if (copy == NULL) {
         snprintf(reason, CONFIG_REASON_SIZE, "out of memory");
         return 1;
     }
-    *(char **)field = copy;
+    *out = copy;
     return 0;
+}
+
+static int text_parse(const struct config_key *key, const char *text, void *field, char *reason)
+{
+    (void)key;
+    return config_value_copy(text, strlen(text), field, reason);
 }
 
 static int name_parse(const struct config_key *key, const char *text, void *field, char *reason)

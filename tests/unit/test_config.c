@@ -338,6 +338,8 @@ static void test_values(void **state)
         {BROKER SESSION "[database]\n", "busy_timeout = s", "is not a duration"},
         {BROKER SESSION "[database]\n", "busy_timeout = 11m", "out of range: from 0 to 10m"},
         {BROKER SESSION "[database]\n", "busy_timeout = 9223372036854775807d", "out of range"},
+        /* 384 ms, were it not for the overflow */
+        {BROKER SESSION "[database]\n", "busy_timeout = 18446744073709552s", "out of range"},
         {BROKER SESSION "[database]\n", "batch_max = 0", "from 1 to 1000000"},
         {BROKER SESSION "[database]\n", "retention_days = 36501", "from 0 to 36500"},
         {BROKER SESSION "[parser]\n", "max_payload = 1KB", "is not a size: write a number and B"},

@@ -149,9 +149,7 @@ static void test_file(void **state)
 
     (void)state;
     open_file_target(LOG_INFO);
-    errno = ENOTTY;
     log_line_fields(LOG_WARNING, &(struct log_fields){.topic = "t"}, "%s %d", "forged\n2026", 7);
-    assert_int_equal(errno, ENOTTY);
     assert_int_equal(sscanf(read_back(path), "%4u-%*2u-%*2uT%*2u:%*2u:%*2u.%*3uZ %15s %255[^\n]",
                             &year, level, end),
                      3);
@@ -273,7 +271,9 @@ static void test_full_disk(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     log_info("two");
     log_info("three");
+    errno = ENOTTY;
     log_info("four");
+    assert_int_equal(errno, ENOTTY);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &saved), 0);
     signal(SIGXFSZ, SIG_DFL);
     log_info("five");

@@ -433,6 +433,38 @@ static void test_issuers(void **state)
     forget(&alone);
 }
 
+/* The authority's own certificate is the one that has run out. */
+static void test_expired_authority(void **state)
+{
+    struct identity old = issue("Old Root", NULL, true, NULL, -9 * DAY_S, -2 * DAY_S, 0);
+    struct identity server =
+        issue("mqtt.example", &old, false, "DNS:mqtt.example", -DAY_S, DAY_S, 0);
+    const struct identity *both[] = {&old, &authority};
+
+    (void)state;
+    assert_explains((struct server){.identity = &server},
+                    (struct asking){.ca_file = write_certificates("both.pem", both, 2)},
+                    "the certificate authority's certificate \"Old Root\" expired on 2");
+    forget(&server);
+    forget(&old);
+}
+
+/* The peer is gone before the first byte is sent: no SIGPIPE, which would end this test. */
+static void test_gone_before(void **state)
+{
+    char problem[TLS_PROBLEM_SIZE] = "";
+    int sockets[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+    close(sockets[1]);
+    assert_int_equal(tls_explain(sockets[0], "mqtt.example", path_of("ca.pem"), NULL, NULL,
+                                 TIMEOUT_MS, NULL, problem),
+                     1);
+    assert_says(problem, "closed the connection during the TLS handshake");
+    close(sockets[0]);
+}
+
 static void test_weak_key(void **state)
 {
     struct identity weak =
@@ -500,6 +532,8 @@ int main(void)
         cmocka_unit_test(test_weak_key),
         cmocka_unit_test(test_not_tls_enough),
         cmocka_unit_test(test_client_certificate),
+        cmocka_unit_test(test_expired_authority),
+        cmocka_unit_test(test_gone_before),
         cmocka_unit_test(test_own_files_first),
     };
 
