@@ -93,15 +93,16 @@ class Daemon:
     """
     One configuration, and at most one running process. Keyword arguments are sections whose keys
     are merged into the defaults; a section given as None is left out. `server` is a Broker, or
-    anything with its tls_port and pki; None: there is none.
+    anything with its tls_port and pki; None: there is none. `prefix` is a command to run it with.
     """
 
-    def __init__(self, directory, server, *, environment=None, **sections):
+    def __init__(self, directory, server, *, environment=None, prefix=(), **sections):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.server = server
         self.sections = default_sections(self.directory, server)
         self.environment = environment or {}
+        self.prefix = prefix
         self.config = self.directory / "foxtrackrd.conf"
         self.stderr_path = self.directory / "stderr.log"
         self.stderr_path.touch()
@@ -149,7 +150,7 @@ class Daemon:
         with open(self.stderr_path, "ab") as stderr:
             self._log_start = stderr.tell()
             self.process = subprocess.Popen(
-                [FOXTRACKRD, "-c", self.config], stdin=subprocess.DEVNULL, stdout=stderr,
+                [*self.prefix, FOXTRACKRD, "-c", self.config], stdin=subprocess.DEVNULL, stdout=stderr,
                 stderr=stderr, env=environment, cwd="/")
         if wait == "subscribed":
             self.wait_subscribed()
@@ -196,7 +197,8 @@ class Daemon:
     def close(self):
         if self.process is not None:
             self.kill()
-        print(f"--- {self.config}\n{self.config.read_text()}--- the daemon's last lines")
+        config = self.config.read_text() if self.config.exists() else "(not there)\n"
+        print(f"--- {self.config}\n{config}--- the daemon's last lines")
         print(self.log_tail())
         for notifications in [*self._all_notifications, self.notifications]:
             if notifications:
@@ -215,11 +217,14 @@ class Daemon:
         return "\n".join(self.stderr_path.read_text(errors="replace").splitlines()[-lines:])
 
     def wait_log(self, pattern, timeout=20):
-        """Wait for a line that matches, without case, and return it."""
+        """
+        Wait for a line that matches, without case, and return it. The directory of the test, which
+        has the test's name in it, is left out.
+        """
         expression = re.compile(f"^.*(?:{pattern}).*$", re.IGNORECASE | re.MULTILINE)
 
         def found():
-            match = expression.search(self.log())
+            match = expression.search(self.log().replace(str(self.directory), "DIRECTORY"))
             self._must_run(match)
             return match
 

@@ -1,0 +1,136 @@
+"""foxtrackrctl, the operator's tool."""
+
+import json
+
+import fleet
+from foxtrackrd import CLIENT_ID, foxtrackrctl
+from harness import run, wait_until, FOXTRACKRCTL
+
+
+def test_status(broker, daemon):
+    """Goal: the state of a running daemon for people and for programs; a daemon that is not there
+    is an error."""
+    daemon.start()
+    manifest = fleet.play(broker, messages=50, garbage=15)
+    daemon.wait_received(manifest.messages)
+    daemon.wait_status(lambda s: s["counts"]["received"] == manifest.messages)
+
+    status = json.loads(foxtrackrctl(daemon, "status", "--json").stdout)
+    assert status["counts"] == {"received": 65, "stored": 50, "duplicate": 0, "quarantined": 15}
+    assert status["quarantined_by_reason"]["topic"] == 2
+    assert status["pending"] == 0
+    assert status["sessions"][0]["state"] == "subscribed"
+    text = foxtrackrctl(daemon, "status").stdout
+    for word in (CLIENT_ID, "subscribed", "foxtrackr/#", "65 received", str(daemon.database)):
+        assert word in text
+    assert foxtrackrctl(daemon, "status").stderr == ""
+
+    daemon.stop()
+    done = foxtrackrctl(daemon, "status", check=False)
+    assert done.returncode == 1
+    assert "running" in done.stderr
+
+
+def test_status_of_a_killed_daemon(daemon):
+    """Goal: a status file that a killed daemon left behind is not taken for a running daemon."""
+    daemon.start()
+    daemon.kill()
+
+    done = foxtrackrctl(daemon, "status", check=False)
+    assert done.returncode == 1
+    assert "gone" in done.stderr
+    done = foxtrackrctl(daemon, "status", "--json", check=False)
+    assert done.returncode == 1
+
+
+def test_status_without_a_broker(make_broker, make_daemon):
+    """Goal: trouble is an exit status, and the reason is said."""
+    daemon = make_daemon(make_broker(start=False)).start(wait=None)
+    daemon.wait_notified("refused")
+    done = wait_until(lambda: [d for d in [foxtrackrctl(daemon, "status", check=False)]
+                               if "refused" in d.stdout], what="the reason in the status")[0]
+    assert done.returncode == 1
+    daemon.stop()
+
+
+def test_check(broker, daemon, pki):
+    """Goal: `check` looks at everything that is needed without a daemon, and without changing it."""
+    before = daemon.database.exists()
+    text = foxtrackrctl(daemon, "check").stdout
+    assert "BAD" not in text and not before and not daemon.database.exists()
+
+    daemon.start()
+    daemon.stop()
+    report = json.loads(foxtrackrctl(daemon, "check", "--json").stdout)
+    assert report["good"] is True
+    assert {"configuration", "CA", "database", "disk"} <= {c["check"] for c in report["checks"]}
+
+    daemon.configure(broker={"ca_file": pki.certificate("expired_ca")})
+    done = foxtrackrctl(daemon, "check", check=False)
+    assert done.returncode == 1
+    [line] = [line for line in done.stdout.splitlines() if "BAD" in line]
+    assert "expired" in line
+
+    daemon.configure(session={"given": None})
+    done = foxtrackrctl(daemon, "check", check=False)
+    assert done.returncode == 78
+    assert "given" in done.stderr
+
+
+def test_check_beside_a_running_daemon(daemon):
+    """Goal: checking does not disturb the daemon, nor is it disturbed."""
+    daemon.start()
+    report = json.loads(foxtrackrctl(daemon, "check", "--json").stdout)
+    assert report["good"] is True
+    assert daemon.process.poll() is None
+    daemon.stop()
+
+
+def test_check_finds_a_foreign_database(daemon):
+    """Goal: a database that the daemon would refuse is BAD here too, and stays as it is."""
+    daemon.database.write_text("Dear diary")
+    done = foxtrackrctl(daemon, "check", check=False)
+    assert done.returncode == 1
+    assert any("BAD" in line and "database" in line for line in done.stdout.splitlines())
+    assert daemon.database.read_text() == "Dear diary"
+
+
+def test_parse(daemon, tmp_path):
+    """Goal: what the daemon would make of a message, with this configuration, from a file or a pipe."""
+    now = fleet.now_ms()
+    body = fleet.battery("p1", now, 3.5, rssi=-70)
+    rows = json.loads(foxtrackrctl(
+        daemon, "parse", "foxtrackr/p1/V3.0/bat", input=body).stdout)
+    assert rows["battery"]["voltage_v"] == 3.5
+    assert rows["battery"]["extra"] == {"rssi": -70}
+
+    file = tmp_path / "message.json"
+    file.write_text('{"messageType":1,"deviceId":"p1","version":3,"timeMs":%d,"battery":{"q":7}}'
+                    % now)
+    daemon.configure(fields={"battery.level_pct": "battery.q * 10"})
+    rows = json.loads(foxtrackrctl(daemon, "parse", "foxtrackr/depot/V3.0/bat", file).stdout)
+    assert rows["battery"]["level_pct"] == 70
+    assert "depot" in json.dumps(rows)
+
+
+def test_parse_says_why_not(daemon, tmp_path):
+    """Goal: exit status 1 and the reason by the name that quarantine has for it."""
+    for topic, body, reason in (
+            ("foxtrackr/p1/V3.0", "{}", "topic"), ("foxtrackr/p1/V2.0/bat", "{}", "version"),
+            ("foxtrackr/p1/V3.0/bat", "{", "json"), ("foxtrackr/p1/V3.0/bat", "{}", "envelope"),
+            ("foxtrackr/p1/V3.0/bat", "x" * 300000, "oversize")):
+        done = foxtrackrctl(daemon, "parse", topic, input=body, check=False)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr.startswith(f"{reason}: ")
+
+    done = foxtrackrctl(daemon, "parse", "foxtrackr/p1/V3.0/bat", tmp_path / "none", check=False)
+    assert done.returncode not in (0, 1)
+    assert "none" in done.stderr
+
+
+def test_parse_without_a_configuration(tmp_path):
+    """Goal: `parse` works on a machine without a configuration, with the built-in names."""
+    done = run(FOXTRACKRCTL, "parse", "foxtrackr/p1/V3.0/bat",
+               input=fleet.battery("p1", fleet.now_ms(), 3.25), cwd=tmp_path)
+    assert json.loads(done.stdout)["battery"]["voltage_v"] == 3.25

@@ -1,0 +1,271 @@
+"""What the database does to the daemon, and what the daemon never does to a database."""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+
+import pytest
+
+import fleet
+from foxtrackrd import CLIENT_ID
+from harness import (PATIENCE, check_sound, count_received, count_rows, db, find_program, query,
+                     value, wait_until)
+
+PUBREC = f"Received PUBREC from {CLIENT_ID}"
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Somebody else writes, and takes a long time over it."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=10 * PATIENCE)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+    finally:
+        connection.close()
+
+
+def test_locked_database_stops_the_acknowledgements(make_broker, make_daemon):
+    """
+    Goal: while somebody else holds the database for longer than busy_timeout, the status says so
+    and nothing is acknowledged; afterwards everything arrives without help.
+    """
+    broker = make_broker(verbose=True)
+    daemon = make_daemon(broker, database={"busy_timeout": "500ms"}).start()
+
+    with locked(daemon.database):
+        manifest = fleet.play(broker, messages=300)
+        daemon.wait_notified("busy|locked")
+        daemon.wait_log("^err.*(busy|locked)")
+        assert broker.count_log(PUBREC) == 0
+        assert daemon.status()["state"] == "database takes nothing"
+    daemon.wait_received(manifest.messages)
+    daemon.wait_subscribed()
+    daemon.stop()
+
+    manifest.check(daemon.database)
+    check_sound(daemon.database)
+    assert query(daemon.database, "SELECT * FROM gaps") == []
+
+
+def test_sigterm_while_the_database_is_locked(broker, make_daemon):
+    """Goal: the stop does not wait for whoever holds the database, and nothing is lost by that."""
+    daemon = make_daemon(broker, database={"busy_timeout": "500ms"}).start()
+    with locked(daemon.database):
+        manifest = fleet.play(broker, messages=100)
+        daemon.wait_notified("busy|locked")
+        daemon.stop(timeout=5)
+    daemon.start()
+    daemon.wait_rows(manifest.row_count)
+    daemon.stop()
+
+    manifest.check(daemon.database)
+    check_sound(daemon.database)
+
+
+def test_locked_at_the_start(broker, make_daemon):
+    """Goal: a database that cannot be had at the start is a failure that systemd can repeat."""
+    daemon = make_daemon(broker, database={"busy_timeout": "100ms"}).start()
+    daemon.stop()
+    with locked(daemon.database):
+        daemon.start(wait=None)
+        assert daemon.wait_exit() == 74
+        daemon.wait_log("busy|locked")
+    daemon.start()
+    daemon.stop()
+
+
+def test_readers_neither_wait_nor_disturb(broker, daemon):
+    """Goal: an analyst's long read sees one moment of the data while the daemon goes on writing."""
+    daemon.start()
+    first = fleet.play(broker, messages=100)
+    daemon.wait_received(first.messages)
+    with db(daemon.database) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM fleet").fetchone()[0] == 12
+        rows = reader.execute("SELECT count(*) FROM battery").fetchone()[0]
+        fleet.play(broker, messages=1000, seed=2, end_ms=fleet.now_ms() - 10 * 86_400_000)
+        daemon.wait_received(1100)
+        assert reader.execute("SELECT count(*) FROM battery").fetchone()[0] == rows
+    assert value(daemon.database, "SELECT count(*) FROM battery") > rows
+    daemon.stop()
+
+
+@contextlib.contextmanager
+def small_disk(path, size):
+    """A file system of its own, which can be filled."""
+    path.mkdir()
+    mounted = subprocess.run(
+        [find_program("mount"), "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(path)],
+        capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount a small file system here: {mounted.stderr.strip()}")
+    try:
+        yield path
+    finally:
+        subprocess.run([find_program("umount"), "-l", str(path)], check=True)
+
+
+def test_full_disk(make_broker, make_daemon, tmp_path):
+    """
+    Goal: a full disk stops the acknowledgements and the status says so; when there is room again
+    the daemon goes on by itself, and everything is there once.
+    """
+    broker = make_broker(verbose=True)
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        daemon = make_daemon(broker, database={"path": disk / "foxtrackr.db", "min_free_mb": 0})
+        daemon.start()
+        filler = disk / "filler"
+        with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        manifest = fleet.play(broker, messages=2000, garbage=20)
+        daemon.wait_notified("full|no space|disk")
+        # Some may have fitted in what the files had already.
+        durable = count_received(daemon.database)
+        assert durable < manifest.messages, "the disk was not full"
+        assert broker.count_log(PUBREC) <= durable
+
+        filler.unlink()
+        daemon.wait_rows(manifest.row_count)
+        daemon.wait_subscribed(60)
+        daemon.stop()
+
+        manifest.check(daemon.database)
+        check_sound(daemon.database)
+        assert query(daemon.database, "SELECT * FROM gaps") == []
+
+
+def test_minimum_of_free_space(broker, daemon):
+    """
+    Goal: below min_free_mb nothing is taken any more, before the disk is full, and a reload with a
+    lower minimum is enough to go on.
+    """
+    daemon.start()
+    daemon.configure(database={"min_free_mb": 1048576})
+    daemon.reload()
+    daemon.wait_notified("min_free_mb")
+    broker.publish("foxtrackr/m1/V3.0/bat", fleet.battery("m1", fleet.now_ms()))
+    daemon.wait_log("connection lost|takes nothing")
+    assert count_rows(daemon.database) == 0
+
+    daemon.configure(database={"min_free_mb": 0})
+    daemon.reload()
+    daemon.wait_rows(1)
+    daemon.wait_subscribed()
+    daemon.stop()
+
+
+def obeying_permissions():
+    """A command to run the daemon with, so that permissions hold for it: root is above them."""
+    if os.geteuid() != 0:
+        return ()
+    command = (find_program("setpriv"), "--bounding-set", "-dac_override,-dac_read_search")
+    if subprocess.run([*command, "true"], capture_output=True).returncode != 0:
+        pytest.skip("cannot give up root's power over permissions here")
+    return command
+
+
+def test_directory_that_cannot_be_written(broker, make_daemon, tmp_path):
+    """Goal: an unwritable directory is said with its name, at once."""
+    directory = tmp_path / "locked-up"
+    directory.mkdir(mode=0o500)
+    daemon = make_daemon(broker, prefix=obeying_permissions(),
+                         database={"path": directory / "foxtrackr.db"})
+    daemon.start(wait=None)
+
+    assert daemon.wait_exit() == 74
+    assert str(directory) in daemon.wait_log("denied|writ")
+    assert list(directory.iterdir()) == []
+
+
+def test_database_that_cannot_be_written(broker, make_daemon):
+    """Goal: a read-only database is refused with a sentence and left as it is."""
+    daemon = make_daemon(broker, prefix=obeying_permissions()).start()
+    daemon.stop()
+    daemon.database.chmod(0o440)
+    before = daemon.database.read_bytes()
+
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == 74
+    daemon.wait_log("read-only|not written|denied")
+    assert daemon.database.read_bytes() == before
+
+
+def test_newer_schema_is_left_alone(broker, daemon):
+    """Goal: a database of a later version is refused, and not a byte of it changes."""
+    daemon.start()
+    daemon.stop()
+    with contextlib.closing(sqlite3.connect(daemon.database)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+        connection.commit()
+    before = daemon.database.read_bytes()
+
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == 74
+    daemon.wait_log("version 99")
+    assert daemon.database.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["another program's database", "text"])
+def test_file_of_somebody_else_is_left_alone(broker, daemon, kind):
+    """Goal: database.path by mistake names another file: it is refused and does not change."""
+    if kind == "text":
+        daemon.database.write_text("Dear diary, " * 500)
+    else:
+        with contextlib.closing(sqlite3.connect(daemon.database)) as connection:
+            connection.execute("CREATE TABLE diary (entry TEXT)")
+    before = daemon.database.read_bytes()
+
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == 74
+    daemon.wait_log("not a (foxtrackrd )?database")
+    assert daemon.database.read_bytes() == before
+
+
+def test_database_moved_away_while_running(make_broker, make_daemon):
+    """
+    Goal: the daemon never goes on writing into a file that is not where the configuration says:
+    it ends with 74, and what it could not store there is with the broker.
+    """
+    broker = make_broker(verbose=True)
+    daemon = make_daemon(broker).start()
+    broker.publish("foxtrackr/v1/V3.0/bat", fleet.battery("v1", fleet.now_ms()))
+    daemon.wait_rows(1)
+    wait_until(lambda: broker.count_log(PUBREC) == 1, what="the first acknowledgement")
+    away = daemon.database.with_name("away.db")
+    daemon.database.rename(away)
+
+    manifest = fleet.play(broker, messages=20)
+    assert daemon.wait_exit() == 74
+    daemon.wait_log(r"^err.*foxtrackr\.db")
+    assert broker.count_log(PUBREC) == 1
+
+    # The log belongs to the file that was moved: beside a new database it would be poison.
+    for suffix in ("-wal", "-shm"):
+        daemon.database.with_name(daemon.database.name + suffix).unlink(missing_ok=True)
+    daemon.start()
+    daemon.wait_rows(manifest.row_count)
+    daemon.stop()
+    manifest.check(daemon.database)
+
+
+def test_damaged_database_is_not_repaired(broker, daemon):
+    """Goal: a damaged file is an error with exit status 74, never a reason to begin a new one."""
+    daemon.start()
+    manifest = fleet.play(broker, messages=2000)
+    daemon.wait_received(manifest.messages)
+    daemon.stop()
+    with open(daemon.database, "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(16384)
+        file.write(b"\xff" * (size - 16384))
+
+    fleet.play(broker, messages=100, seed=5)
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == 74
+    daemon.wait_log("malformed|corrupt|damaged")
+    assert daemon.database.stat().st_size >= size
+    assert b"\xff" * 65536 in daemon.database.read_bytes()

@@ -1,0 +1,190 @@
+"""The durable session at the broker: its filters, its loss, and refused subscriptions."""
+
+import base64
+import glob
+import hashlib
+import json
+
+import pytest
+
+import broker as brokers
+import fleet
+from foxtrackrd import CLIENT_ID
+from harness import query, value, wait_until
+
+
+def filters_on_record(daemon):
+    return [name for name, in
+            query(daemon.database, "SELECT filter FROM subscriptions ORDER BY filter")]
+
+
+def test_changed_filters_are_subscribed_and_unsubscribed(make_broker, make_daemon):
+    """
+    Goal: a filter that is new in the configuration is subscribed, one that is gone is
+    unsubscribed, and where nothing has changed nothing is sent, so that no retained message comes
+    again.
+    """
+    broker = make_broker(verbose=True)
+    daemon = make_daemon(broker, session={"filters": "foxtrackr/+/V3.0/bat, foxtrackr/+/V3.0/gps"})
+    broker.publish("foxtrackr/f1/V3.0/bat", fleet.battery("f1", fleet.now_ms()), retain=True)
+    daemon.start()
+    daemon.wait_rows(1)
+    daemon.stop()
+    assert broker.count_log(f"Received SUBSCRIBE from {CLIENT_ID}") == 2
+
+    daemon.start()
+    daemon.stop()
+    assert broker.count_log(f"Received SUBSCRIBE from {CLIENT_ID}") == 2
+    assert broker.count_log(f"Received UNSUBSCRIBE from {CLIENT_ID}") == 0
+    assert value(daemon.database, "SELECT received FROM runs ORDER BY run DESC LIMIT 1") == 0
+
+    daemon.configure(session={"filters": "foxtrackr/+/V3.0/gps\n  foxtrackr/+/V3.0/temp"})
+    daemon.start()
+    assert broker.count_log(f"Received SUBSCRIBE from {CLIENT_ID}") == 3
+    assert broker.count_log(f"Received UNSUBSCRIBE from {CLIENT_ID}") == 1
+    now = fleet.now_ms()
+    broker.publish("foxtrackr/f1/V3.0/bat", fleet.battery("f1", now))
+    broker.publish("foxtrackr/f1/V3.0/temp", fleet.temperature("f1", now))
+    wait_until(lambda: query(daemon.database, "SELECT time_ms FROM temperature") == [(now,)],
+               what="the message on the new filter")
+    wait_until(lambda: filters_on_record(daemon)
+               == ["foxtrackr/+/V3.0/gps", "foxtrackr/+/V3.0/temp"], what="the filters on record")
+    daemon.stop()
+    assert value(daemon.database, "SELECT received FROM runs ORDER BY run DESC LIMIT 1") == 1, \
+        "the broker still sends what was unsubscribed"
+
+    broker.publish("foxtrackr/f1/V3.0/bat", fleet.battery("f1", now + 1))
+    broker.publish("foxtrackr/f1/V3.0/temp", fleet.temperature("f1", now + 1))
+    daemon.start()
+    wait_until(lambda: value(daemon.database, "SELECT count(*) FROM temperature") == 2,
+               what="the message that the broker kept")
+    daemon.stop()
+    assert value(daemon.database, "SELECT count(*) FROM battery") == 1
+
+
+def test_changed_qos_is_subscribed_again(make_broker, make_daemon):
+    """Goal: session.qos holds for the subscriptions that are there already, too."""
+    broker = make_broker(verbose=True)
+    daemon = make_daemon(broker, session={"qos": 1})
+    daemon.start()
+    daemon.stop()
+    daemon.configure(session={"qos": 2})
+    daemon.start()
+    daemon.stop()
+
+    assert broker.count_log(f"Received SUBSCRIBE from {CLIENT_ID}") == 2
+    assert query(daemon.database, "SELECT filter, qos FROM subscriptions") == [("foxtrackr/#", 2)]
+
+
+def check_gap(daemon, broker, gaps):
+    """There are this many gaps, the log says so, and messages arrive again."""
+    wait_until(lambda: value(daemon.database, "SELECT count(*) FROM gaps") == gaps,
+               what=f"{gaps} rows in gaps")
+    daemon.wait_log("^err.*lost")
+    daemon.wait_subscribed()
+    rows = value(daemon.database, "SELECT count(*) FROM battery")
+    broker.publish("foxtrackr/s1/V3.0/bat", fleet.battery("s1", fleet.now_ms()))
+    daemon.wait_rows(rows + 1)
+    [(client_id, durable, last, resumed, reason)] = query(daemon.database, """
+        SELECT client_id, last_durable_ms, (SELECT max(received_ms) FROM battery
+                                             WHERE received_ms < resumed_ms), resumed_ms, reason
+          FROM gaps ORDER BY resumed_ms DESC LIMIT 1""")
+    assert client_id == CLIENT_ID
+    assert last <= durable <= resumed, "the gap does not begin with the last message"
+    assert "lost" in reason
+
+
+def test_session_lost_at_the_broker(broker, daemon):
+    """
+    Goal: a broker that has forgotten the session is noticed, whether the daemon was away or
+    connected: a row in `gaps` with the time of the last durable message, a line in the log, and
+    new subscriptions that work.
+    """
+    daemon.start()
+    broker.publish("foxtrackr/s1/V3.0/bat", fleet.battery("s1", fleet.now_ms()))
+    daemon.wait_rows(1)
+    daemon.stop()
+    assert query(daemon.database, "SELECT * FROM gaps") == []
+
+    broker.wipe()
+    broker.start()
+    daemon.start()
+    check_gap(daemon, broker, 1)
+
+    broker.wipe()
+    daemon.wait_status(lambda s: s["state"] != "subscribed")
+    broker.start()
+    check_gap(daemon, broker, 2)
+    daemon.stop()
+
+    daemon.start()
+    daemon.stop()
+    assert value(daemon.database, "SELECT count(*) FROM gaps") == 2
+
+
+def test_new_database_for_a_session_that_is_there(broker, daemon, make_daemon):
+    """
+    Goal: a database that was lost or moved away is made anew: the daemon subscribes again, because
+    it does not know what the broker holds, and what the broker kept arrives.
+    """
+    daemon.start()
+    daemon.stop()
+    manifest = fleet.play(broker, messages=100)
+    fresh = make_daemon(broker)
+    fresh.start()
+    fresh.wait_received(manifest.messages)
+    fresh.stop()
+
+    manifest.check(fresh.database)
+    assert filters_on_record(fresh) == ["foxtrackr/#"]
+
+
+def dynamic_security(path):
+    """
+    Configuration for mosquitto's dynamic security plugin, in which our user may subscribe to
+    foxtrackr/+/V3.0/bat and to nothing else. An acl_file cannot refuse a subscription: mosquitto
+    2.0 grants those and then delivers nothing.
+    """
+    plugins = glob.glob("/usr/lib/*/mosquitto_dynamic_security.so")
+    if not plugins:
+        pytest.skip("mosquitto's dynamic security plugin is not installed")
+
+    def client(name, password, role):
+        salt = b"twelve bytes"
+        digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
+        return {"username": name, "textname": "", "roles": [{"rolename": role}],
+                "password": base64.b64encode(digest).decode(),
+                "salt": base64.b64encode(salt).decode(), "iterations": 101}
+
+    def allow(*topics):
+        return [{"acltype": "subscribePattern", "topic": topic, "allow": True} for topic in topics]
+
+    path.write_text(json.dumps({
+        "defaultACLAccess": {"publishClientSend": True, "publishClientReceive": True,
+                             "subscribe": False, "unsubscribe": True},
+        "clients": [client(brokers.USER, brokers.PASSWORD, "reader"),
+                    client(brokers.PUBLISHER, brokers.PUBLISHER_PASSWORD, "fleet")],
+        "roles": [{"rolename": "reader", "acls": allow("foxtrackr/+/V3.0/bat")},
+                  {"rolename": "fleet", "acls": allow("#")}],
+        "groups": []}))
+    return f"plugin {plugins[0]}\nplugin_opt_config_file {path}"
+
+
+def test_refused_subscription_is_named(make_broker, make_daemon, tmp_path):
+    """
+    Goal: when the broker refuses one of two filters, log and status name it and the other works.
+    """
+    broker = make_broker(plugin=dynamic_security(tmp_path / "dynamic-security.json"))
+    daemon = make_daemon(broker, session={"filters": "foxtrackr/+/V3.0/bat foxtrackr/+/V3.0/temp"})
+    daemon.start(wait=None)
+
+    assert "foxtrackr/+/V3.0/temp" in daemon.wait_log("refuses the subscription")
+    daemon.wait_notified(r"partly subscribed.*foxtrackr/\+/V3\.0/temp")
+    now = fleet.now_ms()
+    broker.publish("foxtrackr/a1/V3.0/temp", fleet.temperature("a1", now))
+    broker.publish("foxtrackr/a1/V3.0/bat", fleet.battery("a1", now))
+    daemon.wait_rows(1)
+    daemon.stop()
+
+    assert query(daemon.database, "SELECT time_ms FROM battery") == [(now,)]
+    assert filters_on_record(daemon) == ["foxtrackr/+/V3.0/bat"]
