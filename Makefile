@@ -177,9 +177,7 @@ install: all ## install below DESTDIR and PREFIX; an existing configuration stay
 	for page in $(MAN_PAGES); do \
 	    install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
-	for page in $(wildcard schema/README.md); do \
-	    install -D -m 0644 $$page $(DESTDIR)$(DOCDIR)/schema.md || exit 1; \
-	done
+	install -D -m 0644 schema/README.md $(DESTDIR)$(DOCDIR)/schema.md
 	sed 's|@SBINDIR@|$(SBINDIR)|' systemd/foxtrackrd.service > $(BUILD)/foxtrackrd.service
 	install -D -m 0644 $(BUILD)/foxtrackrd.service $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service
 	install -D -m 0644 systemd/foxtrackrd.sysusers $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf
