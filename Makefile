@@ -92,7 +92,8 @@ $(BUILD)/schema/migrations.o: $(BUILD)/schema/migrations.c
 	@echo "  CC      $<"
 	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/foxtrackr.pc: lib/foxtrackr.pc.in Makefile
+# Made anew each time: `make install PREFIX=...` may name another place than `make` did.
+$(BUILD)/foxtrackr.pc: lib/foxtrackr.pc.in FORCE
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
 
@@ -202,6 +203,7 @@ help: ## this list
 
 .PHONY: all deps deps-check check test test-sanitized unit system demo lint lint-format lint-tidy \
         lint-cppcheck lint-analyzer lint-compilers install uninstall clean help
+FORCE:
 .DELETE_ON_ERROR:
 .SECONDARY:
 

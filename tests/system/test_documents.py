@@ -140,6 +140,9 @@ def test_install(installed):
     assert stat.S_IMODE(conf.stat().st_mode) == 0o640
     unit = (root / "usr/lib/systemd/system/foxtrackrd.service").read_text()
     assert "ExecStart=/usr/sbin/foxtrackrd\n" in unit
+    # The build was for /usr/local, the installation is not.
+    pc = (root / "usr/lib/pkgconfig/foxtrackr.pc").read_text()
+    assert "/usr/local" not in pc and "/usr/lib" in pc
     assert "@" not in unit.replace("@system-service", "").replace("@privileged @resources", "")
 
     conf.write_text("# mine\n")
