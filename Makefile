@@ -202,8 +202,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
 
 .PHONY: all deps deps-check check test test-sanitized unit system demo lint lint-format lint-tidy \
-        lint-cppcheck lint-analyzer lint-compilers install uninstall clean help
-FORCE:
+        lint-cppcheck lint-analyzer lint-compilers install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
