@@ -13,11 +13,9 @@
  * before SUBSCRIBE. A process that dies between CONNECT and the record of its answer finds the
  * CONNECTING flag, and subscribes anew.
  */
-#include "session.h"
+#include "session_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,50 +24,12 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "dial.h"
-#include "log.h"
-#include "paho.h"
-#include "session_memory.h"
-#include "store.h"
-#include "tls.h"
 
-#define DIAL_TIMEOUT_MS    10000
-#define CONNECT_TIMEOUT_S  30
-#define EXPLAIN_TIMEOUT_MS 5000
-#define BACKOFF_FIRST_MS   1000
-#define BACKOFF_LAST_MS    120000
-#define STABLE_MS          30000 /* a connection that lived this long starts the backoff anew */
-#define DISCONNECT_MS      3000
-
-struct session {
-    pthread_t thread;
-    struct session_parts parts;
-    const struct config_session *own;
-    struct paho *paho;
-    struct paho_options options;
-    char uri[300];
-    char gate_authority[GATE_AUTHORITY_SIZE];
-    char proxy_url[GATE_AUTHORITY_SIZE + 16];
-    int stop_fd; /* ends a dial */
-
-    pthread_mutex_t mutex; /* of what follows, up to the blank line */
-    pthread_cond_t ended_changed;
-    struct session_status status;
-    bool stopping;
-    bool ended; /* the thread has nothing left to do */
-    bool paused;
-    char pause_reason[SESSION_REASON_SIZE];
-
-    /* The thread's own. */
-    struct session_memory_list memory;
-    bool known;     /* the broker has had a session for us before */
-    bool uncertain; /* a CONNECT left and its answer is not on record */
-    int backoff_ms;
-    int64_t connected_ms; /* monotonic */
-    struct log_cause cause;
-    struct log_cause connected_cause;
-    struct log_cause refused_cause;
-};
+#define CONNECT_TIMEOUT_S 30
+#define BACKOFF_FIRST_MS  1000
+#define BACKOFF_LAST_MS   120000
+#define STABLE_MS         30000 /* a connection that lived this long starts the backoff anew */
+#define DISCONNECT_MS     3000
 
 /* --- status and log -------------------------------------------------------------------------- */
 
@@ -94,8 +54,7 @@ static bool stopping(struct session *session)
     return result;
 }
 
-/* Why there is no connection: one line a minute for the same reason. */
-static void log_problem(struct session *session, const char *problem)
+void session_log_problem(struct session *session, const char *problem)
 {
     const struct log_fields fields = {.session = session->own->client_id};
 
@@ -139,9 +98,8 @@ static void take_message(void *context, const char *topic, size_t topic_length, 
     }
 }
 
-/* Record an event. False when the intake refuses: the link is useless then. */
-static bool put_event(struct session *session, enum intake_kind kind, const char *filter, int qos,
-                      enum store_gap gap)
+bool session_put_event(struct session *session, enum intake_kind kind, const char *filter, int qos,
+                       enum store_gap gap)
 {
     const struct intake_item item = {
         .kind = kind,
@@ -154,216 +112,6 @@ static bool put_event(struct session *session, enum intake_kind kind, const char
     };
 
     return intake_put(session->parts.intake, &item) == INTAKE_OK;
-}
-
-/* --- connecting ------------------------------------------------------------------------------ */
-
-/* After a failed TLS connection: say why, if a handshake of our own fails too. */
-static bool explain_tls(struct session *session, char *problem)
-{
-    const struct config *config = session->parts.config;
-    char unreachable[DIAL_PROBLEM_SIZE];
-    char reason[TLS_PROBLEM_SIZE];
-    bool failed;
-    int fd = dial(config->broker.host, config->broker.port, DIAL_TIMEOUT_MS, session->stop_fd,
-                  unreachable);
-
-    if (fd < 0) {
-        return false;
-    }
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-    failed = tls_explain(fd, config->broker.host, config->broker.ca_file, config->broker.cert_file,
-                         config->broker.key_file, EXPLAIN_TIMEOUT_MS, NULL, reason) != 0;
-    close(fd);
-    if (failed) {
-        snprintf(problem, SESSION_REASON_SIZE, "%.450s", reason);
-    }
-    return failed;
-}
-
-/* Turn what Paho and the gate know of a failed CONNECT into a sentence. */
-static void describe_failure(struct session *session, const char *paho_problem, char *problem)
-{
-    struct gate_link_status link;
-
-    gate_link_status(session->parts.gate, session->parts.index, &link);
-    snprintf(problem, SESSION_REASON_SIZE, "%s%s%s", paho_problem,
-             link.ended[0] != '\0' ? "; " : "", link.ended);
-}
-
-/* The broker refused the CONNECT, or never got it: what was known of the session still holds. */
-static void nothing_changed(struct session *session, bool was_uncertain)
-{
-    session->uncertain = was_uncertain;
-    if (!was_uncertain) {
-        /* When the intake refuses it, the flag stays: subscribing once too often does no harm. */
-        (void)put_event(session, INTAKE_REFUSED, "", 0, STORE_GAP_NONE);
-    }
-}
-
-/* Reach the broker and send CONNECT. True with a session; else `problem` is set. */
-static bool connect_broker(struct session *session, bool *present, char *problem)
-{
-    const struct config *config = session->parts.config;
-    char dial_problem[DIAL_PROBLEM_SIZE];
-    char paho_problem[PAHO_PROBLEM_SIZE];
-    struct gate_link_status link;
-    uint64_t opened_before;
-    bool was_uncertain = session->uncertain;
-    int fd = dial(config->broker.host, config->broker.port, DIAL_TIMEOUT_MS, session->stop_fd,
-                  dial_problem);
-
-    if (fd < 0) {
-        snprintf(problem, SESSION_REASON_SIZE, "%s", dial_problem);
-        return false;
-    }
-    gate_link_status(session->parts.gate, session->parts.index, &link);
-    opened_before = link.opened;
-    gate_offer(session->parts.gate, session->parts.index, fd);
-    if (!put_event(session, INTAKE_CONNECTING, "", 0, STORE_GAP_NONE)) {
-        snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
-        return false;
-    }
-    session->uncertain = true;
-    switch (paho_connect(session->paho, &session->options, present, paho_problem)) {
-    case PAHO_OK:
-        session->uncertain = was_uncertain; /* this CONNECT has its answer */
-        break;
-    case PAHO_E_REFUSED:
-        snprintf(problem, SESSION_REASON_SIZE, "%s", paho_problem);
-        nothing_changed(session, was_uncertain);
-        return false;
-    default:
-        if (session->options.tls && explain_tls(session, problem)) {
-            nothing_changed(session, was_uncertain); /* CONNECT goes out only after a handshake */
-        } else {
-            describe_failure(session, paho_problem, problem);
-        }
-        return false;
-    }
-    gate_link_status(session->parts.gate, session->parts.index, &link);
-    if (link.opened == opened_before) {
-        /* Never seen, and never to be: without the gate the promise does not hold. */
-        log_line(LOG_CRIT, "%s: Paho reached the broker without the gate", session->own->client_id);
-        abort();
-    }
-    return true;
-}
-
-/* --- subscriptions ---------------------------------------------------------------------------- */
-
-/* Put on record what CONNACK has told of the session. */
-static bool record_answer(struct session *session, bool present)
-{
-    bool new_session = !present || session->uncertain;
-    enum store_gap gap = STORE_GAP_NONE;
-
-    if (!new_session) {
-        if (!put_event(session, INTAKE_SETTLED, "", 0, STORE_GAP_NONE)) {
-            return false;
-        }
-    } else {
-        if (session->known) {
-            gap = present ? STORE_GAP_UNCERTAIN : STORE_GAP_LOST;
-        }
-        if (!put_event(session, INTAKE_ESTABLISHED, "", 0, gap)) {
-            return false;
-        }
-        session_memory_clear(&session->memory);
-    }
-    if (gap == STORE_GAP_LOST) {
-        const struct log_fields fields = {.session = session->own->client_id};
-
-        log_line_fields(
-            LOG_ERR, &fields,
-            "%s: the broker has lost the session and what it kept for us; messages "
-            "since the last commit may be missing, see the table gaps; subscribing again",
-            session->own->client_id);
-    } else if (gap == STORE_GAP_UNCERTAIN) {
-        log_problem(session, "a CONNECT was not answered before, so the session may be a new one; "
-                             "noted in the table gaps, subscribing again");
-    }
-    session->known = true;
-    session->uncertain = false;
-    return true;
-}
-
-/* Unsubscribe from what is remembered and no longer configured. False: the connection failed. */
-static bool drop_unwanted(struct session *session)
-{
-    const char *filter;
-
-    while ((filter = session_memory_unwanted(&session->memory, session->own)) != NULL) {
-        if (paho_unsubscribe(session->paho, filter) != PAHO_OK ||
-            !put_event(session, INTAKE_UNSUBSCRIBED, filter, 0, STORE_GAP_NONE)) {
-            return false;
-        }
-        log_info("%s: unsubscribed from %s", session->own->client_id, filter);
-        session_memory_remove(&session->memory, filter);
-    }
-    return true;
-}
-
-enum reconciled { RECONCILED, RECONCILED_PARTLY, RECONCILE_FAILED };
-
-/* Subscribe to one filter. */
-static enum reconciled subscribe(struct session *session, const char *filter, char *problem)
-{
-    const struct config_session *own = session->own;
-    int granted = 0;
-
-    switch (paho_subscribe(session->paho, filter, own->qos, &granted)) {
-    case PAHO_OK:
-        break;
-    case PAHO_E_REFUSED:
-        snprintf(problem, SESSION_REASON_SIZE,
-                 "the broker refuses the subscription to %.200s: check its access list", filter);
-        return RECONCILED_PARTLY;
-    default:
-        snprintf(problem, SESSION_REASON_SIZE, "no answer to SUBSCRIBE to %.200s", filter);
-        return RECONCILE_FAILED;
-    }
-    if (granted < own->qos) {
-        snprintf(problem, SESSION_REASON_SIZE,
-                 "the broker grants QoS %d for %.200s, asked was %d: messages may be lost on the "
-                 "way; check the broker's maximum QoS",
-                 granted, filter, own->qos);
-        return RECONCILED_PARTLY;
-    }
-    if (!put_event(session, INTAKE_SUBSCRIBED, filter, granted, STORE_GAP_NONE) ||
-        session_memory_add(&session->memory, filter, granted) != 0) {
-        snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
-        return RECONCILE_FAILED;
-    }
-    log_info("%s: subscribed to %s with QoS %d", own->client_id, filter, granted);
-    return RECONCILED;
-}
-
-/* Make the broker's subscriptions those of the configuration. */
-static enum reconciled reconcile(struct session *session, char *problem)
-{
-    enum reconciled result = RECONCILED;
-
-    if (!drop_unwanted(session)) {
-        snprintf(problem, SESSION_REASON_SIZE, "no answer to UNSUBSCRIBE");
-        return RECONCILE_FAILED;
-    }
-    for (size_t i = 0; i < session->own->filter_count; i++) {
-        const char *filter = session->own->filters[i];
-        enum reconciled one;
-
-        if (session_memory_has(&session->memory, filter, session->own->qos)) {
-            continue;
-        }
-        one = subscribe(session, filter, problem);
-        if (one == RECONCILE_FAILED) {
-            return one;
-        }
-        if (one == RECONCILED_PARTLY) {
-            result = one;
-        }
-    }
-    return result;
 }
 
 /* --- the thread ---------------------------------------------------------------------------- */
@@ -404,20 +152,20 @@ static void stay(struct session *session, char *problem)
     int retry_ms = BACKOFF_FIRST_MS;
 
     for (;;) {
-        enum reconciled result = reconcile(session, problem);
+        enum session_reconciled result = session_reconcile(session, problem);
         enum paho_event event;
 
-        if (result == RECONCILE_FAILED) {
+        if (result == SESSION_RECONCILE_FAILED) {
             break;
         }
-        if (result == RECONCILED_PARTLY) {
+        if (result == SESSION_RECONCILED_PARTLY) {
             set_state(session, SESSION_PARTIAL, problem);
-            log_problem(session, problem);
+            session_log_problem(session, problem);
             retry_ms = retry_ms < BACKOFF_LAST_MS / 2 ? 2 * retry_ms : BACKOFF_LAST_MS;
         } else {
             set_state(session, SESSION_SUBSCRIBED, "");
         }
-        event = paho_wait(session->paho, result == RECONCILED_PARTLY ? retry_ms : -1);
+        event = paho_wait(session->paho, result == SESSION_RECONCILED_PARTLY ? retry_ms : -1);
         if (event == PAHO_LOST || stopping(session)) {
             break;
         }
@@ -436,11 +184,11 @@ static void attempt(struct session *session, char *problem)
 
     problem[0] = '\0';
     set_state(session, SESSION_CONNECTING, "");
-    if (!connect_broker(session, &present, problem)) {
+    if (!session_connect(session, &present, problem)) {
         return;
     }
     note_connected(session, present);
-    if (record_answer(session, present)) {
+    if (session_record_answer(session, present)) {
         stay(session, problem);
     } else {
         snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
@@ -495,7 +243,7 @@ static void *run(void *argument)
         /* Paho closes what is left of a failed attempt; on a stop this is DISCONNECT. */
         paho_disconnect(session->paho, DISCONNECT_MS);
         if (!stopping(session)) {
-            log_problem(session, problem);
+            session_log_problem(session, problem);
             back_off(session, problem);
         }
     }

@@ -1,0 +1,67 @@
+/* What the files of a session share. Nothing else includes it. */
+#ifndef SESSION_INTERNAL_H
+#define SESSION_INTERNAL_H
+
+#include <pthread.h>
+
+#include "log.h"
+#include "paho.h"
+#include "session.h"
+#include "store.h"
+
+struct session {
+    pthread_t thread;
+    struct session_parts parts;
+    const struct config_session *own;
+    struct paho *paho;
+    struct paho_options options;
+    char uri[300];
+    char gate_authority[GATE_AUTHORITY_SIZE];
+    char proxy_url[GATE_AUTHORITY_SIZE + 16];
+    int stop_fd; /* ends a dial */
+
+    pthread_mutex_t mutex; /* of what follows, up to the blank line */
+    pthread_cond_t ended_changed;
+    struct session_status status;
+    bool stopping;
+    bool ended; /* the thread has nothing left to do */
+    bool paused;
+    char pause_reason[SESSION_REASON_SIZE];
+
+    /* The thread's own. */
+    struct session_memory_list memory;
+    bool known;     /* the broker has had a session for us before */
+    bool uncertain; /* a CONNECT left and its answer is not on record */
+    int backoff_ms;
+    int64_t connected_ms; /* monotonic */
+    struct log_cause cause;
+    struct log_cause connected_cause;
+    struct log_cause refused_cause;
+};
+
+/* Why there is no connection, or not all of one: a line a minute for the same reason. */
+void session_log_problem(struct session *session, const char *problem);
+
+/* Record an event. False when the intake refuses it: the link is useless then. */
+bool session_put_event(struct session *session, enum intake_kind kind, const char *filter, int qos,
+                       enum store_gap gap);
+
+/* session_connect.c: reach the broker and send CONNECT. True with a session, and *present tells
+ * whether the broker had it; else `problem` (of SESSION_REASON_SIZE bytes) is set, to "" when the
+ * session is being stopped. */
+bool session_connect(struct session *session, bool *present, char *problem);
+
+/* session_connect.c: put on record what CONNACK has told. False when the intake refuses. */
+bool session_record_answer(struct session *session, bool present);
+
+enum session_reconciled {
+    SESSION_RECONCILED,
+    SESSION_RECONCILED_PARTLY, /* a filter is refused, or granted below the asked QoS */
+    SESSION_RECONCILE_FAILED,  /* the connection is of no use any more */
+};
+
+/* session_subscribe.c: make the broker's subscriptions those of the configuration. Sets `problem`
+ * (of SESSION_REASON_SIZE bytes) unless all are. */
+enum session_reconciled session_reconcile(struct session *session, char *problem);
+
+#endif
