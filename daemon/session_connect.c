@@ -16,26 +16,27 @@
 #define EXPLAIN_TIMEOUT_MS 5000
 
 /* After a failed TLS connection: say why, if a handshake of our own fails too. */
-static bool explain_tls(struct session *session, char *problem)
+static enum tls_result explain_tls(struct session *session, char *problem)
 {
     const struct config *config = session->parts.config;
     char unreachable[DIAL_PROBLEM_SIZE];
     char reason[TLS_PROBLEM_SIZE];
-    bool failed;
+    enum tls_result result;
     int fd = dial(config->broker.host, config->broker.port, DIAL_TIMEOUT_MS, session->stop_fd,
                   unreachable);
 
     if (fd < 0) {
-        return false;
+        return TLS_OK;
     }
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-    failed = tls_explain(fd, config->broker.host, config->broker.ca_file, config->broker.cert_file,
-                         config->broker.key_file, EXPLAIN_TIMEOUT_MS, NULL, reason) != 0;
+    result = (enum tls_result)tls_explain(fd, config->broker.host, config->broker.ca_file,
+                                          config->broker.cert_file, config->broker.key_file,
+                                          EXPLAIN_TIMEOUT_MS, NULL, reason);
     close(fd);
-    if (failed) {
-        snprintf(problem, SESSION_REASON_SIZE, "%.450s", reason);
+    if (result != TLS_OK) {
+        snprintf(problem, SESSION_REASON_SIZE, "%s", reason);
     }
-    return failed;
+    return result;
 }
 
 /* Turn what Paho and the gate know of a failed CONNECT into a sentence. */
@@ -90,10 +91,9 @@ bool session_connect(struct session *session, bool *present, char *problem)
         nothing_changed(session, was_uncertain);
         return false;
     default:
-        if (session->options.tls && explain_tls(session, problem)) {
+        describe_failure(session, paho_problem, problem);
+        if (session->options.tls && explain_tls(session, problem) == TLS_E_REFUSED) {
             nothing_changed(session, was_uncertain); /* CONNECT goes out only after a handshake */
-        } else {
-            describe_failure(session, paho_problem, problem);
         }
         return false;
     }

@@ -41,10 +41,16 @@ int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates 
 int tls_check_client(const char *cert_file, const char *key_file, int64_t now_ms,
                      char problem[TLS_PROBLEM_SIZE]);
 
+enum tls_result {
+    TLS_OK = 0,
+    TLS_E_REFUSED = 1, /* it cannot succeed: a certificate, a version, a file, or no TLS at all */
+    TLS_E_BROKEN = 2,  /* it did not end this time: closed by the peer, no answer, network */
+};
+
 /*
  * Do the handshake on a connected, blocking socket and say why it fails. Takes at most
  * timeout_ms; the caller keeps and closes the socket. `expiry_ms` may be NULL; it gets the
- * server certificate's notAfter if one was sent. Returns 0 when the handshake succeeds, or 1 with
+ * server certificate's notAfter if one was sent. Returns TLS_OK, or another enum tls_result with
  * `problem` set to a sentence that names the certificate and the date or name concerned.
  */
 int tls_explain(int fd, const char *host, const char *ca_file, const char *cert_file,

@@ -345,6 +345,16 @@ static void say(const struct handshake *handshake, enum ending ending,
                  strerror(handshake->io_errno));
 }
 
+static enum tls_result judge(const struct handshake *handshake, enum ending ending)
+{
+    if (ending == ENDED_WELL)
+        return TLS_OK;
+    return handshake->culprit != NULL || ending == ENDED_BY_TLS ||
+                   (handshake->first_length > 0 && !peer_speaks_tls(handshake))
+               ? TLS_E_REFUSED
+               : TLS_E_BROKEN;
+}
+
 /* --- setting up --- */
 
 static int on_verify(int accepted, X509_STORE_CTX *store)
@@ -425,11 +435,12 @@ int tls_explain(int fd, const char *host, const char *ca_file, const char *cert_
     struct handshake handshake = {.fd = fd, .deadline_ms = clock_monotonic_ms() + timeout_ms};
     const struct question question = {host, ca_file, cert_file, timeout_ms};
     enum ending ending = ENDED_BY_TLS;
+    enum tls_result result;
     int64_t now_ms = clock_wall_ms();
 
     if (tls_check_ca_file(ca_file, now_ms, NULL, problem) != 0 ||
         (cert_file != NULL && tls_check_client(cert_file, key_file, now_ms, problem) != 0))
-        return 1;
+        return TLS_E_REFUSED;
     ERR_clear_error();
     if (set_up(&handshake, &question, key_file)) {
         ending = shake_hands(&handshake);
@@ -443,11 +454,12 @@ int tls_explain(int fd, const char *host, const char *ca_file, const char *cert_
     }
     if (ending != ENDED_WELL)
         say(&handshake, ending, &question, problem);
+    result = judge(&handshake, ending);
     if (expiry_ms != NULL && handshake.expiry_ms != 0)
         *expiry_ms = handshake.expiry_ms;
     X509_free(handshake.culprit);
     SSL_free(handshake.ssl);
     SSL_CTX_free(handshake.context);
     ERR_clear_error();
-    return ending == ENDED_WELL ? 0 : 1;
+    return result;
 }
