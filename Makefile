@@ -20,8 +20,9 @@ PYTHON        ?= /usr/bin/python3
 # Debian's names. Tests and lint need more than the build does.
 DEPS_BUILD := gcc make pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
               libssl-dev libinih-dev
-DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-pytest sqlite3 openssl
-DEPS_LINT  := clang clang-format clang-tidy cppcheck mandoc
+DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-pytest sqlite3 openssl binutils \
+              ca-certificates g++ logrotate mandoc systemd
+DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 CC          ?= cc
 OPTIMIZE    ?= -O2 -g
