@@ -111,10 +111,11 @@ static const char *advice(int code, int system_errno)
 
 int store_fail(struct store *store, const char *doing)
 {
+    /* Not sqlite3_system_errno(): a COMMIT that fails leaves there what an earlier error was. */
+    int cause = errno;
     int code = sqlite3_extended_errcode(store->db);
-    /* Stale unless SQLite has just talked to the system. */
     bool from_system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
-    int system_errno = from_system ? sqlite3_system_errno(store->db) : 0;
+    int system_errno = from_system ? cause : 0;
     int result = store_classify(code, system_errno);
 
     if (result == STORE_FATAL)
@@ -145,8 +146,10 @@ int store_checkpoint(struct store *store)
 {
     int pages = -1;
     int done = -1;
-    int code =
-        sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
+    int code;
+
+    errno = 0;
+    code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
 
     /* What a reader still needs stays in the log: try again when as much more has come. */
     store->checkpoint_at = (pages == done ? 0 : store->wal_pages) + CHECKPOINT_PAGES;
@@ -279,9 +282,10 @@ int store_close(struct store *store)
         return STORE_OK;
     store_finalize(store);
     if (!store->read_only && !store->broken) {
-        int code =
-            sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        int code;
 
+        errno = 0;
+        code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
         /* A reader that is in the way, or a full disk, leaves the log for the next start. */
         if (code != SQLITE_OK && store_fail(store, "move the log into the database") == STORE_FATAL)
             result = STORE_FATAL;

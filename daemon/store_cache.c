@@ -2,29 +2,31 @@
 
 #include <string.h>
 
-/* `kind` keeps the two sorts of keys apart; the NUL between the parts is in no topic or id. */
-static struct store_cache_key make_key(char kind, const void *first, size_t first_length,
-                                       const void *second, size_t second_length)
+/*
+ * Two parts with a NUL between them, which is in neither first part. The two sorts of keys cannot
+ * be taken for each other: a device's number has a zero byte in it, a device's name has not.
+ */
+static struct store_cache_key make_key(const void *first, size_t first_length, const void *second,
+                                       size_t second_length)
 {
     struct store_cache_key key = {0};
 
-    if (first_length + second_length + 2 > sizeof(key.bytes))
+    if (first_length + second_length + 1 > sizeof(key.bytes))
         return key;
-    key.bytes[0] = kind;
-    memcpy(key.bytes + 1, first, first_length);
-    memcpy(key.bytes + 2 + first_length, second, second_length);
-    key.length = first_length + second_length + 2;
+    memcpy(key.bytes, first, first_length);
+    memcpy(key.bytes + first_length + 1, second, second_length);
+    key.length = first_length + second_length + 1;
     return key;
 }
 
 struct store_cache_key store_cache_device_key(const char *family, const char *device_id)
 {
-    return make_key('d', family, strlen(family), device_id, strlen(device_id));
+    return make_key(family, strlen(family), device_id, strlen(device_id));
 }
 
 struct store_cache_key store_cache_group_key(const char *group, int64_t device)
 {
-    return make_key('g', group, strlen(group), &device, sizeof(device));
+    return make_key(group, strlen(group), &device, sizeof(device));
 }
 
 /* FNV-1a. Where keys fall is no secret worth keeping: a collision costs one lookup. */

@@ -124,7 +124,8 @@ int store_execute(struct store *store, enum store_statement id, const struct sto
 
 /*
  * The one place that turns what SQLite just reported into a result and a sentence in store->error:
- * "path: cannot <doing>: SQLite's text; what to do".
+ * "path: cannot <doing>: SQLite's text; what to do". The caller sets errno to 0 before it calls
+ * SQLite, so that what errno holds now is the cause.
  */
 int store_fail(struct store *store, const char *doing);
 

@@ -213,6 +213,7 @@ static int connect_database(struct store *store, int busy_timeout_ms)
     int flags = (store->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 
+    errno = 0;
     if (sqlite3_open_v2(store->path, &store->db, flags, NULL) != SQLITE_OK) {
         if (store->db == NULL)
             return out_of_memory(store);
@@ -230,18 +231,32 @@ static int connect_database(struct store *store, int busy_timeout_ms)
     return STORE_OK;
 }
 
-/* The number that a query gives. */
-static int read_number(struct store *store, const char *sql, int *number)
+/* What a pragma or a query gives: one text. */
+static int read_text(struct store *store, const char *sql, const char *doing, char *text,
+                     size_t size)
 {
     sqlite3_stmt *statement = NULL;
     int result = STORE_OK;
 
+    errno = 0;
     if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK ||
         sqlite3_step(statement) != SQLITE_ROW)
-        result = open_failed(store, "read it");
+        result = open_failed(store, doing);
     else
-        *number = sqlite3_column_int(statement, 0);
-    sqlite3_finalize(statement);
+        snprintf(text, size, "%s", (const char *)sqlite3_column_text(statement, 0));
+    /* A pragma that writes gives its answer first and commits when it is finished. */
+    if (sqlite3_finalize(statement) != SQLITE_OK && result == STORE_OK)
+        result = open_failed(store, doing);
+    return result;
+}
+
+static int read_number(struct store *store, const char *sql, int *number)
+{
+    char text[16] = "";
+    int result = read_text(store, sql, "read it", text, sizeof(text));
+
+    if (result == STORE_OK)
+        *number = (int)strtol(text, NULL, 10);
     return result;
 }
 
@@ -279,6 +294,7 @@ static int inspect(struct store *store, int *version)
 
 static int execute(struct store *store, const char *sql)
 {
+    errno = 0;
     return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK
                ? STORE_OK
                : open_failed(store, "set it up");
@@ -287,7 +303,6 @@ static int execute(struct store *store, const char *sql)
 static int configure(struct store *store, bool fresh)
 {
     char mode[16] = "";
-    sqlite3_stmt *statement = NULL;
     int result = STORE_OK;
 
     /* Only before a new database gets its first page, which turning on the log writes. */
@@ -296,13 +311,7 @@ static int configure(struct store *store, bool fresh)
     if (result != STORE_OK)
         return result;
 
-    if (sqlite3_prepare_v2(store->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL) !=
-            SQLITE_OK ||
-        sqlite3_step(statement) != SQLITE_ROW)
-        result = open_failed(store, "turn on its log");
-    else
-        snprintf(mode, sizeof(mode), "%s", (const char *)sqlite3_column_text(statement, 0));
-    sqlite3_finalize(statement);
+    result = read_text(store, "PRAGMA journal_mode = WAL", "turn on its log", mode, sizeof(mode));
     if (result != STORE_OK)
         return result;
     if (strcmp(mode, "wal") != 0)
@@ -332,11 +341,13 @@ int store_migrate(struct store *store, const char *const *list, int count)
     result = execute(store, "BEGIN IMMEDIATE");
     if (result == STORE_OK)
         result = read_number(store, "PRAGMA user_version", &version);
-    for (; result == STORE_OK && version < count; version++)
+    for (; result == STORE_OK && version < count; version++) {
+        errno = 0;
         if (sqlite3_exec(store->db, list[version], NULL, NULL, NULL) != SQLITE_OK) {
             snprintf(sql, sizeof(sql), "apply migration %d", version + 1);
             result = open_failed(store, sql);
         }
+    }
     if (result == STORE_OK) {
         /* A pragma takes no bound values. */
         snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",

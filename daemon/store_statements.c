@@ -2,6 +2,7 @@
  * Every statement that runs more than once, by name: compiled once, its values bound, always reset.
  * `doing` completes "cannot ..." in the sentence for a person.
  */
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -143,6 +144,7 @@ struct store_value store_bytes(bool is_text, const void *bytes, size_t length)
 
 int store_prepare(struct store *store)
 {
+    errno = 0;
     for (int id = 0; id < STATEMENT_COUNT; id++)
         if (sqlite3_prepare_v3(store->db, texts[id].sql, -1, SQLITE_PREPARE_PERSISTENT,
                                &store->statements[id], NULL) != SQLITE_OK)
@@ -183,6 +185,7 @@ int store_step(struct store *store, enum store_statement id, const struct store_
     sqlite3_stmt *statement = store->statements[id];
     int code = SQLITE_OK;
 
+    errno = 0;
     for (int i = 0; i < count && code == SQLITE_OK; i++)
         code = bind(statement, i + 1, &values[i]);
     if (code == SQLITE_OK)

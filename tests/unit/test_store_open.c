@@ -263,6 +263,7 @@ static void test_databases_of_others_are_left_as_they_are(void **state)
 {
     static const char *const made_by[] = {
         "CREATE TABLE notes (text)",
+        "PRAGMA user_version = 1",
         "PRAGMA user_version = 1; CREATE TABLE battery (x)",
         "PRAGMA application_id = 42; CREATE TABLE t (x); DROP TABLE t",
     };
@@ -414,6 +415,11 @@ static void test_a_deleted_log_is_noticed(void **state)
     assert_int_equal(unlink(log), 0);
     assert_int_equal(store_commit(fixture->store), STORE_FATAL);
     assert_non_null(strstr(store_error(fixture->store), "fox.db-wal"));
+
+    write_file(log, "of someone else"); /* whose name SQLite would delete */
+    assert_int_equal(store_close(fixture->store), STORE_OK);
+    fixture->store = NULL;
+    assert_int_equal(access(log, F_OK), 0);
 }
 
 /* Someone moves our database aside and puts another one, in use, in its place. */

@@ -1,0 +1,262 @@
+/*
+ * The store on a disk that fails: the Nth write, sync or truncation, for every N until none fails.
+ *
+ * Whatever happens, these hold afterwards: what store_commit() said is on disk is there, the run's
+ * counts agree with the rows, and putting all messages in again ends with each of them there once.
+ */
+#include "store_fixture.h"
+
+#include <errno.h>
+
+#define BATCHES  6
+#define MESSAGES 20 /* a batch */
+
+/* The fault to come: after this many operations, or none at 0. */
+static struct {
+    int countdown;
+    bool lasting;
+    int code; /* 0: as of a disk error, by operation */
+    int system_errno;
+} fault;
+
+/* SQLite's own methods, for the database and for its log, and ours in front of them. */
+static const sqlite3_io_methods *original[2];
+static sqlite3_io_methods faulty[2];
+static sqlite3_vfs *original_vfs;
+static sqlite3_vfs faulty_vfs;
+
+static bool strikes(void)
+{
+    if (fault.countdown == 0 || --fault.countdown > 0)
+        return false;
+    if (fault.lasting)
+        fault.countdown = 1;
+    errno = fault.system_errno;
+    return true;
+}
+
+static const sqlite3_io_methods *original_of(sqlite3_file *file)
+{
+    return original[file->pMethods == &faulty[1]];
+}
+
+static int write_or_fail(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset)
+{
+    if (strikes())
+        return fault.code != 0 ? fault.code : SQLITE_IOERR_WRITE;
+    return original_of(file)->xWrite(file, bytes, count, offset);
+}
+
+static int sync_or_fail(sqlite3_file *file, int flags)
+{
+    if (strikes())
+        return fault.code != 0 ? fault.code : SQLITE_IOERR_FSYNC;
+    return original_of(file)->xSync(file, flags);
+}
+
+static int truncate_or_fail(sqlite3_file *file, sqlite3_int64 size)
+{
+    if (strikes())
+        return fault.code != 0 ? fault.code : SQLITE_IOERR_TRUNCATE;
+    return original_of(file)->xTruncate(file, size);
+}
+
+static int open_faulty(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags,
+                       int *out_flags)
+{
+    int which = (flags & SQLITE_OPEN_MAIN_DB) != 0 ? 0 : 1;
+    int code = original_vfs->xOpen(original_vfs, name, file, flags, out_flags);
+
+    (void)vfs;
+    if (code != SQLITE_OK)
+        return code;
+    original[which] = file->pMethods;
+    faulty[which] = *file->pMethods;
+    faulty[which].xWrite = write_or_fail;
+    faulty[which].xSync = sync_or_fail;
+    faulty[which].xTruncate = truncate_or_fail;
+    file->pMethods = &faulty[which];
+    return code;
+}
+
+static int put_batch(struct fixture *fixture, int batch)
+{
+    const struct store_packet whole = packet("{}");
+    enum store_outcome outcome;
+    char id[16];
+    int result = store_begin(fixture->store);
+
+    for (int i = 0; i < MESSAGES && result == STORE_OK; i++) {
+        struct foxtrackr_message message;
+
+        snprintf(id, sizeof(id), "d%d", i % 7);
+        message = battery(id, 1000 + batch * MESSAGES + i, 3.7);
+        result = store_message(fixture->store, &message, &whole, &outcome);
+    }
+    if (result == STORE_OK)
+        result = store_commit(fixture->store);
+    /* Move the log in between, too. */
+    if (result == STORE_OK && batch % 2 == 1)
+        result = store_checkpoint(fixture->store);
+    return result;
+}
+
+/* Batches that were acknowledged, that is, committed: how many rows must be there. */
+static void assert_whole(struct fixture *fixture, int batches)
+{
+    assert_look(fixture, "PRAGMA integrity_check", "ok");
+    assert_look(fixture, "SELECT sum(received) = (SELECT count(*) FROM battery) FROM runs", "1");
+    assert_true(atoi(look(fixture, "SELECT count(*) FROM battery")) >= batches * MESSAGES);
+}
+
+static void finish(struct fixture *fixture)
+{
+    char all[16];
+
+    fault.countdown = 0;
+    for (int batch = 0; batch < BATCHES; batch++)
+        assert_int_equal(put_batch(fixture, batch), STORE_OK);
+    snprintf(all, sizeof(all), "%d", BATCHES * MESSAGES);
+    assert_look(fixture, "SELECT count(*) FROM battery", all);
+    assert_look(fixture, "SELECT sum(stored) FROM runs", all);
+    assert_look(fixture, "PRAGMA integrity_check", "ok");
+}
+
+/* After a disk error nothing is tried again: the process would end here and open the file anew. */
+static void test_disk_errors_are_fatal(void **state)
+{
+    int struck = 0;
+
+    (void)state;
+    for (int n = 1;; n++) {
+        void *made = NULL;
+        struct fixture *fixture;
+        int result = STORE_OK;
+        int batches = 0;
+
+        assert_int_equal(fixture_make_open(&made), 0);
+        fixture = made;
+        fault.countdown = n;
+        fault.lasting = n % 2 == 0;
+        fault.code = 0;
+        fault.system_errno = EIO;
+        while (batches < BATCHES && result == STORE_OK) {
+            result = put_batch(fixture, batches);
+            if (result == STORE_OK)
+                batches++;
+        }
+        if (result == STORE_OK) {
+            fault.countdown = 0;
+            fixture_remove(&made);
+            break;
+        }
+        struck++;
+        if (result != STORE_FATAL)
+            fail_msg("operation %d: result %d: %s", n, result, store_error(fixture->store));
+        assert_non_null(strstr(store_error(fixture->store), "Input/output error"));
+        assert_int_equal(store_close(fixture->store), STORE_FATAL);
+
+        fault.countdown = 0;
+        fixture->store = NULL;
+        assert_int_equal(fixture_open(fixture), STORE_OK);
+        assert_whole(fixture, batches);
+        assert_int_equal(store_run_begin(fixture->store, "again", NOW_MS), STORE_OK);
+        finish(fixture);
+        fixture_remove(&made);
+    }
+    assert_true(struck > 20);
+}
+
+/* A full disk is waited for: roll back, the same batch again, on the same connection. */
+static void test_a_full_disk_is_retried(void **state)
+{
+    int struck = 0;
+    bool clean = false;
+
+    (void)state;
+    for (int n = 1; !clean; n++) {
+        void *made = NULL;
+        struct fixture *fixture;
+
+        assert_int_equal(fixture_make_open(&made), 0);
+        fixture = made;
+        fault.countdown = n;
+        fault.lasting = true;
+        fault.code = n % 2 == 0 ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+        fault.system_errno = n % 2 == 0 ? ENOSPC : EDQUOT;
+        clean = true;
+        for (int batch = 0; batch < BATCHES;) {
+            int result = put_batch(fixture, batch);
+
+            if (result == STORE_OK) {
+                batch++;
+                continue;
+            }
+            clean = false;
+            struck++;
+            if (result != STORE_E_RETRY)
+                fail_msg("operation %d: result %d: %s", n, result, store_error(fixture->store));
+            assert_non_null(strstr(store_error(fixture->store), "free space"));
+            assert_int_equal(store_rollback(fixture->store), STORE_OK);
+            assert_whole(fixture, batch);
+            fault.countdown = 0; /* someone made room */
+        }
+        finish(fixture);
+        fixture_remove(&made);
+    }
+    assert_true(struck > 20);
+}
+
+/* Making a new database on such a disk: refused, and in good order once the disk is. */
+static void test_creating_on_a_failing_disk(void **state)
+{
+    int struck = 0;
+    bool clean = false;
+
+    (void)state;
+    for (int n = 1; !clean; n++) {
+        void *made = NULL;
+        struct fixture *fixture;
+        int result;
+
+        assert_int_equal(fixture_make(&made), 0);
+        fixture = made;
+        fault.countdown = n;
+        fault.lasting = false;
+        fault.code = n % 2 == 0 ? SQLITE_FULL : 0;
+        fault.system_errno = n % 2 == 0 ? ENOSPC : EIO;
+        result = fixture_open(fixture);
+        clean = result == STORE_OK;
+        if (!clean) {
+            struck++;
+            if (result != (n % 2 == 0 ? STORE_E_RETRY : STORE_FATAL))
+                fail_msg("operation %d: result %d: %s", n, result, fixture->problem);
+            fault.countdown = 0;
+            fixture->store = NULL;
+            if (fixture_open(fixture) != STORE_OK)
+                fail_msg("operation %d, then: %s", n, fixture->problem);
+        }
+        fault.countdown = 0;
+        assert_look(fixture, "PRAGMA auto_vacuum", "2");
+        assert_int_equal(store_run_begin(fixture->store, "t", NOW_MS), STORE_OK);
+        finish(fixture);
+        fixture_remove(&made);
+    }
+    assert_true(struck > 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_disk_errors_are_fatal),
+        cmocka_unit_test(test_a_full_disk_is_retried),
+        cmocka_unit_test(test_creating_on_a_failing_disk),
+    };
+
+    original_vfs = sqlite3_vfs_find(NULL);
+    faulty_vfs = *original_vfs;
+    faulty_vfs.zName = "faulty";
+    faulty_vfs.xOpen = open_faulty;
+    sqlite3_vfs_register(&faulty_vfs, 1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
