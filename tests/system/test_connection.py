@@ -89,6 +89,7 @@ def test_credentials_reach_the_right_server(pki, make_daemon):
         daemon = make_daemon(server).start(wait=None)
         daemon.wait_log("CONNECT|connection|answer")
         assert brokers.PASSWORD.encode() in server.received
+        daemon.wait_status(lambda status: True)
         check_no_secret(daemon)
         daemon.stop()
     finally:
