@@ -47,7 +47,7 @@ struct writer {
     bool ended; /* the thread has nothing left to do */
     struct writer_status status;
     struct writer_limits next_limits;
-    bool limits_changed;
+    _Atomic bool limits_changed; /* also read without the mutex */
 
     /* The thread's own. */
     struct writer_limits limits;
@@ -186,6 +186,18 @@ static bool batch_failed(struct writer *writer, int result)
 
 /* --- a batch ------------------------------------------------------------------------------- */
 
+static void take_new_limits(struct writer *writer)
+{
+    pthread_mutex_lock(&writer->mutex);
+    if (writer->limits_changed) {
+        foxtrackr_fields_free(writer->limits.fields);
+        writer->limits = writer->next_limits;
+        writer->next_limits.fields = NULL;
+        writer->limits_changed = false;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+}
+
 /* Apply `item` and what follows it, up to batch_max, as one transaction. */
 static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t *messages)
 {
@@ -197,7 +209,8 @@ static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t
     while (result == STORE_OK && next == INTAKE_OK) {
         result = writer_apply_item(writer->apply, &writer->limits, item);
         ++*messages;
-        if (*messages >= (uint64_t)writer->limits.batch_max) {
+        if (*messages >= (uint64_t)writer->limits.batch_max ||
+            atomic_load(&writer->limits_changed)) {
             break;
         }
         next = intake_next(writer->parts.intake, item, 0);
@@ -220,8 +233,10 @@ static bool write_batch(struct writer *writer, struct intake_item *item)
 {
     uint64_t messages;
     struct timespec start;
-    int result = apply_batch(writer, item, &messages);
+    int result;
 
+    take_new_limits(writer); /* again: what comes after a reload is under its rules */
+    result = apply_batch(writer, item, &messages);
     if (result == STORE_OK) {
         clock_gettime(CLOCK_MONOTONIC, &start);
         result = store_commit(writer->parts.store);
@@ -236,18 +251,6 @@ static bool write_batch(struct writer *writer, struct intake_item *item)
 }
 
 /* --- between batches ----------------------------------------------------------------------- */
-
-static void take_new_limits(struct writer *writer)
-{
-    pthread_mutex_lock(&writer->mutex);
-    if (writer->limits_changed) {
-        foxtrackr_fields_free(writer->limits.fields);
-        writer->limits = writer->next_limits;
-        writer->next_limits.fields = NULL;
-        writer->limits_changed = false;
-    }
-    pthread_mutex_unlock(&writer->mutex);
-}
 
 /* Look at the free space and the files, once a second. False: too little space left. */
 static bool space_left(struct writer *writer)
