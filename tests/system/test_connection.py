@@ -152,9 +152,13 @@ def test_ca_file_with_only_expired_certificates(broker, make_daemon, pki):
 
 
 def test_proxy_variables_of_the_environment_are_ignored(broker, make_daemon):
-    """Goal: http_proxy in the environment, which is not about MQTT, changes nothing."""
+    """
+    Goal: proxies in the environment, and exceptions from them, are not about MQTT and change
+    nothing: the connection is made, and through the gate.
+    """
     environment = {name: "http://127.0.0.1:9/" for name in
                    ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
-    daemon = make_daemon(broker, environment=environment)
+    exceptions = {name: "localhost,127.0.0.1,*" for name in ("no_proxy", "NO_PROXY")}
+    daemon = make_daemon(broker, environment={**environment, **exceptions})
     daemon.start()
     daemon.stop()
