@@ -3,18 +3,18 @@
 
 CREATE TABLE devices (
     -- One row a tracker, made when its first message arrives.
-    device        INTEGER PRIMARY KEY, -- this database's own short number for it, used in every other table
+    device        INTEGER PRIMARY KEY, -- this database's own number for it, used by every other table
     family        TEXT NOT NULL,       -- first topic level in lower case, e.g. foxtrackr
     device_id     TEXT NOT NULL,       -- deviceId of the message body: the tracker's name
-    first_seen_ms INTEGER NOT NULL,    -- when its first message arrived; ms since 1970-01-01 UTC, our clock
+    first_seen_ms INTEGER NOT NULL,    -- when its first message arrived; ms since 1970 UTC, our clock
     UNIQUE (family, device_id)
 ) STRICT;
 
 CREATE TABLE device_groups (
-    -- A device in a group is published on the group's topic too: one row a device and group seen so.
+    -- A device in a group is published on the group's topic too: one row a device and group.
     group_name    TEXT NOT NULL,       -- second topic level, where it is not the deviceId of the body
     device        INTEGER NOT NULL REFERENCES devices (device),
-    first_seen_ms INTEGER NOT NULL,    -- when the first message on the group's topic arrived; ms, our clock
+    first_seen_ms INTEGER NOT NULL,    -- when its first message on that topic arrived; ms, our clock
     PRIMARY KEY (group_name, device)
 ) STRICT;
 
@@ -23,11 +23,11 @@ CREATE INDEX device_groups_by_device ON device_groups (device);
 CREATE TABLE battery (
     -- One row a battery reading (topics family/+/V3.x/bat). A device has one reading for a time.
     device       INTEGER NOT NULL REFERENCES devices (device),
-    time_ms      INTEGER NOT NULL,     -- timeMs of the body: when it was measured; ms, the device's clock
+    time_ms      INTEGER NOT NULL,     -- timeMs of the body: when it was measured; ms, device clock
     voltage_v    REAL,                 -- volts; NULL: not in the message
     level_pct    REAL,                 -- state of charge, percent 0 to 100; NULL: not in the message
     message_type INTEGER NOT NULL,     -- messageType of the body
-    extra        TEXT,                 -- JSON: what has no column, at its place in the body; NULL: nothing
+    extra        TEXT,                 -- JSON: what has no column, in its place; NULL: nothing
     received_ms  INTEGER NOT NULL,     -- when the message arrived; ms, our clock
     PRIMARY KEY (device, time_ms)
 ) STRICT, WITHOUT ROWID;
@@ -35,10 +35,10 @@ CREATE TABLE battery (
 CREATE TABLE temperature (
     -- One row a temperature reading (topics family/+/V3.x/temp).
     device       INTEGER NOT NULL REFERENCES devices (device),
-    time_ms      INTEGER NOT NULL,     -- timeMs of the body: when it was measured; ms, the device's clock
+    time_ms      INTEGER NOT NULL,     -- timeMs of the body: when it was measured; ms, device clock
     celsius      REAL,                 -- degrees Celsius; NULL: not in the message
     message_type INTEGER NOT NULL,     -- messageType of the body
-    extra        TEXT,                 -- JSON: what has no column, at its place in the body; NULL: nothing
+    extra        TEXT,                 -- JSON: what has no column, in its place; NULL: nothing
     received_ms  INTEGER NOT NULL,     -- when the message arrived; ms, our clock
     PRIMARY KEY (device, time_ms)
 ) STRICT, WITHOUT ROWID;
@@ -47,11 +47,11 @@ CREATE TABLE messages (
     -- Every other type of message, whole. Read into it with body ->> '$.path'.
     device       INTEGER NOT NULL REFERENCES devices (device),
     type         TEXT NOT NULL,        -- last topic level, e.g. gps
-    time_ms      INTEGER NOT NULL,     -- timeMs of the body; ms, the device's clock
+    time_ms      INTEGER NOT NULL,     -- timeMs of the body; ms, device clock
     version      TEXT NOT NULL,        -- third topic level, e.g. V3.0
     message_type INTEGER NOT NULL,     -- messageType of the body
     body         TEXT NOT NULL,        -- the payload: JSON, as it came
-    digest       BLOB NOT NULL,        -- SHA-256 of the payload, so that a repeated message is one row
+    digest       BLOB NOT NULL,        -- SHA-256 of the payload: a repeated message is one row
     received_ms  INTEGER NOT NULL,     -- when the message arrived; ms, our clock
     PRIMARY KEY (device, type, time_ms, digest)
 ) STRICT;
@@ -60,21 +60,23 @@ CREATE INDEX messages_by_time ON messages (device, time_ms);
 
 CREATE TABLE quarantine (
     -- Messages that could not be understood, byte for byte. Nothing is thrown away.
-    digest            BLOB PRIMARY KEY NOT NULL, -- SHA-256 of topic length (8 bytes, big endian), topic, payload
+    digest            BLOB PRIMARY KEY NOT NULL, -- SHA-256 of topic length (8 bytes, big endian),
+                                                 -- topic and payload
     topic             ANY NOT NULL,     -- TEXT; a BLOB where the topic is not valid UTF-8
     payload           BLOB NOT NULL,    -- as it came; only its beginning where reason is oversize
-    reason            TEXT NOT NULL,    -- topic, version, encoding, json, envelope, body, time, conflict, oversize
+    reason            TEXT NOT NULL,    -- topic, version, encoding, json, envelope, body, time,
+                                        -- conflict or oversize
     detail            TEXT NOT NULL,    -- what exactly is wrong, a sentence
     first_received_ms INTEGER NOT NULL, -- when it arrived first; ms, our clock
-    last_received_ms  INTEGER NOT NULL, -- when it arrived last; reason and detail are of that time
+    last_received_ms  INTEGER NOT NULL, -- when it arrived last; reason and detail are of then
     occurrences       INTEGER NOT NULL  -- how often it arrived
 ) STRICT;
 
 CREATE TABLE gaps (
-    -- Times for which data may be missing: the broker lost a session and the queue that it kept for us.
+    -- Times for which data may be missing: the broker lost a session and the queue in it.
     client_id       TEXT NOT NULL,     -- MQTT client id of the session
-    last_durable_ms INTEGER,           -- last commit with data of this session before the gap; ms, our clock; NULL: none
-    resumed_ms      INTEGER NOT NULL,  -- when the broker made a new session: the end of the gap; ms, our clock
+    last_durable_ms INTEGER,           -- last commit with data of this session; ms, our clock; NULL: unknown
+    resumed_ms      INTEGER NOT NULL,  -- when the broker made a new session; ms, our clock
     reason          TEXT NOT NULL,     -- session lost, session uncertain
     PRIMARY KEY (client_id, resumed_ms)
 ) STRICT;
@@ -87,7 +89,7 @@ CREATE TABLE runs (
     version     TEXT NOT NULL,             -- version of foxtrackrd
     received    INTEGER NOT NULL DEFAULT 0, -- messages; always stored + duplicate + quarantined
     stored      INTEGER NOT NULL DEFAULT 0, -- became at least one new row
-    duplicate   INTEGER NOT NULL DEFAULT 0, -- all their rows were there already, with the same values
+    duplicate   INTEGER NOT NULL DEFAULT 0, -- their rows were there, with the same values
     quarantined INTEGER NOT NULL DEFAULT 0, -- are in quarantine
     CHECK (received = stored + duplicate + quarantined)
 ) STRICT;
@@ -139,14 +141,16 @@ CREATE VIEW fleet AS
            last_seen_ms, datetime(last_seen_ms / 1000, 'unixepoch') AS last_seen_utc,
            battery_time_ms, datetime(battery_time_ms / 1000, 'unixepoch') AS battery_time_utc,
            voltage_v, level_pct,
-           temperature_time_ms, datetime(temperature_time_ms / 1000, 'unixepoch') AS temperature_time_utc,
+           temperature_time_ms,
+           datetime(temperature_time_ms / 1000, 'unixepoch') AS temperature_time_utc,
            celsius
       FROM (SELECT d.device, d.family, d.device_id, d.first_seen_ms,
                    (SELECT group_concat(group_name, ', ')
                       FROM (SELECT group_name FROM device_groups
                              WHERE device = d.device ORDER BY group_name)) AS groups,
                    nullif(max(ifnull(b.time_ms, 0), ifnull(t.time_ms, 0),
-                              ifnull((SELECT max(time_ms) FROM messages WHERE device = d.device), 0)),
+                              ifnull((SELECT max(time_ms) FROM messages
+                                       WHERE device = d.device), 0)),
                           0) AS last_seen_ms,
                    b.time_ms AS battery_time_ms, b.voltage_v, b.level_pct,
                    t.time_ms AS temperature_time_ms, t.celsius
@@ -179,7 +183,8 @@ CREATE VIEW temperature_daily AS
            t.time_ms / 86400000 * 86400000 AS day_ms,
            date(t.time_ms / 1000, 'unixepoch') AS day_utc,
            count(*) AS readings,
-           min(t.celsius) AS celsius_min, avg(t.celsius) AS celsius_avg, max(t.celsius) AS celsius_max
+           min(t.celsius) AS celsius_min, avg(t.celsius) AS celsius_avg,
+           max(t.celsius) AS celsius_max
       FROM devices AS d
      CROSS JOIN temperature AS t ON t.device = d.device
      -- Number and name, so that a WHERE on either narrows the search itself.
