@@ -30,14 +30,17 @@ void config_note(struct config_loading *loading, int line, const char *name, con
     int used;
     va_list arguments;
 
-    if (loading->failed_line != 0)
+    if (loading->failed_line != 0) {
         return;
+    }
     loading->failed_line = line > 0 ? line : -1;
     used = snprintf(out, left, "%.200s:", loading->config->path);
-    if (line > 0)
+    if (line > 0) {
         used += snprintf(out + used, left - (size_t)used, "%d:", line);
-    if (name != NULL)
+    }
+    if (name != NULL) {
         used += snprintf(out + used, left - (size_t)used, " %.100s:", name);
+    }
     out[used++] = ' ';
     va_start(arguments, format);
     vsnprintf(out + used, left - (size_t)used, format, arguments);
@@ -53,10 +56,12 @@ static int enter_section(struct config_loading *loading, const char *name)
     int section = 0;
 
     while (section < CONFIG_SECTION_COUNT &&
-           strcmp(name, config_keys_section((enum config_section)section)) != 0)
+           strcmp(name, config_keys_section((enum config_section)section)) != 0) {
         section++;
-    if (section == CONFIG_SECTION_COUNT && strncmp(name, "session ", 8) == 0)
+    }
+    if (section == CONFIG_SECTION_COUNT && strncmp(name, "session ", 8) == 0) {
         section = CONFIG_SESSION;
+    }
     if (section == CONFIG_SECTION_COUNT) {
         config_keys_section_hint(name, hint);
         return config_fail(loading, loading->line, NULL, "there is no section [%s]%s", name, hint);
@@ -65,30 +70,35 @@ static int enter_section(struct config_loading *loading, const char *name)
     loading->section_has_key = false;
     loading->section = (enum config_section)section;
     if (section != CONFIG_SESSION) {
-        if (loading->section_lines[section] != 0)
+        if (loading->section_lines[section] != 0) {
             return config_fail(loading, loading->line, NULL,
                                "section [%s] is there already, on line %d", name,
                                loading->section_lines[section]);
+        }
         loading->section_lines[section] = loading->line;
         return 0;
     }
     name += strlen("session");
-    if (*name != '\0' && !config_value_is_name(++name))
+    if (*name != '\0' && !config_value_is_name(++name)) {
         return config_fail(loading, loading->line, NULL,
                            "[session %s]: a session's name is letters, digits, - and _", name);
+    }
     for (size_t i = 0; i < config->session_count; i++) {
-        if (strcmp(config->sessions[i].name, name) == 0)
+        if (strcmp(config->sessions[i].name, name) == 0) {
             return config_fail(loading, loading->line, NULL,
                                "section [session%s%s] is there already, on line %d",
                                *name != '\0' ? " " : "", name, loading->session_lines[i]);
+        }
     }
-    if (config->session_count == CONFIG_SESSIONS_MAX)
+    if (config->session_count == CONFIG_SESSIONS_MAX) {
         return config_fail(loading, loading->line, NULL, "more than %d sessions",
                            CONFIG_SESSIONS_MAX);
+    }
     loading->session = config->session_count;
     config->sessions[loading->session].name = strdup(name);
-    if (config->sessions[loading->session].name == NULL)
+    if (config->sessions[loading->session].name == NULL) {
         return config_fail(loading, loading->line, NULL, "out of memory");
+    }
     loading->session_lines[config->session_count++] = loading->line;
     return 0;
 }
@@ -100,19 +110,23 @@ static int check_header(struct config_loading *loading, const char *open)
     const char *rest;
     char name[CONFIG_SECTION_MAX + 1];
 
-    if (loading->indented)
+    if (loading->indented) {
         return config_fail(loading, loading->line, NULL,
                            "a [section] must stand at the beginning of its line");
-    if (close == NULL)
+    }
+    if (close == NULL) {
         return config_fail(loading, loading->line, NULL, "the ] of the section is missing");
+    }
     rest = close + 1 + strspn(close + 1, " \t\r\n");
-    if (*rest != '\0' && *rest != ';' && *rest != '#')
+    if (*rest != '\0' && *rest != ';' && *rest != '#') {
         return config_fail(loading, loading->line, NULL,
                            "nothing may follow a [section] on its line");
-    if (close - open - 1 > CONFIG_SECTION_MAX)
+    }
+    if (close - open - 1 > CONFIG_SECTION_MAX) {
         return config_fail(loading, loading->line, NULL,
                            "the name of the section is longer than %d characters",
                            CONFIG_SECTION_MAX);
+    }
     snprintf(name, sizeof(name), "%.*s", (int)(close - open - 1), open + 1);
     return enter_section(loading, name);
 }
@@ -125,22 +139,26 @@ static int check_line(struct config_loading *loading, const char *text, size_t l
     for (size_t at = 0; at < length;) {
         size_t taken = escape_utf8_length(text + at, length - at);
 
-        if (taken == 0)
+        if (taken == 0) {
             return config_fail(loading, loading->line, NULL, "the line is not valid UTF-8");
-        if (escape_is_control(text + at, taken) && strchr("\t\r\n", text[at]) == NULL)
+        }
+        if (escape_is_control(text + at, taken) && strchr("\t\r\n", text[at]) == NULL) {
             return config_fail(loading, loading->line, NULL, "the line holds a control character");
+        }
         at += taken;
     }
-    if (loading->line == 1 && strncmp(text, BYTE_ORDER_MARK, 3) == 0)
+    if (loading->line == 1 && strncmp(text, BYTE_ORDER_MARK, 3) == 0) {
         start += 3;
+    }
     loading->indented = *start == ' ' || *start == '\t';
     loading->comment_mark = strstr(text, " ;") != NULL || strstr(text, "\t;") != NULL;
     start += strspn(start, " \t");
     if (loading->indented && loading->section_has_key && *start == '#' &&
-        start[1 + strspn(start + 1, ", \t\r\n")] == '\0')
+        start[1 + strspn(start + 1, ", \t\r\n")] == '\0') {
         return config_fail(loading, loading->line, NULL,
                            "a # at the beginning of a line is a comment: write the filter # behind "
                            "filters =");
+    }
     return *start == '[' ? check_header(loading, start) : 0;
 }
 
@@ -152,8 +170,9 @@ static char *read_line(char *buffer, int size, void *context)
     int used = 0;
     int c = EOF;
 
-    if (loading->failed_line != 0)
+    if (loading->failed_line != 0) {
         return NULL;
+    }
     loading->line++;
     while (c != '\n' && (c = getc(file)) != EOF) {
         if (c == '\0') {
@@ -171,8 +190,9 @@ static char *read_line(char *buffer, int size, void *context)
         config_note(loading, 0, NULL, "cannot be read: %s", strerror(errno));
         return NULL;
     }
-    if (used == 0)
+    if (used == 0) {
         return NULL;
+    }
     buffer[used] = '\0';
     return check_line(loading, buffer, (size_t)used) == 0 ? buffer : NULL;
 }
@@ -185,8 +205,9 @@ static int take_field(struct config_loading *loading, const char *column, const 
     char name[CONFIG_REASON_SIZE];
     int result = foxtrackr_fields_add(loading->config->fields, column, source, &problem);
 
-    if (result == 0)
+    if (result == 0) {
         return 0;
+    }
     snprintf(name, sizeof(name), "fields.%s", column);
     return config_fail(loading, loading->line, name, "%s",
                        result > 0 ? problem.detail : "out of memory");
@@ -201,27 +222,33 @@ static int take_value(struct config_loading *loading, const struct config_key *k
     char reason[CONFIG_REASON_SIZE];
 
     config_keys_full_name(key, session, name);
-    if (goes_on && !key->type->continues)
+    if (goes_on && !key->type->continues) {
         return config_fail(loading, loading->line, name,
                            "an indented line goes on with the value above it, which only filters "
                            "can have: remove the indentation");
+    }
     /* "  qos = 1" under filters: a filter may hold '=', but who writes that means a key. */
-    if (goes_on && strchr(value, '=') != NULL)
+    if (goes_on && strchr(value, '=') != NULL) {
         return config_fail(loading, loading->line, name,
                            "an indented line goes on with the filters above it: remove the "
                            "indentation of a new key");
-    if (!goes_on && *key_line != 0)
+    }
+    if (!goes_on && *key_line != 0) {
         return config_fail(loading, loading->line, name, "is there already, on line %d", *key_line);
-    if (key->type->secret && loading->comment_mark)
+    }
+    if (key->type->secret && loading->comment_mark) {
         return config_fail(loading, loading->line, name,
                            "holds a space and a ';', which begin a comment: use password_file");
-    if (value[0] == '\0' && !key->type->may_be_empty)
+    }
+    if (value[0] == '\0' && !key->type->may_be_empty) {
         return config_fail(loading, loading->line, name,
                            "has no value: write one, or leave the line out");
+    }
     *key_line = loading->line;
     if (key->type->parse(key, value, config_keys_field(key, loading->config, loading->session),
-                         reason) != 0)
+                         reason) != 0) {
         return config_fail(loading, loading->line, name, "%s", reason);
+    }
     return 0;
 }
 
@@ -231,12 +258,14 @@ static int take_pair(struct config_loading *loading, const char *name, const cha
     char hint[CONFIG_REASON_SIZE];
     int index;
 
-    if (!loading->in_section)
+    if (!loading->in_section) {
         return config_fail(loading, loading->line, NULL,
                            "a key must stand in a section: write [broker] above it");
+    }
     if (loading->section == CONFIG_FIELDS) {
-        if (loading->indented && loading->section_has_key)
+        if (loading->indented && loading->section_has_key) {
             return config_fail(loading, loading->line, "fields", "remove the indentation");
+        }
         return take_field(loading, name, value);
     }
     index = config_keys_find(loading->section, name);
@@ -255,8 +284,9 @@ static int take(void *context, const char *section, const char *name, const char
     int result;
 
     (void)section;
-    if (loading->failed_line != 0)
+    if (loading->failed_line != 0) {
         return 0;
+    }
     result = take_pair(loading, name, value);
     loading->section_has_key = true;
     return result == 0;
@@ -283,16 +313,17 @@ static FILE *open_file(struct config_loading *loading)
     FILE *file = fopen(path, "re");
     struct stat status;
 
-    if (file == NULL && errno == ENOENT)
+    if (file == NULL && errno == ENOENT) {
         config_note(loading, 0, NULL, "there is no such file: name another one with -c FILE");
-    else if (file == NULL && errno == EACCES)
+    } else if (file == NULL && errno == EACCES) {
         config_note(loading, 0, NULL,
                     "cannot be read: %s: run this as root or as a member of the file's group",
                     strerror(errno));
-    else if (file == NULL)
+    } else if (file == NULL) {
         config_note(loading, 0, NULL, "cannot be read: %s", strerror(errno));
-    else if (fstat(fileno(file), &status) == 0)
+    } else if (fstat(fileno(file), &status) == 0) {
         loading->others_read_it = (status.st_mode & S_IROTH) != 0;
+    }
     return file;
 }
 
@@ -300,8 +331,9 @@ static struct config *new_config(const char *path)
 {
     struct config *config = calloc(1, sizeof(*config));
 
-    if (config == NULL)
+    if (config == NULL) {
         return NULL;
+    }
     config->path = strdup(path);
     if (config->path == NULL || foxtrackr_fields_new(&config->fields) != 0) {
         config_free(config);
@@ -326,28 +358,33 @@ int config_load(const char *path, struct config **out, char *problem)
         result = read_file(&loading);
         fclose(file);
     }
-    if (result == 0)
+    if (result == 0) {
         result = config_check_all(&loading);
-    if (result != 0)
+    }
+    if (result != 0) {
         config_free(loading.config);
-    else
+    } else {
         *out = loading.config;
+    }
     return result;
 }
 
 void config_free(struct config *config)
 {
-    if (config == NULL)
+    if (config == NULL) {
         return;
+    }
     for (size_t i = 0; i < config_keys_count; i++) {
         const struct config_key *key = &config_keys[i];
         size_t rows = key->section == CONFIG_SESSION ? config->session_count : 1;
 
-        for (size_t row = 0; row < rows && key->type->clear != NULL; row++)
+        for (size_t row = 0; row < rows && key->type->clear != NULL; row++) {
             key->type->clear(config_keys_field(key, config, row));
+        }
     }
-    for (size_t i = 0; i < config->session_count; i++)
+    for (size_t i = 0; i < config->session_count; i++) {
         free(config->sessions[i].name);
+    }
     foxtrackr_fields_free(config->fields);
     free(config->path);
     free(config);

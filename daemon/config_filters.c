@@ -13,10 +13,12 @@ static const char *filter_fault(const char *filter)
     for (const char *at = filter; *at != '\0'; at++) {
         bool begins_level = at == filter || at[-1] == '/';
 
-        if (*at == '#' && (!begins_level || at[1] != '\0'))
+        if (*at == '#' && (!begins_level || at[1] != '\0')) {
             return "# may only be the whole last level";
-        if (*at == '+' && (!begins_level || (at[1] != '\0' && at[1] != '/')))
+        }
+        if (*at == '+' && (!begins_level || (at[1] != '\0' && at[1] != '/'))) {
             return "+ may only be a whole level";
+        }
     }
     return NULL;
 }
@@ -34,8 +36,9 @@ static int add(struct config_session *session, const char *text, size_t length, 
         return 1;
     }
     session->filters = longer;
-    if (config_value_copy(text, length, &longer[session->filter_count], reason) != 0)
+    if (config_value_copy(text, length, &longer[session->filter_count], reason) != 0) {
         return 1;
+    }
     filter = longer[session->filter_count++];
     fault = filter_fault(filter);
     if (fault != NULL) {
@@ -57,10 +60,12 @@ static int filters_parse(const struct config_key *key, const char *text, void *f
     for (text += strspn(text, SEPARATORS); *text != '\0'; text += strspn(text, SEPARATORS)) {
         size_t length = strcspn(text, SEPARATORS);
 
-        if (*text == ';') /* a comment: some releases of inih leave it in a continued line */
+        if (*text == ';') { /* a comment: some releases of inih leave it in a continued line */
             return 0;
-        if (add(field, text, length, reason) != 0)
+        }
+        if (add(field, text, length, reason) != 0) {
             return 1;
+        }
         text += length;
     }
     return 0;
@@ -71,11 +76,13 @@ static bool filters_same(const void *one, const void *other)
     const struct config_session *a = one;
     const struct config_session *b = other;
 
-    if (a->filter_count != b->filter_count)
+    if (a->filter_count != b->filter_count) {
         return false;
+    }
     for (size_t i = 0; i < a->filter_count; i++) {
-        if (strcmp(a->filters[i], b->filters[i]) != 0)
+        if (strcmp(a->filters[i], b->filters[i]) != 0) {
             return false;
+        }
     }
     return true;
 }
@@ -84,8 +91,9 @@ static void filters_clear(void *field)
 {
     struct config_session *session = field;
 
-    for (size_t i = 0; i < session->filter_count; i++)
+    for (size_t i = 0; i < session->filter_count; i++) {
         free(session->filters[i]);
+    }
     free(session->filters);
     session->filters = NULL;
     session->filter_count = 0;

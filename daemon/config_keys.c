@@ -78,8 +78,9 @@ const char *config_keys_section(enum config_section section)
 int config_keys_find(enum config_section section, const char *name)
 {
     for (size_t i = 0; i < config_keys_count; i++) {
-        if (config_keys[i].section == section && strcmp(config_keys[i].name, name) == 0)
+        if (config_keys[i].section == section && strcmp(config_keys[i].name, name) == 0) {
             return (int)i;
+        }
     }
     return -1;
 }
@@ -88,18 +89,20 @@ void *config_keys_field(const struct config_key *key, struct config *config, siz
 {
     char *base = (char *)config;
 
-    if (key->section == CONFIG_SESSION)
+    if (key->section == CONFIG_SESSION) {
         base = (char *)&config->sessions[session];
+    }
     return base + key->offset;
 }
 
 void config_keys_full_name(const struct config_key *key, const struct config_session *session,
                            char name[CONFIG_REASON_SIZE])
 {
-    if (key->section == CONFIG_SESSION && session->name[0] != '\0')
+    if (key->section == CONFIG_SESSION && session->name[0] != '\0') {
         snprintf(name, CONFIG_REASON_SIZE, "session %s.%s", session->name, key->name);
-    else
+    } else {
         snprintf(name, CONFIG_REASON_SIZE, "%s", key->full_name);
+    }
 }
 
 /* Levenshtein's distance of two short words; anything long is far. */
@@ -110,10 +113,12 @@ static unsigned distance(const char *one, const char *other)
     size_t other_length = strlen(other);
     unsigned row[SIZE + 1] = {0};
 
-    if (one_length > SIZE || other_length > SIZE)
+    if (one_length > SIZE || other_length > SIZE) {
         return UINT_MAX;
-    for (unsigned j = 0; j <= other_length; j++)
+    }
+    for (unsigned j = 0; j <= other_length; j++) {
         row[j] = j;
+    }
     for (unsigned i = 1; i <= one_length; i++) {
         unsigned diagonal = row[0];
 
@@ -121,10 +126,12 @@ static unsigned distance(const char *one, const char *other)
         for (unsigned j = 1; j <= other_length; j++) {
             unsigned best = diagonal + (one[i - 1] == other[j - 1] ? 0 : 1);
 
-            if (row[j] + 1 < best)
+            if (row[j] + 1 < best) {
                 best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
+            }
+            if (row[j - 1] + 1 < best) {
                 best = row[j - 1] + 1;
+            }
             diagonal = row[j];
             row[j] = best;
         }
@@ -152,16 +159,18 @@ void config_keys_hint(enum config_section section, const char *name, char hint[C
             closest = key;
             closest_distance = away;
         }
-        if (away == 0)
+        if (away == 0) {
             elsewhere = key;
+        }
     }
-    if (closest != NULL)
+    if (closest != NULL) {
         snprintf(hint, CONFIG_REASON_SIZE, " (did you mean %s?)", closest->name);
-    else if (elsewhere != NULL)
+    } else if (elsewhere != NULL) {
         snprintf(hint, CONFIG_REASON_SIZE, " (it belongs to [%s])",
                  config_keys_section(elsewhere->section));
-    else
+    } else {
         hint[0] = '\0';
+    }
 }
 
 void config_keys_section_hint(const char *name, char hint[CONFIG_REASON_SIZE])
@@ -192,8 +201,9 @@ static int compare_key(const struct config_key *key, const struct config *runnin
 
     /* config_keys_field() serves writers too; nothing is written here. */
     if (key->live || key->type->same(config_keys_field(key, (struct config *)running, session),
-                                     config_keys_field(key, (struct config *)loaded, session)))
+                                     config_keys_field(key, (struct config *)loaded, session))) {
         return 0;
+    }
     config_keys_full_name(key, &running->sessions[session], name);
     append_name(names, names_size, name);
     return 1;
@@ -209,12 +219,14 @@ int config_needs_restart(const struct config *running, const struct config *load
 
     names[0] = '\0';
     for (size_t i = 0; i < config_keys_count; i++) {
-        if (config_keys[i].section != CONFIG_SESSION)
+        if (config_keys[i].section != CONFIG_SESSION) {
             differences += compare_key(&config_keys[i], running, loaded, 0, names, names_size);
+        }
     }
     for (size_t session = 0; session < sessions; session++) {
-        if (strcmp(running->sessions[session].name, loaded->sessions[session].name) != 0)
+        if (strcmp(running->sessions[session].name, loaded->sessions[session].name) != 0) {
             other_sessions = true;
+        }
     }
     if (other_sessions) {
         append_name(names, names_size, "the list of sessions");
@@ -227,9 +239,10 @@ int config_needs_restart(const struct config *running, const struct config *load
 
         for (size_t i = 0; i < config_keys_count; i++) {
             if (config_keys[i].section == CONFIG_SESSION &&
-                !(made && config_keys[i].type == &config_value_client_id))
+                !(made && config_keys[i].type == &config_value_client_id)) {
                 differences +=
                     compare_key(&config_keys[i], running, loaded, session, names, names_size);
+            }
         }
     }
     return differences;

@@ -35,8 +35,9 @@ bool config_value_is_name(const char *text)
 {
     size_t length = 0;
 
-    while (is_name_character(text[length]))
+    while (is_name_character(text[length])) {
         length++;
+    }
     return length > 0 && text[length] == '\0';
 }
 
@@ -62,8 +63,9 @@ static void secret_clear(void *field)
 {
     char **text = field;
 
-    if (*text != NULL)
+    if (*text != NULL) {
         explicit_bzero(*text, strlen(*text));
+    }
     text_clear(field);
 }
 
@@ -112,23 +114,25 @@ static int host_parse(const struct config_key *key, const char *text, void *fiel
     struct in6_addr address;
     size_t length = strlen(text);
 
-    if (strstr(text, "://") != NULL || strchr(text, '/') != NULL)
+    if (strstr(text, "://") != NULL || strchr(text, '/') != NULL) {
         snprintf(reason, CONFIG_REASON_SIZE,
                  SHOWN " is a URL: write the name of the host alone, and port and tls beside it",
                  text);
-    else if (text[0] == '[')
+    } else if (text[0] == '[') {
         snprintf(reason, CONFIG_REASON_SIZE, SHOWN ": write an IPv6 address without brackets",
                  text);
-    else if (strchr(text, ':') != NULL && inet_pton(AF_INET6, text, &address) != 1)
+    } else if (strchr(text, ':') != NULL && inet_pton(AF_INET6, text, &address) != 1) {
         snprintf(reason, CONFIG_REASON_SIZE,
                  SHOWN " holds a port: write the name alone, and port = on a line of its own",
                  text);
-    else if (length > 253 || text[strspn(text, "abcdefghijklmnopqrstuvwxyz"
-                                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:")] != '\0')
+    } else if (length > 253 ||
+               text[strspn(text, "abcdefghijklmnopqrstuvwxyz"
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:")] != '\0') {
         snprintf(reason, CONFIG_REASON_SIZE,
                  SHOWN " is neither a host name nor an IP address (no quotes, no spaces)", text);
-    else
+    } else {
         return text_parse(key, text, field, reason);
+    }
     return 1;
 }
 
@@ -177,12 +181,14 @@ static const char *read_digits(const char *text, int64_t *out)
 {
     int64_t value = 0;
 
-    if (*text < '0' || *text > '9')
+    if (*text < '0' || *text > '9') {
         return NULL;
+    }
     for (; *text >= '0' && *text <= '9'; text++) {
         if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, *text - '0', &value))
+            __builtin_add_overflow(value, *text - '0', &value)) {
             return NULL;
+        }
     }
     *out = value;
     return text;
@@ -191,8 +197,9 @@ static const char *read_digits(const char *text, int64_t *out)
 /* A value in its largest unit that divides it: 262144 is 256KiB. */
 static void print_in_units(char *out, size_t size, int64_t value, const struct unit *units)
 {
-    while (units[1].name != NULL && (value == 0 || value % units->factor != 0))
+    while (units[1].name != NULL && (value == 0 || value % units->factor != 0)) {
         units++;
+    }
     snprintf(out, size, "%" PRId64 "%s", value / units->factor, value == 0 ? "" : units->name);
 }
 
@@ -209,10 +216,12 @@ static int read_with_unit(const struct config_key *key, const char *text, const 
         snprintf(reason, CONFIG_REASON_SIZE, SHOWN " is not %s", text, advice);
         return 1;
     }
-    while (*rest == ' ')
+    while (*rest == ' ') {
         rest++;
-    while (unit->name != NULL && strcmp(unit->name, rest) != 0)
+    }
+    while (unit->name != NULL && strcmp(unit->name, rest) != 0) {
         unit++;
+    }
     /* A bare number of bytes is clear (size_units); a bare time could be anything but zero. */
     if (unit->name == NULL && (value != 0 || *rest != '\0')) {
         snprintf(reason, CONFIG_REASON_SIZE, SHOWN " is not %s", text, advice);
@@ -250,8 +259,9 @@ static int size_parse(const struct config_key *key, const char *text, void *fiel
     int64_t value;
 
     if (read_with_unit(key, text, size_units, "a size: write a number and B, KiB or MiB", &value,
-                       reason) != 0)
+                       reason) != 0) {
         return 1;
+    }
     *(size_t *)field = (size_t)value;
     return 0;
 }
@@ -268,8 +278,9 @@ static int duration_int_parse(const struct config_key *key, const char *text, vo
 {
     int64_t value;
 
-    if (read_with_unit(key, text, duration_units, DURATION_ADVICE, &value, reason) != 0)
+    if (read_with_unit(key, text, duration_units, DURATION_ADVICE, &value, reason) != 0) {
         return 1;
+    }
     *(int *)field = (int)value; /* key->max is one */
     return 0;
 }
@@ -313,9 +324,10 @@ static int read_choice(const char *text, const struct choice *choices, int *out,
         }
     }
     used = snprintf(reason, CONFIG_REASON_SIZE, SHOWN " is not one of", text);
-    for (const struct choice *choice = choices; choice->name != NULL; choice++)
+    for (const struct choice *choice = choices; choice->name != NULL; choice++) {
         used += snprintf(reason + used, CONFIG_REASON_SIZE - (size_t)used, "%s %s",
                          choice == choices ? "" : ",", choice->name);
+    }
     return 1;
 }
 
@@ -323,8 +335,9 @@ static int bool_from(const char *text, const struct choice *choices, bool *out, 
 {
     int value;
 
-    if (read_choice(text, choices, &value, reason) != 0)
+    if (read_choice(text, choices, &value, reason) != 0) {
         return 1;
+    }
     *out = value != 0;
     return 0;
 }
@@ -356,8 +369,9 @@ static int log_target_parse(const struct config_key *key, const char *text, void
     int value;
 
     (void)key;
-    if (read_choice(text, choices, &value, reason) != 0)
+    if (read_choice(text, choices, &value, reason) != 0) {
         return 1;
+    }
     *(enum config_log_target *)field = (enum config_log_target)value;
     return 0;
 }

@@ -8,8 +8,9 @@ static uint32_t decode(const unsigned char *text, size_t length)
     static const unsigned char lead_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
     uint32_t character = text[0] & lead_mask[length];
 
-    for (size_t i = 1; i < length; i++)
+    for (size_t i = 1; i < length; i++) {
         character = character << 6 | (text[i] & 0x3fU);
+    }
     return character;
 }
 
@@ -20,28 +21,34 @@ size_t escape_utf8_length(const char *text, size_t length)
     size_t wanted;
     uint32_t character;
 
-    if (length == 0)
+    if (length == 0) {
         return 0;
-    if (bytes[0] < 0x80)
+    }
+    if (bytes[0] < 0x80) {
         return 1;
-    if (bytes[0] >= 0xc2 && bytes[0] < 0xe0)
+    }
+    if (bytes[0] >= 0xc2 && bytes[0] < 0xe0) {
         wanted = 2;
-    else if (bytes[0] >= 0xe0 && bytes[0] < 0xf0)
+    } else if (bytes[0] >= 0xe0 && bytes[0] < 0xf0) {
         wanted = 3;
-    else if (bytes[0] >= 0xf0 && bytes[0] < 0xf5)
+    } else if (bytes[0] >= 0xf0 && bytes[0] < 0xf5) {
         wanted = 4;
-    else
+    } else {
         return 0;
-    if (length < wanted)
+    }
+    if (length < wanted) {
         return 0;
+    }
     for (size_t i = 1; i < wanted; i++) {
-        if ((bytes[i] & 0xc0) != 0x80)
+        if ((bytes[i] & 0xc0) != 0x80) {
             return 0;
+        }
     }
     character = decode(bytes, wanted);
     if (character < smallest[wanted] || character > 0x10ffff ||
-        (character >= 0xd800 && character <= 0xdfff))
+        (character >= 0xd800 && character <= 0xdfff)) {
         return 0;
+    }
     return wanted;
 }
 
@@ -65,8 +72,9 @@ size_t escape_line(char *out, size_t size, const char *text)
         size_t taken = escape_utf8_length(text + at, length - at);
         bool hidden = taken == 0 || escape_is_control(text + at, taken);
 
-        if (taken == 0)
+        if (taken == 0) {
             taken = 1;
+        }
         /* Room for "..." and the end is kept at all times. */
         if (used + (hidden ? 4 * taken : taken) + 4 > size) {
             memcpy(out + used, "...", 3);

@@ -67,11 +67,13 @@ static bool stderr_is_journal(void)
     struct stat status;
     char *end;
 
-    if (stream == NULL)
+    if (stream == NULL) {
         return false;
+    }
     device = strtoumax(stream, &end, 10);
-    if (*end != ':')
+    if (*end != ':') {
         return false;
+    }
     inode = strtoumax(end + 1, &end, 10);
     return *end == '\0' && fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
            status.st_ino == inode;
@@ -82,15 +84,17 @@ static int open_file(const char *file, char *problem, size_t problem_size)
     /* Non-blocking: a FIFO without a reader is an error and not a daemon that hangs. */
     int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 
-    if (fd < 0)
+    if (fd < 0) {
         snprintf(problem, problem_size, "log file %s: cannot open: %s", file, strerror(errno));
+    }
     return fd;
 }
 
 static void close_fd(int fd)
 {
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
 }
 
 int log_open(enum log_target target, const char *file, int level, char *problem,
@@ -177,9 +181,9 @@ static bool file_write(int priority, const char *text)
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
     length = snprintf(line, sizeof(line), "%s%s.%03dZ %s %s\n", log_state.torn ? "\n" : "", date,
                       (int)(now_ms % 1000), level_name(priority), text);
-    do
+    do {
         written = write(log_state.fd, line, (size_t)length);
-    while (written < 0 && errno == EINTR);
+    } while (written < 0 && errno == EINTR);
     if (written == length) {
         log_state.torn = false;
         return true;
@@ -215,13 +219,15 @@ static void stderr_line(int priority, const char *text)
     char line[ESCAPED_SIZE + 32];
     int length;
 
-    if (log_state.stderr_prefixes)
+    if (log_state.stderr_prefixes) {
         length = snprintf(line, sizeof(line), "<%d>%s\n", priority & 7, text);
-    else
+    } else {
         length = snprintf(line, sizeof(line), "%s: %s\n", level_name(priority), text);
+    }
     /* Nobody is left to tell when this fails. */
-    if (write(STDERR_FILENO, line, (size_t)length) < 0)
+    if (write(STDERR_FILENO, line, (size_t)length) < 0) {
         return;
+    }
 }
 
 struct journal_entry {
@@ -235,8 +241,9 @@ static void journal_add(struct journal_entry *entry, const char *name, const cha
     char *text = entry->texts[entry->count];
     char escaped[ESCAPED_SIZE];
 
-    if (value == NULL)
+    if (value == NULL) {
         return;
+    }
     escape_line(escaped, sizeof(escaped), value);
     snprintf(text, sizeof(entry->texts[0]), "%s=%s", name, escaped);
     entry->items[entry->count++] = (struct iovec){.iov_base = text, .iov_len = strlen(text)};
@@ -267,8 +274,9 @@ static void write_line(int priority, const struct log_fields *fields, const char
         file_line(priority, text);
         break;
     case LOG_TARGET_JOURNAL:
-        if (!journal_line(priority, fields, text))
+        if (!journal_line(priority, fields, text)) {
             stderr_line(priority, text);
+        }
         break;
     case LOG_TARGET_STDERR:
         stderr_line(priority, text);
@@ -281,8 +289,9 @@ static uint64_t text_digest(int priority, const char *text)
 {
     uint64_t digest = UINT64_C(0xcbf29ce484222325) ^ (uint64_t)(priority & 7);
 
-    for (; *text != '\0'; text++)
+    for (; *text != '\0'; text++) {
         digest = (digest ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    }
     return digest != 0 ? digest : 1;
 }
 
@@ -308,15 +317,17 @@ __attribute__((format(printf, 4, 0))) static void log_va(struct log_cause *cause
     unsigned left_out = 0;
     size_t length;
 
-    if (vsnprintf(text, sizeof(text), format, arguments) >= (int)sizeof(text))
+    if (vsnprintf(text, sizeof(text), format, arguments) >= (int)sizeof(text)) {
         memcpy(text + sizeof(text) - 4, "...", 4);
+    }
     length = escape_line(escaped, sizeof(escaped) - 64, text);
     pthread_mutex_lock(&log_state.mutex);
     if (cause == NULL ||
         log_cause_admit(cause, text_digest(priority, text), clock_monotonic_ms(), &left_out)) {
-        if (left_out > 0)
+        if (left_out > 0) {
             snprintf(escaped + length, sizeof(escaped) - length, " (%u repetition%s left out)",
                      left_out, left_out == 1 ? "" : "s");
+        }
         write_line(priority, fields, escaped);
     }
     pthread_mutex_unlock(&log_state.mutex);
@@ -332,8 +343,9 @@ void log_line(int priority, const char *format, ...)
 {
     va_list arguments;
 
-    if (dropped(priority))
+    if (dropped(priority)) {
         return;
+    }
     va_start(arguments, format);
     log_va(NULL, priority, NULL, format, arguments);
     va_end(arguments);
@@ -343,8 +355,9 @@ void log_line_fields(int priority, const struct log_fields *fields, const char *
 {
     va_list arguments;
 
-    if (dropped(priority))
+    if (dropped(priority)) {
         return;
+    }
     va_start(arguments, format);
     log_va(NULL, priority, fields, format, arguments);
     va_end(arguments);
@@ -355,8 +368,9 @@ void log_line_limited(struct log_cause *cause, int priority, const struct log_fi
 {
     va_list arguments;
 
-    if (dropped(priority))
+    if (dropped(priority)) {
         return;
+    }
     va_start(arguments, format);
     log_va(cause, priority, fields, format, arguments);
     va_end(arguments);

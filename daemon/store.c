@@ -63,8 +63,9 @@ int store_classify(int code, int system_errno)
     case SQLITE_NOMEM:
         return STORE_E_RETRY;
     case SQLITE_IOERR:
-        if (code == SQLITE_IOERR_NOMEM)
+        if (code == SQLITE_IOERR_NOMEM) {
             return STORE_E_RETRY;
+        }
         /* SQLite calls only some of these "full"; the disk is as sound as with SQLITE_FULL. */
         return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EROFS ||
                        system_errno == EFBIG
@@ -78,12 +79,15 @@ int store_classify(int code, int system_errno)
 /* What the operator can do about it. */
 static const char *advice(int code, int system_errno)
 {
-    if ((code & 0xff) == SQLITE_IOERR && system_errno == EFBIG)
+    if ((code & 0xff) == SQLITE_IOERR && system_errno == EFBIG) {
         return "raise the limit on file sizes (LimitFSIZE=, ulimit -f)";
-    if ((code & 0xff) == SQLITE_IOERR && system_errno == EROFS)
+    }
+    if ((code & 0xff) == SQLITE_IOERR && system_errno == EROFS) {
         code = SQLITE_READONLY;
-    else if ((code & 0xff) == SQLITE_IOERR && store_classify(code, system_errno) == STORE_E_RETRY)
+    } else if ((code & 0xff) == SQLITE_IOERR &&
+               store_classify(code, system_errno) == STORE_E_RETRY) {
         code = code == SQLITE_IOERR_NOMEM ? SQLITE_NOMEM : SQLITE_FULL;
+    }
 
     switch (code & 0xff) {
     case SQLITE_BUSY:
@@ -118,8 +122,9 @@ int store_fail(struct store *store, const char *doing)
     int system_errno = from_system ? cause : 0;
     int result = store_classify(code, system_errno);
 
-    if (result == STORE_FATAL)
+    if (result == STORE_FATAL) {
         store->broken = true;
+    }
     return store_refuse(store, result, "%s: cannot %s: %s%s%s%s; %s", store->path, doing,
                         sqlite3_errmsg(store->db), system_errno != 0 ? " (" : "",
                         system_errno != 0 ? strerrordesc_np(system_errno) : "",
@@ -153,18 +158,21 @@ int store_checkpoint(struct store *store)
 
     /* What a reader still needs stays in the log: try again when as much more has come. */
     store->checkpoint_at = (pages == done ? 0 : store->wal_pages) + CHECKPOINT_PAGES;
-    if (code != SQLITE_OK && code != SQLITE_BUSY)
+    if (code != SQLITE_OK && code != SQLITE_BUSY) {
         return store_fail(store, "move the log into the database");
-    if (pages == done)
+    }
+    if (pages == done) {
         store->wal_pages = 0;
+    }
     return STORE_OK;
 }
 
 int store_begin(struct store *store)
 {
     /* A checkpoint that finds the disk full is no reason to stop: the log takes what it can. */
-    if (store->wal_pages >= store->checkpoint_at && store_checkpoint(store) == STORE_FATAL)
+    if (store->wal_pages >= store->checkpoint_at && store_checkpoint(store) == STORE_FATAL) {
         return STORE_FATAL;
+    }
     return store_execute(store, STATEMENT_BEGIN, NULL, 0);
 }
 
@@ -179,12 +187,15 @@ bool store_is_file(const char *path, const struct store_identity *identity)
 /* Tells the first name that stands for another file by now, or NULL. */
 static const char *find_replaced(const struct store *store)
 {
-    if (store->database.known && !store_is_file(store->given_path, &store->database))
+    if (store->database.known && !store_is_file(store->given_path, &store->database)) {
         return store->given_path;
-    if (store->database.known && !store_is_file(store->path, &store->database))
+    }
+    if (store->database.known && !store_is_file(store->path, &store->database)) {
         return store->path;
-    if (store->wal.known && !store_is_file(store->wal_path, &store->wal))
+    }
+    if (store->wal.known && !store_is_file(store->wal_path, &store->wal)) {
         return store->wal_path;
+    }
     return NULL;
 }
 
@@ -200,16 +211,19 @@ int store_commit(struct store *store)
     const char *replaced;
     int result = store_execute(store, STATEMENT_RUN_COUNT, values, 5);
 
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_COMMIT, NULL, 0);
-    if (result != STORE_OK)
+    }
+    if (result != STORE_OK) {
         return result;
+    }
     replaced = find_replaced(store);
-    if (replaced != NULL)
+    if (replaced != NULL) {
         return store_refuse(store, STORE_FATAL,
                             "%s: was deleted or replaced while in use; what came since then is "
                             "not in the file of that name",
                             replaced);
+    }
     return STORE_OK;
 }
 
@@ -222,10 +236,12 @@ int store_rollback(struct store *store)
 
     store_cache_clear(&store->cache);
     /* After some errors SQLite has rolled back already. */
-    if (!sqlite3_get_autocommit(store->db))
+    if (!sqlite3_get_autocommit(store->db)) {
         result = store_execute(store, STATEMENT_ROLLBACK, NULL, 0);
-    if (result != STORE_OK)
+    }
+    if (result != STORE_OK) {
         return result;
+    }
 
     result = store_step(store, STATEMENT_RUN_READ, &run, 1, &row);
     if (result == STORE_OK) {
@@ -261,12 +277,14 @@ void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wa
 
 void store_discard(struct store *store)
 {
-    if (store == NULL)
+    if (store == NULL) {
         return;
+    }
     store_finalize(store);
     sqlite3_close(store->db);
-    if (store->lock_fd >= 0)
+    if (store->lock_fd >= 0) {
         close(store->lock_fd); /* the lock ends last: until here the database was ours */
+    }
     free(store->given_path);
     free(store->path);
     free(store->wal_path);
@@ -278,8 +296,9 @@ int store_close(struct store *store)
 {
     int result = STORE_OK;
 
-    if (store == NULL)
+    if (store == NULL) {
         return STORE_OK;
+    }
     store_finalize(store);
     if (!store->read_only && !store->broken) {
         int code;
@@ -287,15 +306,19 @@ int store_close(struct store *store)
         errno = 0;
         code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
         /* A reader that is in the way, or a full disk, leaves the log for the next start. */
-        if (code != SQLITE_OK && store_fail(store, "move the log into the database") == STORE_FATAL)
+        if (code != SQLITE_OK &&
+            store_fail(store, "move the log into the database") == STORE_FATAL) {
             result = STORE_FATAL;
+        }
         /* SQLite deletes the log by its name: let it, while that is still our log. A database that
          * was put in our place finds an empty one, which does it no harm. */
-        if (result == STORE_OK && store_is_file(store->wal_path, &store->wal))
+        if (result == STORE_OK && store_is_file(store->wal_path, &store->wal)) {
             sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+        }
     }
-    if (store->broken)
+    if (store->broken) {
         result = STORE_FATAL;
+    }
     store_discard(store);
     return result;
 }

@@ -11,8 +11,9 @@ static struct store_cache_key make_key(const void *first, size_t first_length, c
 {
     struct store_cache_key key = {0};
 
-    if (first_length + second_length + 1 > sizeof(key.bytes))
+    if (first_length + second_length + 1 > sizeof(key.bytes)) {
         return key;
+    }
     memcpy(key.bytes, first, first_length);
     memcpy(key.bytes + first_length + 1, second, second_length);
     key.length = first_length + second_length + 1;
@@ -34,8 +35,9 @@ static size_t slot_of(const struct store_cache_key *key)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-    for (size_t i = 0; i < key->length; i++)
+    for (size_t i = 0; i < key->length; i++) {
         hash = (hash ^ (unsigned char)key->bytes[i]) * UINT64_C(0x100000001b3);
+    }
     return (size_t)(hash ^ hash >> 32) % STORE_CACHE_SLOTS;
 }
 
@@ -45,8 +47,9 @@ bool store_cache_find(const struct store_cache *cache, const struct store_cache_
     const struct store_cache_slot *slot = &cache->slots[slot_of(key)];
 
     if (key->length == 0 || slot->length != key->length ||
-        memcmp(slot->key, key->bytes, key->length) != 0)
+        memcmp(slot->key, key->bytes, key->length) != 0) {
         return false;
+    }
     *value = slot->value;
     return true;
 }
@@ -55,8 +58,9 @@ void store_cache_put(struct store_cache *cache, const struct store_cache_key *ke
 {
     struct store_cache_slot *slot = &cache->slots[slot_of(key)];
 
-    if (key->length == 0)
+    if (key->length == 0) {
         return;
+    }
     slot->value = value;
     slot->length = (uint8_t)key->length;
     memcpy(slot->key, key->bytes, key->length);
@@ -64,6 +68,7 @@ void store_cache_put(struct store_cache *cache, const struct store_cache_key *ke
 
 void store_cache_clear(struct store_cache *cache)
 {
-    for (size_t i = 0; i < STORE_CACHE_SLOTS; i++)
+    for (size_t i = 0; i < STORE_CACHE_SLOTS; i++) {
         cache->slots[i].length = 0;
+    }
 }

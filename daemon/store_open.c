@@ -64,11 +64,12 @@ static int resolve(struct store *store)
     store->path = realpath(store->given_path, NULL);
     if (store->path == NULL && errno == ENOENT && base[0] != '\0') {
         store->directory = real_directory(store->given_path, base);
-        if (store->directory == NULL)
+        if (store->directory == NULL) {
             return store_refuse(store, STORE_E_PATH,
                                 "%s: its directory cannot be used: %s; create it, for the user of "
                                 "foxtrackrd to write in",
                                 store->given_path, strerrordesc_np(errno));
+        }
         store->path = join(store->directory, strcmp(store->directory, "/") == 0 ? "" : "/", base);
     } else if (store->path == NULL) {
         return store_refuse(store, STORE_E_PATH,
@@ -80,8 +81,9 @@ static int resolve(struct store *store)
         store->directory =
             end == store->path ? strdup("/") : strndup(store->path, (size_t)(end - store->path));
     }
-    if (store->path == NULL || store->directory == NULL)
+    if (store->path == NULL || store->directory == NULL) {
         return out_of_memory(store);
+    }
     store->wal_path = join(store->path, "-wal", "");
     return store->wal_path == NULL ? out_of_memory(store) : STORE_OK;
 }
@@ -93,16 +95,19 @@ static int check_file(struct store *store, int64_t *size)
 
     *size = -1;
     if (stat(store->path, &status) < 0) {
-        if (errno == ENOENT && !store->read_only)
+        if (errno == ENOENT && !store->read_only) {
             return STORE_OK;
+        }
         return store_refuse(store, STORE_E_PATH, "%s: cannot be opened: %s", store->path,
                             strerrordesc_np(errno));
     }
-    if (S_ISDIR(status.st_mode))
+    if (S_ISDIR(status.st_mode)) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: is a directory; database.path must name a file", store->path);
-    if (!S_ISREG(status.st_mode))
+    }
+    if (!S_ISREG(status.st_mode)) {
         return store_refuse(store, STORE_E_PATH, "%s: is not a regular file", store->path);
+    }
     *size = status.st_size;
     return STORE_OK;
 }
@@ -112,8 +117,9 @@ static long lock_owner(int fd)
 {
     char text[32] = "";
 
-    if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+    if (pread(fd, text, sizeof(text) - 1, 0) <= 0) {
         return 0;
+    }
     return strtol(text, NULL, 10);
 }
 
@@ -122,18 +128,20 @@ static int take_lock(struct store *store)
     char *lock_path = join(store->path, ".lock", "");
     int result = STORE_OK;
 
-    if (lock_path == NULL)
+    if (lock_path == NULL) {
         return out_of_memory(store);
+    }
     store->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, DATABASE_MODE);
-    if (store->lock_fd < 0)
+    if (store->lock_fd < 0) {
         result = store_refuse(store, STORE_E_PATH,
                               "%s: cannot be made: %s; the directory of the database must be "
                               "writable for the user of foxtrackrd",
                               lock_path, strerrordesc_np(errno));
-    else if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+    } else if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0) {
         /* The process id is a courtesy for the sentence below; the lock works without it. */
-        if (ftruncate(store->lock_fd, 0) == 0)
+        if (ftruncate(store->lock_fd, 0) == 0) {
             (void)!dprintf(store->lock_fd, "%ld\n", (long)getpid());
+        }
     } else if (errno == EWOULDBLOCK) {
         result = store_refuse(store, STORE_E_LOCKED,
                               "%s: another foxtrackrd (process %ld) has this database: %s is "
@@ -152,15 +160,18 @@ static int sync_directory(struct store *store)
     int fd = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error = 0;
 
-    if (fd < 0)
+    if (fd < 0) {
         return store_refuse(store, STORE_E_PATH, "%s: cannot be read: %s", store->directory,
                             strerrordesc_np(errno));
+    }
     /* EINVAL: a file system without such a thing as syncing a directory. */
-    if (fsync(fd) < 0 && errno != EINVAL)
+    if (fsync(fd) < 0 && errno != EINVAL) {
         error = errno;
+    }
     close(fd);
-    if (error == 0)
+    if (error == 0) {
         return STORE_OK;
+    }
     return store_refuse(store, store_classify(SQLITE_IOERR_DIR_FSYNC, error),
                         "%s: cannot be synced to disk: %s", store->directory,
                         strerrordesc_np(error));
@@ -173,16 +184,18 @@ static int create(struct store *store)
 
     /* SQLite would delete this log unread. It holds readings if someone deleted the database after
      * a crash, so it is theirs to decide about. */
-    if (stat(store->wal_path, &status) == 0 && status.st_size > 0)
+    if (stat(store->wal_path, &status) == 0 && status.st_size > 0) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: is missing or empty, but its log %s is not; put the database back "
                             "beside its log, or move the log away",
                             store->path, store->wal_path);
+    }
 
     fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, DATABASE_MODE);
-    if (fd < 0)
+    if (fd < 0) {
         return store_refuse(store, STORE_E_PATH, "%s: cannot be created: %s", store->path,
                             strerrordesc_np(errno));
+    }
     close(fd);
     return sync_directory(store);
 }
@@ -215,19 +228,21 @@ static int connect_database(struct store *store, int busy_timeout_ms)
 
     errno = 0;
     if (sqlite3_open_v2(store->path, &store->db, flags, NULL) != SQLITE_OK) {
-        if (store->db == NULL)
+        if (store->db == NULL) {
             return out_of_memory(store);
+        }
         return open_failed(store, "open it");
     }
     sqlite3_busy_timeout(store->db, busy_timeout_ms);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    if (!store->read_only && sqlite3_db_readonly(store->db, "main") == 1)
+    if (!store->read_only && sqlite3_db_readonly(store->db, "main") == 1) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: may be read but not written; make the file and its file system "
                             "writable for the user of foxtrackrd",
                             store->path);
+    }
     return STORE_OK;
 }
 
@@ -240,13 +255,15 @@ static int read_text(struct store *store, const char *sql, const char *doing, ch
 
     errno = 0;
     if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK ||
-        sqlite3_step(statement) != SQLITE_ROW)
+        sqlite3_step(statement) != SQLITE_ROW) {
         result = open_failed(store, doing);
-    else
+    } else {
         snprintf(text, size, "%s", (const char *)sqlite3_column_text(statement, 0));
+    }
     /* A pragma that writes gives its answer first and commits when it is finished. */
-    if (sqlite3_finalize(statement) != SQLITE_OK && result == STORE_OK)
+    if (sqlite3_finalize(statement) != SQLITE_OK && result == STORE_OK) {
         result = open_failed(store, doing);
+    }
     return result;
 }
 
@@ -255,8 +272,9 @@ static int read_number(struct store *store, const char *sql, int *number)
     char text[16] = "";
     int result = read_text(store, sql, "read it", text, sizeof(text));
 
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         *number = (int)strtol(text, NULL, 10);
+    }
     return result;
 }
 
@@ -267,28 +285,35 @@ static int inspect(struct store *store, int *version)
     int objects = 0;
     int result = read_number(store, "PRAGMA user_version", version);
 
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         result = read_number(store, "PRAGMA application_id", &application);
-    if (result == STORE_OK)
+    }
+    if (result == STORE_OK) {
         result = read_number(store, "SELECT count(*) FROM sqlite_schema", &objects);
-    if (result != STORE_OK)
+    }
+    if (result != STORE_OK) {
         return result;
+    }
 
-    if (application != STORE_APPLICATION_ID && (application != 0 || *version != 0 || objects != 0))
+    if (application != STORE_APPLICATION_ID &&
+        (application != 0 || *version != 0 || objects != 0)) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: is not a foxtrackrd database but another program's; correct "
                             "database.path",
                             store->path);
-    if (*version > migration_count)
+    }
+    if (*version > migration_count) {
         return store_refuse(store, STORE_E_NEWER,
                             "%s: has schema version %d, and this foxtrackrd knows versions up to "
                             "%d; install a newer foxtrackrd",
                             store->path, *version, migration_count);
-    if (store->read_only && *version < migration_count)
+    }
+    if (store->read_only && *version < migration_count) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: has schema version %d, and this program needs %d; start "
                             "foxtrackrd once, which brings it up to date",
                             store->path, *version, migration_count);
+    }
     return STORE_OK;
 }
 
@@ -306,26 +331,31 @@ static int configure(struct store *store, bool fresh)
     int result = STORE_OK;
 
     /* Only before a new database gets its first page, which turning on the log writes. */
-    if (fresh)
+    if (fresh) {
         result = execute(store, "PRAGMA auto_vacuum = INCREMENTAL");
-    if (result != STORE_OK)
+    }
+    if (result != STORE_OK) {
         return result;
+    }
 
     result = read_text(store, "PRAGMA journal_mode = WAL", "turn on its log", mode, sizeof(mode));
-    if (result != STORE_OK)
+    if (result != STORE_OK) {
         return result;
-    if (strcmp(mode, "wal") != 0)
+    }
+    if (strcmp(mode, "wal") != 0) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: its file system has no shared memory, which the write-ahead log "
                             "needs; put the database on a local file system",
                             store->path);
+    }
 
     /* Readers that stay long let the log grow; the limit gives the space back afterwards. Nothing
      * temporary in files: a service may have no other directory to write to. */
     result = execute(store, "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;"
                             "PRAGMA temp_store = MEMORY");
-    if (result != STORE_OK)
+    if (result != STORE_OK) {
         return result;
+    }
     return execute(store, store->durability == STORE_FULL ? "PRAGMA synchronous = FULL"
                                                           : "PRAGMA synchronous = NORMAL");
 }
@@ -336,11 +366,13 @@ int store_migrate(struct store *store, const char *const *list, int count)
     int version = 0;
     int result = read_number(store, "PRAGMA user_version", &version);
 
-    if (result != STORE_OK || version == count)
+    if (result != STORE_OK || version == count) {
         return result;
+    }
     result = execute(store, "BEGIN IMMEDIATE");
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         result = read_number(store, "PRAGMA user_version", &version);
+    }
     for (; result == STORE_OK && version < count; version++) {
         errno = 0;
         if (sqlite3_exec(store->db, list[version], NULL, NULL, NULL) != SQLITE_OK) {
@@ -354,8 +386,9 @@ int store_migrate(struct store *store, const char *const *list, int count)
                  STORE_APPLICATION_ID, count);
         result = execute(store, sql);
     }
-    if (result != STORE_OK && !sqlite3_get_autocommit(store->db))
+    if (result != STORE_OK && !sqlite3_get_autocommit(store->db)) {
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    }
     return result;
 }
 
@@ -363,9 +396,10 @@ static int remember(struct store *store, const char *path, struct store_identity
 {
     struct stat status;
 
-    if (stat(path, &status) < 0)
+    if (stat(path, &status) < 0) {
         return store_refuse(store, STORE_FATAL, "%s: has gone while it was being opened: %s", path,
                             strerrordesc_np(errno));
+    }
     *identity = (struct store_identity){true, status.st_dev, status.st_ino};
     return STORE_OK;
 }
@@ -375,17 +409,22 @@ static int set_up(struct store *store, bool fresh)
 {
     int result = configure(store, fresh);
 
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         result = store_migrate(store, migrations, migration_count);
-    if (result == STORE_OK && sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL))
+    }
+    if (result == STORE_OK && sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL)) {
         result = open_failed(store, "turn on foreign keys");
-    if (result == STORE_OK)
+    }
+    if (result == STORE_OK) {
         result = remember(store, store->path, &store->database);
+    }
     /* The log is made by the first read in this mode, so it is there by now. */
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         result = remember(store, store->wal_path, &store->wal);
-    if (result == STORE_OK)
+    }
+    if (result == STORE_OK) {
         result = sync_directory(store);
+    }
     store_watch_log(store);
     return result;
 }
@@ -396,20 +435,27 @@ static int open_steps(struct store *store, int busy_timeout_ms)
     int version = 0;
     int result = resolve(store);
 
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         result = check_file(store, &size);
-    if (result == STORE_OK && !store->read_only)
+    }
+    if (result == STORE_OK && !store->read_only) {
         result = take_lock(store);
-    if (result == STORE_OK && !store->read_only && size <= 0)
+    }
+    if (result == STORE_OK && !store->read_only && size <= 0) {
         result = create(store);
-    if (result == STORE_OK)
+    }
+    if (result == STORE_OK) {
         result = connect_database(store, busy_timeout_ms);
-    if (result == STORE_OK)
+    }
+    if (result == STORE_OK) {
         result = inspect(store, &version);
-    if (result == STORE_OK && !store->read_only)
+    }
+    if (result == STORE_OK && !store->read_only) {
         result = set_up(store, version == 0);
-    if (result == STORE_OK)
+    }
+    if (result == STORE_OK) {
         result = store_prepare(store);
+    }
     return result;
 }
 
@@ -419,8 +465,9 @@ int store_open(const struct store_options *options, struct store **out, char *pr
     struct store *store = calloc(1, sizeof(*store));
     int result;
 
-    if (store != NULL)
+    if (store != NULL) {
         store->given_path = strdup(options->path);
+    }
     if (store == NULL || store->given_path == NULL) {
         free(store);
         snprintf(problem, problem_size, "%s: out of memory", options->path);

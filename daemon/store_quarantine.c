@@ -21,11 +21,14 @@ static bool is_text(const unsigned char *bytes, size_t length)
         unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
         unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
 
-        if (lead == 0 || (lead >= 0x80 && lead < 0xc2) || lead > 0xf4)
+        if (lead == 0 || (lead >= 0x80 && lead < 0xc2) || lead > 0xf4) {
             return false;
-        for (; more > 0; more--, i++, low = 0x80, high = 0xbf)
-            if (i >= length || bytes[i] < low || bytes[i] > high)
+        }
+        for (; more > 0; more--, i++, low = 0x80, high = 0xbf) {
+            if (i >= length || bytes[i] < low || bytes[i] > high) {
                 return false;
+            }
+        }
     }
     return true;
 }
@@ -37,11 +40,13 @@ static int quarantine_digest(const struct store_packet *packet, uint8_t digest[D
     char *head = malloc(sizeof(length) + packet->topic_length);
     int result;
 
-    if (head == NULL)
+    if (head == NULL) {
         return -1;
+    }
     memcpy(head, &length, sizeof(length));
-    if (packet->topic_length > 0)
+    if (packet->topic_length > 0) {
         memcpy(head + sizeof(length), packet->topic, packet->topic_length);
+    }
     result = digest_sha256(head, sizeof(length) + packet->topic_length, packet->payload,
                            packet->payload_length, digest);
     free(head);
@@ -54,9 +59,10 @@ int store_keep(struct store *store, const struct foxtrackr_problem *problem,
     uint8_t digest[DIGEST_SIZE];
     bool text = is_text((const unsigned char *)packet->topic, packet->topic_length);
 
-    if (quarantine_digest(packet, digest) < 0)
+    if (quarantine_digest(packet, digest) < 0) {
         return store_refuse(store, STORE_E_RETRY,
                             "%s: cannot put a message into quarantine: out of memory", store->path);
+    }
     const struct store_value values[] = {
         store_bytes(false, digest, sizeof(digest)),
         store_bytes(text, packet->topic, packet->topic_length),
@@ -73,8 +79,9 @@ int store_quarantine(struct store *store, const struct foxtrackr_problem *proble
 {
     int result = store_keep(store, problem, packet);
 
-    if (result != STORE_OK)
+    if (result != STORE_OK) {
         return result;
+    }
     store->counts.received++;
     store->counts.quarantined++;
     return STORE_OK;

@@ -42,16 +42,18 @@ static bool agrees(sqlite3_stmt *statement, int column, const struct store_value
     case VALUE_INTEGER:
         return !null && sqlite3_column_int64(statement, column) == value->integer;
     case VALUE_REAL:
-        if (null || isnan(value->real))
+        if (null || isnan(value->real)) {
             return null && isnan(value->real);
+        }
         /* Exactly: a double comes back from SQLite as it went in. */
         return sqlite3_column_double(statement, column) == value->real;
     case VALUE_TEXT:
     case VALUE_BLOB:
         break;
     }
-    if (null || value->bytes == NULL)
+    if (null || value->bytes == NULL) {
         return null && value->bytes == NULL;
+    }
     return (size_t)sqlite3_column_bytes(statement, column) == value->length &&
            memcmp(sqlite3_column_blob(statement, column), value->bytes, value->length) == 0;
 }
@@ -61,24 +63,28 @@ static void clip(char *out, size_t size, const char *text, size_t length)
 {
     size_t kept = length < size ? length : size - 4;
 
-    if (text == NULL) /* SQLite had no memory to convert it */
+    if (text == NULL) { /* SQLite had no memory to convert it */
         kept = length = 0;
-    if (kept < length)
-        while (kept > 0 && (text[kept] & 0xc0) == 0x80)
+    }
+    if (kept < length) {
+        while (kept > 0 && (text[kept] & 0xc0) == 0x80) {
             kept--;
+        }
+    }
     snprintf(out, size, "%.*s%s", (int)kept, text == NULL ? "" : text, kept < length ? "..." : "");
 }
 
 static void describe(const struct store_value *value, char *out, size_t size)
 {
-    if (value->kind == VALUE_INTEGER)
+    if (value->kind == VALUE_INTEGER) {
         snprintf(out, size, "%lld", (long long)value->integer);
-    else if (value->kind == VALUE_REAL && !isnan(value->real))
+    } else if (value->kind == VALUE_REAL && !isnan(value->real)) {
         snprintf(out, size, "%.15g", value->real);
-    else if (value->kind == VALUE_TEXT && value->bytes != NULL)
+    } else if (value->kind == VALUE_TEXT && value->bytes != NULL) {
         clip(out, size, value->bytes, value->length);
-    else
+    } else {
         snprintf(out, size, "absent");
+    }
 }
 
 static void explain_conflict(sqlite3_stmt *statement, int column, const struct row *row,
@@ -114,8 +120,9 @@ static int put_row(struct store *store, const struct row *row, enum row_result *
     bool found = false;
     int result = store_execute(store, row->add, row->values, row->count);
 
-    if (result != STORE_OK)
+    if (result != STORE_OK) {
         return result;
+    }
     if (sqlite3_changes(store->db) > 0 || row->compared == 0) {
         *out = sqlite3_changes(store->db) > 0 ? ROW_NEW : ROW_SAME;
         return STORE_OK;
@@ -123,11 +130,12 @@ static int put_row(struct store *store, const struct row *row, enum row_result *
     result = store_step(store, row->find, row->values, row->keys, &found);
     if (result == STORE_OK) {
         *out = ROW_SAME;
-        for (int i = 0; i < row->compared && *out == ROW_SAME; i++)
+        for (int i = 0; i < row->compared && *out == ROW_SAME; i++) {
             if (!agrees(statement, i, &row->values[row->keys + i])) {
                 explain_conflict(statement, i, row, problem);
                 *out = ROW_CONFLICT;
             }
+        }
     }
     store_reset(store, row->find);
     return result;
@@ -142,18 +150,21 @@ static int find_device(struct store *store, const struct foxtrackr_message *mess
     bool row = false;
     int result;
 
-    if (store_cache_find(&store->cache, &key, device))
+    if (store_cache_find(&store->cache, &key, device)) {
         return STORE_OK;
+    }
     result = store_step(store, STATEMENT_DEVICE_FIND, values, 2, &row);
-    if (result == STORE_OK && row)
+    if (result == STORE_OK && row) {
         *device = sqlite3_column_int64(store->statements[STATEMENT_DEVICE_FIND], 0);
+    }
     store_reset(store, STATEMENT_DEVICE_FIND);
     if (result == STORE_OK && !row) {
         result = store_execute(store, STATEMENT_DEVICE_ADD, values, 3);
         *device = sqlite3_last_insert_rowid(store->db);
     }
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         store_cache_put(&store->cache, &key, *device);
+    }
     return result;
 }
 
@@ -165,11 +176,13 @@ static int join_group(struct store *store, const char *group, int64_t device, in
     int64_t ignored;
     int result;
 
-    if (store_cache_find(&store->cache, &key, &ignored))
+    if (store_cache_find(&store->cache, &key, &ignored)) {
         return STORE_OK;
+    }
     result = store_execute(store, STATEMENT_GROUP_ADD, values, 3);
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         store_cache_put(&store->cache, &key, 1);
+    }
     return result;
 }
 
@@ -257,17 +270,21 @@ static int put_rows(struct store *store, const struct row *rows, int count, enum
     int result = STORE_OK;
 
     *out = ROW_SAME;
-    if (count > 1)
+    if (count > 1) {
         result = store_execute(store, STATEMENT_SAVEPOINT, NULL, 0);
+    }
     for (int i = 0; i < count && result == STORE_OK && *out != ROW_CONFLICT; i++) {
         result = put_row(store, &rows[i], &each, problem);
-        if (each != ROW_SAME)
+        if (each != ROW_SAME) {
             *out = each;
+        }
     }
-    if (count > 1 && result == STORE_OK && *out == ROW_CONFLICT)
+    if (count > 1 && result == STORE_OK && *out == ROW_CONFLICT) {
         result = store_execute(store, STATEMENT_SAVEPOINT_UNDO, NULL, 0);
-    if (count > 1 && result == STORE_OK)
+    }
+    if (count > 1 && result == STORE_OK) {
         result = store_execute(store, STATEMENT_SAVEPOINT_KEEP, NULL, 0);
+    }
     return result;
 }
 
@@ -282,19 +299,24 @@ int store_message(struct store *store, const struct foxtrackr_message *message,
     int result;
 
     if (message->has_other &&
-        digest_sha256(packet->payload, packet->payload_length, NULL, 0, digest) < 0)
+        digest_sha256(packet->payload, packet->payload_length, NULL, 0, digest) < 0) {
         return store_refuse(store, STORE_E_RETRY, "%s: cannot store a message: out of memory",
                             store->path);
+    }
     result = find_device(store, message, packet->received_ms, &device);
-    if (result == STORE_OK && message->group != NULL)
+    if (result == STORE_OK && message->group != NULL) {
         result = join_group(store, message->group, device, packet->received_ms);
-    if (result == STORE_OK)
+    }
+    if (result == STORE_OK) {
         result = put_rows(store, rows, make_rows(message, packet, device, digest, rows),
                           &rows_result, &problem);
-    if (result == STORE_OK && rows_result == ROW_CONFLICT)
+    }
+    if (result == STORE_OK && rows_result == ROW_CONFLICT) {
         result = store_keep(store, &problem, packet);
-    if (result != STORE_OK)
+    }
+    if (result != STORE_OK) {
         return result;
+    }
 
     store->counts.received++;
     switch (rows_result) {

@@ -8,8 +8,9 @@ int store_run_begin(struct store *store, const char *version, int64_t now_ms)
     const struct store_value values[] = {store_integer(now_ms), store_text(version)};
     int result = store_execute(store, STATEMENT_RUN_BEGIN, values, 2);
 
-    if (result != STORE_OK)
+    if (result != STORE_OK) {
         return result;
+    }
     store->run = sqlite3_last_insert_rowid(store->db);
     store->counts = (struct store_counts){0};
     return STORE_OK;
@@ -54,13 +55,16 @@ int store_session_established(struct store *store, const char *client_id, enum s
     int result = STORE_OK;
 
     /* The gap first: it begins where the session of before was last heard of. */
-    if (gap != STORE_GAP_NONE)
+    if (gap != STORE_GAP_NONE) {
         result = store_execute(store, STATEMENT_GAP_ADD, values, 3);
-    if (result == STORE_OK)
+    }
+    if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_SESSION_ESTABLISHED, values, 2);
+    }
     /* A new session has no subscriptions. */
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_SUBSCRIPTIONS_FORGET, values, 1);
+    }
     return result;
 }
 
@@ -106,8 +110,9 @@ int store_subscriptions(struct store *store, const char *client_id,
     while (result == STORE_OK && row) {
         result = each(context, (const char *)sqlite3_column_text(statement, 0),
                       sqlite3_column_int(statement, 1));
-        if (result == STORE_OK)
+        if (result == STORE_OK) {
             result = store_step(store, STATEMENT_SUBSCRIPTIONS, NULL, 0, &row);
+        }
     }
     store_reset(store, STATEMENT_SUBSCRIPTIONS);
     return result;
@@ -124,11 +129,13 @@ static int give_space_back(struct store *store)
     bool roomy = false;
     int result = store_step(store, STATEMENT_PAGES, NULL, 0, &row);
 
-    if (result == STORE_OK && row)
+    if (result == STORE_OK && row) {
         roomy = sqlite3_column_int64(statement, 0) > sqlite3_column_int64(statement, 1) / 4;
+    }
     store_reset(store, STATEMENT_PAGES);
-    if (result == STORE_OK && roomy)
+    if (result == STORE_OK && roomy) {
         result = store_execute(store, STATEMENT_VACUUM, NULL, 0);
+    }
     return result;
 }
 
@@ -143,8 +150,9 @@ int store_expire(struct store *store, int64_t cutoff_ms, int limit, int *deleted
                                              store_integer(limit - count)};
         int result = store_execute(store, statements[i], values, 2);
 
-        if (result != STORE_OK)
+        if (result != STORE_OK) {
             return result;
+        }
         count += sqlite3_changes(store->db);
     }
     *deleted = count;

@@ -145,10 +145,12 @@ struct store_value store_bytes(bool is_text, const void *bytes, size_t length)
 int store_prepare(struct store *store)
 {
     errno = 0;
-    for (int id = 0; id < STATEMENT_COUNT; id++)
+    for (int id = 0; id < STATEMENT_COUNT; id++) {
         if (sqlite3_prepare_v3(store->db, texts[id].sql, -1, SQLITE_PREPARE_PERSISTENT,
-                               &store->statements[id], NULL) != SQLITE_OK)
+                               &store->statements[id], NULL) != SQLITE_OK) {
             return store_fail(store, texts[id].doing);
+        }
+    }
     return STORE_OK;
 }
 
@@ -186,12 +188,15 @@ int store_step(struct store *store, enum store_statement id, const struct store_
     int code = SQLITE_OK;
 
     errno = 0;
-    for (int i = 0; i < count && code == SQLITE_OK; i++)
+    for (int i = 0; i < count && code == SQLITE_OK; i++) {
         code = bind(statement, i + 1, &values[i]);
-    if (code == SQLITE_OK)
+    }
+    if (code == SQLITE_OK) {
         code = sqlite3_step(statement);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
+    }
+    if (code != SQLITE_ROW && code != SQLITE_DONE) {
         return store_fail(store, texts[id].doing);
+    }
     *row = code == SQLITE_ROW;
     return STORE_OK;
 }
@@ -209,8 +214,9 @@ int store_execute(struct store *store, enum store_statement id, const struct sto
     bool row = false;
     int result = store_step(store, id, values, count, &row);
 
-    while (result == STORE_OK && row)
+    while (result == STORE_OK && row) {
         result = store_step(store, id, NULL, 0, &row);
+    }
     store_reset(store, id);
     return result;
 }

@@ -20,9 +20,10 @@ static FILE *open_file(const char *what, const char *path, char problem[TLS_PROB
 {
     FILE *file = fopen(path, "re");
 
-    if (file == NULL)
+    if (file == NULL) {
         snprintf(problem, TLS_PROBLEM_SIZE, "%s %.200s: cannot read: %s", what, path,
                  strerror(errno));
+    }
     return file;
 }
 
@@ -44,10 +45,11 @@ static void count_certificate(struct tls_certificates *counts, const X509 *certi
         counts->last_expiry_ms = expiry_ms;
         tls_certificate_name(X509_get_subject_name(certificate), last_name);
     }
-    if (expiry_ms < now_ms)
+    if (expiry_ms < now_ms) {
         counts->expired++;
-    else if (counts->first_expiry_ms == 0 || expiry_ms < counts->first_expiry_ms)
+    } else if (counts->first_expiry_ms == 0 || expiry_ms < counts->first_expiry_ms) {
         counts->first_expiry_ms = expiry_ms;
+    }
     counts->count++;
 }
 
@@ -62,17 +64,18 @@ static int count_file(FILE *file, const char *path, int64_t now_ms, struct tls_c
         count_certificate(counts, certificate, now_ms, last_name);
         X509_free(certificate);
     }
-    if (ferror(file))
+    if (ferror(file)) {
         snprintf(problem, TLS_PROBLEM_SIZE, "ca_file %.200s: cannot read: %s", path,
                  strerror(errno));
-    else if (!is_end_of_pem())
+    } else if (!is_end_of_pem()) {
         snprintf(problem, TLS_PROBLEM_SIZE, "ca_file %.200s: certificate %d of it is damaged: %s",
                  path, counts->count + 1, ERR_reason_error_string(ERR_peek_last_error()));
-    else if (counts->count == 0)
+    } else if (counts->count == 0) {
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "ca_file %.200s: holds no certificate (PEM, -----BEGIN CERTIFICATE-----)", path);
-    else
+    } else {
         return 0;
+    }
     return 1;
 }
 
@@ -84,16 +87,17 @@ static void explain_expired(const char *path, const struct tls_certificates *cou
 
     tls_certificate_date(counts->last_expiry_ms, expired);
     tls_certificate_date(now_ms, today);
-    if (strcmp(path, CONFIG_SYSTEM_BUNDLE) == 0)
+    if (strcmp(path, CONFIG_SYSTEM_BUNDLE) == 0) {
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "ca_file %s: every certificate in it has expired (the last, \"%s\", on %s): is "
                  "the clock right (%s)? If so, update the package ca-certificates",
                  path, last_name, expired, today);
-    else
+    } else {
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "ca_file %.200s: every certificate in it has expired (the last, \"%s\", on %s): "
                  "use the system bundle, ca_file = " CONFIG_SYSTEM_BUNDLE,
                  path, last_name, expired);
+    }
 }
 
 int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates *out,
@@ -104,8 +108,9 @@ int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates 
     FILE *file = open_file("ca_file", path, problem);
     int result;
 
-    if (file == NULL)
+    if (file == NULL) {
         return 1;
+    }
     ERR_clear_error();
     result = count_file(file, path, now_ms, &counts, last_name, problem);
     fclose(file);
@@ -114,8 +119,9 @@ int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates 
         explain_expired(path, &counts, last_name, now_ms, problem);
         result = 1;
     }
-    if (result == 0 && out != NULL)
+    if (result == 0 && out != NULL) {
         *out = counts;
+    }
     return result;
 }
 
@@ -137,16 +143,18 @@ static EVP_PKEY *read_key(const char *what, const char *path, char problem[TLS_P
     EVP_PKEY *key;
     bool asked = false;
 
-    if (file == NULL)
+    if (file == NULL) {
         return NULL;
+    }
     ERR_clear_error();
     key = PEM_read_PrivateKey(file, NULL, refuse_passphrase, &asked);
-    if (key == NULL && asked)
+    if (key == NULL && asked) {
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "%s %.200s: the private key is encrypted: store it without a passphrase", what,
                  path);
-    else if (key == NULL)
+    } else if (key == NULL) {
         snprintf(problem, TLS_PROBLEM_SIZE, "%s %.200s: holds no private key (PEM)", what, path);
+    }
     ERR_clear_error();
     fclose(file);
     return key;
@@ -157,13 +165,15 @@ static X509 *read_certificate(const char *path, char problem[TLS_PROBLEM_SIZE])
     FILE *file = open_file("cert_file", path, problem);
     X509 *certificate;
 
-    if (file == NULL)
+    if (file == NULL) {
         return NULL;
+    }
     ERR_clear_error();
     certificate = PEM_read_X509_AUX(file, NULL, NULL, NULL);
-    if (certificate == NULL)
+    if (certificate == NULL) {
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "cert_file %.200s: holds no certificate (PEM, -----BEGIN CERTIFICATE-----)", path);
+    }
     ERR_clear_error();
     fclose(file);
     return certificate;
@@ -201,16 +211,18 @@ int tls_check_client(const char *cert_file, const char *key_file, int64_t now_ms
     EVP_PKEY *key = NULL;
     int result = 1;
 
-    if (certificate != NULL)
+    if (certificate != NULL) {
         key = key_file != NULL ? read_key("key_file", key_file, problem)
                                : read_key("cert_file", cert_file, problem);
+    }
     if (key != NULL) {
-        if (X509_check_private_key(certificate, key) == 1)
+        if (X509_check_private_key(certificate, key) == 1) {
             result = check_dates(certificate, cert_file, now_ms, problem);
-        else
+        } else {
             snprintf(problem, TLS_PROBLEM_SIZE,
                      "key_file %.200s: is not the key of the certificate in cert_file %.200s",
                      key_file != NULL ? key_file : cert_file, cert_file);
+        }
         ERR_clear_error();
     }
     EVP_PKEY_free(key);

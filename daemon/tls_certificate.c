@@ -15,8 +15,9 @@ int64_t tls_certificate_time_ms(const ASN1_TIME *time)
 {
     struct tm utc;
 
-    if (ASN1_TIME_to_tm(time, &utc) != 1)
+    if (ASN1_TIME_to_tm(time, &utc) != 1) {
         return 0;
+    }
     return (int64_t)timegm(&utc) * 1000;
 }
 
@@ -25,8 +26,9 @@ void tls_certificate_date(int64_t time_ms, char date[TLS_DATE_SIZE])
     time_t time_s = (time_t)(time_ms / 1000);
     struct tm utc;
 
-    if (gmtime_r(&time_s, &utc) == NULL || strftime(date, TLS_DATE_SIZE, "%Y-%m-%d", &utc) == 0)
+    if (gmtime_r(&time_s, &utc) == NULL || strftime(date, TLS_DATE_SIZE, "%Y-%m-%d", &utc) == 0) {
         snprintf(date, TLS_DATE_SIZE, "?");
+    }
 }
 
 void tls_certificate_name(const X509_NAME *subject, char name[TLS_NAME_SIZE])
@@ -59,8 +61,9 @@ static bool host_text(const GENERAL_NAME *name, char *out, size_t size)
         escape_line(out, size, text);
         return true;
     }
-    if (name->type != GEN_IPADD)
+    if (name->type != GEN_IPADD) {
         return false;
+    }
     value = name->d.iPAddress;
     length = ASN1_STRING_length(value);
     return (length == 4 || length == 16) &&
@@ -76,8 +79,9 @@ void tls_certificate_hosts(const X509 *certificate, char *out, size_t size)
 
     out[0] = '\0';
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-        if (!host_text(sk_GENERAL_NAME_value(names, i), host, sizeof(host)))
+        if (!host_text(sk_GENERAL_NAME_value(names, i), host, sizeof(host))) {
             continue;
+        }
         if (used + strlen(host) + sizeof(", , ...") > size) {
             snprintf(out + used, size - used, ", ...");
             break;

@@ -87,8 +87,9 @@ static enum ending send_pending(struct handshake *handshake)
             if (now >= 0) {
                 sent += (int)now;
             } else if (errno == EAGAIN) {
-                if (!wait_for(handshake, POLLOUT))
+                if (!wait_for(handshake, POLLOUT)) {
                     return ENDED_BY_TIME;
+                }
             } else if (errno != EINTR) {
                 handshake->io_errno = errno;
                 return ENDED_BY_ERRNO;
@@ -104,18 +105,21 @@ static enum ending receive_some(struct handshake *handshake)
     ssize_t length;
 
     do {
-        if (!wait_for(handshake, POLLIN))
+        if (!wait_for(handshake, POLLIN)) {
             return ENDED_BY_TIME;
+        }
         length = recv(handshake->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
     } while (length < 0 && (errno == EAGAIN || errno == EINTR));
-    if (length == 0 || (length < 0 && errno == ECONNRESET))
+    if (length == 0 || (length < 0 && errno == ECONNRESET)) {
         return ENDED_BY_PEER;
+    }
     if (length < 0) {
         handshake->io_errno = errno;
         return ENDED_BY_ERRNO;
     }
-    for (ssize_t i = 0; i < length && handshake->first_length < sizeof(handshake->first); i++)
+    for (ssize_t i = 0; i < length && handshake->first_length < sizeof(handshake->first); i++) {
         handshake->first[handshake->first_length++] = bytes[i];
+    }
     BIO_write(handshake->from_peer, bytes, (int)length);
     return ENDED_WELL;
 }
@@ -132,17 +136,21 @@ static enum ending shake_hands(struct handshake *handshake)
         error = SSL_get_error(handshake->ssl, result);
         handshake->tls_error = ERR_peek_error();
         ending = send_pending(handshake);
-        if (result == 1)
+        if (result == 1) {
             return ending;
-        if (error != SSL_ERROR_WANT_READ)
+        }
+        if (error != SSL_ERROR_WANT_READ) {
             return ENDED_BY_TLS;
+        }
         /* A peer that refuses us closes its end while we still write: its alert is worth reading.
          */
-        if (ending == ENDED_BY_TIME)
+        if (ending == ENDED_BY_TIME) {
             return ending;
+        }
         ending = receive_some(handshake);
-        if (ending != ENDED_WELL)
+        if (ending != ENDED_WELL) {
             return ending;
+        }
     }
 }
 
@@ -155,8 +163,9 @@ static enum ending await_verdict(struct handshake *handshake)
     int64_t limit_ms = clock_monotonic_ms() + VERDICT_MS;
     bool heard = false;
 
-    if (handshake->deadline_ms > limit_ms)
+    if (handshake->deadline_ms > limit_ms) {
         handshake->deadline_ms = limit_ms;
+    }
     for (;;) {
         char byte;
         int result;
@@ -167,15 +176,19 @@ static enum ending await_verdict(struct handshake *handshake)
         result = SSL_read(handshake->ssl, &byte, 1);
         error = SSL_get_error(handshake->ssl, result);
         handshake->tls_error = ERR_peek_error();
-        if (result > 0 || (heard && error == SSL_ERROR_WANT_READ))
+        if (result > 0 || (heard && error == SSL_ERROR_WANT_READ)) {
             return ENDED_WELL;
-        if (error == SSL_ERROR_ZERO_RETURN)
+        }
+        if (error == SSL_ERROR_ZERO_RETURN) {
             return ENDED_BY_PEER;
-        if (error != SSL_ERROR_WANT_READ)
+        }
+        if (error != SSL_ERROR_WANT_READ) {
             return ENDED_BY_TLS;
+        }
         ending = receive_some(handshake);
-        if (ending != ENDED_WELL)
+        if (ending != ENDED_WELL) {
             return ending == ENDED_BY_TIME ? ENDED_WELL : ending;
+        }
         heard = true;
     }
 }
@@ -303,52 +316,55 @@ static void say_tls(const struct handshake *handshake, const struct question *qu
     default:
         break;
     }
-    if (no_certificate && reason >= SSL_AD_REASON_OFFSET)
+    if (no_certificate && reason >= SSL_AD_REASON_OFFSET) {
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "the server demands a client certificate: set cert_file and key_file");
-    else if (handshake->certificate_wanted && reason >= SSL_AD_REASON_OFFSET)
+    } else if (handshake->certificate_wanted && reason >= SSL_AD_REASON_OFFSET) {
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "the server refuses the client certificate in cert_file %.120s: %s",
                  question->cert_file, text != NULL ? text : "unknown alert");
-    else if (reason == ALERT(SSL_AD_HANDSHAKE_FAILURE))
+    } else if (reason == ALERT(SSL_AD_HANDSHAKE_FAILURE)) {
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "the server refuses the handshake: it has no TLS cipher in common with this side");
-    else
+    } else {
         snprintf(problem, TLS_PROBLEM_SIZE, "the TLS handshake failed: %s",
                  text != NULL ? text : "unknown error");
+    }
 }
 
 static void say(const struct handshake *handshake, enum ending ending,
                 const struct question *question, char *problem)
 {
-    if (handshake->culprit != NULL)
+    if (handshake->culprit != NULL) {
         say_verification(handshake, question, problem);
-    else if (handshake->first_length > 0 && !peer_speaks_tls(handshake))
+    } else if (handshake->first_length > 0 && !peer_speaks_tls(handshake)) {
         say_not_tls(handshake, problem);
-    else if (ending == ENDED_BY_TLS)
+    } else if (ending == ENDED_BY_TLS) {
         say_tls(handshake, question, problem);
-    else if (ending == ENDED_BY_PEER && handshake->certificate_wanted)
+    } else if (ending == ENDED_BY_PEER && handshake->certificate_wanted) {
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "the server closed the connection when it saw %s client certificate",
                  question->cert_file != NULL ? "our" : "no");
-    else if (ending == ENDED_BY_PEER)
+    } else if (ending == ENDED_BY_PEER) {
         snprintf(
             problem, TLS_PROBLEM_SIZE,
             "the server closed the connection during the TLS handshake: is this its TLS port?");
-    else if (ending == ENDED_BY_TIME)
+    } else if (ending == ENDED_BY_TIME) {
         snprintf(problem, TLS_PROBLEM_SIZE, "the server %s within %d ms",
                  handshake->first_length == 0 ? "did not answer the TLS handshake"
                                               : "did not end the TLS handshake",
                  question->timeout_ms);
-    else
+    } else {
         snprintf(problem, TLS_PROBLEM_SIZE, "the TLS handshake failed: %s",
                  strerror(handshake->io_errno));
+    }
 }
 
 static enum tls_result judge(const struct handshake *handshake, enum ending ending)
 {
-    if (ending == ENDED_WELL)
+    if (ending == ENDED_WELL) {
         return TLS_OK;
+    }
     return handshake->culprit != NULL || ending == ENDED_BY_TLS ||
                    (handshake->first_length > 0 && !peer_speaks_tls(handshake))
                ? TLS_E_REFUSED
@@ -368,10 +384,12 @@ static int on_verify(int accepted, X509_STORE_CTX *store)
     if (!accepted && handshake->culprit == NULL) {
         handshake->verify_error = X509_STORE_CTX_get_error(store);
         handshake->verify_depth = X509_STORE_CTX_get_error_depth(store);
-        if (culprit == NULL)
+        if (culprit == NULL) {
             culprit = X509_STORE_CTX_get0_cert(store);
-        if (X509_up_ref(culprit) == 1)
+        }
+        if (X509_up_ref(culprit) == 1) {
             handshake->culprit = culprit;
+        }
     }
     return accepted;
 }
@@ -390,8 +408,9 @@ static bool expect_host(SSL *ssl, const char *host)
 {
     unsigned char address[16];
 
-    if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
+    if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1) {
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+    }
     return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
@@ -404,13 +423,15 @@ static bool set_up(struct handshake *handshake, const struct question *question,
     handshake->context = context;
     if (context == NULL || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(context, TLS_CIPHERS) != 1 ||
-        SSL_CTX_load_verify_locations(context, question->ca_file, NULL) != 1)
+        SSL_CTX_load_verify_locations(context, question->ca_file, NULL) != 1) {
         return false;
+    }
     if (cert_file != NULL &&
         (SSL_CTX_use_certificate_chain_file(context, cert_file) != 1 ||
          SSL_CTX_use_PrivateKey_file(context, key_file != NULL ? key_file : cert_file,
-                                     SSL_FILETYPE_PEM) != 1))
+                                     SSL_FILETYPE_PEM) != 1)) {
         return false;
+    }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, on_verify);
     SSL_CTX_set_cert_cb(context, on_certificate_wanted, handshake);
 
@@ -439,24 +460,29 @@ int tls_explain(int fd, const char *host, const char *ca_file, const char *cert_
     int64_t now_ms = clock_wall_ms();
 
     if (tls_check_ca_file(ca_file, now_ms, NULL, problem) != 0 ||
-        (cert_file != NULL && tls_check_client(cert_file, key_file, now_ms, problem) != 0))
+        (cert_file != NULL && tls_check_client(cert_file, key_file, now_ms, problem) != 0)) {
         return TLS_E_REFUSED;
+    }
     ERR_clear_error();
     if (set_up(&handshake, &question, key_file)) {
         ending = shake_hands(&handshake);
         if (ending == ENDED_WELL && handshake.certificate_wanted &&
-            SSL_version(handshake.ssl) >= TLS1_3_VERSION)
+            SSL_version(handshake.ssl) >= TLS1_3_VERSION) {
             ending = await_verdict(&handshake);
-        if (ending == ENDED_WELL && SSL_shutdown(handshake.ssl) >= 0)
+        }
+        if (ending == ENDED_WELL && SSL_shutdown(handshake.ssl) >= 0) {
             send_pending(&handshake);
+        }
     } else {
         handshake.tls_error = ERR_peek_error();
     }
-    if (ending != ENDED_WELL)
+    if (ending != ENDED_WELL) {
         say(&handshake, ending, &question, problem);
+    }
     result = judge(&handshake, ending);
-    if (expiry_ms != NULL && handshake.expiry_ms != 0)
+    if (expiry_ms != NULL && handshake.expiry_ms != 0) {
         *expiry_ms = handshake.expiry_ms;
+    }
     X509_free(handshake.culprit);
     SSL_free(handshake.ssl);
     SSL_CTX_free(handshake.context);

@@ -42,8 +42,9 @@ static struct config *load(const char *text)
     struct config *config = NULL;
 
     write_file(path, text, strlen(text), 0640);
-    if (config_load(path, &config, problem) != 0)
+    if (config_load(path, &config, problem) != 0) {
         fail_msg("refused: %s\n%s", problem, text);
+    }
     return config;
 }
 
@@ -54,13 +55,16 @@ static void refuse_bytes(const char *text, size_t length, mode_t mode, const cha
     struct config *config = NULL;
 
     write_file(path, text, length, mode);
-    if (config_load(path, &config, problem) != 1)
+    if (config_load(path, &config, problem) != 1) {
         fail_msg("accepted, and should say \"%s\":\n%s", says, text);
+    }
     assert_null(config);
-    if (strncmp(problem, path, strlen(path)) != 0 || strstr(problem + strlen(path), says) == NULL)
+    if (strncmp(problem, path, strlen(path)) != 0 || strstr(problem + strlen(path), says) == NULL) {
         fail_msg("\"%s\" does not say \"%s\" of\n%s", problem, says, text);
-    if (strstr(problem, "hunter2") != NULL)
+    }
+    if (strstr(problem, "hunter2") != NULL) {
         fail_msg("a secret was told: %s", problem);
+    }
 }
 
 static void refuse(const char *text, const char *says)
@@ -72,8 +76,9 @@ static int make_directory(void **state)
 {
     (void)state;
     unsetenv("CREDENTIALS_DIRECTORY");
-    if (mkdtemp(directory) == NULL)
+    if (mkdtemp(directory) == NULL) {
         return -1;
+    }
     snprintf(path, sizeof(path), "%s/conf", directory);
     snprintf(secret_path, sizeof(secret_path), "%s/" CONFIG_CREDENTIAL, directory);
     return 0;
@@ -186,8 +191,9 @@ static void test_filters(void **state)
 
     (void)state;
     assert_int_equal(config->sessions[0].filter_count, 5);
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < 5; i++) {
         assert_string_equal(config->sessions[0].filters[i], wanted[i]);
+    }
     assert_int_equal(config->sessions[0].qos, 0);
     config_free(config);
 
@@ -211,9 +217,10 @@ static void test_sessions(void **state)
     assert_int_equal(config->sessions[1].qos, 1);
     config_free(config);
 
-    for (int i = 1; i <= CONFIG_SESSIONS_MAX; i++)
+    for (int i = 1; i <= CONFIG_SESSIONS_MAX; i++) {
         used += (size_t)snprintf(many + used, sizeof(many) - used,
                                  "[session s%d]\ngiven = acme\nnumber = %02d\n", i, i);
+    }
     config = load(many);
     assert_int_equal(config->session_count, CONFIG_SESSIONS_MAX);
     config_free(config);
@@ -272,8 +279,9 @@ static void test_lines(void **state)
     struct config *config;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         refuse(cases[i].text, cases[i].says);
+    }
     refuse_bytes(nul, sizeof(nul) - 1, 0640, ":3: the line holds a NUL byte");
 
     memset(longest + start, '#', 198);
@@ -540,8 +548,9 @@ static FILE *open_document(const char *name)
 
     snprintf(file_path, sizeof(file_path), "%s/%s", root != NULL ? root : ".", name);
     file = fopen(file_path, "r");
-    if (file == NULL)
+    if (file == NULL) {
         fail_msg("%s cannot be opened (FOXTRACKR_ROOT is the source directory)", file_path);
+    }
     return file;
 }
 
@@ -565,11 +574,12 @@ static void read_conf(struct documented *keys)
     while (fgets(line, sizeof(line), file) != NULL) {
         char value[128] = "";
 
-        if (line[0] == '[')
+        if (line[0] == '[') {
             sscanf(line, "[%31[^]]", section);
-        else if (sscanf(line, "#%63[a-z_] = %127s", name, value) >= 1 &&
-                 strstr(line, " =") == line + 1 + strlen(name))
+        } else if (sscanf(line, "#%63[a-z_] = %127s", name, value) >= 1 &&
+                   strstr(line, " =") == line + 1 + strlen(name)) {
             add_documented(keys, section, name, value);
+        }
     }
     fclose(file);
 }
@@ -585,10 +595,12 @@ static void read_manual(struct documented *keys)
     while (fgets(line, sizeof(line), file) != NULL) {
         char value[128] = "";
 
-        if (sscanf(line, ".Ss [%31[^]]", section) == 1)
+        if (sscanf(line, ".Ss [%31[^]]", section) == 1) {
             continue;
-        if (sscanf(line, ".It Cm %63s No = Ar %127s", name, value) >= 1)
+        }
+        if (sscanf(line, ".It Cm %63s No = Ar %127s", name, value) >= 1) {
             add_documented(keys, section, name, value);
+        }
     }
     fclose(file);
 }
@@ -607,14 +619,17 @@ static void assert_documents(const struct documented *keys, const char *where)
                 found++;
             }
         }
-        if (found != 1)
+        if (found != 1) {
             fail_msg("%s names %s %zu times", where, config_key_name(index), found);
-        if (strcmp(keys->values[at], config_key_default(index)) != 0)
+        }
+        if (strcmp(keys->values[at], config_key_default(index)) != 0) {
             fail_msg("%s says %s = %s, and it is %s", where, keys->names[at], keys->values[at],
                      config_key_default(index));
+        }
     }
-    if (keys->count != index)
+    if (keys->count != index) {
         fail_msg("%s documents %zu keys, and there are %zu", where, keys->count, index);
+    }
     assert_null(config_key_default(index));
     assert_false(config_key_is_live(index));
 }
@@ -649,12 +664,13 @@ static void test_shipped_file(void **state)
         char value[128];
         const char *start = line;
 
-        if (strcmp(line, "#host =\n") == 0)
+        if (strcmp(line, "#host =\n") == 0) {
             start = "host = mqtt.example\n";
-        else if (strcmp(line, "#given =\n") == 0)
+        } else if (strcmp(line, "#given =\n") == 0) {
             start = "given = acme\n";
-        else if (line[0] == '#' && sscanf(line, "#%63[a-z_] = %127s", name, value) == 2)
+        } else if (line[0] == '#' && sscanf(line, "#%63[a-z_] = %127s", name, value) == 2) {
             start = line + 1;
+        }
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%s", start);
         assert_true(used < sizeof(text) - 256);
     }

@@ -44,8 +44,9 @@ static unsigned count_lines(const char *text)
 {
     unsigned lines = 0;
 
-    for (; *text != '\0'; text++)
+    for (; *text != '\0'; text++) {
         lines += *text == '\n';
+    }
     return lines;
 }
 
@@ -54,8 +55,9 @@ static void open_file_target(int level)
     char problem[256] = "";
 
     unlink(path);
-    if (log_open(LOG_TARGET_FILE, path, level, problem, sizeof(problem)) != 0)
+    if (log_open(LOG_TARGET_FILE, path, level, problem, sizeof(problem)) != 0) {
         fail_msg("%s", problem);
+    }
 }
 
 /* Does what `write_lines` does with stderr in the file `path`. */
@@ -78,8 +80,9 @@ static int make_directory(void **state)
 {
     (void)state;
     unsetenv("JOURNAL_STREAM");
-    if (mkdtemp(directory) == NULL)
+    if (mkdtemp(directory) == NULL) {
         return -1;
+    }
     snprintf(path, sizeof(path), "%s/log", directory);
     snprintf(moved_path, sizeof(moved_path), "%s/log.1", directory);
     return 0;
@@ -310,8 +313,9 @@ static void test_long_text(void **state)
 
 static void *write_many(void *context)
 {
-    for (int i = 0; i < LINES; i++)
+    for (int i = 0; i < LINES; i++) {
         log_info("thread %s", (const char *)context);
+    }
     return NULL;
 }
 
@@ -329,10 +333,12 @@ static void test_threads(void **state)
         memset(words[i], 'a' + i, sizeof(words[0]) - 1);
         assert_int_equal(pthread_create(&threads[i], NULL, write_many, words[i]), 0);
     }
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         assert_int_equal(log_reopen(problem, sizeof(problem)), 0);
-    for (int i = 0; i < THREADS; i++)
+    }
+    for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
+    }
     text = read_back(path);
     assert_int_equal(count_lines(text), sizeof(words) / sizeof(words[0]) * LINES);
     for (text = strstr(text, " info thread "); text != NULL; text = strstr(text, " info thread ")) {
@@ -378,8 +384,9 @@ static void test_limited_lines(void **state)
 
     (void)state;
     open_file_target(LOG_INFO);
-    for (int i = 0; i < 38; i++)
+    for (int i = 0; i < 38; i++) {
         log_line_limited(&cause, LOG_ERR, NULL, "disk %s", "full");
+    }
     log_line_limited(&cause, LOG_DEBUG, NULL, "not at this level");
     log_line_limited(&cause, LOG_ERR, NULL, "disk %s", "gone");
     log_line_limited(&cause, LOG_ERR, NULL, "disk %s", "gone");

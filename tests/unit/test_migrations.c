@@ -148,8 +148,9 @@ static void regexp_line(sqlite3_context *context, int count, sqlite3_value **val
         size_t length = strcspn(line, "\n");
         size_t indent = strspn(line, " ");
 
-        if (strncmp(line + indent, name, strlen(name)) == 0 && line[indent + strlen(name)] == ' ')
+        if (strncmp(line + indent, name, strlen(name)) == 0 && line[indent + strlen(name)] == ' ') {
             explained = memmem(line, length, " -- ", 4) != NULL;
+        }
         line = line[length] == '\0' ? NULL : line + length + 1;
     }
     sqlite3_result_int(context, explained);

@@ -139,8 +139,9 @@ static void test_long_values_are_cut_between_characters(void **state)
     struct foxtrackr_message message = battery("d", 1000, 3.7);
     char extra[400];
 
-    for (size_t i = 0; i < sizeof(extra); i++)
+    for (size_t i = 0; i < sizeof(extra); i++) {
         extra[i] = "\xc3\xa4"[i % 2];
+    }
     extra[sizeof(extra) - 2] = '\0';
     message.battery_extra = extra;
     begin(fixture);
@@ -220,8 +221,9 @@ static void test_quarantine_keeps_every_byte(void **state)
                  " FROM quarantine ORDER BY rowid LIMIT 1 OFFSET %zu",
                  i);
         snprintf(expected, sizeof(expected), "%s", cases[i].type);
-        for (size_t j = 0; j < cases[i].length; j++)
+        for (size_t j = 0; j < cases[i].length; j++) {
             snprintf(expected + strlen(expected), 3, "%02X", (unsigned char)cases[i].topic[j]);
+        }
         strcat(expected, " 00FF7B");
         assert_look(fixture, sql, expected);
     }
@@ -435,7 +437,7 @@ static void test_expire_deletes_the_old_end(void **state)
     int deleted = -1;
 
     begin(fixture);
-    for (int64_t time_ms = 1; time_ms <= 10; time_ms++)
+    for (int64_t time_ms = 1; time_ms <= 10; time_ms++) {
         for (int device = 0; device < 3; device++) {
             struct foxtrackr_message message = battery(device == 0   ? "a"
                                                        : device == 1 ? "b"
@@ -448,6 +450,7 @@ static void test_expire_deletes_the_old_end(void **state)
             message.has_other = true;
             assert_int_equal(store_message(fixture->store, &message, &body, &outcome), STORE_OK);
         }
+    }
     commit(fixture);
 
     begin(fixture);
@@ -510,13 +513,14 @@ static void test_devices_beyond_the_cache(void **state)
     char id[128];
 
     begin(fixture);
-    for (int round = 0; round < 2; round++)
+    for (int round = 0; round < 2; round++) {
         for (int i = 0; i < STORE_CACHE_SLOTS + 500; i++) {
             snprintf(id, sizeof(id), i % 2 == 0 ? "%d" : "%0100d", i);
             message = battery(id, 1000 + round, i);
             message.group = i % 3 == 0 ? "thirds" : NULL;
             assert_int_equal(put(fixture, &message), STORE_STORED);
         }
+    }
     commit(fixture);
     assert_look(fixture,
                 "SELECT json_array(count(*), sum(CAST(device_id AS INTEGER) = voltage_v),"

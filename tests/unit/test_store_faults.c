@@ -27,10 +27,12 @@ static sqlite3_vfs faulty_vfs;
 
 static bool strikes(void)
 {
-    if (fault.countdown == 0 || --fault.countdown > 0)
+    if (fault.countdown == 0 || --fault.countdown > 0) {
         return false;
-    if (fault.lasting)
+    }
+    if (fault.lasting) {
         fault.countdown = 1;
+    }
     errno = fault.system_errno;
     return true;
 }
@@ -42,22 +44,25 @@ static const sqlite3_io_methods *original_of(sqlite3_file *file)
 
 static int write_or_fail(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset)
 {
-    if (strikes())
+    if (strikes()) {
         return fault.code != 0 ? fault.code : SQLITE_IOERR_WRITE;
+    }
     return original_of(file)->xWrite(file, bytes, count, offset);
 }
 
 static int sync_or_fail(sqlite3_file *file, int flags)
 {
-    if (strikes())
+    if (strikes()) {
         return fault.code != 0 ? fault.code : SQLITE_IOERR_FSYNC;
+    }
     return original_of(file)->xSync(file, flags);
 }
 
 static int truncate_or_fail(sqlite3_file *file, sqlite3_int64 size)
 {
-    if (strikes())
+    if (strikes()) {
         return fault.code != 0 ? fault.code : SQLITE_IOERR_TRUNCATE;
+    }
     return original_of(file)->xTruncate(file, size);
 }
 
@@ -68,8 +73,9 @@ static int open_faulty(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *fi
     int code = original_vfs->xOpen(original_vfs, name, file, flags, out_flags);
 
     (void)vfs;
-    if (code != SQLITE_OK)
+    if (code != SQLITE_OK) {
         return code;
+    }
     original[which] = file->pMethods;
     faulty[which] = *file->pMethods;
     faulty[which].xWrite = write_or_fail;
@@ -93,11 +99,13 @@ static int put_batch(struct fixture *fixture, int batch)
         message = battery(id, 1000 + batch * MESSAGES + i, 3.7);
         result = store_message(fixture->store, &message, &whole, &outcome);
     }
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
         result = store_commit(fixture->store);
+    }
     /* Move the log in between, too. */
-    if (result == STORE_OK && batch % 2 == 1)
+    if (result == STORE_OK && batch % 2 == 1) {
         result = store_checkpoint(fixture->store);
+    }
     return result;
 }
 
@@ -114,8 +122,9 @@ static void finish(struct fixture *fixture)
     char all[16];
 
     fault.countdown = 0;
-    for (int batch = 0; batch < BATCHES; batch++)
+    for (int batch = 0; batch < BATCHES; batch++) {
         assert_int_equal(put_batch(fixture, batch), STORE_OK);
+    }
     snprintf(all, sizeof(all), "%d", BATCHES * MESSAGES);
     assert_look(fixture, "SELECT count(*) FROM battery", all);
     assert_look(fixture, "SELECT sum(stored) FROM runs", all);
@@ -142,8 +151,9 @@ static void test_disk_errors_are_fatal(void **state)
         fault.system_errno = EIO;
         while (batches < BATCHES && result == STORE_OK) {
             result = put_batch(fixture, batches);
-            if (result == STORE_OK)
+            if (result == STORE_OK) {
                 batches++;
+            }
         }
         if (result == STORE_OK) {
             fault.countdown = 0;
@@ -151,8 +161,9 @@ static void test_disk_errors_are_fatal(void **state)
             break;
         }
         struck++;
-        if (result != STORE_FATAL)
+        if (result != STORE_FATAL) {
             fail_msg("operation %d: result %d: %s", n, result, store_error(fixture->store));
+        }
         assert_non_null(strstr(store_error(fixture->store), "Input/output error"));
         assert_int_equal(store_close(fixture->store), STORE_FATAL);
 
@@ -194,8 +205,9 @@ static void test_a_full_disk_is_retried(void **state)
             }
             clean = false;
             struck++;
-            if (result != STORE_E_RETRY)
+            if (result != STORE_E_RETRY) {
                 fail_msg("operation %d: result %d: %s", n, result, store_error(fixture->store));
+            }
             assert_non_null(strstr(store_error(fixture->store), "free space"));
             assert_int_equal(store_rollback(fixture->store), STORE_OK);
             assert_whole(fixture, batch);
@@ -229,12 +241,14 @@ static void test_creating_on_a_failing_disk(void **state)
         clean = result == STORE_OK;
         if (!clean) {
             struck++;
-            if (result != (n % 2 == 0 ? STORE_E_RETRY : STORE_FATAL))
+            if (result != (n % 2 == 0 ? STORE_E_RETRY : STORE_FATAL)) {
                 fail_msg("operation %d: result %d: %s", n, result, fixture->problem);
+            }
             fault.countdown = 0;
             fixture->store = NULL;
-            if (fixture_open(fixture) != STORE_OK)
+            if (fixture_open(fixture) != STORE_OK) {
                 fail_msg("operation %d, then: %s", n, fixture->problem);
+            }
         }
         fault.countdown = 0;
         assert_look(fixture, "PRAGMA auto_vacuum", "2");

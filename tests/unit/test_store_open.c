@@ -37,8 +37,9 @@ static void make_database(const struct fixture *fixture, const char *sql)
     sqlite3 *db;
 
     assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) {
         fail_msg("%s", sqlite3_errmsg(db));
+    }
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -195,11 +196,13 @@ static void open_as_nobody(struct fixture *fixture, mode_t directory_mode, mode_
     if (child == 0) {
         int result;
 
-        if (geteuid() == 0 && setuid(65534) != 0)
+        if (geteuid() == 0 && setuid(65534) != 0) {
             _exit(3);
+        }
         result = fixture_open(fixture);
-        if (result != STORE_E_PATH || strstr(fixture->problem, expected) == NULL)
+        if (result != STORE_E_PATH || strstr(fixture->problem, expected) == NULL) {
             fprintf(stderr, "%d: %s\n", result, fixture->problem);
+        }
         _exit(result == STORE_E_PATH && strstr(fixture->problem, expected) != NULL ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -377,9 +380,11 @@ static void test_errors_have_one_meaning(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        if (store_classify(cases[i].code, cases[i].system_errno) != cases[i].result)
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (store_classify(cases[i].code, cases[i].system_errno) != cases[i].result) {
             fail_msg("code %d, errno %d", cases[i].code, cases[i].system_errno);
+        }
+    }
 }
 
 /* The commit must not be believed when its rows cannot be found any more. */
@@ -479,8 +484,9 @@ static void test_the_log_does_not_grow_without_end(void **state)
         commit(fixture);
         store_sizes(fixture->store, &bytes, &wal);
         assert_true(wal < 24 * 1024 * 1024);
-        if (bytes > 40 * 1024 * 1024)
+        if (bytes > 40 * 1024 * 1024) {
             return; /* more than a log of that size could have brought: it began anew */
+        }
     }
     fail_msg("the database stayed at %lld bytes", (long long)bytes);
 }

@@ -80,8 +80,9 @@ static struct identity issue(const char *name, const struct identity *issuer, bo
                          issuer != NULL ? X509_get_subject_name(issuer->certificate) : subject);
     add_extension(made.certificate, NID_basic_constraints,
                   is_authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
-    if (hosts != NULL)
+    if (hosts != NULL) {
         add_extension(made.certificate, NID_subject_alt_name, hosts);
+    }
     assert_true(X509_sign(made.certificate, issuer != NULL ? issuer->key : made.key, EVP_sha256()) >
                 0);
     return made;
@@ -100,8 +101,9 @@ static const char *write_certificates(const char *name, const struct identity *c
     FILE *file = fopen(path, "w");
 
     assert_non_null(file);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         assert_int_equal(PEM_write_X509(file, identities[i]->certificate), 1);
+    }
     fclose(file);
     return path;
 }
@@ -140,8 +142,9 @@ static const char *write_text(const char *name, const char *text)
 static int make_identities(void **state)
 {
     (void)state;
-    if (mkdtemp(directory) == NULL)
+    if (mkdtemp(directory) == NULL) {
         return -1;
+    }
     authority = issue("Test Root", NULL, true, NULL, -DAY_S, 30 * DAY_S, 0);
     stranger = issue("Strange Root", NULL, true, NULL, -DAY_S, 30 * DAY_S, 0);
     good = issue("mqtt.example", &authority, false, "DNS:mqtt.example,DNS:*.fleet.example,IP:::1",
@@ -168,8 +171,9 @@ static int forget_identities(void **state)
 
 static void assert_says(const char *problem, const char *part)
 {
-    if (strstr(problem, part) == NULL)
+    if (strstr(problem, part) == NULL) {
         fail_msg("\"%s\" does not say \"%s\"", problem, part);
+    }
 }
 
 static void test_ca_file_counts(void **state)
@@ -285,19 +289,22 @@ static void serve_tls(const struct server *server)
     SSL_CTX_set_security_level(context, 0);
     SSL_CTX_set_cipher_list(context, "ALL:@SECLEVEL=0");
     SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
-    if (server->max_version != 0)
+    if (server->max_version != 0) {
         SSL_CTX_set_max_proto_version(context, server->max_version);
+    }
     SSL_CTX_use_certificate(context, server->identity->certificate);
     SSL_CTX_use_PrivateKey(context, server->identity->key);
     if (server->demands_client) {
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-        if (!server->trusts_nobody)
+        if (!server->trusts_nobody) {
             X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority.certificate);
+        }
     }
     ssl = SSL_new(context);
     SSL_set_fd(ssl, server->fd);
-    if (SSL_accept(ssl) == 1)
+    if (SSL_accept(ssl) == 1) {
         SSL_read(ssl, &byte, 1); /* until the client says goodbye */
+    }
     SSL_free(ssl);
     SSL_CTX_free(context);
 }
@@ -313,14 +320,17 @@ static void *serve(void *context)
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     if (server->plain_text != NULL) {
-        if (read(server->fd, bytes, sizeof(bytes)) > 0)
+        if (read(server->fd, bytes, sizeof(bytes)) > 0) {
             send(server->fd, server->plain_text, strlen(server->plain_text), MSG_NOSIGNAL);
+        }
     } else if (server->hangs_up) {
-        if (read(server->fd, bytes, sizeof(bytes)) < 0)
+        if (read(server->fd, bytes, sizeof(bytes)) < 0) {
             abort();
+        }
     } else if (server->silent) {
-        while (read(server->fd, bytes, sizeof(bytes)) > 0)
+        while (read(server->fd, bytes, sizeof(bytes)) > 0) {
             continue;
+        }
     } else {
         serve_tls(server);
     }
@@ -388,8 +398,9 @@ static void test_good_servers(void **state)
             int64_t expiry_ms = 0;
             struct server server = {.identity = &good, .max_version = version};
 
-            if (ask(server, (struct asking){.host = hosts[i]}, &expiry_ms, problem) != 0)
+            if (ask(server, (struct asking){.host = hosts[i]}, &expiry_ms, problem) != 0) {
                 fail_msg("%s: %s", hosts[i], problem);
+            }
             assert_true(expiry_ms > wanted_ms - DAY_S * 1000 && expiry_ms <= wanted_ms);
         }
     }
@@ -512,8 +523,9 @@ static void test_client_certificate(void **state)
 
         assert_explains(server, (struct asking){0},
                         "demands a client certificate: set cert_file and key_file");
-        if (ask(server, with, NULL, problem) != 0)
+        if (ask(server, with, NULL, problem) != 0) {
             fail_msg("%s", problem);
+        }
         server.trusts_nobody = true;
         assert_explains(server, with, "refuses the client certificate in cert_file /tmp/");
     }
