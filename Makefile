@@ -127,6 +127,8 @@ test: unit system ## every test, without installing anything
 test-sanitized: ## every test under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized SANITIZE=address,undefined test
 
+test-programs: $(UNIT_TESTS) $(FLEET)
+
 unit: $(UNIT_TESTS) ## the unit tests
 	$(Q)for test in $(UNIT_TESTS); do \
 	    echo "  TEST    $$test"; FOXTRACKR_ROOT=$(CURDIR) $$test || exit 1; \
@@ -163,8 +165,8 @@ lint-analyzer:
 
 lint-compilers:
 	@echo "  LINT    clang and gcc without a warning"
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang WERROR=-Werror all
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang WERROR=-Werror all test-programs
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all test-programs
 
 MAN_PAGES := $(wildcard daemon/*.[58] lib/*.3)
 CONF      := $(SYSCONFDIR)/foxtrackrd/foxtrackrd.conf
@@ -202,8 +204,8 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check check test test-sanitized unit system demo lint lint-format lint-tidy \
-        lint-cppcheck lint-analyzer lint-compilers install uninstall clean help FORCE
+.PHONY: all deps deps-check check test test-sanitized test-programs unit system demo lint \
+        lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 

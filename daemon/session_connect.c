@@ -29,9 +29,8 @@ static enum tls_result explain_tls(struct session *session, char *problem)
         return TLS_OK;
     }
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-    result = (enum tls_result)tls_explain(fd, config->broker.host, config->broker.ca_file,
-                                          config->broker.cert_file, config->broker.key_file,
-                                          EXPLAIN_TIMEOUT_MS, NULL, reason);
+    result = tls_explain(fd, config->broker.host, config->broker.ca_file, config->broker.cert_file,
+                         config->broker.key_file, EXPLAIN_TIMEOUT_MS, NULL, reason);
     close(fd);
     if (result != TLS_OK) {
         snprintf(problem, SESSION_REASON_SIZE, "%s", reason);

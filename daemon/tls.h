@@ -53,8 +53,8 @@ enum tls_result {
  * server certificate's notAfter if one was sent. Returns TLS_OK, or another enum tls_result with
  * `problem` set to a sentence that names the certificate and the date or name concerned.
  */
-int tls_explain(int fd, const char *host, const char *ca_file, const char *cert_file,
-                const char *key_file, int timeout_ms, int64_t *expiry_ms,
-                char problem[TLS_PROBLEM_SIZE]);
+enum tls_result tls_explain(int fd, const char *host, const char *ca_file, const char *cert_file,
+                            const char *key_file, int timeout_ms, int64_t *expiry_ms,
+                            char problem[TLS_PROBLEM_SIZE]);
 
 #endif

@@ -449,9 +449,9 @@ static bool set_up(struct handshake *handshake, const struct question *question,
     return expect_host(handshake->ssl, question->host);
 }
 
-int tls_explain(int fd, const char *host, const char *ca_file, const char *cert_file,
-                const char *key_file, int timeout_ms, int64_t *expiry_ms,
-                char problem[TLS_PROBLEM_SIZE])
+enum tls_result tls_explain(int fd, const char *host, const char *ca_file, const char *cert_file,
+                            const char *key_file, int timeout_ms, int64_t *expiry_ms,
+                            char problem[TLS_PROBLEM_SIZE])
 {
     struct handshake handshake = {.fd = fd, .deadline_ms = clock_monotonic_ms() + timeout_ms};
     const struct question question = {host, ca_file, cert_file, timeout_ms};

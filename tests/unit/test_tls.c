@@ -347,11 +347,12 @@ struct asking {
 };
 
 /* Returns what tls_explain() does against that server. */
-static int ask(struct server server, struct asking asking, int64_t *expiry_ms, char *problem)
+static enum tls_result ask(struct server server, struct asking asking, int64_t *expiry_ms,
+                           char *problem)
 {
     int sockets[2];
     pthread_t thread;
-    int result;
+    enum tls_result result;
 
     problem[0] = '\0';
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
