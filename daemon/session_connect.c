@@ -38,16 +38,6 @@ static enum tls_result explain_tls(struct session *session, char *problem)
     return result;
 }
 
-/* Turn what Paho and the gate know of a failed CONNECT into a sentence. */
-static void describe_failure(struct session *session, const char *paho_problem, char *problem)
-{
-    struct gate_link_status link;
-
-    gate_link_status(session->parts.gate, session->parts.index, &link);
-    snprintf(problem, SESSION_REASON_SIZE, "%s%s%s", paho_problem,
-             link.ended[0] != '\0' ? "; " : "", link.ended);
-}
-
 /* The broker refused the CONNECT, or never got it: what was known of the session still holds. */
 static void nothing_changed(struct session *session, bool was_uncertain)
 {
@@ -63,8 +53,8 @@ bool session_connect(struct session *session, bool *present, char *problem)
     const struct config *config = session->parts.config;
     char dial_problem[DIAL_PROBLEM_SIZE];
     char paho_problem[PAHO_PROBLEM_SIZE];
-    struct gate_link_status link;
-    uint64_t opened_before;
+    struct gate_link_status before;
+    struct gate_link_status after;
     bool was_uncertain = session->uncertain;
     int fd = dial(config->broker.host, config->broker.port, DIAL_TIMEOUT_MS, session->stop_fd,
                   dial_problem);
@@ -73,8 +63,7 @@ bool session_connect(struct session *session, bool *present, char *problem)
         snprintf(problem, SESSION_REASON_SIZE, "%s", dial_problem);
         return false;
     }
-    gate_link_status(session->parts.gate, session->parts.index, &link);
-    opened_before = link.opened;
+    gate_link_status(session->parts.gate, session->parts.index, &before);
     gate_offer(session->parts.gate, session->parts.index, fd);
     if (!session_put_event(session, INTAKE_CONNECTING, "", 0, STORE_GAP_NONE)) {
         snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
@@ -90,14 +79,18 @@ bool session_connect(struct session *session, bool *present, char *problem)
         nothing_changed(session, was_uncertain);
         return false;
     default:
-        describe_failure(session, paho_problem, problem);
-        if (session->options.tls && explain_tls(session, problem) == TLS_E_REFUSED) {
-            nothing_changed(session, was_uncertain); /* CONNECT goes out only after a handshake */
+        gate_link_status(session->parts.gate, session->parts.index, &after);
+        snprintf(problem, SESSION_REASON_SIZE, "%s%s%s", paho_problem,
+                 after.ended[0] != '\0' ? "; " : "", after.ended);
+        /* With TLS, CONNECT goes out only after a handshake. */
+        if (session->options.tls && (explain_tls(session, problem) == TLS_E_REFUSED ||
+                                     after.from_broker_bytes == before.from_broker_bytes)) {
+            nothing_changed(session, was_uncertain);
         }
         return false;
     }
-    gate_link_status(session->parts.gate, session->parts.index, &link);
-    if (link.opened == opened_before) {
+    gate_link_status(session->parts.gate, session->parts.index, &after);
+    if (after.opened == before.opened) {
         /* Never seen, and never to be: without the gate the promise does not hold. */
         log_line(LOG_CRIT, "%s: Paho reached the broker without the gate", session->own->client_id);
         abort();
