@@ -87,16 +87,21 @@ static int open_store(struct daemon *daemon)
     return EX_OK;
 }
 
-static int start_pipeline(struct daemon *daemon)
+static struct writer_limits limits_of(const struct config *config)
 {
-    const struct config *config = daemon->config;
-    const struct writer_limits limits = {
+    return (struct writer_limits){
         .fields = config->fields,
         .max_future_ms = config->parser.max_future_ms,
         .batch_max = config->database.batch_max,
         .retention_days = config->database.retention_days,
         .min_free_mb = config->database.min_free_mb,
     };
+}
+
+static int start_pipeline(struct daemon *daemon)
+{
+    const struct config *config = daemon->config;
+    const struct writer_limits limits = limits_of(config);
     struct writer_parts parts;
     char target[300];
     bool v6 = strchr(config->broker.host, ':') != NULL;
@@ -221,13 +226,7 @@ static int start(struct daemon *daemon)
 /* Give the parts that can change while running the values of a new configuration. */
 static void apply_live(struct daemon *daemon, struct config *loaded)
 {
-    const struct writer_limits limits = {
-        .fields = loaded->fields,
-        .max_future_ms = loaded->parser.max_future_ms,
-        .batch_max = loaded->database.batch_max,
-        .retention_days = loaded->database.retention_days,
-        .min_free_mb = loaded->database.min_free_mb,
-    };
+    const struct writer_limits limits = limits_of(loaded);
 
     loaded->fields = NULL;
     writer_set_limits(daemon->writer, &limits);

@@ -1,5 +1,4 @@
-/* The configuration: what is accepted, what each mistake is answered with, and that the shipped
- * file and the manual page tell the truth about keys and defaults. */
+/* The configuration: what is accepted, and what each mistake is answered with. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,46 +6,10 @@
 
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
-#include <unistd.h>
 
-#include "config.h"
-
-#define BROKER  "[broker]\nhost = mqtt.example\n"
-#define SESSION "[session]\ngiven = acme\n"
-
-static char directory[] = "/tmp/test_config.XXXXXX";
-static char path[64];
-static char secret_path[64];
-
-static void write_file(const char *name, const void *text, size_t length, mode_t mode)
-{
-    int fd;
-
-    unlink(name);
-    fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, length), length);
-    assert_int_equal(fchmod(fd, mode), 0);
-    close(fd);
-}
-
-static struct config *load(const char *text)
-{
-    char problem[CONFIG_PROBLEM_SIZE] = "";
-    struct config *config = NULL;
-
-    write_file(path, text, strlen(text), 0640);
-    if (config_load(path, &config, problem) != 0) {
-        fail_msg("refused: %s\n%s", problem, text);
-    }
-    return config;
-}
+#include "config_fixture.h"
 
 /* `says` follows the file's name, which every problem begins with. */
 static void refuse_bytes(const char *text, size_t length, mode_t mode, const char *says)
@@ -70,26 +33,6 @@ static void refuse_bytes(const char *text, size_t length, mode_t mode, const cha
 static void refuse(const char *text, const char *says)
 {
     refuse_bytes(text, strlen(text), 0640, says);
-}
-
-static int make_directory(void **state)
-{
-    (void)state;
-    unsetenv("CREDENTIALS_DIRECTORY");
-    if (mkdtemp(directory) == NULL) {
-        return -1;
-    }
-    snprintf(path, sizeof(path), "%s/conf", directory);
-    snprintf(secret_path, sizeof(secret_path), "%s/" CONFIG_CREDENTIAL, directory);
-    return 0;
-}
-
-static int remove_directory(void **state)
-{
-    (void)state;
-    unlink(path);
-    unlink(secret_path);
-    return rmdir(directory);
 }
 
 /* --- what is accepted --- */
@@ -530,165 +473,6 @@ static void test_needs_restart(void **state)
     config_free(running);
 }
 
-/* --- documents --- */
-
-#define KEYS_MAX 64
-
-struct documented {
-    char names[KEYS_MAX][64]; /* "broker.host" */
-    char values[KEYS_MAX][64];
-    size_t count;
-};
-
-static FILE *open_document(const char *name)
-{
-    const char *root = getenv("FOXTRACKR_ROOT");
-    char file_path[4096];
-    FILE *file;
-
-    snprintf(file_path, sizeof(file_path), "%s/%s", root != NULL ? root : ".", name);
-    file = fopen(file_path, "r");
-    if (file == NULL) {
-        fail_msg("%s cannot be opened (FOXTRACKR_ROOT is the source directory)", file_path);
-    }
-    return file;
-}
-
-static void add_documented(struct documented *keys, const char *section, const char *name,
-                           const char *value)
-{
-    assert_true(keys->count < KEYS_MAX);
-    snprintf(keys->names[keys->count], sizeof(keys->names[0]), "%s.%s", section, name);
-    snprintf(keys->values[keys->count], sizeof(keys->values[0]), "%s", value);
-    keys->count++;
-}
-
-/* "#key = default" below "[section]". */
-static void read_conf(struct documented *keys)
-{
-    FILE *file = open_document("foxtrackrd.conf");
-    char line[256];
-    char section[32] = "";
-    char name[64];
-
-    while (fgets(line, sizeof(line), file) != NULL) {
-        char value[128] = "";
-
-        if (line[0] == '[') {
-            sscanf(line, "[%31[^]]", section);
-        } else if (sscanf(line, "#%63[a-z_] = %127s", name, value) >= 1 &&
-                   strstr(line, " =") == line + 1 + strlen(name)) {
-            add_documented(keys, section, name, value);
-        }
-    }
-    fclose(file);
-}
-
-/* ".It Cm key No = Ar default" below ".Ss [section] section". */
-static void read_manual(struct documented *keys)
-{
-    FILE *file = open_document("daemon/foxtrackrd.conf.5");
-    char line[256];
-    char section[32] = "";
-    char name[64];
-
-    while (fgets(line, sizeof(line), file) != NULL) {
-        char value[128] = "";
-
-        if (sscanf(line, ".Ss [%31[^]]", section) == 1) {
-            continue;
-        }
-        if (sscanf(line, ".It Cm %63s No = Ar %127s", name, value) >= 1) {
-            add_documented(keys, section, name, value);
-        }
-    }
-    fclose(file);
-}
-
-static void assert_documents(const struct documented *keys, const char *where)
-{
-    size_t index = 0;
-
-    for (; config_key_name(index) != NULL; index++) {
-        size_t at = 0;
-        size_t found = 0;
-
-        for (size_t i = 0; i < keys->count; i++) {
-            if (strcmp(keys->names[i], config_key_name(index)) == 0) {
-                at = i;
-                found++;
-            }
-        }
-        if (found != 1) {
-            fail_msg("%s names %s %zu times", where, config_key_name(index), found);
-        }
-        if (strcmp(keys->values[at], config_key_default(index)) != 0) {
-            fail_msg("%s says %s = %s, and it is %s", where, keys->names[at], keys->values[at],
-                     config_key_default(index));
-        }
-    }
-    if (keys->count != index) {
-        fail_msg("%s documents %zu keys, and there are %zu", where, keys->count, index);
-    }
-    assert_null(config_key_default(index));
-    assert_false(config_key_is_live(index));
-}
-
-static void test_documents(void **state)
-{
-    struct documented conf = {.count = 0};
-    struct documented manual = {.count = 0};
-
-    (void)state;
-    read_conf(&conf);
-    assert_documents(&conf, "foxtrackrd.conf");
-    read_manual(&manual);
-    assert_documents(&manual, "foxtrackrd.conf.5");
-}
-
-/* The shipped file with each default uncommented, and the values that must be set, is the same as
- * no more than those values. */
-static void test_shipped_file(void **state)
-{
-    FILE *file = open_document("foxtrackrd.conf");
-    char text[32768] = "";
-    size_t used = 0;
-    char line[256];
-    struct config *shipped;
-    struct config *minimal;
-    char names[256];
-
-    (void)state;
-    while (fgets(line, sizeof(line), file) != NULL) {
-        char name[64];
-        char value[128];
-        const char *start = line;
-
-        if (strcmp(line, "#host =\n") == 0) {
-            start = "host = mqtt.example\n";
-        } else if (strcmp(line, "#given =\n") == 0) {
-            start = "given = acme\n";
-        } else if (line[0] == '#' && sscanf(line, "#%63[a-z_] = %127s", name, value) == 2) {
-            start = line + 1;
-        }
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s", start);
-        assert_true(used < sizeof(text) - 256);
-    }
-    fclose(file);
-    shipped = load(text);
-    minimal = load(BROKER SESSION);
-    assert_int_equal(config_needs_restart(minimal, shipped, names, sizeof(names)), 0);
-    assert_int_equal(shipped->database.batch_max, minimal->database.batch_max);
-    assert_int_equal(shipped->database.retention_days, minimal->database.retention_days);
-    assert_int_equal(shipped->database.min_free_mb, minimal->database.min_free_mb);
-    assert_int_equal(shipped->parser.max_payload, minimal->parser.max_payload);
-    assert_int_equal(shipped->parser.max_future_ms, minimal->parser.max_future_ms);
-    assert_int_equal(shipped->log.level, minimal->log.level);
-    assert_int_equal(shipped->status.interval_ms, minimal->status.interval_ms);
-    config_free(shipped);
-    config_free(minimal);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -703,8 +487,6 @@ int main(void)
         cmocka_unit_test(test_password_file),
         cmocka_unit_test(test_credential),
         cmocka_unit_test(test_needs_restart),
-        cmocka_unit_test(test_documents),
-        cmocka_unit_test(test_shipped_file),
     };
 
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -1,0 +1,65 @@
+/* A directory with a configuration file, for tests of config.c. */
+#ifndef CONFIG_FIXTURE_H
+#define CONFIG_FIXTURE_H
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#define BROKER  "[broker]\nhost = mqtt.example\n"
+#define SESSION "[session]\ngiven = acme\n"
+
+static char directory[] = "/tmp/test_config.XXXXXX";
+static char path[64];
+static char secret_path[64];
+
+static inline void write_file(const char *name, const void *text, size_t length, mode_t mode)
+{
+    int fd;
+
+    unlink(name);
+    fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, length), length);
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+static inline struct config *load(const char *text)
+{
+    char problem[CONFIG_PROBLEM_SIZE] = "";
+    struct config *config = NULL;
+
+    write_file(path, text, strlen(text), 0640);
+    if (config_load(path, &config, problem) != 0) {
+        fail_msg("refused: %s\n%s", problem, text);
+    }
+    return config;
+}
+
+static inline int make_directory(void **state)
+{
+    (void)state;
+    unsetenv("CREDENTIALS_DIRECTORY");
+    if (mkdtemp(directory) == NULL) {
+        return -1;
+    }
+    snprintf(path, sizeof(path), "%s/conf", directory);
+    snprintf(secret_path, sizeof(secret_path), "%s/" CONFIG_CREDENTIAL, directory);
+    return 0;
+}
+
+static inline int remove_directory(void **state)
+{
+    (void)state;
+    unlink(path);
+    unlink(secret_path);
+    return rmdir(directory);
+}
+
+#endif
