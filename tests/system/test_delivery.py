@@ -119,6 +119,7 @@ def test_integer_device_id_and_both_objects(broker, daemon):
     daemon.start()
     broker.publish("Foxtrackr/12345/v3.0/bat", json.dumps(both))
     broker.publish("foxtrackr/12345/V3.0/bat", fleet.battery("12345", now + 1, 3.6))
+    daemon.wait_rows(1)
     daemon.stop()
     # The first is on another topic than the subscription asks for: topics match with case.
     assert query(daemon.database, "SELECT count(*) FROM battery") == [(1,)]
