@@ -141,6 +141,28 @@ demo: deps-check ## a private broker, a fleet with a 7-day backlog, and what an 
 	$(Q)$(MAKE) --no-print-directory all $(FLEET)
 	$(Q)tests/demo $(abspath $(BUILD))
 
+# What is preloaded into the daemon to make its surroundings fail.
+SHIMS := $(patsubst tests/faults/%.c,$(BUILD)/tests/%.so,$(wildcard tests/faults/*_shim.c))
+
+$(BUILD)/tests/%_shim.so: tests/faults/%_shim.c
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
+
+FAULTS := $(wildcard $(addprefix tests/faults/,kills powerloss disk memory network tls operator))
+N      ?= 5000
+SEED   ?= 1
+
+faults: all $(SHIMS) ## every campaign of tests/faults, each for a few minutes at most
+	$(Q)for campaign in $(FAULTS); do \
+	    echo "  FAULTS  $$campaign"; \
+	    $(PYTHON) -B $$campaign --build $(abspath $(BUILD)) --quick || exit 1; \
+	done
+
+crash-campaign: all $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEED=1)
+	$(Q)$(PYTHON) -B tests/faults/kills --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
+	$(Q)$(PYTHON) -B tests/faults/powerloss --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
+
 SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] tests/*.[ch] tests/unit/*.[ch])
 
 lint: lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers ## every static check
@@ -204,7 +226,8 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check check test test-sanitized test-programs unit system demo lint \
+.PHONY: all deps deps-check check test test-sanitized test-programs unit system demo faults \
+        crash-campaign lint \
         lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
