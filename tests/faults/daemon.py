@@ -1,0 +1,202 @@
+"""The daemon under fault: one configuration, and at most one process of the release build."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+USER = "tracker-reader"
+PASSWORD = "correct-horse-7f3a9"
+CLIENT_ID = "id-fault-01"
+
+
+class Daemon:
+    """
+    broker       a FaultBroker, or None; its host and port go into the configuration
+    build        the directory with foxtrackrd
+    wrapper      a command to run it with, e.g. ["strace", "-f", ...]
+    environment  variables to add, e.g. {"LD_PRELOAD": ...}
+    ca_file      turns TLS on
+    sections     keys to change: broker={"keepalive": 5}; None leaves a key or a section out
+    """
+
+    def __init__(self, directory, broker, build, *, wrapper=(), environment=None, ca_file=None,
+                 **sections):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.broker = broker
+        self.program = pathlib.Path(build).resolve() / "foxtrackrd"
+        self.wrapper = list(wrapper)
+        self.environment = dict(environment or {})
+        self.process = None
+        self.config = self.directory / "foxtrackrd.conf"
+        self.stderr_path = self.directory / "stderr.log"
+        self.stderr_path.touch()
+        self._log_start = 0
+        password = self.directory / "password"
+        password.touch(mode=0o600)
+        password.write_text(PASSWORD + "\n")
+        self.sections = self._defaults(password, ca_file)
+        self.configure(**sections)
+
+    def _defaults(self, password, ca_file):
+        return {
+            "broker": {
+                "host": ("localhost" if ca_file else self.broker.host) if self.broker else "127.0.0.1",
+                "port": self.broker.port if self.broker else 1,
+                "tls": "yes" if ca_file else "no", "ca_file": ca_file,
+                "username": USER, "password_file": password},
+            "session": {"client_id": CLIENT_ID, "filters": "foxtrackr/#"},
+            "database": {"path": self.directory / "foxtrackr.db"},
+            "log": {"target": "stderr"},
+            "status": {"file": self.directory / "status.json", "interval": "1s"},
+        }
+
+    def configure(self, **sections):
+        """Change sections and write the file; the process is not told."""
+        for name, keys in sections.items():
+            self.sections[name] = None if keys is None else {
+                **(self.sections.get(name) or {}), **keys}
+        lines = []
+        for name, keys in self.sections.items():
+            if keys is not None:
+                lines.append(f"[{name}]")
+                lines += [f"{key} = {value}" for key, value in keys.items() if value is not None]
+        self.config.write_text("\n".join(lines) + "\n")
+
+    @property
+    def database(self):
+        return pathlib.Path(self.sections["database"]["path"])
+
+    @property
+    def status_path(self):
+        return pathlib.Path(self.sections["status"]["file"])
+
+    # The process
+
+    def start(self, wait="subscribed", limit_s=30):
+        """wait: "subscribed" (as the broker sees it), "status" (it writes its status) or None."""
+        assert self.process is None, "it runs already"
+        environment = {k: v for k, v in os.environ.items()
+                       if not k.lower().endswith("_proxy")
+                       and k not in ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "LD_PRELOAD")}
+        environment.update(self.environment)
+        before = self.broker.ledger.steps["connack"] if self.broker else 0
+        with open(self.stderr_path, "ab") as stderr:
+            self._log_start = stderr.tell()
+            self.process = subprocess.Popen(
+                [*self.wrapper, self.program, "-c", self.config], stdin=subprocess.DEVNULL,
+                stdout=stderr, stderr=stderr, env=environment, cwd="/")
+        if wait == "subscribed":
+            self.wait(lambda: self.broker.ledger.steps["connack"] > before
+                      and self.broker.delivering, limit_s, "a subscribed session")
+        elif wait == "status":
+            self.wait(lambda: self.status().get("pid"), limit_s, "the status file")
+        return self
+
+    @property
+    def pid(self):
+        """The daemon's own, whatever it is wrapped in; None when it has ended."""
+        if self.process is None:
+            return None
+        queue = [self.process.pid]
+        while queue:
+            pid = queue.pop()
+            try:
+                if os.path.samefile(f"/proc/{pid}/exe", self.program):
+                    return pid
+                children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                queue += [int(child) for child in children]
+            except OSError:
+                continue
+        return None
+
+    def signal(self, number):
+        pid = self.pid
+        if pid is not None:
+            os.kill(pid, number)
+
+    def kill(self):
+        """SIGKILL; returns when it is dead, and its wrapper too."""
+        if self.process is None:
+            return
+        try:
+            self.signal(signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+        self.process = None
+
+    def stop(self, limit_s=20):
+        """SIGTERM, and it must end well."""
+        self.signal(signal.SIGTERM)
+        code = self.wait_exit(limit_s)
+        assert code == 0, f"exit {code} after SIGTERM:\n{self.log_tail()}"
+
+    def wait_exit(self, limit_s=30):
+        """The exit status once it has ended by itself; negative: the signal that ended it."""
+        try:
+            code = self.process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {limit_s} s:\n{self.log_tail()}") from None
+        self.process = None
+        return code
+
+    @property
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    # What it says
+
+    def log(self):
+        """What it has written since the last start."""
+        with open(self.stderr_path, encoding="utf-8", errors="replace") as log:
+            log.seek(self._log_start)
+            return log.read()
+
+    def log_tail(self, lines=40):
+        return "\n".join(self.stderr_path.read_text(errors="replace").splitlines()[-lines:])
+
+    def status(self):
+        """The status file of this process; {} while there is none."""
+        try:
+            status = json.loads(self.status_path.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return status if status.get("pid", self.pid) == self.pid else {}
+
+    def wait(self, condition, limit_s=30, what="a condition", must_run=True):
+        """Wait until condition() is true, and return that; fail at once if the daemon ends."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            value = condition()
+            if value:
+                return value
+            if must_run and not self.running:
+                code = self.process.returncode if self.process else "?"
+                raise AssertionError(f"exit {code} while waiting for {what}:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited {limit_s} s for {what}:\n{self.log_tail()}")
+            time.sleep(0.01)
+
+    def wait_log(self, pattern, limit_s=30):
+        """The first line since the start that matches, without case."""
+        expression = re.compile(f"^.*(?:{pattern}).*$", re.IGNORECASE | re.MULTILINE)
+        return self.wait(lambda: expression.search(self.log()), limit_s, f"/{pattern}/ in the log")[0]
+
+    def wait_status(self, predicate, limit_s=30):
+        def holds():
+            status = self.status()
+            return status if status and predicate(status) else None
+        return self.wait(holds, limit_s, "the status file")
+
+    def wait_drained(self, limit_s=60):
+        """The broker has nothing left for it."""
+        self.wait(lambda: self.broker.drained, limit_s, "the broker's queue to drain")
