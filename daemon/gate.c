@@ -30,6 +30,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -47,6 +48,9 @@
 #include "token.h"
 
 #define TICK_MS 500
+#define REST_MS                                                                                    \
+    1000 /* for the listener, when there is no descriptor even to turn somebody away               \
+          */
 
 struct session_link {
     struct token token;
@@ -61,6 +65,8 @@ struct gate {
     int port;
     int epoll_fd;
     struct link_end listener;
+    int64_t rest_until_ms; /* the listener is not watched before; 0: it is */
+    int spare_fd;          /* given up for a moment when no other descriptor is free; or -1 */
     struct link_end wake;
     bool stopping;
     bool quiesced;
@@ -165,13 +171,59 @@ static void read_request(struct gate *gate, struct link *link)
     }
 }
 
+static void watch_listener(struct gate *gate, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = &gate->listener};
+
+    epoll_ctl(gate->epoll_fd, EPOLL_CTL_MOD, gate->listener.fd, &event);
+}
+
+/*
+ * No descriptor is free. A connection that is not accepted stays in the queue and would wake the
+ * thread without end: give up the spare descriptor for it and close it, so that the attempt fails
+ * at once and has a reason. Where somebody else was faster, the listener takes a rest.
+ */
+static void turn_away(struct gate *gate)
+{
+    int fd;
+
+    if (gate->spare_fd >= 0) {
+        close(gate->spare_fd);
+    }
+    fd = accept4(gate->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+    } else {
+        watch_listener(gate, 0);
+        gate->rest_until_ms = clock_monotonic_ms() + REST_MS;
+    }
+    gate->spare_fd = fcntl(gate->wake.fd, F_DUPFD_CLOEXEC, 0);
+    for (unsigned i = 0; i < gate->session_count; i++) {
+        if (gate->sessions[i].offered_fd >= 0) {
+            snprintf(gate->sessions[i].record.ended, sizeof(gate->sessions[i].record.ended), "%s",
+                     "no file descriptor is free: raise the limit (LimitNOFILE=, ulimit -n)");
+        }
+    }
+}
+
+static void end_rest(struct gate *gate)
+{
+    if (gate->rest_until_ms != 0 && clock_monotonic_ms() >= gate->rest_until_ms) {
+        gate->rest_until_ms = 0;
+        watch_listener(gate, EPOLLIN);
+    }
+}
+
 static void accept_one(struct gate *gate)
 {
     const int on = 1;
     int fd = accept4(gate->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0) {
-        return; /* gone again, or no descriptor free: the session's attempt fails and says so */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            turn_away(gate);
+        }
+        return; /* or gone again */
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     for (unsigned i = 0; i < gate->link_count; i++) {
@@ -226,6 +278,7 @@ static void *run(void *argument)
         for (unsigned i = 0; i < gate->link_count; i++) {
             link_settle(&gate->links[i], gate->quiesced);
         }
+        end_rest(gate);
     }
     pthread_mutex_unlock(&gate->mutex);
     return NULL;
@@ -262,6 +315,7 @@ static int set_up(struct gate *gate, const char *target, unsigned session_count,
         link_end_watch(gate->epoll_fd, &gate->wake, fd, EPOLLIN) != 0) {
         return -errno;
     }
+    gate->spare_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     gate->target = strdup(target);
     gate->sessions = calloc(session_count, sizeof(*gate->sessions));
     /* Room for each session's link, one it is taking leave of, and a few strangers. */
@@ -301,6 +355,9 @@ static void tear_down(struct gate *gate)
     }
     link_end_close(&gate->listener);
     link_end_close(&gate->wake);
+    if (gate->spare_fd >= 0) {
+        close(gate->spare_fd);
+    }
     if (gate->epoll_fd >= 0) {
         close(gate->epoll_fd);
     }
@@ -321,7 +378,7 @@ int gate_new(struct gate **out, const char *target, unsigned session_count,
         return -ENOMEM;
     }
     pthread_mutex_init(&gate->mutex, NULL);
-    gate->epoll_fd = gate->listener.fd = gate->wake.fd = -1;
+    gate->epoll_fd = gate->listener.fd = gate->wake.fd = gate->spare_fd = -1;
     atomic_store(&gate->last_seen_ms, clock_monotonic_ms());
     rc = set_up(gate, target, session_count, watermark);
     if (rc == 0) {

@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <openssl/evp.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #define SESSIONS     2
 #define QUIET_MS     50 /* how long nothing must come where nothing may come */
 #define BUFFER_BYTES 4096
+#define DESCRIPTORS  64
 
 struct fixture {
     struct watermark watermark;
@@ -436,6 +438,44 @@ static void relays_more_than_it_can_hold(void **state)
     assert_memory_equal(sent, got, sizeof(sent));
 }
 
+/*
+ * No descriptor is free: a connection that waited in the queue would wake the gate's thread without
+ * end. It is turned away at once, the session learns why, and later everything is as before.
+ */
+static void without_a_descriptor_it_turns_away(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct gate_link_status status;
+    struct rlimit before;
+    struct rlimit tight;
+    char basic[128];
+    int fillers[DESCRIPTORS];
+    int count = 0;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    offer_broker(fixture, 0);
+    address.sin_port = htons(authority(fixture->gate, 0, basic));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = (struct rlimit){.rlim_cur = DESCRIPTORS, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    while (count < DESCRIPTORS && (fillers[count] = dup(fd)) >= 0) {
+        count++;
+    }
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_reads_end(fd);
+    gate_link_status(fixture->gate, 0, &status);
+    assert_non_null(strstr(status.ended, "no file descriptor"));
+
+    while (count > 0) {
+        close(fillers[--count]);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    close(fd);
+    fixture->paho = send_request(fixture, 0, TARGET);
+    assert_reads(fixture->paho, "HTTP/1.1 200 Connection established\r\n\r\n");
+}
+
 int main(void)
 {
 #define GATE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -456,6 +496,7 @@ int main(void)
         GATE_TEST(quiesced_it_reads_nothing_from_the_broker),
         GATE_TEST(a_new_link_replaces_the_old_one),
         GATE_TEST(relays_more_than_it_can_hold),
+        GATE_TEST(without_a_descriptor_it_turns_away),
     };
 
     return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
