@@ -142,7 +142,10 @@ static int check_line(struct config_loading *loading, const char *text, size_t l
         if (taken == 0) {
             return config_fail(loading, loading->line, NULL, "the line is not valid UTF-8");
         }
-        if (escape_is_control(text + at, taken) && strchr("\t\r\n", text[at]) == NULL) {
+        /* Of a carriage return, only that of an end of line is none: elsewhere it would hide in a
+         * value. */
+        if (escape_is_control(text + at, taken) && strchr("\t\n", text[at]) == NULL &&
+            strcmp(text + at, "\r\n") != 0 && strcmp(text + at, "\r") != 0) {
             return config_fail(loading, loading->line, NULL, "the line holds a control character");
         }
         at += taken;

@@ -212,6 +212,8 @@ static void test_lines(void **state)
         {BROKER "username = ;hunter2\n", ":3: broker.username: has no value"},
         {"[broker]\nhost = a\xff\n", ":2: the line is not valid UTF-8"},
         {"[broker]\nhost = a\x1b[1m\n", ":2: the line holds a control character"},
+        {"[broker]\nhost = a\rb\n", ":2: the line holds a control character"},
+        {"[broker]\nhost = a\r\r\n", ":2: the line holds a control character"},
         {"", "broker.host: is required: set host = in section [broker]"},
         {SESSION, "broker.host: is required"},
         {BROKER, "session: is required"},
