@@ -135,8 +135,9 @@ static double parse_number(const char *name, const char *text, double least, dou
     char *end;
     double value = strtod(text, &end);
 
-    if (end == text || *end != '\0' || !(value >= least && value <= most))
+    if (end == text || *end != '\0' || !(value >= least && value <= most)) {
         usage_error("--%s: %s is not a number from %.15g to %.15g", name, text, least, most);
+    }
     return value;
 }
 
@@ -144,8 +145,9 @@ static void read_password(struct fleet *fleet, const char *path)
 {
     FILE *file = fopen(path, "re");
 
-    if (file == NULL || fgets(fleet->password, sizeof fleet->password, file) == NULL)
+    if (file == NULL || fgets(fleet->password, sizeof fleet->password, file) == NULL) {
         err(EXIT_FAILURE, "no password in %s", path);
+    }
     fclose(file);
     fleet->password[strcspn(fleet->password, "\r\n")] = '\0';
     fleet->broker.password = fleet->password;
@@ -182,8 +184,9 @@ static void apply_option(struct fleet *fleet, int option, char *value)
         fleet->register_id = value;
         break;
     case OPTION_FILTER:
-        if (fleet->filter_count == PUBLISHER_FILTERS_MAX)
+        if (fleet->filter_count == PUBLISHER_FILTERS_MAX) {
             usage_error("more than %d filters", PUBLISHER_FILTERS_MAX);
+        }
         fleet->filters[fleet->filter_count++] = value;
         break;
     case OPTION_GROUP_TOPICS:
@@ -260,11 +263,13 @@ static const struct {
 /* What getopt_long() wants to know, from the two tables; `all` ends with a zeroed element. */
 static void list_options(struct option all[])
 {
-    for (int i = 0; i < NAMES; i++)
+    for (int i = 0; i < NAMES; i++) {
         all[i] = (struct option){names[i].name, names[i].argument, NULL, (int)names[i].option};
-    for (int i = 0; i < NUMBERS; i++)
+    }
+    for (int i = 0; i < NUMBERS; i++) {
         all[NAMES + i] =
             (struct option){numbers[i].name, required_argument, NULL, (int)OPTION_NUMBER + i};
+    }
 }
 
 static void parse_options(struct fleet *fleet, int argc, char **argv)
@@ -275,8 +280,9 @@ static void parse_options(struct fleet *fleet, int argc, char **argv)
     int option;
 
     list_options(all);
-    for (int i = 0; i < NUMBERS; i++)
+    for (int i = 0; i < NUMBERS; i++) {
         value[i] = numbers[i].value;
+    }
     while ((option = getopt_long(argc, argv, "", all, NULL)) != -1) {
         int i = option - (int)OPTION_NUMBER;
 
@@ -287,8 +293,9 @@ static void parse_options(struct fleet *fleet, int argc, char **argv)
             apply_option(fleet, option, optarg);
         }
     }
-    if (optind != argc)
+    if (optind != argc) {
         usage_error("%s is not an option", argv[optind]);
+    }
     apply_numbers(fleet, value, given[MESSAGES]);
 }
 
@@ -297,17 +304,21 @@ static void check_options(struct fleet *fleet)
     const struct story_options *story = &fleet->story;
     int64_t round = 2 * (int64_t)story->devices;
 
-    if (fleet->register_id != NULL && fleet->filter_count == 0)
+    if (fleet->register_id != NULL && fleet->filter_count == 0) {
         usage_error("--register needs at least one --filter");
-    if (fleet->register_id == NULL && story->readings == 0)
+    }
+    if (fleet->register_id == NULL && story->readings == 0) {
         usage_error("there is nothing to publish");
+    }
     /* Otherwise two readings of a device would have one time. */
     if (fleet->register_id == NULL && story->readings > round &&
-        story->span_ms < (story->readings + round - 1) / round)
+        story->span_ms < (story->readings + round - 1) / round) {
         usage_error("%lld readings of a device do not fit in %lld ms",
                     (long long)(story->readings / round), (long long)story->span_ms);
-    if (fleet->broker.port == 0)
+    }
+    if (fleet->broker.port == 0) {
         fleet->broker.port = fleet->broker.tls ? 8883 : 1883;
+    }
     if (fleet->register_id != NULL) {
         fleet->broker.client_id = fleet->register_id;
         fleet->broker.durable = true;
@@ -322,10 +333,11 @@ static void print_message(void *context, const char *topic, const void *payload,
     (void)context;
     printf("%s\t", topic);
     for (size_t i = 0; i < length; i++) {
-        if (bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '\\')
+        if (bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '\\') {
             putchar(bytes[i]);
-        else
+        } else {
             printf("\\x%02x", bytes[i]);
+        }
     }
     putchar('\n');
 }
@@ -336,8 +348,9 @@ static void keep_rate(const struct fleet *fleet)
     struct timespec until = fleet->begun;
     double after_s;
 
-    if (fleet->rate <= 0)
+    if (fleet->rate <= 0) {
         return;
+    }
     after_s = (double)fleet->sent / fleet->rate;
     until.tv_sec += (time_t)after_s;
     until.tv_nsec += (long)((after_s - floor(after_s)) * 1e9);
@@ -345,8 +358,9 @@ static void keep_rate(const struct fleet *fleet)
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
         ;
+    }
 }
 
 static void publish_message(void *context, const char *topic, const void *payload, size_t length)
@@ -388,14 +402,17 @@ int main(int argc, char **argv)
     }
     if (fleet.manifest != NULL) {
         manifest = fopen(fleet.manifest, "we");
-        if (manifest == NULL)
+        if (manifest == NULL) {
             err(EXIT_FAILURE, "cannot write %s", fleet.manifest);
+        }
     }
-    if (fleet.print)
+    if (fleet.print) {
         story_tell(&fleet.story, manifest, print_message, NULL);
-    else
+    } else {
         publish(&fleet, manifest);
-    if ((manifest != NULL && fclose(manifest) != 0) || fflush(stdout) != 0)
+    }
+    if ((manifest != NULL && fclose(manifest) != 0) || fflush(stdout) != 0) {
         err(EXIT_FAILURE, "cannot write everything");
+    }
     return EXIT_SUCCESS;
 }

@@ -4,7 +4,6 @@
 #include <err.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +29,10 @@ struct publisher {
 static void set_problem(struct publisher *publisher, const char *what, const char *why, int code)
 {
     pthread_mutex_lock(&publisher->lock);
-    if (publisher->problem[0] == '\0')
+    if (publisher->problem[0] == '\0') {
         snprintf(publisher->problem, sizeof publisher->problem, "%s: %s (%d)", what,
                  why != NULL ? why : "no reason given", code);
+    }
     pthread_cond_broadcast(&publisher->changed);
     pthread_mutex_unlock(&publisher->lock);
 }
@@ -59,9 +59,10 @@ static void on_granted(void *context, MQTTAsync_successData *data)
     struct publisher *publisher = context;
 
     pthread_mutex_lock(&publisher->lock);
-    for (int i = 0; i < publisher->granted_count; i++)
+    for (int i = 0; i < publisher->granted_count; i++) {
         publisher->granted[i] =
             publisher->granted_count == 1 ? data->alt.qos : data->alt.qosList[i];
+    }
     pthread_mutex_unlock(&publisher->lock);
     on_done(context, data);
 }
@@ -102,20 +103,24 @@ static void wait_for(struct publisher *publisher, int in_flight_max, const char 
     pthread_mutex_lock(&publisher->lock);
     while (publisher->problem[0] == '\0' &&
            (in_flight_max < 0 ? !publisher->done : publisher->in_flight > in_flight_max)) {
-        if (pthread_cond_timedwait(&publisher->changed, &publisher->lock, &deadline) == ETIMEDOUT)
+        if (pthread_cond_timedwait(&publisher->changed, &publisher->lock, &deadline) == ETIMEDOUT) {
             errx(EXIT_FAILURE, "%s: no answer from the broker in %d s", what, WAIT_S);
+        }
     }
-    if (publisher->problem[0] != '\0')
+    if (publisher->problem[0] != '\0') {
         errx(EXIT_FAILURE, "%s: %s", what, publisher->problem);
-    if (in_flight_max < 0)
+    }
+    if (in_flight_max < 0) {
         publisher->done = false;
+    }
     pthread_mutex_unlock(&publisher->lock);
 }
 
 static void must(int rc, const char *what)
 {
-    if (rc != MQTTASYNC_SUCCESS)
+    if (rc != MQTTASYNC_SUCCESS) {
         errx(EXIT_FAILURE, "cannot %s: %s (%d)", what, MQTTAsync_strerror(rc), rc);
+    }
 }
 
 struct publisher *publisher_open(const struct publisher_options *options)
@@ -126,8 +131,9 @@ struct publisher *publisher_open(const struct publisher_options *options)
     char uri[300];
     char client_id[64];
 
-    if (publisher == NULL)
+    if (publisher == NULL) {
         errx(EXIT_FAILURE, "out of memory");
+    }
     publisher->options = *options;
     pthread_mutex_init(&publisher->lock, NULL);
     pthread_cond_init(&publisher->changed, NULL);
@@ -175,7 +181,7 @@ void publisher_publish(struct publisher *publisher, const char *topic, const voi
     publisher->in_flight++;
     pthread_mutex_unlock(&publisher->lock);
 
-    message.payload = (void *)(uintptr_t)payload; /* Paho copies it and does not write to it */
+    message.payload = (void *)payload; /* Paho copies it and does not write to it */
     message.payloadlen = (int)length;
     message.qos = publisher->options.qos;
     message.retained = publisher->options.retain;
@@ -191,8 +197,9 @@ void publisher_subscribe(struct publisher *publisher, char *const *filters, int 
     MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
     int asked[PUBLISHER_FILTERS_MAX] = {0};
 
-    for (int i = 0; i < filter_count; i++)
+    for (int i = 0; i < filter_count; i++) {
         asked[i] = qos;
+    }
     publisher->granted_count = filter_count;
     response.onSuccess = on_granted;
     response.onFailure = on_failure;
@@ -200,18 +207,21 @@ void publisher_subscribe(struct publisher *publisher, char *const *filters, int 
     must(MQTTAsync_subscribeMany(publisher->client, filter_count, filters, asked, &response),
          "subscribe");
     wait_for(publisher, -1, "subscribe");
-    for (int i = 0; i < filter_count; i++)
-        if (publisher->granted[i] != qos)
+    for (int i = 0; i < filter_count; i++) {
+        if (publisher->granted[i] != qos) {
             errx(EXIT_FAILURE, "the broker granted QoS %d instead of %d for %s",
                  publisher->granted[i], qos, filters[i]);
+        }
+    }
 }
 
 void publisher_close(struct publisher *publisher)
 {
     MQTTAsync_disconnectOptions disconnect = MQTTAsync_disconnectOptions_initializer;
 
-    if (publisher == NULL)
+    if (publisher == NULL) {
         return;
+    }
     wait_for(publisher, 0, "the last messages");
     disconnect.timeout = 1000 * WAIT_S;
     disconnect.onSuccess = on_done;

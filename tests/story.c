@@ -52,8 +52,9 @@ static void expect(const struct story *story, const char *format, ...)
 {
     va_list arguments;
 
-    if (story->manifest == NULL)
+    if (story->manifest == NULL) {
         return;
+    }
     va_start(arguments, format);
     vfprintf(story->manifest, format, arguments);
     va_end(arguments);
@@ -66,13 +67,15 @@ static void emit_quarantined(struct story *story, const char *reason, const char
                              const unsigned char *payload, size_t length)
 {
     emit(story, topic, payload, length);
-    if (story->manifest == NULL)
+    if (story->manifest == NULL) {
         return;
+    }
     fprintf(story->manifest, "{\"table\":\"quarantine\",\"reason\":\"%s\",\"topic\":\"%s\",",
             reason, topic);
     fputs("\"copies\":1,\"payload\":\"", story->manifest);
-    for (size_t i = 0; i < length; i++)
+    for (size_t i = 0; i < length; i++) {
         fprintf(story->manifest, "%02x", payload[i]);
+    }
     fputs("\"}\n", story->manifest);
 }
 
@@ -100,18 +103,20 @@ static void make_devices(struct story *story)
     const int name_count = (int)(sizeof names / sizeof names[0]);
 
     story->devices = calloc((size_t)options->devices, sizeof *story->devices);
-    if (story->devices == NULL)
+    if (story->devices == NULL) {
         errx(EXIT_FAILURE, "out of memory");
+    }
     for (int i = 0; i < options->devices; i++) {
         struct device *device = &story->devices[i];
         int group = options->groups > 0 ? i % options->groups : 0;
 
         /* Five hexadecimal digits, like the ids in the wild; some of them look like numbers. */
         snprintf(device->id, sizeof device->id, "%05X", (unsigned)(0x1BBC0 + i * 14));
-        if (group < name_count)
+        if (group < name_count) {
             snprintf(device->group, sizeof device->group, "%s", names[group]);
-        else
+        } else {
             snprintf(device->group, sizeof device->group, "group-%d", group);
+        }
         device->phase = random_unit(story) * 0.8;
         device->discharge_h = 24 * (9 + 12 * random_unit(story));
         device->charged_h = device->discharge_h * 0.7 * random_unit(story);
@@ -276,10 +281,11 @@ static size_t expand(char *out, size_t size, const char *template, const struct 
             out[length++] = *template ++;
             continue;
         }
-        if (template[1] == 'D')
+        if (template[1] == 'D') {
             length += (size_t)snprintf(at, room, "%s", device->id);
-        else
+        } else {
             length += (size_t)snprintf(at, room, "%" PRId64, template[1] == 'T' ? time_ms : number);
+        }
         template += 2;
     }
     out[length] = '\0';
@@ -311,8 +317,9 @@ static void play_oversize(struct story *story, const struct device *device, int6
     char topic[TOPIC_SIZE];
     int head;
 
-    if (payload == NULL)
+    if (payload == NULL) {
         errx(EXIT_FAILURE, "out of memory");
+    }
     snprintf(topic, sizeof topic, "foxtrackr/%s/V3.0/bat", device->id);
     memset(payload, 'x', length);
     head = snprintf(payload, length,
@@ -320,7 +327,8 @@ static void play_oversize(struct story *story, const struct device *device, int6
                     "\"battery\":{\"voltage\":4},\"note\":\"",
                     device->id, time_ms);
     payload[head] = 'x';
-    memcpy(payload + length - 2, "\"}", 2);
+    payload[length - 2] = '"';
+    payload[length - 1] = '}';
     emit_quarantined(story, "oversize", topic, (unsigned char *)payload, length);
     free(payload);
 }
@@ -343,10 +351,12 @@ static void play(struct story *story)
     int64_t other = 0;
     int64_t oversize = 0;
 
-    if (options->group_topics)
-        for (int i = 0; i < options->devices && 2 * i < options->readings; i++)
+    if (options->group_topics) {
+        for (int i = 0; i < options->devices && INT64_C(2) * i < options->readings; i++) {
             expect(story, "{\"table\":\"device_groups\",\"device\":\"%s\",\"group\":\"%s\"}",
                    story->devices[i].id, story->devices[i].group);
+        }
+    }
 
     for (int64_t i = 0; i < options->readings; i += 2) {
         int number = (int)(i / 2 % options->devices);
@@ -358,8 +368,9 @@ static void play(struct story *story)
         play_due(story, device, time_ms, part, &garbage, options->garbage, play_garbage);
         play_due(story, device, time_ms, part, &other, options->other, play_other);
         play_due(story, device, time_ms, part, &oversize, options->oversize, play_oversize);
-        if (i + 1 < options->readings)
+        if (i + 1 < options->readings) {
             play_temperature(story, device, time_ms);
+        }
     }
 }
 
