@@ -1,0 +1,234 @@
+"""The oracle can fail: small clients that keep the promise, and small ones that break it."""
+
+import contextlib
+import hashlib
+import pathlib
+import socket
+import sqlite3
+import struct
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import messages  # noqa: E402
+import mqtt  # noqa: E402
+import oracle  # noqa: E402
+from broker import Fault, FaultBroker  # noqa: E402
+
+SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "schema" / "0001_init.sql"
+SEED = 11
+
+
+class Client:
+    """A client in a few lines. early: it acknowledges what it has not stored."""
+
+    def __init__(self, broker, database, early=False):
+        self.database = sqlite3.connect(database, isolation_level=None)
+        self.early = early
+        self.known = {}     # (topic, payload) -> Message: it needs no parser
+        self.seen = []      # (packet id, dup, Message)
+        self.socket = socket.create_connection((broker.host, broker.port), timeout=10)
+        self.buffer = bytearray()
+        self.waiting = []
+        self.socket.sendall(mqtt.packet(mqtt.CONNECT, mqtt.string("MQTT") + b"\4\0\0\x3c"
+                                        + mqtt.string("id-wrong-01")))
+        self.present = self.next(mqtt.CONNACK)[2][0] == 1
+        if not self.present:
+            self.socket.sendall(mqtt.packet(mqtt.SUBSCRIBE, b"\0\1" + mqtt.string("#") + b"\2", 2))
+
+    def next(self, kind):
+        while not self.packets():
+            self.receive()
+        first = self.waiting.pop(0)
+        assert first[0] == kind, mqtt.NAMES[first[0]]
+        return first
+
+    def packets(self):
+        """Everything that has come, whole packets first to last."""
+        self.waiting += mqtt.take_packets(self.buffer)
+        return self.waiting
+
+    def receive(self):
+        data = self.socket.recv(65536)
+        if not data:
+            raise ConnectionError
+        self.buffer += data
+
+    def serve(self, done):
+        """Answer until done(); raises ConnectionError when cut."""
+        self.socket.settimeout(0.02)
+        for _ in range(500):
+            while self.packets():
+                kind, flags, body = self.waiting.pop(0)
+                if kind == mqtt.PUBLISH:
+                    self.take(flags, body)
+                elif kind == mqtt.PUBREL:
+                    self.socket.sendall(mqtt.packet(mqtt.PUBCOMP, body))
+            if done():
+                return
+            with contextlib.suppress(TimeoutError):
+                self.receive()
+        raise AssertionError("the broker says nothing more")
+
+    def take(self, flags, body):
+        topic, at = mqtt.read_string(body, 0)
+        pid = struct.unpack_from(">H", body, at)[0]
+        message = self.known[topic, body[at + 2:]]
+        self.seen.append((pid, bool(flags & 8), message))
+        if not self.early:
+            self.store(message)
+        self.socket.sendall(mqtt.packet(mqtt.PUBREC, struct.pack(">H", pid)))
+
+    def store(self, message):
+        self.database.execute("BEGIN")
+        store(self.database, message)
+        self.database.execute("COMMIT")
+
+    def die(self):
+        self.socket.close()
+        self.database.close()
+
+
+def store(database, message):
+    """What the daemon would do with it."""
+    database.execute("INSERT OR IGNORE INTO runs(run, started_ms, version) VALUES (1, 0, 'test')")
+    if oracle.is_quarantine(message):
+        digest = oracle.quarantine_digest(message.topic, message.payload)
+        changed = database.execute(
+            "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, '', 0, 0, 1)",
+            (digest, message.topic, message.payload, message.expect[1])).rowcount
+        counter = "quarantined"
+    else:
+        row = message.expect
+        database.execute("INSERT OR IGNORE INTO devices(family, device_id, first_seen_ms)"
+                         " VALUES ('foxtrackr', ?, 0)", (row.device,))
+        values = dict(row.values, time_ms=row.time_ms, message_type=7, received_ms=0)
+        if row.table == "messages":
+            values.update(version="V3.0", digest=hashlib.sha256(message.payload).digest())
+        changed = database.execute(
+            f"INSERT OR IGNORE INTO {row.table}(device, {', '.join(values)}) SELECT device, "
+            f"{', '.join('?' * len(values))} FROM devices WHERE device_id = ?",
+            (*values.values(), row.device)).rowcount
+        counter = "stored"
+    counter = counter if changed else "duplicate"
+    database.execute(f"UPDATE runs SET received = received + 1, {counter} = {counter} + 1")
+
+
+@pytest.fixture
+def database(tmp_path):
+    path = tmp_path / "test.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(SCHEMA.read_text())
+    return path
+
+
+@pytest.fixture
+def broker(tmp_path):
+    made = FaultBroker(tmp_path / "broker", window=5).start()
+    yield made
+    made.close()
+
+
+def connect(broker, database, sent, **options):
+    client = Client(broker, database, **options)
+    client.known = {(m.topic, m.payload): m for m in sent}
+    return client
+
+
+def prepare(broker, database, count=50):
+    sent = messages.make(count, SEED, garbage=0.2)
+    broker.witness = oracle.Witness(database, sent)
+    broker.publish(sent)
+    return sent
+
+
+def test_good_client_passes(broker, database):
+    """Goal: a client that stores and then acknowledges passes every check."""
+    sent = prepare(broker, database)
+    client = connect(broker, database, sent)
+    client.serve(lambda: broker.drained)
+    client.die()
+    assert oracle.check_crash(database, broker.ledger, sent) == len(sent)
+    assert oracle.check_final(database, sent) == len(sent)
+    assert broker.witness.looked_up == len(sent)
+    oracle.check_not_early(broker.ledger)
+    assert broker.ledger.oddities == []
+
+
+def test_client_that_acknowledges_first_is_caught(broker, database):
+    """Goal: PUBREC before the row is there fails the crash check, the final one and the witness."""
+    sent = prepare(broker, database)
+    client = connect(broker, database, sent, early=True)
+    client.serve(lambda: len(broker.ledger.acknowledged) >= 3)
+    client.store(client.seen[0][2])     # too late, and only the first
+    client.die()
+    with pytest.raises(oracle.Broken, match=r"message \d+ (has no row|is not in quarantine)"):
+        oracle.check_crash(database, broker.ledger, sent)
+    with pytest.raises(oracle.Broken):
+        oracle.check_final(database, sent)
+    with pytest.raises(oracle.Broken, match="message 0 was acknowledged and is not"):
+        oracle.check_not_early(broker.ledger)
+
+
+@pytest.mark.parametrize("harm, complaint", [
+    ("UPDATE battery SET voltage_v = voltage_v + 0.001", "has voltage_v"),
+    ("DELETE FROM temperature WHERE time_ms = (SELECT max(time_ms) FROM temperature)",
+     "the runs say|has no row"),
+    ("INSERT INTO battery SELECT device, 1, 1, 1, 7, NULL, 0 FROM devices LIMIT 1",
+     "the runs say|never sent"),
+    ("UPDATE quarantine SET payload = x'00'", "is in quarantine as"),
+    ("UPDATE quarantine SET reason = 'topic' WHERE reason = 'json'", "is in quarantine as"),
+])
+def test_wrong_content_is_caught(database, harm, complaint):
+    """Goal: a wrong value, a missing row, a stranger's row: each fails the final check."""
+    sent = messages.make(60, SEED, garbage=0.3)
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        for message in sent:
+            store(connection, message)
+        assert oracle.check_final(database, sent) == len(sent)
+        connection.execute(harm)
+    with pytest.raises(oracle.Broken, match=complaint):
+        oracle.check_final(database, sent, counts=False)
+
+
+def test_redelivery(broker, database):
+    """Goal: after a cut what is not acknowledged comes again, in order, with DUP, same ids."""
+    sent = prepare(broker, database)
+    broker.script(Fault("pubrec", "cut", number=4))
+    first = connect(broker, database, sent)
+    with pytest.raises(ConnectionError):
+        first.serve(lambda: broker.drained)
+    first.die()
+    assert 3 in broker.ledger.acknowledged      # it was read, although the session ignores it
+    second = connect(broker, database, sent)
+    assert second.present
+    second.serve(lambda: broker.drained)
+    assert [(pid, dup, m.number) for pid, dup, m in second.seen[:2]] == [(4, True, 3), (5, True, 4)]
+    assert [m.number for _, _, m in second.seen] == list(range(3, len(sent)))
+    assert oracle.check_final(database, sent) == len(sent)
+
+
+def test_session_outlives_the_broker(broker, database):
+    """Goal: a stopped broker keeps the session in its file; a new one goes on with it."""
+    sent = prepare(broker, database)
+    client = connect(broker, database, sent)
+    client.serve(lambda: len(client.seen) >= 7)
+    client.die()
+    broker.stop()
+    other = FaultBroker(broker.directory, window=5).start()
+    client = connect(other, database, sent)
+    assert client.present
+    client.serve(lambda: other.drained)
+    client.die()
+    other.close()
+    assert oracle.check_final(database, sent) == len(sent)
+
+
+def test_messages_follow_from_the_seed():
+    """Goal: the same seed gives the same messages, another one others."""
+    def made(seed):
+        return [(m.topic, m.payload, m.expect) for m in messages.make(200, seed)]
+    assert made(1) == made(1) != made(2)
