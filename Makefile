@@ -163,7 +163,9 @@ crash-campaign: all $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEE
 	$(Q)$(PYTHON) -B tests/faults/kills --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
 	$(Q)$(PYTHON) -B tests/faults/powerloss --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
 
-SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] tests/*.[ch] tests/unit/*.[ch])
+include tests/fuzz/fuzz.mk
+
+SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] tests/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
 
 lint: lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers ## every static check
 
