@@ -1,0 +1,67 @@
+"""
+What the oracle asks after a crash, for a database that may not be whole yet.
+
+oracle.check_crash() wants the tables to be there. A crash while the very first start makes the
+database leaves none, or no file; nothing can have been acknowledged by then, and what is there must
+be intact all the same.
+"""
+
+import pathlib
+import sqlite3
+import tempfile
+
+import oracle
+
+
+def check_files(path, acknowledged, messages):
+    """
+    Let SQLite recover the database at `path`, and look for every message whose number is in
+    `acknowledged`. The files change: this is for a copy. Raises oracle.Broken when the database is
+    not sound; returns a sentence for each message that is missing or wrong.
+    """
+    wanted = [m for m in messages if m.number in acknowledged]
+    path = pathlib.Path(path)
+    if not path.exists():
+        return [f"message {m.number}: no database is there" for m in wanted]
+    connection = sqlite3.connect(path)
+    try:
+        contents = _contents(connection)
+    except sqlite3.DatabaseError as problem:
+        raise oracle.Broken(f"SQLite: {problem}") from problem
+    finally:
+        connection.close()
+    if contents is None:
+        return [f"message {m.number}: the database has no tables" for m in wanted]
+    problems = ((m.number, contents.problem(m)) for m in wanted)
+    return [f"message {number} {problem}" for number, problem in problems if problem]
+
+
+def _contents(connection):
+    """oracle.Contents, or None where there are no tables."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if tables == 0:
+        answer = connection.execute("PRAGMA integrity_check").fetchall()
+        if answer != [("ok",)]:
+            raise oracle.Broken(f"integrity_check: {answer[:3]}")
+        return None
+    oracle.check_sound(connection)
+    oracle.check_counts(connection)
+    return oracle.Contents(connection)
+
+
+def check_crash(path, ledger, messages):
+    """The daemon is dead and nothing was started since: is everything there that it acknowledged?"""
+    ledger.settle()
+    acknowledged = ledger.acknowledged_numbers()
+    with tempfile.TemporaryDirectory(prefix="foxtrackr-crash-") as directory:
+        copy = pathlib.Path(directory) / pathlib.Path(path).name
+        journal = pathlib.Path(f"{path}-journal")
+        if path.exists():
+            oracle.copy_database(path, directory)
+        if journal.exists():
+            pathlib.Path(f"{copy}-journal").write_bytes(journal.read_bytes())
+        problems = check_files(copy, acknowledged, messages)
+    if problems:
+        raise oracle.Broken(f"{len(problems)} of {len(acknowledged)} acknowledged messages:\n  "
+                            + "\n  ".join(problems[:10]))
+    return len(acknowledged)
