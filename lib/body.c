@@ -16,6 +16,10 @@
 
 #include "problem.h"
 
+/* SQLite's functions read 1000 levels (older releases 2000), and one row beyond that makes an error
+ * of every query that looks into its column. jansson's own limit is 2048. */
+#define DEPTH_MAX 512
+
 static bool starts_with(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -41,10 +45,39 @@ static int load_failed(const json_error_t *error, const char *payload,
                               error->line, error->column, error->text);
 }
 
+/* Offset of the bracket that opens a level too many; `length` if none does. */
+static size_t depth_span(const char *payload, size_t length)
+{
+    size_t depth = 0;
+    bool in_string = false;
+
+    if (length <= DEPTH_MAX) {
+        return length; /* as nearly every message */
+    }
+    for (size_t i = 0; i < length; i++) {
+        char c = payload[i];
+
+        if (in_string) {
+            i += c == '\\'; /* whatever it escapes is no quotation mark to us */
+            in_string = c != '"';
+        } else if (c == '[' || c == '{') {
+            if (++depth > DEPTH_MAX) {
+                return i;
+            }
+        } else if (c == ']' || c == '}') {
+            depth -= depth > 0;
+        } else {
+            in_string = c == '"';
+        }
+    }
+    return length;
+}
+
 int foxtrackr__body_load(const char *payload, size_t length, json_t **out,
                          struct foxtrackr_problem *problem)
 {
     size_t valid = foxtrackr__text_span(payload, length);
+    size_t deep;
     json_error_t error;
     json_t *body;
 
@@ -56,6 +89,12 @@ int foxtrackr__body_load(const char *payload, size_t length, json_t **out,
     }
     if (length == 0) {
         return foxtrackr__problem(problem, FOXTRACKR_E_JSON, "empty payload");
+    }
+    deep = depth_span(payload, length);
+    if (deep < length) {
+        return foxtrackr__problem(problem, FOXTRACKR_E_JSON,
+                                  "payload byte %zu: more than the maximum depth of %d levels",
+                                  deep, DEPTH_MAX);
     }
     /* Any value: `5` is JSON, if no message. */
     body = json_loadb(payload, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
@@ -190,7 +229,7 @@ static bool push_members(struct printer *printer, json_t *object, const char *sk
 
 static void print_value(struct printer *printer, json_t *value);
 
-/* Recursion ends: jansson reads 2048 levels at most. */
+/* Recursion ends: a body has DEPTH_MAX levels at most. */
 static void print_object(struct printer *printer, json_t *object, const char *skip)
 {
     size_t base = printer->count;

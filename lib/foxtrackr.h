@@ -33,7 +33,7 @@ enum foxtrackr_reason {
     FOXTRACKR_E_TOPIC = 1,    /* not family/device-or-group/version/type */
     FOXTRACKR_E_VERSION = 2,  /* topic or body is not version 3.x */
     FOXTRACKR_E_ENCODING = 3, /* NUL, a byte order mark, or not UTF-8 */
-    FOXTRACKR_E_JSON = 4,     /* not JSON by RFC 8259, or an object names a member twice */
+    FOXTRACKR_E_JSON = 4,     /* not JSON (RFC 8259), a name twice in an object, over 512 levels */
     FOXTRACKR_E_ENVELOPE = 5, /* messageType, deviceId, version or timeMs missing or mistyped */
     FOXTRACKR_E_BODY = 6,     /* the object that the topic announces is missing or not an object */
     FOXTRACKR_E_TIME = 7,     /* timeMs before 2010, or too far in the future */
