@@ -50,7 +50,7 @@ class Message:
 
 SENT = ("connack", "suback", "unsuback", "publish", "pubrel", "pingresp")
 HEARD = ("connect", "subscribe", "unsubscribe", "puback", "pubrec", "pubcomp", "pingreq")
-ACTIONS = ("cut", "reset", "stall", "swallow", "trickle", "forget", "replace", "insert", "call")
+ACTIONS = ("cut", "reset", "stall", "swallow", "trickle", "forget", "replace", "insert", "end", "call")
 
 
 class Fault:
@@ -65,25 +65,26 @@ class Fault:
             forget   lose the session, and cut
             replace  send `data` in the place of the packet (bytes, or a function of the packet)
             insert   send `data` as well
+            end      send `data` in the place of the packet, and close
             call     data(broker, connection): anything
     number  the how manieth such packet, counted from when the fault is added
     times   on how many of them in a row (0: for ever)
+    optional  it may be that it never comes to this
     """
 
-    def __init__(self, step, action="cut", number=1, when="before", times=1, data=None):
+    def __init__(self, step, action="cut", number=1, when="before", times=1, data=None,
+                 optional=False):
         assert step in SENT + HEARD + ("accept",), step
         assert action in ACTIONS and when in ("before", "after"), (action, when)
         self.step, self.action, self.when = step, action, when
-        self.number, self.times, self.data = number, times, data
+        self.number, self.times, self.data, self.optional = number, times, data, optional
         self.seen = 0
         self.fired = 0
 
     def matches(self):
+        """Count one more such step. Whether it is time to fire."""
         self.seen += 1
-        if self.seen < self.number or (self.times and self.fired >= self.times):
-            return False
-        self.fired += 1
-        return True
+        return self.seen >= self.number and not (self.times and self.fired >= self.times)
 
     def __repr__(self):
         return f"{self.action} {self.when} {self.step} {self.number}"
@@ -116,16 +117,19 @@ class FaultBroker:
     qos        the highest QoS that is granted
     witness    called with the numbers of the messages that were acknowledged, at once, in the
                broker's thread; returns sentences about those that it does not find
-    reuse_ids  use the lowest free packet id, so that ids come again soon
+    reuse_ids  use an id again as soon as its handshake is over
+    hasty      take PUBREC for the end of the handshake: no PUBREL, the id is free for another
     """
 
+    deny = 0    # so many SUBSCRIBEs are answered with 0x80
+
     def __init__(self, directory, *, tls=None, port=0, window=20, script=None, qos=2,
-                 host="127.0.0.1", witness=None, reuse_ids=False):
+                 host="127.0.0.1", witness=None, reuse_ids=False, hasty=False):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.ledger = Ledger()
         self.host, self.window, self.qos = host, window, qos
-        self.witness, self.reuse_ids = witness, reuse_ids
+        self.witness, self.reuse_ids, self.hasty = witness, reuse_ids, hasty
         self.tls = tls_context(*tls) if isinstance(tls, tuple) else tls
         self.failure = None         # an exception of the broker's own
         self.session = None
@@ -242,7 +246,7 @@ class FaultBroker:
     @property
     def pending_faults(self):
         """Faults that have not fired."""
-        return [f for f in self._faults if not f.fired]
+        return [f for f in self._faults if not f.fired and not f.optional]
 
     def _check(self):
         if self.failure:
@@ -371,21 +375,28 @@ class FaultBroker:
         heard) and `go_on` does the rest. The script may have it otherwise.
         """
         self.ledger.steps[name] += 1
-        fault = next((f for f in self._faults if f.step == name and f.matches()), None)
+        due = [f for f in self._faults if f.step == name and f.matches()]
+        fault = due[0] if due else None     # another one that is due fires next time
+        if fault is not None:
+            fault.fired += 1
         if fault is None or fault.when == "after":
             if packet is not None:
                 connection.send(packet)
             go_on()
-        elif fault.action == "replace":
+        elif fault.action in ("replace", "end"):
             connection.send(fault.data(packet) if callable(fault.data) else fault.data)
-            go_on()
+            if fault.action == "end":
+                connection.halted = True
+                connection.last_words = lambda: connection.close(f"fault: {fault}")
+            else:
+                go_on()
         elif fault.action in ("insert", "trickle", "call"):
             self._act(fault, connection)
-            if not connection.closed:
+            if not connection.halted:
                 connection.send(packet or b"")
                 go_on()
             return
-        if fault is not None and fault.action != "replace":
+        if fault is not None and fault.action not in ("replace", "end"):
             if fault.when == "after" and connection.pending:
                 if fault.action in ("cut", "reset", "forget", "stall"):
                     connection.halted = True
@@ -511,11 +522,14 @@ class FaultBroker:
         pid, filters = mqtt.read_filters(body, True)
         codes = []
         for name, qos in filters:
-            codes.append(min(qos, self.qos))
-            self.session.subscriptions[name] = codes[-1]
+            codes.append(0x80 if self.deny else min(qos, self.qos))
+            if self.deny:
+                self.deny -= 1
+            else:
+                self.session.subscriptions[name] = codes[-1]
 
         def go_on():
-            self.delivering = True
+            self.delivering = bool(self.session.subscriptions)
 
         self._step(connection, "suback", mqtt.suback(pid, codes), go_on)
 
@@ -534,6 +548,9 @@ class FaultBroker:
 
     def _on_pubrec(self, connection, body):
         pid = mqtt.packet_id(body)
+        if self.hasty:
+            self._complete(pid)
+            return
         if pid in self.session.inflight:
             self.session.inflight[pid][1] = "pubrel"
         self._step(connection, "pubrel", mqtt.pubrel(pid), lambda: None)

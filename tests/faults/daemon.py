@@ -23,7 +23,7 @@ class Daemon:
     sections     keys to change: broker={"keepalive": 5}; None leaves a key or a section out
     """
 
-    def __init__(self, directory, broker, build, *, wrapper=(), environment=None, ca_file=None,
+    def __init__(self, directory, broker, build, /, *, wrapper=(), environment=None, ca_file=None,
                  **sections):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
