@@ -1,10 +1,12 @@
 /*
  * Goal: any topic and any payload are rows that keep the promises of foxtrackr.h, or a reason with
- * a sentence; and the same message gives the same rows, however its JSON is spelled.
+ * a sentence; the same message gives the same rows, however its JSON is spelled; and SQLite can
+ * read whatever JSON is stored.
  *
  * The input is the topic, a newline, and the payload.
  */
 #include <math.h>
+#include <sqlite3.h>
 
 #include "foxtrackr.h"
 #include "fuzz.h"
@@ -42,6 +44,23 @@ static void make_tables(void)
     tables[1] = longer;
 }
 
+/* By SQLite's judgement: an analyst's `->>` fails for the whole query where this is false. */
+static void check_stored(const char *json, size_t length)
+{
+    static sqlite3_stmt *statement;
+    sqlite3 *database;
+
+    if (!statement) {
+        FUZZ_CHECK(sqlite3_open(":memory:", &database) == SQLITE_OK);
+        FUZZ_CHECK(sqlite3_prepare_v2(database, "SELECT json_valid(?)", -1, &statement, NULL) ==
+                   SQLITE_OK);
+    }
+    FUZZ_CHECK(sqlite3_bind_text(statement, 1, json, (int)length, SQLITE_STATIC) == SQLITE_OK);
+    FUZZ_CHECK(sqlite3_step(statement) == SQLITE_ROW);
+    FUZZ_CHECK(sqlite3_column_int(statement, 0) == 1);
+    FUZZ_CHECK(sqlite3_reset(statement) == SQLITE_OK);
+}
+
 static void check_problem(int result, const struct foxtrackr_problem *problem)
 {
     FUZZ_CHECK(result > 0); /* there is memory enough, so -ENOMEM would be a wrong judgement */
@@ -71,6 +90,7 @@ static void check_extra(const char *extra, bool allowed)
     json = json_loads(extra, JSON_REJECT_DUPLICATES, NULL);
     FUZZ_CHECK(json_is_object(json) && json_object_size(json) > 0);
     json_decref(json);
+    check_stored(extra, strlen(extra));
 }
 
 static void check_rows(const struct input *input, const struct foxtrackr_message *message)
@@ -86,6 +106,9 @@ static void check_rows(const struct input *input, const struct foxtrackr_message
     check_number(message->celsius, message->has_temperature);
     check_extra(message->battery_extra, message->has_battery);
     check_extra(message->temperature_extra, message->has_temperature);
+    if (message->has_other) {
+        check_stored(input->payload, input->payload_length);
+    }
 }
 
 /* The rows as text, or NULL if there are none. The result is foxtrackr_message_parse()'s. */

@@ -106,36 +106,39 @@ def peak_mib(process):
 
 def test_payload_of_64_mib(broker, daemon):
     """
-    Goal: a payload far over the limit is quarantined with its full length and the digest of the
-    whole; it costs some copies of itself for a moment, and the next one no more than that.
+    Goal: payloads far over the limit are quarantined with their full length and the digest of the
+    whole; they cost some copies of one for a moment, however many come.
     """
-    huge = [bytes([number]) * (64 * MIB) for number in range(1, 4)]
-    peaks = []
+    digests = []
     daemon.start()
     before = peak_mib(daemon.process)
-    for number, payload in enumerate(huge):
+    for number in range(5):
+        payload = bytes([number + 1]) * (64 * MIB)
+        digests.append(hashlib.sha256(payload).hexdigest())
         broker.publish(TOPIC.format(number), payload)
         daemon.wait_received(number + 1)
-        peaks.append(peak_mib(daemon.process))
     broker.publish(TOPIC.format("after"), body(fleet.now_ms(), "1"))
-    daemon.wait_received(len(huge) + 1)
+    daemon.wait_received(len(digests) + 1)
+    peak = peak_mib(daemon.process)
     daemon.stop()
 
     entries = query(daemon.database, "SELECT payload, reason, detail FROM quarantine ORDER BY topic")
-    assert len(entries) == len(huge)
-    for whole, (payload, reason, detail) in zip(huge, entries):
-        assert (payload, reason) == (whole[:256 * 1024], "oversize")
-        assert str(len(whole)) in detail and hashlib.sha256(whole).hexdigest() in detail
+    assert len(entries) == len(digests)
+    for number, (payload, reason, detail) in enumerate(entries):
+        assert (payload, reason) == (bytes([number + 1]) * (256 * 1024), "oversize")
+        assert str(64 * MIB) in detail and digests[number] in detail
     assert value(daemon.database, "SELECT count(*) FROM battery") == 1
-    print(f"peak memory: {before:.0f} MiB at first, then {peaks}")
+    print(f"peak memory: {before:.0f} MiB at first, {peak:.0f} MiB in the end")
     if not SANITIZED:  # which keeps what was freed
-        assert peaks[0] < before + 4 * 64
-        assert peaks[-1] < peaks[0] + 64
+        assert peak < before + 4 * 64
     check_sound(daemon.database)
 
 
 def long_topics():
-    """Topics as long as MQTT allows: topic, reason. None: a row in `messages`."""
+    """
+    Topics as long as MQTT allows: topic, reason. None: a row in `messages`. What mosquitto does not
+    let through is not here: more than 201 levels, control characters, bytes that are not UTF-8.
+    """
     def fill(start, end="", filler="x"):
         return start + filler * ((TOPIC_MAX - len(start + end)) // len(filler.encode())) + end
 
@@ -145,7 +148,7 @@ def long_topics():
         (fill("foxtrackr/h/V3.", "/gps"), "version"),
         (fill("foxtrackr/h/V3.", "/gps", "1"), None),
         (fill("foxtrackr/"), "topic"),
-        (fill("foxtrackr/" + "a/" * 190), "topic"),
+        (fill("foxtrackr/" + "a/" * 199), "topic"),
         (fill("foxtrackr//", "", "\U0001f98a"), "topic"),
     ]
 
