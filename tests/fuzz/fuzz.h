@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* A copy of exactly that many bytes, so that AddressSanitizer sees a read beyond them. */
 static inline char *fuzz_copy(const void *bytes, size_t length)
 {
-    char *copy = malloc(length > 0 ? length : 1);
+    char *copy = calloc(1, length > 0 ? length : 1);
 
     FUZZ_CHECK(copy);
     if (length > 0) {
