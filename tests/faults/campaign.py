@@ -32,6 +32,8 @@ def options(description):
     parser.add_argument("--jobs", type=int, default=6, help="so many at a time; they mostly wait")
     parser.add_argument("--keep", action="store_true", help="keep the files of what passed, too")
     chosen = parser.parse_args()
+    if not (chosen.build / "foxtrackrd").exists():
+        parser.error(f"{chosen.build}/foxtrackrd is not there: build it first")
     if chosen.seed is None:
         chosen.seed = random.SystemRandom().randrange(1_000_000)
     return chosen
