@@ -30,10 +30,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* 16 MiB of log: far apart enough that the checkpoint's syncs do not matter to the rate. */
 #define CHECKPOINT_PAGES 4096
+
+/* A log of less than 1 MiB is not worth a look at the free space. */
+#define SMALL_LOG_PAGES 256
+#define LOG_PAGE_BYTES  (4096 + 24) /* SQLite's default page and its frame header */
 
 int store_refuse(struct store *store, int result, const char *format, ...)
 {
@@ -167,10 +172,26 @@ int store_checkpoint(struct store *store)
     return STORE_OK;
 }
 
+/*
+ * Whether the log should move into the database now: when it has grown to CHECKPOINT_PAGES, or past
+ * what is free on the disk. The database may have to grow by as much as the log holds, and a log
+ * that has filled the disk could never move: it would be full for good, whoever makes room.
+ */
+static bool log_is_due(const struct store *store)
+{
+    struct statvfs fs;
+
+    if (store->wal_pages >= store->checkpoint_at) {
+        return true;
+    }
+    return store->wal_pages >= SMALL_LOG_PAGES && statvfs(store->directory, &fs) == 0 &&
+           (int64_t)fs.f_bavail * (int64_t)fs.f_frsize < (int64_t)store->wal_pages * LOG_PAGE_BYTES;
+}
+
 int store_begin(struct store *store)
 {
     /* A checkpoint that finds the disk full is no reason to stop: the log takes what it can. */
-    if (store->wal_pages >= store->checkpoint_at && store_checkpoint(store) == STORE_FATAL) {
+    if (log_is_due(store) && store_checkpoint(store) == STORE_FATAL) {
         return STORE_FATAL;
     }
     return store_execute(store, STATEMENT_BEGIN, NULL, 0);
