@@ -44,6 +44,15 @@ static void set_state(struct session *session, enum session_state state, const c
     pthread_mutex_unlock(&session->mutex);
 }
 
+/* While it connects, why it was not connected before is still what there is to know. */
+static void set_connecting(struct session *session)
+{
+    pthread_mutex_lock(&session->mutex);
+    session->status.state = SESSION_CONNECTING;
+    session->status.connected_since_ms = 0;
+    pthread_mutex_unlock(&session->mutex);
+}
+
 static bool stopping(struct session *session)
 {
     bool result;
@@ -183,7 +192,7 @@ static void attempt(struct session *session, char *problem)
     bool present = false;
 
     problem[0] = '\0';
-    set_state(session, SESSION_CONNECTING, "");
+    set_connecting(session);
     if (!session_connect(session, &present, problem)) {
         return;
     }

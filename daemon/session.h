@@ -27,7 +27,7 @@ enum session_state {
 
 struct session_status {
     enum session_state state;
-    char reason[SESSION_REASON_SIZE]; /* why not subscribed; "" when it is */
+    char reason[SESSION_REASON_SIZE]; /* why not subscribed, the last that is known; or "" */
     int64_t retry_at_ms;              /* monotonic; when waiting */
     int64_t connected_since_ms;       /* wall clock; 0 when not connected */
     bool session_present;             /* of the last CONNACK */

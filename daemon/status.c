@@ -131,6 +131,8 @@ static void follow_catch_up(struct status *status)
     uint64_t received = now->writer.counts.received;
     char lag[DURATION_SIZE];
     char took[DURATION_SIZE];
+    /* Silence means that nothing is left only while something could come. */
+    bool flowing = now->writer.state == WRITER_RUNNING && now->subscribed == now->session_count;
 
     if (status->catch_up_since_ms == 0) {
         if (now->lag_ms > CATCH_UP_LAG_MS && now->rate_per_s >= 1 &&
@@ -141,7 +143,7 @@ static void follow_catch_up(struct status *status)
             log_info("catching up: the readings that come are %s old",
                      duration_text(now->lag_ms, lag));
         }
-    } else if (now->lag_ms < CAUGHT_UP_LAG_MS || now->quiet_ms > CAUGHT_UP_QUIET_MS) {
+    } else if (now->lag_ms < CAUGHT_UP_LAG_MS || (flowing && now->quiet_ms > CAUGHT_UP_QUIET_MS)) {
         log_info("caught up: %" PRIu64 " messages in %s", received - status->catch_up_from,
                  duration_text(now->monotonic_ms - status->catch_up_since_ms, took));
         status->catch_up_since_ms = 0;
