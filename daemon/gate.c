@@ -48,9 +48,8 @@
 #include "token.h"
 
 #define TICK_MS 500
-#define REST_MS                                                                                    \
-    1000 /* for the listener, when there is no descriptor even to turn somebody away               \
-          */
+/* How long the listener rests when there is no descriptor even to turn somebody away. */
+#define REST_MS 1000
 
 struct session_link {
     struct token token;
