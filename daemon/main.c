@@ -256,6 +256,10 @@ static void reload(struct daemon *daemon)
         config_free(daemon->loaded);
         daemon->loaded = loaded;
     }
+    /* The files may have been renewed; each connection reads them anew. */
+    if (preflight_certificates(daemon->config, problem) != 0) {
+        log_error("%s; no connection can be made until that is mended", problem);
+    }
     status_notify_reloaded();
 }
 

@@ -138,3 +138,19 @@ def test_many_reloads_under_load(broker, daemon):
 
     manifest.check(daemon.database)
     manifest.check_counts(daemon.database)
+
+
+def test_a_damaged_ca_file_is_said_at_the_reload(daemon, pki):
+    """Goal: SIGHUP looks at the renewed ca_file: the operator hears at once that it is of no use."""
+    ca_file = daemon.directory / "ca.crt"
+    ca_file.write_bytes(pki.certificate("ca").read_bytes())
+    daemon.configure(broker={"ca_file": ca_file})
+    daemon.start()
+    daemon.reload()
+    assert "broker.ca_file" not in daemon.log()
+
+    ca_file.write_text("no certificate\n")
+    daemon.reload()
+    daemon.wait_log(r"broker\.ca_file.*holds no certificate.*no connection can be made")
+    assert daemon.process.poll() is None
+    daemon.stop()
