@@ -30,6 +30,7 @@
 #define BACKOFF_LAST_MS   120000
 #define STABLE_MS         30000 /* a connection that lived this long starts the backoff anew */
 #define DISCONNECT_MS     3000
+#define SHORT_LIVES       3 /* in a row: not an accident any more */
 
 /* --- status and log -------------------------------------------------------------------------- */
 
@@ -154,6 +155,16 @@ static void note_connected(struct session *session, bool present)
                      present ? "the broker has kept the session" : "the broker made a new session");
 }
 
+/* Count connections in a row that do not last. The broker closes one when the client id comes again
+ * (MQTT 3.1.1 §3.1.4), and says nothing. */
+static bool ends_soon_again(struct session *session)
+{
+    bool soon = clock_monotonic_ms() - session->connected_ms < STABLE_MS;
+
+    session->short_lives = soon ? session->short_lives + 1 : 0;
+    return session->short_lives >= SHORT_LIVES;
+}
+
 /* Stay connected: retry what the broker does not grant; leave on a loss or a stop. */
 static void stay(struct session *session, char *problem)
 {
@@ -181,8 +192,12 @@ static void stay(struct session *session, char *problem)
     }
     gate_link_status(session->parts.gate, session->parts.index, &link);
     if (!stopping(session)) {
-        snprintf(problem, SESSION_REASON_SIZE, "connection lost: %s",
-                 link.ended[0] != '\0' ? link.ended : "no answer from the broker");
+        snprintf(problem, SESSION_REASON_SIZE, "connection lost: %s%s",
+                 link.ended[0] != '\0' ? link.ended : "no answer from the broker",
+                 ends_soon_again(session)
+                     ? " soon after it was made, again and again: does another "
+                       "client use this client id?"
+                     : "");
     }
 }
 
@@ -194,6 +209,7 @@ static void attempt(struct session *session, char *problem)
     problem[0] = '\0';
     set_connecting(session);
     if (!session_connect(session, &present, problem)) {
+        session->short_lives = 0; /* the broker is in trouble, which tells nothing about others */
         return;
     }
     note_connected(session, present);

@@ -34,6 +34,7 @@ struct session {
     bool uncertain; /* a CONNECT left and its answer is not on record */
     int backoff_ms;
     int64_t connected_ms; /* monotonic */
+    int short_lives;      /* connections in a row that ended soon */
     struct log_cause cause;
     struct log_cause connected_cause;
     struct log_cause refused_cause;

@@ -218,7 +218,7 @@ def _two_daemons():
         broker = FaultBroker(directory / "broker").start()
         daemons = [Daemon(directory / name, broker, campaign.chosen.build) for name in "ab"]
         try:
-            return _play_two_daemons(broker, daemons, seed)
+            return _play_two_daemons(campaign, broker, daemons, seed)
         finally:
             for daemon in daemons:
                 daemon.kill()
@@ -226,7 +226,7 @@ def _two_daemons():
     return "two daemons with one client id", play
 
 
-def _play_two_daemons(broker, daemons, seed):
+def _play_two_daemons(campaign, broker, daemons, seed):
     sent = messages.make(150, seed)
     witnesses = [oracle.Witness(daemon.database, sent) for daemon in daemons]
 
@@ -248,11 +248,12 @@ def _play_two_daemons(broker, daemons, seed):
     broker.publish(sent[published:])
     connects = len(broker.ledger.connects)
     for daemon in daemons:
-        daemon.wait_log("connection lost.*(client id|closed)")
+        daemon.wait_log("connection lost.*does another client use this client id")
     daemons[0].stop()
     daemons[1].wait_drained()
     daemons[1].stop()
     oracle.check_not_early(broker.ledger)
+    campaign.note_witnessed(witnesses[0].looked_up)
     found = _union(daemons, sent)
     assert connects < 30, f"{connects} connects in 20 s: they do not back off"
     return f"{connects} connects in 20 s; {found[0]} and {found[1]} of {len(sent)} messages"
