@@ -244,6 +244,11 @@ class FaultBroker:
             self.session is None or not (self.session.queue or self.session.inflight)))
 
     @property
+    def faults(self):
+        """The script, with what has fired."""
+        return list(self._faults)
+
+    @property
     def pending_faults(self):
         """Faults that have not fired."""
         return [f for f in self._faults if not f.fired and not f.optional]
@@ -338,6 +343,7 @@ class FaultBroker:
                 self._pump(who)
 
     def _accept(self):
+        self._reap()    # the new socket may get the number of one that is closed
         try:
             sock, _ = self._listener.accept()
         except OSError:
@@ -348,23 +354,29 @@ class FaultBroker:
         connection.mask = selectors.EVENT_READ
         self._step(connection, "accept", None, lambda: None)
 
-    def _tidy(self):
-        """After a round: forget what is closed, watch for writing where there is something."""
-        for key in list(self._selector.get_map().values()):
-            connection = key.data
-            if not isinstance(connection, Connection):
-                continue
-            if not connection.closed and connection.pending:
-                connection.flush()
+    def _connections(self):
+        return [(key.fileobj, key.data) for key in list(self._selector.get_map().values())
+                if isinstance(key.data, Connection)]
+
+    def _reap(self):
+        """Forget what is closed."""
+        for sock, connection in self._connections():
             if connection.closed:
-                self._selector.unregister(key.fileobj)
+                self._selector.unregister(sock)
                 if connection is self._current:
                     self._current = None
                     self.delivering = False
-                continue
+
+    def _tidy(self):
+        """After a round: send what is left, and watch for writing where it does not go at once."""
+        for _, connection in self._connections():
+            if not connection.closed and connection.pending:
+                connection.flush()
+        self._reap()
+        for sock, connection in self._connections():
             mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.pending else 0)
             if mask != connection.mask:
-                self._selector.modify(key.fileobj, mask, connection)
+                self._selector.modify(sock, mask, connection)
                 connection.mask = mask
 
     # --- faults -----------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import concurrent.futures
 import pathlib
 import random
 import shutil
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -65,8 +66,12 @@ class Stage:
     def wait(self, condition, limit_s=60, what="a condition"):
         self.daemon.wait(condition, limit_s, what)
 
-    def finish(self, *, odd=False, lost=False, limit_s=90):
-        """Drain to the end, stop, and ask the oracle everything."""
+    def finish(self, *, odd=False, lost=False, gaps=(), limit_s=90):
+        """
+        Drain to the end, stop, and ask the oracle everything.
+        odd: the script makes the daemon look as if it broke MQTT. lost: the broker has lost
+        messages. gaps: the reasons that may be in the table; None: any.
+        """
         self.daemon.wait_drained(limit_s)
         unfired = self.broker.pending_faults
         self.daemon.stop()
@@ -77,10 +82,12 @@ class Stage:
             raise AssertionError(f"the script was not played: {unfired}")
         if self.ledger.oddities and not odd:
             raise AssertionError(f"the daemon breaks MQTT: {self.ledger.oddities[:5]}")
+        found_gaps = {reason for reason, _ in self.gaps()}
+        if gaps is not None and not found_gaps <= set(gaps):
+            raise AssertionError(f"no session was lost, and gaps has {found_gaps}")
         return found
 
     def gaps(self):
-        import sqlite3
         connection = sqlite3.connect(f"file:{self.daemon.database}?mode=ro", uri=True)
         try:
             return connection.execute(
