@@ -65,3 +65,23 @@ def check_crash(path, ledger, messages):
         raise oracle.Broken(f"{len(problems)} of {len(acknowledged)} acknowledged messages:\n  "
                             + "\n  ".join(problems[:10]))
     return len(acknowledged)
+
+
+def check_no_gap(path):
+    """
+    The broker has kept the session all the time: nothing may say that it was lost. "uncertain" is
+    right where the daemon died between CONNECT and the record of its answer.
+    """
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)
+    try:
+        gaps = connection.execute(
+            "SELECT * FROM gaps WHERE reason <> 'session uncertain'").fetchall()
+    finally:
+        connection.close()
+    if gaps:
+        raise oracle.Broken(f"the session was never lost, and gaps has {gaps[:3]}")
+
+
+def some_qos_1(chance):
+    """For messages.make(): mostly QoS 2, which is handed over with PUBREC; QoS 1 with PUBACK."""
+    return chance.choice((2, 2, 2, 1))
