@@ -13,7 +13,6 @@ One thread does all the work. The public methods may be called from any other.
     broker.wait_for(lambda: broker.drained, 30)
 """
 
-import collections
 import json
 import pathlib
 import queue
@@ -26,87 +25,8 @@ import time
 import mqtt
 from connection import Connection
 from ledger import Connect, Ledger
-
-Row = collections.namedtuple("Row", "table device time_ms values")
-"""What a good message becomes. values: column -> value (messages: type and body)."""
-
-
-class Message:
-    """expect: a Row, or ("quarantine", reason)."""
-
-    __slots__ = ("number", "topic", "payload", "qos", "expect", "retain")
-
-    def __init__(self, number, topic, payload, qos=2, expect=None, retain=False):
-        self.number = number
-        self.topic = topic.encode() if isinstance(topic, str) else topic
-        self.payload = payload.encode() if isinstance(payload, str) else payload
-        self.qos = qos
-        self.expect = expect
-        self.retain = retain
-
-    def __repr__(self):
-        return f"Message({self.number}, {self.topic!r}, qos={self.qos})"
-
-
-SENT = ("connack", "suback", "unsuback", "publish", "pubrel", "pingresp")
-HEARD = ("connect", "subscribe", "unsubscribe", "puback", "pubrec", "pubcomp", "pingreq")
-ACTIONS = ("cut", "reset", "stall", "swallow", "trickle", "forget", "replace", "insert", "end", "call")
-
-
-class Fault:
-    """
-    step    "accept", or a packet by name: of SENT (before: it is not sent) or HEARD (before: the
-            session never learns of it, as if the broker had died on reading it)
-    action  cut      close the connection
-            reset    the same with RST, which throws away what is on the way
-            stall    keep the connection open and never answer again
-            swallow  this one packet is not sent, or is ignored
-            trickle  from here on send one byte at a time
-            forget   lose the session, and cut
-            replace  send `data` in the place of the packet (bytes, or a function of the packet)
-            insert   send `data` as well
-            end      send `data` in the place of the packet, and close
-            call     data(broker, connection): anything
-    number  the how manieth such packet, counted from when the fault is added
-    times   on how many of them in a row (0: for ever)
-    optional  it may be that it never comes to this
-    """
-
-    def __init__(self, step, action="cut", number=1, when="before", times=1, data=None,
-                 optional=False):
-        assert step in SENT + HEARD + ("accept",), step
-        assert action in ACTIONS and when in ("before", "after"), (action, when)
-        self.step, self.action, self.when = step, action, when
-        self.number, self.times, self.data, self.optional = number, times, data, optional
-        self.seen = 0
-        self.fired = 0
-
-    def matches(self):
-        """Count one more such step. Whether it is time to fire."""
-        self.seen += 1
-        return self.seen >= self.number and not (self.times and self.fired >= self.times)
-
-    def __repr__(self):
-        return f"{self.action} {self.when} {self.step} {self.number}"
-
-
-class Session:
-    """What a broker keeps for a client id."""
-
-    def __init__(self):
-        self.queue = collections.deque()                # Message, not yet sent
-        self.inflight = collections.OrderedDict()       # packet id -> [Message, state]
-        self.subscriptions = {}
-        self.next_id = 1
-
-    def take_id(self):
-        while self.next_id in self.inflight:
-            self.next_id = self.next_id % 65535 + 1
-        taken, self.next_id = self.next_id, self.next_id % 65535 + 1
-        return taken
-
-    def unfinished(self):
-        return [m for m, _ in self.inflight.values()] + list(self.queue)
+from script import ACTIONS, HEARD, SENT, Fault  # noqa: F401: a campaign takes all from here
+from session import Message, Row, Session, as_json, from_json  # noqa: F401
 
 
 class FaultBroker:
@@ -283,9 +203,9 @@ class FaultBroker:
             return
         self._file.write_text(json.dumps({
             "subscriptions": self.session.subscriptions, "next_id": self.session.next_id,
-            "inflight": [[pid, _as_json(m), state]
+            "inflight": [[pid, as_json(m), state]
                          for pid, (m, state) in self.session.inflight.items()],
-            "queue": [_as_json(m) for m in self.session.queue]}))
+            "queue": [as_json(m) for m in self.session.queue]}))
 
     def _load(self):
         if not self._file.exists():
@@ -295,8 +215,8 @@ class FaultBroker:
         self.session.subscriptions = kept["subscriptions"]
         self.session.next_id = kept["next_id"]
         for pid, message, state in kept["inflight"]:
-            self.session.inflight[pid] = [_from_json(message), state]
-        self.session.queue.extend(_from_json(m) for m in kept["queue"])
+            self.session.inflight[pid] = [from_json(message), state]
+        self.session.queue.extend(from_json(m) for m in kept["queue"])
 
     # --- the thread -------------------------------------------------------------------------
 
@@ -622,17 +542,3 @@ def tls_context(certificate, key, *, weak=False, maximum=None):
         context.maximum_version = maximum
     context.load_cert_chain(certificate, key)
     return context
-
-
-def _as_json(message):
-    return {"number": message.number, "topic": message.topic.decode("latin-1"),
-            "payload": message.payload.decode("latin-1"), "qos": message.qos,
-            "retain": message.retain, "expect": message.expect}
-
-
-def _from_json(kept):
-    expect = kept["expect"]
-    if expect:
-        expect = tuple(expect) if expect[0] == "quarantine" else Row(*expect)
-    return Message(kept["number"], kept["topic"].encode("latin-1"),
-                   kept["payload"].encode("latin-1"), kept["qos"], expect, kept["retain"])
