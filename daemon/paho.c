@@ -21,6 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
@@ -197,9 +199,19 @@ static void on_failure(void *context, MQTTAsync_failureData *data)
     }
 }
 
+/*
+ * Paho goes on when an allocation fails, and then acknowledges the message that it could not hand
+ * over for want of it. It says so first, on the thread that would write the acknowledgement: end
+ * here. The broker has heard nothing and sends the message again.
+ */
 static void on_trace(enum MQTTASYNC_TRACE_LEVELS level, char *message)
 {
     (void)level;
+    if (strcasestr(message, "memory allocation error") != NULL) {
+        log_line(LOG_CRIT, "out of memory in Paho: ending, before it acknowledges a message that "
+                           "it could not hand over");
+        _exit(EX_OSERR);
+    }
     log_debug("paho: %s", message);
 }
 
