@@ -6,6 +6,7 @@
  *     FAULT_NTH      the first allocation that fails, from 1; 0: none, only count
  *     FAULT_LENGTH   how many fail from then on; 0: all of them
  *     FAULT_REPORT   a file that exists, of two uint64_t: how many calls matched, how many failed
+ *     FAULT_TRACE    a file that exists, for the call stack of the first that fails
  *
  * glibc's own allocator is reached by its __libc_ names: dlsym() would itself allocate.
  */
@@ -13,6 +14,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
 #include <stdarg.h>
@@ -32,6 +34,7 @@ int __asprintf_chk(char **out, int flag, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 #define RANGES 16
+#define FRAMES 32
 
 struct report {
     _Atomic uint64_t matched;
@@ -49,6 +52,7 @@ static struct {
     uintptr_t to[RANGES];
     unsigned ranges;
     bool ready;
+    int trace_fd; /* -1: none */
     struct report *report;
 } plan;
 
@@ -98,6 +102,13 @@ __attribute__((constructor)) static void set_up(void)
     if (plan.owner == NULL) {
         return;
     }
+    path = getenv("FAULT_TRACE");
+    plan.trace_fd = path != NULL ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+    if (plan.trace_fd >= 0) {
+        void *frame;
+
+        backtrace(&frame, 1); /* the first call loads a library, with memory that it needs */
+    }
     plan.any = strcmp(plan.owner, "any") == 0;
     plan.nth = number("FAULT_NTH");
     plan.length = number("FAULT_LENGTH");
@@ -115,6 +126,13 @@ static bool is_owner(uintptr_t caller)
     return plan.any;
 }
 
+static void note_stack(void)
+{
+    void *frames[FRAMES];
+
+    backtrace_symbols_fd(frames, backtrace(frames, FRAMES), plan.trace_fd);
+}
+
 static bool fails(const void *caller)
 {
     uint64_t count;
@@ -127,7 +145,9 @@ static bool fails(const void *caller)
         (plan.length != 0 && count - plan.nth >= plan.length)) {
         return false;
     }
-    atomic_fetch_add(&plan.report->failed, 1);
+    if (atomic_fetch_add(&plan.report->failed, 1) == 0 && plan.trace_fd >= 0) {
+        note_stack();
+    }
     errno = ENOMEM;
     return true;
 }

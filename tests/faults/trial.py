@@ -57,6 +57,17 @@ class Campaign:
                  "-o", library, HERE / f"{name}_shim.c", "-ldl"], check=True)
         return library
 
+    def certificate(self):
+        """(certificate, key) of a broker on localhost that vouches for itself."""
+        certificate, key = self.directory / "broker.crt", self.directory / "broker.key"
+        if not key.exists():
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                 "-nodes", "-subj", "/CN=localhost", "-days", "3650", "-keyout", key,
+                 "-out", certificate, "-addext", "subjectAltName=DNS:localhost"],
+                check=True, capture_output=True)
+        return certificate, key
+
     def run(self, name, function, *arguments, **options):
         """One scenario. Returns what it returned; None when it failed."""
         if self.options.only not in name:
@@ -123,16 +134,18 @@ class Trial:
         self.cleanup = []
 
     def set_up(self, *, window=20, environment=None, wrapper=(), database=None, busy="500ms",
-               **sections):
+               tls=False, **sections):
         """Broker and daemon, not started."""
         path = pathlib.Path(database or self.directory / "foxtrackr.db")
         self.witness = oracle.Witness(path)
-        self.broker = FaultBroker(self.directory / "broker", window=window,
+        certificate = self.campaign.certificate() if tls else None
+        self.broker = FaultBroker(self.directory / "broker", window=window, tls=certificate,
                                   witness=self.witness).start()
         keys = {"path": path, "busy_timeout": busy, "min_free_mb": 0,
                 **sections.pop("database_keys", {})}
         self.daemon = Daemon(self.directory / "daemon", self.broker, self.campaign.build,
-                             wrapper=wrapper, environment=environment, database=keys, **sections)
+                             wrapper=wrapper, environment=environment, database=keys,
+                             ca_file=certificate[0] if tls else None, **sections)
         return self
 
     def close(self):
