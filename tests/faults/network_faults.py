@@ -16,13 +16,13 @@ def scenarios(quick):
             + oversize() + refusals() + grants())
 
 
-def played(name, *faults, odd=False, **how):
+def played(name, *faults, odd=False, strangers=False, **how):
     """A scenario that is nothing but a script."""
     def play(campaign, directory, seed):
         stage = campaign.stage(directory, seed, script=[make() for make in faults], **how)
         try:
             stage.daemon.start(wait=None)
-            stage.finish(odd=odd, gaps=_possible_gaps(stage))
+            stage.finish(odd=odd, strangers=strangers, gaps=_possible_gaps(stage))
         finally:
             campaign.note_witnessed(stage.witness.looked_up)
             stage.close()
@@ -434,7 +434,27 @@ def _denied():
 # --- random scripts ------------------------------------------------------------------------------
 
 def random_scripts(count, seed):
-    return [_random_script(f"{seed}/{n}") for n in range(count)]
+    return [_random_script(f"{seed}/{n}") for n in range(count)] + [
+        _garbled(f"{seed}/{n}") for n in range(count // 4)]
+
+
+def _garbled(seed):
+    """
+    Single bits are wrong in the heads of packets, so that nobody knows any more what was sent. The
+    daemon must live, keep its database whole, and go on to the end.
+    """
+    chance = random.Random(seed)
+    places = [(chance.choice(("publish", "publish", "pubrel", "suback", "connack")),
+               chance.randint(1, 60), chance.randrange(1 << 30)) for _ in range(3)]
+
+    def flip(packet, bits):
+        garbled = bytearray(packet)
+        garbled[bits % min(len(packet), 6)] ^= 1 << bits // 6 % 8
+        return bytes(garbled)
+
+    return played(f"garbled {seed}", *[lambda p=place: Fault(
+        p[0], "replace", 1 if p[0].endswith("ack") else p[1], data=lambda packet: flip(packet, p[2]),
+        optional=True) for place in places], *[_impatience] * 3, odd=True, strangers=True, **IMPATIENT)
 
 
 def _random_script(seed):
