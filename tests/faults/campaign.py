@@ -132,7 +132,7 @@ class Campaign:
         if not failed and not chosen.keep:
             shutil.rmtree(self.base, ignore_errors=True)
         print(f"{passed} passed, {failed} failed", flush=True)
-        return 1 if failed or not passed else 0
+        return 1 if failed or not passed + skipped else 0
 
     def stage(self, directory, seed, **how):
         return Stage(directory, self.chosen.build, seed, **how)
