@@ -66,13 +66,13 @@ class Stage:
     def wait(self, condition, limit_s=60, what="a condition"):
         self.daemon.wait(condition, limit_s, what)
 
-    def finish(self, *, odd=False, lost=False, strangers=False, gaps=(),
-               limit_s=90):
+    def finish(self, *, odd=False, lost=False, strangers=False, gaps=(), limit_s=90):
         """
         Drain to the end, stop, and ask the oracle everything.
         odd: the script makes the daemon look as if it broke MQTT. lost: the broker has lost
         messages. strangers: the script has garbled messages on the way, so that what was sent is not
-        known; the daemon must live and its database be whole. gaps: the reasons that may be in the table; None: any.
+        known; the daemon must live and its database be whole. gaps: the reasons that may be in the
+        table; None: any.
         """
         self.daemon.wait_drained(limit_s)
         unfired = self.broker.pending_faults
