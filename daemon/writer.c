@@ -16,6 +16,7 @@
 #include "writer.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,14 +28,15 @@
 #include "log.h"
 #include "writer_apply.h"
 
-#define IDLE_WAIT_MS      500
-#define BACKOFF_FIRST_MS  1000
-#define BACKOFF_LAST_MS   30000
-#define SPACE_PERIOD_MS   1000
-#define EXPIRE_PERIOD_MS  60000
-#define EXPIRE_CHUNK_ROWS 500
-#define DAY_MS            INT64_C(86400000)
-#define MIB               (INT64_C(1024) * 1024)
+#define IDLE_WAIT_MS         500
+#define BACKOFF_FIRST_MS     1000
+#define BACKOFF_LAST_MS      30000
+#define SPACE_PERIOD_MS      1000
+#define EXPIRE_PERIOD_MS     60000
+#define EXPIRE_CHUNK_ROWS    500
+#define EXPIRE_SAY_PERIOD_MS 3600000
+#define DAY_MS               INT64_C(86400000)
+#define MIB                  (INT64_C(1024) * 1024)
 
 struct writer {
     pthread_t thread;
@@ -55,6 +57,8 @@ struct writer {
     int64_t space_checked_ms;
     int64_t free_bytes;
     int64_t expired_ms;
+    uint64_t expired_unsaid; /* deleted by retention and not yet in the log */
+    int64_t expired_said_ms;
     struct log_cause stall_cause;
     struct log_cause unstall_cause;
 };
@@ -286,6 +290,26 @@ static bool stall_for_space(struct writer *writer)
     return true;
 }
 
+/* What retention deletes is never deleted in silence: a clock that is a year ahead would take
+ * everything. Once an hour is enough where a little goes every minute. */
+static void say_expired(struct writer *writer, int64_t cutoff_ms)
+{
+    time_t cutoff_s = (time_t)(cutoff_ms / 1000);
+    struct tm utc;
+    char date[32];
+
+    if (writer->expired_unsaid == 0 ||
+        clock_monotonic_ms() - writer->expired_said_ms < EXPIRE_SAY_PERIOD_MS) {
+        return;
+    }
+    gmtime_r(&cutoff_s, &utc);
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    log_notice("database.retention_days = %d: deleted %" PRIu64 " readings from before %s",
+               writer->limits.retention_days, writer->expired_unsaid, date);
+    writer->expired_unsaid = 0;
+    writer->expired_said_ms = clock_monotonic_ms();
+}
+
 /* Delete a chunk of what retention_days has passed. Only when no message waits. */
 static bool expire_some(struct writer *writer)
 {
@@ -308,8 +332,10 @@ static bool expire_some(struct writer *writer)
     if (result != STORE_OK) {
         return batch_failed(writer, result);
     }
+    writer->expired_unsaid += (uint64_t)deleted;
     if (deleted < EXPIRE_CHUNK_ROWS) {
         writer->expired_ms = clock_monotonic_ms(); /* done for now */
+        say_expired(writer, cutoff_ms);
     }
     pthread_mutex_lock(&writer->mutex);
     writer->status.expired += (uint64_t)deleted;
@@ -417,6 +443,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer->limits = *limits;
     writer->free_bytes = INT64_MAX;
     writer->space_checked_ms = INT64_MIN / 2;
+    writer->expired_said_ms = INT64_MIN / 2;
     writer->status.seen_ms = clock_monotonic_ms();
     writer->database_path = strdup(database_path);
     writer->apply = writer_apply_new(parts->store, parts->client_ids, parts->session_count);
