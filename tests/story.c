@@ -22,7 +22,7 @@
 /* One tracker. What it reports depends on its number, the seed and the time. */
 struct device {
     char id[16];
-    char group[16];
+    char group[24];
     double phase;       /* of its day, radians: where it stands */
     double discharge_h; /* hours from full to empty */
     double charged_h;   /* how long ago it was full when the story begins, hours */
