@@ -340,6 +340,7 @@ class FaultBroker:
         if fault.action in ("cut", "reset", "forget"):
             if fault.action == "forget":
                 self._forget()
+            connection.flush()      # what came before has been sent
             connection.close(f"fault: {fault}", fault.action == "reset")
         elif fault.action == "stall":
             connection.halted = True
