@@ -21,7 +21,7 @@ PYTHON        ?= /usr/bin/python3
 DEPS_BUILD := gcc make pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
               libssl-dev libinih-dev
 DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-pytest sqlite3 openssl binutils \
-              ca-certificates g++ logrotate mandoc systemd
+              ca-certificates clang g++ iproute2 libclang-rt-dev logrotate mandoc strace systemd
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 CC          ?= cc
