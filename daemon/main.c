@@ -260,6 +260,9 @@ static void reload(struct daemon *daemon)
     if (preflight_certificates(daemon->config, problem) != 0) {
         log_error("%s; no connection can be made until that is mended", problem);
     }
+    for (unsigned i = 0; i < daemon->session_count; i++) {
+        session_retry_now(daemon->sessions[i]);
+    }
     status_notify_reloaded();
 }
 

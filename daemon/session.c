@@ -223,6 +223,18 @@ static void attempt(struct session *session, char *problem)
     }
 }
 
+/* Ended early by a stop or by session_retry_now(). */
+static bool backoff_is_over(struct session *session)
+{
+    bool over;
+
+    pthread_mutex_lock(&session->mutex);
+    over = session->stopping || session->retry_now;
+    session->retry_now = false;
+    pthread_mutex_unlock(&session->mutex);
+    return over;
+}
+
 static void back_off(struct session *session, const char *problem)
 {
     int64_t until_ms = clock_monotonic_ms() + next_backoff_ms(session);
@@ -232,7 +244,7 @@ static void back_off(struct session *session, const char *problem)
     pthread_mutex_lock(&session->mutex);
     session->status.retry_at_ms = until_ms;
     pthread_mutex_unlock(&session->mutex);
-    while (!stopping(session) && (left_ms = until_ms - clock_monotonic_ms()) > 0) {
+    while (!backoff_is_over(session) && (left_ms = until_ms - clock_monotonic_ms()) > 0) {
         paho_wait(session->paho, (int)left_ms); /* a late loss of the old connection ends it too */
     }
 }
@@ -372,6 +384,14 @@ void session_set_paused(struct session *session, bool paused, const char *reason
     if (changed) {
         paho_wake(session->paho);
     }
+}
+
+void session_retry_now(struct session *session)
+{
+    pthread_mutex_lock(&session->mutex);
+    session->retry_now = session->status.state == SESSION_WAITING;
+    pthread_mutex_unlock(&session->mutex);
+    paho_wake(session->paho);
 }
 
 void session_status(struct session *session, struct session_status *out)

@@ -60,6 +60,9 @@ int session_start(struct session **out, const struct session_parts *parts);
 /* Connect only while not paused; pausing does not cut a connection. */
 void session_set_paused(struct session *session, bool paused, const char *reason);
 
+/* If the session is backing off, try again at once: something may have been mended. */
+void session_retry_now(struct session *session);
+
 /* A snapshot. Any thread; never calls Paho. */
 void session_status(struct session *session, struct session_status *out);
 

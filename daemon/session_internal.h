@@ -26,6 +26,7 @@ struct session {
     bool stopping;
     bool ended; /* the thread has nothing left to do */
     bool paused;
+    bool retry_now; /* end the backoff */
     char pause_reason[SESSION_REASON_SIZE];
 
     /* The thread's own. */

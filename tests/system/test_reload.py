@@ -1,6 +1,7 @@
 """SIGHUP: what changes while the daemon runs, what does not, and log rotation."""
 
 import re
+import time
 
 import fleet
 from harness import query, wait_until
@@ -153,4 +154,21 @@ def test_a_damaged_ca_file_is_said_at_the_reload(daemon, pki):
     daemon.reload()
     daemon.wait_log(r"broker\.ca_file.*holds no certificate.*no connection can be made")
     assert daemon.process.poll() is None
+    daemon.stop()
+
+
+def test_a_reload_ends_the_wait_for_the_next_try(make_broker, make_daemon):
+    """
+    Goal: an operator who has mended what kept the daemon from connecting need not wait for its
+    next try. The wait has grown to more than six seconds; the reload ends it long before.
+    """
+    broker = make_broker(start=False)
+    daemon = make_daemon(broker).start(wait=None)
+    daemon.wait_status(lambda status: (status["sessions"][0]["retry_in_ms"] or 0) > 6000, 60)
+    broker.start()
+
+    before = time.monotonic()
+    daemon.reload()
+    daemon.wait_subscribed()
+    assert time.monotonic() - before < 6, "it waited for the next try all the same"
     daemon.stop()
