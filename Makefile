@@ -21,7 +21,8 @@ PYTHON        ?= /usr/bin/python3
 DEPS_BUILD := gcc make pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
               libssl-dev libinih-dev
 DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-pytest sqlite3 openssl binutils \
-              ca-certificates clang g++ iproute2 libclang-rt-dev logrotate mandoc strace systemd
+              ca-certificates clang g++ iproute2 libclang-rt-dev logrotate mandoc \
+              procps strace systemd
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 CC          ?= cc
@@ -121,6 +122,8 @@ check: deps ## install what is missing, build, run every test
 	$(Q)$(MAKE) --no-print-directory lint
 	$(Q)$(MAKE) --no-print-directory test
 	$(Q)$(MAKE) --no-print-directory test-sanitized
+	$(Q)$(MAKE) --no-print-directory faults
+	$(Q)$(MAKE) --no-print-directory fuzz-quick SECONDS=60
 
 test: unit system ## every test, without installing anything
 
@@ -149,11 +152,12 @@ $(BUILD)/tests/%_shim.so: tests/faults/%_shim.c
 	@echo "  LD      $@"
 	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
 
-FAULTS := $(wildcard $(addprefix tests/faults/,kills powerloss disk memory network tls operator))
+FAULTS := $(wildcard $(addprefix tests/faults/,kills powerloss disk memory network tls input operator))
 N      ?= 5000
 SEED   ?= 1
 
 faults: all $(SHIMS) ## every campaign of tests/faults, each for a few minutes at most
+	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults/test_broker.py
 	$(Q)for campaign in $(FAULTS); do \
 	    echo "  FAULTS  $$campaign"; \
 	    $(PYTHON) -B $$campaign --build $(abspath $(BUILD)) --quick || exit 1; \
