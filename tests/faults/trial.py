@@ -10,6 +10,7 @@ import random
 import re
 import resource
 import shutil
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -41,6 +42,8 @@ class Campaign:
         parser.add_argument("--quick", action="store_true", help="what make check runs")
         parser.add_argument("--only", default="", help="only scenarios whose name has this in it")
         self.options = parser.parse_args()
+        # A shell ignores SIGINT for what runs in the background; a daemon would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.seed, self.quick = self.options.seed, self.options.quick
         self.build = pathlib.Path(self.options.build).resolve()
         self.chance = random.Random(self.seed)
