@@ -22,7 +22,7 @@ DEPS_BUILD := gcc make pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev
               libssl-dev libinih-dev
 DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-pytest sqlite3 openssl binutils \
               ca-certificates clang g++ iproute2 libclang-rt-dev logrotate mandoc \
-              procps strace systemd
+              e2fsprogs mount procps strace systemd util-linux
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 CC          ?= cc
@@ -38,7 +38,9 @@ LDHARDENING := -pie -fsanitize=$(SANITIZE)
 endif
 
 PACKAGES    := sqlite3 jansson libsystemd openssl inih
-CPPFLAGS_   := -D_GNU_SOURCE -DFOXTRACKRD_VERSION='"$(VERSION)"' -Ilib -Idaemon -Ischema
+# -iquote, not -I: our link.h must not stand in for the system's <link.h>.
+CPPFLAGS_   := -D_GNU_SOURCE -DFOXTRACKRD_VERSION='"$(VERSION)"' -iquote lib -iquote daemon \
+               -iquote schema
 CFLAGS_     = -std=c11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(HARDENING) -pthread -MMD -MP
 LDFLAGS_    := $(LDHARDENING) -pthread
 # Looked up when a recipe runs, so that `make deps` works where pkg-config is not there yet.
@@ -184,7 +186,8 @@ lint-tidy: $(BUILD)/schema/migrations.c
 lint-cppcheck:
 	@echo "  LINT    cppcheck"
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --error-exitcode=1 --suppress=missingIncludeSystem $(CPPFLAGS_) lib daemon
+	    --error-exitcode=1 --suppress=missingIncludeSystem \
+	    $(subst -iquote ,-I,$(CPPFLAGS_)) lib daemon
 
 lint-analyzer:
 	@echo "  LINT    gcc -fanalyzer"
