@@ -18,6 +18,7 @@
 #include "gate.h"
 #include "intake.h"
 #include "log.h"
+#include "paho.h"
 #include "preflight.h"
 #include "session.h"
 #include "status.h"
@@ -419,6 +420,14 @@ static void print_help(FILE *out)
           out);
 }
 
+static void print_version(void)
+{
+    char paho[PAHO_PROBLEM_SIZE];
+
+    paho_describe(paho);
+    printf("foxtrackrd %s\n%s\n", FOXTRACKRD_VERSION, paho);
+}
+
 /* Parse the arguments. EX_OK to go on; otherwise *exit_status is what to end with. */
 static bool parse_arguments(int argc, char **argv, const char **path, bool *check_only,
                             int *exit_status)
@@ -442,7 +451,7 @@ static bool parse_arguments(int argc, char **argv, const char **path, bool *chec
             *check_only = true;
             break;
         case OPTION_VERSION:
-            puts("foxtrackrd " FOXTRACKRD_VERSION);
+            print_version();
             *exit_status = EX_OK;
             return false;
         case OPTION_HELP:

@@ -26,6 +26,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "paho_lean.h"
 #include "tls.h"
 
 #define SLOTS            8
@@ -201,16 +202,21 @@ static void on_failure(void *context, MQTTAsync_failureData *data)
 
 /*
  * Paho goes on when an allocation fails, and then acknowledges the message that it could not hand
- * over for want of it. It says so first, on the thread that would write the acknowledgement: end
- * here. The broker has heard nothing and sends the message again.
+ * over for want of it: end here. The broker has heard nothing and sends the message again.
  */
+_Noreturn void paho_out_of_memory(void)
+{
+    log_line(LOG_CRIT, "out of memory in Paho: ending, before it acknowledges a message that it "
+                       "could not hand over");
+    _exit(EX_OSERR);
+}
+
+/* Debian's build says so first, on the thread that would write the acknowledgement. */
 static void on_trace(enum MQTTASYNC_TRACE_LEVELS level, char *message)
 {
     (void)level;
     if (strcasestr(message, "memory allocation error") != NULL) {
-        log_line(LOG_CRIT, "out of memory in Paho: ending, before it acknowledges a message that "
-                           "it could not hand over");
-        _exit(EX_OSERR);
+        paho_out_of_memory();
     }
     log_debug("paho: %s", message);
 }
@@ -426,6 +432,20 @@ void paho_library_init(void)
      * (FATAL would not: it leaves the internal level as it was.) */
     MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
     MQTTAsync_setTraceCallback(on_trace);
+}
+
+void paho_describe(char out[PAHO_PROBLEM_SIZE])
+{
+    const MQTTAsync_nameValue *info = MQTTAsync_getVersionInfo();
+    const char *version = "unknown";
+
+    for (; info->name != NULL; info++) {
+        if (strcmp(info->name, "Version") == 0) {
+            version = info->value;
+        }
+    }
+    snprintf(out, PAHO_PROBLEM_SIZE, "Eclipse Paho MQTT C %s, %s", version,
+             paho_lean != NULL ? "static, without its debug heap" : "shared library");
 }
 
 int paho_new(struct paho **out, const struct paho_options *options, paho_message_fn message,

@@ -48,6 +48,9 @@ struct paho;
 /* Once for the process, before the first client: no proxy from the environment, no tracing. */
 void paho_library_init(void);
 
+/* Which Paho this program has, and how it is linked (see paho_lean.c), for --version. */
+void paho_describe(char out[PAHO_PROBLEM_SIZE]);
+
 /* A client. Strings of `options` that connecting needs are copied. Returns 0 and sets *out, for
  * paho_free(); or -1 (out of memory, or Paho would not: client id not UTF-8). */
 int paho_new(struct paho **out, const struct paho_options *options, paho_message_fn message,

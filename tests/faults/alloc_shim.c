@@ -2,11 +2,13 @@
  * Memory that runs out: LD_PRELOAD this and the Nth allocation of one program or library fails.
  *
  *     FAULT_OWNER    whose allocations: "main" for the program's own code, part of a library's name
- *                    (libsqlite3), or "any". It goes by the return address of the call.
- *     FAULT_NTH      the first allocation that fails, from 1; 0: none, only count
- *     FAULT_LENGTH   how many fail from then on; 0: all of them
- *     FAULT_REPORT   a file that exists, of two uint64_t: how many calls matched, how many failed
- *     FAULT_TRACE    a file that exists, for the call stack of the first that fails
+ *                    (libsqlite3), "functions", or "any". It goes by the return address of the
+ * call. FAULT_FUNCTIONS  functions of the program that are not its own code, by address: those of a
+ *                    library that is linked statically. FROM-TO,FROM-TO in hexadecimal, as nm has
+ * it. FAULT_NTH      the first allocation that fails, from 1; 0: none, only count FAULT_LENGTH how
+ * many fail from then on; 0: all of them FAULT_REPORT   a file that exists, of two uint64_t: how
+ * many calls matched, how many failed FAULT_TRACE    a file that exists, for the call stack of the
+ * first that fails
  *
  * glibc's own allocator is reached by its __libc_ names: dlsym() would itself allocate.
  */
@@ -51,6 +53,9 @@ static struct {
     uintptr_t from[RANGES];
     uintptr_t to[RANGES];
     unsigned ranges;
+    uintptr_t function_from[RANGES];
+    uintptr_t function_to[RANGES];
+    unsigned functions;
     bool ready;
     int trace_fd; /* -1: none */
     struct report *report;
@@ -63,6 +68,20 @@ static uint64_t number(const char *name)
     return text != NULL ? strtoull(text, NULL, 10) : 0;
 }
 
+static void note_functions(uintptr_t base)
+{
+    const char *at = getenv("FAULT_FUNCTIONS");
+
+    while (at != NULL && *at != '\0' && plan.functions < RANGES) {
+        char *end;
+
+        plan.function_from[plan.functions] = base + strtoull(at, &end, 16);
+        plan.function_to[plan.functions] = base + strtoull(end + 1, &end, 16);
+        plan.functions++;
+        at = *end == ',' ? end + 1 : end;
+    }
+}
+
 /* Where the code of the owner lies. The program itself has no name here. */
 static int note_owner(struct dl_phdr_info *info, size_t size, void *context)
 {
@@ -70,6 +89,9 @@ static int note_owner(struct dl_phdr_info *info, size_t size, void *context)
 
     (void)size;
     ++*(unsigned *)context;
+    if (main_program) {
+        note_functions(info->dlpi_addr);
+    }
     if (strcmp(plan.owner, "main") == 0 ? !main_program
                                         : strstr(info->dlpi_name, plan.owner) == NULL) {
         return 0;
@@ -118,6 +140,11 @@ __attribute__((constructor)) static void set_up(void)
 
 static bool is_owner(uintptr_t caller)
 {
+    for (unsigned i = 0; i < plan.functions && !plan.any; i++) {
+        if (caller >= plan.function_from[i] && caller < plan.function_to[i]) {
+            return strcmp(plan.owner, "functions") == 0;
+        }
+    }
     for (unsigned i = 0; i < plan.ranges; i++) {
         if (caller >= plan.from[i] && caller < plan.to[i]) {
             return true;

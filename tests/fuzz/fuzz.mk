@@ -27,7 +27,7 @@ $(BUILD)/libdaemon.a: $(DAEMON_OBJ)
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/targets/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libdaemon.a $(LIBRARY)
+$(BUILD)/targets/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libdaemon.a $(LIBRARY) | $(PAHO_FLAGS)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS_DAEMON)

@@ -1,0 +1,96 @@
+/*
+ * Paho without its debug heap.
+ *
+ * Debian builds Eclipse Paho with a heap of its own for finding leaks (every allocation goes into a
+ * tree, under a mutex, with the name of its source file) and with a tracer of every function's
+ * entry and exit. A QoS 2 message passes some forty allocations and some hundred functions: that is
+ * more than half of the time that Paho spends on it. Upstream has a switch that leaves both out
+ * (PAHO_HIGH_PERFORMANCE); Debian's build does not use it, and its headers give no other way.
+ *
+ * But the two live in archive members of their own, Heap.c.o and StackTrace.c.o, and a linker takes
+ * a member out of an archive only for a symbol that nothing has defined yet. So this file defines
+ * every symbol that the other members want from those two, in the way of upstream's switch: the
+ * allocator is the C library's, the tracer does nothing. The rest of the library is Debian's,
+ * byte for byte.
+ *
+ * What must never happen: half of it. If a member wanted a symbol of theirs that is missing here,
+ * the linker would take the member in, and memory from one allocator would be freed by the other.
+ * It cannot happen unnoticed: the member would define what is defined here, and linking fails. The
+ * Makefile tries that link once (paho.flags) and takes the shared library where it fails, or where
+ * there is no archive; it says which. `foxtrackrd --version` tells it afterwards.
+ *
+ * The signatures are those of Heap.h and StackTrace.h of Paho 1.3; `enum LOG_LEVELS` is passed
+ * as an int.
+ *
+ * One thing is not as in upstream's build. Paho goes on when an allocation fails and acknowledges
+ * the message that it could not store, so a failure ends the program here.
+ */
+#include "paho_lean.h"
+
+#include <stdlib.h>
+
+const char paho_lean[] = "lean";
+
+/* Called by Paho's members, whose headers Debian does not ship. */
+int Heap_initialize(void);
+void Heap_terminate(void);
+void *mymalloc(char *file, int line, size_t size);
+void *myrealloc(char *file, int line, void *pointer, size_t size);
+void myfree(char *file, int line, void *pointer);
+void StackTrace_entry(const char *name, int line, int level);
+void StackTrace_exit(const char *name, int line, void *result, int level);
+
+int Heap_initialize(void)
+{
+    return 0;
+}
+
+void Heap_terminate(void)
+{
+}
+
+void *mymalloc(char *file, int line, size_t size)
+{
+    void *pointer = malloc(size);
+
+    (void)file;
+    (void)line;
+    if (pointer == NULL && size > 0) {
+        paho_out_of_memory();
+    }
+    return pointer;
+}
+
+void *myrealloc(char *file, int line, void *pointer, size_t size)
+{
+    void *moved = realloc(pointer, size);
+
+    (void)file;
+    (void)line;
+    if (moved == NULL && size > 0) {
+        paho_out_of_memory();
+    }
+    return moved;
+}
+
+void myfree(char *file, int line, void *pointer)
+{
+    (void)file;
+    (void)line;
+    free(pointer);
+}
+
+void StackTrace_entry(const char *name, int line, int level)
+{
+    (void)name;
+    (void)line;
+    (void)level;
+}
+
+void StackTrace_exit(const char *name, int line, void *result, int level)
+{
+    (void)name;
+    (void)line;
+    (void)result;
+    (void)level;
+}
