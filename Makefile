@@ -193,8 +193,10 @@ crash-campaign: all $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEE
 	$(Q)$(PYTHON) -B tests/faults/powerloss --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
 
 include tests/fuzz/fuzz.mk
+include tests/bench/bench.mk
 
-SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] tests/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
+SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] tests/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] \
+             tests/bench/*.[ch] tests/bench/broker/*.[ch])
 
 lint: lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers ## every static check
 
@@ -219,8 +221,8 @@ lint-analyzer:
 
 lint-compilers:
 	@echo "  LINT    clang and gcc without a warning"
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang WERROR=-Werror all test-programs
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all test-programs
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang WERROR=-Werror all test-programs bench-programs
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all test-programs bench-programs
 
 MAN_PAGES := $(wildcard daemon/*.[58] lib/*.3)
 CONF      := $(SYSCONFDIR)/foxtrackrd/foxtrackrd.conf

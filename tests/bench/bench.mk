@@ -1,0 +1,35 @@
+# What the benchmarks run: a broker, the clients to compare with, and shims.
+
+BENCH_BROKER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/broker/*.c))
+BENCH_PROGRAMS   := $(addprefix $(BUILD)/bench/,broker ceiling client client-shared slow_sync.so \
+                      alloc_count.so)
+
+bench-programs: $(BENCH_PROGRAMS)
+
+$(BUILD)/bench/broker: $(BENCH_BROKER_OBJ)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
+
+$(BUILD)/bench/ceiling: $(BUILD)/tests/bench/ceiling.o
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
+
+# The same client twice: with Paho as the daemon has it, and with Debian's shared library.
+$(BUILD)/bench/client: $(BUILD)/tests/bench/client.o | $(PAHO_FLAGS)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ $(LIBS_PAHO) -lssl -lcrypto -lsqlite3 -ljansson
+
+$(BUILD)/bench/client-shared: $(BUILD)/tests/bench/client.o
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lsqlite3 -ljansson
+
+$(BUILD)/bench/%.so: tests/bench/%_shim.c
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
+
+.PHONY: bench-programs

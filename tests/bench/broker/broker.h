@@ -1,0 +1,64 @@
+/* What the benchmark's broker consists of: its options, its sessions, and what it counts. */
+#ifndef BENCH_BROKER_H
+#define BENCH_BROKER_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "message.h"
+#include "session.h"
+
+#define MARKS_MAX 10000
+
+struct broker_options {
+    const char *certificate; /* NULL: in clear */
+    const char *key;
+    const char *port_file;
+    uint64_t count;
+    uint64_t devices;
+    int qos;
+    unsigned window;
+    double delay_ms; /* from a byte's arrival to its being acted upon */
+    unsigned sessions;
+    uint64_t mark; /* note the time after so many acknowledgements; 0: never */
+    bool hold;     /* wait for SIGUSR1 before streaming */
+};
+
+struct broker {
+    struct broker_options options;
+    SSL_CTX *tls; /* NULL: in clear */
+    struct message_plan plan;
+    struct session *sessions;
+
+    bool streaming;
+    uint64_t acknowledged;
+    uint64_t resent;
+    unsigned reconnects;
+    int64_t first_ns; /* first PUBLISH written; 0: none yet */
+    int64_t last_ns;  /* last acknowledgement read */
+    double cpu_first_s;
+    double marks_s[MARKS_MAX];
+    unsigned mark_count;
+};
+
+/* CLOCK_MONOTONIC. */
+int64_t broker_now_ns(void);
+
+/* The session of a client id, a new one for a new id; *present tells which. NULL: all are taken. */
+struct session *broker_session(struct broker *broker, const char *client_id, size_t length,
+                               bool *present);
+
+/* Whether every session has subscribed. */
+bool broker_all_subscribed(const struct broker *broker);
+
+/* The first message is about to leave. */
+void broker_note_start(struct broker *broker);
+
+/* One message is through. */
+void broker_note_acknowledged(struct broker *broker);
+
+/* Print the one line of JSON that tells how it went. */
+void broker_report(const struct broker *broker);
+
+#endif

@@ -1,0 +1,121 @@
+#include "session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void session_init(struct session *session, const struct message_plan *plan, uint64_t first,
+                  uint64_t end, unsigned window)
+{
+    memset(session, 0, sizeof(*session));
+    session->plan = plan;
+    session->next = first;
+    session->end = end;
+    session->window = window;
+    session->free_count = window;
+    for (unsigned i = 0; i < window; i++) {
+        session->free_ids[i] = (uint16_t)(i + 1);
+    }
+}
+
+static const struct session *sorted_session; /* qsort() passes no context */
+
+static int by_number(const void *left, const void *right)
+{
+    uint64_t a = sorted_session->numbers[*(const uint16_t *)left];
+    uint64_t b = sorted_session->numbers[*(const uint16_t *)right];
+
+    return a < b ? -1 : a > b;
+}
+
+void session_resume(struct session *session)
+{
+    session->again_first = 0;
+    session->again_count = 0;
+    for (unsigned id = 1; id <= session->window; id++) {
+        if (session->states[id] != FLIGHT_FREE) {
+            session->again[session->again_count++] = (uint16_t)id;
+        }
+    }
+    sorted_session = session;
+    qsort(session->again, session->again_count, sizeof(session->again[0]), by_number);
+}
+
+static size_t put_short(uint8_t *out, uint8_t first, uint16_t packet_id)
+{
+    out[0] = first;
+    out[1] = 2;
+    out[2] = (uint8_t)(packet_id >> 8);
+    out[3] = (uint8_t)packet_id;
+    return 4;
+}
+
+static size_t send_again(struct session *session, uint8_t *out)
+{
+    uint16_t id = session->again[session->again_first++];
+
+    session->again_count--;
+    session->resent++;
+    if (session->states[id] == FLIGHT_RELEASED) {
+        return put_short(out, 0x62, id); /* PUBREL */
+    }
+    if (session->states[id] == FLIGHT_SENT) {
+        return message_put(session->plan, session->numbers[id], session->qos, id, true, out);
+    }
+    return 0; /* acknowledged meanwhile */
+}
+
+size_t session_send(struct session *session, uint8_t *out, size_t room)
+{
+    size_t length = 0;
+
+    while (session->again_count > 0 && room - length >= MESSAGE_MAX) {
+        length += send_again(session, out + length);
+    }
+    while (session->next < session->end && session->free_count > 0 &&
+           room - length >= MESSAGE_MAX) {
+        uint16_t id = session->free_ids[session->free_first];
+
+        session->free_first = (session->free_first + 1) % session->window;
+        session->free_count--;
+        session->states[id] = FLIGHT_SENT;
+        session->numbers[id] = session->next++;
+        length +=
+            message_put(session->plan, session->numbers[id], session->qos, id, false, out + length);
+    }
+    return length;
+}
+
+static void release(struct session *session, uint16_t id)
+{
+    session->states[id] = FLIGHT_FREE;
+    session->free_ids[(session->free_first + session->free_count) % session->window] = id;
+    session->free_count++;
+    session->acknowledged++;
+}
+
+size_t session_answer(struct session *session, uint8_t type, uint16_t packet_id, uint8_t *out,
+                      bool *acknowledged)
+{
+    uint8_t state = packet_id <= session->window ? session->states[packet_id] : FLIGHT_FREE;
+
+    *acknowledged = false;
+    switch (type) {
+    case 0x40: /* PUBACK */
+        if (session->qos == 1 && state == FLIGHT_SENT) {
+            release(session, packet_id);
+            *acknowledged = true;
+        }
+        return 0;
+    case 0x50: /* PUBREC */
+        if (state == FLIGHT_SENT) {
+            session->states[packet_id] = FLIGHT_RELEASED;
+        }
+        return put_short(out, 0x62, packet_id);
+    default: /* PUBCOMP */
+        if (state == FLIGHT_RELEASED) {
+            release(session, packet_id);
+            *acknowledged = true;
+        }
+        return 0;
+    }
+}

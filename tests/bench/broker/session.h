@@ -1,0 +1,59 @@
+/*
+ * A durable session: its part of the messages, and what is in flight. Nothing is stored of a
+ * message but its number, and every step takes constant time.
+ */
+#ifndef BENCH_SESSION_H
+#define BENCH_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "message.h"
+
+#define SESSION_CLIENT_ID_SIZE 128
+#define SESSION_WINDOW_MAX     32768
+
+enum in_flight { FLIGHT_FREE, FLIGHT_SENT, FLIGHT_RELEASED };
+
+struct session {
+    char client_id[SESSION_CLIENT_ID_SIZE]; /* "": not taken yet */
+    const struct message_plan *plan;
+    int qos; /* of the delivery; 0 before the first SUBSCRIBE */
+    bool subscribed;
+    uint64_t next; /* number of the next message that was never sent */
+    uint64_t end;  /* one past the last */
+    uint64_t acknowledged;
+    uint64_t resent;
+    unsigned window;
+
+    /* By packet identifier, 1 to `window`. */
+    uint64_t numbers[SESSION_WINDOW_MAX + 1];
+    uint8_t states[SESSION_WINDOW_MAX + 1];
+    uint16_t free_ids[SESSION_WINDOW_MAX]; /* a ring: the longest free goes first */
+    unsigned free_first;
+    unsigned free_count;
+
+    /* Packet identifiers to send again after a reconnection, oldest message first. */
+    uint16_t again[SESSION_WINDOW_MAX];
+    unsigned again_first;
+    unsigned again_count;
+};
+
+/* Give the session the messages from `first` to before `end`. */
+void session_init(struct session *session, const struct message_plan *plan, uint64_t first,
+                  uint64_t end, unsigned window);
+
+/* The client is back: what is in flight has to be sent again. */
+void session_resume(struct session *session);
+
+/* Write packets to send now, PUBLISH or PUBREL again, while there is window and room. Returns their
+ * length. */
+size_t session_send(struct session *session, uint8_t *out, size_t room);
+
+/* PUBACK, PUBREC or PUBCOMP for a packet identifier. Writes what it has to be answered with (at
+ * most 4 bytes) and returns the length; *acknowledged tells whether a message is through. */
+size_t session_answer(struct session *session, uint8_t type, uint16_t packet_id, uint8_t *out,
+                      bool *acknowledged);
+
+#endif
