@@ -25,6 +25,9 @@
  *
  * The thread holds the mutex except while it waits in epoll, so when gate_sever() returns, nothing
  * more is written on that link. Its work between two waits is bounded: every write is non-blocking.
+ * After a commit the writer's thread sends what has become free itself, holding the mutex too
+ * (gate_release()): to wake the gate's thread for it costs a switch of threads for every commit. An
+ * event that epoll has reported by then for a link that this ended finds it free, and is ignored.
  */
 #include "gate.h"
 
@@ -430,6 +433,18 @@ void gate_wake(struct gate *gate)
 
     /* Fails only when the counter is full: the thread is about to wake then. */
     (void)!write(gate->wake.fd, &one, sizeof(one));
+}
+
+void gate_release(struct gate *gate)
+{
+    if (pthread_mutex_trylock(&gate->mutex) != 0) {
+        gate_wake(gate); /* it is awake, but may have looked at the links already */
+        return;
+    }
+    for (unsigned i = 0; i < gate->link_count; i++) {
+        link_settle(&gate->links[i], gate->quiesced);
+    }
+    pthread_mutex_unlock(&gate->mutex);
 }
 
 void gate_sever(struct gate *gate, unsigned session, const char *reason)

@@ -50,7 +50,11 @@ void gate_authority(const struct gate *gate, unsigned session, char out[GATE_AUT
  */
 void gate_offer(struct gate *gate, unsigned session, int broker_fd);
 
-/* The watermark's durable number has risen: let out what waited for it. */
+/* The watermark's durable number has risen: let out what waited for it, in this thread or, when the
+ * gate's own is busy, in that. */
+void gate_release(struct gate *gate);
+
+/* Make the gate's thread come round its loop. */
 void gate_wake(struct gate *gate);
 
 /*

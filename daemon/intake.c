@@ -52,7 +52,7 @@ struct intake {
 
     uint8_t *buffer;
     size_t capacity;
-    size_t max_payload;
+    _Atomic size_t max_payload;
     size_t max_payload_made_for;
 
     uint64_t head;
@@ -60,6 +60,8 @@ struct intake {
     uint64_t released;
     uint64_t read_number; /* of the last message read */
     uint64_t released_number;
+    uint64_t
+        known_head; /* the head as the writer last saw it: up to here it reads without the mutex */
 
     bool closed;
     bool stalled;
@@ -170,9 +172,8 @@ int intake_put(struct intake *intake, const struct intake_item *item)
     size_t size;
     int result = INTAKE_E_REFUSED;
 
-    pthread_mutex_lock(&intake->mutex);
-    kept = item->full_length < intake->max_payload ? item->full_length : intake->max_payload;
-    pthread_mutex_unlock(&intake->mutex);
+    kept = atomic_load(&intake->max_payload);
+    kept = item->full_length < kept ? item->full_length : kept;
     if (kept < item->full_length &&
         digest_sha256(item->payload, item->full_length, NULL, 0, digest) != 0) {
         return INTAKE_E_REFUSED; /* out of memory: the broker will send it again */
@@ -197,11 +198,12 @@ int intake_put(struct intake *intake, const struct intake_item *item)
 }
 
 /* Wait for a record to read; false when none came in time. */
-static bool wait_filled(struct intake *intake, int timeout_ms)
+static bool wait_filled(struct intake *intake, int timeout_ms, bool *closed)
 {
     struct timespec deadline;
     int rc = 0;
 
+    pthread_mutex_lock(&intake->mutex);
     if (intake->read == intake->head && !intake->closed && timeout_ms > 0) {
         deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
         intake->writer_waits = true;
@@ -210,7 +212,10 @@ static bool wait_filled(struct intake *intake, int timeout_ms)
         }
         intake->writer_waits = false;
     }
-    return intake->read != intake->head;
+    intake->known_head = intake->head;
+    *closed = intake->closed;
+    pthread_mutex_unlock(&intake->mutex);
+    return intake->read != intake->known_head;
 }
 
 /* The record at the read position, past a skip. */
@@ -233,10 +238,12 @@ static struct record *record_to_read(struct intake *intake)
 int intake_next(struct intake *intake, struct intake_item *out, int timeout_ms)
 {
     struct record *record;
+    bool closed = false;
     int result;
 
-    pthread_mutex_lock(&intake->mutex);
-    if (wait_filled(intake, timeout_ms)) {
+    /* Nobody else moves `read`, or touches what lies between it and a head that was seen: taking
+     * the mutex for every record would only make Paho's thread wait for it. */
+    if (intake->read != intake->known_head || wait_filled(intake, timeout_ms, &closed)) {
         record = record_to_read(intake);
         intake->read += record->size;
         intake->read_number++;
@@ -253,9 +260,8 @@ int intake_next(struct intake *intake, struct intake_item *out, int timeout_ms)
         memcpy(out->digest, record->digest, DIGEST_SIZE);
         result = INTAKE_OK;
     } else {
-        result = intake->closed ? INTAKE_E_CLOSED : INTAKE_E_EMPTY;
+        result = closed ? INTAKE_E_CLOSED : INTAKE_E_EMPTY;
     }
-    pthread_mutex_unlock(&intake->mutex);
     return result;
 }
 
@@ -292,10 +298,8 @@ size_t intake_set_max_payload(struct intake *intake, size_t max_payload)
 {
     size_t limit;
 
-    pthread_mutex_lock(&intake->mutex);
     limit = max_payload < intake->max_payload_made_for ? max_payload : intake->max_payload_made_for;
-    intake->max_payload = limit;
-    pthread_mutex_unlock(&intake->mutex);
+    atomic_store(&intake->max_payload, limit);
     return limit;
 }
 

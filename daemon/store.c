@@ -33,10 +33,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* 16 MiB of log: far apart enough that the checkpoint's syncs do not matter to the rate. */
-#define CHECKPOINT_PAGES 4096
+/* 48 MiB of log: a page that changed many times moves once. 64 MiB are not passed, see
+ * journal_size_limit. */
+#define CHECKPOINT_PAGES 12288
 
-/* A log of less than 1 MiB is not worth a look at the free space. */
+/* The free space is looked at once for 1 MiB of log. */
 #define SMALL_LOG_PAGES 256
 #define LOG_PAGE_BYTES  (4096 + 24) /* SQLite's default page and its frame header */
 
@@ -149,6 +150,7 @@ static int watch_log(void *context, sqlite3 *db, const char *schema, int pages)
 void store_watch_log(struct store *store)
 {
     store->checkpoint_at = CHECKPOINT_PAGES;
+    store->look_at_space_at = SMALL_LOG_PAGES;
     sqlite3_wal_hook(store->db, watch_log, store);
 }
 
@@ -169,6 +171,7 @@ int store_checkpoint(struct store *store)
     if (pages == done) {
         store->wal_pages = 0;
     }
+    store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
     return STORE_OK;
 }
 
@@ -177,14 +180,18 @@ int store_checkpoint(struct store *store)
  * what is free on the disk. The database may have to grow by as much as the log holds, and a log
  * that has filled the disk could never move: it would be full for good, whoever makes room.
  */
-static bool log_is_due(const struct store *store)
+static bool log_is_due(struct store *store)
 {
     struct statvfs fs;
 
     if (store->wal_pages >= store->checkpoint_at) {
         return true;
     }
-    return store->wal_pages >= SMALL_LOG_PAGES && statvfs(store->directory, &fs) == 0 &&
+    if (store->wal_pages < store->look_at_space_at) {
+        return false;
+    }
+    store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
+    return statvfs(store->directory, &fs) == 0 &&
            (int64_t)fs.f_bavail * (int64_t)fs.f_frsize < (int64_t)store->wal_pages * LOG_PAGE_BYTES;
 }
 
@@ -211,7 +218,8 @@ static const char *find_replaced(const struct store *store)
     if (store->database.known && !store_is_file(store->given_path, &store->database)) {
         return store->given_path;
     }
-    if (store->database.known && !store_is_file(store->path, &store->database)) {
+    if (store->database.known && strcmp(store->path, store->given_path) != 0 &&
+        !store_is_file(store->path, &store->database)) {
         return store->path;
     }
     if (store->wal.known && !store_is_file(store->wal_path, &store->wal)) {

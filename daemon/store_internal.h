@@ -77,9 +77,10 @@ struct store {
     sqlite3_stmt *statements[STATEMENT_COUNT];
     struct store_identity database;
     struct store_identity wal;
-    int wal_pages;     /* after the last commit */
-    int checkpoint_at; /* wal_pages from which the next batch begins with a checkpoint */
-    bool broken;       /* SQLite reported what must not be retried: leave the log for recovery */
+    int wal_pages;        /* after the last commit */
+    int checkpoint_at;    /* wal_pages from which the next batch begins with a checkpoint */
+    int look_at_space_at; /* wal_pages from which the free space is looked at again */
+    bool broken;          /* SQLite reported what must not be retried: leave the log for recovery */
 
     int64_t run; /* 0: none begun */
     struct store_counts counts;

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "migrations.h"
+#include "store_log.h"
 
 #define DATABASE_MODE 0640
 
@@ -227,7 +228,7 @@ static int connect_database(struct store *store, int busy_timeout_ms)
                 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 
     errno = 0;
-    if (sqlite3_open_v2(store->path, &store->db, flags, NULL) != SQLITE_OK) {
+    if (sqlite3_open_v2(store->path, &store->db, flags, store_log_vfs()) != SQLITE_OK) {
         if (store->db == NULL) {
             return out_of_memory(store);
         }

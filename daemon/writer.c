@@ -126,7 +126,7 @@ static void writer_publish(struct writer *writer)
     uint64_t number = intake_release(writer->parts.intake);
 
     atomic_store(&writer->parts.watermark->durable, number);
-    gate_wake(writer->parts.gate);
+    gate_release(writer->parts.gate);
 }
 
 /* --- when the disk does not take it ---------------------------------------------------------- */
