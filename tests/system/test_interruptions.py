@@ -8,7 +8,7 @@ import pytest
 import fleet
 from harness import check_sound, count_rows, query, wait_until
 
-INTERRUPTIONS = 10
+INTERRUPTIONS = 8
 
 
 @pytest.fixture
@@ -17,18 +17,18 @@ def backlog(broker, daemon):
     daemon.configure(database={"batch_max": 50})  # many commits, so many moments to be hit
     daemon.start()
     daemon.stop()
-    return fleet.play(broker, messages=5600, garbage=160, other=160)
+    return fleet.play(broker, messages=9000, garbage=160, other=160)
 
 
 def interrupt(daemon, manifest, end):
     """
-    Start the daemon and end it in the middle of the catch-up, ten times. Each time it is seen
+    Start the daemon and end it in the middle of the catch-up, eight times. Each time it is seen
     that rows have come and that not all of them have.
     """
     chance = random.Random(20210930)
     for number in range(INTERRUPTIONS):
         before = count_rows(daemon.database)
-        share = (number + chance.random()) / (INTERRUPTIONS + 4)
+        share = (number + chance.random()) / (2 * INTERRUPTIONS)
         threshold = max(before + 1, int(share * manifest.row_count))
         daemon.start(wait=None)
         wait_until(lambda: count_rows(daemon.database) >= threshold, 60, every=0.001,
@@ -57,7 +57,7 @@ def finish(broker, daemon, manifest):
         == [(1, 1)], "the broker sent something again that had been acknowledged"
 
 
-def test_ten_sigterms_in_the_middle(broker, daemon, backlog):
+def test_eight_sigterms_in_the_middle(broker, daemon, backlog):
     """Goal: a stop in the middle of a catch-up loses nothing, ends in time and with status 0."""
     interrupt(daemon, backlog, lambda d: d.stop())
     assert query(daemon.database, "SELECT count(*) FROM runs WHERE stopped_ms IS NULL") == [(0,)]
@@ -65,7 +65,7 @@ def test_ten_sigterms_in_the_middle(broker, daemon, backlog):
     assert query(daemon.database, "SELECT * FROM gaps") == []
 
 
-def test_ten_sigkills_in_the_middle(broker, daemon, backlog):
+def test_eight_sigkills_in_the_middle(broker, daemon, backlog):
     """Goal: kill -9 at any moment: every published message is there once, whatever was under way."""
     interrupt(daemon, backlog, lambda d: d.kill())
     finish(broker, daemon, backlog)
