@@ -16,8 +16,11 @@
 
 enum in_flight { FLIGHT_FREE, FLIGHT_SENT, FLIGHT_RELEASED };
 
+struct connection;
+
 struct session {
     char client_id[SESSION_CLIENT_ID_SIZE]; /* "": not taken yet */
+    struct connection *carrier;             /* NULL: the client is away */
     const struct message_plan *plan;
     int qos; /* of the delivery; 0 before the first SUBSCRIBE */
     bool subscribed;
