@@ -12,7 +12,7 @@
 #include "message.h"
 
 #define SESSION_CLIENT_ID_SIZE 128
-#define SESSION_WINDOW_MAX     32768
+#define SESSION_WINDOW_MAX     65535 /* every packet identifier */
 
 enum in_flight { FLIGHT_FREE, FLIGHT_SENT, FLIGHT_RELEASED };
 
