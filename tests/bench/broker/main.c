@@ -9,6 +9,11 @@
  * The messages are dealt out evenly to the sessions, in order. A session's stream begins with its
  * first SUBSCRIBE; with --hold with SIGUSR1, after "ready" on standard error has told that all have
  * subscribed. When every message is acknowledged, one line of JSON; SIGTERM ends it.
+ *
+ * --delay-ms stands for a network's round trip: what arrives is acted upon that much later, so a
+ * QoS 2 message occupies the window for two of them. TCP itself is not delayed, but a client that
+ * leaves Nagle's algorithm on pays for it as on a real network: its second small write waits for
+ * the ACK of the first, which comes with the delayed answer, or from the kernel after 40 ms.
  */
 #include <arpa/inet.h>
 #include <errno.h>
