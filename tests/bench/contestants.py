@@ -120,8 +120,9 @@ def textbook(stage, directory, port, slow_us=0):
                    environment=slow_disk(stage, slow_us))
 
 
-def full(stage, directory, port, slow_us=0, **options):
-    return Foxtrackrd(stage, directory, port, environment=slow_disk(stage, slow_us), **options)
+def full(stage, directory, port, slow_us=0, environment=None, **options):
+    return Foxtrackrd(stage, directory, port,
+                      environment={**slow_disk(stage, slow_us), **(environment or {})}, **options)
 
 
 def normal(stage, directory, port):
