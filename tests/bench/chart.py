@@ -50,7 +50,7 @@ def bars(title, note, panels):
 
 def line(title, note, points, across, up):
     """One line through points [(x, y)], from 0 upward. across, up: what the axes are."""
-    width, height, left, top, right, bottom = 860, 380, 80, 80, 30, 50
+    width, height, left, top, right, bottom = 860, 390, 80, 90, 30, 50
     most_x = max(x for x, _ in points)
     step = _step(max(y for _, y in points))
     most_y = math.ceil(max(y for _, y in points) / step) * step
@@ -59,7 +59,7 @@ def line(title, note, points, across, up):
         return (left + (width - left - right) * x / most_x,
                 height - bottom - (height - top - bottom) * y / most_y)
 
-    parts = [_text(20, 50, note, size=12, fill="#52606d"), _text(20, top - 8, up, size=12)]
+    parts = [_text(20, 50, note, size=12, fill="#52606d"), _text(20, top - 18, up, size=12)]
     for number in range(int(most_y / step) + 1):
         _, y = place(0, number * step)
         parts += [f"<line x1='{left}' x2='{width - right}' y1='{y:.1f}' y2='{y:.1f}' stroke='{FAINT}'/>",
