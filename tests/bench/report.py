@@ -34,8 +34,7 @@ def _cost(results):
     for prefix, suffix, words in (("cpu_", "_us", "CPU, {}, µs"), ("allocations_", "", "allocations, {}"),
                                   ("calls_", "", "system calls, {}")):
         names = [row.metric[len(prefix):len(row.metric) - len(suffix)] for row in results.rows
-                 if row.metric.startswith(prefix) and row.contestant == "b" and "idle" not in row.condition
-                 and row.metric != "cpu_percent"]
+                 if row.metric.startswith(prefix) and row.metric.endswith(suffix)]
         for name in dict.fromkeys(names):
             values = [results.median("b", window_name(w), prefix + name + suffix) for w in WINDOWS]
             rows.append([words.format(name), *("" if v is None else f"{v:.3f}" for v in values)])
@@ -71,7 +70,7 @@ def _sections(results):
     yield ("CPU of the client, µs a message", ["", *windows], _cpu(results))
     yield ("What a message costs, (b)", ["a message", *windows], _cost(results))
     yield ("In service, (b)", ["", ""], _service(results))
-    yield ("Targets", ["", "target", "measured", ""], [list(t.line(results)) for t in TARGETS])
+    yield ("Targets", ["", "target", "measured", ""], [list(target.line(results)) for target in TARGETS if target.value(results) is not None])
 
 
 def text(results):

@@ -105,4 +105,5 @@ def idle(stage, seconds=IDLE_S):
         say(f"      {who:<8} {cpu / took * 100:6.3f} % of a core, {wakeups / took * 60:6.0f} wake-ups a minute")
     return {"cpu_percent": sum(cpu for _, cpu, _ in spent) / took * 100,
             "wakeups_per_minute": sum(wakeups for _, _, wakeups in spent) / took * 60,
+            **{f"wakeups_{who}_per_minute": wakeups / took * 60 for who, (_, wakeups) in by_role.items()},
             "rss_kib": memory.get("VmRSS")}

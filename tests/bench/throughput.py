@@ -8,8 +8,8 @@ WINDOWS = (20, 1000)
 SLOW_WINDOW = 200
 SLOW_MS = (2, 8)
 ROUND_TRIP_MS = 30
-SLOW_COUNTS = {("b", 2): 60_000, ("b", 8): 40_000, ("d", 2): 1000, ("d", 8): 300}
-SESSION_COUNTS = {1: 1000, 4: 4000}
+SLOW_COUNTS = {("b", 2): 40_000, ("b", 8): 16_000, ("d", 2): 1000, ("d", 8): 300}
+SESSION_COUNTS = {1: 600, 4: 2400}
 QUICK_COUNT = 2000
 
 
@@ -79,16 +79,17 @@ class Throughput:
         for round_ in range(1, self.rounds + 1):
             for window in WINDOWS[:1] if self.quick else WINDOWS:
                 for key in self.keys:
-                    name, start, count = CONTESTANTS[key]
+                    name, start, *counts = CONTESTANTS[key]
                     self._one(key, window_name(window), round_, start,
-                              QUICK_COUNT if self.quick else count, name, window=window)
+                              QUICK_COUNT if self.quick else counts[WINDOWS.index(window)], name,
+                              window=window)
 
     def slow_disk(self):
         say("\nSlow disk: every fdatasync takes longer")
         for round_ in range(1, self.rounds + 1):
             for slow_ms in SLOW_MS:
                 for key in ("b", "d"):
-                    name, start, _ = CONTESTANTS[key]
+                    name, start, *_ = CONTESTANTS[key]
                     count = SLOW_COUNTS[key, slow_ms]
                     self._one(key, slow_name(slow_ms), round_,
                               lambda *where, s=start, ms=slow_ms: s(*where, slow_us=ms * 1000),
@@ -101,6 +102,6 @@ class Throughput:
             for sessions, count in SESSION_COUNTS.items():
                 self._one("b", sessions_name(sessions), round_,
                           lambda *where, n=sessions: contestants.full(*where, sessions=n),
-                          count // 5 if self.quick else count, contestants.label("b"), window=20,
+                          count // 3 if self.quick else count, contestants.label("b"), window=20,
                           delay_ms=ROUND_TRIP_MS, sessions=sessions)
 
