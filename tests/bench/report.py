@@ -79,7 +79,7 @@ def text(results):
 
 
 def markdown(results, sync_us, rounds):
-    parts = ["\n".join(f"- {line}" for line in [*machine(sync_us), f"{rounds} rounds"])]
+    parts = ["\n".join(f"- {line}" for line in [*machine(sync_us), f"{rounds} round{'s' if rounds > 1 else ''}"])]
     parts += [f"**{title}**\n\n{markdown_table(rows, header)}"
               for title, header, rows in _sections(results) if rows]
     return "\n\n".join(parts) + "\n"

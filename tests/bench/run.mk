@@ -10,7 +10,7 @@ bench-deps:
 bench: bench-deps all bench-programs ## every comparison in one run: table, CSV and SVG (10 minutes)
 	$(Q)$(BENCH)
 
-bench-quick: all bench-programs ## does the benchmark work? each contestant once, nothing is timed
+bench-quick: bench-deps all bench-programs ## does the benchmark work? each contestant once, nothing is timed
 	$(Q)$(BENCH) --quick
 
 bench-backlog: bench-deps all bench-programs ## drain COUNT=10000000 messages: rate, memory, disk
