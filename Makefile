@@ -194,6 +194,7 @@ crash-campaign: all $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEE
 
 include tests/fuzz/fuzz.mk
 include tests/bench/bench.mk
+include tests/bench/run.mk
 
 SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] tests/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] \
              tests/bench/*.[ch] tests/bench/broker/*.[ch])
@@ -266,4 +267,4 @@ help: ## this list
 .DELETE_ON_ERROR:
 .SECONDARY:
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name trixie -prune -o -name '*.d' -type f -print 2>/dev/null)

@@ -27,7 +27,8 @@ static atomic_uint counter_count;
 
 static void count_one(void)
 {
-    static _Thread_local struct counter *mine;
+    /* initial-exec: found without a call that could allocate */
+    static _Thread_local struct counter *mine __attribute__((tls_model("initial-exec")));
 
     if (mine == NULL) {
         unsigned index = atomic_fetch_add(&counter_count, 1);

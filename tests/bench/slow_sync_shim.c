@@ -3,6 +3,7 @@
  * SLOW_SYNC_US microseconds longer.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,9 +12,18 @@ static void pause_us(void)
 {
     const char *text = getenv("SLOW_SYNC_US");
     long us = text != NULL ? atol(text) : 0;
-    const struct timespec pause = {us / 1000000, us % 1000000 * 1000};
+    struct timespec until;
 
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    if (us <= 0) {
+        return;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += us % 1000000 * 1000;
+    until.tv_sec += us / 1000000 + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
+        /* a signal: the disk would not hurry either */
+    }
 }
 
 int fdatasync(int fd)

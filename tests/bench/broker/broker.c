@@ -86,7 +86,7 @@ void broker_note_acknowledged(struct broker *broker)
         show_progress(broker);
     }
     if (broker->options.mark > 0 && broker->acknowledged % broker->options.mark == 0 &&
-        broker->mark_count < MARKS_MAX) {
+        broker->mark_count < OPTIONS_MARKS_MAX) {
         broker->marks_s[broker->mark_count++] = (double)(broker_now_ns() - broker->first_ns) / 1e9;
     }
 }

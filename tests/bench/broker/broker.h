@@ -7,23 +7,8 @@
 #include <stdint.h>
 
 #include "message.h"
+#include "options.h"
 #include "session.h"
-
-#define MARKS_MAX 10000
-
-struct broker_options {
-    const char *certificate; /* NULL: in clear */
-    const char *key;
-    const char *port_file;
-    uint64_t count;
-    uint64_t devices;
-    int qos;
-    unsigned window;
-    double delay_ms; /* from a byte's arrival to its being acted upon */
-    unsigned sessions;
-    uint64_t mark; /* note the time after so many acknowledgements; 0: never */
-    bool hold;     /* wait for SIGUSR1 before streaming */
-};
 
 struct broker {
     struct broker_options options;
@@ -38,7 +23,7 @@ struct broker {
     int64_t first_ns; /* first PUBLISH written; 0: none yet */
     int64_t last_ns;  /* last acknowledgement read */
     double cpu_first_s;
-    double marks_s[MARKS_MAX];
+    double marks_s[OPTIONS_MARKS_MAX];
     unsigned mark_count;
 };
 

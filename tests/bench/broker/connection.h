@@ -9,7 +9,7 @@
 #include "broker.h"
 #include "wire.h"
 
-#define CONNECTION_IN_SIZE  ((size_t)256 * 1024)
+#define CONNECTION_IN_SIZE  ((size_t)512 * 1024) /* an answer each for the largest window */
 #define CONNECTION_OUT_SIZE ((size_t)32 * 1024)
 #define CONNECTION_CHUNKS   4096
 

@@ -9,10 +9,14 @@
  * The messages are dealt out evenly to the sessions, in order. A session's stream begins with its
  * first SUBSCRIBE; with --hold with SIGUSR1, after "ready" on standard error has told that all have
  * subscribed. When every message is acknowledged, one line of JSON; SIGTERM ends it.
+ *
+ * --delay-ms stands for a network's round trip: what arrives is acted upon that much later, so a
+ * QoS 2 message occupies the window for two of them. TCP itself is not delayed, but a client that
+ * leaves Nagle's algorithm on pays for it as on a real network: its second small write waits for
+ * the ACK of the first, which comes with the delayed answer, or from the kernel after 40 ms.
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,8 +30,9 @@
 #include <unistd.h>
 
 #include "connection.h"
+#include "options.h"
 
-#define CONNECTIONS 64
+#define CONNECTIONS (2 * OPTIONS_SESSIONS_MAX) /* the old one may still be there */
 #define REST_NS     20000
 #define WEEK_MS     INT64_C(604800000)
 
@@ -40,96 +45,6 @@ struct server {
     bool said_ready;
     bool reported;
 };
-
-static int usage(const char *why, const char *value)
-{
-    fprintf(stderr,
-            "broker: %s%s\n"
-            "usage: broker [--tls CERT KEY] --count N [--devices N] [--qos 1|2] [--window N]\n"
-            "              [--delay-ms MS] [--sessions N] [--mark N] [--hold] --port-file FILE\n",
-            why, value);
-    return EX_USAGE;
-}
-
-static bool number(const char *text, uint64_t from, uint64_t to, uint64_t *out)
-{
-    char *end;
-
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return errno == 0 && end != text && *end == '\0' && *out >= from && *out <= to;
-}
-
-/* 0, or an exit status after saying why. */
-static int parse_arguments(int argc, char **argv, struct broker_options *options)
-{
-    static const struct option names[] = {
-        {"tls", required_argument, NULL, 't'},
-        {"count", required_argument, NULL, 'n'},
-        {"devices", required_argument, NULL, 'd'},
-        {"qos", required_argument, NULL, 'q'},
-        {"window", required_argument, NULL, 'w'},
-        {"delay-ms", required_argument, NULL, 'r'},
-        {"sessions", required_argument, NULL, 's'},
-        {"mark", required_argument, NULL, 'm'},
-        {"hold", no_argument, NULL, 'h'},
-        {"port-file", required_argument, NULL, 'p'},
-        {0},
-    };
-    uint64_t value = 0;
-    bool good = true;
-    int option;
-
-    *options = (struct broker_options){.devices = 1000, .qos = 2, .window = 20, .sessions = 1};
-    while (good && (option = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        switch (option) {
-        case 't':
-            options->certificate = optarg;
-            options->key = optind < argc ? argv[optind++] : "";
-            break;
-        case 'n':
-            good = number(optarg, 1, UINT64_C(1000000000000), &options->count);
-            break;
-        case 'd':
-            good = number(optarg, 1, 1000000, &options->devices);
-            break;
-        case 'q':
-            good = number(optarg, 1, 2, &value);
-            options->qos = (int)value;
-            break;
-        case 'w':
-            good = number(optarg, 1, SESSION_WINDOW_MAX, &value);
-            options->window = (unsigned)value;
-            break;
-        case 'r':
-            good = number(optarg, 0, 10000, &value);
-            options->delay_ms = (double)value;
-            break;
-        case 's':
-            good = number(optarg, 1, CONNECTIONS / 2, &value);
-            options->sessions = (unsigned)value;
-            break;
-        case 'm':
-            good = number(optarg, 1, UINT64_MAX, &options->mark);
-            break;
-        case 'h':
-            options->hold = true;
-            break;
-        case 'p':
-            options->port_file = optarg;
-            break;
-        default:
-            return usage("wrong arguments", "");
-        }
-    }
-    if (!good) {
-        return usage("a number that cannot be: ", optarg);
-    }
-    if (optind < argc || options->count == 0 || options->port_file == NULL) {
-        return usage("--count and --port-file are needed, and nothing else", "");
-    }
-    return 0;
-}
 
 static int write_port(const char *path, int port)
 {
@@ -270,6 +185,9 @@ static const struct timespec *pause_for(const struct server *server, struct time
     int64_t due_ns = 0;
     int64_t left_ns;
 
+    if (server->broker.options.delay_ms <= 0) {
+        return NULL;
+    }
     for (uint32_t i = 0; i < CONNECTIONS; i++) {
         int64_t each_ns =
             server->connections[i].wire.fd >= 0 ? connection_due_ns(&server->connections[i]) : 0;
@@ -290,6 +208,9 @@ static const struct timespec *pause_for(const struct server *server, struct time
 
 static void serve_due(struct server *server)
 {
+    if (server->broker.options.delay_ms <= 0) {
+        return;
+    }
     for (uint32_t i = 0; i < CONNECTIONS; i++) {
         struct connection *connection = &server->connections[i];
 
@@ -328,7 +249,8 @@ static void rest(const struct server *server, uint64_t acknowledged)
     }
 }
 
-static void run(struct server *server)
+/* Until SIGTERM; -1: cannot go on. */
+static int run(struct server *server)
 {
     struct epoll_event events[16];
 
@@ -337,12 +259,16 @@ static void run(struct server *server)
         struct timespec pause;
         int count = epoll_pwait2(server->epoll_fd, events, 16, pause_for(server, &pause), NULL);
 
+        if (count < 0 && errno != EINTR) {
+            perror("broker: epoll_pwait2"); /* Linux before 5.11 has none */
+            return -1;
+        }
         for (int i = 0; i < count; i++) {
             if (events[i].data.u32 == INDEX_LISTEN) {
                 accept_one(server);
             } else if (events[i].data.u32 == INDEX_SIGNAL) {
                 if (!take_signal(server)) {
-                    return;
+                    return 0;
                 }
             } else {
                 serve(server, events[i].data.u32);
@@ -357,15 +283,14 @@ static void run(struct server *server)
 int main(int argc, char **argv)
 {
     static struct server server;
-    int status = parse_arguments(argc, argv, &server.broker.options);
+    int status = options_parse(argc, argv, &server.broker.options);
 
     if (status != 0) {
         return status;
     }
-    if (set_up(&server) != 0) {
+    if (set_up(&server) != 0 || run(&server) != 0) {
         return EX_OSERR;
     }
-    run(&server);
     for (unsigned i = 0; i < CONNECTIONS; i++) {
         connection_close(&server.connections[i]);
     }

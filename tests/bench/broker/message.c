@@ -1,7 +1,9 @@
 /*
  * A message is a template with digits patched in: a broker that formatted every message would be
- * what the benchmark measures. Devices take turns; a device's readings are of battery and of
- * temperature in turn, so that no two messages have table, device and time in common.
+ * what the benchmark measures. Devices take turns. Battery and temperature alternate from message
+ * to message, and for an even number of devices from turn to turn of each, as a fleet mixes them:
+ * thousands of one type in a row would dirty one table only in each commit. A device's times
+ * increase, so that each message is one new row.
  */
 #include "message.h"
 
@@ -50,7 +52,7 @@ size_t message_put(const struct message_plan *plan, uint64_t number, int qos, ui
 {
     uint64_t device = number % plan->devices;
     uint64_t turn = number / plan->devices;
-    bool battery = turn % 2 == 0;
+    bool battery = (device + turn) % 2 == 0;
     int64_t time_ms = plan->start_ms + (int64_t)turn * plan->step_ms;
     const char *topic = battery ? battery_topic : temperature_topic;
     size_t topic_length = battery ? sizeof(battery_topic) - 1 : sizeof(temperature_topic) - 1;

@@ -12,12 +12,15 @@
 #include "message.h"
 
 #define SESSION_CLIENT_ID_SIZE 128
-#define SESSION_WINDOW_MAX     32768
+#define SESSION_WINDOW_MAX     65535 /* every packet identifier */
 
 enum in_flight { FLIGHT_FREE, FLIGHT_SENT, FLIGHT_RELEASED };
 
+struct connection;
+
 struct session {
     char client_id[SESSION_CLIENT_ID_SIZE]; /* "": not taken yet */
+    struct connection *carrier;             /* NULL: the client is away */
     const struct message_plan *plan;
     int qos; /* of the delivery; 0 before the first SUBSCRIBE */
     bool subscribed;

@@ -1,0 +1,167 @@
+"""Who is compared, and how each is started, watched and checked."""
+
+import contextlib
+import sqlite3
+import subprocess
+
+import procfs
+from stage import HERE, Failure, clean_environment, find_program
+
+from daemon import Daemon  # of tests/faults, which stage puts on the path
+
+ID = "id-bench-01"
+
+
+class Process:
+    """A client that is a command. `store` is its database, if it has one."""
+
+    def __init__(self, command, directory, *, store=None, environment=None, stdout=None):
+        self._log_path = directory / "client.log"
+        self.store = store
+        with open(self._log_path, "wb") as log:
+            self._process = subprocess.Popen(
+                [str(word) for word in command], stdin=subprocess.DEVNULL, cwd=directory,
+                stdout=stdout or log, stderr=log, env=clean_environment(**(environment or {})))
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    @property
+    def running(self):
+        return self._process.poll() is None
+
+    def log_tail(self):
+        return self._log_path.read_text(errors="replace")[-2000:]
+
+    def stop(self):
+        """SIGTERM, and time to store what it has in memory."""
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(20)
+        self.close()
+
+    def close(self):
+        if self.running:
+            self._process.kill()
+            self._process.wait(10)
+
+    def check(self, count):
+        if self.store:
+            check_rows(self.store, count)
+
+
+class Foxtrackrd(Daemon):
+    """The daemon with the configuration of the README, on the benchmark's broker."""
+
+    def __init__(self, stage, directory, port, *, durability="full", environment=None, wrapper=(),
+                 sessions=1, **sections):
+        super().__init__(
+            directory, None, stage.build, environment=environment, wrapper=wrapper,
+            ca_file=stage.ca, broker={"host": "localhost", "port": port},
+            session={"client_id": ID}, database={"durability": durability},
+            status={"interval": "5s"})
+        self.configure(**sections)
+        if sessions > 1:
+            # Disjoint filters: session 1 has devices of the first group, and so on.
+            self.configure(session=None, **{
+                f"session s{number}": {"given": "bench", "number": f"{number:02}",
+                                       "filters": f"foxtrackr/s{number}/#"}
+                for number in range(1, sessions + 1)})
+        self.start(wait=None)
+
+    def close(self):
+        self.kill()
+
+    def check(self, count):
+        check_rows(self.database, count)
+        with contextlib.closing(sqlite3.connect(self.database)) as connection:
+            quarantined, = connection.execute("SELECT count(*) FROM quarantine").fetchone()
+            if quarantined:
+                raise Failure(f"{quarantined} messages in quarantine")
+
+
+def check_rows(path, count):
+    """A benchmark that lost a row, or made one too many, is none."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        found, = connection.execute("SELECT (SELECT count(*) FROM battery)"
+                                    " + (SELECT count(*) FROM temperature)").fetchone()
+    if found != count:
+        raise Failure(f"{found} rows of {count} messages")
+
+
+# Each function starts one; `slow_us`: how much longer every fdatasync takes.
+
+def _client(stage, directory, port, name, *more, **options):
+    return Process([stage.program(name), "--port", port, "--ca", stage.ca, "--client-id", ID,
+                    *more], directory, **options)
+
+
+def ceiling(stage, directory, port):
+    return _client(stage, directory, port, "ceiling")
+
+
+def bare(stage, directory, port):
+    return _client(stage, directory, port, "client")
+
+
+def bare_shared(stage, directory, port):
+    return _client(stage, directory, port, "client-shared")
+
+
+def slow_disk(stage, slow_us):
+    return {"LD_PRELOAD": stage.program("slow_sync.so"),
+            "SLOW_SYNC_US": str(slow_us)} if slow_us else {}
+
+
+def textbook(stage, directory, port, slow_us=0):
+    store = directory / "textbook.db"
+    return _client(stage, directory, port, "client", "--store", store, store=store,
+                   environment=slow_disk(stage, slow_us))
+
+
+def full(stage, directory, port, slow_us=0, environment=None, **options):
+    return Foxtrackrd(stage, directory, port,
+                      environment={**slow_disk(stage, slow_us), **(environment or {})}, **options)
+
+
+def normal(stage, directory, port):
+    return Foxtrackrd(stage, directory, port, durability="normal")
+
+
+def python(stage, directory, port):
+    store = directory / "python.db"
+    return Process(["/usr/bin/python3", "-B", HERE / "python_client.py", "--port", port,
+                    "--ca", stage.ca, "--client-id", ID, "--store", store], directory, store=store)
+
+
+def mosquitto_sub(_stage, directory, port, ca=None):
+    return Process([find_program("mosquitto_sub"), "-h", "localhost", "-p", port, "-q", 2, "-c",
+                    "-i", ID, "-t", "foxtrackr/#", "--cafile", ca or _stage.ca], directory,
+                   stdout=subprocess.DEVNULL)
+
+
+CONTESTANTS = {
+    # key: (label, starts it, messages for two to four seconds with window 20, and with 1,000)
+    "ceiling": ("the broker's own ceiling: a client that only answers", ceiling, 300_000, 3_000_000),
+    "a": ("(a) bare Paho, lean, stores nothing", bare, 120_000, 200_000),
+    "a-shared": ("(a) with Debian's shared Paho", bare_shared, 50_000, 50_000),
+    "b": ("(b) foxtrackrd, durability = full", full, 60_000, 120_000),
+    "c": ("(c) foxtrackrd, durability = normal", normal, 80_000, 120_000),
+    "d": ("(d) textbook: one commit a message", textbook, 10_000, 10_000),
+    "e": ("(e) Python, 500 a commit, acknowledges first", python, 35_000, 35_000),
+    "f": ("(f) mosquitto_sub to /dev/null", mosquitto_sub, 120_000, 200_000),
+}
+"""In the order in which they take turns."""
+
+
+def label(key):
+    return CONTESTANTS[key][0]
+
+
+def measured(client):
+    """CPU seconds and memory so far, before it is stopped."""
+    try:
+        return procfs.cpu_seconds(client.pid), procfs.memory_kib(client.pid)
+    except OSError:
+        return 0.0, {}

@@ -1,0 +1,73 @@
+"""What a message costs: CPU and allocations by thread, system calls by kind, bytes on disk."""
+
+import re
+
+import procfs
+from contestants import full
+from stage import Failure, find_program
+from throughput import drain
+
+COUNT = 60_000
+STRACE_COUNT = 20_000
+SHOWN_CALLS = 12
+
+
+def cpu(stage, window, count=COUNT):
+    """
+    {role: µs a message}, from the moment before the stream to its end; and what the daemon took
+    of disk and memory. The two reads of /proc are the only disturbance.
+    """
+    found, before, wal = {}, {}, [0]
+
+    def before_stream(client):
+        before.update(procfs.threads(client.pid))
+
+    def look(client):
+        wal.append(procfs.file_bytes(f"{client.database}-wal"))
+
+    def before_stop(client):
+        look(client)
+        for comm, seconds, _ in procfs.difference(before, procfs.threads(client.pid)):
+            who = procfs.role(comm)
+            found[who] = found.get(who, 0.0) + seconds / count * 1e6
+
+    with stage.fresh_directory("cost") as keep:
+        database = keep / "foxtrackr.db"
+        metrics = drain(stage, lambda *where: full(*where, database={"path": database}), count,
+                        name="cost", window=window, before_stream=before_stream, sample=look,
+                        before_stop=before_stop)
+        size = procfs.file_bytes(database)
+    return found, {"rate_per_s": metrics["rate_per_s"], "database_bytes_a_reading": size / count,
+                   "wal_peak_kib": max(wal) / 1024, "rss_kib": metrics["rss_kib"]}
+
+
+def allocations(stage, window, count=COUNT):
+    """{role: calls of malloc and its kind a message}"""
+    found = {}
+    with stage.fresh_directory("alloc") as keep:
+        report = keep / "allocations"
+        environment = {"LD_PRELOAD": stage.program("alloc_count.so"), "ALLOC_COUNT_FILE": str(report)}
+        drain(stage, lambda *where: full(*where, environment=environment), count, name="alloc",
+              window=window)
+        for line in report.read_text().splitlines():
+            comm, _, calls = line.rpartition(" ")
+            who = procfs.role(comm.strip())
+            found[who] = found.get(who, 0.0) + int(calls) / count
+    return found
+
+
+def system_calls(stage, window, count=STRACE_COUNT):
+    """{name: calls a message}. Under strace everything is slower, so batches are a little larger."""
+    with stage.fresh_directory("strace") as keep:
+        report = keep / "calls"
+        wrapper = [find_program("strace"), "-f", "-c", "-q", "-o", str(report)]
+        drain(stage, lambda *where: full(*where, wrapper=wrapper), count, name="strace", window=window)
+        calls = {}
+        for line in report.read_text().splitlines():
+            words = line.split()
+            if len(words) >= 5 and re.fullmatch(r"[\d.]+", words[0]) and words[-1] != "total":
+                calls[words[-1]] = int(words[3]) / count
+    if not calls:
+        raise Failure("strace reported nothing")
+    most = sorted(calls, key=calls.get, reverse=True)[:SHOWN_CALLS]
+    return {"all": sum(calls.values()), **{name: calls[name] for name in most}}

@@ -1,0 +1,24 @@
+# The benchmark: see tests/bench/README.md. Nothing of it is built or installed with the daemon.
+
+DEPS_BENCH := mosquitto mosquitto-clients openssl python3-paho-mqtt strace
+COUNT      ?= 10000000
+BENCH       = $(PYTHON) -B tests/bench/run --build $(BUILD)
+
+bench-deps:
+	@tests/deps $(DEPS_BUILD) $(DEPS_BENCH)
+
+bench: bench-deps all bench-programs ## every comparison in one run: table, CSV and SVG (10 minutes)
+	$(Q)$(BENCH)
+
+bench-quick: bench-deps all bench-programs ## does the benchmark work? each contestant once, nothing is timed
+	$(Q)$(BENCH) --quick
+
+bench-backlog: bench-deps all bench-programs ## drain COUNT=10000000 messages: rate, memory, disk
+	$(Q)$(PYTHON) -B tests/bench/backlog --build $(BUILD) --count $(COUNT)
+
+# The broker: MOSQUITTO=program, 2.0.13 or newer; by default Debian 13's, in a tree made by debootstrap.
+bench-real: bench-deps all bench-programs ## 200,000 messages on a real broker (root, debootstrap)
+	$(Q)$(if $(MOSQUITTO),,tests/deps debootstrap &&) $(PYTHON) -B tests/bench/real_broker \
+	    --build $(BUILD) $(if $(MOSQUITTO),--mosquitto $(MOSQUITTO))
+
+.PHONY: bench bench-deps bench-quick bench-backlog bench-real

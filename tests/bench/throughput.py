@@ -1,0 +1,107 @@
+"""Messages a second: everybody on the same broker, on slow disks, and over a slow network."""
+
+import contestants
+from contestants import CONTESTANTS, measured
+from stage import Broker, Failure, say
+
+WINDOWS = (20, 1000)
+SLOW_WINDOW = 200
+SLOW_MS = (2, 8)
+ROUND_TRIP_MS = 30
+SLOW_COUNTS = {("b", 2): 40_000, ("b", 8): 16_000, ("d", 2): 1000, ("d", 8): 300}
+SESSION_COUNTS = {1: 600, 4: 2400}
+QUICK_COUNT = 2000
+
+
+def window_name(window):
+    return f"window {window:,}"
+
+
+def slow_name(slow_ms):
+    return f"window {SLOW_WINDOW}, sync + {slow_ms} ms"
+
+
+def sessions_name(sessions):
+    return (f"window 20, {ROUND_TRIP_MS} ms round trip, "
+            f"{sessions} session{'s' if sessions > 1 else ''}")
+
+
+def drain(stage, start, count, *, name="run", before_stream=None, sample=None, before_stop=None,
+          **broker):
+    """
+    One run: a fresh broker with `count` messages, a fresh directory, one client. Returns the
+    metrics. start(stage, directory, port) makes the client. Called with it: before_stream when it
+    has subscribed and nothing has come, sample meanwhile, before_stop when all is acknowledged.
+    """
+    with stage.fresh_directory(name) as directory:
+        server = Broker(stage, directory, count, hold=bool(before_stream), **broker)
+        client = None
+        try:
+            client = start(stage, directory, server.port)
+            if before_stream:
+                server.release(client, lambda: before_stream(client))
+            said = server.wait(client, sample=(lambda: sample(client)) if sample else None)
+            if said["messages"] < count:
+                raise Failure(f"{said['messages']} of {count} messages acknowledged")
+            if said["reconnects"]:
+                raise Failure(f"connected again, {said['reconnects']} times:\n{client.log_tail()}")
+            cpu, memory = measured(client)
+            if before_stop:
+                before_stop(client)
+            client.stop()
+            client.check(count)
+        finally:
+            if client:
+                client.close()
+            server.close()
+    return {"rate_per_s": said["rate"], "seconds": said["seconds"],
+            "client_cpu_us": cpu / count * 1e6, "broker_cpu_us": said["cpu_seconds"] / count * 1e6,
+            "rss_kib": memory.get("VmRSS")}
+
+
+class Throughput:
+    """The runs of one invocation; a failed one is counted and told, and the others go on."""
+
+    def __init__(self, stage, results, tally, rounds, quick, keys):
+        self.stage, self.results, self.tally = stage, results, tally
+        self.rounds, self.quick, self.keys = rounds, quick, keys
+
+    def _one(self, key, condition, round_, start, count, name, **options):
+        def run():
+            metrics = drain(self.stage, start, count, name=key, **options)
+            self.results.add(key, condition, round_, **metrics)
+            return f"{metrics['rate_per_s']:>9,.0f} msg/s  {metrics['client_cpu_us']:5.1f} µs CPU each"
+
+        self.tally.case(f"{round_}/{self.rounds}  {condition:<44} {name:<52}", run)
+
+    def rates(self):
+        say("\nThroughput: everybody in turn, TLS, QoS 2")
+        for round_ in range(1, self.rounds + 1):
+            for window in WINDOWS[:1] if self.quick else WINDOWS:
+                for key in self.keys:
+                    name, start, *counts = CONTESTANTS[key]
+                    self._one(key, window_name(window), round_, start,
+                              QUICK_COUNT if self.quick else counts[WINDOWS.index(window)], name,
+                              window=window)
+
+    def slow_disk(self):
+        say("\nSlow disk: every fdatasync takes longer")
+        for round_ in range(1, self.rounds + 1):
+            for slow_ms in SLOW_MS:
+                for key in ("b", "d"):
+                    name, start, *_ = CONTESTANTS[key]
+                    count = SLOW_COUNTS[key, slow_ms]
+                    self._one(key, slow_name(slow_ms), round_,
+                              lambda *where, s=start, ms=slow_ms: s(*where, slow_us=ms * 1000),
+                              min(count, QUICK_COUNT, 100 if key == "d" else QUICK_COUNT)
+                              if self.quick else count, name, window=SLOW_WINDOW)
+
+    def sessions(self):
+        say("\nSlow network: one session and four")
+        for round_ in range(1, self.rounds + 1):
+            for sessions, count in SESSION_COUNTS.items():
+                self._one("b", sessions_name(sessions), round_,
+                          lambda *where, n=sessions: contestants.full(*where, sessions=n),
+                          count // 3 if self.quick else count, contestants.label("b"), window=20,
+                          delay_ms=ROUND_TRIP_MS, sessions=sessions)
+
