@@ -251,6 +251,17 @@ static void serve(struct gate *gate, const struct link_end *end, uint32_t events
     }
 }
 
+/* How long to wait for events. */
+static int pause_ms(const struct gate *gate)
+{
+    for (unsigned i = 0; i < gate->link_count; i++) {
+        if (gate->links[i].phase == LINK_OPEN && gate->links[i].ack_at_ms != 0) {
+            return 1;
+        }
+    }
+    return TICK_MS;
+}
+
 static void *run(void *argument)
 {
     struct gate *gate = argument;
@@ -259,11 +270,12 @@ static void *run(void *argument)
     pthread_setname_np(pthread_self(), "gate");
     pthread_mutex_lock(&gate->mutex);
     while (!gate->stopping) {
+        int wait_ms = pause_ms(gate);
         int count;
 
         atomic_store(&gate->last_seen_ms, clock_monotonic_ms());
         pthread_mutex_unlock(&gate->mutex);
-        count = epoll_wait(gate->epoll_fd, events, 16, TICK_MS);
+        count = epoll_wait(gate->epoll_fd, events, 16, wait_ms);
         pthread_mutex_lock(&gate->mutex);
         for (int i = 0; i < count; i++) {
             struct link_end *end = events[i].data.ptr;

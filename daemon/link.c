@@ -7,6 +7,8 @@
 #include "link.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,7 +18,8 @@
 #include "clock.h"
 
 #define REQUEST_LIMIT_MS 10000 /* from accept to a complete CONNECT */
-#define LINGER_LIMIT_MS  1000  /* from our FIN to the broker's */
+#define ACK_DELAY_MS     1
+#define LINGER_LIMIT_MS  1000 /* from our FIN to the broker's */
 
 static void watch(const struct link *link, struct link_end *end, uint32_t events)
 {
@@ -76,6 +79,7 @@ bool link_open(struct link *link, unsigned session, struct link_record *record, 
     record->ended[0] = '\0';
     hold_reset(&link->hold);
     link->down_start = link->down_end = 0;
+    link->ack_at_ms = 0;
     enter(link, LINK_OPEN);
     return true;
 }
@@ -148,10 +152,29 @@ static void read_paho(struct link *link)
     ssize_t got = room > 0 ? recv(link->paho.fd, space, room, 0) : -1;
 
     if (got > 0) {
+        link->ack_at_ms = clock_monotonic_ms() + ACK_DELAY_MS;
         /* Read after recv(): whatever these bytes acknowledge was numbered before they came. */
         hold_append(&link->hold, (size_t)got, atomic_load(&link->watermark->taken));
     } else if (room == 0 || got == 0 || (errno != EAGAIN && errno != EINTR)) {
         paho_closed(link); /* no room: gone with more to say than fits; the broker sends it again */
+    }
+}
+
+/*
+ * Paho leaves Nagle's algorithm on (RFC 896): while a small write of its is not acknowledged by the
+ * kernel on our side, further ones wait. Under load that is welcome: they come together. But where
+ * the broker is far away the kernel puts the acknowledgement off for up to 40 ms, longer than a
+ * round trip: ask for it when Paho has been quiet for a moment, and for this one only.
+ */
+static void acknowledge_quickly(struct link *link)
+{
+    const int on = 1;
+    const int off = 0;
+
+    if (link->ack_at_ms != 0 && clock_monotonic_ms() >= link->ack_at_ms) {
+        link->ack_at_ms = 0;
+        setsockopt(link->paho.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+        setsockopt(link->paho.fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
     }
 }
 
@@ -266,6 +289,9 @@ void link_settle(struct link *link, bool quiesced)
     }
     if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
         send_held(link);
+    }
+    if (link->phase == LINK_OPEN) {
+        acknowledge_quickly(link);
     }
     if (link->phase > LINK_REQUEST) {
         watch_next(link, quiesced);

@@ -50,6 +50,7 @@ struct link {
     struct link_end broker;
     char request[CONNECT_REQUEST_MAX];
     size_t request_length;
+    int64_t ack_at_ms;                /* when to ask the kernel to acknowledge; 0: never */
     struct hold hold;                 /* Paho to broker */
     uint8_t down[LINK_DOWN_CAPACITY]; /* broker to Paho */
     size_t down_start;
