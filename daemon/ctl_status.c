@@ -62,6 +62,23 @@ static void print_session(const json_t *session)
                (int)integer(session, "qos"));
     }
     printf("  %-14s %" PRId64 " messages\n", "received", integer(session, "received"));
+    /* A peak that stays at the broker's limit during a catch-up: the window is what limits it. */
+    printf("  %-14s %" PRId64 ", at most %" PRId64 " in the last seconds\n", "in flight",
+           integer(session, "in_flight"), integer(session, "in_flight_peak"));
+}
+
+/* How large batches are, and how long a commit takes. */
+static void print_commits(const json_t *database, int64_t received)
+{
+    int64_t commits = integer(database, "commits");
+
+    if (commits > 0) {
+        printf("  %-14s %" PRId64 ", %.1f messages and %.2f ms on average; last %" PRId64
+               " in %.2f ms\n",
+               "commits", commits, (double)received / (double)commits,
+               (double)integer(database, "commits_us") / 1000 / (double)commits,
+               integer(database, "last_batch"), (double)integer(database, "last_commit_us") / 1000);
+    }
 }
 
 static void print_quarantine(json_t *reasons)
@@ -101,6 +118,7 @@ static void print_status(const json_t *root)
         printf("  %-14s %s\n", "because", string(database, "reason"));
     }
     print_time("last commit", integer(database, "last_commit_ms"));
+    print_commits(database, integer(counts, "received"));
     printf("  %-14s %.1f MiB, log %.1f MiB, free %.0f MiB\n", "size",
            (double)integer(database, "bytes") / 1048576,
            (double)integer(database, "wal_bytes") / 1048576,

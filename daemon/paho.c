@@ -48,6 +48,7 @@ struct paho {
     MQTTAsync handle;
     MQTTClient_persistence persistence;
     paho_message_fn message;
+    paho_released_fn released;
     void *context;
 
     pthread_mutex_t mutex;
@@ -144,6 +145,8 @@ static int on_message(void *context, char *topic, int topic_length, MQTTAsync_me
     if (message->qos != 2) {
         paho->message(paho->context, topic, length, message->payload, (size_t)message->payloadlen,
                       message->qos);
+    } else {
+        paho->released(paho->context);
     }
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);
@@ -449,7 +452,7 @@ void paho_describe(char out[PAHO_PROBLEM_SIZE])
 }
 
 int paho_new(struct paho **out, const struct paho_options *options, paho_message_fn message,
-             void *context)
+             paho_released_fn released, void *context)
 {
     struct paho *paho = calloc(1, sizeof(*paho));
 
@@ -457,6 +460,7 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
         return -1;
     }
     paho->message = message;
+    paho->released = released;
     paho->context = context;
     paho->persistence = (MQTTClient_persistence){
         .context = paho,

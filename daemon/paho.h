@@ -35,6 +35,10 @@ struct paho_options {
 typedef void (*paho_message_fn)(void *context, const char *topic, size_t topic_length,
                                 const void *payload, size_t payload_length, int qos);
 
+/* The handshake of a QoS 2 message is over: its PUBREL has come. For counting what is in flight; on
+ * the same thread and under the same rules. */
+typedef void (*paho_released_fn)(void *context);
+
 enum paho_result {
     PAHO_OK = 0,
     PAHO_E_REFUSED = 1, /* connect: a CONNACK with an error; subscribe: SUBACK with 0x80 */
@@ -54,7 +58,7 @@ void paho_describe(char out[PAHO_PROBLEM_SIZE]);
 /* A client. Strings of `options` that connecting needs are copied. Returns 0 and sets *out, for
  * paho_free(); or -1 (out of memory, or Paho would not: client id not UTF-8). */
 int paho_new(struct paho **out, const struct paho_options *options, paho_message_fn message,
-             void *context);
+             paho_released_fn released, void *context);
 
 /* Not while connected. NULL is allowed. */
 void paho_free(struct paho *paho);

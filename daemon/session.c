@@ -30,6 +30,7 @@
 #define BACKOFF_LAST_MS   120000
 #define STABLE_MS         30000 /* a connection that lived this long starts the backoff anew */
 #define DISCONNECT_MS     3000
+#define PEAK_KEPT_MS      10000
 #define SHORT_LIVES       3 /* in a row: not an accident any more */
 
 /* --- status and log -------------------------------------------------------------------------- */
@@ -40,6 +41,8 @@ static void set_state(struct session *session, enum session_state state, const c
     session->status.state = state;
     if (state != SESSION_SUBSCRIBED && state != SESSION_PARTIAL) {
         session->status.connected_since_ms = 0;
+        session->status.in_flight = 0;
+        session->status.in_flight = 0;
     }
     snprintf(session->status.reason, sizeof(session->status.reason), "%s", reason);
     pthread_mutex_unlock(&session->mutex);
@@ -74,6 +77,29 @@ void session_log_problem(struct session *session, const char *problem)
 
 /* --- towards the intake ----------------------------------------------------------------------- */
 
+/* One more is in flight. A clock that jumps back keeps an old peak; it does no other harm. */
+static void count_in_flight(struct session *session, int64_t now_ms)
+{
+    struct session_status *status = &session->status;
+
+    status->in_flight++;
+    if (status->in_flight >= status->in_flight_peak || now_ms - session->peak_ms > PEAK_KEPT_MS) {
+        status->in_flight_peak = status->in_flight;
+        session->peak_ms = now_ms;
+    }
+}
+
+/* Paho's receive thread: a QoS 2 message is through. What an earlier connection began is not
+ * counted: the broker sends it again, or its PUBREL finds nothing to count. */
+static void release_message(void *context)
+{
+    struct session *session = context;
+
+    pthread_mutex_lock(&session->mutex);
+    session->status.in_flight -= session->status.in_flight > 0;
+    pthread_mutex_unlock(&session->mutex);
+}
+
 /* Paho's receive thread: a message. See paho_message_fn for what must hold when this returns. */
 static void take_message(void *context, const char *topic, size_t topic_length, const void *payload,
                          size_t payload_length, int qos)
@@ -96,6 +122,9 @@ static void take_message(void *context, const char *topic, size_t topic_length, 
     }
     pthread_mutex_lock(&session->mutex);
     session->status.received += result == INTAKE_OK;
+    if (qos == 2 && result == INTAKE_OK) {
+        count_in_flight(session, item.received_ms);
+    }
     session->status.refused_qos0 += result != INTAKE_OK && qos == 0;
     pthread_mutex_unlock(&session->mutex);
     if (result != INTAKE_OK && qos == 0) {
@@ -357,8 +386,9 @@ int session_start(struct session **out, const struct session_parts *parts)
         rc = session_memory_add(&session->memory, parts->memory[i].filter, parts->memory[i].qos);
     }
     fill_options(session);
-    if (rc == 0 && (session->stop_fd < 0 ||
-                    paho_new(&session->paho, &session->options, take_message, session) != 0)) {
+    if (rc == 0 &&
+        (session->stop_fd < 0 || paho_new(&session->paho, &session->options, take_message,
+                                          release_message, session) != 0)) {
         rc = -ENOMEM;
     }
     if (rc == 0) {

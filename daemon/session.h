@@ -33,6 +33,8 @@ struct session_status {
     bool session_present;             /* of the last CONNACK */
     uint64_t connects;                /* CONNACKs so far */
     uint64_t received;                /* messages taken from Paho */
+    uint64_t in_flight;               /* QoS 2 messages whose PUBREL has not come */
+    uint64_t in_flight_peak;          /* the most of them in the last seconds */
     uint64_t refused_qos0;            /* QoS 0 messages that came while the disk took nothing */
 };
 

@@ -23,6 +23,7 @@ struct session {
     pthread_mutex_t mutex; /* of what follows, up to the blank line */
     pthread_cond_t ended_changed;
     struct session_status status;
+    int64_t peak_ms; /* wall clock; of status.in_flight_peak */
     bool stopping;
     bool ended; /* the thread has nothing left to do */
     bool paused;

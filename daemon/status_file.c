@@ -89,15 +89,16 @@ static json_t *session_json(const struct config_session *own, const struct sessi
         json_array_append_new(filters, json_string(own->filters[i]));
     }
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:i, s:o, s:I, s:I, s:I, s:I, s:I}", "name", own->name,
-        "client_id", own->client_id, "state", status_file_session_state(session->state), "reason",
-        session->reason, "retry_in_ms",
+        "{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:i, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+        own->name, "client_id", own->client_id, "state", status_file_session_state(session->state),
+        "reason", session->reason, "retry_in_ms",
         waiting ? json_integer(session->retry_at_ms - monotonic_ms) : json_null(),
         "connected_since_ms", time_or_null(session->connected_since_ms), "session_present",
         session->session_present, "qos", own->qos, "filters", filters, "connects",
         (json_int_t)session->connects, "received", (json_int_t)session->received, "refused_qos0",
         (json_int_t)session->refused_qos0, "held_bytes", (json_int_t)link->held_bytes,
-        "from_broker_bytes", (json_int_t)link->from_broker_bytes);
+        "from_broker_bytes", (json_int_t)link->from_broker_bytes, "in_flight",
+        (json_int_t)session->in_flight, "in_flight_peak", (json_int_t)session->in_flight_peak);
 }
 
 static json_t *quarantined_json(const struct writer_status *writer)
@@ -113,13 +114,15 @@ static json_t *quarantined_json(const struct writer_status *writer)
 
 static json_t *writer_json(const struct config *config, const struct writer_status *writer)
 {
-    return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "path", config->database.path,
-        "state", status_file_writer_state(writer->state), "reason", writer->reason, "commits",
-        (json_int_t)writer->commits, "last_batch", (json_int_t)writer->last_batch, "last_commit_us",
-        (json_int_t)writer->last_commit_us, "last_commit_ms", time_or_null(writer->last_commit_ms),
-        "expired", (json_int_t)writer->expired, "bytes", (json_int_t)writer->database_bytes,
-        "wal_bytes", (json_int_t)writer->wal_bytes, "free_bytes", (json_int_t)writer->free_bytes);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "path",
+                     config->database.path, "state", status_file_writer_state(writer->state),
+                     "reason", writer->reason, "commits", (json_int_t)writer->commits, "last_batch",
+                     (json_int_t)writer->last_batch, "last_commit_us",
+                     (json_int_t)writer->last_commit_us, "commits_us",
+                     (json_int_t)writer->commits_us, "last_commit_ms",
+                     time_or_null(writer->last_commit_ms), "expired", (json_int_t)writer->expired,
+                     "bytes", (json_int_t)writer->database_bytes, "wal_bytes",
+                     (json_int_t)writer->wal_bytes, "free_bytes", (json_int_t)writer->free_bytes);
 }
 
 static json_t *snapshot_json(const struct config *config, const struct status_snapshot *snapshot)
@@ -180,6 +183,14 @@ static void session_metrics(FILE *out, const struct config *config,
         fprintf(out, "foxtrackrd_session_subscribed{session=\"%s\"} %d\n", config->sessions[i].name,
                 snapshot->sessions[i].state == SESSION_SUBSCRIBED);
     }
+    fputs("# HELP foxtrackrd_session_in_flight_peak_messages QoS 2 messages in flight at once, the "
+          "most of the last seconds.\n"
+          "# TYPE foxtrackrd_session_in_flight_peak_messages gauge\n",
+          out);
+    for (unsigned i = 0; i < snapshot->session_count; i++) {
+        fprintf(out, "foxtrackrd_session_in_flight_peak_messages{session=\"%s\"} %" PRIu64 "\n",
+                config->sessions[i].name, snapshot->sessions[i].in_flight_peak);
+    }
     fputs("# HELP foxtrackrd_quarantined_total Messages quarantined in this run.\n"
           "# TYPE foxtrackrd_quarantined_total counter\n",
           out);
@@ -208,6 +219,10 @@ int status_file_write_metrics(const char *path, const struct config *config,
     metric(out, "duplicate_total", "counter", "Messages whose rows were there already.",
            (double)writer->counts.duplicate);
     metric(out, "commits_total", "counter", "Transactions committed.", (double)writer->commits);
+    metric(out, "commit_seconds_total", "counter", "Time that committing took.",
+           (double)writer->commits_us / 1e6);
+    metric(out, "last_batch_messages", "gauge", "Messages of the last transaction.",
+           (double)writer->last_batch);
     metric(out, "pending_messages", "gauge", "Messages taken and not yet durable.",
            (double)snapshot->pending);
     if (snapshot->lag_ms >= 0) {

@@ -102,6 +102,7 @@ static void note_commit(struct writer *writer, uint64_t messages, int64_t took_u
     status->commits++;
     status->last_batch = messages;
     status->last_commit_us = took_us;
+    status->commits_us += took_us;
     status->last_commit_ms = clock_wall_ms();
     if (counts.received != status->counts.received) {
         status->last_message_ms = status->last_commit_ms;

@@ -34,6 +34,7 @@ struct writer_status {
     uint64_t commits;
     uint64_t last_batch;     /* messages */
     int64_t last_commit_us;  /* how long COMMIT took */
+    int64_t commits_us;      /* how long all of them took */
     int64_t last_commit_ms;  /* wall clock; 0 before the first */
     int64_t last_message_ms; /* wall clock: last commit with a message; 0 before the first */
     int64_t newest_time_ms;  /* device time: newest of the last batch that had one; 0: none */

@@ -31,6 +31,27 @@ def test_status(broker, daemon):
     assert "running" in done.stderr
 
 
+def test_status_tells_what_limits_the_rate(broker, daemon):
+    """Goal: how full the window was, how large batches are, how long a commit takes; nothing in
+    flight when all is done."""
+    daemon.start()
+    daemon.stop()
+    now = fleet.now_ms()
+    for number in range(50):
+        broker.publish(f"foxtrackr/{number}/V3.0/bat", fleet.battery(str(number), now))
+    daemon.start()
+    daemon.wait_rows(50)
+    status = daemon.wait_status(
+        lambda s: s["counts"]["received"] == 50 and s["sessions"][0]["in_flight"] == 0)
+    assert 2 <= status["sessions"][0]["in_flight_peak"] <= 50
+    database = status["database"]
+    assert database["commits"] > 0 and database["commits_us"] >= database["last_commit_us"] > 0
+
+    said = foxtrackrctl(daemon, "status").stdout
+    assert f"0, at most {status['sessions'][0]['in_flight_peak']} in the last seconds" in said
+    assert f"{database['commits']}, {50 / database['commits']:.1f} messages and" in said
+
+
 def test_status_of_a_killed_daemon(daemon):
     """Goal: a status file that a killed daemon left behind is not taken for a running daemon."""
     daemon.start()
