@@ -16,12 +16,13 @@ BUILD         ?= build
 V             ?= 0
 Q             := $(if $(filter 1,$(V)),,@)
 PYTHON        ?= /usr/bin/python3
+JOBS          := $(shell nproc)
 
 # Debian's names. Tests and lint need more than the build does.
 DEPS_BUILD := gcc make pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
               libssl-dev libinih-dev
-DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-pytest sqlite3 openssl binutils \
-              ca-certificates clang g++ iproute2 libclang-rt-dev logrotate mandoc \
+DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-paho-mqtt python3-pytest sqlite3 \
+              openssl binutils ca-certificates clang g++ iproute2 libclang-rt-dev logrotate mandoc \
               e2fsprogs mount procps strace systemd util-linux
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
@@ -142,15 +143,19 @@ deps-check: ## install what build and tests need
 	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK)
 
 check: deps ## install what is missing, build, run every test
-	$(Q)$(MAKE) --no-print-directory lint
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) lint
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all test-programs $(UNIT_TESTS) bench-programs
 	$(Q)$(MAKE) --no-print-directory test
 	$(Q)$(MAKE) --no-print-directory test-sanitized
 	$(Q)$(MAKE) --no-print-directory faults
-	$(Q)$(MAKE) --no-print-directory fuzz-quick SECONDS=60
+	$(Q)$(MAKE) --no-print-directory bench-quick
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-quick SECONDS=60
 
 test: unit system ## every test, without installing anything
 
 test-sanitized: ## every test under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/sanitized SANITIZE=address,undefined \
+	    all test-programs
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized SANITIZE=address,undefined test
 
 test-programs: $(UNIT_TESTS) $(FLEET)
@@ -207,7 +212,8 @@ lint-format:
 
 lint-tidy: $(BUILD)/schema/migrations.c
 	@echo "  LINT    clang-tidy"
-	$(Q)clang-tidy --quiet $(LIB_SRC) $(wildcard daemon/*.c) -- -std=c11 $(CPPFLAGS_) $(PKG_CFLAGS) 2>/dev/null
+	$(Q)printf '%s\n' $(LIB_SRC) $(wildcard daemon/*.c) | xargs -P $(JOBS) -I{} \
+	    clang-tidy --quiet {} -- -std=c11 $(CPPFLAGS_) $(PKG_CFLAGS) 2>/dev/null
 
 lint-cppcheck:
 	@echo "  LINT    cppcheck"
