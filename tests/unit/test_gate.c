@@ -135,7 +135,7 @@ static void open_link(struct fixture *fixture)
 static void make_durable(struct fixture *fixture, uint64_t number)
 {
     atomic_store(&fixture->watermark.durable, number);
-    gate_wake(fixture->gate);
+    gate_release(fixture->gate);
 }
 
 static int set_up(void **state)
