@@ -79,16 +79,15 @@ def test_broker_restarts_in_the_middle(broker, daemon, backlog):
     daemon is held up while the broker stops, which can take as long as the rest of the queue.
     """
     daemon.start()
-    for share in (0.2, 0.5):
-        daemon.wait_rows(int(share * backlog.row_count))
-        daemon.process.send_signal(signal.SIGSTOP)
-        rows = count_rows(daemon.database)
-        assert rows < backlog.row_count, "the broker was not stopped in the middle"
-        broker.stop()
-        daemon.process.send_signal(signal.SIGCONT)
-        broker.start()
+    daemon.wait_rows(int(0.2 * backlog.row_count))
+    daemon.process.send_signal(signal.SIGSTOP)
+    rows = count_rows(daemon.database)
+    assert rows < backlog.row_count, "the broker was not stopped in the middle"
+    broker.stop()
+    daemon.process.send_signal(signal.SIGCONT)
+    broker.start()
     daemon.wait_rows(backlog.row_count)
-    daemon.wait_status(lambda status: status["sessions"][0]["connects"] == 3)
+    daemon.wait_status(lambda status: status["sessions"][0]["connects"] == 2)
     daemon.stop()
 
     backlog.check(daemon.database)
