@@ -26,28 +26,29 @@ static void pause_us(void)
     }
 }
 
+/* Call libc's function of that name, then wait. */
+static int sync_slowly(const char *name, int (**next)(int), int fd)
+{
+    int result;
+
+    if (*next == NULL) {
+        *(void **)next = dlsym(RTLD_NEXT, name);
+    }
+    result = (*next)(fd);
+    pause_us();
+    return result;
+}
+
 int fdatasync(int fd)
 {
     static int (*next)(int);
-    int result;
 
-    if (next == NULL) {
-        *(void **)&next = dlsym(RTLD_NEXT, "fdatasync");
-    }
-    result = next(fd);
-    pause_us();
-    return result;
+    return sync_slowly("fdatasync", &next, fd);
 }
 
 int fsync(int fd)
 {
     static int (*next)(int);
-    int result;
 
-    if (next == NULL) {
-        *(void **)&next = dlsym(RTLD_NEXT, "fsync");
-    }
-    result = next(fd);
-    pause_us();
-    return result;
+    return sync_slowly("fsync", &next, fd);
 }
