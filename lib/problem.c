@@ -80,13 +80,26 @@ size_t foxtrackr__utf8_sequence(const char *text, size_t length)
     return 0;
 }
 
+/* Are these eight bytes all ASCII, and none of them NUL? Nearly all of a message is. */
+static bool is_plain_word(const char *text)
+{
+    uint64_t word;
+
+    memcpy(&word, text, sizeof(word));
+    /* Below 0x80, only a NUL borrows. */
+    return ((word | (word - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) == 0;
+}
+
 size_t foxtrackr__text_span(const char *text, size_t length)
 {
     size_t offset = 0;
 
     while (offset < length) {
+        if (length - offset >= sizeof(uint64_t) && is_plain_word(text + offset)) {
+            offset += sizeof(uint64_t);
+            continue;
+        }
         unsigned char byte = (unsigned char)text[offset];
-        /* Nearly all of a message is ASCII; NUL is the one that is refused. */
         size_t sequence =
             byte >= 0x80 ? foxtrackr__utf8_sequence(text + offset, length - offset) : byte != 0;
 
