@@ -166,7 +166,7 @@ test-programs: $(UNIT_TESTS) $(FLEET)
 PARALLEL = xargs -d '\n' -P $(1) -I{} sh -c 'out=$$({} 2>&1); status=$$?; \
            printf "%s\n" "  DONE    {}" "$$out"; exit $$status'
 
-# System tests wait more than they work: for a broker, a backoff, a limit.
+# System tests and campaigns wait more than they work: for a broker, a backoff, a limit.
 WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
 
 unit: $(UNIT_TESTS) ## the unit tests
@@ -196,9 +196,9 @@ FAULTS_SEED ?= 12
 
 faults: all $(SHIMS) ## every campaign of tests/faults, each for a few minutes at most
 	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults/test_broker.py
-	@echo "  FAULTS  $(notdir $(FAULTS)), $(JOBS) at a time"
+	@echo "  FAULTS  $(notdir $(FAULTS)), $(WAITERS) at a time"
 	$(Q)printf '$(PYTHON) -B %s --build $(abspath $(BUILD)) --quick --seed $(FAULTS_SEED)\n' \
-	    $(FAULTS) | $(call PARALLEL,$(JOBS))
+	    $(FAULTS) | $(call PARALLEL,$(WAITERS))
 
 crash-campaign: all $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEED=1)
 	$(Q)$(PYTHON) -B tests/faults/kills --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
