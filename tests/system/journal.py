@@ -56,7 +56,6 @@ class Journal:
         return [entry for entry in list(self._entries) if wanted.items() <= entry.items()]
 
     def close(self):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.sendto(b"", str(self.path))
+        self._socket.shutdown(socket.SHUT_RDWR)  # recv() gives nothing then
         self._thread.join(10)
         self._socket.close()
