@@ -12,6 +12,7 @@ SYSCONFDIR    ?= /etc
 SYSTEMDDIR    ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR   ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR   ?= $(PREFIX)/lib/tmpfiles.d
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 BUILD         ?= build
 V             ?= 0
 Q             := $(if $(filter 1,$(V)),,@)
@@ -257,6 +258,7 @@ install: all ## install below DESTDIR and PREFIX; an existing configuration stay
 	install -D -m 0644 systemd/foxtrackrd.sysusers $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf
 	install -D -m 0644 systemd/foxtrackrd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf
 	install -D -m 0644 packaging/foxtrackrd.logrotate $(DESTDIR)$(LOGROTATE)
+	install -D -m 0644 packaging/completion/foxtrackrctl.bash $(DESTDIR)$(COMPLETIONDIR)/foxtrackrctl
 	test -e $(DESTDIR)$(CONF) || install -D -m 0640 foxtrackrd.conf $(DESTDIR)$(CONF)
 
 uninstall: ## remove what install put there, but not the configuration
@@ -264,7 +266,8 @@ uninstall: ## remove what install put there, but not the configuration
 	    $(DESTDIR)$(LIBDIR)/libfoxtrackr.a $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h \
 	    $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc $(DESTDIR)$(DOCDIR)/schema.md \
 	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf \
-	    $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf $(DESTDIR)$(LOGROTATE)
+	    $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf $(DESTDIR)$(LOGROTATE) \
+	    $(DESTDIR)$(COMPLETIONDIR)/foxtrackrctl
 	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	rm -f -d $(DESTDIR)$(DOCDIR)
 
