@@ -410,7 +410,7 @@ static bool round_once(struct writer *writer)
 
     take_new_limits(writer);
     seen(writer);
-    if (!backoff_over(writer)) {
+    if (!writer->for_space && !backoff_over(writer)) {
         return true;
     }
     look_at_space(writer);

@@ -109,7 +109,8 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
     result = store_expire(store, &expire->pass, &chunk, out);
     took_us = clock_us() - begun_us;
     expire->limit_pages = writer_expire_adapt(expire->limit_pages, out->reached_limit, took_us);
-    expire->rest_until_us = begun_us + took_us + REST_FACTOR * took_us;
+    expire->rest_until_us =
+        begun_us + took_us + (expire->short_of_space ? 0 : REST_FACTOR * took_us);
     if (result != STORE_OK) {
         *out = (struct store_expired){0};
         end_pass(expire, AFTER_ERROR_MS);

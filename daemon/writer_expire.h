@@ -3,7 +3,8 @@
  *
  * A message that arrives during a chunk waits for its end, so chunks are kept near TARGET_US
  * (writer_expire.c), the commit and its sync included, by learning from the last one how many pages
- * the disk takes in that time. After a chunk it rests three times as long: batches come first.
+ * the disk takes in that time. After a chunk it rests three times as long: batches come first. Only
+ * while no message is taken for want of space it does not.
  */
 #ifndef WRITER_EXPIRE_H
 #define WRITER_EXPIRE_H
