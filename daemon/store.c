@@ -36,8 +36,8 @@
 /* 16 MiB of log: far apart enough that the checkpoint's syncs do not matter to the rate. */
 #define CHECKPOINT_PAGES 4096
 
-/* What retention adds to the log moves at 4 MiB, in less time. */
-#define CHECKPOINT_NEAR_PAGES 1024
+/* What retention adds to the log moves at 2 MiB, in less time. */
+#define CHECKPOINT_NEAR_PAGES 512
 
 /* The free space is looked at once for 1 MiB of log. */
 #define SMALL_LOG_PAGES 256

@@ -8,12 +8,12 @@
 #include "clock.h"
 #include "log.h"
 
-#define BUDGET_US      8000  /* for the deleting, without the commit */
-#define TARGET_US      20000 /* for all of a chunk */
+#define BUDGET_US      5000  /* for the deleting, without the commit */
+#define TARGET_US      12000 /* for all of a chunk */
 #define REST_FACTOR    3
 #define PAGES_FIRST    32
 #define PAGES_LEAST    4
-#define PAGES_MOST     1024
+#define PAGES_MOST     256
 #define PASS_PERIOD_MS 600000
 #define AFTER_ERROR_MS 60000
 #define SAY_PERIOD_MS  3600000

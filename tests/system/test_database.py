@@ -163,12 +163,13 @@ def test_minimum_of_free_space(broker, daemon):
 
 
 def fill_up(path, free_bytes):
-    """Leave so much of a file system, with one file; returns the file."""
-    if path.exists():
-        path.unlink()
+    """Leave so much of a file system, with one file that grows or shrinks; returns the file."""
+    path.touch()
     space = os.statvfs(path.parent)
-    with open(path, "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - free_bytes)
+    size = path.stat().st_size + space.f_bavail * space.f_frsize - free_bytes
+    with open(path, "r+b") as file:
+        file.truncate(size)
+        os.posix_fallocate(file.fileno(), 0, size)
     return path
 
 
@@ -275,6 +276,7 @@ def test_retention_does_not_wait_for_a_pause(broker, make_daemon):
     daemon.configure(database={"retention_days": 30, "retention_days_temperature": 0})
     daemon.start()
     manifest = fleet.play(broker, messages=3000, rate=600, end_ms=fleet.now_ms())
+    assert value(daemon.database, "SELECT sum(row_count) FROM expired"), "it waits for a pause"
     daemon.wait_received(3 + manifest.messages)
     wait_until(lambda: value(daemon.database, "SELECT count(*) FROM battery WHERE time_ms <= ?",
                              old_ms) == 0, 60, what="old rows to go")
