@@ -189,7 +189,7 @@ $(BUILD)/tests/%_shim.so: tests/faults/%_shim.c
 	@echo "  LD      $@"
 	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
 
-FAULTS := $(wildcard $(addprefix tests/faults/,kills powerloss disk memory network tls input operator))
+FAULTS := $(wildcard $(addprefix tests/faults/,kills powerloss disk memory network tls input operator migration))
 N           ?= 5000
 SEED        ?= 1
 # The same every time: a check that fails must fail again. Other seeds are for the campaigns.

@@ -55,8 +55,12 @@ struct config {
         bool durability_full;
         int busy_timeout_ms;
         int batch_max;
-        int retention_days; /* 0: keep for ever */
-        int min_free_mb;    /* 0: do not look */
+        int retention_days;         /* 0: keep for ever */
+        int retention_days_battery; /* as retention_days unless set, like the next two */
+        int retention_days_temperature;
+        int retention_days_messages;
+        int retention_days_quarantine; /* 0 unless set */
+        int min_free_mb;               /* 0: do not look */
     } database;
 
     struct {

@@ -23,6 +23,7 @@
 #include "session.h"
 #include "status.h"
 #include "store.h"
+#include "upgrade.h"
 #include "watermark.h"
 #include "writer.h"
 
@@ -33,6 +34,7 @@
 #define RING_BYTES     ((size_t)8 * 1024 * 1024)
 #define STOP_POLL_MS   10
 #define CREATE_MASK    027
+#define STOPPED        (-1) /* by a signal, before there was anything to run */
 
 struct daemon {
     struct config *config; /* of the start: what a reload cannot change stays as it is here */
@@ -70,14 +72,22 @@ static int open_log(const struct config *config)
 
 static int open_store(struct daemon *daemon)
 {
+    struct upgrade upgrade = {.started_ms = clock_monotonic_ms()};
     const struct store_options options = {
         .path = daemon->config->database.path,
         .durability = daemon->config->database.durability_full ? STORE_FULL : STORE_NORMAL,
         .busy_timeout_ms = daemon->config->database.busy_timeout_ms,
+        .progress = upgrade_progress,
+        .progress_context = &upgrade,
     };
     char problem[1024];
+    int result = store_open(&options, &daemon->store, problem, sizeof(problem));
 
-    if (store_open(&options, &daemon->store, problem, sizeof(problem)) != STORE_OK) {
+    if (result == STORE_E_STOPPED) {
+        log_notice("%s", problem);
+        return STOPPED;
+    }
+    if (result != STORE_OK) {
         log_error("%s", problem);
         return EX_IOERR;
     }
@@ -94,7 +104,10 @@ static struct writer_limits limits_of(const struct config *config)
         .fields = config->fields,
         .max_future_ms = config->parser.max_future_ms,
         .batch_max = config->database.batch_max,
-        .retention_days = config->database.retention_days,
+        .retention_days = {[STORE_BATTERY] = config->database.retention_days_battery,
+                           [STORE_TEMPERATURE] = config->database.retention_days_temperature,
+                           [STORE_MESSAGES] = config->database.retention_days_messages,
+                           [STORE_QUARANTINE] = config->database.retention_days_quarantine},
         .min_free_mb = config->database.min_free_mb,
     };
 }
@@ -526,5 +539,5 @@ int main(int argc, char **argv)
     if (status == EX_OK) {
         status = run(&daemon);
     }
-    return stop(&daemon, status);
+    return stop(&daemon, status == STOPPED ? EX_OK : status);
 }

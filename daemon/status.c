@@ -312,6 +312,11 @@ const struct writer_status *status_writer(const struct status *status)
     return &status->snapshot.writer;
 }
 
+void status_notify_starting(const char *text, int64_t extend_ms)
+{
+    sd_notifyf(0, "STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRId64, text, extend_ms * 1000);
+}
+
 void status_notify_ready(const struct status *status)
 {
     sd_notifyf(0, "READY=1\nSTATUS=%s", status->snapshot.text);

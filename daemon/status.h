@@ -71,6 +71,8 @@ bool status_all_subscribed(const struct status *status);
 const struct writer_status *status_writer(const struct status *status);
 
 /* The systemd protocol, sd_notify(3). Outside systemd they do nothing. */
+void status_notify_starting(const char *text,
+                            int64_t extend_ms); /* READY may take so much longer */
 void status_notify_ready(const struct status *status);
 void status_notify_reloading(void);
 void status_notify_reloaded(void);

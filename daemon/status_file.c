@@ -112,17 +112,29 @@ static json_t *quarantined_json(const struct writer_status *writer)
     return object;
 }
 
+static json_t *expired_json(const struct writer_status *writer)
+{
+    json_t *object = json_object();
+
+    for (int table = 0; table < STORE_TABLES; table++) {
+        json_object_set_new(object, store_table_name((enum store_table)table),
+                            json_integer((json_int_t)writer->expired_by_table[table]));
+    }
+    return object;
+}
+
 static json_t *writer_json(const struct config *config, const struct writer_status *writer)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "path",
-                     config->database.path, "state", status_file_writer_state(writer->state),
-                     "reason", writer->reason, "commits", (json_int_t)writer->commits, "last_batch",
-                     (json_int_t)writer->last_batch, "last_commit_us",
-                     (json_int_t)writer->last_commit_us, "commits_us",
-                     (json_int_t)writer->commits_us, "last_commit_ms",
-                     time_or_null(writer->last_commit_ms), "expired", (json_int_t)writer->expired,
-                     "bytes", (json_int_t)writer->database_bytes, "wal_bytes",
-                     (json_int_t)writer->wal_bytes, "free_bytes", (json_int_t)writer->free_bytes);
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:I}", "path",
+        config->database.path, "state", status_file_writer_state(writer->state), "reason",
+        writer->reason, "commits", (json_int_t)writer->commits, "last_batch",
+        (json_int_t)writer->last_batch, "last_commit_us", (json_int_t)writer->last_commit_us,
+        "commits_us", (json_int_t)writer->commits_us, "last_commit_ms",
+        time_or_null(writer->last_commit_ms), "expired", (json_int_t)writer->expired, "bytes",
+        (json_int_t)writer->database_bytes, "wal_bytes", (json_int_t)writer->wal_bytes,
+        "free_bytes", (json_int_t)writer->free_bytes, "expired_by_table", expired_json(writer),
+        "expire_longest_us", (json_int_t)writer->expire_longest_us);
 }
 
 static json_t *snapshot_json(const struct config *config, const struct status_snapshot *snapshot)
@@ -197,6 +209,14 @@ static void session_metrics(FILE *out, const struct config *config,
     for (int reason = 1; reason < FOXTRACKR_E_FIELD; reason++) {
         fprintf(out, "foxtrackrd_quarantined_total{reason=\"%s\"} %" PRIu64 "\n",
                 foxtrackr_reason_name(reason), snapshot->writer.quarantined[reason]);
+    }
+    fputs("# HELP foxtrackrd_expired_rows_total Rows deleted by retention in this run.\n"
+          "# TYPE foxtrackrd_expired_rows_total counter\n",
+          out);
+    for (int table = 0; table < STORE_TABLES; table++) {
+        fprintf(out, "foxtrackrd_expired_rows_total{table=\"%s\"} %" PRIu64 "\n",
+                store_table_name((enum store_table)table),
+                snapshot->writer.expired_by_table[table]);
     }
 }
 

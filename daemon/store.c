@@ -36,6 +36,9 @@
 /* 16 MiB of log: far apart enough that the checkpoint's syncs do not matter to the rate. */
 #define CHECKPOINT_PAGES 4096
 
+/* What retention adds to the log moves at 2 MiB, in less time. */
+#define CHECKPOINT_NEAR_PAGES 512
+
 /* The free space is looked at once for 1 MiB of log. */
 #define SMALL_LOG_PAGES 256
 #define LOG_PAGE_BYTES  (4096 + 24) /* SQLite's default page and its frame header */
@@ -171,6 +174,30 @@ int store_checkpoint(struct store *store)
         store->wal_pages = 0;
     }
     store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
+    return STORE_OK;
+}
+
+bool store_checkpoint_is_near(const struct store *store)
+{
+    return store->wal_pages >= store->checkpoint_at - CHECKPOINT_PAGES + CHECKPOINT_NEAR_PAGES;
+}
+
+int store_shrink(struct store *store)
+{
+    int pages = -1;
+    int done = -1;
+    int code;
+
+    errno = 0;
+    code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, &pages, &done);
+    if (code != SQLITE_OK && code != SQLITE_BUSY) {
+        return store_fail(store, "move the log into the database");
+    }
+    if (code == SQLITE_OK) {
+        store->wal_pages = 0;
+        store->checkpoint_at = CHECKPOINT_PAGES;
+        store->look_at_space_at = SMALL_LOG_PAGES;
+    }
     return STORE_OK;
 }
 

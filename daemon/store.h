@@ -27,6 +27,7 @@ enum store_result {
     STORE_E_LOCKED = 2, /* open only: another foxtrackrd has this database */
     STORE_E_NEWER = 3,  /* open only: the schema is newer than this program; file untouched */
     STORE_E_PATH = 4, /* open only: cannot be created or opened: path, permission, not a database */
+    STORE_E_STOPPED = 5, /* open only: `progress` wanted no more; the database is as it was */
 };
 
 enum store_durability {
@@ -34,11 +35,65 @@ enum store_durability {
     STORE_NORMAL, /* fsync at checkpoints: survives kill -9, power loss may take the last commits */
 };
 
+/* How far a migration is. */
+struct store_progress {
+    int from; /* schema versions */
+    int to;
+    uint64_t rows; /* to be written anew; 0: it is a matter of a moment */
+    uint64_t rows_done;
+    bool finishing;        /* nothing more will be heard until what is left is on disk... */
+    int64_t bytes_to_sync; /* ...and this is about how much that is */
+    bool done;
+};
+
+/* Called while a migration runs, in the thread of store_open(): where one begins and ends, and a
+ * few times a second in between. False: stop, the next start will do it. */
+typedef bool store_progress_function(void *context, const struct store_progress *progress);
+
 struct store_options {
     const char *path;
     enum store_durability durability;
     int busy_timeout_ms;
-    bool read_only; /* for tools: no lock, no migration, no creation */
+    bool read_only;                    /* for tools: no lock, no migration, no creation */
+    store_progress_function *progress; /* NULL: none */
+    void *progress_context;
+};
+
+/* The tables that retention deletes from. */
+enum store_table {
+    STORE_BATTERY,
+    STORE_TEMPERATURE,
+    STORE_MESSAGES,
+    STORE_QUARANTINE,
+    STORE_TABLES
+};
+
+#define STORE_KEEP INT64_MIN /* as a cutoff: older than this is nothing */
+
+/* A pass of retention through the tables. Make it with its cutoffs and everything else zero;
+ * store_expire() notes here where it stopped. */
+struct store_expiry {
+    int64_t cutoff_ms[STORE_TABLES]; /* rows from before go: readings and messages by time_ms,
+                                        quarantine by last_received_ms */
+    int keep_free_percent; /* of the file may stay free, for rows to come; more goes back to the
+                              file system */
+    int table;             /* enum store_table; STORE_TABLES: giving space back */
+    int64_t device;        /* the last one that has nothing old any more */
+};
+
+/* When a chunk of it stops, whatever comes first; the first step is always done. */
+struct store_chunk {
+    int64_t budget_us;         /* for everything before the commit */
+    int limit_pages;           /* about so many pages changed */
+    int64_t now_ms;            /* wall clock, for the record */
+    int64_t (*clock_us)(void); /* monotonic */
+};
+
+struct store_expired {
+    uint64_t rows[STORE_TABLES];
+    uint64_t pages_freed; /* given back to the file system */
+    bool reached_limit;   /* of pages */
+    bool done;            /* the pass is over */
 };
 
 /* What became of one message: every message is exactly one of the three. */
@@ -67,7 +122,9 @@ struct store_packet {
 
 /*
  * Open the database, creating it (mode 0640) and its directory entry durably where there is none,
- * take the lock against a second daemon, and bring the schema up to date in one transaction.
+ * take the lock against a second daemon, and bring the schema up to date: each migration is one
+ * transaction, before which the free space is looked at; one that is interrupted or fails leaves
+ * the version before it.
  *
  * `problem` (of problem_size bytes) gets a sentence on any result but STORE_OK. On success *out is
  * the caller's, for store_close().
@@ -158,12 +215,24 @@ int store_rollback(struct store *store);
 /* Copy the run's counts, the open batch included. */
 void store_counts(const struct store *store, struct store_counts *out);
 
-/* Delete at most `limit` readings older than cutoff_ms, in the open batch; *deleted says how many.
- * STORE_OK, STORE_E_RETRY or STORE_FATAL. */
-int store_expire(struct store *store, int64_t cutoff_ms, int limit, int *deleted);
+/*
+ * Do a chunk of a pass, as a transaction of its own: delete old rows, count them in `expired`, and
+ * when there are none give free pages back. Devices and their groups stay. Sets *out; after an
+ * error the caller rolls back, and `expiry` is as before. STORE_OK, STORE_E_RETRY or STORE_FATAL.
+ */
+int store_expire(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
+                 struct store_expired *out);
+
+/* A table's name in the database. */
+const char *store_table_name(enum store_table table);
 
 /* Move the log into the database without waiting for readers. Never with a batch open. */
 int store_checkpoint(struct store *store);
+
+/* Move the log into the database and give the space of both that is not used back to the file
+ * system; waits for readers up to busy_timeout, and does what can be done without them. Never with
+ * a batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_shrink(struct store *store);
 
 /* Bytes of the database and of its log; -1 where there is none. */
 void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes);

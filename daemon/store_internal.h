@@ -52,6 +52,9 @@ enum store_statement {
     STATEMENT_BATTERY_EXPIRE,
     STATEMENT_TEMPERATURE_EXPIRE,
     STATEMENT_MESSAGES_EXPIRE,
+    STATEMENT_QUARANTINE_EXPIRE,
+    STATEMENT_DEVICE_NEXT,
+    STATEMENT_EXPIRED_ADD,
     STATEMENT_PAGES,
     STATEMENT_VACUUM,
     STATEMENT_COUNT,
@@ -71,6 +74,7 @@ struct store {
     char *directory;
     int lock_fd; /* -1: none */
     bool read_only;
+    int busy_timeout_ms;
     enum store_durability durability;
 
     sqlite3 *db;
@@ -80,7 +84,9 @@ struct store {
     int wal_pages;        /* after the last commit */
     int checkpoint_at;    /* wal_pages from which the next batch begins with a checkpoint */
     int look_at_space_at; /* wal_pages from which the free space is looked at again */
-    bool broken;          /* SQLite reported what must not be retried: leave the log for recovery */
+    store_progress_function *progress; /* while opening */
+    void *progress_context;
+    bool broken; /* SQLite reported what must not be retried: leave the log for recovery */
 
     int64_t run; /* 0: none begun */
     struct store_counts counts;
@@ -137,8 +143,19 @@ int store_classify(int code, int system_errno);
 int store_refuse(struct store *store, int result, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Apply migrations[user_version] to migrations[count - 1] in one transaction. */
+/* Apply list[user_version] to list[count - 1], each in one transaction. STORE_E_STOPPED when
+ * store->progress asked for it. */
 int store_migrate(struct store *store, const char *const *list, int count);
+
+/* SQLite's errors while opening that are the operator's to mend rather than the disk's. */
+int store_open_failed(struct store *store, const char *doing);
+
+/* The first column of the first row that a statement gives, as a number. */
+int store_read_number(struct store *store, const char *sql, int *number);
+
+/* Whether the log has a fair share of what makes the next batch begin with a checkpoint: time for
+ * work that can wait to do one, which is then a short one. */
+bool store_checkpoint_is_near(const struct store *store);
 
 /* Begin to watch the log's size after a commit, instead of SQLite's own checkpoints. */
 void store_watch_log(struct store *store);

@@ -7,7 +7,7 @@
  *   inspect   a database of someone else, or of a newer foxtrackrd, is left as it is: reading does
  *             not change it, and NO_CKPT_ON_CLOSE keeps closing from changing it
  *   configure log mode, synchronous, ...
- *   migrate   one transaction
+ *   migrate   one transaction for each step, see store_migrate.c
  *   sync      the directory: SQLite ignores it when that fails, and a log whose name is not on disk
  *             is no log after a power loss
  *
@@ -201,8 +201,7 @@ static int create(struct store *store)
     return sync_directory(store);
 }
 
-/* SQLite's errors while opening that are the operator's to mend rather than the disk's. */
-static int open_failed(struct store *store, const char *doing)
+int store_open_failed(struct store *store, const char *doing)
 {
     int code = sqlite3_errcode(store->db);
     int result = store_fail(store, doing);
@@ -232,7 +231,7 @@ static int connect_database(struct store *store, int busy_timeout_ms)
         if (store->db == NULL) {
             return out_of_memory(store);
         }
-        return open_failed(store, "open it");
+        return store_open_failed(store, "open it");
     }
     sqlite3_busy_timeout(store->db, busy_timeout_ms);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -257,18 +256,18 @@ static int read_text(struct store *store, const char *sql, const char *doing, ch
     errno = 0;
     if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK ||
         sqlite3_step(statement) != SQLITE_ROW) {
-        result = open_failed(store, doing);
+        result = store_open_failed(store, doing);
     } else {
         snprintf(text, size, "%s", (const char *)sqlite3_column_text(statement, 0));
     }
     /* A pragma that writes gives its answer first and commits when it is finished. */
     if (sqlite3_finalize(statement) != SQLITE_OK && result == STORE_OK) {
-        result = open_failed(store, doing);
+        result = store_open_failed(store, doing);
     }
     return result;
 }
 
-static int read_number(struct store *store, const char *sql, int *number)
+int store_read_number(struct store *store, const char *sql, int *number)
 {
     char text[16] = "";
     int result = read_text(store, sql, "read it", text, sizeof(text));
@@ -284,13 +283,13 @@ static int inspect(struct store *store, int *version)
 {
     int application = 0;
     int objects = 0;
-    int result = read_number(store, "PRAGMA user_version", version);
+    int result = store_read_number(store, "PRAGMA user_version", version);
 
     if (result == STORE_OK) {
-        result = read_number(store, "PRAGMA application_id", &application);
+        result = store_read_number(store, "PRAGMA application_id", &application);
     }
     if (result == STORE_OK) {
-        result = read_number(store, "SELECT count(*) FROM sqlite_schema", &objects);
+        result = store_read_number(store, "SELECT count(*) FROM sqlite_schema", &objects);
     }
     if (result != STORE_OK) {
         return result;
@@ -323,7 +322,7 @@ static int execute(struct store *store, const char *sql)
     errno = 0;
     return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK
                ? STORE_OK
-               : open_failed(store, "set it up");
+               : store_open_failed(store, "set it up");
 }
 
 static int configure(struct store *store, bool fresh)
@@ -361,38 +360,6 @@ static int configure(struct store *store, bool fresh)
                                                           : "PRAGMA synchronous = NORMAL");
 }
 
-int store_migrate(struct store *store, const char *const *list, int count)
-{
-    char sql[128];
-    int version = 0;
-    int result = read_number(store, "PRAGMA user_version", &version);
-
-    if (result != STORE_OK || version == count) {
-        return result;
-    }
-    result = execute(store, "BEGIN IMMEDIATE");
-    if (result == STORE_OK) {
-        result = read_number(store, "PRAGMA user_version", &version);
-    }
-    for (; result == STORE_OK && version < count; version++) {
-        errno = 0;
-        if (sqlite3_exec(store->db, list[version], NULL, NULL, NULL) != SQLITE_OK) {
-            snprintf(sql, sizeof(sql), "apply migration %d", version + 1);
-            result = open_failed(store, sql);
-        }
-    }
-    if (result == STORE_OK) {
-        /* A pragma takes no bound values. */
-        snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-                 STORE_APPLICATION_ID, count);
-        result = execute(store, sql);
-    }
-    if (result != STORE_OK && !sqlite3_get_autocommit(store->db)) {
-        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-    }
-    return result;
-}
-
 static int remember(struct store *store, const char *path, struct store_identity *identity)
 {
     struct stat status;
@@ -414,7 +381,7 @@ static int set_up(struct store *store, bool fresh)
         result = store_migrate(store, migrations, migration_count);
     }
     if (result == STORE_OK && sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL)) {
-        result = open_failed(store, "turn on foreign keys");
+        result = store_open_failed(store, "turn on foreign keys");
     }
     if (result == STORE_OK) {
         result = remember(store, store->path, &store->database);
@@ -477,6 +444,9 @@ int store_open(const struct store_options *options, struct store **out, char *pr
     store->lock_fd = -1;
     store->read_only = options->read_only;
     store->durability = options->durability;
+    store->busy_timeout_ms = options->busy_timeout_ms;
+    store->progress = options->progress;
+    store->progress_context = options->progress_context;
 
     result = open_steps(store, options->busy_timeout_ms);
     if (result == STORE_OK) {

@@ -1,5 +1,5 @@
 /*
- * The rows that are not readings: runs, sessions, subscriptions, gaps, and the end of old readings.
+ * The rows that are not readings: runs, sessions, subscriptions, gaps.
  */
 #include "store_internal.h"
 
@@ -116,45 +116,4 @@ int store_subscriptions(struct store *store, const char *client_id,
     }
     store_reset(store, STATEMENT_SUBSCRIPTIONS);
     return result;
-}
-
-/*
- * Deleted rows leave free pages, which new rows use again. Only when a quarter of the file is free
- * (the retention was shortened, or the fleet is smaller now) some of it goes back to the system.
- */
-static int give_space_back(struct store *store)
-{
-    sqlite3_stmt *statement = store->statements[STATEMENT_PAGES];
-    bool row = false;
-    bool roomy = false;
-    int result = store_step(store, STATEMENT_PAGES, NULL, 0, &row);
-
-    if (result == STORE_OK && row) {
-        roomy = sqlite3_column_int64(statement, 0) > sqlite3_column_int64(statement, 1) / 4;
-    }
-    store_reset(store, STATEMENT_PAGES);
-    if (result == STORE_OK && roomy) {
-        result = store_execute(store, STATEMENT_VACUUM, NULL, 0);
-    }
-    return result;
-}
-
-int store_expire(struct store *store, int64_t cutoff_ms, int limit, int *deleted)
-{
-    static const enum store_statement statements[] = {
-        STATEMENT_BATTERY_EXPIRE, STATEMENT_TEMPERATURE_EXPIRE, STATEMENT_MESSAGES_EXPIRE};
-    int count = 0;
-
-    for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]) && count < limit; i++) {
-        const struct store_value values[] = {store_integer(cutoff_ms),
-                                             store_integer(limit - count)};
-        int result = store_execute(store, statements[i], values, 2);
-
-        if (result != STORE_OK) {
-            return result;
-        }
-        count += sqlite3_changes(store->db);
-    }
-    *deleted = count;
-    return give_space_back(store);
 }

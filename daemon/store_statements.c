@@ -100,25 +100,36 @@ static const struct {
     [STATEMENT_SUBSCRIPTIONS] = {"read the subscriptions",
                                  "SELECT filter, qos FROM subscriptions WHERE client_id = ?1"
                                  " ORDER BY filter"},
-    /* Device by device, so that the old end of each is a seek and not a walk through the table. */
+    /* One device at a time, so that its old end is a seek and not a walk through the table. */
     [STATEMENT_BATTERY_EXPIRE] = {"delete old battery readings",
-                                  "DELETE FROM battery WHERE (device, time_ms) IN"
-                                  " (SELECT b.device, b.time_ms FROM devices AS d"
-                                  " CROSS JOIN battery AS b"
-                                  " ON b.device = d.device AND b.time_ms < ?1 LIMIT ?2)"},
+                                  "DELETE FROM battery WHERE device = ?1 AND time_ms IN"
+                                  " (SELECT time_ms FROM battery WHERE device = ?1"
+                                  " AND time_ms < ?2 ORDER BY time_ms LIMIT ?3)"},
     [STATEMENT_TEMPERATURE_EXPIRE] = {"delete old temperature readings",
-                                      "DELETE FROM temperature WHERE (device, time_ms) IN"
-                                      " (SELECT t.device, t.time_ms FROM devices AS d"
-                                      " CROSS JOIN temperature AS t"
-                                      " ON t.device = d.device AND t.time_ms < ?1 LIMIT ?2)"},
+                                      "DELETE FROM temperature WHERE device = ?1 AND time_ms IN"
+                                      " (SELECT time_ms FROM temperature WHERE device = ?1"
+                                      " AND time_ms < ?2 ORDER BY time_ms LIMIT ?3)"},
     [STATEMENT_MESSAGES_EXPIRE] = {"delete old messages",
                                    "DELETE FROM messages WHERE rowid IN"
-                                   " (SELECT m.rowid FROM devices AS d"
-                                   " CROSS JOIN messages AS m"
-                                   " ON m.device = d.device AND m.time_ms < ?1 LIMIT ?2)"},
+                                   " (SELECT rowid FROM messages WHERE device = ?1"
+                                   " AND time_ms < ?2 ORDER BY time_ms LIMIT ?3)"},
+    [STATEMENT_QUARANTINE_EXPIRE] = {"delete old messages of quarantine",
+                                     "DELETE FROM quarantine WHERE rowid IN"
+                                     " (SELECT rowid FROM quarantine WHERE last_received_ms < ?2"
+                                     " ORDER BY last_received_ms LIMIT ?3)"},
+    [STATEMENT_DEVICE_NEXT] = {"go on to the next device",
+                               "SELECT device FROM devices WHERE device > ?1"
+                               " ORDER BY device LIMIT 1"},
+    [STATEMENT_EXPIRED_ADD] = {"count what was deleted",
+                               "INSERT INTO expired (run, table_name, row_count, before_ms,"
+                               " last_ms) VALUES (?1, ?2, ?3, ?4, ?5)"
+                               " ON CONFLICT (run, table_name) DO UPDATE SET"
+                               " row_count = row_count + excluded.row_count,"
+                               " before_ms = max(before_ms, excluded.before_ms),"
+                               " last_ms = excluded.last_ms"},
     [STATEMENT_PAGES] = {"count free pages", "SELECT freelist_count, page_count"
                                              " FROM pragma_freelist_count, pragma_page_count"},
-    [STATEMENT_VACUUM] = {"give free pages back", "PRAGMA incremental_vacuum(1000)"},
+    [STATEMENT_VACUUM] = {"give free pages back", "PRAGMA incremental_vacuum"},
 };
 
 struct store_value store_integer(int64_t integer)

@@ -12,6 +12,8 @@
  * leave, makes the intake refuse, and applies the same items again with backoff. Rows are
  * idempotent, so a commit that failed and was there all the same does no harm. When the disk cannot
  * be trusted any more, the thread ends in WRITER_FATAL and the process with it.
+ *
+ * Between batches, retention deletes old rows in short transactions of their own (writer_expire.c).
  */
 #include "writer.h"
 
@@ -27,16 +29,16 @@
 #include "clock.h"
 #include "log.h"
 #include "writer_apply.h"
+#include "writer_expire.h"
 
-#define IDLE_WAIT_MS         500
-#define BACKOFF_FIRST_MS     1000
-#define BACKOFF_LAST_MS      30000
-#define SPACE_PERIOD_MS      1000
-#define EXPIRE_PERIOD_MS     60000
-#define EXPIRE_CHUNK_ROWS    500
-#define EXPIRE_SAY_PERIOD_MS 3600000
-#define DAY_MS               INT64_C(86400000)
-#define MIB                  (INT64_C(1024) * 1024)
+#define IDLE_WAIT_MS     500
+#define BACKOFF_FIRST_MS 1000
+#define BACKOFF_LAST_MS  30000
+#define SPACE_PERIOD_MS  1000
+#define SPACE_POLL_MS    100
+#define SPACE_MARGIN     8 /* an eighth of min_free_mb */
+#define MIB              (INT64_C(1024) * 1024)
+#define SPACE_TO_WORK    MIB /* below this not even deleting is tried */
 
 struct writer {
     pthread_t thread;
@@ -56,11 +58,11 @@ struct writer {
     int64_t backoff_ms;
     int64_t space_checked_ms;
     int64_t free_bytes;
-    int64_t expired_ms;
-    uint64_t expired_unsaid; /* deleted by retention and not yet in the log */
-    int64_t expired_said_ms;
+    bool for_space; /* stalled because of min_free_mb */
+    struct writer_expire expire;
     struct log_cause stall_cause;
     bool stall_said; /* in the log, and its end not yet */
+    struct log_cause expire_cause;
 };
 
 /* --- status -------------------------------------------------------------------------------- */
@@ -207,6 +209,7 @@ static void take_new_limits(struct writer *writer)
         writer->limits = writer->next_limits;
         writer->next_limits.fields = NULL;
         writer->limits_changed = false;
+        writer_expire_restart(&writer->expire, writer->for_space);
     }
     pthread_mutex_unlock(&writer->mutex);
 }
@@ -265,8 +268,8 @@ static bool write_batch(struct writer *writer, struct intake_item *item)
 
 /* --- between batches ----------------------------------------------------------------------- */
 
-/* Look at the free space and the files, once a second. False: too little space left. */
-static bool space_left(struct writer *writer)
+/* Look at the free space and the files, once a second. */
+static void look_at_space(struct writer *writer)
 {
     int64_t now_ms = clock_monotonic_ms();
     int64_t database_bytes;
@@ -284,72 +287,93 @@ static bool space_left(struct writer *writer)
         writer->status.wal_bytes = wal_bytes;
         pthread_mutex_unlock(&writer->mutex);
     }
-    return writer->free_bytes >= writer->limits.min_free_mb * MIB;
 }
 
-static bool stall_for_space(struct writer *writer)
+/* Whether there is room for messages. Having stopped for want of it, wait for an eighth more: to
+ * stop and go on with every file that somebody writes there would cut the sessions each time. */
+static bool space_left(const struct writer *writer)
 {
-    char reason[WRITER_REASON_SIZE];
+    int64_t need = writer->limits.min_free_mb * MIB;
 
-    snprintf(reason, sizeof(reason),
-             "fewer than min_free_mb = %d MiB are free on the file system of %s: make room there "
-             "or lower database.min_free_mb",
-             writer->limits.min_free_mb, writer->database_path);
-    stall(writer, reason);
-    return true;
+    return writer->free_bytes >= need + (writer->for_space ? need / SPACE_MARGIN : 0);
 }
 
-/* What retention deletes is never deleted in silence: a clock that is a year ahead would take
- * everything. Once an hour is enough where a little goes every minute. */
-static void say_expired(struct writer *writer, int64_t cutoff_ms)
-{
-    time_t cutoff_s = (time_t)(cutoff_ms / 1000);
-    struct tm utc;
-    char date[32];
-
-    if (writer->expired_unsaid == 0 ||
-        clock_monotonic_ms() - writer->expired_said_ms < EXPIRE_SAY_PERIOD_MS) {
-        return;
-    }
-    gmtime_r(&cutoff_s, &utc);
-    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
-    log_notice("database.retention_days = %d: deleted %" PRIu64 " readings from before %s",
-               writer->limits.retention_days, writer->expired_unsaid, date);
-    writer->expired_unsaid = 0;
-    writer->expired_said_ms = clock_monotonic_ms();
-}
-
-/* Delete a chunk of what retention_days has passed. Only when no message waits. */
+/*
+ * A chunk of retention, if it is time for one. An error of it is no reason to stop taking messages:
+ * the next batch finds out for itself whether the disk takes it. False ends the thread.
+ */
 static bool expire_some(struct writer *writer)
 {
     struct store *store = writer->parts.store;
-    int64_t cutoff_ms = clock_wall_ms() - writer->limits.retention_days * DAY_MS;
-    int deleted = 0;
-    int result;
+    struct store_expired expired;
+    char reason[WRITER_REASON_SIZE];
+    int result = writer_expire_chunk(&writer->expire, store, &writer->limits, &expired);
 
-    if (writer->limits.retention_days == 0 ||
-        clock_monotonic_ms() - writer->expired_ms < EXPIRE_PERIOD_MS) {
+    if (result != STORE_OK) {
+        snprintf(reason, sizeof(reason), "%s", store_error(store));
+        if (result < 0 || store_rollback(store) != STORE_OK) {
+            fail(writer, result < 0 ? reason : store_error(store));
+            return false;
+        }
+        log_line_limited(&writer->expire_cause, LOG_WARNING, NULL,
+                         "database: old rows stay for the moment: %s", reason);
         return true;
     }
-    result = store_begin(store);
-    if (result == STORE_OK) {
-        result = store_expire(store, cutoff_ms, EXPIRE_CHUNK_ROWS, &deleted);
-    }
-    if (result == STORE_OK) {
-        result = store_commit(store);
-    }
-    if (result != STORE_OK) {
-        return batch_failed(writer, result);
-    }
-    writer->expired_unsaid += (uint64_t)deleted;
-    if (deleted < EXPIRE_CHUNK_ROWS) {
-        writer->expired_ms = clock_monotonic_ms(); /* done for now */
-        say_expired(writer, cutoff_ms);
+    if (expired.done && writer->for_space && store_shrink(store) == STORE_FATAL) {
+        fail(writer, store_error(store));
+        return false;
     }
     pthread_mutex_lock(&writer->mutex);
-    writer->status.expired += (uint64_t)deleted;
+    for (int i = 0; i < STORE_TABLES; i++) {
+        writer->status.expired += expired.rows[i];
+        writer->status.expired_by_table[i] += expired.rows[i];
+    }
+    writer->status.expire_longest_us = writer->expire.longest_us;
     pthread_mutex_unlock(&writer->mutex);
     return true;
+}
+
+/*
+ * Below min_free_mb: take nothing, look every second, and give back meanwhile what the database
+ * does not use. That writes to the log first, so some space must be left for it: what there is
+ * between min_free_mb and nothing is enough. The links are cut once; main keeps the sessions from
+ * connecting while the writer is stalled. False ends the thread.
+ */
+static bool wait_for_space(struct writer *writer)
+{
+    const struct timespec pause = {.tv_nsec = SPACE_POLL_MS * 1000000L};
+    char reason[WRITER_REASON_SIZE];
+
+    if (!writer->for_space) {
+        snprintf(reason, sizeof(reason),
+                 "fewer than min_free_mb = %d MiB are free on the file system of %s: make room "
+                 "there or lower database.min_free_mb",
+                 writer->limits.min_free_mb, writer->database_path);
+        stall(writer, reason);
+        writer->for_space = true;
+        writer_expire_restart(&writer->expire, true);
+    }
+    pthread_mutex_lock(&writer->mutex);
+    writer->status.retry_at_ms = writer->space_checked_ms + SPACE_PERIOD_MS;
+    pthread_mutex_unlock(&writer->mutex);
+    if (writer->free_bytes < SPACE_TO_WORK ||
+        writer_expire_wait_ms(&writer->expire, SPACE_POLL_MS) > 0) {
+        nanosleep(&pause, NULL);
+        return true;
+    }
+    return expire_some(writer);
+}
+
+/* There is room again. */
+static void end_wait_for_space(struct writer *writer)
+{
+    if (writer->for_space) {
+        writer->for_space = false;
+        writer_expire_restart(&writer->expire, false);
+        pthread_mutex_lock(&writer->mutex);
+        writer->status.retry_at_ms = 0;
+        pthread_mutex_unlock(&writer->mutex);
+    }
 }
 
 /* While stalled with an empty ring: see whether the disk takes an empty commit. */
@@ -394,17 +418,22 @@ static bool round_once(struct writer *writer)
 
     take_new_limits(writer);
     seen(writer);
-    if (!backoff_over(writer)) {
+    if (!writer->for_space && !backoff_over(writer)) {
         return true;
     }
+    look_at_space(writer);
     if (!space_left(writer)) {
-        return stall_for_space(writer);
+        return wait_for_space(writer);
     }
+    end_wait_for_space(writer);
     switch (intake_next(writer->parts.intake, &item,
-                        state_of(writer) == WRITER_STALLED ? 0 : IDLE_WAIT_MS)) {
+                        state_of(writer) == WRITER_STALLED
+                            ? 0
+                            : writer_expire_wait_ms(&writer->expire, IDLE_WAIT_MS))) {
     case INTAKE_OK:
-        return write_batch(writer, &item);
+        return write_batch(writer, &item) && expire_some(writer);
     case INTAKE_E_CLOSED:
+        writer_expire_say(&writer->expire);
         set_state(writer, WRITER_ENDED, "");
         return false;
     default:
@@ -452,7 +481,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer->limits = *limits;
     writer->free_bytes = INT64_MAX;
     writer->space_checked_ms = INT64_MIN / 2;
-    writer->expired_said_ms = INT64_MIN / 2;
+    writer_expire_init(&writer->expire);
     writer->status.seen_ms = clock_monotonic_ms();
     writer->database_path = strdup(database_path);
     writer->apply = writer_apply_new(parts->store, parts->client_ids, parts->session_count);

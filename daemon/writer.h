@@ -40,6 +40,8 @@ struct writer_status {
     int64_t newest_time_ms;  /* device time: newest of the last batch that had one; 0: none */
     uint64_t quarantined[WRITER_REASONS]; /* this run, by enum foxtrackr_reason */
     uint64_t expired;                     /* rows deleted by retention */
+    uint64_t expired_by_table[STORE_TABLES];
+    int64_t expire_longest_us; /* its longest chunk: for so long a message had to wait */
     int64_t database_bytes;
     int64_t wal_bytes;
     int64_t free_bytes;
@@ -63,7 +65,7 @@ struct writer_limits {
     struct foxtrackr_fields *fields;
     int64_t max_future_ms;
     int batch_max;
-    int retention_days;
+    int retention_days[STORE_TABLES]; /* 0: keep for ever */
     int min_free_mb;
 };
 

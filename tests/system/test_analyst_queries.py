@@ -101,6 +101,11 @@ class Fleet:
             (NOW - 40 * DAY, NOW - 12 * DAY, 30, 25, 1, 4),
             (NOW - 12 * DAY, None, 12, 10, 2, 0),
         ]
+        self.expired = [  # run, table_name, row_count, before_ms, last_ms
+            (1, "battery", 120, NOW - 50 * DAY, NOW - 20 * DAY),
+            (2, "battery", 30, NOW - 30 * DAY, NOW - HOUR),
+            (1, "messages", 7, NOW - 50 * DAY, NOW - 20 * DAY),
+        ]
 
     def write(self, path):
         db = sqlite3.connect(path)
@@ -140,6 +145,7 @@ class Fleet:
                 " quarantined) VALUES (?, ?, '0.1.0', ?, ?, ?, ?)",
                 self.runs,
             )
+            put("INSERT INTO expired VALUES (?, ?, ?, ?, ?)", self.expired)
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
         db.close()
 
@@ -323,6 +329,11 @@ def accounting():
         (n, utc(started), utc(stopped), "0.1.0", *counts, 0)
         for n, (started, stopped, *counts) in enumerate(FLEET.runs, 1)
     ]
+
+
+@expect("What has retention deleted?")
+def deleted():
+    return [("battery", 150, utc(NOW - 30 * DAY)), ("messages", 7, utc(NOW - 50 * DAY))]
 
 
 @expect("When may data be missing because the broker lost a session?")

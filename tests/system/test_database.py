@@ -12,6 +12,8 @@ from foxtrackrd import CLIENT_ID
 from harness import (PATIENCE, check_sound, count_received, count_rows, db, find_program, query,
                      value, wait_until)
 
+MIB = 1024 * 1024
+DAY_MS = 86_400_000
 PUBREC = f"Received PUBREC from {CLIENT_ID}"
 
 
@@ -158,6 +160,131 @@ def test_minimum_of_free_space(broker, daemon):
     daemon.wait_rows(1)
     daemon.wait_subscribed()
     daemon.stop()
+
+
+def fill_up(path, free_bytes):
+    """Leave so much of a file system, with one file that grows or shrinks; returns the file."""
+    path.touch()
+    space = os.statvfs(path.parent)
+    size = path.stat().st_size + space.f_bavail * space.f_frsize - free_bytes
+    with open(path, "r+b") as file:
+        file.truncate(size)
+        os.posix_fallocate(file.fileno(), 0, size)
+    return path
+
+
+def wait_looked_again(daemon, times=2):
+    """Wait until the daemon has looked at everything a few times more."""
+    seen = set()
+    daemon.wait_status(lambda s: seen.add(s["updated_ms"]) or len(seen) > times, 30)
+
+
+def test_minimum_of_free_space_on_a_small_disk(make_broker, make_daemon, tmp_path):
+    """
+    Goal: below min_free_mb the daemon stops before the disk is full and says so in log, STATUS and
+    status file; nothing is acknowledged, the sessions are not cut and made again meanwhile; an eighth
+    more than the minimum lets it go on by itself, and every message is there once.
+    """
+    broker = make_broker(verbose=True)
+    connected = f"New client connected .* as {CLIENT_ID}"
+    with small_disk(tmp_path / "disk", "64m") as disk:
+        daemon = make_daemon(broker, database={"path": disk / "foxtrackr.db", "min_free_mb": 16})
+        daemon.start()
+        filler = fill_up(disk / "filler", 14 * MIB)
+        daemon.wait_notified("min_free_mb = 16")
+        daemon.wait_log("^err.*min_free_mb = 16")
+        daemon.wait_status(lambda s: s["state"] == "database takes nothing"
+                           and all(one["state"] == "paused" for one in s["sessions"]))
+        connects = broker.count_log(connected)
+        manifest = fleet.play(broker, messages=2000, garbage=20)
+        wait_looked_again(daemon)
+        assert count_received(daemon.database) == 0 and broker.count_log(PUBREC) == 0
+
+        fill_up(filler, 17 * MIB)       # more than the minimum, but not an eighth more
+        daemon.wait_status(lambda s: s["database"]["free_bytes"] > 16 * MIB)
+        wait_looked_again(daemon)
+        assert daemon.status()["state"] == "database takes nothing"
+        assert count_received(daemon.database) == 0
+        assert broker.count_log(connected) == connects, "sessions were made while it takes nothing"
+
+        filler.unlink()
+        daemon.wait_rows(manifest.row_count)
+        daemon.wait_subscribed()
+        daemon.stop()
+        assert os.statvfs(disk).f_bavail > 0
+
+        manifest.check(daemon.database)
+        check_sound(daemon.database)
+        assert query(daemon.database, "SELECT * FROM gaps") == []
+
+
+def test_retention_makes_room(broker, make_daemon, tmp_path):
+    """
+    Goal: a daemon that has stopped for want of space deletes what retention allows, gives the space
+    back to the file system, and goes on by itself.
+    """
+    with small_disk(tmp_path / "disk", "64m") as disk:
+        daemon = make_daemon(broker, database={"path": disk / "foxtrackr.db", "min_free_mb": 16})
+        daemon.start()
+        broker.publish("foxtrackr/r1/V3.0/bat", fleet.battery("r1", fleet.now_ms() - 100 * DAY_MS))
+        daemon.wait_rows(1)
+        daemon.stop()
+        with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
+            connection.execute(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+                " INSERT INTO battery SELECT 1, time_ms - i, 3.7, 50, 5, printf('{\"x\":\"%0100d\"}', i),"
+                " 1 FROM n, battery")
+        size = daemon.database.stat().st_size
+        assert size > 10 * MIB
+        daemon.start()
+        fill_up(disk / "filler", 14 * MIB)
+        daemon.wait_notified("min_free_mb")
+        broker.publish("foxtrackr/r1/V3.0/bat", fleet.battery("r1", fleet.now_ms()))
+
+        daemon.configure(database={"retention_days": 30})
+        daemon.reload()
+        wait_until(lambda: value(daemon.database, "SELECT count(*) FROM battery") == 1
+                   and value(daemon.database, "SELECT max(time_ms) FROM battery")
+                   > fleet.now_ms() - DAY_MS, 60, what="the old to go and the new to come")
+        daemon.wait_subscribed()
+        assert daemon.database.stat().st_size < size / 4
+        assert daemon.status()["database"]["expired_by_table"]["battery"] == 100001
+        daemon.stop()
+        daemon.wait_log("retention_days: deleted 100001 rows of battery from before")
+        assert query(daemon.database, "SELECT table_name, row_count FROM expired") == [
+            ("battery", 100001)]
+        check_sound(daemon.database)
+
+
+def test_retention_does_not_wait_for_a_pause(broker, make_daemon):
+    """
+    Goal: old rows go while messages keep coming, none of which is lost or late; and each table keeps
+    what it is told to.
+    """
+    daemon = make_daemon(broker).start()
+    old_ms = fleet.now_ms() - 100 * DAY_MS
+    broker.publish("foxtrackr/o1/V3.0/bat", fleet.battery("o1", old_ms))
+    broker.publish("foxtrackr/o1/V3.0/temp", fleet.temperature("o1", old_ms))
+    broker.publish("foxtrackr/o1/V3.0/bat", "{")
+    daemon.wait_rows(3)
+    daemon.stop()
+    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
+        connection.execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
+            " INSERT INTO battery SELECT 1, time_ms - i, 3.7, 50, 5, NULL, 1 FROM n, battery")
+
+    daemon.configure(database={"retention_days": 30, "retention_days_temperature": 0})
+    daemon.start()
+    manifest = fleet.play(broker, messages=3000, rate=600, end_ms=fleet.now_ms())
+    assert value(daemon.database, "SELECT sum(row_count) FROM expired"), "it waits for a pause"
+    daemon.wait_received(3 + manifest.messages)
+    wait_until(lambda: value(daemon.database, "SELECT count(*) FROM battery WHERE time_ms <= ?",
+                             old_ms) == 0, 60, what="old rows to go")
+    assert value(daemon.database, "SELECT count(*) FROM temperature WHERE time_ms = ?", old_ms) == 1
+    assert value(daemon.database, "SELECT count(*) FROM quarantine") == 1
+    daemon.stop()
+    assert count_rows(daemon.database) == manifest.row_count + 2
+    check_sound(daemon.database)
 
 
 def obeying_permissions():

@@ -64,6 +64,8 @@ static void test_defaults(void **state)
     assert_int_equal(config->database.busy_timeout_ms, 5000);
     assert_int_equal(config->database.batch_max, 5000);
     assert_int_equal(config->database.retention_days, 0);
+    assert_int_equal(config->database.retention_days_battery, 0);
+    assert_int_equal(config->database.retention_days_quarantine, 0);
     assert_int_equal(config->database.min_free_mb, 64);
     assert_int_equal(config->parser.max_payload, 256 * 1024);
     assert_int_equal(config->parser.max_future_ms, 86400000);
@@ -87,7 +89,8 @@ static void test_every_key(void **state)
              "keepalive = 65535 ; the longest\n"
              "[session]\nclient_id = anything goes\nfilters = a\nqos = 1\n"
              "[database]\npath = /d\ndurability = normal\nbusy_timeout = 0\nbatch_max = 1\n"
-             "retention_days = 36500\nmin_free_mb = 0\n"
+             "retention_days_battery = 0\nretention_days = 36500\nretention_days_messages = 7\n"
+             "min_free_mb = 0\n"
              "[parser]\nmax_payload = 1 MiB\nmax_future = 2h\n"
              "[fields]\nbattery.voltage_v = battery.mv * 0.001\nbattery.voltage_v = battery.v\n"
              "[log]\ntarget = file\nfile = /l\nlevel = debug\n"
@@ -111,6 +114,10 @@ static void test_every_key(void **state)
     assert_int_equal(config->database.busy_timeout_ms, 0);
     assert_int_equal(config->database.batch_max, 1);
     assert_int_equal(config->database.retention_days, 36500);
+    assert_int_equal(config->database.retention_days_battery, 0); /* set to 0, not left out */
+    assert_int_equal(config->database.retention_days_temperature, 36500);
+    assert_int_equal(config->database.retention_days_messages, 7);
+    assert_int_equal(config->database.retention_days_quarantine, 0); /* follows nothing */
     assert_int_equal(config->database.min_free_mb, 0);
     assert_int_equal(config->parser.max_payload, 1 << 20);
     assert_int_equal(config->parser.max_future_ms, 7200000);
@@ -295,6 +302,7 @@ static void test_values(void **state)
         {BROKER SESSION "[database]\n", "busy_timeout = 18446744073709552s", "out of range"},
         {BROKER SESSION "[database]\n", "batch_max = 0", "from 1 to 1000000"},
         {BROKER SESSION "[database]\n", "retention_days = 36501", "from 0 to 36500"},
+        {BROKER SESSION "[database]\n", "retention_days_messages = -1", "from 0 to 36500"},
         {BROKER SESSION "[parser]\n", "max_payload = 1KB", "is not a size: write a number and B"},
         {BROKER SESSION "[parser]\n", "max_payload = 1023", "out of range: from 1KiB to 64MiB"},
         {BROKER SESSION "[parser]\n", "max_payload = 65MiB", "out of range"},
@@ -451,6 +459,7 @@ static void test_needs_restart(void **state)
         {BROKER SESSION "[status]\nfile = none\n", "status.file", 1},
         /* live, all of them */
         {BROKER SESSION "[database]\nbatch_max = 1\nretention_days = 1\nmin_free_mb = 1\n"
+                        "retention_days_battery = 2\nretention_days_quarantine = 3\n"
                         "[parser]\nmax_payload = 1KiB\nmax_future = 0\n[log]\nlevel = debug\n"
                         "[status]\ninterval = 1s\n[fields]\nbattery.voltage_v = a.b\n",
          "", 0},

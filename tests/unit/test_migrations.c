@@ -36,7 +36,7 @@ static void test_a_new_database_gets_every_migration(void **state)
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
                 " WHERE type = 'table' ORDER BY name)",
-                "battery device_groups devices gaps messages quarantine runs sessions"
+                "battery device_groups devices expired gaps messages quarantine runs sessions"
                 " subscriptions temperature");
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
@@ -49,7 +49,7 @@ static void test_a_new_database_gets_every_migration(void **state)
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM pragma_table_list"
                 " WHERE wr ORDER BY name)",
-                "battery temperature");
+                "battery expired temperature");
 }
 
 static void test_opening_again_changes_nothing(void **state)
@@ -80,7 +80,7 @@ static void test_migrations_continue_where_the_database_is(void **state)
     store_discard(store);
 }
 
-/* What the migrations before it did goes as well: the database is of one version or the other. */
+/* Each is a transaction of its own: what those before it did stays. */
 static void test_a_failing_migration_leaves_no_trace(void **state)
 {
     struct fixture *fixture = *state;
@@ -89,8 +89,8 @@ static void test_a_failing_migration_leaves_no_trace(void **state)
     assert_int_equal(store_migrate(store, steps + 1, 1), STORE_OK);
     assert_int_equal(store_migrate(store, steps + 1, 3), STORE_FATAL);
     assert_non_null(strstr(store_error(store), "cannot apply migration 3: no such table: nowhere"));
-    assert_look(fixture, "PRAGMA user_version", "1");
-    assert_look(fixture, "SELECT group_concat(name) FROM sqlite_schema", "first");
+    assert_look(fixture, "PRAGMA user_version", "2");
+    assert_look(fixture, "SELECT group_concat(name) FROM sqlite_schema", "first,second");
     assert_true(sqlite3_get_autocommit(store->db));
 
     assert_int_equal(store_migrate(store, steps, 1),
@@ -105,6 +105,96 @@ static void test_a_failing_migration_leaves_no_trace(void **state)
     assert_int_equal(store_migrate(store, steps, 1), STORE_FATAL); /* not a STRICT column */
     assert_look(fixture, "PRAGMA user_version", "0");
     assert_look(fixture, "PRAGMA application_id", "0");
+    store_discard(store);
+}
+
+/* Many rows to copy, and a SELECT that says so. */
+static const char *const rewrite[] = {
+    "CREATE TABLE first (x INTEGER) STRICT;"
+    "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 200000)"
+    " INSERT INTO first SELECT x FROM n;",
+    "SELECT count(*), 1000 FROM first; CREATE TABLE second (x INTEGER) STRICT;"
+    "INSERT INTO second SELECT x + 0 FROM first ORDER BY x; DROP TABLE first;",
+    "SELECT 1, 1000000000000000; CREATE TABLE third (x) STRICT;",
+};
+
+struct heard {
+    int calls;
+    int stop_at;
+    struct store_progress first;
+    struct store_progress last;
+};
+
+static bool hear(void *context, const struct store_progress *progress)
+{
+    struct heard *heard = context;
+
+    assert_true(heard->calls == 0 || progress->done ||
+                progress->rows_done >= heard->last.rows_done);
+    if (heard->calls == 0) {
+        heard->first = *progress;
+    }
+    heard->last = *progress;
+    return ++heard->calls != heard->stop_at;
+}
+
+static void test_a_migration_tells_how_far_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = connect(fixture);
+    struct heard heard = {0};
+
+    store->directory = strdup(fixture->directory);
+    assert_int_equal(store_migrate(store, rewrite, 1), STORE_OK);
+    store->progress = hear;
+    store->progress_context = &heard;
+    assert_int_equal(store_migrate(store, rewrite, 2), STORE_OK);
+    assert_true(heard.calls >= 3); /* where it begins, before the commit, and when it is done */
+    assert_int_equal(heard.first.rows, 200000);
+    assert_int_equal(heard.first.rows_done, 0);
+    assert_int_equal(heard.first.from, 1);
+    assert_int_equal(heard.last.to, 2);
+    assert_int_equal(heard.last.rows_done, 200000);
+    assert_true(heard.last.done);
+    assert_look(fixture, "SELECT count(*) FROM second", "200000");
+    store_discard(store);
+}
+
+/* Stopped at each of its calls but the last: every time it is as if nothing had been tried. */
+static void test_a_migration_can_be_stopped(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = connect(fixture);
+
+    store->directory = strdup(fixture->directory);
+    assert_int_equal(store_migrate(store, rewrite, 1), STORE_OK);
+    store->progress = hear;
+    for (int stop_at = 1; stop_at <= 2; stop_at++) {
+        struct heard heard = {.stop_at = stop_at};
+
+        store->progress_context = &heard;
+        assert_int_equal(store_migrate(store, rewrite, 2), STORE_E_STOPPED);
+        assert_non_null(strstr(store_error(store), "nothing has changed"));
+        assert_look(fixture, "PRAGMA user_version", "1");
+        assert_look(fixture, "SELECT group_concat(name) FROM sqlite_schema", "first");
+    }
+    store->progress = NULL;
+    assert_int_equal(store_migrate(store, rewrite, 2), STORE_OK);
+    assert_look(fixture, "PRAGMA integrity_check", "ok");
+    store_discard(store);
+}
+
+static void test_a_migration_without_room_is_not_begun(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = connect(fixture);
+
+    store->directory = strdup(fixture->directory);
+    assert_int_equal(store_migrate(store, rewrite, 3), STORE_E_RETRY);
+    assert_non_null(strstr(store_error(store), "from version 2 to 3 needs about 953674317 MiB"));
+    assert_non_null(strstr(store_error(store), "make room"));
+    assert_look(fixture, "PRAGMA user_version", "2");
+    assert_look(fixture, "SELECT group_concat(name) FROM sqlite_schema", "second");
     store_discard(store);
 }
 
@@ -173,6 +263,9 @@ int main(void)
         test(test_opening_again_changes_nothing),
         test(test_migrations_continue_where_the_database_is),
         test(test_a_failing_migration_leaves_no_trace),
+        test(test_a_migration_tells_how_far_it_is),
+        test(test_a_migration_can_be_stopped),
+        test(test_a_migration_without_room_is_not_begun),
         test(test_a_migration_waits_for_other_writers),
         test(test_the_schema_explains_itself),
     };

@@ -429,82 +429,6 @@ static void test_sessions_and_gaps(void **state)
     assert_look(fixture, "SELECT count(*) FROM subscriptions", "0"); /* a new session has none */
 }
 
-static void test_expire_deletes_the_old_end(void **state)
-{
-    struct fixture *fixture = *state;
-    struct store_packet body = packet("{}");
-    enum store_outcome outcome;
-    int deleted = -1;
-
-    begin(fixture);
-    for (int64_t time_ms = 1; time_ms <= 10; time_ms++) {
-        for (int device = 0; device < 3; device++) {
-            struct foxtrackr_message message = battery(device == 0   ? "a"
-                                                       : device == 1 ? "b"
-                                                                     : "c",
-                                                       time_ms, 3.7);
-
-            message.has_temperature = true;
-            put(fixture, &message);
-            message.has_battery = message.has_temperature = false;
-            message.has_other = true;
-            assert_int_equal(store_message(fixture->store, &message, &body, &outcome), STORE_OK);
-        }
-    }
-    commit(fixture);
-
-    begin(fixture);
-    assert_int_equal(store_expire(fixture->store, 6, 20, &deleted), STORE_OK); /* 15 and 5 of 15 */
-    assert_int_equal(deleted, 20);
-    commit(fixture);
-    assert_look(fixture,
-                "SELECT json_array((SELECT count(*) FROM battery), (SELECT count(*) FROM"
-                " temperature), (SELECT count(*) FROM messages))",
-                "[15,25,30]");
-    begin(fixture);
-    assert_int_equal(store_expire(fixture->store, 6, 1000, &deleted), STORE_OK);
-    assert_int_equal(deleted, 25);
-    assert_int_equal(store_expire(fixture->store, 6, 1000, &deleted), STORE_OK);
-    assert_int_equal(deleted, 0);
-    commit(fixture);
-    assert_look(
-        fixture,
-        "SELECT json_array((SELECT min(time_ms) FROM battery), (SELECT min(time_ms) FROM"
-        " temperature), (SELECT min(time_ms) FROM messages), (SELECT count(*) FROM devices))",
-        "[6,6,6,3]");
-}
-
-static void test_expire_gives_space_back(void **state)
-{
-    struct fixture *fixture = *state;
-    int64_t before;
-    int64_t after;
-    int64_t wal;
-    int deleted;
-
-    begin(fixture);
-    for (int64_t time_ms = 1; time_ms <= 20000; time_ms++) {
-        struct foxtrackr_message message = battery("a", time_ms, 3.7);
-
-        message.battery_extra = "{\"a\":\"some more bytes, so that there are pages to free\"}";
-        put(fixture, &message);
-    }
-    commit(fixture);
-    assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
-    store_sizes(fixture->store, &before, &wal);
-    assert_true(wal > 0);
-    do {
-        begin(fixture);
-        assert_int_equal(store_expire(fixture->store, 19990, 5000, &deleted), STORE_OK);
-        commit(fixture);
-    } while (deleted > 0);
-    fixture_close(fixture);
-    assert_int_equal(fixture_open(fixture), STORE_OK);
-    store_sizes(fixture->store, &after, &wal);
-    assert_true(after < before / 2);
-    assert_look(fixture, "SELECT count(*) FROM battery", "11");
-}
-
 /* More devices than the cache has places, and ids too long for it. */
 static void test_devices_beyond_the_cache(void **state)
 {
@@ -555,8 +479,6 @@ int main(void)
         test(test_accounting_over_runs),
         test(test_subscriptions_are_remembered_in_order),
         test(test_sessions_and_gaps),
-        test(test_expire_deletes_the_old_end),
-        test(test_expire_gives_space_back),
         test(test_devices_beyond_the_cache),
     };
 

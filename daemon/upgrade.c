@@ -1,0 +1,93 @@
+#include "upgrade.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "clock.h"
+#include "duration.h"
+#include "log.h"
+#include "status.h"
+
+#define STATUS_PERIOD_MS 1000
+#define LINE_PERIOD_MS   1000 /* and a tenth more is done */
+#define LINE_STEP_PCT    10
+
+/* A statement that drops a table, and the commit, are silent for as long as the disk takes for all
+ * they write. Two minutes and a slow disk's rate are more than that. */
+#define SILENCE_MS      INT64_C(120000)
+#define SLOW_BYTES_A_MS INT64_C(4000)
+
+static unsigned percent(const struct store_progress *progress)
+{
+    uint64_t done = progress->rows_done < progress->rows ? progress->rows_done : progress->rows;
+
+    return progress->rows == 0 ? 0 : (unsigned)(done * 100 / progress->rows);
+}
+
+static void log_progress(struct upgrade *upgrade, const struct store_progress *progress)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    unsigned pct = percent(progress);
+    char took[DURATION_SIZE];
+
+    if (progress->done) {
+        log_notice("database: its schema is now version %d (%s)", progress->to,
+                   duration_text(now_ms - upgrade->started_ms, took));
+    } else if (!upgrade->begun && progress->rows > 0) {
+        upgrade->begun = true;
+        upgrade->logged_ms = now_ms;
+        log_notice("database: bringing its schema from version %d to %d: %" PRIu64
+                   " rows to write anew; interrupted, it begins again at the next start",
+                   progress->from, progress->to, progress->rows);
+    } else if (progress->finishing && !upgrade->finishing) {
+        upgrade->finishing = true;
+        log_info("database: schema version %d: every row is written, moving them to disk",
+                 progress->to);
+    } else if (pct >= upgrade->logged_pct + LINE_STEP_PCT &&
+               now_ms - upgrade->logged_ms >= LINE_PERIOD_MS) {
+        upgrade->logged_ms = now_ms;
+        upgrade->logged_pct = pct - pct % LINE_STEP_PCT;
+        log_info("database: schema version %d: %u %% of %" PRIu64 " rows", progress->to, pct,
+                 progress->rows);
+    }
+}
+
+static void notify(struct upgrade *upgrade, const struct store_progress *progress)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    char text[160];
+
+    if (upgrade->told_ms != 0 && now_ms - upgrade->told_ms < STATUS_PERIOD_MS &&
+        !progress->finishing && !progress->done) {
+        return;
+    }
+    upgrade->told_ms = now_ms;
+    snprintf(text, sizeof(text),
+             "bringing the database from schema version %d to %d: %u %% of %" PRIu64 " rows%s",
+             progress->from, progress->to, percent(progress), progress->rows,
+             progress->finishing ? ", moving them to disk" : "");
+    status_notify_starting(text, SILENCE_MS + progress->bytes_to_sync / SLOW_BYTES_A_MS);
+}
+
+static bool told_to_stop(void)
+{
+    sigset_t pending;
+
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
+bool upgrade_progress(void *context, const struct store_progress *progress)
+{
+    struct upgrade *upgrade = context;
+
+    if (progress->from > 0) { /* a new database has nothing to tell */
+        log_progress(upgrade, progress);
+        notify(upgrade, progress);
+    }
+    if (progress->done) {
+        *upgrade = (struct upgrade){.started_ms = clock_monotonic_ms()}; /* for the next one */
+    }
+    return !told_to_stop();
+}

@@ -1,0 +1,160 @@
+#include "writer_expire.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define BUDGET_US      5000  /* for the deleting, without the commit */
+#define TARGET_US      12000 /* for all of a chunk */
+#define REST_FACTOR    3
+#define PAGES_FIRST    32
+#define PAGES_LEAST    4
+#define PAGES_MOST     256
+#define PASS_PERIOD_MS 600000
+#define AFTER_ERROR_MS 60000
+#define SAY_PERIOD_MS  3600000
+#define DAY_MS         INT64_C(86400000)
+
+/* New rows take the place of old ones; only what is free beyond this goes back. */
+#define KEEP_FREE_PERCENT 25
+
+static int64_t clock_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
+void writer_expire_init(struct writer_expire *expire)
+{
+    *expire = (struct writer_expire){.limit_pages = PAGES_FIRST, .said_ms = INT64_MIN / 2};
+}
+
+void writer_expire_restart(struct writer_expire *expire, bool short_of_space)
+{
+    expire->active = false;
+    expire->short_of_space = short_of_space;
+    expire->next_pass_ms = clock_monotonic_ms();
+}
+
+int writer_expire_wait_ms(const struct writer_expire *expire, int limit_ms)
+{
+    int64_t wait_ms = expire->active ? (expire->rest_until_us - clock_us() + 999) / 1000
+                                     : expire->next_pass_ms - clock_monotonic_ms();
+
+    if (wait_ms <= 0) {
+        return 0;
+    }
+    return wait_ms < limit_ms ? (int)wait_ms : limit_ms;
+}
+
+int writer_expire_adapt(int limit, bool reached_limit, int64_t took_us)
+{
+    if (took_us > TARGET_US) {
+        return limit / 2 > PAGES_LEAST ? limit / 2 : PAGES_LEAST;
+    }
+    if (reached_limit && took_us < TARGET_US / 2) {
+        return 2 * limit < PAGES_MOST ? 2 * limit : PAGES_MOST;
+    }
+    return limit;
+}
+
+static void begin_pass(struct writer_expire *expire, const struct writer_limits *limits)
+{
+    int64_t now_ms = clock_wall_ms();
+
+    expire->pass =
+        (struct store_expiry){.keep_free_percent = expire->short_of_space ? 0 : KEEP_FREE_PERCENT};
+    for (int i = 0; i < STORE_TABLES; i++) {
+        int days = limits->retention_days[i];
+
+        expire->pass.cutoff_ms[i] = days == 0 ? STORE_KEEP : now_ms - days * DAY_MS;
+    }
+    expire->active = true;
+}
+
+static void end_pass(struct writer_expire *expire, int64_t pause_ms)
+{
+    expire->active = false;
+    expire->next_pass_ms = clock_monotonic_ms() + pause_ms;
+    if (clock_monotonic_ms() - expire->said_ms >= SAY_PERIOD_MS) {
+        writer_expire_say(expire);
+    }
+}
+
+int writer_expire_chunk(struct writer_expire *expire, struct store *store,
+                        const struct writer_limits *limits, struct store_expired *out)
+{
+    const struct store_chunk chunk = {.budget_us = BUDGET_US,
+                                      .limit_pages = expire->limit_pages,
+                                      .now_ms = clock_wall_ms(),
+                                      .clock_us = clock_us};
+    int64_t begun_us;
+    int64_t took_us;
+    int result;
+
+    *out = (struct store_expired){0};
+    if (writer_expire_wait_ms(expire, 1) > 0) {
+        return STORE_OK;
+    }
+    if (!expire->active) {
+        begin_pass(expire, limits);
+    }
+    begun_us = clock_us();
+    result = store_expire(store, &expire->pass, &chunk, out);
+    took_us = clock_us() - begun_us;
+    expire->limit_pages = writer_expire_adapt(expire->limit_pages, out->reached_limit, took_us);
+    expire->rest_until_us =
+        begun_us + took_us + (expire->short_of_space ? 0 : REST_FACTOR * took_us);
+    if (result != STORE_OK) {
+        *out = (struct store_expired){0};
+        end_pass(expire, AFTER_ERROR_MS);
+        return result;
+    }
+    if (took_us > expire->longest_us) {
+        expire->longest_us = took_us;
+    }
+    for (int i = 0; i < STORE_TABLES; i++) {
+        if (out->rows[i] > 0) {
+            expire->unsaid[i] += out->rows[i];
+            expire->unsaid_before_ms[i] = expire->pass.cutoff_ms[i];
+        }
+    }
+    if (out->done) {
+        end_pass(expire, PASS_PERIOD_MS);
+    }
+    return STORE_OK;
+}
+
+/* What retention deletes is never deleted in silence: a clock that is a year ahead would take
+ * everything. Once an hour is enough where a little goes every few minutes. */
+void writer_expire_say(struct writer_expire *expire)
+{
+    char text[320] = "";
+    size_t length = 0;
+
+    for (int i = 0; i < STORE_TABLES; i++) {
+        time_t cutoff_s = (time_t)(expire->unsaid_before_ms[i] / 1000);
+        struct tm utc;
+        char date[32];
+
+        if (expire->unsaid[i] > 0 && length < sizeof(text)) {
+            gmtime_r(&cutoff_s, &utc);
+            strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
+            length +=
+                (size_t)snprintf(text + length, sizeof(text) - length,
+                                 "%s%" PRIu64 " rows of %s from before %s", length > 0 ? ", " : "",
+                                 expire->unsaid[i], store_table_name((enum store_table)i), date);
+            expire->unsaid[i] = 0;
+        }
+    }
+    if (length > 0) {
+        log_notice("database.retention_days: deleted %s", text);
+        expire->said_ms = clock_monotonic_ms();
+    }
+}
