@@ -32,6 +32,9 @@
 #define BACKOFF_FIRST_MS     1000
 #define BACKOFF_LAST_MS      30000
 #define SPACE_PERIOD_MS      1000
+#define SUMMARY_PERIOD_MS    600000
+#define SUMMARY_FIRST_MS     10000   /* after a change, when idle */
+#define SUMMARY_LAST_MS      3600000 /* even when never idle */
 #define EXPIRE_PERIOD_MS     60000
 #define EXPIRE_CHUNK_ROWS    500
 #define EXPIRE_SAY_PERIOD_MS 3600000
@@ -59,6 +62,9 @@ struct writer {
     int64_t expired_ms;
     uint64_t expired_unsaid; /* deleted by retention and not yet in the log */
     int64_t expired_said_ms;
+    bool summary_due;             /* what the summary tells has changed, or was never read */
+    int64_t summary_ms;           /* monotonic; when it was last read */
+    uint64_t summary_quarantined; /* status.counts.quarantined then */
     struct log_cause stall_cause;
     struct log_cause unstall_cause;
 };
@@ -213,6 +219,7 @@ static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t
     *messages = 0;
     while (result == STORE_OK && next == INTAKE_OK) {
         result = writer_apply_item(writer->apply, &writer->limits, item);
+        writer->summary_due |= item->kind == INTAKE_ESTABLISHED; /* perhaps with a gap */
         ++*messages;
         if (*messages >= (uint64_t)writer->limits.batch_max ||
             atomic_load(&writer->limits_changed)) {
@@ -257,12 +264,47 @@ static bool write_batch(struct writer *writer, struct intake_item *item)
 
 /* --- between batches ----------------------------------------------------------------------- */
 
+/*
+ * Read what status tells of the database's content: at the start, after a session was made, and
+ * while no message waits if something may have changed. Status can do without: on a disk that does
+ * not answer now it keeps what it has.
+ */
+static bool look_at_content(struct writer *writer, bool idle)
+{
+    int64_t age_ms = clock_monotonic_ms() - writer->summary_ms;
+    uint64_t quarantined = writer->status.counts.quarantined; /* written by this thread alone */
+    struct store_summary summary;
+    int result;
+
+    writer->summary_due |= age_ms >= SUMMARY_LAST_MS;
+    writer->summary_due |=
+        idle && (age_ms >= SUMMARY_PERIOD_MS ||
+                 (age_ms >= SUMMARY_FIRST_MS && quarantined != writer->summary_quarantined));
+    if (!writer->summary_due) {
+        return true;
+    }
+    writer->summary_due = false;
+    writer->summary_ms = clock_monotonic_ms();
+    writer->summary_quarantined = quarantined;
+    result = store_summary(writer->parts.store, &summary);
+    if (result == STORE_OK) {
+        pthread_mutex_lock(&writer->mutex);
+        writer->status.summary = summary;
+        writer->status.summary_known = true;
+        pthread_mutex_unlock(&writer->mutex);
+    } else if (result < 0) {
+        fail(writer, store_error(writer->parts.store));
+    }
+    return result >= 0;
+}
+
 /* Look at the free space and the files, once a second. False: too little space left. */
 static bool space_left(struct writer *writer)
 {
     int64_t now_ms = clock_monotonic_ms();
     int64_t database_bytes;
     int64_t wal_bytes;
+    int64_t used_bytes = 0;
     struct statvfs fs;
 
     if (now_ms - writer->space_checked_ms >= SPACE_PERIOD_MS &&
@@ -270,10 +312,13 @@ static bool space_left(struct writer *writer)
         writer->space_checked_ms = now_ms;
         writer->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
         store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
+        /* An error here comes again with the next batch, where it is dealt with. */
+        (void)store_used_bytes(writer->parts.store, &used_bytes);
         pthread_mutex_lock(&writer->mutex);
         writer->status.free_bytes = writer->free_bytes;
         writer->status.database_bytes = database_bytes;
         writer->status.wal_bytes = wal_bytes;
+        writer->status.used_bytes = used_bytes;
         pthread_mutex_unlock(&writer->mutex);
     }
     return writer->free_bytes >= writer->limits.min_free_mb * MIB;
@@ -392,6 +437,9 @@ static bool round_once(struct writer *writer)
     if (!space_left(writer)) {
         return stall_for_space(writer);
     }
+    if (!look_at_content(writer, false)) {
+        return false;
+    }
     switch (intake_next(writer->parts.intake, &item,
                         state_of(writer) == WRITER_STALLED ? 0 : IDLE_WAIT_MS)) {
     case INTAKE_OK:
@@ -400,7 +448,9 @@ static bool round_once(struct writer *writer)
         set_state(writer, WRITER_ENDED, "");
         return false;
     default:
-        return state_of(writer) == WRITER_STALLED ? probe(writer) : expire_some(writer);
+        return state_of(writer) == WRITER_STALLED
+                   ? probe(writer)
+                   : look_at_content(writer, true) && expire_some(writer);
     }
 }
 
@@ -445,6 +495,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer->free_bytes = INT64_MAX;
     writer->space_checked_ms = INT64_MIN / 2;
     writer->expired_said_ms = INT64_MIN / 2;
+    writer->summary_due = true;
     writer->status.seen_ms = clock_monotonic_ms();
     writer->database_path = strdup(database_path);
     writer->apply = writer_apply_new(parts->store, parts->client_ids, parts->session_count);

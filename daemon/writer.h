@@ -41,8 +41,11 @@ struct writer_status {
     uint64_t quarantined[WRITER_REASONS]; /* this run, by enum foxtrackr_reason */
     uint64_t expired;                     /* rows deleted by retention */
     int64_t database_bytes;
+    int64_t used_bytes; /* see store_used_bytes(); 0: not known */
     int64_t wal_bytes;
     int64_t free_bytes;
+    bool summary_known; /* false until the thread has looked for the first time */
+    struct store_summary summary;
     int64_t seen_ms; /* monotonic; when the thread last came round its loop */
 };
 
