@@ -68,24 +68,27 @@ static void leave(struct follow *follow)
     }
 }
 
-/* Print one line, cut to the width; what could move the cursor becomes '?'. A character of UTF-8
- * is counted once. */
-static void draw_line(const char *line, size_t length, int columns)
+/* Print what fits into one row, and return how many bytes of the line that were. What could move
+ * the cursor becomes '?'. A character of UTF-8 is counted once. */
+static size_t draw_row(const char *line, size_t length, int columns)
 {
     int column = 0;
+    size_t i;
 
-    for (size_t i = 0; i < length; i++) {
+    for (i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)line[i];
 
         column += (byte & 0xc0) != 0x80;
-        if (column > columns) {
+        if (column > columns && columns > 0) {
             break;
         }
         putchar(byte < 0x20 || byte == 0x7f ? '?' : byte);
     }
     fputs(CLEAR_LINE, stdout);
+    return i;
 }
 
+/* As much of the text as fits on the screen; a line that is too long goes on in the next row. */
 static void draw(const char *text)
 {
     struct winsize size = {.ws_row = 24, .ws_col = 80};
@@ -94,13 +97,11 @@ static void draw(const char *text)
     ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
     fputs(CURSOR_HOME, stdout);
     while (*text != '\0' && row < size.ws_row) {
-        size_t length = strcspn(text, "\n");
-
         if (row > 0) {
             fputs("\r\n", stdout);
         }
-        draw_line(text, length, size.ws_col);
-        text += length + (text[length] == '\n');
+        text += draw_row(text, strcspn(text, "\n"), size.ws_col);
+        text += *text == '\n';
         row++;
     }
     fputs(CLEAR_BELOW, stdout);
