@@ -24,7 +24,8 @@ DEPS_BUILD := gcc make pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev
               libssl-dev libinih-dev
 DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-paho-mqtt python3-pytest \
               python3-pytest-xdist sqlite3 openssl binutils ca-certificates clang g++ iproute2 \
-              libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd util-linux
+              libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd util-linux \
+              python3-prometheus-client python3-yaml
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 CC          ?= cc
@@ -240,6 +241,7 @@ lint-compilers:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all test-programs bench-programs
 
 MAN_PAGES := $(wildcard daemon/*.[58] lib/*.3)
+EXAMPLES  := packaging/prometheus/foxtrackrd.rules.yml packaging/grafana/foxtrackrd.json
 CONF      := $(SYSCONFDIR)/foxtrackrd/foxtrackrd.conf
 LOGROTATE := $(SYSCONFDIR)/logrotate.d/foxtrackrd
 
@@ -253,6 +255,9 @@ install: all ## install below DESTDIR and PREFIX; an existing configuration stay
 	    install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
 	install -D -m 0644 schema/README.md $(DESTDIR)$(DOCDIR)/schema.md
+	for file in $(EXAMPLES); do \
+	    install -D -m 0644 $$file $(DESTDIR)$(DOCDIR)/examples/$${file##*/} || exit 1; \
+	done
 	sed 's|@SBINDIR@|$(SBINDIR)|' systemd/foxtrackrd.service > $(BUILD)/foxtrackrd.service
 	install -D -m 0644 $(BUILD)/foxtrackrd.service $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service
 	install -D -m 0644 systemd/foxtrackrd.sysusers $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf
@@ -269,7 +274,8 @@ uninstall: ## remove what install put there, but not the configuration
 	    $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf $(DESTDIR)$(LOGROTATE) \
 	    $(DESTDIR)$(COMPLETIONDIR)/foxtrackrctl
 	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
-	rm -f -d $(DESTDIR)$(DOCDIR)
+	for file in $(EXAMPLES); do rm -f $(DESTDIR)$(DOCDIR)/examples/$${file##*/}; done
+	rm -f -d $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)
 
 clean: ## remove everything that was built
 	rm -rf $(BUILD)

@@ -16,7 +16,7 @@ static void print_help(FILE *out)
 {
     fputs("Usage: foxtrackrctl [-c FILE] COMMAND\n"
           "\n"
-          "  status [--json]      what the running daemon is doing\n"
+          "  status [--json] [--follow]  what the running daemon is doing, once or live\n"
           "  check [--json]       configuration, certificates, database and disk, without the "
           "daemon\n"
           "  parse TOPIC [FILE]   the rows of one message as JSON, or why there are none; reads\n"
@@ -40,6 +40,33 @@ static bool only_json(int count, char **words, bool *json)
 {
     *json = count == 1 && strcmp(words[0], "--json") == 0;
     return count == 0 || *json;
+}
+
+/* status takes --json and --follow, in any order. */
+static int run_status(const char *path, int count, char **words)
+{
+    struct config *config;
+    char problem[CONFIG_PROBLEM_SIZE];
+    bool json = false;
+    bool follow = false;
+    int status;
+
+    for (int i = 0; i < count; i++) {
+        if (strcmp(words[i], "--json") == 0) {
+            json = true;
+        } else if (strcmp(words[i], "--follow") == 0) {
+            follow = true;
+        } else {
+            return usage("unexpected argument", words[i]);
+        }
+    }
+    if (config_load(path, &config, problem) != 0) {
+        fprintf(stderr, "foxtrackrctl: %s\n", problem);
+        return EX_CONFIG;
+    }
+    status = follow ? ctl_status_follow(config, json) : ctl_status(config, json);
+    config_free(config);
+    return status;
 }
 
 /* parse needs a configuration only for [fields] and limits: without one the defaults hold. */
@@ -67,12 +94,14 @@ static int run_command(const char *path, bool path_given, int count, char **word
     char problem[CONFIG_PROBLEM_SIZE];
     bool json = false;
     int status;
-    bool check = strcmp(words[0], "check") == 0;
 
     if (strcmp(words[0], "parse") == 0) {
         return run_parse(path, path_given, count - 1, words + 1);
     }
-    if (!check && strcmp(words[0], "status") != 0) {
+    if (strcmp(words[0], "status") == 0) {
+        return run_status(path, count - 1, words + 1);
+    }
+    if (strcmp(words[0], "check") != 0) {
         return usage("unknown command", words[0]);
     }
     if (!only_json(count - 1, words + 1, &json)) {
@@ -82,7 +111,7 @@ static int run_command(const char *path, bool path_given, int count, char **word
         fprintf(stderr, "foxtrackrctl: %s\n", problem);
         return EX_CONFIG;
     }
-    status = check ? ctl_check(config, json) : ctl_status(config, json);
+    status = ctl_check(config, json);
     config_free(config);
     return status;
 }

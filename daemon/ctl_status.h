@@ -1,13 +1,37 @@
-/* foxtrackrctl status: what the running daemon has written to its status file. */
+/* `foxtrackrctl status`: what the running daemon says in its status file. */
 #ifndef CTL_STATUS_H
 #define CTL_STATUS_H
 
+#include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "config.h"
 
-/* Print the status for people, or the file as it is with `json`. Returns 0 when the daemon runs
- * and every session is subscribed; 1 otherwise, having said why. */
+#define CTL_STATUS_PROBLEM_SIZE 1024
+
+/* Print it once, in words or as the JSON itself. Returns the exit status: EX_OK when all is well,
+ * else 1. */
 int ctl_status(const struct config *config, bool json);
+
+/*
+ * ctl_follow.c: show it again and again until SIGINT, SIGTERM or q: a live view on a terminal, else
+ * a line for each new status (with `json` the JSON, on one line). A daemon that is not there is
+ * waited for. Returns the exit status.
+ */
+int ctl_status_follow(const struct config *config, bool json);
+
+/* Read the status file. Returns what it holds, for json_decref(); NULL when there is none. *good
+ * tells whether the daemon that wrote it lives and all is well; `problem` gets a sentence about the
+ * file or its writer, or "". */
+json_t *ctl_status_read(const struct config *config, bool *good,
+                        char problem[CTL_STATUS_PROBLEM_SIZE]);
+
+/* ctl_status_text.c: the status in words. */
+void ctl_status_print(FILE *out, const json_t *root);
+
+/* ctl_status_text.c: the member of an object as an integer, or 0; as text, or "". */
+int64_t ctl_status_integer(const json_t *object, const char *key);
+const char *ctl_status_string(const json_t *object, const char *key);
 
 #endif

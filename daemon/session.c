@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "tls_peer.h"
 
 #define CONNECT_TIMEOUT_S 30
 #define BACKOFF_FIRST_MS  1000
@@ -71,6 +72,7 @@ void session_log_problem(struct session *session, const char *problem)
 {
     const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_UNCONNECTED};
 
+    session_note_error(session, problem);
     if (log_line_limited(&session->cause, LOG_WARNING, &fields, "%s: %s", session->own->client_id,
                          problem)) {
         session->problem_said = true;
@@ -332,12 +334,14 @@ static void *run(void *argument)
 void session_library_init(void)
 {
     paho_library_init();
+    tls_peer_watch();
 }
 
 static void session_free(struct session *session)
 {
     paho_free(session->paho);
     session_memory_clear(&session->memory);
+    free(session->granted);
     pthread_cond_destroy(&session->ended_changed);
     pthread_mutex_destroy(&session->mutex);
     if (session->stop_fd >= 0) {
@@ -388,6 +392,12 @@ int session_start(struct session **out, const struct session_parts *parts)
     session->known = parts->known;
     session->uncertain = parts->uncertain;
     session->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    session->granted = malloc(session->own->filter_count * sizeof(*session->granted));
+    if (session->granted == NULL) {
+        session_free(session);
+        return -ENOMEM;
+    }
+    session_forget_granted(session);
     for (size_t i = 0; i < parts->memory_count && rc == 0; i++) {
         rc = session_memory_add(&session->memory, parts->memory[i].filter, parts->memory[i].qos);
     }
@@ -428,13 +438,6 @@ void session_retry_now(struct session *session)
     session->retry_now = session->status.state == SESSION_WAITING;
     pthread_mutex_unlock(&session->mutex);
     paho_wake(session->paho);
-}
-
-void session_status(struct session *session, struct session_status *out)
-{
-    pthread_mutex_lock(&session->mutex);
-    *out = session->status;
-    pthread_mutex_unlock(&session->mutex);
 }
 
 void session_stop_begin(struct session *session)

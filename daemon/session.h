@@ -15,6 +15,7 @@
 #include "session_memory.h"
 
 #define SESSION_REASON_SIZE 512
+#define SESSION_NOT_GRANTED (-1)
 
 enum session_state {
     SESSION_IDLE,       /* not started, or stopped */
@@ -27,15 +28,17 @@ enum session_state {
 
 struct session_status {
     enum session_state state;
-    char reason[SESSION_REASON_SIZE]; /* why not subscribed, the last that is known; or "" */
-    int64_t retry_at_ms;              /* monotonic; when waiting */
-    int64_t connected_since_ms;       /* wall clock; 0 when not connected */
-    bool session_present;             /* of the last CONNACK */
-    uint64_t connects;                /* CONNACKs so far */
-    uint64_t received;                /* messages taken from Paho */
-    uint64_t in_flight;               /* QoS 2 messages whose PUBREL has not come */
-    uint64_t in_flight_peak;          /* the most of them in the last seconds */
-    uint64_t refused_qos0;            /* QoS 0 messages that came while the disk took nothing */
+    char reason[SESSION_REASON_SIZE];     /* why not subscribed, the last that is known; or "" */
+    int64_t retry_at_ms;                  /* monotonic; when waiting */
+    int64_t connected_since_ms;           /* wall clock; 0 when not connected */
+    bool session_present;                 /* of the last CONNACK */
+    uint64_t connects;                    /* CONNACKs so far */
+    uint64_t received;                    /* messages taken from Paho */
+    uint64_t in_flight;                   /* QoS 2 messages whose PUBREL has not come */
+    uint64_t in_flight_peak;              /* the most of them in the last seconds */
+    uint64_t refused_qos0;                /* QoS 0 messages that came while the disk took nothing */
+    char last_error[SESSION_REASON_SIZE]; /* of this run, also when it is over; "" when none */
+    int64_t last_error_ms;                /* wall clock; 0 when none */
 };
 
 struct session;
@@ -67,6 +70,11 @@ void session_retry_now(struct session *session);
 
 /* A snapshot. Any thread; never calls Paho. */
 void session_status(struct session *session, struct session_status *out);
+
+/* The QoS that the broker has granted for each filter of the session's configuration, in its order;
+ * SESSION_NOT_GRANTED where it has not, or not yet. `granted` has room for all of them. Any thread.
+ */
+void session_granted(struct session *session, int granted[]);
 
 /* Send DISCONNECT and end the thread: begin for all sessions, then finish each. */
 void session_stop_begin(struct session *session);

@@ -115,10 +115,12 @@ bool session_record_answer(struct session *session, bool present)
             return false;
         }
         session_memory_clear(&session->memory);
+        session_forget_granted(session);
     }
     if (gap == STORE_GAP_LOST) {
         const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_GAP};
 
+        session_note_error(session, "the broker has lost the session and what it kept for us");
         log_line_fields(
             LOG_ERR, &fields,
             "%s: the broker has lost the session and what it kept for us; messages "

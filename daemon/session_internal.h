@@ -23,6 +23,7 @@ struct session {
     pthread_mutex_t mutex; /* of what follows, up to the blank line */
     pthread_cond_t ended_changed;
     struct session_status status;
+    int *granted;    /* by filter, see session_granted() */
     int64_t peak_ms; /* wall clock; of status.in_flight_peak */
     bool stopping;
     bool ended; /* the thread has nothing left to do */
@@ -44,6 +45,11 @@ struct session {
 
 /* Why there is no connection, or not all of one: a line a minute for the same reason. */
 void session_log_problem(struct session *session, const char *problem);
+
+/* session_status.c: what session_status() and session_granted() tell from now on. */
+void session_note_error(struct session *session, const char *problem);
+void session_note_granted(struct session *session, size_t filter, int qos);
+void session_forget_granted(struct session *session);
 
 /* Record an event. False when the intake refuses it: the link is useless then. */
 bool session_put_event(struct session *session, enum intake_kind kind, const char *filter, int qos,

@@ -23,16 +23,18 @@ static bool drop_unwanted(struct session *session)
     return true;
 }
 
-/* Subscribe to one filter. */
-static enum session_reconciled subscribe(struct session *session, const char *filter, char *problem)
+/* Subscribe to one filter of the configuration. */
+static enum session_reconciled subscribe(struct session *session, size_t index, char *problem)
 {
     const struct config_session *own = session->own;
+    const char *filter = own->filters[index];
     int granted = 0;
 
     switch (paho_subscribe(session->paho, filter, own->qos, &granted)) {
     case PAHO_OK:
         break;
     case PAHO_E_REFUSED:
+        session_note_granted(session, index, SESSION_NOT_GRANTED);
         snprintf(problem, SESSION_REASON_SIZE,
                  "the broker refuses the subscription to %.200s: check its access list", filter);
         return SESSION_RECONCILED_PARTLY;
@@ -40,6 +42,7 @@ static enum session_reconciled subscribe(struct session *session, const char *fi
         snprintf(problem, SESSION_REASON_SIZE, "no answer to SUBSCRIBE to %.200s", filter);
         return SESSION_RECONCILE_FAILED;
     }
+    session_note_granted(session, index, granted);
     if (granted < own->qos) {
         snprintf(problem, SESSION_REASON_SIZE,
                  "the broker grants QoS %d for %.200s, asked was %d: messages may be lost on the "
@@ -70,9 +73,10 @@ enum session_reconciled session_reconcile(struct session *session, char *problem
         enum session_reconciled one;
 
         if (session_memory_has(&session->memory, filter, session->own->qos)) {
+            session_note_granted(session, i, session->own->qos);
             continue;
         }
-        one = subscribe(session, filter, problem);
+        one = subscribe(session, i, problem);
         if (one == SESSION_RECONCILE_FAILED) {
             return one;
         }

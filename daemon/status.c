@@ -31,6 +31,7 @@ struct status {
     struct status_snapshot snapshot;
     struct sample samples[SAMPLES];
     unsigned sample_count;
+    struct status_estimate estimate;
 
     char told[STATUS_TEXT_SIZE]; /* the last STATUS= */
     int64_t written_ms;          /* the last status file; monotonic */
@@ -43,6 +44,19 @@ struct status {
     int64_t progress_ms;
 };
 
+static int make_room_for_granted(struct status_snapshot *snapshot, const struct config *config,
+                                 unsigned session_count)
+{
+    for (unsigned i = 0; i < session_count; i++) {
+        snapshot->granted[i] =
+            calloc(config->sessions[i].filter_count, sizeof(*snapshot->granted[i]));
+        if (snapshot->granted[i] == NULL) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
 int status_new(struct status **out, const struct config *config,
                const struct status_sources *sources)
 {
@@ -54,7 +68,13 @@ int status_new(struct status **out, const struct config *config,
     status->config = config;
     status->sources = *sources;
     status->snapshot.started_ms = clock_wall_ms();
+    status->snapshot.interval_ms = config->status.interval_ms;
     status->written_ms = INT64_MIN / 2;
+    status_estimate_init(&status->estimate);
+    if (make_room_for_granted(&status->snapshot, config, sources->session_count) != 0) {
+        status_free(status);
+        return -ENOMEM;
+    }
     *out = status;
     return 0;
 }
@@ -67,12 +87,18 @@ void status_free(struct status *status)
     if (status->config->status.file != NULL) {
         unlink(status->config->status.file);
     }
+    if (status->config->status.metrics_file != NULL) {
+        unlink(status->config->status.metrics_file);
+    }
+    for (unsigned i = 0; i < CONFIG_SESSIONS_MAX; i++) {
+        free(status->snapshot.granted[i]);
+    }
     free(status);
 }
 
-void status_set_config(struct status *status, const struct config *config)
+void status_set_interval(struct status *status, int interval_ms)
 {
-    status->config = config;
+    status->snapshot.interval_ms = interval_ms;
     status->written_ms = INT64_MIN / 2;
 }
 
@@ -109,9 +135,12 @@ static void look(struct status *status)
     intake_pending(from->intake, &now->pending, &now->pending_bytes);
     now->session_count = from->session_count;
     now->subscribed = 0;
+    now->unacknowledged = 0;
     for (unsigned i = 0; i < from->session_count; i++) {
         session_status(from->sessions[i], &now->sessions[i]);
+        session_granted(from->sessions[i], now->granted[i]);
         gate_link_status(from->gate, i, &now->links[i]);
+        now->unacknowledged += now->sessions[i].in_flight;
         now->subscribed += now->sessions[i].state == SESSION_SUBSCRIBED;
     }
     now->lag_ms = now->writer.newest_time_ms == 0 ? -1 : now->wall_ms - now->writer.newest_time_ms;
@@ -120,39 +149,83 @@ static void look(struct status *status)
     }
     now->quiet_ms =
         now->writer.last_message_ms == 0 ? -1 : now->wall_ms - now->writer.last_message_ms;
+    now->writer_age_ms = now->monotonic_ms - now->writer.seen_ms;
+    now->gate_age_ms = now->monotonic_ms - gate_last_seen_ms(from->gate);
     look_at_rate(status);
+    now->rates =
+        status_estimate_rates(&status->estimate, now->monotonic_ms, now->writer.counts.received);
+    status_certificates_look(&now->certificates, status->config, now->monotonic_ms);
+}
+
+/* How fast the database grows; a catch-up does not count. */
+static void look_at_growth(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+
+    now->growth = status_estimate_growth(&status->estimate, now->monotonic_ms, now->catching_up,
+                                         now->writer.used_bytes, now->writer.free_bytes,
+                                         status->config->database.min_free_mb * INT64_C(1048576));
 }
 
 /* --- a catch-up ---------------------------------------------------------------------------- */
 
+static void begin_catch_up(struct status *status)
+{
+    const struct status_snapshot *now = &status->snapshot;
+    char lag[DURATION_SIZE];
+
+    status->catch_up_since_ms = now->monotonic_ms;
+    status->catch_up_from = now->writer.counts.received;
+    status->progress_ms = now->monotonic_ms;
+    status_estimate_catch_up_begin(&status->estimate, now->monotonic_ms, now->lag_ms);
+    log_info("catching up: the readings that come are %s old", duration_text(now->lag_ms, lag));
+}
+
+static void end_catch_up(struct status *status)
+{
+    const struct status_snapshot *now = &status->snapshot;
+    char took[DURATION_SIZE];
+
+    log_info("caught up: %" PRIu64 " messages in %s",
+             now->writer.counts.received - status->catch_up_from,
+             duration_text(now->monotonic_ms - status->catch_up_since_ms, took));
+    status->catch_up_since_ms = 0;
+}
+
+static void tell_progress(struct status *status)
+{
+    const struct status_snapshot *now = &status->snapshot;
+    char lag[DURATION_SIZE];
+    char left[DURATION_SIZE];
+    bool known = now->catch_up.left_ms >= 0;
+
+    status->progress_ms = now->monotonic_ms;
+    log_info("catching up: %.0f messages a second, readings are %s old%s%s%s", now->rate_per_s,
+             duration_text(now->lag_ms, lag), known ? "; about " : "",
+             known ? duration_text(now->catch_up.left_ms, left) : "", known ? " left" : "");
+}
+
 static void follow_catch_up(struct status *status)
 {
     struct status_snapshot *now = &status->snapshot;
-    uint64_t received = now->writer.counts.received;
-    char lag[DURATION_SIZE];
-    char took[DURATION_SIZE];
     /* Silence means that nothing is left only while something could come. */
     bool flowing = now->writer.state == WRITER_RUNNING && now->subscribed == now->session_count;
 
     if (status->catch_up_since_ms == 0) {
         if (now->lag_ms > CATCH_UP_LAG_MS && now->rate_per_s >= 1 &&
             now->quiet_ms < CAUGHT_UP_QUIET_MS) {
-            status->catch_up_since_ms = now->monotonic_ms;
-            status->catch_up_from = received;
-            status->progress_ms = now->monotonic_ms;
-            log_info("catching up: the readings that come are %s old",
-                     duration_text(now->lag_ms, lag));
+            begin_catch_up(status);
         }
     } else if (now->lag_ms < CAUGHT_UP_LAG_MS || (flowing && now->quiet_ms > CAUGHT_UP_QUIET_MS)) {
-        log_info("caught up: %" PRIu64 " messages in %s", received - status->catch_up_from,
-                 duration_text(now->monotonic_ms - status->catch_up_since_ms, took));
-        status->catch_up_since_ms = 0;
-    } else if (now->monotonic_ms - status->progress_ms >= PROGRESS_PERIOD_MS) {
-        status->progress_ms = now->monotonic_ms;
-        log_info("catching up: %.0f messages a second, readings are %s old", now->rate_per_s,
-                 duration_text(now->lag_ms, lag));
+        end_catch_up(status);
     }
     now->catching_up = status->catch_up_since_ms != 0;
+    if (now->catching_up) {
+        now->catch_up = status_estimate_catch_up(&status->estimate, now->monotonic_ms, now->lag_ms);
+        if (now->monotonic_ms - status->progress_ms >= PROGRESS_PERIOD_MS) {
+            tell_progress(status);
+        }
+    }
 }
 
 /* --- in words ------------------------------------------------------------------------------ */
@@ -228,6 +301,20 @@ static void describe_trouble(const struct status *status, char *text)
     }
 }
 
+/* How far a catch-up is. Only an estimate, so it says "about". */
+static void describe_catch_up(const struct status_snapshot *now, char *text)
+{
+    char part[64 + DURATION_SIZE];
+    char left[DURATION_SIZE];
+
+    snprintf(part, sizeof(part), "; %d %%", (int)(now->catch_up.done * 100));
+    append(text, part);
+    if (now->catch_up.left_ms >= 0) {
+        snprintf(part, sizeof(part), ", about %s left", duration_text(now->catch_up.left_ms, left));
+        append(text, part);
+    }
+}
+
 static void describe(struct status *status)
 {
     struct status_snapshot *now = &status->snapshot;
@@ -249,6 +336,9 @@ static void describe(struct status *status)
         snprintf(part, sizeof(part), "; lag %s, pending %" PRIu64,
                  duration_text(now->lag_ms, duration), now->pending);
         append(now->text, part);
+        if (now->catching_up) {
+            describe_catch_up(now, now->text);
+        }
     } else if (now->quiet_ms >= 0) {
         snprintf(part, sizeof(part), "; last message %s ago",
                  duration_text(now->quiet_ms, duration));
@@ -288,13 +378,14 @@ void status_tick(struct status *status)
 
     look(status);
     follow_catch_up(status);
+    look_at_growth(status);
     describe(status);
     if (strcmp(now->text, status->told) != 0) {
         snprintf(status->told, sizeof(status->told), "%s", now->text);
         sd_notifyf(0, "STATUS=%s", now->text);
     }
     if (now->state != status->written_state ||
-        now->monotonic_ms - status->written_ms >= status->config->status.interval_ms) {
+        now->monotonic_ms - status->written_ms >= now->interval_ms) {
         status->written_state = now->state;
         status->written_ms = now->monotonic_ms;
         write_files(status);

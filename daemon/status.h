@@ -15,11 +15,13 @@
 #include "gate.h"
 #include "intake.h"
 #include "session.h"
+#include "status_certificates.h"
+#include "status_estimate.h"
 #include "writer.h"
 
 #define STATUS_TEXT_SIZE 1024
 
-/* Where to look; all but `config` outlives it. */
+/* Where to look; all of it outlives the status. */
 struct status_sources {
     struct writer *writer;
     struct intake *intake;
@@ -33,33 +35,42 @@ struct status_snapshot {
     int64_t wall_ms;
     int64_t monotonic_ms;
     int64_t started_ms;
+    int interval_ms; /* between two status files */
     struct writer_status writer;
     struct session_status sessions[CONFIG_SESSIONS_MAX];
+    int *granted[CONFIG_SESSIONS_MAX]; /* by filter, see session_granted() */
     struct gate_link_status links[CONFIG_SESSIONS_MAX];
     unsigned session_count;
     unsigned subscribed; /* sessions with every filter granted */
     uint64_t pending;    /* messages taken, not yet durable */
     size_t pending_bytes;
-    double rate_per_s; /* messages made durable, over the last seconds */
-    int64_t lag_ms;    /* age of the newest reading of the last batch; -1: none yet */
-    int64_t quiet_ms;  /* since the last commit of a message; -1: none yet */
+    uint64_t unacknowledged; /* QoS 2 messages whose handshake is not over, of all sessions */
+    double rate_per_s;       /* messages made durable, over the last seconds */
+    struct status_rates rates;
+    int64_t lag_ms;   /* age of the newest reading of the last batch; -1: none yet */
+    int64_t quiet_ms; /* since the last commit of a message; -1: none yet */
     bool catching_up;
+    struct status_catch_up catch_up; /* while catching up */
+    struct status_growth growth;
+    struct status_certificates certificates;
+    int64_t writer_age_ms; /* since its thread came round its loop; the same of the gate's */
+    int64_t gate_age_ms;
     const char *state; /* in words */
     char text[STATUS_TEXT_SIZE];
 };
 
 struct status;
 
-/* Returns 0 and sets *out, for status_free(); or -ENOMEM. `config` outlives it or is replaced by
- * status_set_config(). */
+/* Returns 0 and sets *out, for status_free(); or -ENOMEM. `config` outlives it. */
 int status_new(struct status **out, const struct config *config,
                const struct status_sources *sources);
 
-/* Removes the status file: there is nothing to tell any more. NULL is allowed. */
+/* Removes the status file and the metrics file: there is nothing to tell any more. NULL is allowed.
+ */
 void status_free(struct status *status);
 
-/* Use another configuration's [status] section from now on. */
-void status_set_config(struct status *status, const struct config *config);
+/* Write the files that often from now on. */
+void status_set_interval(struct status *status, int interval_ms);
 
 /* Look, and tell what has changed or is due. Called about once a second. */
 void status_tick(struct status *status);

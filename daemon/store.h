@@ -237,6 +237,28 @@ int store_shrink(struct store *store);
 /* Bytes of the database and of its log; -1 where there is none. */
 void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes);
 
+#define STORE_CLIENT_ID_SIZE     128
+#define STORE_QUARANTINE_COUNTED 100000
+
+/* What status tells of the database's content. */
+struct store_summary {
+    uint64_t gaps;                            /* rows in `gaps` */
+    char gap_client_id[STORE_CLIENT_ID_SIZE]; /* of the last one, cut; "" when there is none */
+    char gap_reason[32];
+    int64_t gap_from_ms;         /* wall clock; 0: not known */
+    int64_t gap_to_ms;           /* wall clock; 0: there is none */
+    uint64_t quarantine_entries; /* counted up to STORE_QUARANTINE_COUNTED */
+};
+
+/* Read it, in a few milliseconds at most however large the database is. Never with a batch open.
+ * STORE_OK, STORE_E_RETRY or STORE_FATAL; *out is set only with the first. */
+int store_summary(struct store *store, struct store_summary *out);
+
+/* Bytes of the pages in use, those in the log included: unlike the file's size it grows with every
+ * row and shrinks with every page that is freed. Never with a batch open. STORE_OK, STORE_E_RETRY
+ * or STORE_FATAL; *used_bytes is set only with the first. */
+int store_used_bytes(struct store *store, int64_t *used_bytes);
+
 /* What is on record of a client. `known`: a session was established before (established_ms is not
  * NULL); `uncertain`: the connecting flag is set. Sets both. STORE_OK or an error. */
 int store_session_known(struct store *store, const char *client_id, bool *known, bool *uncertain);

@@ -129,6 +129,16 @@ static const struct {
                                " last_ms = excluded.last_ms"},
     [STATEMENT_PAGES] = {"count free pages", "SELECT freelist_count, page_count"
                                              " FROM pragma_freelist_count, pragma_page_count"},
+    [STATEMENT_GAPS] = {"read the gaps", "SELECT (SELECT count(*) FROM gaps), client_id, reason,"
+                                         " coalesce(last_durable_ms, 0), resumed_ms FROM gaps"
+                                         " ORDER BY resumed_ms DESC LIMIT 1"},
+    /* Bounded: nobody waits for the count of a quarantine that has run wild. */
+    [STATEMENT_QUARANTINE_SIZE] = {"count the quarantine",
+                                   "SELECT count(*) FROM"
+                                   " (SELECT digest FROM quarantine LIMIT ?1)"},
+    [STATEMENT_SIZE] = {"measure the database",
+                        "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count,"
+                        " pragma_freelist_count, pragma_page_size"},
     [STATEMENT_VACUUM] = {"give free pages back", "PRAGMA incremental_vacuum"},
 };
 

@@ -115,12 +115,12 @@ int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates 
     result = count_file(file, path, now_ms, &counts, last_name, problem);
     fclose(file);
     ERR_clear_error();
+    if (result == 0 && out != NULL) {
+        *out = counts;
+    }
     if (result == 0 && counts.expired == counts.count) {
         explain_expired(path, &counts, last_name, now_ms, problem);
         result = 1;
-    }
-    if (result == 0 && out != NULL) {
-        *out = counts;
     }
     return result;
 }
@@ -201,6 +201,18 @@ static int check_dates(const X509 *certificate, const char *path, int64_t now_ms
                  name, date);
         return 1;
     }
+    return 0;
+}
+
+int tls_read_expiry(const char *cert_file, int64_t *expiry_ms, char problem[TLS_PROBLEM_SIZE])
+{
+    X509 *certificate = read_certificate(cert_file, problem);
+
+    if (certificate == NULL) {
+        return 1;
+    }
+    *expiry_ms = tls_certificate_time_ms(X509_get0_notAfter(certificate));
+    X509_free(certificate);
     return 0;
 }
 

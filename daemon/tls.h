@@ -29,7 +29,8 @@ struct tls_certificates {
 
 /*
  * Read a CA file or bundle (PEM). Returns 0 and fills *out (which may be NULL); or 1 with `problem`
- * set: it cannot be read, holds no certificate, or every certificate in it has expired.
+ * set: it cannot be read, holds no certificate, or every certificate in it has expired. In the last
+ * case *out is filled too; in the others it stays as it is.
  */
 int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates *out,
                       char problem[TLS_PROBLEM_SIZE]);
@@ -40,6 +41,9 @@ int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates 
  */
 int tls_check_client(const char *cert_file, const char *key_file, int64_t now_ms,
                      char problem[TLS_PROBLEM_SIZE]);
+
+/* When a client certificate expires. Returns 0 and sets *expiry_ms, or 1 with `problem` set. */
+int tls_read_expiry(const char *cert_file, int64_t *expiry_ms, char problem[TLS_PROBLEM_SIZE]);
 
 enum tls_result {
     TLS_OK = 0,

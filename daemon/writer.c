@@ -31,14 +31,17 @@
 #include "writer_apply.h"
 #include "writer_expire.h"
 
-#define IDLE_WAIT_MS     500
-#define BACKOFF_FIRST_MS 1000
-#define BACKOFF_LAST_MS  30000
-#define SPACE_PERIOD_MS  1000
-#define SPACE_POLL_MS    100
-#define SPACE_MARGIN     8 /* an eighth of min_free_mb */
-#define MIB              (INT64_C(1024) * 1024)
-#define SPACE_TO_WORK    MIB /* below this not even deleting is tried */
+#define IDLE_WAIT_MS      500
+#define BACKOFF_FIRST_MS  1000
+#define BACKOFF_LAST_MS   30000
+#define SPACE_PERIOD_MS   1000
+#define SPACE_POLL_MS     100
+#define SPACE_MARGIN      8 /* an eighth of min_free_mb */
+#define SUMMARY_PERIOD_MS 600000
+#define SUMMARY_FIRST_MS  10000   /* after a change, when idle */
+#define SUMMARY_LAST_MS   3600000 /* even when never idle */
+#define MIB               (INT64_C(1024) * 1024)
+#define SPACE_TO_WORK     MIB /* below this not even deleting is tried */
 
 struct writer {
     pthread_t thread;
@@ -60,6 +63,9 @@ struct writer {
     int64_t free_bytes;
     bool for_space; /* stalled because of min_free_mb */
     struct writer_expire expire;
+    bool summary_due;             /* what the summary tells has changed, or was never read */
+    int64_t summary_ms;           /* monotonic; when it was last read */
+    uint64_t summary_quarantined; /* status.counts.quarantined then */
     struct log_cause stall_cause;
     bool stall_said; /* in the log, and its end not yet */
     struct log_cause expire_cause;
@@ -224,6 +230,7 @@ static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t
     *messages = 0;
     while (result == STORE_OK && next == INTAKE_OK) {
         result = writer_apply_item(writer->apply, &writer->limits, item);
+        writer->summary_due |= item->kind == INTAKE_ESTABLISHED; /* perhaps with a gap */
         ++*messages;
         if (*messages >= (uint64_t)writer->limits.batch_max ||
             atomic_load(&writer->limits_changed)) {
@@ -268,12 +275,47 @@ static bool write_batch(struct writer *writer, struct intake_item *item)
 
 /* --- between batches ----------------------------------------------------------------------- */
 
+/*
+ * Read what status tells of the database's content: at the start, after a session was made, and
+ * while no message waits if something may have changed. Status can do without: on a disk that does
+ * not answer now it keeps what it has.
+ */
+static bool look_at_content(struct writer *writer, bool idle)
+{
+    int64_t age_ms = clock_monotonic_ms() - writer->summary_ms;
+    uint64_t quarantined = writer->status.counts.quarantined; /* written by this thread alone */
+    struct store_summary summary;
+    int result;
+
+    writer->summary_due |= age_ms >= SUMMARY_LAST_MS;
+    writer->summary_due |=
+        idle && (age_ms >= SUMMARY_PERIOD_MS ||
+                 (age_ms >= SUMMARY_FIRST_MS && quarantined != writer->summary_quarantined));
+    if (!writer->summary_due) {
+        return true;
+    }
+    writer->summary_due = false;
+    writer->summary_ms = clock_monotonic_ms();
+    writer->summary_quarantined = quarantined;
+    result = store_summary(writer->parts.store, &summary);
+    if (result == STORE_OK) {
+        pthread_mutex_lock(&writer->mutex);
+        writer->status.summary = summary;
+        writer->status.summary_known = true;
+        pthread_mutex_unlock(&writer->mutex);
+    } else if (result < 0) {
+        fail(writer, store_error(writer->parts.store));
+    }
+    return result >= 0;
+}
+
 /* Look at the free space and the files, once a second. */
 static void look_at_space(struct writer *writer)
 {
     int64_t now_ms = clock_monotonic_ms();
     int64_t database_bytes;
     int64_t wal_bytes;
+    int64_t used_bytes = 0;
     struct statvfs fs;
 
     if (now_ms - writer->space_checked_ms >= SPACE_PERIOD_MS &&
@@ -281,10 +323,13 @@ static void look_at_space(struct writer *writer)
         writer->space_checked_ms = now_ms;
         writer->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
         store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
+        /* An error here comes again with the next batch, where it is dealt with. */
+        (void)store_used_bytes(writer->parts.store, &used_bytes);
         pthread_mutex_lock(&writer->mutex);
         writer->status.free_bytes = writer->free_bytes;
         writer->status.database_bytes = database_bytes;
         writer->status.wal_bytes = wal_bytes;
+        writer->status.used_bytes = used_bytes;
         pthread_mutex_unlock(&writer->mutex);
     }
 }
@@ -426,6 +471,9 @@ static bool round_once(struct writer *writer)
         return wait_for_space(writer);
     }
     end_wait_for_space(writer);
+    if (!look_at_content(writer, false)) {
+        return false;
+    }
     switch (intake_next(writer->parts.intake, &item,
                         state_of(writer) == WRITER_STALLED
                             ? 0
@@ -437,7 +485,9 @@ static bool round_once(struct writer *writer)
         set_state(writer, WRITER_ENDED, "");
         return false;
     default:
-        return state_of(writer) == WRITER_STALLED ? probe(writer) : expire_some(writer);
+        return state_of(writer) == WRITER_STALLED
+                   ? probe(writer)
+                   : look_at_content(writer, true) && expire_some(writer);
     }
 }
 
@@ -482,6 +532,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer->free_bytes = INT64_MAX;
     writer->space_checked_ms = INT64_MIN / 2;
     writer_expire_init(&writer->expire);
+    writer->summary_due = true;
     writer->status.seen_ms = clock_monotonic_ms();
     writer->database_path = strdup(database_path);
     writer->apply = writer_apply_new(parts->store, parts->client_ids, parts->session_count);

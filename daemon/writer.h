@@ -43,8 +43,11 @@ struct writer_status {
     uint64_t expired_by_table[STORE_TABLES];
     int64_t expire_longest_us; /* its longest chunk: for so long a message had to wait */
     int64_t database_bytes;
+    int64_t used_bytes; /* see store_used_bytes(); 0: not known */
     int64_t wal_bytes;
     int64_t free_bytes;
+    bool summary_known; /* false until the thread has looked for the first time */
+    struct store_summary summary;
     int64_t seen_ms; /* monotonic; when the thread last came round its loop */
 };
 

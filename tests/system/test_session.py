@@ -180,6 +180,11 @@ def test_refused_subscription_is_named(make_broker, make_daemon, tmp_path):
 
     assert "foxtrackr/+/V3.0/temp" in daemon.wait_log("refuses the subscription")
     daemon.wait_notified(r"partly subscribed.*foxtrackr/\+/V3\.0/temp")
+    status = daemon.wait_status(lambda s: s["sessions"][0]["state"] == "partly subscribed")
+    assert [(f["filter"], f["granted_qos"]) for f in status["sessions"][0]["filters"]] \
+        == [("foxtrackr/+/V3.0/bat", 2), ("foxtrackr/+/V3.0/temp", None)]
+    assert "foxtrackr/+/V3.0/temp" in status["sessions"][0]["last_error"]
+    assert status["sessions"][0]["last_error_ms"] >= status["started_ms"]
     now = fleet.now_ms()
     broker.publish("foxtrackr/a1/V3.0/temp", fleet.temperature("a1", now))
     broker.publish("foxtrackr/a1/V3.0/bat", fleet.battery("a1", now))

@@ -1,0 +1,60 @@
+/*
+ * The few numbers that status tells of the database's content.
+ */
+#include <stdio.h>
+
+#include "store_internal.h"
+
+static int read_gaps(struct store *store, struct store_summary *summary)
+{
+    sqlite3_stmt *statement = store->statements[STATEMENT_GAPS];
+    bool row = false;
+    int result = store_step(store, STATEMENT_GAPS, NULL, 0, &row);
+
+    if (result == STORE_OK && row) {
+        summary->gaps = (uint64_t)sqlite3_column_int64(statement, 0);
+        snprintf(summary->gap_client_id, sizeof(summary->gap_client_id), "%s",
+                 (const char *)sqlite3_column_text(statement, 1));
+        snprintf(summary->gap_reason, sizeof(summary->gap_reason), "%s",
+                 (const char *)sqlite3_column_text(statement, 2));
+        summary->gap_from_ms = sqlite3_column_int64(statement, 3);
+        summary->gap_to_ms = sqlite3_column_int64(statement, 4);
+    }
+    store_reset(store, STATEMENT_GAPS);
+    return result;
+}
+
+static int read_number(struct store *store, enum store_statement id,
+                       const struct store_value *values, int count, int64_t *number)
+{
+    bool row = false;
+    int result = store_step(store, id, values, count, &row);
+
+    if (result == STORE_OK && row) {
+        *number = sqlite3_column_int64(store->statements[id], 0);
+    }
+    store_reset(store, id);
+    return result;
+}
+
+int store_summary(struct store *store, struct store_summary *out)
+{
+    const struct store_value limit = store_integer(STORE_QUARANTINE_COUNTED);
+    struct store_summary summary = {0};
+    int64_t entries = 0;
+    int result = read_gaps(store, &summary);
+
+    if (result == STORE_OK) {
+        result = read_number(store, STATEMENT_QUARANTINE_SIZE, &limit, 1, &entries);
+    }
+    if (result == STORE_OK) {
+        summary.quarantine_entries = (uint64_t)entries;
+        *out = summary;
+    }
+    return result;
+}
+
+int store_used_bytes(struct store *store, int64_t *used_bytes)
+{
+    return read_number(store, STATEMENT_SIZE, NULL, 0, used_bytes);
+}
