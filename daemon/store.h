@@ -27,6 +27,7 @@ enum store_result {
     STORE_E_LOCKED = 2, /* open only: another foxtrackrd has this database */
     STORE_E_NEWER = 3,  /* open only: the schema is newer than this program; file untouched */
     STORE_E_PATH = 4, /* open only: cannot be created or opened: path, permission, not a database */
+    STORE_E_STOPPED = 5, /* store_tools.h only: the caller ended it */
 };
 
 enum store_durability {
@@ -39,6 +40,7 @@ struct store_options {
     enum store_durability durability;
     int busy_timeout_ms;
     bool read_only; /* for tools: no lock, no migration, no creation */
+    bool beside;    /* for tools that write while the daemon does: the same, but not read-only */
 };
 
 /* What became of one message: every message is exactly one of the three. */
