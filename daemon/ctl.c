@@ -8,20 +8,95 @@
 #include <sysexits.h>
 
 #include "config.h"
+#include "ctl_backup.h"
 #include "ctl_check.h"
 #include "ctl_parse.h"
+#include "ctl_replay.h"
 #include "ctl_status.h"
+#include "ctl_verify.h"
+#include "ctl_words.h"
+
+static int run_status(const struct config *config, const struct ctl_words *words)
+{
+    bool json = (words->options & CTL_JSON) != 0;
+
+    return (words->options & CTL_FOLLOW) != 0 ? ctl_status_follow(config, json)
+                                              : ctl_status(config, json);
+}
+
+static int run_parse(const struct config *config, const struct ctl_words *words)
+{
+    return ctl_parse(config, words->operands[0], words->operands[1]);
+}
+
+/* Every command; help and the command line follow from it. */
+static const struct command {
+    const char *name;
+    const char *arguments;
+    const char *help; /* its lines end in \n */
+    struct ctl_grammar grammar;
+    bool can_do_without; /* needs a configuration only for limits and [fields]: else defaults */
+    int (*run)(const struct config *config, const struct ctl_words *words);
+} commands[] = {
+    {"status",
+     "[--json] [--follow]",
+     "what the running daemon is doing, once or live\n",
+     {CTL_JSON | CTL_FOLLOW, 0, 0},
+     false,
+     run_status},
+    {"check",
+     "[--json] [--connect]",
+     "configuration, files, certificates, database and disk,\n"
+     "without the daemon; --connect tries the broker too\n",
+     {CTL_JSON | CTL_CONNECT, 0, 0},
+     false,
+     ctl_check},
+    {"verify",
+     "[--json] [FILE]",
+     "the database, or a backup of it: integrity, accounting,\n"
+     "every row's digest, every view\n",
+     {CTL_JSON, 0, 1},
+     false,
+     ctl_verify},
+    {"backup",
+     "[--force] FILE",
+     "a verified copy of the database, while the daemon writes;\n"
+     "--force replaces a file that is there\n",
+     {CTL_FORCE, 1, 1},
+     false,
+     ctl_backup},
+    {"replay",
+     "[--reason R] [--dry-run]",
+     "parse what is in quarantine again, and messages and extra,\n"
+     "and move what is understood now\n",
+     {CTL_REASON | CTL_DRY_RUN, 0, 0},
+     false,
+     ctl_replay},
+    {"parse",
+     "TOPIC [FILE]",
+     "the rows of one message as JSON, or why there are none;\n"
+     "reads standard input without FILE\n",
+     {0, 1, 2},
+     true,
+     run_parse},
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 static void print_help(FILE *out)
 {
-    fputs("Usage: foxtrackrctl [-c FILE] COMMAND\n"
-          "\n"
-          "  status [--json] [--follow]  what the running daemon is doing, once or live\n"
-          "  check [--json]       configuration, certificates, database and disk, without the "
-          "daemon\n"
-          "  parse TOPIC [FILE]   the rows of one message as JSON, or why there are none; reads\n"
-          "                       standard input without FILE\n"
-          "\n"
+    fputs("Usage: foxtrackrctl [-c FILE] COMMAND\n\n", out);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        char head[64];
+        const char *line = commands[i].help;
+
+        snprintf(head, sizeof(head), "%s %s", commands[i].name, commands[i].arguments);
+        for (; *line != '\0'; line += strcspn(line, "\n") + 1) {
+            fprintf(out, "  %-31s  %.*s\n", head, (int)strcspn(line, "\n"), line);
+            head[0] = '\0';
+        }
+    }
+    fputs("\n"
           "  -c, --config FILE    configuration (" CONFIG_DEFAULT_PATH ")\n"
           "      --version        print the version and exit\n"
           "      --help           print this and exit\n",
@@ -35,83 +110,38 @@ static int usage(const char *problem, const char *what)
     return EX_USAGE;
 }
 
-/* Whether the words after the command are nothing but, perhaps, --json. */
-static bool only_json(int count, char **words, bool *json)
+static const struct command *find_command(const char *name)
 {
-    *json = count == 1 && strcmp(words[0], "--json") == 0;
-    return count == 0 || *json;
-}
-
-/* status takes --json and --follow, in any order. */
-static int run_status(const char *path, int count, char **words)
-{
-    struct config *config;
-    char problem[CONFIG_PROBLEM_SIZE];
-    bool json = false;
-    bool follow = false;
-    int status;
-
-    for (int i = 0; i < count; i++) {
-        if (strcmp(words[i], "--json") == 0) {
-            json = true;
-        } else if (strcmp(words[i], "--follow") == 0) {
-            follow = true;
-        } else {
-            return usage("unexpected argument", words[i]);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
         }
     }
-    if (config_load(path, &config, problem) != 0) {
-        fprintf(stderr, "foxtrackrctl: %s\n", problem);
-        return EX_CONFIG;
-    }
-    status = follow ? ctl_status_follow(config, json) : ctl_status(config, json);
-    config_free(config);
-    return status;
-}
-
-/* parse needs a configuration only for [fields] and limits: without one the defaults hold. */
-static int run_parse(const char *path, bool path_given, int count, char **words)
-{
-    struct config *config = NULL;
-    char problem[CONFIG_PROBLEM_SIZE];
-    int status;
-
-    if (count < 1 || count > 2) {
-        return usage("parse takes a topic and perhaps a file", "");
-    }
-    if (config_load(path, &config, problem) != 0 && path_given) {
-        fprintf(stderr, "foxtrackrctl: %s\n", problem);
-        return EX_CONFIG;
-    }
-    status = ctl_parse(config, words[0], count == 2 ? words[1] : NULL);
-    config_free(config);
-    return status;
+    return NULL;
 }
 
 static int run_command(const char *path, bool path_given, int count, char **words)
 {
-    struct config *config;
+    const struct command *command = find_command(words[0]);
+    struct config *config = NULL;
+    struct ctl_words read;
     char problem[CONFIG_PROBLEM_SIZE];
-    bool json = false;
+    const char *wrong;
+    const char *word;
     int status;
 
-    if (strcmp(words[0], "parse") == 0) {
-        return run_parse(path, path_given, count - 1, words + 1);
-    }
-    if (strcmp(words[0], "status") == 0) {
-        return run_status(path, count - 1, words + 1);
-    }
-    if (strcmp(words[0], "check") != 0) {
+    if (command == NULL) {
         return usage("unknown command", words[0]);
     }
-    if (!only_json(count - 1, words + 1, &json)) {
-        return usage("unexpected argument", words[1]);
+    wrong = ctl_words_read(&command->grammar, count - 1, words + 1, &read, &word);
+    if (wrong != NULL) {
+        return usage(wrong, word);
     }
-    if (config_load(path, &config, problem) != 0) {
+    if (config_load(path, &config, problem) != 0 && (path_given || !command->can_do_without)) {
         fprintf(stderr, "foxtrackrctl: %s\n", problem);
         return EX_CONFIG;
     }
-    status = ctl_check(config, json);
+    status = command->run(config, &read);
     config_free(config);
     return status;
 }

@@ -2,177 +2,202 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "ctl_check_internal.h"
+#include "dial.h"
 #include "duration.h"
 #include "store.h"
+#include "store_tools.h"
 #include "tls.h"
 
 #define WEEK_MS           (INT64_C(7) * 24 * 3600 * 1000)
 #define EXPIRY_WARNING_MS (INT64_C(14) * 24 * 3600 * 1000)
-#define DETAIL_SIZE       1024
 #define MIB               (INT64_C(1024) * 1024)
 
-struct report {
-    bool json;
-    bool good;
-    json_t *checks;
-};
+/* Too few messages to say how large one is; too short a time to say how many there are. */
+#define FORECAST_MESSAGES  1000
+#define FORECAST_SPAN_MS   60000
+#define USUAL_MESSAGE_SIZE 128 /* bytes: a reading with its index and some extra */
 
-static void tell(struct report *report, const char *name, bool good, const char *detail)
+static void check_configuration(struct ctl_report *report, const struct config *config)
 {
-    report->good = report->good && good;
-    if (report->json) {
-        json_array_append_new(report->checks, json_pack("{s:s, s:b, s:s}", "check", name, "good",
-                                                        good, "detail", detail));
-    } else {
-        printf("%-14s %-5s %s\n", name, good ? "good" : "BAD", detail);
-    }
-}
-
-static void check_configuration(struct report *report, const struct config *config)
-{
-    char detail[DETAIL_SIZE];
-
-    snprintf(detail, sizeof(detail), "%s: %zu session%s to %s:%d%s", config->path,
-             config->session_count, config->session_count == 1 ? "" : "s", config->broker.host,
-             config->broker.port, config->broker.tls ? " with TLS" : " in clear");
-    tell(report, "configuration", true, detail);
+    ctl_report(report, "configuration", true, "%s: %zu session%s to %s:%d%s", config->path,
+               config->session_count, config->session_count == 1 ? "" : "s", config->broker.host,
+               config->broker.port, config->broker.tls ? " with TLS" : " in clear");
     if (!config->broker.tls && config->broker.password != NULL) {
-        tell(report, "password", true, "travels in clear: broker.tls = no");
+        ctl_report(report, "password", true, "travels in clear: broker.tls = no");
     }
 }
 
-static void check_certificates(struct report *report, const struct config *config)
+static const char *date_text(int64_t time_ms, char out[16])
 {
-    struct tls_certificates certificates;
-    char reason[TLS_PROBLEM_SIZE];
-    char detail[DETAIL_SIZE];
-    char left[DURATION_SIZE];
-    int64_t now_ms = clock_wall_ms();
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm utc;
 
-    if (!config->broker.tls) {
+    gmtime_r(&seconds, &utc);
+    strftime(out, 16, "%Y-%m-%d", &utc);
+    return out;
+}
+
+static void check_ca(struct ctl_report *report, const struct config *config, int64_t now_ms)
+{
+    struct tls_certificates ca;
+    char reason[TLS_PROBLEM_SIZE];
+    char date[16];
+    char left[DURATION_SIZE];
+
+    if (tls_check_ca_file(config->broker.ca_file, now_ms, &ca, reason) != 0) {
+        ctl_report(report, "CA", false, "%s", reason);
         return;
     }
-    if (tls_check_ca_file(config->broker.ca_file, now_ms, &certificates, reason) != 0) {
-        tell(report, "CA", false, reason);
-    } else {
-        snprintf(detail, sizeof(detail), "%s: %d certificates, %d expired; the last expires in %s",
-                 config->broker.ca_file, certificates.count, certificates.expired,
-                 duration_text(certificates.last_expiry_ms - now_ms, left));
-        tell(report, "CA", certificates.last_expiry_ms - now_ms > EXPIRY_WARNING_MS, detail);
+    ctl_report(report, "CA", ca.last_expiry_ms - now_ms > EXPIRY_WARNING_MS,
+               "%s: %d certificates, %d expired; the last expires on %s, in %s",
+               config->broker.ca_file, ca.count, ca.expired, date_text(ca.last_expiry_ms, date),
+               duration_text(ca.last_expiry_ms - now_ms, left));
+}
+
+static void check_client(struct ctl_report *report, const struct config *config, int64_t now_ms)
+{
+    struct tls_certificates chain;
+    char reason[TLS_PROBLEM_SIZE];
+    char date[16];
+    char left[DURATION_SIZE];
+
+    if (tls_check_client(config->broker.cert_file, config->broker.key_file, now_ms, reason) != 0 ||
+        tls_check_ca_file(config->broker.cert_file, now_ms, &chain, reason) != 0) {
+        ctl_report(report, "certificate", false, "%s", reason);
+        return;
     }
-    if (config->broker.cert_file != NULL) {
-        if (tls_check_client(config->broker.cert_file, config->broker.key_file, now_ms, reason) !=
-            0) {
-            tell(report, "certificate", false, reason);
-        } else {
-            tell(report, "certificate", true, config->broker.cert_file);
-        }
+    /* Client and chain: the first that expires ends it. */
+    ctl_report(report, "certificate", chain.first_expiry_ms - now_ms > EXPIRY_WARNING_MS,
+               "%s: expires on %s, in %s", config->broker.cert_file,
+               date_text(chain.first_expiry_ms, date),
+               duration_text(chain.first_expiry_ms - now_ms, left));
+}
+
+static void check_certificates(struct ctl_report *report, const struct config *config)
+{
+    int64_t now_ms = clock_wall_ms();
+
+    if (config->broker.tls) {
+        check_ca(report, config, now_ms);
+    }
+    if (config->broker.tls && config->broker.cert_file != NULL) {
+        check_client(report, config, now_ms);
     }
 }
 
-static void check_database(struct report *report, const struct config *config)
+static void check_name(struct ctl_report *report, const struct config *config)
+{
+    char addresses[256];
+    char problem[DIAL_PROBLEM_SIZE];
+
+    if (dial_resolve(config->broker.host, config->broker.port, addresses, sizeof(addresses),
+                     problem) != 0) {
+        ctl_report(report, "broker name", false,
+                   "%s; correct broker.host, or see the name server: getent hosts %s", problem,
+                   config->broker.host);
+    } else {
+        ctl_report(report, "broker name", true, "%s: %s", config->broker.host, addresses);
+    }
+}
+
+/* Fills *growth, with zeros where nothing is known. */
+static void check_database(struct ctl_report *report, const struct config *config,
+                           struct store_growth *growth)
 {
     const struct store_options options = {.path = config->database.path,
                                           .busy_timeout_ms = config->database.busy_timeout_ms,
                                           .read_only = true};
     struct store *store;
-    char problem[DETAIL_SIZE];
+    char problem[CTL_DETAIL_SIZE];
+    int64_t now_ms = clock_wall_ms();
 
     if (access(config->database.path, F_OK) != 0 && errno == ENOENT) {
-        snprintf(problem, sizeof(problem), "%s: not there yet, the daemon will create it",
-                 config->database.path);
-        tell(report, "database", true, problem);
+        ctl_report(report, "database", true, "%s: not there yet, the daemon will create it",
+                   config->database.path);
         return;
     }
     if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
-        tell(report, "database", false, problem);
+        ctl_report(report, "database", false, "%s", problem);
         return;
     }
-    store_close(store);
-    snprintf(problem, sizeof(problem), "%s: schema %d", config->database.path,
-             store_schema_version());
-    tell(report, "database", true, problem);
-}
-
-/* Bytes that a week will need, from the daemon's own growth so far; -1 when unknown. */
-static int64_t week_bytes(const struct config *config)
-{
-    json_t *root =
-        config->status.file != NULL ? json_load_file(config->status.file, 0, NULL) : NULL;
-    int64_t received =
-        (int64_t)json_integer_value(json_object_get(json_object_get(root, "counts"), "received"));
-    int64_t running_ms =
-        clock_wall_ms() - (int64_t)json_integer_value(json_object_get(root, "started_ms"));
-    const int64_t bytes_a_message = 128; /* a reading with its index and some extra */
-    int64_t bytes = -1;
-
-    if (root != NULL && running_ms > 0 && received > 0) {
-        bytes = (int64_t)((double)received * (double)bytes_a_message * (double)WEEK_MS /
-                          (double)running_ms);
+    if (store_growth(store, now_ms - WEEK_MS, now_ms, growth) != STORE_OK) {
+        ctl_report(report, "database", false, "%s", store_error(store));
+    } else {
+        ctl_report(report, "database", true,
+                   "%s: schema %d, %.1f MiB, %" PRId64 " messages received", config->database.path,
+                   store_schema_version(), (double)growth->bytes / (double)MIB, growth->received);
     }
-    json_decref(root);
-    return bytes;
+    store_close(store);
 }
 
-static void check_space(struct report *report, const struct config *config)
+/* Bytes that a week will need at the rate of the runs of the last week; -1 when unknown. */
+static int64_t week_bytes(const struct store_growth *growth)
+{
+    double size = USUAL_MESSAGE_SIZE;
+
+    if (growth->lately == 0 || growth->span_ms < FORECAST_SPAN_MS) {
+        return -1;
+    }
+    if (growth->received >= FORECAST_MESSAGES) {
+        size = (double)growth->bytes / (double)growth->received;
+    }
+    return (int64_t)((double)growth->lately * size * (double)WEEK_MS / (double)growth->span_ms);
+}
+
+static void check_space(struct ctl_report *report, const struct config *config,
+                        const struct store_growth *growth)
 {
     char directory[PATH_MAX];
-    char detail[DETAIL_SIZE];
     struct statvfs fs;
     int64_t free_bytes;
-    int64_t need = week_bytes(config);
+    int64_t need = week_bytes(growth);
     int64_t keep = config->database.min_free_mb * MIB;
+    bool good;
 
     snprintf(directory, sizeof(directory), "%s", config->database.path);
     if (statvfs(dirname(directory), &fs) != 0) {
-        snprintf(detail, sizeof(detail), "%s: %s", config->database.path, strerror(errno));
-        tell(report, "disk", false, detail);
+        ctl_report(report, "disk", false, "%s: %s", config->database.path, strerror(errno));
         return;
     }
     free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+    good = free_bytes > keep + (need > 0 ? need : 0);
     if (need < 0) {
-        snprintf(detail, sizeof(detail),
-                 "%" PRId64 " MiB free; min_free_mb = %d; no rate known yet for a forecast",
-                 free_bytes / MIB, config->database.min_free_mb);
-        tell(report, "disk", free_bytes > keep, detail);
+        ctl_report(report, "disk", good,
+                   "%" PRId64 " MiB free; min_free_mb = %d; no rate known yet for a forecast%s",
+                   free_bytes / MIB, config->database.min_free_mb, good ? "" : "; make room");
     } else {
-        snprintf(detail, sizeof(detail),
-                 "%" PRId64 " MiB free; 7 days at the rate of this run need about %" PRId64
-                 " MiB beside min_free_mb = %d",
-                 free_bytes / MIB, need / MIB, config->database.min_free_mb);
-        tell(report, "disk", free_bytes > keep + need, detail);
+        ctl_report(report, "disk", good,
+                   "%" PRId64 " MiB free; 7 days at the rate of the last ones need about %" PRId64
+                   " MiB beside min_free_mb = %d%s",
+                   free_bytes / MIB, need / MIB, config->database.min_free_mb,
+                   good ? "" : "; make room, or set database.retention_days");
     }
 }
 
-int ctl_check(const struct config *config, bool json)
+int ctl_check(const struct config *config, const struct ctl_words *words)
 {
-    struct report report = {.json = json, .good = true};
+    struct ctl_report report;
+    struct store_growth growth = {0};
 
-    if (json) {
-        report.checks = json_array();
-    }
+    ctl_report_begin(&report, (words->options & CTL_JSON) != 0);
     check_configuration(&report, config);
+    ctl_check_files(&report, config);
     check_certificates(&report, config);
-    check_database(&report, config);
-    check_space(&report, config);
-    if (json) {
-        json_t *root = json_pack("{s:b, s:o}", "good", report.good, "checks", report.checks);
-
-        json_dumpf(root, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(root);
+    check_database(&report, config, &growth);
+    check_space(&report, config, &growth);
+    check_name(&report, config);
+    if ((words->options & CTL_CONNECT) != 0) {
+        ctl_check_connect(&report, config);
     }
-    return report.good ? EX_OK : 1;
+    return ctl_report_end(&report);
 }

@@ -1,13 +1,15 @@
-/* foxtrackrctl check: what can be known without the daemon and without the broker. */
+/* foxtrackrctl check. */
 #ifndef CTL_CHECK_H
 #define CTL_CHECK_H
 
-#include <stdbool.h>
-
 #include "config.h"
+#include "ctl_words.h"
 
-/* Check a configuration that has loaded, and what it names; a line each, or JSON. Returns 0 when
- * every check is good, or 1. */
-int ctl_check(const struct config *config, bool json);
+/*
+ * Check everything that foxtrackrd needs: configuration, files, certificates, database, disk, the
+ * broker's name; with CTL_CONNECT also the broker itself. One line each, or JSON. Returns the exit
+ * status: 0 when all is good, else 1.
+ */
+int ctl_check(const struct config *config, const struct ctl_words *words);
 
 #endif

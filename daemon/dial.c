@@ -81,19 +81,55 @@ static const char *advice(int error)
     }
 }
 
-int dial(const char *host, int port, int timeout_ms, int stop_fd, char problem[DIAL_PROBLEM_SIZE])
+/* The addresses of a host, for freeaddrinfo(); or NULL with `problem` set. */
+static struct addrinfo *resolve(const char *host, int port, char problem[DIAL_PROBLEM_SIZE])
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-    struct addrinfo *addresses;
+    struct addrinfo *addresses = NULL;
     char service[16];
     int rc;
-    int fd = -EADDRNOTAVAIL;
 
     snprintf(service, sizeof(service), "%d", port);
     rc = getaddrinfo(host, service, &hints, &addresses);
     if (rc != 0) {
         snprintf(problem, DIAL_PROBLEM_SIZE, "cannot resolve broker.host %.120s: %s", host,
                  rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+        return NULL;
+    }
+    return addresses;
+}
+
+int dial_resolve(const char *host, int port, char *addresses, size_t size,
+                 char problem[DIAL_PROBLEM_SIZE])
+{
+    struct addrinfo *found = resolve(host, port, problem);
+    size_t used = 0;
+
+    if (found == NULL) {
+        return -1;
+    }
+    addresses[0] = '\0';
+    for (const struct addrinfo *a = found; a != NULL; a = a->ai_next) {
+        char address[INET6_ADDRSTRLEN + 32] = "";
+
+        getnameinfo(a->ai_addr, a->ai_addrlen, address, sizeof(address), NULL, 0, NI_NUMERICHOST);
+        if (used + strlen(address) + sizeof(", ...") > size) {
+            snprintf(addresses + used, size - used, ", ...");
+            break;
+        }
+        used +=
+            (size_t)snprintf(addresses + used, size - used, "%s%s", used > 0 ? ", " : "", address);
+    }
+    freeaddrinfo(found);
+    return 0;
+}
+
+int dial(const char *host, int port, int timeout_ms, int stop_fd, char problem[DIAL_PROBLEM_SIZE])
+{
+    struct addrinfo *addresses = resolve(host, port, problem);
+    int fd = -EADDRNOTAVAIL;
+
+    if (addresses == NULL) {
         return -1;
     }
     for (const struct addrinfo *a = addresses; a != NULL && fd < 0 && fd != -ECANCELED;

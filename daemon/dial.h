@@ -14,4 +14,9 @@
  */
 int dial(const char *host, int port, int timeout_ms, int stop_fd, char problem[DIAL_PROBLEM_SIZE]);
 
+/* Resolve the name alone: `addresses` (of `size` bytes) gets them, separated by commas, cut with
+ * "..." where they do not fit. Returns 0, or -1 with `problem` set. */
+int dial_resolve(const char *host, int port, char *addresses, size_t size,
+                 char problem[DIAL_PROBLEM_SIZE]);
+
 #endif

@@ -305,7 +305,7 @@ int paho_connect(struct paho *paho, const struct paho_options *options, bool *se
     ssl.disableDefaultTrustStore = 1;
 
     connect.MQTTVersion = MQTTVERSION_3_1_1;
-    connect.cleansession = 0;
+    connect.cleansession = options->clean_session;
     connect.keepAliveInterval = options->keepalive_s;
     connect.connectTimeout = options->connect_timeout_s;
     connect.username = options->username;

@@ -15,7 +15,8 @@
 struct paho_options {
     const char *uri; /* ssl://host:port or tcp://host:port */
     const char *client_id;
-    const char *proxy_url;
+    const char *proxy_url; /* the gate; NULL: none, only for a clean session */
+    bool clean_session;    /* one that ends with the connection, for a look at the broker */
     bool tls;
     const char *ca_file;
     const char *cert_file; /* NULL: none */
@@ -64,9 +65,9 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
 void paho_free(struct paho *paho);
 
 /*
- * Connect with clean session off and wait for CONNACK. PAHO_OK sets *session_present. Otherwise
- * `problem` is a sentence; with PAHO_E_REFUSED the broker has answered and made no session
- * (MQTT 3.1.1 §3.2.2.3).
+ * Connect, with clean session off unless the options say otherwise, and wait for CONNACK. PAHO_OK
+ * sets *session_present. Otherwise `problem` is a sentence; with PAHO_E_REFUSED the broker has
+ * answered and made no session (MQTT 3.1.1 §3.2.2.3).
  */
 int paho_connect(struct paho *paho, const struct paho_options *options, bool *session_present,
                  char problem[PAHO_PROBLEM_SIZE]);

@@ -30,12 +30,6 @@ static void gauge(FILE *out, const char *name, const char *help, double number)
     value(out, name, number);
 }
 
-static void counter(FILE *out, const char *name, const char *help, double number)
-{
-    announce(out, name, "counter", help);
-    value(out, name, number);
-}
-
 /* A moment, in ms since the epoch; 0: unknown, and left out. */
 static void moment(FILE *out, const char *name, const char *help, int64_t time_ms)
 {

@@ -70,6 +70,8 @@ int store_classify(int code, int system_errno)
     case SQLITE_FULL:
     case SQLITE_NOMEM:
         return STORE_E_RETRY;
+    case SQLITE_INTERRUPT: /* a progress handler of store_tools.h */
+        return STORE_E_STOPPED;
     case SQLITE_IOERR:
         if (code == SQLITE_IOERR_NOMEM) {
             return STORE_E_RETRY;
@@ -355,7 +357,13 @@ int store_close(struct store *store)
         return STORE_OK;
     }
     store_finalize(store);
-    if (!store->read_only && !store->broken) {
+    if (store->beside && !store->broken) {
+        /* Whether the daemon is there is not known: neither wait for it nor make it wait, and leave
+         * the log to it. */
+        if (store_checkpoint(store) == STORE_FATAL) {
+            result = STORE_FATAL;
+        }
+    } else if (!store->read_only && !store->broken) {
         int code;
 
         errno = 0;

@@ -27,7 +27,8 @@ enum store_result {
     STORE_E_LOCKED = 2, /* open only: another foxtrackrd has this database */
     STORE_E_NEWER = 3,  /* open only: the schema is newer than this program; file untouched */
     STORE_E_PATH = 4, /* open only: cannot be created or opened: path, permission, not a database */
-    STORE_E_STOPPED = 5, /* open only: `progress` wanted no more; the database is as it was */
+    STORE_E_STOPPED = 5, /* the caller ended it: `progress` of an open, and the database is as it
+                            was; or see store_tools.h */
 };
 
 enum store_durability {
@@ -54,7 +55,8 @@ struct store_options {
     const char *path;
     enum store_durability durability;
     int busy_timeout_ms;
-    bool read_only;                    /* for tools: no lock, no migration, no creation */
+    bool read_only; /* for tools: no lock, no migration, no creation */
+    bool beside;    /* for tools that write while the daemon does: the same, but not read-only */
     store_progress_function *progress; /* NULL: none */
     void *progress_context;
 };

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "digest.h"
 #include "store.h"
 #include "store_cache.h"
 
@@ -60,6 +61,21 @@ enum store_statement {
     STATEMENT_GAPS,
     STATEMENT_QUARANTINE_SIZE,
     STATEMENT_SIZE,
+    STATEMENT_GROWTH,
+    STATEMENT_MESSAGE_FIND,
+    STATEMENT_REPLAY_COUNT,
+    STATEMENT_REPLAY_NEXT,
+    STATEMENT_REPLAY_THERE,
+    STATEMENT_REPLAY_TAKEN,
+    STATEMENT_REPLAY_STAYS,
+    STATEMENT_REPLAY_MESSAGE,
+    STATEMENT_REPLAY_MESSAGE_TAKEN,
+    STATEMENT_REPLAY_DEVICE_SEEN,
+    STATEMENT_REPLAY_GROUP_SEEN,
+    STATEMENT_REPLAY_BATTERY,
+    STATEMENT_REPLAY_BATTERY_MAPPED,
+    STATEMENT_REPLAY_TEMPERATURE,
+    STATEMENT_REPLAY_TEMPERATURE_MAPPED,
     STATEMENT_COUNT,
 };
 
@@ -78,6 +94,7 @@ struct store {
     int lock_fd; /* -1: none */
     bool read_only;
     int busy_timeout_ms;
+    bool beside; /* the database is the daemon's; see store_options */
     enum store_durability durability;
 
     sqlite3 *db;
@@ -172,5 +189,21 @@ void store_discard(struct store *store);
 /* quarantine without the accounting. */
 int store_keep(struct store *store, const struct foxtrackr_problem *problem,
                const struct store_packet *packet);
+
+/* The key of a message in quarantine; see the schema. 0, or -1: out of memory. */
+int store_quarantine_digest(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE]);
+
+/*
+ * The rows of a message without the accounting, and without quarantine: STORE_QUARANTINED means a
+ * conflict, which left no row, and *conflict says with what.
+ */
+int store_put(struct store *store, const struct foxtrackr_message *message,
+              const struct store_packet *packet, enum store_outcome *outcome,
+              struct foxtrackr_problem *conflict);
+
+/* What store_put() would give, without changing anything. */
+int store_would_put(struct store *store, const struct foxtrackr_message *message,
+                    const struct store_packet *packet, enum store_outcome *outcome,
+                    struct foxtrackr_problem *conflict);
 
 #endif

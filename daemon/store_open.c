@@ -30,6 +30,18 @@
 
 #define DATABASE_MODE 0640
 
+/* A tool that shares the database with the daemon waits this long for its turn, and asks this
+ * often: the daemon writes most of the time, with short pauses that a slower question would miss.
+ */
+#define BESIDE_WAIT_MS     60000
+#define BESIDE_QUESTION_US 500
+
+/* Whether the database is ours to create, lock and migrate. */
+static bool owns(const struct store *store)
+{
+    return !store->read_only && !store->beside;
+}
+
 static char *join(const char *first, const char *middle, const char *last)
 {
     char *joined;
@@ -96,7 +108,7 @@ static int check_file(struct store *store, int64_t *size)
 
     *size = -1;
     if (stat(store->path, &status) < 0) {
-        if (errno == ENOENT && !store->read_only) {
+        if (errno == ENOENT && owns(store)) {
             return STORE_OK;
         }
         return store_refuse(store, STORE_E_PATH, "%s: cannot be opened: %s", store->path,
@@ -221,6 +233,13 @@ int store_open_failed(struct store *store, const char *doing)
     }
 }
 
+static int wait_beside(void *context, int asked)
+{
+    (void)context;
+    usleep(BESIDE_QUESTION_US);
+    return asked < BESIDE_WAIT_MS * 1000 / BESIDE_QUESTION_US;
+}
+
 static int connect_database(struct store *store, int busy_timeout_ms)
 {
     int flags = (store->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
@@ -233,7 +252,11 @@ static int connect_database(struct store *store, int busy_timeout_ms)
         }
         return store_open_failed(store, "open it");
     }
-    sqlite3_busy_timeout(store->db, busy_timeout_ms);
+    if (store->beside) {
+        sqlite3_busy_handler(store->db, wait_beside, NULL);
+    } else {
+        sqlite3_busy_timeout(store->db, busy_timeout_ms);
+    }
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -308,7 +331,7 @@ static int inspect(struct store *store, int *version)
                             "%d; install a newer foxtrackrd",
                             store->path, *version, migration_count);
     }
-    if (store->read_only && *version < migration_count) {
+    if (!owns(store) && *version < migration_count) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: has schema version %d, and this program needs %d; start "
                             "foxtrackrd once, which brings it up to date",
@@ -372,12 +395,12 @@ static int remember(struct store *store, const char *path, struct store_identity
     return STORE_OK;
 }
 
-/* Everything that only the daemon does, not the tools that read. */
+/* Everything that those who write do, not the tools that read. */
 static int set_up(struct store *store, bool fresh)
 {
     int result = configure(store, fresh);
 
-    if (result == STORE_OK) {
+    if (result == STORE_OK && owns(store)) {
         result = store_migrate(store, migrations, migration_count);
     }
     if (result == STORE_OK && sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL)) {
@@ -406,10 +429,10 @@ static int open_steps(struct store *store, int busy_timeout_ms)
     if (result == STORE_OK) {
         result = check_file(store, &size);
     }
-    if (result == STORE_OK && !store->read_only) {
+    if (result == STORE_OK && owns(store)) {
         result = take_lock(store);
     }
-    if (result == STORE_OK && !store->read_only && size <= 0) {
+    if (result == STORE_OK && owns(store) && size <= 0) {
         result = create(store);
     }
     if (result == STORE_OK) {
@@ -443,6 +466,7 @@ int store_open(const struct store_options *options, struct store **out, char *pr
     }
     store->lock_fd = -1;
     store->read_only = options->read_only;
+    store->beside = options->beside;
     store->durability = options->durability;
     store->busy_timeout_ms = options->busy_timeout_ms;
     store->progress = options->progress;

@@ -33,8 +33,7 @@ static bool is_text(const unsigned char *bytes, size_t length)
     return true;
 }
 
-/* The key of a message in quarantine; see the schema. 0, or -1: out of memory. */
-static int quarantine_digest(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE])
+int store_quarantine_digest(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE])
 {
     uint64_t length = htobe64(packet->topic_length);
     char *head = malloc(sizeof(length) + packet->topic_length);
@@ -59,7 +58,7 @@ int store_keep(struct store *store, const struct foxtrackr_problem *problem,
     uint8_t digest[DIGEST_SIZE];
     bool text = is_text((const unsigned char *)packet->topic, packet->topic_length);
 
-    if (quarantine_digest(packet, digest) < 0) {
+    if (store_quarantine_digest(packet, digest) < 0) {
         return store_refuse(store, STORE_E_RETRY,
                             "%s: cannot put a message into quarantine: out of memory", store->path);
     }

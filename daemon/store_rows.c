@@ -112,24 +112,16 @@ static void explain_conflict(sqlite3_stmt *statement, int column, const struct r
              stored, came);
 }
 
-/* Put a row in, or find out how the one that is there compares. */
-static int put_row(struct store *store, const struct row *row, enum row_result *out,
-                   struct foxtrackr_problem *problem)
+/* How the row that is there compares; ROW_NEW when there is none. */
+static int compare_row(struct store *store, const struct row *row, enum row_result *out,
+                       struct foxtrackr_problem *problem)
 {
     sqlite3_stmt *statement = store->statements[row->find];
     bool found = false;
-    int result = store_execute(store, row->add, row->values, row->count);
+    int result = store_step(store, row->find, row->values, row->keys, &found);
 
-    if (result != STORE_OK) {
-        return result;
-    }
-    if (sqlite3_changes(store->db) > 0 || row->compared == 0) {
-        *out = sqlite3_changes(store->db) > 0 ? ROW_NEW : ROW_SAME;
-        return STORE_OK;
-    }
-    result = store_step(store, row->find, row->values, row->keys, &found);
     if (result == STORE_OK) {
-        *out = ROW_SAME;
+        *out = found ? ROW_SAME : ROW_NEW;
         for (int i = 0; i < row->compared && *out == ROW_SAME; i++) {
             if (!agrees(statement, i, &row->values[row->keys + i])) {
                 explain_conflict(statement, i, row, problem);
@@ -139,6 +131,22 @@ static int put_row(struct store *store, const struct row *row, enum row_result *
     }
     store_reset(store, row->find);
     return result;
+}
+
+/* Put a row in, or find out how the one that is there compares. */
+static int put_row(struct store *store, const struct row *row, enum row_result *out,
+                   struct foxtrackr_problem *problem)
+{
+    int result = store_execute(store, row->add, row->values, row->count);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (sqlite3_changes(store->db) > 0 || row->compared == 0) {
+        *out = sqlite3_changes(store->db) > 0 ? ROW_NEW : ROW_SAME;
+        return STORE_OK;
+    }
+    return compare_row(store, row, out, problem);
 }
 
 static int find_device(struct store *store, const struct foxtrackr_message *message,
@@ -229,8 +237,8 @@ static struct row other_row(const struct foxtrackr_message *message, int64_t dev
     return (struct row){
         .table = "messages",
         .add = STATEMENT_MESSAGE_ADD,
-        .find = STATEMENT_MESSAGE_ADD,
-        .keys = 0,
+        .find = STATEMENT_MESSAGE_FIND,
+        .keys = 7,
         .compared = 0,
         .count = 8,
         .values = {store_integer(device), store_text(message->type),
@@ -288,49 +296,115 @@ static int put_rows(struct store *store, const struct row *rows, int count, enum
     return result;
 }
 
-int store_message(struct store *store, const struct foxtrackr_message *message,
-                  const struct store_packet *packet, enum store_outcome *outcome)
+/* The digest of a payload, where the message's rows have one. */
+static int digest_payload(struct store *store, const struct foxtrackr_message *message,
+                          const struct store_packet *packet, uint8_t digest[DIGEST_SIZE])
 {
-    struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_CONFLICT};
-    enum row_result rows_result = ROW_SAME;
-    uint8_t digest[DIGEST_SIZE];
-    struct row rows[2];
-    int64_t device = 0;
-    int result;
-
     if (message->has_other &&
         digest_sha256(packet->payload, packet->payload_length, NULL, 0, digest) < 0) {
         return store_refuse(store, STORE_E_RETRY, "%s: cannot store a message: out of memory",
                             store->path);
     }
-    result = find_device(store, message, packet->received_ms, &device);
+    return STORE_OK;
+}
+
+static enum store_outcome outcome_of(enum row_result rows_result)
+{
+    switch (rows_result) {
+    case ROW_NEW:
+        return STORE_STORED;
+    case ROW_SAME:
+        return STORE_DUPLICATE;
+    default:
+        return STORE_QUARANTINED;
+    }
+}
+
+int store_put(struct store *store, const struct foxtrackr_message *message,
+              const struct store_packet *packet, enum store_outcome *outcome,
+              struct foxtrackr_problem *conflict)
+{
+    enum row_result rows_result = ROW_SAME;
+    uint8_t digest[DIGEST_SIZE];
+    struct row rows[2];
+    int64_t device = 0;
+    int result = digest_payload(store, message, packet, digest);
+
+    conflict->reason = FOXTRACKR_E_CONFLICT;
+    if (result == STORE_OK) {
+        result = find_device(store, message, packet->received_ms, &device);
+    }
     if (result == STORE_OK && message->group != NULL) {
         result = join_group(store, message->group, device, packet->received_ms);
     }
     if (result == STORE_OK) {
         result = put_rows(store, rows, make_rows(message, packet, device, digest, rows),
-                          &rows_result, &problem);
+                          &rows_result, conflict);
     }
-    if (result == STORE_OK && rows_result == ROW_CONFLICT) {
-        result = store_keep(store, &problem, packet);
+    if (result == STORE_OK) {
+        *outcome = outcome_of(rows_result);
+    }
+    return result;
+}
+
+int store_would_put(struct store *store, const struct foxtrackr_message *message,
+                    const struct store_packet *packet, enum store_outcome *outcome,
+                    struct foxtrackr_problem *conflict)
+{
+    const struct store_value names[] = {store_text(message->family),
+                                        store_text(message->device_id)};
+    enum row_result worst = ROW_SAME;
+    uint8_t digest[DIGEST_SIZE];
+    struct row rows[2];
+    int count = 0;
+    bool known = false;
+    int result = digest_payload(store, message, packet, digest);
+
+    conflict->reason = FOXTRACKR_E_CONFLICT;
+    if (result == STORE_OK) {
+        result = store_step(store, STATEMENT_DEVICE_FIND, names, 2, &known);
+    }
+    if (result == STORE_OK && known) {
+        count = make_rows(message, packet,
+                          sqlite3_column_int64(store->statements[STATEMENT_DEVICE_FIND], 0), digest,
+                          rows);
+    }
+    store_reset(store, STATEMENT_DEVICE_FIND);
+    for (int i = 0; i < count && result == STORE_OK && worst != ROW_CONFLICT; i++) {
+        enum row_result each = ROW_SAME;
+
+        result = compare_row(store, &rows[i], &each, conflict);
+        worst = each != ROW_SAME ? each : worst;
+    }
+    if (result == STORE_OK) {
+        *outcome = outcome_of(known ? worst : ROW_NEW);
+    }
+    return result;
+}
+
+int store_message(struct store *store, const struct foxtrackr_message *message,
+                  const struct store_packet *packet, enum store_outcome *outcome)
+{
+    struct foxtrackr_problem conflict = {0};
+    int result = store_put(store, message, packet, outcome, &conflict);
+
+    if (result == STORE_OK && *outcome == STORE_QUARANTINED) {
+        result = store_keep(store, &conflict, packet);
     }
     if (result != STORE_OK) {
         return result;
     }
 
     store->counts.received++;
-    switch (rows_result) {
-    case ROW_NEW:
+    switch (*outcome) {
+    case STORE_STORED:
         store->counts.stored++;
-        *outcome = STORE_STORED;
         break;
-    case ROW_SAME:
+    case STORE_DUPLICATE:
         store->counts.duplicate++;
-        *outcome = STORE_DUPLICATE;
         break;
-    case ROW_CONFLICT:
+    case STORE_QUARANTINED:
         store->counts.quarantined++;
-        *outcome = STORE_QUARANTINED;
         break;
     }
     return STORE_OK;

@@ -140,6 +140,66 @@ static const struct {
                         "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count,"
                         " pragma_freelist_count, pragma_page_size"},
     [STATEMENT_VACUUM] = {"give free pages back", "PRAGMA incremental_vacuum"},
+    [STATEMENT_GROWTH] = {"read how it grew",
+                          "SELECT (SELECT page_count * page_size"
+                          " FROM pragma_page_count, pragma_page_size),"
+                          " (SELECT coalesce(sum(received), 0) FROM runs),"
+                          " coalesce(sum(received), 0), ?2 - coalesce(min(started_ms), ?2)"
+                          " FROM runs WHERE coalesce(stopped_ms, ?2) > ?1"},
+    [STATEMENT_MESSAGE_FIND] = {"compare a message",
+                                "SELECT 1 FROM messages WHERE device = ?1 AND type = ?2"
+                                " AND time_ms = ?3 AND digest = ?7"},
+    /* Replay. Empty or 0 stands for: from the beginning, every reason. */
+    [STATEMENT_REPLAY_COUNT] = {"count what is in quarantine",
+                                "SELECT (SELECT count(*) FROM quarantine"
+                                " WHERE ?1 = '' OR reason = ?1),"
+                                " (SELECT count(*) FROM messages WHERE ?1 = '')"},
+    [STATEMENT_REPLAY_NEXT] = {"read from quarantine",
+                               "SELECT digest, topic, payload, reason, detail, first_received_ms"
+                               " FROM quarantine WHERE digest > ?1 AND (?2 = '' OR reason = ?2)"
+                               " ORDER BY digest LIMIT 1"},
+    [STATEMENT_REPLAY_THERE] = {"look for a message in quarantine",
+                                "SELECT 1 FROM quarantine WHERE digest = ?1"},
+    [STATEMENT_REPLAY_TAKEN] = {"take a message out of quarantine",
+                                "DELETE FROM quarantine WHERE digest = ?1"},
+    [STATEMENT_REPLAY_STAYS] = {"note why a message stays in quarantine",
+                                "UPDATE quarantine SET reason = ?2, detail = ?3"
+                                " WHERE digest = ?1"},
+    [STATEMENT_REPLAY_MESSAGE] = {"read a message",
+                                  "SELECT m.rowid, d.family, m.version, m.type, m.body,"
+                                  " m.received_ms, m.digest FROM messages AS m"
+                                  " JOIN devices AS d USING (device) WHERE m.rowid > ?1"
+                                  " ORDER BY m.rowid LIMIT 1"},
+    [STATEMENT_REPLAY_MESSAGE_TAKEN] = {"take a message out of messages",
+                                        "DELETE FROM messages WHERE rowid = ?1 AND digest = ?2"},
+    [STATEMENT_REPLAY_DEVICE_SEEN] = {"correct when a device was first seen",
+                                      "UPDATE devices SET first_seen_ms = ?3"
+                                      " WHERE family = ?1 AND device_id = ?2"
+                                      " AND first_seen_ms > ?3"},
+    [STATEMENT_REPLAY_GROUP_SEEN] = {"correct when a group was first seen",
+                                     "UPDATE device_groups SET first_seen_ms = ?3"
+                                     " WHERE group_name = ?4 AND device ="
+                                     " (SELECT device FROM devices WHERE family = ?1"
+                                     " AND device_id = ?2) AND first_seen_ms > ?3"},
+    [STATEMENT_REPLAY_BATTERY] = {"read battery readings",
+                                  "SELECT device, time_ms, extra, voltage_v, level_pct"
+                                  " FROM battery WHERE (device, time_ms) > (?1, ?2)"
+                                  " AND extra IS NOT NULL"
+                                  " AND (voltage_v IS NULL OR level_pct IS NULL)"
+                                  " ORDER BY device, time_ms LIMIT 1"},
+    [STATEMENT_REPLAY_BATTERY_MAPPED] = {"fill columns of a battery reading",
+                                         "UPDATE battery SET extra = ?4, voltage_v = ?5,"
+                                         " level_pct = ?6 WHERE device = ?1 AND time_ms = ?2"
+                                         " AND extra = ?3"},
+    [STATEMENT_REPLAY_TEMPERATURE] = {"read temperature readings",
+                                      "SELECT device, time_ms, extra, celsius"
+                                      " FROM temperature WHERE (device, time_ms) > (?1, ?2)"
+                                      " AND extra IS NOT NULL AND celsius IS NULL"
+                                      " ORDER BY device, time_ms LIMIT 1"},
+    [STATEMENT_REPLAY_TEMPERATURE_MAPPED] = {"fill the column of a temperature reading",
+                                             "UPDATE temperature SET extra = ?4, celsius = ?5"
+                                             " WHERE device = ?1 AND time_ms = ?2"
+                                             " AND extra = ?3"},
 };
 
 struct store_value store_integer(int64_t integer)

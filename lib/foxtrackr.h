@@ -153,6 +153,21 @@ int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_m
                             const void *payload, size_t payload_length,
                             struct foxtrackr_message *out, struct foxtrackr_problem *problem);
 
+/*
+ * Give a row that was stored the columns that `fields` finds in its extra by now: a mapping was
+ * added since the message came.
+ *
+ * `row` is a message of which only these are set: has_battery or has_temperature, one of them; its
+ * columns, NAN where NULL; and its extra, a string of the caller's. Columns that are NAN are
+ * filled, no other is touched, and `storage` is NULL.
+ *
+ * Returns 0: columns and extra are then as they would be stored (extra NULL if nothing is left),
+ * and the caller passes the row to foxtrackr_message_clear(). Or -ENOMEM, FOXTRACKR_E_ENCODING or
+ * FOXTRACKR_E_JSON with *problem filled in: the extra cannot be read, and the row is unchanged.
+ */
+int foxtrackr_extra_map(const struct foxtrackr_fields *fields, struct foxtrackr_message *row,
+                        struct foxtrackr_problem *problem);
+
 /* Free what a parsed message owns and zero it. NULL and a zeroed message are allowed. */
 void foxtrackr_message_clear(struct foxtrackr_message *message);
 

@@ -196,7 +196,8 @@ static int find_rows(const struct foxtrackr_topic *topic, const json_t *body,
     return 0;
 }
 
-/* Fill the columns of the rows that are present, and take what filled them out of the body. */
+/* Fill the columns (those that are NAN) of the rows that are present, and take what filled them out
+ * of the body. */
 static void map_columns(const struct foxtrackr_fields *fields, const bool present[FOXTRACKR__ROWS],
                         json_t *body, double columns[FOXTRACKR__COLUMNS])
 {
@@ -207,7 +208,7 @@ static void map_columns(const struct foxtrackr_fields *fields, const bool presen
         const json_t *value;
         double number;
 
-        if (used[field->column] || !present[foxtrackr__column_row(field->column)]) {
+        if (!isnan(columns[field->column]) || !present[foxtrackr__column_row(field->column)]) {
             continue;
         }
         value = foxtrackr__body_find(body, field);
@@ -366,6 +367,50 @@ int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_m
         /* The names, and at most about what came: usually the only allocation. */
         result = build(fields, &levels, &envelope, present, body,
                        topic_length + payload_length + 64, out);
+    }
+    json_decref(body);
+    return result;
+}
+
+/* The row's columns and what is left of its extra, which it owns from now on. 0 or -ENOMEM. */
+static int rebuild_row(struct foxtrackr_message *row, json_t *body,
+                       const double columns[FOXTRACKR__COLUMNS])
+{
+    struct foxtrackr__text text = {0};
+    bool any = json_object_size(body) > 0;
+
+    if (any) {
+        foxtrackr__body_print(&text, body, NULL);
+        foxtrackr__text_add(&text, "", 1);
+    }
+    if (text.failed) {
+        free(text.data);
+        return -ENOMEM;
+    }
+    row->voltage_v = columns[FOXTRACKR__VOLTAGE_V];
+    row->level_pct = columns[FOXTRACKR__LEVEL_PCT];
+    row->celsius = columns[FOXTRACKR__CELSIUS];
+    if (row->has_battery) {
+        row->battery_extra = text.data;
+    } else {
+        row->temperature_extra = text.data;
+    }
+    row->storage = text.data;
+    return 0;
+}
+
+int foxtrackr_extra_map(const struct foxtrackr_fields *fields, struct foxtrackr_message *row,
+                        struct foxtrackr_problem *problem)
+{
+    const char *extra = row->has_battery ? row->battery_extra : row->temperature_extra;
+    const bool present[FOXTRACKR__ROWS] = {row->has_battery, !row->has_battery};
+    double columns[FOXTRACKR__COLUMNS] = {row->voltage_v, row->level_pct, row->celsius};
+    json_t *body = NULL;
+    int result = foxtrackr__body_load(extra, strlen(extra), &body, problem);
+
+    if (!result) {
+        map_columns(fields, present, body, columns);
+        result = rebuild_row(row, body, columns);
     }
     json_decref(body);
     return result;

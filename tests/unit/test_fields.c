@@ -261,6 +261,65 @@ static void test_builtin_paths_are_unique(void **state)
     }
 }
 
+/* A stored battery row with this extra, mapped again. The caller clears it. */
+static struct foxtrackr_message map_again(const char *extra, double voltage_v, double level_pct)
+{
+    struct foxtrackr_problem problem;
+    struct foxtrackr_message row = {.has_battery = true,
+                                    .voltage_v = voltage_v,
+                                    .level_pct = level_pct,
+                                    .battery_extra = extra,
+                                    .celsius = NAN};
+
+    assert_int_equal(foxtrackr_extra_map(fields, &row, &problem), 0);
+    return row;
+}
+
+/* A mapping that came later fills what is NULL and takes it out of extra; what is there stays. */
+static void test_extra_is_mapped_again(void **state)
+{
+    static const char extra[] = "{\"battery\":{\"akku\":3650,\"rssi\":-70},\"up\":1}";
+    struct foxtrackr_message row;
+
+    (void)state;
+    row = map_again(extra, NAN, NAN);
+    assert_true(isnan(row.voltage_v) && isnan(row.level_pct));
+    assert_string_equal(row.battery_extra, extra);
+    foxtrackr_message_clear(&row);
+
+    add("battery.voltage_v", "battery.akku * 0.001");
+    row = map_again(extra, NAN, 50);
+    assert_true(row.voltage_v == 3.65 && row.level_pct == 50 && isnan(row.celsius));
+    assert_string_equal(row.battery_extra, "{\"battery\":{\"rssi\":-70},\"up\":1}");
+    foxtrackr_message_clear(&row);
+
+    row = map_again(extra, 3, NAN);
+    assert_true(row.voltage_v == 3 && isnan(row.level_pct));
+    assert_string_equal(row.battery_extra, extra);
+    foxtrackr_message_clear(&row);
+
+    row = map_again("{\"battery\":{\"akku\":3650}}", NAN, NAN);
+    assert_true(row.voltage_v == 3.65);
+    assert_null(row.battery_extra);
+    foxtrackr_message_clear(&row);
+}
+
+static void test_extra_that_cannot_be_read(void **state)
+{
+    struct foxtrackr_problem problem = {0};
+    struct foxtrackr_message row = {.has_temperature = true,
+                                    .voltage_v = NAN,
+                                    .level_pct = NAN,
+                                    .celsius = NAN,
+                                    .temperature_extra = "{"};
+
+    (void)state;
+    assert_int_equal(foxtrackr_extra_map(fields, &row, &problem), FOXTRACKR_E_JSON);
+    assert_int_equal(problem.reason, FOXTRACKR_E_JSON);
+    assert_string_equal(row.temperature_extra, "{");
+    assert_null(row.storage);
+}
+
 static void test_free_accepts_null(void **state)
 {
     (void)state;
@@ -279,6 +338,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_strings_are_copied, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deep_path, setup, teardown),
         cmocka_unit_test_setup_teardown(test_builtin_paths_are_unique, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_extra_is_mapped_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_extra_that_cannot_be_read, setup, teardown),
         cmocka_unit_test(test_free_accepts_null),
     };
 

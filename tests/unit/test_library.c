@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,6 +170,36 @@ static void test_parse(void **state)
     foxtrackr_fields_free(input.fields);
 }
 
+static int step_extra_map(void *context)
+{
+    struct foxtrackr_problem problem;
+    struct foxtrackr_message row = {
+        .has_battery = true,
+        .voltage_v = NAN,
+        .level_pct = NAN,
+        .celsius = NAN,
+        .battery_extra = "{\"battery\":{\"volts\":3.7,\"x\":{\"y\":[1,2.5,\"s\"]}}}"};
+    int result = foxtrackr_extra_map(context, &row, &problem);
+
+    if (result) {
+        assert_true(isnan(row.voltage_v) && row.storage == NULL);
+    } else {
+        assert_true(row.voltage_v == 3.7);
+        foxtrackr_message_clear(&row);
+    }
+    return result;
+}
+
+static void test_extra_map(void **state)
+{
+    struct foxtrackr_fields *fields;
+
+    (void)state;
+    assert_int_equal(foxtrackr_fields_new(&fields), 0);
+    fail_each(step_extra_map, fields, 10);
+    foxtrackr_fields_free(fields);
+}
+
 static int step_to_json(void *context)
 {
     char *text = NULL;
@@ -283,11 +314,9 @@ static void test_refusals_leak_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_to_json),
-        cmocka_unit_test(test_fields_new),
-        cmocka_unit_test(test_fields_add),
-        cmocka_unit_test(test_refusals_leak_nothing),
+        cmocka_unit_test(test_parse),      cmocka_unit_test(test_extra_map),
+        cmocka_unit_test(test_to_json),    cmocka_unit_test(test_fields_new),
+        cmocka_unit_test(test_fields_add), cmocka_unit_test(test_refusals_leak_nothing),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

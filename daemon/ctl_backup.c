@@ -1,0 +1,59 @@
+#include "ctl_backup.h"
+
+#include <linux/ioprio.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "ctl_work.h"
+#include "duration.h"
+#include "store.h"
+
+#define PROBLEM_SIZE 1024
+
+/* The daemon's syncs go first, where the disk's scheduler knows about that. */
+static void step_back(void)
+{
+    (void)!syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7));
+}
+
+int ctl_backup(const struct config *config, const struct ctl_words *words)
+{
+    const struct store_options options = {.path = config->database.path,
+                                          .busy_timeout_ms = config->database.busy_timeout_ms,
+                                          .read_only = true};
+    struct ctl_work work;
+    struct store *store;
+    char problem[PROBLEM_SIZE];
+    char took[DURATION_SIZE];
+    int64_t begun_ms = clock_monotonic_ms();
+    int64_t bytes = 0;
+    int result;
+
+    if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
+        fprintf(stderr, "foxtrackrctl: %s\n", problem);
+        return EX_NOINPUT;
+    }
+    step_back();
+    ctl_work_begin(&work);
+    result = store_backup(store, words->operands[0], (words->options & CTL_FORCE) != 0,
+                          &work.watcher, &bytes);
+    ctl_work_clear(&work);
+    if (result == STORE_OK) {
+        printf("%s: %.1f MiB, verified, in %s\n", words->operands[0], (double)bytes / 1048576,
+               duration_text(clock_monotonic_ms() - begun_ms, took));
+    } else {
+        fprintf(stderr, "foxtrackrctl: %s\n", store_error(store));
+    }
+    store_close(store);
+    switch (result) {
+    case STORE_OK:
+        return EX_OK;
+    case STORE_E_PATH:
+        return EX_CANTCREAT;
+    default:
+        return result == STORE_FATAL ? EX_IOERR : 1;
+    }
+}

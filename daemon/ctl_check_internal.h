@@ -1,0 +1,16 @@
+/* The larger parts of foxtrackrctl check. */
+#ifndef CTL_CHECK_INTERNAL_H
+#define CTL_CHECK_INTERNAL_H
+
+#include "config.h"
+#include "ctl_report.h"
+
+/* What the configuration names: whether the daemon's user may read it or write there, and whether
+ * others may not. */
+void ctl_check_files(struct ctl_report *report, const struct config *config);
+
+/* The broker: TCP, TLS, credentials, and whether it would grant the filters. With a client id and a
+ * clean session of its own, so that no durable session is touched. */
+void ctl_check_connect(struct ctl_report *report, const struct config *config);
+
+#endif

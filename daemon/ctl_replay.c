@@ -1,0 +1,111 @@
+#include "ctl_replay.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "ctl_work.h"
+#include "foxtrackr.h"
+#include "store.h"
+
+#define PROBLEM_SIZE 1024
+
+static const char *source_name(int source)
+{
+    switch (source) {
+    case STORE_REPLAY_MESSAGES:
+        return "messages";
+    case STORE_REPLAY_BATTERY:
+        return "battery.extra";
+    case STORE_REPLAY_TEMPERATURE:
+        return "temperature.extra";
+    default:
+        return foxtrackr_reason_name(source);
+    }
+}
+
+static void print_line(const char *name, const struct store_replay_counts *counts)
+{
+    printf("%-18s %10" PRId64 " %10" PRId64 " %10" PRId64 " %10" PRId64 " %10" PRId64 "\n", name,
+           counts->examined, counts->moved, counts->duplicate, counts->conflict, counts->kept);
+}
+
+/* A line for each reason, and the sum in words. */
+static void print_summary(const struct store_replay *replay)
+{
+    struct store_replay_counts all = {0};
+
+    printf("%-18s %10s %10s %10s %10s %10s\n", "", "examined", "moved", "duplicate", "conflict",
+           "kept");
+    for (int source = 1; source < STORE_REPLAY_SOURCES; source++) {
+        const struct store_replay_counts *counts = &replay->counts[source];
+
+        if (counts->examined > 0) {
+            print_line(source_name(source), counts);
+            all.examined += counts->examined;
+            all.moved += counts->moved;
+            all.duplicate += counts->duplicate;
+            all.conflict += counts->conflict;
+            all.kept += counts->kept;
+        }
+    }
+    print_line("together", &all);
+    if (replay->counts[FOXTRACKR_E_OVERSIZE].examined > 0) {
+        puts("oversize messages cannot be replayed: only their beginning was kept");
+    }
+    if (replay->dry_run) {
+        puts("nothing was changed: --dry-run");
+    }
+}
+
+int ctl_replay(const struct config *config, const struct ctl_words *words)
+{
+    bool dry_run = (words->options & CTL_DRY_RUN) != 0;
+    const struct store_options options = {
+        .path = config->database.path,
+        .durability = config->database.durability_full ? STORE_FULL : STORE_NORMAL,
+        .busy_timeout_ms = config->database.busy_timeout_ms,
+        .read_only = dry_run,
+        .beside = !dry_run,
+    };
+    struct store_replay replay = {.fields = config->fields,
+                                  .max_future_ms = config->parser.max_future_ms,
+                                  .dry_run = dry_run};
+    struct ctl_work work;
+    struct store *store;
+    char problem[PROBLEM_SIZE];
+    int result;
+
+    if (words->reason != NULL) {
+        replay.reason = foxtrackr_reason_from_name(words->reason);
+        if (replay.reason < 0) {
+            fprintf(stderr,
+                    "foxtrackrctl: --reason %s: there is no such reason; they are topic, "
+                    "version, encoding, json, envelope, body, time and conflict\n",
+                    words->reason);
+            return EX_USAGE;
+        }
+        if (replay.reason == FOXTRACKR_E_OVERSIZE) {
+            fputs("foxtrackrctl: --reason oversize: these cannot be replayed, because only their "
+                  "beginning was kept\n",
+                  stderr);
+            return EX_USAGE;
+        }
+    }
+    if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
+        fprintf(stderr, "foxtrackrctl: %s\n", problem);
+        return EX_NOINPUT;
+    }
+    ctl_work_begin(&work);
+    result = store_replay(store, &replay, &work.watcher);
+    ctl_work_clear(&work);
+    print_summary(&replay);
+    if (result != STORE_OK) {
+        fflush(stdout);
+        fprintf(stderr, "foxtrackrctl: %s\n", store_error(store));
+    }
+    if (store_close(store) == STORE_FATAL && result == STORE_OK) {
+        result = STORE_FATAL;
+    }
+    return result == STORE_OK ? EX_OK : result == STORE_FATAL ? EX_IOERR : 1;
+}

@@ -1,0 +1,44 @@
+#include "ctl_report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+void ctl_report_begin(struct ctl_report *report, bool json)
+{
+    report->json = json;
+    report->good = true;
+    report->checks = json ? json_array() : NULL;
+}
+
+void ctl_report(struct ctl_report *report, const char *check, bool good, const char *detail, ...)
+{
+    char text[CTL_DETAIL_SIZE];
+    va_list arguments;
+
+    va_start(arguments, detail);
+    vsnprintf(text, sizeof(text), detail, arguments);
+    va_end(arguments);
+
+    report->good = report->good && good;
+    if (report->json) {
+        json_array_append_new(report->checks, json_pack("{s:s, s:b, s:s}", "check", check, "good",
+                                                        good, "detail", text));
+    } else {
+        printf("%-14s %-5s %s\n", check, good ? "good" : "BAD", text);
+        fflush(stdout); /* the next check may take minutes */
+    }
+}
+
+int ctl_report_end(struct ctl_report *report)
+{
+    if (report->json) {
+        json_t *root = json_pack("{s:b, s:o}", "good", report->good, "checks", report->checks);
+
+        json_dumpf(root, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(root);
+        report->checks = NULL;
+    }
+    return report->good ? EX_OK : 1;
+}

@@ -1,0 +1,111 @@
+"""foxtrackrctl verify: says what is wrong with a database, and only then."""
+
+import json
+import sqlite3
+
+import pytest
+
+import fleet
+from foxtrackrd import foxtrackrctl
+
+CHECKS = ["database", "schema", "integrity", "foreign keys", "runs", "quarantine", "readings",
+          "digests", "JSON", "view battery_daily", "view battery_latest", "view fleet",
+          "view temperature_daily", "view temperature_latest"]
+
+
+@pytest.fixture
+def filled(broker, daemon):
+    """A database with every kind of row, its daemon running."""
+    daemon.start()
+    manifest = fleet.play(broker, messages=200, garbage=30, other=30)
+    daemon.wait_received(manifest.messages)
+    return manifest
+
+
+def verify(daemon, *arguments):
+    """The findings as JSON, and whether the exit status agrees with them."""
+    done = foxtrackrctl(daemon, "verify", "--json", *arguments, check=False)
+    report = json.loads(done.stdout)
+    assert done.returncode == (0 if report["good"] else 1)
+    assert report["good"] == all(one["good"] for one in report["checks"])
+    return {one["check"]: one for one in report["checks"]}
+
+
+def damage(path, *statements):
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("PRAGMA writable_schema = ON")
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+def test_verify_a_sound_database(daemon, filled):
+    """Goal: every check is made and good, beside the running daemon and after it; people's own
+    tables and views do no harm."""
+    found = verify(daemon)
+    assert list(found) == CHECKS
+    assert f"{filled.messages} received" in found["runs"]["detail"]
+    daemon.stop()
+    damage(daemon.database, "CREATE TABLE mine (a)", "CREATE VIEW my_view AS SELECT 1")
+    found = verify(daemon)
+    assert list(found) == sorted(CHECKS, key=CHECKS.index)[:-2] + [
+        "view my_view"] + CHECKS[-2:]
+    text = foxtrackrctl(daemon, "verify").stdout
+    assert "BAD" not in text and text.count("good") == len(CHECKS) + 1
+
+
+@pytest.mark.parametrize("statement,check", [
+    ("DROP INDEX device_groups_by_device", "schema"),
+    ("DROP VIEW battery_daily", "schema"),
+    ("UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE name = 'gaps'", "schema"),
+    ("DELETE FROM devices WHERE device = (SELECT device FROM battery LIMIT 1)", "foreign keys"),
+    ("UPDATE runs SET received = received + 1", "runs"),
+    ("UPDATE quarantine SET occurrences = occurrences + 1000", "quarantine"),
+    ("UPDATE quarantine SET reason = 'mood'", "quarantine"),
+    ("UPDATE runs SET stored = 1, received = 1 + duplicate + quarantined", "readings"),
+    ("UPDATE quarantine SET payload = CAST(payload || 'x' AS BLOB)", "digests"),
+    ("UPDATE messages SET body = body || ' '", "digests"),
+    ("UPDATE temperature SET extra = '{' WHERE time_ms = (SELECT max(time_ms) FROM temperature)",
+     "JSON"),
+    ("CREATE VIEW broken AS SELECT * FROM nothing_like_it", "view broken"),
+])
+def test_verify_finds(daemon, filled, statement, check):
+    """Goal: each sort of damage is found by the check that is there for it, with a sentence."""
+    daemon.stop()
+    damage(daemon.database, statement)
+    found = verify(daemon)
+    assert not found[check]["good"], found
+    assert len(found[check]["detail"]) > 20
+    assert any("BAD" in line and check in line
+               for line in foxtrackrctl(daemon, "verify", check=False).stdout.splitlines())
+
+
+def test_verify_finds_damaged_pages(broker, daemon, filled):
+    """Goal: pages that a disk has spoiled are found, and the rest is still told."""
+    fleet.play(broker, messages=3000, seed=2)
+    daemon.wait_received(filled.messages + 3000)
+    daemon.stop()
+    size = daemon.database.stat().st_size
+    with open(daemon.database, "r+b") as file:
+        for offset in range(size * 3 // 4 // 4096 * 4096, size, 8192):
+            file.seek(offset)
+            file.write(b"\xa5" * 300)
+    found = verify(daemon)
+    assert not found["integrity"]["good"]
+    assert "backup" in found["integrity"]["detail"]
+
+
+def test_verify_another_file(daemon, filled, tmp_path):
+    """Goal: a file that is named is looked at instead; what is no database of ours is BAD."""
+    backup = tmp_path / "backup.db"
+    foxtrackrctl(daemon, "backup", backup)
+    found = verify(daemon, backup)
+    assert str(backup) in found["database"]["detail"] and list(found) == CHECKS
+    other = tmp_path / "other.db"
+    other.write_text("Dear diary")
+    found = verify(daemon, other)
+    assert list(found) == ["database"] and not found["database"]["good"]
+    assert other.read_text() == "Dear diary"
+    assert not verify(daemon, tmp_path / "none.db")["database"]["good"]
+    daemon.stop()
