@@ -18,29 +18,30 @@ void series_clear(struct series *series)
     series->count = 0;
 }
 
-void series_add(struct series *series, int64_t at_ms, int64_t value)
+void series_add(struct series *series, int64_t monotonic_ms, int64_t value)
 {
-    if (series->count > 0 && at_ms - sample(series, 0)->at_ms < series->period_ms) {
+    if (series->count > 0 && monotonic_ms - sample(series, 0)->monotonic_ms < series->period_ms) {
         return;
     }
     series->samples[series->count % SERIES_SIZE] =
-        (struct series_sample){.at_ms = at_ms, .value = value};
+        (struct series_sample){.monotonic_ms = monotonic_ms, .value = value};
     series->count++;
 }
 
-double series_rate(const struct series *series, int64_t window_ms, int64_t least_ms, int64_t at_ms,
-                   int64_t value)
+double series_rate(const struct series *series, int64_t window_ms, int64_t least_ms,
+                   int64_t monotonic_ms, int64_t value)
 {
     const struct series_sample *from = NULL;
 
     for (unsigned back = 0; back < kept(series); back++) {
         from = sample(series, back);
-        if (at_ms - from->at_ms >= window_ms) {
+        if (monotonic_ms - from->monotonic_ms >= window_ms) {
             break;
         }
     }
-    if (from == NULL || at_ms == from->at_ms || at_ms - from->at_ms < least_ms) {
+    if (from == NULL || monotonic_ms == from->monotonic_ms ||
+        monotonic_ms - from->monotonic_ms < least_ms) {
         return NAN;
     }
-    return (double)(value - from->value) * 1000 / (double)(at_ms - from->at_ms);
+    return (double)(value - from->value) * 1000 / (double)(monotonic_ms - from->monotonic_ms);
 }

@@ -12,7 +12,7 @@
 #define SERIES_SIZE 182
 
 struct series_sample {
-    int64_t at_ms;
+    int64_t monotonic_ms;
     int64_t value;
 };
 
@@ -25,14 +25,14 @@ struct series {
 /* Forget every sample. */
 void series_clear(struct series *series);
 
-/* Take a sample, unless the last one is younger than the period. `at_ms` never goes back. */
-void series_add(struct series *series, int64_t at_ms, int64_t value);
+/* Take a sample, unless the last one is younger than the period. `monotonic_ms` never goes back. */
+void series_add(struct series *series, int64_t monotonic_ms, int64_t value);
 
 /*
  * How much the number changes in a second, from the youngest sample that is at least window_ms old
  * (or the oldest there is) to `value` now. NAN while less than least_ms lies between the two.
  */
-double series_rate(const struct series *series, int64_t window_ms, int64_t least_ms, int64_t at_ms,
-                   int64_t value);
+double series_rate(const struct series *series, int64_t window_ms, int64_t least_ms,
+                   int64_t monotonic_ms, int64_t value);
 
 #endif

@@ -7,6 +7,8 @@
 #define HOUR_MS   (60 * MINUTE_MS)
 #define DAY_MS    (24 * HOUR_MS)
 
+#define DAY_S 86400.0
+
 #define RATE_PERIOD_MS   (5 * SECOND_MS)
 #define LAG_WINDOW_MS    MINUTE_MS
 #define LAG_LEAST_MS     (3 * SECOND_MS) /* less says little about how it goes on */
@@ -94,7 +96,7 @@ struct status_growth status_estimate_growth(struct status_estimate *estimate, in
         return growth;
     }
     growth.known = true;
-    growth.bytes_per_day = rate * (double)(DAY_MS / SECOND_MS);
+    growth.bytes_per_day = rate * DAY_S;
     if (rate > 0) {
         growth.days_left =
             (double)(free_bytes > keep_bytes ? free_bytes - keep_bytes : 0) / growth.bytes_per_day;
