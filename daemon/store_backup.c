@@ -50,8 +50,8 @@ static int path_problem(struct backup *backup, const char *path, const char *doi
 {
     int result = errno == ENOSPC || errno == EDQUOT ? STORE_E_RETRY : STORE_E_PATH;
 
-    return store_refuse(backup->store, result, "%s: cannot %s: %s", path, doing,
-                        strerrordesc_np(errno));
+    store_refuse(backup->store, result, "%s: cannot %s: %s", path, doing, strerrordesc_np(errno));
+    return result;
 }
 
 static int stopped(struct backup *backup)
@@ -132,7 +132,8 @@ static int make_temporary(struct backup *backup)
                             : strndup(backup->file, (size_t)(slash - backup->file));
     backup->temporary = join(backup->file, ".part-XXXXXX");
     if (backup->directory == NULL || backup->temporary == NULL) {
-        return store_refuse(backup->store, STORE_E_RETRY, "%s: out of memory", backup->file);
+        store_refuse(backup->store, STORE_E_RETRY, "%s: out of memory", backup->file);
+        return STORE_E_RETRY;
     }
     backup->fd = mkostemp(backup->temporary, O_CLOEXEC);
     if (backup->fd < 0) {
@@ -158,8 +159,8 @@ static int check_space(struct backup *backup)
 {
     int64_t database_bytes;
     int64_t wal_bytes;
-    int64_t need;
-    int64_t have = free_beside(backup->directory);
+    long long need;
+    long long have = free_beside(backup->directory);
 
     store_sizes(backup->store, &database_bytes, &wal_bytes);
     need = database_bytes + (wal_bytes > 0 ? wal_bytes : 0);
@@ -169,7 +170,7 @@ static int check_space(struct backup *backup)
     return store_refuse(backup->store, STORE_E_RETRY,
                         "%s: needs about %lld MiB, and %lld MiB are free there; make room, or "
                         "choose another file system",
-                        backup->file, (long long)(need / MIB + 1), (long long)(have / MIB));
+                        backup->file, (need + MIB - 1) / MIB, have / MIB);
 }
 
 /* The log grows while we read it: never until the disk is full. */
@@ -340,7 +341,7 @@ static char *immutable_uri(const char *path)
     return uri;
 }
 
-/* Read back what is on the disk. */
+/* Read it back. */
 static int verify_copy(struct backup *backup)
 {
     char *uri = immutable_uri(backup->temporary);

@@ -315,7 +315,7 @@ static int write_batch(struct store *store, const struct batch *batch, struct st
 
     while (at < batch->count && result == STORE_OK) {
         struct store_replay change = *replay;
-        int64_t begun_ms = clock_monotonic_ms();
+        int64_t begun_ms;
         int next = at;
 
         result = dry ? STORE_OK : store_begin(store);
@@ -402,8 +402,11 @@ static int walk(struct store *store, struct store_replay *replay, read_fn read, 
     struct replay_cursor cursor = {0};
     bool end = false;
     int64_t done = 0;
-    int result = batch == NULL ? no_memory(store) : STORE_OK;
+    int result = STORE_OK;
 
+    if (batch == NULL) {
+        return no_memory(store);
+    }
     while (result == STORE_OK && !end) {
         if (!replay_go_on(store, watcher, what, done, total)) {
             result = STORE_E_STOPPED;
