@@ -114,9 +114,6 @@ def test_gaps_and_quarantine_of_all_runs(broker, daemon):
     daemon.start()
     status = daemon.wait_status(lambda s: s["gaps"]["count"] is not None)
     assert status["gaps"] == {"count": 0, "last": None}
-    broker.publish("foxtrackr/q1/V3.0/bat", b"{")
-    broker.publish("foxtrackr/q1/V3.0/bat", b"}")
-    daemon.wait_received(2)
     broker.wipe()
     broker.start()
     status = daemon.wait_status(lambda s: s["gaps"]["count"] == 1, timeout=40)
@@ -124,6 +121,9 @@ def test_gaps_and_quarantine_of_all_runs(broker, daemon):
     assert (last["client_id"], last["reason"]) == (CLIENT_ID, "session lost")
     assert status["started_ms"] <= last["from_ms"] <= last["to_ms"] <= fleet.now_ms()
     daemon.wait_subscribed()
+    broker.publish("foxtrackr/q1/V3.0/bat", b"{")
+    broker.publish("foxtrackr/q1/V3.0/bat", b"}")
+    daemon.wait_received(2)
     daemon.stop()
 
     daemon.start()
@@ -340,8 +340,8 @@ def fixture_metrics(broker, make_daemon, tmp_path):
     """The metrics file of a daemon that has seen messages, garbage and a restart of the broker, and
     whose names have every character that a label must escape."""
     path = tmp_path / "fox.prom"
-    daemon = make_daemon(broker, session={"given": None, "client_id": 'id-a"b\\c',
-                                          "filters": 'foxtrackr/# other/"x\\y"/+'},
+    daemon = make_daemon(broker, session={"given": None, "client_id": 'id-a"b\\nc',
+                                          "filters": 'foxtrackr/# other/"x\\ny"/+'},
                          status={"metrics_file": path})
     daemon.start()
     manifest = fleet.play(broker, messages=50, garbage=15)
@@ -377,10 +377,10 @@ def test_metrics(metrics):
                     if s.name == f"foxtrackrd_{name}" and s.labels == labels]
         return sample.value
 
-    me = {"client_id": 'id-a"b\\c'}
+    me = {"client_id": 'id-a"b\\nc'}
     assert number("session_subscribed", **me) == 1
     assert number("session_connects_total", **me) == 2
-    assert number("filter_granted_qos", filter='other/"x\\y"/+', **me) == 2
+    assert number("filter_granted_qos", filter='other/"x\\ny"/+', **me) == 2
     assert number("messages_total", outcome="stored") == 50
     assert number("messages_total", outcome="quarantined") == 15
     assert number("quarantined_messages_total", reason="topic") == 2
