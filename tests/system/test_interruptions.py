@@ -44,6 +44,9 @@ def finish(broker, daemon, manifest):
     """Let the rest arrive; then everything must be there, and the broker must have nothing left."""
     daemon.start()
     daemon.wait_rows(manifest.row_count)
+    # Every row is there before the last message is acknowledged, and a slow broker needs a while.
+    daemon.wait_status(lambda status: status["counts"]["received"] > 0 and status["pending"] == 0
+                       and status["sessions"][0]["in_flight"] == 0)
     daemon.stop()
     manifest.check(daemon.database)
     check_sound(daemon.database)
