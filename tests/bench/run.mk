@@ -21,4 +21,7 @@ bench-real: bench-deps all bench-programs ## 200,000 messages on a real broker (
 	$(Q)$(if $(MOSQUITTO),,tests/deps debootstrap &&) $(PYTHON) -B tests/bench/real_broker \
 	    --build $(BUILD) $(if $(MOSQUITTO),--mosquitto $(MOSQUITTO))
 
-.PHONY: bench bench-deps bench-quick bench-backlog bench-real
+bench-retention: all $(FLEET) ## what deleting a million old rows costs those who wait (a minute)
+	$(Q)$(PYTHON) -B tests/bench/retention --build $(BUILD)
+
+.PHONY: bench-retention bench bench-deps bench-quick bench-backlog bench-real

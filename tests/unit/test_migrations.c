@@ -110,11 +110,11 @@ static void test_a_failing_migration_leaves_no_trace(void **state)
 
 /* Many rows to copy, and a SELECT that says so. */
 static const char *const rewrite[] = {
-    "CREATE TABLE first (x INTEGER) STRICT;"
-    "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 200000)"
-    " INSERT INTO first SELECT x FROM n;",
-    "SELECT count(*), 1000 FROM first; CREATE TABLE second (x INTEGER) STRICT;"
-    "INSERT INTO second SELECT x + 0 FROM first ORDER BY x; DROP TABLE first;",
+    ("CREATE TABLE first (x INTEGER) STRICT;"
+     "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 200000)"
+     " INSERT INTO first SELECT x FROM n;"),
+    ("SELECT count(*), 1000 FROM first; CREATE TABLE second (x INTEGER) STRICT;"
+     "INSERT INTO second SELECT x + 0 FROM first ORDER BY x; DROP TABLE first;"),
     "SELECT 1, 1000000000000000; CREATE TABLE third (x) STRICT;",
 };
 
