@@ -63,7 +63,7 @@ int ctl_replay(const struct config *config, const struct ctl_words *words)
     bool dry_run = (words->options & CTL_DRY_RUN) != 0;
     const struct store_options options = {
         .path = config->database.path,
-        .durability = config->database.durability_full ? STORE_FULL : STORE_NORMAL,
+        .durability = STORE_NORMAL, /* see store_replay.c */
         .busy_timeout_ms = config->database.busy_timeout_ms,
         .read_only = dry_run,
         .beside = !dry_run,

@@ -2,9 +2,11 @@
  * Replay: another try at what was not understood when it came.
  *
  * Reading and parsing happen outside of any transaction, a few messages at a time. Then those that
- * change something are written in transactions that hold the daemon up for HOLD_MS at most, and a
- * pause follows in which it gets its turn: SQLite lets a writer that waits ask every 25 ms at most
- * within the first 50 ms.
+ * change something are written in transactions that hold the daemon up for REPLAY_HOLD_MS at most,
+ * and a pause follows in which it gets its turn: SQLite lets a writer that waits ask every 25 ms at
+ * most within the first 50 ms. They do not wait for the disk: the daemon's next commit syncs them
+ * with its own, or the checkpoint at the end does; a power failure before that puts messages back
+ * where they were.
  *
  * Exactly once, whatever ends us: the rows of a message appear in the transaction that removes it
  * from where it was, so it is in one of the two places at every moment. Rows are idempotent, so
@@ -321,7 +323,8 @@ static int write_batch(struct store *store, const struct batch *batch, struct st
         result = dry ? STORE_OK : store_begin(store);
         begun_ms = clock_monotonic_ms(); /* waiting for our turn holds nobody up */
         while (result == STORE_OK && next < batch->count &&
-               (dry || clock_monotonic_ms() - begun_ms < REPLAY_HOLD_MS)) {
+               (dry || (next - at < REPLAY_HOLD_ROWS &&
+                        clock_monotonic_ms() - begun_ms < REPLAY_HOLD_MS))) {
             result = write_item(store, &batch->items[next], &change);
             next++;
         }

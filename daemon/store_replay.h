@@ -5,9 +5,12 @@
 #include "store_internal.h"
 #include "store_tools.h"
 
-/* The longest that a transaction of ours takes before it commits, and the pause after it. */
-#define REPLAY_HOLD_MS  15
-#define REPLAY_PAUSE_MS 30
+/* The longest that a transaction of ours takes before it commits, the most that it changes (each
+ * message touches a few pages, which the daemon's next sync has to write), and the pause after it.
+ */
+#define REPLAY_HOLD_MS   10
+#define REPLAY_HOLD_ROWS 100
+#define REPLAY_PAUSE_MS  30
 
 /* How far a walk is: the last row that was read. */
 struct replay_cursor {

@@ -164,11 +164,11 @@ static int write_rows(struct extra_walk *walk)
     while (at < walk->count && result == STORE_OK) {
         int64_t moved = 0;
         int64_t begun_ms;
+        int end = walk->count < at + REPLAY_HOLD_ROWS ? walk->count : at + REPLAY_HOLD_ROWS;
 
         result = store_begin(walk->store);
         begun_ms = clock_monotonic_ms();
-        while (result == STORE_OK && at < walk->count &&
-               clock_monotonic_ms() - begun_ms < REPLAY_HOLD_MS) {
+        while (result == STORE_OK && at < end && clock_monotonic_ms() - begun_ms < REPLAY_HOLD_MS) {
             result = write_row(walk, &walk->rows[at], &moved);
             at++;
         }
