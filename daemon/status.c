@@ -18,6 +18,7 @@
 #define CAUGHT_UP_LAG_MS   60000  /* …until the readings are a minute old */
 #define CAUGHT_UP_QUIET_MS 5000   /* …or nothing has come for a while */
 #define PROGRESS_PERIOD_MS 60000
+#define PROGRESS_FIRST_MS  10000 /* what is over before is not worth a line */
 #define RECENT_QUIET_MS    60000
 
 struct sample {
@@ -172,13 +173,11 @@ static void look_at_growth(struct status *status)
 static void begin_catch_up(struct status *status)
 {
     const struct status_snapshot *now = &status->snapshot;
-    char lag[DURATION_SIZE];
 
     status->catch_up_since_ms = now->monotonic_ms;
     status->catch_up_from = now->writer.counts.received;
-    status->progress_ms = now->monotonic_ms;
+    status->progress_ms = now->monotonic_ms + PROGRESS_FIRST_MS - PROGRESS_PERIOD_MS;
     status_estimate_catch_up_begin(&status->estimate, now->monotonic_ms, now->lag_ms);
-    log_info("catching up: the readings that come are %s old", duration_text(now->lag_ms, lag));
 }
 
 static void end_catch_up(struct status *status)
@@ -186,9 +185,11 @@ static void end_catch_up(struct status *status)
     const struct status_snapshot *now = &status->snapshot;
     char took[DURATION_SIZE];
 
-    log_info("caught up: %" PRIu64 " messages in %s",
-             now->writer.counts.received - status->catch_up_from,
-             duration_text(now->monotonic_ms - status->catch_up_since_ms, took));
+    if (now->monotonic_ms - status->catch_up_since_ms >= PROGRESS_FIRST_MS) {
+        log_info("caught up: %" PRIu64 " messages in %s",
+                 now->writer.counts.received - status->catch_up_from,
+                 duration_text(now->monotonic_ms - status->catch_up_since_ms, took));
+    }
     status->catch_up_since_ms = 0;
 }
 

@@ -82,12 +82,14 @@ bool upgrade_progress(void *context, const struct store_progress *progress)
 {
     struct upgrade *upgrade = context;
 
-    if (progress->from > 0) { /* a new database has nothing to tell */
+    upgrade->from_nothing |= progress->from == 0;
+    if (!upgrade->from_nothing) {
         log_progress(upgrade, progress);
         notify(upgrade, progress);
     }
     if (progress->done) {
-        *upgrade = (struct upgrade){.started_ms = clock_monotonic_ms()}; /* for the next one */
+        *upgrade = (struct upgrade){.started_ms = clock_monotonic_ms(), /* for the next one */
+                                    .from_nothing = upgrade->from_nothing};
     }
     return !told_to_stop();
 }

@@ -16,8 +16,8 @@
 #define PAGES_MOST     256
 #define PASS_PERIOD_MS 600000
 #define AFTER_ERROR_MS 60000
-#define SAY_PERIOD_MS  3600000
 #define DAY_MS         INT64_C(86400000)
+#define SAY_PERIOD_MS  DAY_MS
 
 /* New rows take the place of old ones; only what is free beyond this goes back. */
 #define KEEP_FREE_PERCENT 25
@@ -132,7 +132,7 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
 }
 
 /* What retention deletes is never deleted in silence: a clock that is a year ahead would take
- * everything. Once an hour is enough where a little goes every few minutes. */
+ * everything. Once a day is enough where a little goes every few minutes. */
 void writer_expire_say(struct writer_expire *expire)
 {
     char text[320] = "";

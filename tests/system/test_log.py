@@ -121,3 +121,17 @@ def test_a_healthy_daemon_is_quiet(broker, daemon):
     before = len(said())
     daemon.stop()
     assert len(said()) - before == 2, said()  # stopping, stopped
+
+
+def test_a_short_catch_up_is_not_said(broker, daemon):
+    """Goal: trackers that report once in a while, older readings first, are no event for the log."""
+    now = fleet.now_ms()
+    daemon.start()
+    start = daemon.log()
+    fleet.play(broker, messages=200, days=1, end_ms=now - 3_600_000)
+    daemon.wait_notified("catching up")
+    broker.publish("foxtrackr/12345/V3.0/bat", fleet.battery("12345", fleet.now_ms()))
+    wait_until(lambda: daemon.notifications.statuses()[-1].startswith("subscribed"),
+               what="the end of the catch-up")
+    assert daemon.log() == start
+    daemon.stop()
