@@ -86,7 +86,7 @@ def test_backup_under_constant_writing(broker, daemon):
     daemon goes on storing meanwhile.
     """
     daemon.start()
-    fill(daemon.database, 10000)
+    fill(daemon.database, 6000)
     end = threading.Event()
     manifests = []
 
@@ -103,7 +103,7 @@ def test_backup_under_constant_writing(broker, daemon):
     received = []
     try:
         daemon.wait_received(400)
-        for number in range(3):
+        for number in range(2):
             file = daemon.directory / f"backup-{number}.db"
             foxtrackrctl(daemon, "backup", file, timeout=20)
             check_sound(file)
@@ -170,7 +170,7 @@ def test_backup_without_space(daemon, tmp_path):
 def test_backup_interrupted(daemon, tmp_path, number):
     """Goal: Ctrl-C in the middle ends it soon and leaves nothing, not even what was there changed."""
     daemon.start()
-    fill(daemon.database, 20000)
+    fill(daemon.database, 12000)
     place = tmp_path / "backups"
     place.mkdir()
     file = place / "backup.db"
@@ -207,7 +207,7 @@ def test_backup_of_a_damaged_database(daemon, tmp_path):
 def test_backup_shows_progress(daemon, tmp_path):
     """Goal: on a terminal one sees how far it is."""
     daemon.start()
-    fill(daemon.database, 20000)
+    fill(daemon.database, 12000)
     daemon.stop()
     ours, theirs = pty.openpty()
     process = subprocess.Popen(

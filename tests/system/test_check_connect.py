@@ -149,9 +149,9 @@ def test_check_forecasts_from_the_database(daemon):
         connection.execute("INSERT INTO runs VALUES (1, ?, ?, 't', 1000000, 1000000, 0, 0)",
                            (now - 3_600_000, now))
         connection.execute("CREATE TABLE filler (a)")
-        connection.execute("INSERT INTO filler VALUES (zeroblob(100000000))")
+        connection.execute("INSERT INTO filler VALUES (zeroblob(20000000))")
     connection.close()
-    # An hour brought 100 MB: a week will bring about 16 GiB.
+    # An hour brought 20 MB: a week will bring about 3.1 GiB.
     detail = check(daemon)["disk"][0]["detail"]
     need = int(re.search(r"need about (\d+) MiB", detail)[1])
-    assert 15_900 < need < 16_500, detail
+    assert 3_190 < need < 3_300, detail

@@ -219,12 +219,12 @@ def test_replay_says_what_it_cannot(broker, daemon):
 
 @pytest.fixture
 def many(daemon):
-    """A database with 6000 messages in quarantine that are understood by now. Their bodies."""
+    """A database with 3000 messages in quarantine that are understood by now. Their bodies."""
     daemon.start()
     daemon.stop()
     now = fleet.now_ms()
     bodies = [(f"foxtrackr/{n % 40}/V3.0/bat", fleet.battery(str(n % 40), now - n, 3 + n / 10000))
-              for n in range(6000)]
+              for n in range(3000)]
     put_in_quarantine(daemon.database, bodies, "json")
     return bodies
 
@@ -244,7 +244,7 @@ def test_replay_killed_at_random(daemon, many):
     """Goal: kill -9 at any moment: every message is in quarantine or a row, never both or neither."""
     chance = random.Random(5)
     moved = 0
-    for _ in range(12):
+    for _ in range(6):
         process = subprocess.Popen([FOXTRACKRCTL, "-c", daemon.config, "replay"],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         goal = moved + chance.randrange(1, 400)

@@ -1,6 +1,7 @@
 """foxtrackrctl verify: says what is wrong with a database, and only then."""
 
 import json
+import shutil
 import sqlite3
 
 import pytest
@@ -49,13 +50,12 @@ def test_verify_a_sound_database(daemon, filled):
     daemon.stop()
     damage(daemon.database, "CREATE TABLE mine (a)", "CREATE VIEW my_view AS SELECT 1")
     found = verify(daemon)
-    assert list(found) == sorted(CHECKS, key=CHECKS.index)[:-2] + [
-        "view my_view"] + CHECKS[-2:]
+    assert list(found) == CHECKS[:-2] + ["view my_view"] + CHECKS[-2:]
     text = foxtrackrctl(daemon, "verify").stdout
     assert "BAD" not in text and text.count("good") == len(CHECKS) + 1
 
 
-@pytest.mark.parametrize("statement,check", [
+DAMAGE = [
     ("DROP INDEX device_groups_by_device", "schema"),
     ("DROP VIEW battery_daily", "schema"),
     ("UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE name = 'gaps'", "schema"),
@@ -69,16 +69,21 @@ def test_verify_a_sound_database(daemon, filled):
     ("UPDATE temperature SET extra = '{' WHERE time_ms = (SELECT max(time_ms) FROM temperature)",
      "JSON"),
     ("CREATE VIEW broken AS SELECT * FROM nothing_like_it", "view broken"),
-])
-def test_verify_finds(daemon, filled, statement, check):
+]
+
+
+def test_verify_finds(daemon, filled, tmp_path):
     """Goal: each sort of damage is found by the check that is there for it, with a sentence."""
     daemon.stop()
-    damage(daemon.database, statement)
-    found = verify(daemon)
-    assert not found[check]["good"], found
-    assert len(found[check]["detail"]) > 20
-    assert any("BAD" in line and check in line
-               for line in foxtrackrctl(daemon, "verify", check=False).stdout.splitlines())
+    copy = tmp_path / "copy.db"
+    for statement, check in DAMAGE:
+        shutil.copy(daemon.database, copy)
+        damage(copy, statement)
+        found = verify(daemon, copy)
+        assert not found[check]["good"], (statement, found)
+        assert len(found[check]["detail"]) > 20
+    text = foxtrackrctl(daemon, "verify", copy, check=False).stdout
+    assert [line for line in text.splitlines() if "BAD" in line and "view broken" in line]
 
 
 def test_verify_finds_damaged_pages(broker, daemon, filled):
