@@ -31,7 +31,7 @@ OPTIMIZE    ?= -O2 -g
 WARNINGS    := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
                -Wformat=2 -Wvla
 HARDENING   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fstack-clash-protection
-LDHARDENING := -pie -Wl,-z,relro -Wl,-z,now
+LDHARDENING := -fPIE -pie -Wl,-z,relro -Wl,-z,now
 ifneq ($(SANITIZE),)
 OPTIMIZE    := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 HARDENING   := -fPIE
