@@ -16,7 +16,7 @@ DATA = {DATABASE: "rows\n", PASSWORD: "secret\n", LOG: "lines\n"}
 
 # What dpkg and its triggers write of their own, and the user that stays.
 BOOKKEEPING = re.compile(
-    r"/(var/lib/dpkg|var/cache|var/log/(dpkg|alternatives)\.log|etc/ld\.so\.cache|"
+    r"/(var/lib/dpkg|var/lib/man-db|var/cache|var/log/(dpkg|alternatives)\.log|etc/ld\.so\.cache|"
     r"etc/\.pwd\.lock|etc/(passwd|group|shadow|gshadow)-?)(/|$)")
 
 
