@@ -11,7 +11,9 @@
 #include "clock.h"
 #include "duration.h"
 #include "log.h"
+#include "pulse.h"
 #include "status_file.h"
+#include "watchdog.h"
 
 #define SAMPLES            6      /* ticks that a rate looks back over */
 #define CATCH_UP_LAG_MS    600000 /* ten minutes behind is a catch-up… */
@@ -68,6 +70,11 @@ void status_free(struct status *status)
         unlink(status->config->status.file);
     }
     free(status);
+}
+
+void status_set_disk_wait(struct status *status, int64_t wait_ms)
+{
+    status->snapshot.disk_wait_ms = wait_ms;
 }
 
 void status_set_config(struct status *status, const struct config *config)
@@ -185,6 +192,9 @@ static const char *state_in_words(const struct status_snapshot *now)
     if (now->writer.state == WRITER_STALLED) {
         return "database takes nothing";
     }
+    if (now->disk_wait_ms >= WATCHDOG_WAIT_WORTH_SAYING_MS) {
+        return "waiting for the disk";
+    }
     if (session == NULL) {
         return now->catching_up ? "catching up" : "subscribed";
     }
@@ -215,6 +225,9 @@ static void describe_trouble(const struct status *status, char *text)
         snprintf(part, sizeof(part), ": %s", now->writer.reason);
         append(text, part);
         retry_at_ms = now->writer.state == WRITER_STALLED ? now->writer.retry_at_ms : 0;
+    } else if (now->disk_wait_ms >= WATCHDOG_WAIT_WORTH_SAYING_MS) {
+        snprintf(part, sizeof(part), " for %s", duration_text(now->disk_wait_ms, wait));
+        append(text, part);
     } else if (session != NULL && session->reason[0] != '\0') {
         snprintf(part, sizeof(part), ": %s: %s", status->config->sessions[index].client_id,
                  session->reason);
@@ -297,7 +310,9 @@ void status_tick(struct status *status)
         now->monotonic_ms - status->written_ms >= status->config->status.interval_ms) {
         status->written_state = now->state;
         status->written_ms = now->monotonic_ms;
+        pulse_wait_begin(); /* they may be on a slow disk */
         write_files(status);
+        pulse_wait_end();
     }
 }
 
@@ -343,15 +358,12 @@ int64_t status_watchdog_ms(void)
     return sd_watchdog_enabled(0, &period_us) > 0 ? (int64_t)(period_us / 1000) : 0;
 }
 
-void status_watchdog(const struct status *status)
+void status_notify_alive(void)
 {
-    int64_t limit_ms = status_watchdog_ms();
-    int64_t now_ms = clock_monotonic_ms();
-    struct writer_status writer;
+    sd_notify(0, "WATCHDOG=1");
+}
 
-    writer_status(status->sources.writer, &writer);
-    if (now_ms - writer.seen_ms < limit_ms &&
-        now_ms - gate_last_seen_ms(status->sources.gate) < limit_ms) {
-        sd_notify(0, "WATCHDOG=1");
-    }
+void status_notify_more_time(int64_t more_ms)
+{
+    sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRId64, more_ms * 1000);
 }

@@ -12,6 +12,7 @@
 #include "config.h"
 #include "gate.h"
 #include "intake.h"
+#include "pulse.h"
 #include "store.h"
 #include "watermark.h"
 
@@ -43,7 +44,6 @@ struct writer_status {
     int64_t database_bytes;
     int64_t wal_bytes;
     int64_t free_bytes;
-    int64_t seen_ms; /* monotonic; when the thread last came round its loop */
 };
 
 struct writer;
@@ -74,6 +74,9 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
 
 /* Use new limits from the next batch on. Takes over limits->fields. */
 void writer_set_limits(struct writer *writer, const struct writer_limits *limits);
+
+/* The thread's pulse: it beats at least once a second. Until writer_stop(). */
+const struct pulse *writer_pulse(const struct writer *writer);
 
 /* A snapshot. Any thread. */
 void writer_status(struct writer *writer, struct writer_status *out);
