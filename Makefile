@@ -201,6 +201,7 @@ crash-campaign: all $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEE
 include tests/fuzz/fuzz.mk
 include tests/bench/bench.mk
 include tests/bench/run.mk
+include packaging/packaging.mk
 
 SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] tests/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] \
              tests/bench/*.[ch] tests/bench/broker/*.[ch])
