@@ -510,6 +510,8 @@ int main(int argc, char **argv)
         return status;
     }
     umask(CREATE_MASK);
+    /* Until the configuration is read: its errors have their priority in the journal then. */
+    log_open(LOG_TARGET_STDERR, NULL, LOG_INFO, problem, sizeof(problem));
     if (config_load(path, &daemon.config, problem) != 0 ||
         preflight_certificates(daemon.config, problem) != 0) {
         log_error("%s", problem);
