@@ -31,7 +31,7 @@ OPTIMIZE    ?= -O2 -g
 WARNINGS    := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
                -Wformat=2 -Wvla
 HARDENING   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fstack-clash-protection
-LDHARDENING := -pie -Wl,-z,relro -Wl,-z,now
+LDHARDENING := -fPIE -pie -Wl,-z,relro -Wl,-z,now
 ifneq ($(SANITIZE),)
 OPTIMIZE    := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 HARDENING   := -fPIE
@@ -137,7 +137,7 @@ $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lm
 
 deps: ## install what build, tests and lint need (Debian packages, only what is missing)
-	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_LINT)
+	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_LINT) $(DEPS_PACKAGING)
 
 deps-check: ## install what build and tests need
 	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK)
@@ -148,6 +148,7 @@ check: deps ## install what is missing, build, run every test
 	$(Q)$(MAKE) --no-print-directory test
 	$(Q)$(MAKE) --no-print-directory test-sanitized
 	$(Q)$(MAKE) --no-print-directory faults
+	$(Q)$(MAKE) --no-print-directory packages-quick
 	$(Q)$(MAKE) --no-print-directory bench-quick
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-quick SECONDS=60
 

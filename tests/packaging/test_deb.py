@@ -1,0 +1,60 @@
+"""The Debian packages as they come out of `make deb`, without installing them."""
+
+import re
+import subprocess
+
+import pytest
+
+from conftest import ROOT
+
+
+def run(*command, status=0):
+    """Run a command that must end with this status; returns what it wrote, both streams."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
+    assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+def test_version_is_the_makefiles(packages, version):
+    """debian/changelog, both packages and the source package carry the version of the Makefile."""
+    changelog = run("dpkg-parsechangelog", "-l", ROOT / "packaging/debian/changelog", "-S", "Version")
+    assert re.fullmatch(re.escape(version) + r"-\d+\n", changelog)
+    for deb in (packages.daemon, packages.library):
+        assert packages.field(deb, "Version") == changelog.strip()
+    assert packages.source.name == f"foxtrackrd_{changelog.strip()}.dsc"
+
+
+def test_lintian(packages):
+    """lintian finds nothing, down to its informational tags, in the source and in the packages."""
+    assert run("lintian", "--allow-root", "--display-info", "--pedantic",
+               "--fail-on", "error,warning,info,pedantic", packages.changes) == ""
+
+
+def test_hardening(packages):
+    """Every compiler call has dpkg's hardening flags, and the programs are what these make."""
+    assert run("blhc", "--all", packages.log) == ""
+
+
+def test_files(packages, installed):
+    """Every file that `make install` installs is in one of the packages, and in one only."""
+    daemon, library = packages.files(packages.daemon), packages.files(packages.library)
+    twice = {name for name in set(daemon) & set(library) if not name.endswith("/")}
+    assert twice == set()
+    packed = {re.sub(r"^/lib/", "/usr/lib/", re.sub(r"\.gz$", "", name)): mode
+              for name, mode in {**daemon, **library}.items()}
+    triplet = run("dpkg-architecture", "-q", "DEB_HOST_MULTIARCH").strip()
+    for name, mode in installed.items():
+        name = re.sub(r"^/usr/lib/(?=libfoxtrackr|pkgconfig)", f"/usr/lib/{triplet}/", name)
+        assert packed.get(name) == mode, name
+
+
+def test_paho_is_accounted_for(packages):
+    """What is linked in statically is named, and its licence is with the package."""
+    depends, built_using = (packages.field(packages.daemon, name) for name in ("Depends", "Built-Using"))
+    if "libpaho-mqtt" in depends:
+        pytest.skip("linked with the shared library")
+    assert re.fullmatch(r"paho\.mqtt\.c \(= \S+\)", built_using)
+    assert packages.field(packages.library, "Built-Using") == ""
+    text = (ROOT / "packaging/debian/copyright").read_text()
+    assert "Eclipse Public License - v 2.0" in text and "IBM Corp." in text
