@@ -246,6 +246,8 @@ MAN_PAGES := $(wildcard daemon/*.[58] lib/*.3)
 EXAMPLES  := packaging/prometheus/foxtrackrd.rules.yml packaging/grafana/foxtrackrd.json
 CONF      := $(SYSCONFDIR)/foxtrackrd/foxtrackrd.conf
 LOGROTATE := $(SYSCONFDIR)/logrotate.d/foxtrackrd
+# Lines of the unit that only systemd 254 and newer know; an older one would complain about them.
+SINCE_254  = $(shell pkg-config --atleast-version=254 libsystemd && echo 's|^@254@||' || echo '/^@254@/d; /systemd 254/d')
 
 install: all ## install below DESTDIR and PREFIX; an existing configuration stays as it is
 	install -D -m 0755 $(BUILD)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrd
@@ -260,8 +262,10 @@ install: all ## install below DESTDIR and PREFIX; an existing configuration stay
 	for file in $(EXAMPLES); do \
 	    install -D -m 0644 $$file $(DESTDIR)$(DOCDIR)/examples/$${file##*/} || exit 1; \
 	done
-	sed 's|@SBINDIR@|$(SBINDIR)|' systemd/foxtrackrd.service > $(BUILD)/foxtrackrd.service
+	sed -e 's|@SBINDIR@|$(SBINDIR)|' -e '$(SINCE_254)' systemd/foxtrackrd.service > $(BUILD)/foxtrackrd.service
+	sed -f systemd/instance.sed $(BUILD)/foxtrackrd.service > $(BUILD)/foxtrackrd@.service
 	install -D -m 0644 $(BUILD)/foxtrackrd.service $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service
+	install -D -m 0644 $(BUILD)/foxtrackrd@.service $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd@.service
 	install -D -m 0644 systemd/foxtrackrd.sysusers $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf
 	install -D -m 0644 systemd/foxtrackrd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf
 	install -D -m 0644 packaging/foxtrackrd.logrotate $(DESTDIR)$(LOGROTATE)
@@ -272,7 +276,8 @@ uninstall: ## remove what install put there, but not the configuration
 	rm -f $(DESTDIR)$(SBINDIR)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrctl \
 	    $(DESTDIR)$(LIBDIR)/libfoxtrackr.a $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h \
 	    $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc $(DESTDIR)$(DOCDIR)/schema.md \
-	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf \
+	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service \
+	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd@.service $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf \
 	    $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf $(DESTDIR)$(LOGROTATE) \
 	    $(DESTDIR)$(COMPLETIONDIR)/foxtrackrctl
 	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done

@@ -48,6 +48,7 @@
 #include "clock.h"
 #include "connect_request.h"
 #include "link.h"
+#include "pulse.h"
 #include "token.h"
 
 #define TICK_MS 500
@@ -72,7 +73,7 @@ struct gate {
     struct link_end wake;
     bool stopping;
     bool quiesced;
-    _Atomic int64_t last_seen_ms;
+    struct pulse pulse;
     struct session_link *sessions;
     unsigned session_count;
     struct link *links;
@@ -268,12 +269,13 @@ static void *run(void *argument)
     struct epoll_event events[16];
 
     pthread_setname_np(pthread_self(), "gate");
+    pulse_attach(&gate->pulse);
     pthread_mutex_lock(&gate->mutex);
     while (!gate->stopping) {
         int wait_ms = pause_ms(gate);
         int count;
 
-        atomic_store(&gate->last_seen_ms, clock_monotonic_ms());
+        pulse_beat();
         pthread_mutex_unlock(&gate->mutex);
         count = epoll_wait(gate->epoll_fd, events, 16, wait_ms);
         pthread_mutex_lock(&gate->mutex);
@@ -393,7 +395,6 @@ int gate_new(struct gate **out, const char *target, unsigned session_count,
     }
     pthread_mutex_init(&gate->mutex, NULL);
     gate->epoll_fd = gate->listener.fd = gate->wake.fd = gate->spare_fd = -1;
-    atomic_store(&gate->last_seen_ms, clock_monotonic_ms());
     rc = set_up(gate, target, session_count, watermark);
     if (rc == 0) {
         rc = -pthread_create(&gate->thread, NULL, run, gate);
@@ -522,7 +523,7 @@ unsigned gate_open_links(struct gate *gate)
     return open;
 }
 
-int64_t gate_last_seen_ms(const struct gate *gate)
+const struct pulse *gate_pulse(const struct gate *gate)
 {
-    return atomic_load(&gate->last_seen_ms);
+    return &gate->pulse;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "link.h"
+#include "pulse.h"
 #include "watermark.h"
 
 #define GATE_AUTHORITY_SIZE 96
@@ -73,8 +74,7 @@ void gate_link_status(struct gate *gate, unsigned session, struct gate_link_stat
 /* Links that are open. */
 unsigned gate_open_links(struct gate *gate);
 
-/* Monotonic time at which the thread last came round its loop; it does so at least once a second.
- */
-int64_t gate_last_seen_ms(const struct gate *gate);
+/* The thread's pulse: it beats at least once a second. Until gate_free(). */
+const struct pulse *gate_pulse(const struct gate *gate);
 
 #endif

@@ -29,6 +29,7 @@
 
 #include "clock.h"
 #include "escape.h"
+#include "pulse.h"
 
 #define TEXT_SIZE       2048
 #define ESCAPED_SIZE    4096
@@ -373,6 +374,7 @@ __attribute__((format(printf, 4, 0))) static bool log_va(struct log_cause *cause
         memcpy(text + sizeof(text) - 4, "...", 4);
     }
     length = escape_line(escaped, sizeof(escaped) - 64, text);
+    pulse_wait_begin(); /* for the file's disk, or the journal, or a thread that does so */
     pthread_mutex_lock(&log_state.mutex);
     admitted = cause == NULL ||
                log_cause_admit(cause, text_digest(priority, text), clock_monotonic_ms(), &left_out);
@@ -384,6 +386,7 @@ __attribute__((format(printf, 4, 0))) static bool log_va(struct log_cause *cause
         write_line(priority, fields, escaped);
     }
     pthread_mutex_unlock(&log_state.mutex);
+    pulse_wait_end();
     errno = saved_errno;
     return admitted;
 }

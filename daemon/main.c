@@ -24,6 +24,7 @@
 #include "status.h"
 #include "store.h"
 #include "upgrade.h"
+#include "watchdog.h"
 #include "watermark.h"
 #include "writer.h"
 
@@ -48,6 +49,7 @@ struct daemon {
     const char *client_ids[CONFIG_SESSIONS_MAX];
     unsigned session_count;
     struct status *status;
+    struct watchdog *watchdog;
     int signal_fd;
 };
 
@@ -143,6 +145,8 @@ static int start_pipeline(struct daemon *daemon)
         return EX_OSERR;
     }
     daemon->config->fields = NULL; /* the writer's now */
+    watchdog_observe(daemon->watchdog, gate_pulse(daemon->gate), "gate");
+    watchdog_observe(daemon->watchdog, writer_pulse(daemon->writer), "writer");
     return EX_OK;
 }
 
@@ -308,7 +312,7 @@ static bool handle_signals(struct daemon *daemon)
     return stop;
 }
 
-/* Wait for what happens next, at most a tick or half a watchdog period. */
+/* Wait for what happens next, at most a tick or a part of a watchdog period. */
 static int run(struct daemon *daemon)
 {
     struct pollfd fd = {.fd = daemon->signal_fd, .events = POLLIN};
@@ -322,8 +326,10 @@ static int run(struct daemon *daemon)
         if (handle_signals(daemon)) {
             return EX_OK;
         }
+        pulse_beat();
+        status_set_disk_wait(daemon->status, watchdog_disk_wait_ms(daemon->watchdog));
+        watchdog_say_disk_wait(daemon->watchdog);
         status_tick(daemon->status);
-        status_watchdog(daemon->status);
         if (status_writer(daemon->status)->state == WRITER_FATAL) {
             return EX_IOERR;
         }
@@ -331,6 +337,7 @@ static int run(struct daemon *daemon)
         if (!ready && (status_all_subscribed(daemon->status) ||
                        clock_monotonic_ms() - started_ms > READY_LIMIT_MS)) {
             ready = true;
+            watchdog_running(daemon->watchdog);
             status_notify_ready(daemon->status);
         }
     }
@@ -399,6 +406,7 @@ static int stop(struct daemon *daemon, int status)
     int64_t deadline_ms = clock_monotonic_ms() + STOP_LIMIT_MS;
     bool ended;
 
+    watchdog_stopping(daemon->watchdog);
     status_notify_stopping("stopping");
     status_free(daemon->status);
     ended = stop_sessions(daemon, deadline_ms - STOP_WRITER_MS);
@@ -408,6 +416,7 @@ static int stop(struct daemon *daemon, int status)
         log_close();
         _exit(status);
     }
+    watchdog_free(daemon->watchdog);
     gate_free(daemon->gate);
     intake_free(daemon->intake);
     config_free(daemon->loaded);
@@ -515,6 +524,8 @@ int main(int argc, char **argv)
         return status;
     }
     umask(CREATE_MASK);
+    /* Until the configuration is read: its errors have their priority in the journal then. */
+    log_open(LOG_TARGET_STDERR, NULL, LOG_INFO, problem, sizeof(problem));
     if (config_load(path, &daemon.config, problem) != 0 ||
         preflight_certificates(daemon.config, problem) != 0) {
         log_error("%s", problem);
@@ -532,6 +543,10 @@ int main(int argc, char **argv)
         return EX_OSERR;
     }
     status = open_log(daemon.config);
+    if (status == EX_OK && watchdog_new(&daemon.watchdog) != 0) {
+        log_error("cannot start: no thread for the watchdog");
+        status = EX_OSERR;
+    }
     if (status == EX_OK) {
         log_notice("foxtrackrd %s starting with %s", FOXTRACKRD_VERSION, path);
         preflight_warnings(daemon.config);

@@ -11,7 +11,9 @@
 #include "clock.h"
 #include "duration.h"
 #include "log.h"
+#include "pulse.h"
 #include "status_file.h"
+#include "watchdog.h"
 
 #define SAMPLES            6      /* ticks that a rate looks back over */
 #define CATCH_UP_LAG_MS    600000 /* ten minutes behind is a catch-up… */
@@ -33,6 +35,8 @@ struct status {
     struct sample samples[SAMPLES];
     unsigned sample_count;
     struct status_estimate estimate;
+    struct pulse_view writer_pulse;
+    struct pulse_view gate_pulse;
 
     char told[STATUS_TEXT_SIZE]; /* the last STATUS= */
     int64_t written_ms;          /* the last status file; monotonic */
@@ -71,6 +75,8 @@ int status_new(struct status **out, const struct config *config,
     status->snapshot.started_ms = clock_wall_ms();
     status->snapshot.interval_ms = config->status.interval_ms;
     status->written_ms = INT64_MIN / 2;
+    pulse_view_begin(&status->writer_pulse, writer_pulse(sources->writer), clock_monotonic_ms());
+    pulse_view_begin(&status->gate_pulse, gate_pulse(sources->gate), clock_monotonic_ms());
     status_estimate_init(&status->estimate);
     if (make_room_for_granted(&status->snapshot, config, sources->session_count) != 0) {
         status_free(status);
@@ -95,6 +101,11 @@ void status_free(struct status *status)
         free(status->snapshot.granted[i]);
     }
     free(status);
+}
+
+void status_set_disk_wait(struct status *status, int64_t wait_ms)
+{
+    status->snapshot.disk_wait_ms = wait_ms;
 }
 
 void status_set_interval(struct status *status, int interval_ms)
@@ -125,6 +136,13 @@ static void look_at_rate(struct status *status)
     }
 }
 
+/* Since the thread was last seen to make a step. */
+static int64_t age_ms(struct pulse_view *view, int64_t now_ms)
+{
+    pulse_view_alive(view, now_ms, INT64_MAX);
+    return now_ms - view->moved_ms;
+}
+
 static void look(struct status *status)
 {
     struct status_snapshot *now = &status->snapshot;
@@ -150,8 +168,8 @@ static void look(struct status *status)
     }
     now->quiet_ms =
         now->writer.last_message_ms == 0 ? -1 : now->wall_ms - now->writer.last_message_ms;
-    now->writer_age_ms = now->monotonic_ms - now->writer.seen_ms;
-    now->gate_age_ms = now->monotonic_ms - gate_last_seen_ms(from->gate);
+    now->writer_age_ms = age_ms(&status->writer_pulse, now->monotonic_ms);
+    now->gate_age_ms = age_ms(&status->gate_pulse, now->monotonic_ms);
     look_at_rate(status);
     now->rates =
         status_estimate_rates(&status->estimate, now->monotonic_ms, now->writer.counts.received);
@@ -259,6 +277,9 @@ static const char *state_in_words(const struct status_snapshot *now)
     if (now->writer.state == WRITER_STALLED) {
         return "database takes nothing";
     }
+    if (now->disk_wait_ms >= WATCHDOG_WAIT_WORTH_SAYING_MS) {
+        return "waiting for the disk";
+    }
     if (session == NULL) {
         return now->catching_up ? "catching up" : "subscribed";
     }
@@ -289,6 +310,9 @@ static void describe_trouble(const struct status *status, char *text)
         snprintf(part, sizeof(part), ": %s", now->writer.reason);
         append(text, part);
         retry_at_ms = now->writer.state == WRITER_STALLED ? now->writer.retry_at_ms : 0;
+    } else if (now->disk_wait_ms >= WATCHDOG_WAIT_WORTH_SAYING_MS) {
+        snprintf(part, sizeof(part), " for %s", duration_text(now->disk_wait_ms, wait));
+        append(text, part);
     } else if (session != NULL && session->reason[0] != '\0') {
         snprintf(part, sizeof(part), ": %s: %s", status->config->sessions[index].client_id,
                  session->reason);
@@ -389,7 +413,9 @@ void status_tick(struct status *status)
         now->monotonic_ms - status->written_ms >= now->interval_ms) {
         status->written_state = now->state;
         status->written_ms = now->monotonic_ms;
+        pulse_wait_begin(); /* they may be on a slow disk */
         write_files(status);
+        pulse_wait_end();
     }
 }
 
@@ -440,15 +466,12 @@ int64_t status_watchdog_ms(void)
     return sd_watchdog_enabled(0, &period_us) > 0 ? (int64_t)(period_us / 1000) : 0;
 }
 
-void status_watchdog(const struct status *status)
+void status_notify_alive(void)
 {
-    int64_t limit_ms = status_watchdog_ms();
-    int64_t now_ms = clock_monotonic_ms();
-    struct writer_status writer;
+    sd_notify(0, "WATCHDOG=1");
+}
 
-    writer_status(status->sources.writer, &writer);
-    if (now_ms - writer.seen_ms < limit_ms &&
-        now_ms - gate_last_seen_ms(status->sources.gate) < limit_ms) {
-        sd_notify(0, "WATCHDOG=1");
-    }
+void status_notify_more_time(int64_t more_ms)
+{
+    sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRId64, more_ms * 1000);
 }

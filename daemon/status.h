@@ -53,9 +53,10 @@ struct status_snapshot {
     struct status_catch_up catch_up; /* while catching up */
     struct status_growth growth;
     struct status_certificates certificates;
-    int64_t writer_age_ms; /* since its thread came round its loop; the same of the gate's */
+    int64_t writer_age_ms; /* since its thread made a step; the same of the gate's */
     int64_t gate_age_ms;
-    const char *state; /* in words */
+    int64_t disk_wait_ms; /* for how long the disk has been busy with one call of ours; 0: not */
+    const char *state;    /* in words */
     char text[STATUS_TEXT_SIZE];
 };
 
@@ -75,6 +76,9 @@ void status_set_interval(struct status *status, int interval_ms);
 /* Look, and tell what has changed or is due. Called about once a second. */
 void status_tick(struct status *status);
 
+/* How long the disk keeps a thread waiting, for the next tick. */
+void status_set_disk_wait(struct status *status, int64_t wait_ms);
+
 /* Whether every session was subscribed at the last tick. */
 bool status_all_subscribed(const struct status *status);
 
@@ -89,9 +93,12 @@ void status_notify_reloading(void);
 void status_notify_reloaded(void);
 void status_notify_stopping(const char *text);
 
-/* The watchdog's period in ms, 0 when there is none, and its sign of life: sent only while the
- * writer and the gate have come round their loops within that period. */
+/* Any thread: a sign of life, which the watchdog waits for; and more time to start or stop, counted
+ * from now. */
+void status_notify_alive(void);
+void status_notify_more_time(int64_t more_ms);
+
+/* WatchdogSec= in ms; 0 when there is no watchdog. Any thread. */
 int64_t status_watchdog_ms(void);
-void status_watchdog(const struct status *status);
 
 #endif

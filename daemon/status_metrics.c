@@ -213,7 +213,7 @@ static void process_metrics(FILE *out, const struct status_snapshot *snapshot)
     moment(out, "start_timestamp_seconds", "When the process was started.", snapshot->started_ms);
     moment(out, "status_timestamp_seconds", "When this file was written.", snapshot->wall_ms);
     announce(out, "thread_age_seconds", "gauge",
-             "Since the thread last came round its loop; the watchdog looks at the same.");
+             "Since the thread last made a step; a slow disk can make it wait.");
     fprintf(out, "foxtrackrd_thread_age_seconds{thread=\"writer\"} %.17g\n",
             (double)snapshot->writer_age_ms / 1000);
     fprintf(out, "foxtrackrd_thread_age_seconds{thread=\"gate\"} %.17g\n",

@@ -7,8 +7,8 @@
  * everything else together. They are contiguous. This VFS lies over the system's default one and
  * gathers them: a commit becomes one write, or a few of GATHER_SIZE.
  *
- * Only the log gets methods of ours. Every other file is opened by the default VFS as if this one
- * were not there.
+ * Only the log gets methods of ours. Every other file is opened by the VFS below (store_disk.c) as
+ * if this one were not there.
  *
  * What must never happen: a page that SQLite takes for written is not in the file when it matters.
  * It matters
@@ -33,6 +33,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "store_disk.h"
+
 /* The default VFS writes at most 0x1ffff bytes at once, and takes more for a full disk. */
 #define GATHER_SIZE       0x1ffff
 #define FRAME_HEADER_SIZE 24
@@ -46,7 +48,7 @@ struct log_file {
     bool commit_frame; /* the last header announced the end of a transaction: its page comes next */
 };
 
-static sqlite3_vfs *below; /* the default VFS */
+static sqlite3_vfs *below; /* the default VFS, with its waits marked */
 static sqlite3_vfs above;
 
 static struct log_file *log_of(sqlite3_file *file)
@@ -233,7 +235,7 @@ static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file
 
 static void make_vfs(void)
 {
-    sqlite3_vfs *found = sqlite3_vfs_find(NULL);
+    sqlite3_vfs *found = store_disk_vfs();
 
     if (found == NULL) {
         return;

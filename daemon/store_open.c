@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "migrations.h"
+#include "pulse.h"
 #include "store_log.h"
 
 #define DATABASE_MODE 0640
@@ -178,9 +179,11 @@ static int sync_directory(struct store *store)
                             strerrordesc_np(errno));
     }
     /* EINVAL: a file system without such a thing as syncing a directory. */
+    pulse_wait_begin();
     if (fsync(fd) < 0 && errno != EINVAL) {
         error = errno;
     }
+    pulse_wait_end();
     close(fd);
     if (error == 0) {
         return STORE_OK;

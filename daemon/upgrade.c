@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "duration.h"
 #include "log.h"
+#include "pulse.h"
 #include "status.h"
 
 #define STATUS_PERIOD_MS 1000
@@ -82,6 +83,7 @@ bool upgrade_progress(void *context, const struct store_progress *progress)
 {
     struct upgrade *upgrade = context;
 
+    pulse_beat();
     upgrade->from_nothing |= progress->from == 0;
     if (!upgrade->from_nothing) {
         log_progress(upgrade, progress);

@@ -28,6 +28,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "pulse.h"
 #include "writer_apply.h"
 #include "writer_expire.h"
 
@@ -47,6 +48,7 @@ struct writer {
     pthread_t thread;
     struct writer_parts parts;
     struct writer_apply *apply;
+    struct pulse pulse;
     char *database_path;
 
     pthread_mutex_t mutex; /* of what follows, up to the blank line */
@@ -89,13 +91,6 @@ static enum writer_state state_of(struct writer *writer)
     state = writer->status.state;
     pthread_mutex_unlock(&writer->mutex);
     return state;
-}
-
-static void seen(struct writer *writer)
-{
-    pthread_mutex_lock(&writer->mutex);
-    writer->status.seen_ms = clock_monotonic_ms();
-    pthread_mutex_unlock(&writer->mutex);
 }
 
 static void note_commit(struct writer *writer, uint64_t messages, int64_t took_us)
@@ -231,6 +226,7 @@ static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t
     while (result == STORE_OK && next == INTAKE_OK) {
         result = writer_apply_item(writer->apply, &writer->limits, item);
         writer->summary_due |= item->kind == INTAKE_ESTABLISHED; /* perhaps with a gap */
+        pulse_beat();
         ++*messages;
         if (*messages >= (uint64_t)writer->limits.batch_max ||
             atomic_load(&writer->limits_changed)) {
@@ -462,7 +458,7 @@ static bool round_once(struct writer *writer)
     struct intake_item item;
 
     take_new_limits(writer);
-    seen(writer);
+    pulse_beat();
     if (!writer->for_space && !backoff_over(writer)) {
         return true;
     }
@@ -496,6 +492,7 @@ static void *run(void *argument)
     struct writer *writer = argument;
 
     pthread_setname_np(pthread_self(), "writer");
+    pulse_attach(&writer->pulse);
     while (round_once(writer)) {
     }
     pthread_mutex_lock(&writer->mutex);
@@ -533,7 +530,6 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer->space_checked_ms = INT64_MIN / 2;
     writer_expire_init(&writer->expire);
     writer->summary_due = true;
-    writer->status.seen_ms = clock_monotonic_ms();
     writer->database_path = strdup(database_path);
     writer->apply = writer_apply_new(parts->store, parts->client_ids, parts->session_count);
     if (writer->database_path == NULL || writer->apply == NULL) {
@@ -556,6 +552,11 @@ void writer_set_limits(struct writer *writer, const struct writer_limits *limits
     writer->next_limits = *limits;
     writer->limits_changed = true;
     pthread_mutex_unlock(&writer->mutex);
+}
+
+const struct pulse *writer_pulse(const struct writer *writer)
+{
+    return &writer->pulse;
 }
 
 void writer_status(struct writer *writer, struct writer_status *out)

@@ -12,6 +12,7 @@
 #include "config.h"
 #include "gate.h"
 #include "intake.h"
+#include "pulse.h"
 #include "store.h"
 #include "watermark.h"
 
@@ -48,7 +49,6 @@ struct writer_status {
     int64_t free_bytes;
     bool summary_known; /* false until the thread has looked for the first time */
     struct store_summary summary;
-    int64_t seen_ms; /* monotonic; when the thread last came round its loop */
 };
 
 struct writer;
@@ -79,6 +79,9 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
 
 /* Use new limits from the next batch on. Takes over limits->fields. */
 void writer_set_limits(struct writer *writer, const struct writer_limits *limits);
+
+/* The thread's pulse: it beats at least once a second. Until writer_stop(). */
+const struct pulse *writer_pulse(const struct writer *writer);
 
 /* A snapshot. Any thread. */
 void writer_status(struct writer *writer, struct writer_status *out);
