@@ -219,8 +219,8 @@ lint-tidy: $(BUILD)/schema/migrations.c
 lint-cppcheck:
 	@echo "  LINT    cppcheck"
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --error-exitcode=1 --suppress=missingIncludeSystem \
-	    $(subst -iquote ,-I,$(CPPFLAGS_)) lib daemon
+	    --error-exitcode=1 --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+	    -DJSON_INTEGER_FORMAT='"lld"' $(subst -iquote ,-I,$(CPPFLAGS_)) lib daemon
 
 lint-analyzer:
 	@echo "  LINT    gcc -fanalyzer"

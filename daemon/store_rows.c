@@ -296,6 +296,7 @@ int store_message(struct store *store, const struct foxtrackr_message *message,
     uint8_t digest[DIGEST_SIZE];
     struct row rows[2];
     int64_t device = 0;
+    int count;
     int result;
 
     if (message->has_other &&
@@ -308,8 +309,8 @@ int store_message(struct store *store, const struct foxtrackr_message *message,
         result = join_group(store, message->group, device, packet->received_ms);
     }
     if (result == STORE_OK) {
-        result = put_rows(store, rows, make_rows(message, packet, device, digest, rows),
-                          &rows_result, &problem);
+        count = make_rows(message, packet, device, digest, rows);
+        result = put_rows(store, rows, count, &rows_result, &problem);
     }
     if (result == STORE_OK && rows_result == ROW_CONFLICT) {
         result = store_keep(store, &problem, packet);
