@@ -307,14 +307,16 @@ static int listen_on_loopback(struct gate *gate)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error;
 
     if (fd < 0) {
         return -errno;
     }
-    gate->listener.fd = fd;
     if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 16) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
-        return -errno;
+        error = -errno;
+        close(fd);
+        return error;
     }
     gate->port = ntohs(address.sin_port);
     return link_end_watch(gate->epoll_fd, &gate->listener, fd, EPOLLIN) != 0 ? -errno : 0;
@@ -430,14 +432,15 @@ void gate_authority(const struct gate *gate, unsigned session, char out[GATE_AUT
 
 void gate_offer(struct gate *gate, unsigned session, int broker_fd)
 {
-    int *offered = &gate->sessions[session].offered_fd;
+    int before;
 
     pthread_mutex_lock(&gate->mutex);
-    if (*offered >= 0) {
-        close(*offered);
-    }
-    *offered = broker_fd;
+    before = gate->sessions[session].offered_fd;
+    gate->sessions[session].offered_fd = broker_fd;
     pthread_mutex_unlock(&gate->mutex);
+    if (before >= 0) {
+        close(before);
+    }
 }
 
 void gate_wake(struct gate *gate)

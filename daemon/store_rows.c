@@ -328,6 +328,7 @@ int store_put(struct store *store, const struct foxtrackr_message *message,
     uint8_t digest[DIGEST_SIZE];
     struct row rows[2];
     int64_t device = 0;
+    int count;
     int result = digest_payload(store, message, packet, digest);
 
     conflict->reason = FOXTRACKR_E_CONFLICT;
@@ -338,8 +339,8 @@ int store_put(struct store *store, const struct foxtrackr_message *message,
         result = join_group(store, message->group, device, packet->received_ms);
     }
     if (result == STORE_OK) {
-        result = put_rows(store, rows, make_rows(message, packet, device, digest, rows),
-                          &rows_result, conflict);
+        count = make_rows(message, packet, device, digest, rows);
+        result = put_rows(store, rows, count, &rows_result, conflict);
     }
     if (result == STORE_OK) {
         *outcome = outcome_of(rows_result);

@@ -105,7 +105,7 @@ static void print_shortest(char *out, size_t size, double value)
 void foxtrackr__text_add_real(struct foxtrackr__text *text, double value)
 {
     char local[40];
-    char number[48];
+    char number[48] = "";
     size_t length = 0;
     bool is_real = false;
 
