@@ -38,7 +38,8 @@
 #define SPACE_POLL_MS    100
 #define SPACE_MARGIN     8 /* an eighth of min_free_mb */
 #define MIB              (INT64_C(1024) * 1024)
-#define SPACE_TO_WORK    MIB /* below this not even deleting is tried */
+#define SPACE_TO_WORK    MIB       /* below this not even deleting is tried */
+#define SPACE_LOG_BYTES  (2 * MIB) /* a larger log is moved and cut meanwhile */
 
 struct writer {
     pthread_t thread;
@@ -59,6 +60,7 @@ struct writer {
     int64_t space_checked_ms;
     int64_t free_bytes;
     bool for_space; /* stalled because of min_free_mb */
+    int64_t log_cut_ms;
     struct writer_expire expire;
     struct log_cause stall_cause;
     struct log_cause unstall_cause;
@@ -326,6 +328,29 @@ static bool expire_some(struct writer *writer)
 }
 
 /*
+ * While space is short: a log that readers keep from beginning anew would grow by all that is
+ * deleted and use up what is left. False ends the thread.
+ */
+static bool cut_log(struct writer *writer)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t database_bytes;
+    int64_t wal_bytes;
+
+    store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
+    if (wal_bytes <= SPACE_LOG_BYTES || now_ms - writer->log_cut_ms < SPACE_POLL_MS) {
+        return true;
+    }
+    if (store_shrink(writer->parts.store) == STORE_FATAL) {
+        fail(writer, store_error(writer->parts.store));
+        return false;
+    }
+    writer->log_cut_ms = clock_monotonic_ms();
+    writer->space_checked_ms = INT64_MIN / 2; /* look again at once */
+    return true;
+}
+
+/*
  * Below min_free_mb: take nothing, look every second, and give back meanwhile what the database
  * does not use. That writes to the log first, so some space must be left for it: what there is
  * between min_free_mb and nothing is enough. The links are cut once; main keeps the sessions from
@@ -348,6 +373,9 @@ static bool wait_for_space(struct writer *writer)
     pthread_mutex_lock(&writer->mutex);
     writer->status.retry_at_ms = writer->space_checked_ms + SPACE_PERIOD_MS;
     pthread_mutex_unlock(&writer->mutex);
+    if (!cut_log(writer)) {
+        return false;
+    }
     if (writer->free_bytes < SPACE_TO_WORK ||
         writer_expire_wait_ms(&writer->expire, SPACE_POLL_MS) > 0) {
         nanosleep(&pause, NULL);
