@@ -39,6 +39,8 @@
 /* What retention adds to the log moves at 2 MiB, in less time. */
 #define CHECKPOINT_NEAR_PAGES 512
 
+#define SHRINK_WAIT_MS 1000 /* for readers */
+
 /* The free space is looked at once for 1 MiB of log. */
 #define SMALL_LOG_PAGES 256
 #define LOG_PAGE_BYTES  (4096 + 24) /* SQLite's default page and its frame header */
@@ -191,7 +193,10 @@ int store_shrink(struct store *store)
     int code;
 
     errno = 0;
+    sqlite3_busy_timeout(store->db, store->busy_timeout_ms < SHRINK_WAIT_MS ? store->busy_timeout_ms
+                                                                            : SHRINK_WAIT_MS);
     code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, &pages, &done);
+    sqlite3_busy_timeout(store->db, store->busy_timeout_ms);
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
         return store_fail(store, "move the log into the database");
     }

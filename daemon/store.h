@@ -232,7 +232,7 @@ const char *store_table_name(enum store_table table);
 int store_checkpoint(struct store *store);
 
 /* Move the log into the database and give the space of both that is not used back to the file
- * system; waits for readers up to busy_timeout, and does what can be done without them. Never with
+ * system; waits a second for readers at most, and does what can be done without them. Never with
  * a batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
 int store_shrink(struct store *store);
 

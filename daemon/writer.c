@@ -32,17 +32,20 @@
 #include "writer_apply.h"
 #include "writer_expire.h"
 
-#define IDLE_WAIT_MS      500
-#define BACKOFF_FIRST_MS  1000
-#define BACKOFF_LAST_MS   30000
-#define SPACE_PERIOD_MS   1000
-#define SPACE_POLL_MS     100
-#define SPACE_MARGIN      8 /* an eighth of min_free_mb */
-#define SUMMARY_PERIOD_MS 600000
-#define SUMMARY_FIRST_MS  10000   /* after a change, when idle */
-#define SUMMARY_LAST_MS   3600000 /* even when never idle */
-#define MIB               (INT64_C(1024) * 1024)
-#define SPACE_TO_WORK     MIB /* below this not even deleting is tried */
+#define IDLE_WAIT_MS          500
+#define BACKOFF_FIRST_MS      1000
+#define BACKOFF_LAST_MS       30000
+#define SPACE_PERIOD_MS       1000
+#define SPACE_POLL_MS         100
+#define SPACE_MARGIN          8 /* an eighth of min_free_mb */
+#define SUMMARY_PERIOD_MS     600000
+#define SUMMARY_FIRST_MS      10000   /* after a change, when idle */
+#define SUMMARY_LAST_MS       3600000 /* even when never idle */
+#define MIB                   (INT64_C(1024) * 1024)
+#define SPACE_TO_WORK         MIB         /* below this not even deleting is tried */
+#define SPACE_LOG_BYTES       (2 * MIB)   /* a larger log is moved and cut meanwhile */
+#define SPACE_SCARCE          (256 * MIB) /* below this it is looked at before every batch */
+#define SPACE_BYTES_A_MESSAGE (32 * 1024) /* of log: it changes a few pages at most */
 
 struct writer {
     pthread_t thread;
@@ -64,6 +67,7 @@ struct writer {
     int64_t space_checked_ms;
     int64_t free_bytes;
     bool for_space; /* stalled because of min_free_mb */
+    int64_t log_cut_ms;
     struct writer_expire expire;
     bool summary_due;             /* what the summary tells has changed, or was never read */
     int64_t summary_ms;           /* monotonic; when it was last read */
@@ -215,10 +219,24 @@ static void take_new_limits(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-/* Apply `item` and what follows it, up to batch_max, as one transaction. */
+/*
+ * A transaction has to fit what is left of the disk. One that does not leaves a log that fills it,
+ * with nothing to grow the database by, and comes back as large as it was: no way out.
+ */
+static uint64_t batch_limit(const struct writer *writer)
+{
+    int64_t fits = writer->free_bytes / SPACE_BYTES_A_MESSAGE;
+    int64_t most = writer->limits.batch_max;
+
+    most = fits < most ? fits : most;
+    return most > 1 ? (uint64_t)most : 1;
+}
+
+/* Apply `item` and what follows it, up to the limit, as one transaction. */
 static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t *messages)
 {
     struct store *store = writer->parts.store;
+    uint64_t limit = batch_limit(writer);
     int result = store_begin(store);
     int next = INTAKE_OK;
 
@@ -228,8 +246,7 @@ static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t
         writer->summary_due |= item->kind == INTAKE_ESTABLISHED; /* perhaps with a gap */
         pulse_beat();
         ++*messages;
-        if (*messages >= (uint64_t)writer->limits.batch_max ||
-            atomic_load(&writer->limits_changed)) {
+        if (*messages >= limit || atomic_load(&writer->limits_changed)) {
             break;
         }
         next = intake_next(writer->parts.intake, item, 0);
@@ -305,16 +322,17 @@ static bool look_at_content(struct writer *writer, bool idle)
     return result >= 0;
 }
 
-/* Look at the free space and the files, once a second. */
+/* Look at the free space and the files, once a second; before every batch when space is scarce. */
 static void look_at_space(struct writer *writer)
 {
     int64_t now_ms = clock_monotonic_ms();
     int64_t database_bytes;
     int64_t wal_bytes;
     int64_t used_bytes = 0;
+    int64_t period_ms = writer->free_bytes < SPACE_SCARCE ? 0 : SPACE_PERIOD_MS;
     struct statvfs fs;
 
-    if (now_ms - writer->space_checked_ms >= SPACE_PERIOD_MS &&
+    if (now_ms - writer->space_checked_ms >= period_ms &&
         statvfs(writer->database_path, &fs) == 0) {
         writer->space_checked_ms = now_ms;
         writer->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
@@ -375,6 +393,29 @@ static bool expire_some(struct writer *writer)
 }
 
 /*
+ * While space is short: a log that readers keep from beginning anew would grow by all that is
+ * deleted and use up what is left. False ends the thread.
+ */
+static bool cut_log(struct writer *writer)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t database_bytes;
+    int64_t wal_bytes;
+
+    store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
+    if (wal_bytes <= SPACE_LOG_BYTES || now_ms - writer->log_cut_ms < SPACE_POLL_MS) {
+        return true;
+    }
+    if (store_shrink(writer->parts.store) == STORE_FATAL) {
+        fail(writer, store_error(writer->parts.store));
+        return false;
+    }
+    writer->log_cut_ms = clock_monotonic_ms();
+    writer->space_checked_ms = INT64_MIN / 2; /* look again at once */
+    return true;
+}
+
+/*
  * Below min_free_mb: take nothing, look every second, and give back meanwhile what the database
  * does not use. That writes to the log first, so some space must be left for it: what there is
  * between min_free_mb and nothing is enough. The links are cut once; main keeps the sessions from
@@ -397,6 +438,9 @@ static bool wait_for_space(struct writer *writer)
     pthread_mutex_lock(&writer->mutex);
     writer->status.retry_at_ms = writer->space_checked_ms + SPACE_PERIOD_MS;
     pthread_mutex_unlock(&writer->mutex);
+    if (!cut_log(writer)) {
+        return false;
+    }
     if (writer->free_bytes < SPACE_TO_WORK ||
         writer_expire_wait_ms(&writer->expire, SPACE_POLL_MS) > 0) {
         nanosleep(&pause, NULL);
