@@ -11,6 +11,12 @@ import tempfile
 # its standard input does, that is at the latest with the test that holds the other end.
 SET_UP = """
 set -e
+# In a chroot this fails, and what was mounted there must be private already.
+mount --make-rprivate / 2>/dev/null || true
+if grep -q ' shared:' /proc/self/mountinfo; then
+    echo "its mounts would be seen outside" >&2
+    exit 1
+fi
 mount -t tmpfs -o mode=0755 tmpfs "$1"
 mkdir "$1/changes" "$1/work" "$1/root"
 mount -t overlay -o "lowerdir=/,upperdir=$1/changes,workdir=$1/work" overlay "$1/root"
@@ -37,7 +43,7 @@ class Machine:
             raise Unavailable("needs root, to mount")
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="foxtrackrd-machine-"))
         self.holder = subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private",
+            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "unchanged",
              "sh", "-c", SET_UP, "sh", self.directory],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if self.holder.stdout.readline() != "ready\n":
@@ -67,7 +73,8 @@ class Machine:
     def run(self, *command, status=0, cwd="/", **environment):
         """Run a command that must end with this status; returns what it wrote, both streams."""
         done = subprocess.run(
-            ["nsenter", "--target", self.inside, "--mount", "--pid", "chroot", self.directory / "root",
+            ["nsenter", "--target", self.inside, "--mount", "--pid", "--root",
+             "chroot", self.directory / "root",
              "env", "-i", f"--chdir={cwd}", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
              "HOME=/root", "DEBIAN_FRONTEND=noninteractive",
              *(f"{name}={value}" for name, value in environment.items()), *command],

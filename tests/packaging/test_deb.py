@@ -7,6 +7,11 @@ import pytest
 
 from conftest import ROOT
 
+# What lintian of one Debian release says and that of another does not, so that an override would be an
+# error there: Debian 12 still asks for init scripts, and 13 has a newer policy than 12.
+OF_ONE_RELEASE = re.compile(r"package-supports-alternative-init-but-no-init\.d-script|"
+                            r"out-of-date-standards-version")
+
 
 def run(*command, status=0):
     """Run a command that must end with this status; returns what it wrote, both streams."""
@@ -26,9 +31,11 @@ def test_version_is_the_makefiles(packages, version):
 
 
 def test_lintian(packages):
-    """lintian finds nothing, down to its informational tags, in the source and in the packages."""
-    assert run("lintian", "--allow-root", "--display-info", "--pedantic",
-               "--fail-on", "error,warning,info,pedantic", packages.changes) == ""
+    """lintian finds nothing, down to its pedantic tags, in the source and in the packages."""
+    done = subprocess.run(["lintian", "--allow-root", "--display-info", "--pedantic", packages.changes],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert [line for line in done.stdout.splitlines() if not OF_ONE_RELEASE.search(line)] == []
+    assert done.returncode in (0, 2)
 
 
 def test_hardening(packages):
