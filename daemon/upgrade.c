@@ -57,16 +57,23 @@ static void log_progress(struct upgrade *upgrade, const struct store_progress *p
 static void notify(struct upgrade *upgrade, const struct store_progress *progress)
 {
     int64_t now_ms = clock_monotonic_ms();
+    char rows[64] = "";
     char text[160];
 
+    if (progress->done) {
+        return;
+    }
     if (upgrade->told_ms != 0 && now_ms - upgrade->told_ms < STATUS_PERIOD_MS &&
-        !progress->finishing && !progress->done) {
+        !progress->finishing) {
         return;
     }
     upgrade->told_ms = now_ms;
-    snprintf(text, sizeof(text),
-             "bringing the database from schema version %d to %d: %u %% of %" PRIu64 " rows%s",
-             progress->from, progress->to, percent(progress), progress->rows,
+    if (progress->rows > 0) {
+        snprintf(rows, sizeof(rows), ": %u %% of %" PRIu64 " rows", percent(progress),
+                 progress->rows);
+    }
+    snprintf(text, sizeof(text), "bringing the database from schema version %d to %d%s%s",
+             progress->from, progress->to, rows,
              progress->finishing ? ", moving them to disk" : "");
     status_notify_starting(text, SILENCE_MS + progress->bytes_to_sync / SLOW_BYTES_A_MS);
 }
@@ -84,14 +91,15 @@ bool upgrade_progress(void *context, const struct store_progress *progress)
     struct upgrade *upgrade = context;
 
     pulse_beat();
-    upgrade->from_nothing |= progress->from == 0;
-    if (!upgrade->from_nothing) {
+    if (progress->from == 0) {
+        upgrade->fresh = true;
+    }
+    if (!upgrade->fresh) {
         log_progress(upgrade, progress);
         notify(upgrade, progress);
     }
-    if (progress->done) {
-        *upgrade = (struct upgrade){.started_ms = clock_monotonic_ms(), /* for the next one */
-                                    .from_nothing = upgrade->from_nothing};
+    if (progress->done) { /* another may follow */
+        *upgrade = (struct upgrade){.started_ms = clock_monotonic_ms(), .fresh = upgrade->fresh};
     }
     return !told_to_stop();
 }

@@ -12,7 +12,7 @@ struct upgrade {
     int64_t told_ms;     /* the last STATUS= */
     int64_t logged_ms;   /* the last line of progress */
     unsigned logged_pct; /* how far it was then */
-    bool from_nothing;   /* a new database has nothing to tell */
+    bool fresh;          /* a new database has nothing to tell */
     bool begun;          /* its beginning is in the log */
     bool finishing;      /* so is its end's beginning */
 };

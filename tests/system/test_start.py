@@ -2,14 +2,16 @@
 
 import json
 import os
+import sqlite3
 import stat
 import time
 
-from foxtrackrd import CLIENT_ID
+import harness
+from foxtrackrd import CLIENT_ID, foxtrackrctl
 from harness import PATIENCE, check_sound, query, value, wait_until
 
 TABLES = {"devices", "device_groups", "battery", "temperature", "messages", "quarantine", "gaps",
-          "runs", "sessions", "subscriptions"}
+          "runs", "expired", "sessions", "subscriptions"}
 VIEWS = {"battery_latest", "temperature_latest", "fleet", "battery_daily", "temperature_daily"}
 
 
@@ -141,3 +143,33 @@ def test_password_by_systemd_credential(broker, make_daemon, tmp_path):
 
     daemon.start()
     daemon.stop()
+
+
+def test_new_schema_is_said(broker, daemon):
+    """
+    Goal: whoever watches an update sees that the database changes, also systemd, which must wait for
+    it; a new database is not worth a word; foxtrackrctl says what to do before it has happened.
+    """
+    migrations = sorted((harness.ROOT / "schema").glob("[0-9]*.sql"))
+    database = sqlite3.connect(daemon.database)
+    database.executescript(migrations[0].read_text())
+    database.executescript(f"PRAGMA application_id = {0x464f5854}; PRAGMA user_version = 1;"
+                           "INSERT INTO devices VALUES (1, 'foxtrackr', 'x1', 1);"
+                           "INSERT INTO messages VALUES (1, 'gps', 2, 'V3.0', 7, '{}', x'00', 3);")
+    database.close()
+    checked = foxtrackrctl(daemon, "check", check=False)
+    assert "schema version 1" in checked.stdout and "start foxtrackrd once" in checked.stdout
+
+    daemon.start()
+    daemon.wait_log(r"^notice: database: bringing its schema from version 1 to 2: 1 rows")
+    daemon.wait_log(rf"^notice: database: its schema is now version {len(migrations)}")
+    assert [s for s in daemon.notifications.statuses() if "schema version 1 to 2: " in s]
+    assert [s for s in daemon.notifications.lines() if s.startswith("EXTEND_TIMEOUT_USEC=1")]
+    daemon.stop()
+    assert harness.value(daemon.database, "SELECT body FROM messages") == "{}"
+
+    for path in daemon.directory.glob("foxtrackr.db*"):
+        path.unlink()
+    daemon.start()
+    daemon.stop()
+    assert "its schema" not in daemon.log()
