@@ -12,6 +12,7 @@ SYSCONFDIR    ?= /etc
 SYSTEMDDIR    ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR   ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR   ?= $(PREFIX)/lib/tmpfiles.d
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 BUILD         ?= build
 V             ?= 0
 Q             := $(if $(filter 1,$(V)),,@)
@@ -21,9 +22,9 @@ JOBS          := $(shell nproc)
 # Debian's names. Tests and lint need more than the build does.
 DEPS_BUILD := gcc make pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
               libssl-dev libinih-dev
-DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-paho-mqtt python3-pytest sqlite3 \
-              openssl binutils ca-certificates clang g++ iproute2 libclang-rt-dev logrotate mandoc \
-              e2fsprogs mount procps strace systemd util-linux
+DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-paho-mqtt python3-pytest \
+              python3-pytest-xdist sqlite3 openssl binutils ca-certificates clang g++ iproute2 \
+              libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd systemd-container util-linux
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 CC          ?= cc
@@ -149,8 +150,9 @@ check: deps ## install what is missing, build, run every test
 	$(Q)$(MAKE) --no-print-directory test-sanitized
 	$(Q)$(MAKE) --no-print-directory faults
 	$(Q)$(MAKE) --no-print-directory packages-quick
+	$(Q)$(MAKE) --no-print-directory service-run
 	$(Q)$(MAKE) --no-print-directory bench-quick
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-quick SECONDS=60
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-quick SECONDS=20
 
 test: unit system ## every test, without installing anything
 
@@ -162,13 +164,20 @@ test-sanitized: ## every test under AddressSanitizer and UndefinedBehaviorSaniti
 
 test-programs: $(UNIT_TESTS) $(FLEET)
 
+# Run every line of standard input as a command, $(1) at a time; what each of them wrote comes in one
+# piece when it ends.
+PARALLEL = xargs -d '\n' -P $(1) -I{} sh -c 'out=$$({} 2>&1); status=$$?; \
+           printf "%s\n" "  DONE    {}" "$$out"; exit $$status'
+
+# System tests and campaigns wait more than they work: for a broker, a backoff, a limit.
+WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
+
 unit: $(UNIT_TESTS) ## the unit tests
-	$(Q)for test in $(UNIT_TESTS); do \
-	    echo "  TEST    $$test"; FOXTRACKR_ROOT=$(CURDIR) $$test || exit 1; \
-	done
+	$(Q)printf '%s\n' $(UNIT_TESTS) | FOXTRACKR_ROOT=$(CURDIR) $(call PARALLEL,$(JOBS))
 
 system: all $(FLEET) ## the system tests: real mosquitto, real TLS, the built programs
-	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests/system
+	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(WAITERS) \
+	    tests/system
 
 demo: deps-check ## a private broker, a fleet with a 7-day backlog, and what an analyst sees
 	$(Q)$(MAKE) --no-print-directory all $(FLEET)
@@ -190,10 +199,9 @@ FAULTS_SEED ?= 12
 
 faults: all $(SHIMS) ## every campaign of tests/faults, each for a few minutes at most
 	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults/test_broker.py
-	$(Q)for campaign in $(FAULTS); do \
-	    echo "  FAULTS  $$campaign"; \
-	    $(PYTHON) -B $$campaign --build $(abspath $(BUILD)) --quick --seed $(FAULTS_SEED) || exit 1; \
-	done
+	@echo "  FAULTS  $(notdir $(FAULTS)), $(WAITERS) at a time"
+	$(Q)printf '$(PYTHON) -B %s --build $(abspath $(BUILD)) --quick --seed $(FAULTS_SEED)\n' \
+	    $(FAULTS) | $(call PARALLEL,$(WAITERS))
 
 crash-campaign: all $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEED=1)
 	$(Q)$(PYTHON) -B tests/faults/kills --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
@@ -201,6 +209,7 @@ crash-campaign: all $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEE
 
 include tests/fuzz/fuzz.mk
 include tests/bench/bench.mk
+include tests/service/service.mk
 include tests/bench/run.mk
 include packaging/packaging.mk
 
@@ -257,6 +266,7 @@ install: all ## install below DESTDIR and PREFIX; an existing configuration stay
 	install -D -m 0644 systemd/foxtrackrd.sysusers $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf
 	install -D -m 0644 systemd/foxtrackrd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf
 	install -D -m 0644 packaging/foxtrackrd.logrotate $(DESTDIR)$(LOGROTATE)
+	install -D -m 0644 packaging/completion/foxtrackrctl.bash $(DESTDIR)$(COMPLETIONDIR)/foxtrackrctl
 	test -e $(DESTDIR)$(CONF) || install -D -m 0640 foxtrackrd.conf $(DESTDIR)$(CONF)
 
 uninstall: ## remove what install put there, but not the configuration
@@ -265,7 +275,8 @@ uninstall: ## remove what install put there, but not the configuration
 	    $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc $(DESTDIR)$(DOCDIR)/schema.md \
 	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service \
 	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd@.service $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf \
-	    $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf $(DESTDIR)$(LOGROTATE)
+	    $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf $(DESTDIR)$(LOGROTATE) \
+	    $(DESTDIR)$(COMPLETIONDIR)/foxtrackrctl
 	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	rm -f -d $(DESTDIR)$(DOCDIR)
 

@@ -31,10 +31,11 @@
 #include "escape.h"
 #include "pulse.h"
 
-#define TEXT_SIZE        2048
-#define ESCAPED_SIZE     4096
-#define REPEAT_WINDOW_MS 60000
-#define JOURNAL_SOCKET   "/run/systemd/journal/socket"
+#define TEXT_SIZE       2048
+#define ESCAPED_SIZE    4096
+#define WINDOW_FIRST_MS 60000
+#define WINDOW_LAST_MS  3600000
+#define JOURNAL_SOCKET  "/run/systemd/journal/socket"
 
 static struct {
     pthread_mutex_t mutex;
@@ -86,7 +87,13 @@ static int open_file(const char *file, char *problem, size_t problem_size)
     int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 
     if (fd < 0) {
-        snprintf(problem, problem_size, "log file %s: cannot open: %s", file, strerror(errno));
+        const char *advice = errno == ENOENT ? "; its directory must be there"
+                             : errno == EACCES
+                                 ? "; the user that runs foxtrackrd must be able to write it"
+                                 : "";
+
+        snprintf(problem, problem_size, "log file %s: cannot open: %s%s", file, strerror(errno),
+                 advice);
     }
     return fd;
 }
@@ -232,8 +239,8 @@ static void stderr_line(int priority, const char *text)
 }
 
 struct journal_entry {
-    struct iovec items[5];
-    char texts[5][ESCAPED_SIZE + 32];
+    struct iovec items[6];
+    char texts[6][ESCAPED_SIZE + 32];
     int count;
 };
 
@@ -263,8 +270,10 @@ static bool journal_line(int priority, const struct log_fields *fields, const ch
         journal_add(&entry, "SESSION", fields->session);
         journal_add(&entry, "TOPIC", fields->topic);
         journal_add(&entry, "REASON", fields->reason);
+        journal_add(&entry, "MESSAGE_ID", fields->id);
     }
-    return sd_journal_sendv(entry.items, entry.count) >= 0;
+    /* sd_journal_sendv() says that all is well when there is no socket. */
+    return access(JOURNAL_SOCKET, W_OK) == 0 && sd_journal_sendv(entry.items, entry.count) >= 0;
 }
 
 /* With the mutex held. `text` is escaped. */
@@ -296,19 +305,61 @@ static uint64_t text_digest(int priority, const char *text)
     return digest != 0 ? digest : 1;
 }
 
+/* The place of this text, or the one that was not needed for the longest time. */
+static unsigned cause_place(const struct log_cause *cause, uint64_t digest)
+{
+    unsigned oldest = 0;
+
+    for (unsigned i = 0; i < LOG_CAUSE_TEXTS; i++) {
+        if (cause->texts[i].digest == digest) {
+            return i;
+        }
+        if (cause->texts[i].digest == 0 ||
+            (cause->texts[oldest].digest != 0 &&
+             cause->texts[i].seen_ms < cause->texts[oldest].seen_ms)) {
+            oldest = i;
+        }
+    }
+    return oldest;
+}
+
 bool log_cause_admit(struct log_cause *cause, uint64_t digest, int64_t now_ms, unsigned *left_out)
 {
-    if (cause->digest == digest && now_ms - cause->last_ms < REPEAT_WINDOW_MS) {
+    unsigned place = cause_place(cause, digest);
+    bool known = cause->texts[place].digest == digest &&
+                 now_ms - cause->texts[place].seen_ms < WINDOW_LAST_MS;
+    int64_t window_ms = cause->texts[place].window_ms;
+
+    if (known && now_ms - cause->texts[place].written_ms < window_ms) {
+        cause->texts[place].seen_ms = now_ms;
         cause->left_out++;
         return false;
     }
+    if (!known) {
+        window_ms = WINDOW_FIRST_MS;
+    } else if (window_ms < WINDOW_LAST_MS) {
+        window_ms = 2 * window_ms < WINDOW_LAST_MS ? 2 * window_ms : WINDOW_LAST_MS;
+    }
+    cause->texts[place].digest = digest;
+    cause->texts[place].written_ms = now_ms;
+    cause->texts[place].seen_ms = now_ms;
+    cause->texts[place].window_ms = window_ms;
     *left_out = cause->left_out;
-    *cause = (struct log_cause){.last_ms = now_ms, .digest = digest};
+    cause->left_out = 0;
     return true;
 }
 
-/* Callers are often on their way to read errno: leave it alone. */
-__attribute__((format(printf, 4, 0))) static void log_va(struct log_cause *cause, int priority,
+void log_cause_over(struct log_cause *cause)
+{
+    for (unsigned i = 0; i < LOG_CAUSE_TEXTS; i++) {
+        if (cause->texts[i].window_ms > WINDOW_FIRST_MS) {
+            cause->texts[i].window_ms = WINDOW_FIRST_MS;
+        }
+    }
+}
+
+/* Returns whether it was written. Callers are often on their way to read errno: leave it alone. */
+__attribute__((format(printf, 4, 0))) static bool log_va(struct log_cause *cause, int priority,
                                                          const struct log_fields *fields,
                                                          const char *format, va_list arguments)
 {
@@ -317,6 +368,7 @@ __attribute__((format(printf, 4, 0))) static void log_va(struct log_cause *cause
     char escaped[ESCAPED_SIZE];
     unsigned left_out = 0;
     size_t length;
+    bool admitted;
 
     if (vsnprintf(text, sizeof(text), format, arguments) >= (int)sizeof(text)) {
         memcpy(text + sizeof(text) - 4, "...", 4);
@@ -324,8 +376,9 @@ __attribute__((format(printf, 4, 0))) static void log_va(struct log_cause *cause
     length = escape_line(escaped, sizeof(escaped) - 64, text);
     pulse_wait_begin(); /* for the file's disk, or the journal, or a thread that does so */
     pthread_mutex_lock(&log_state.mutex);
-    if (cause == NULL ||
-        log_cause_admit(cause, text_digest(priority, text), clock_monotonic_ms(), &left_out)) {
+    admitted = cause == NULL ||
+               log_cause_admit(cause, text_digest(priority, text), clock_monotonic_ms(), &left_out);
+    if (admitted) {
         if (left_out > 0) {
             snprintf(escaped + length, sizeof(escaped) - length, " (%u repetition%s left out)",
                      left_out, left_out == 1 ? "" : "s");
@@ -335,18 +388,19 @@ __attribute__((format(printf, 4, 0))) static void log_va(struct log_cause *cause
     pthread_mutex_unlock(&log_state.mutex);
     pulse_wait_end();
     errno = saved_errno;
+    return admitted;
 }
 
-static bool dropped(int priority)
+bool log_enabled(int priority)
 {
-    return priority > atomic_load_explicit(&log_level, memory_order_relaxed);
+    return priority <= atomic_load_explicit(&log_level, memory_order_relaxed);
 }
 
 void log_line(int priority, const char *format, ...)
 {
     va_list arguments;
 
-    if (dropped(priority)) {
+    if (!log_enabled(priority)) {
         return;
     }
     va_start(arguments, format);
@@ -358,7 +412,7 @@ void log_line_fields(int priority, const struct log_fields *fields, const char *
 {
     va_list arguments;
 
-    if (dropped(priority)) {
+    if (!log_enabled(priority)) {
         return;
     }
     va_start(arguments, format);
@@ -366,15 +420,17 @@ void log_line_fields(int priority, const struct log_fields *fields, const char *
     va_end(arguments);
 }
 
-void log_line_limited(struct log_cause *cause, int priority, const struct log_fields *fields,
+bool log_line_limited(struct log_cause *cause, int priority, const struct log_fields *fields,
                       const char *format, ...)
 {
     va_list arguments;
+    bool admitted;
 
-    if (dropped(priority)) {
-        return;
+    if (!log_enabled(priority)) {
+        return true;
     }
     va_start(arguments, format);
-    log_va(cause, priority, fields, format, arguments);
+    admitted = log_va(cause, priority, fields, format, arguments);
     va_end(arguments);
+    return admitted;
 }

@@ -35,14 +35,21 @@ int log_reopen(char *problem, size_t problem_size);
 /* Flush and close. Lines after it go to stderr. */
 void log_close(void);
 
+#define LOG_CAUSE_TEXTS 4
+
 /*
- * One cause that may repeat: a static object of the caller's, zero-initialised. The first line of
- * a cause is written at once; repetitions within a minute are counted, and the next line that is
- * written says how many were left out. A cause whose text changes is a new cause.
+ * One cause that may repeat: an object of the caller's, zero-initialised. Each text of it is
+ * written at once when it is new. While it repeats it is written again after a minute, then two,
+ * four and so on, at last once an hour, and the line says how many of the cause were left out
+ * before it. A text that did not come for an hour is new again.
  */
 struct log_cause {
-    int64_t last_ms; /* monotonic */
-    uint64_t digest; /* of the last text written */
+    struct {
+        uint64_t digest;    /* 0: a free place */
+        int64_t written_ms; /* monotonic, as all three */
+        int64_t seen_ms;
+        int64_t window_ms;
+    } texts[LOG_CAUSE_TEXTS];
     unsigned left_out;
 };
 
@@ -53,18 +60,37 @@ struct log_cause {
  */
 bool log_cause_admit(struct log_cause *cause, uint64_t digest, int64_t now_ms, unsigned *left_out);
 
-/* Optional journal fields; members may be NULL. On the other targets the text says it all. */
+/* What the cause stands for is over: should it come again, it is not left out for more than a
+ * minute, however long it lasted before. */
+void log_cause_over(struct log_cause *cause);
+
+/*
+ * Journal fields; members may be NULL. On the other targets the text says it all. An `id` names one
+ * kind of event for good, whatever its text will be in later versions: foxtrackrd(8) lists them.
+ */
 struct log_fields {
-    const char *session; /* SESSION= */
-    const char *topic;   /* TOPIC= */
-    const char *reason;  /* REASON= */
+    const char *session; /* SESSION=: the client id */
+    const char *topic;   /* TOPIC=: of a message, or a topic filter */
+    const char *reason;  /* REASON=: of a quarantined message, as in the table quarantine */
+    const char *id;      /* MESSAGE_ID= */
 };
+
+#define LOG_ID_CONNECTED   "a30351fc929f42d191e2175a58787d02"
+#define LOG_ID_UNCONNECTED "e3949c7b19ee4cc7878a0cb4952e680e"
+#define LOG_ID_GAP         "ad8dd19c4be24d189f0822894ba323b6"
+#define LOG_ID_QUARANTINED "352632d8e4ec405fb8a810cd64e6a8d5"
+#define LOG_ID_STALLED     "6b3249b75f6a462fb468d5a683181bc2"
+#define LOG_ID_RESUMED     "2a0885f6186d49e89faeda220b90b328"
 
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_line_fields(int priority, const struct log_fields *fields, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void log_line_limited(struct log_cause *cause, int priority, const struct log_fields *fields,
+/* Returns false when the line was left out as a repetition. */
+bool log_line_limited(struct log_cause *cause, int priority, const struct log_fields *fields,
                       const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Whether lines of this level are written: to spare the work of making them. */
+bool log_enabled(int priority);
 
 #define log_error(...)   log_line(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)

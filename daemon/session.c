@@ -69,10 +69,12 @@ static bool stopping(struct session *session)
 
 void session_log_problem(struct session *session, const char *problem)
 {
-    const struct log_fields fields = {.session = session->own->client_id};
+    const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_UNCONNECTED};
 
-    log_line_limited(&session->cause, LOG_WARNING, &fields, "%s: %s", session->own->client_id,
-                     problem);
+    if (log_line_limited(&session->cause, LOG_WARNING, &fields, "%s: %s", session->own->client_id,
+                         problem)) {
+        session->problem_said = true;
+    }
 }
 
 /* --- towards the intake ----------------------------------------------------------------------- */
@@ -168,9 +170,12 @@ static int next_backoff_ms(struct session *session)
     return session->backoff_ms / 2 + (int)(random % (unsigned)(session->backoff_ms / 2 + 1));
 }
 
+/* The end of a problem is said when the problem was: the last line of the log is never out of date,
+ * and a link that comes and goes is limited by what limits its problems. */
 static void note_connected(struct session *session, bool present)
 {
-    const struct log_fields fields = {.session = session->own->client_id};
+    const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_CONNECTED};
+    int priority = session->problem_said || session->status.connects == 0 ? LOG_NOTICE : LOG_DEBUG;
 
     session->connected_ms = clock_monotonic_ms();
     pthread_mutex_lock(&session->mutex);
@@ -178,10 +183,11 @@ static void note_connected(struct session *session, bool present)
     session->status.session_present = present;
     session->status.connects++;
     pthread_mutex_unlock(&session->mutex);
-    log_line_limited(&session->connected_cause, LOG_NOTICE, &fields, "%s: connected to %s:%d, %s",
-                     session->own->client_id, session->parts.config->broker.host,
-                     session->parts.config->broker.port,
-                     present ? "the broker has kept the session" : "the broker made a new session");
+    log_line_fields(priority, &fields, "%s: connected to %s:%d, %s", session->own->client_id,
+                    session->parts.config->broker.host, session->parts.config->broker.port,
+                    present ? "the broker has kept the session" : "the broker made a new session");
+    session->problem_said = false;
+    log_cause_over(&session->cause);
 }
 
 /* Count connections in a row that do not last. The broker closes one when the client id comes again

@@ -117,7 +117,7 @@ bool session_record_answer(struct session *session, bool present)
         session_memory_clear(&session->memory);
     }
     if (gap == STORE_GAP_LOST) {
-        const struct log_fields fields = {.session = session->own->client_id};
+        const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_GAP};
 
         log_line_fields(
             LOG_ERR, &fields,

@@ -38,7 +38,7 @@ struct session {
     int64_t connected_ms; /* monotonic */
     int short_lives;      /* connections in a row that ended soon */
     struct log_cause cause;
-    struct log_cause connected_cause;
+    bool problem_said; /* in the log, and its end not yet */
     struct log_cause refused_cause;
 };
 

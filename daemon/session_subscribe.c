@@ -15,7 +15,9 @@ static bool drop_unwanted(struct session *session)
             !session_put_event(session, INTAKE_UNSUBSCRIBED, filter, 0, STORE_GAP_NONE)) {
             return false;
         }
-        log_info("%s: unsubscribed from %s", session->own->client_id, filter);
+        log_line_fields(LOG_INFO,
+                        &(struct log_fields){.session = session->own->client_id, .topic = filter},
+                        "%s: unsubscribed from %s", session->own->client_id, filter);
         session_memory_remove(&session->memory, filter);
     }
     return true;
@@ -50,7 +52,8 @@ static enum session_reconciled subscribe(struct session *session, const char *fi
         snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
         return SESSION_RECONCILE_FAILED;
     }
-    log_info("%s: subscribed to %s with QoS %d", own->client_id, filter, granted);
+    log_line_fields(LOG_INFO, &(struct log_fields){.session = own->client_id, .topic = filter},
+                    "%s: subscribed to %s with QoS %d", own->client_id, filter, granted);
     return SESSION_RECONCILED;
 }
 

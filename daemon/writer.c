@@ -62,7 +62,7 @@ struct writer {
     uint64_t expired_unsaid; /* deleted by retention and not yet in the log */
     int64_t expired_said_ms;
     struct log_cause stall_cause;
-    struct log_cause unstall_cause;
+    bool stall_said; /* in the log, and its end not yet */
 };
 
 /* --- status -------------------------------------------------------------------------------- */
@@ -137,6 +137,7 @@ static void fail(struct writer *writer, const char *reason)
 
 static void stall(struct writer *writer, const char *reason)
 {
+    const struct log_fields fields = {.id = LOG_ID_STALLED};
     char text[WRITER_REASON_SIZE];
 
     snprintf(text, sizeof(text), "%s", reason);
@@ -150,19 +151,26 @@ static void stall(struct writer *writer, const char *reason)
     writer->status.retry_at_ms = clock_monotonic_ms() + writer->backoff_ms;
     pthread_mutex_unlock(&writer->mutex);
     set_state(writer, WRITER_STALLED, text);
-    log_line_limited(&writer->stall_cause, LOG_ERR, NULL,
-                     "database: %s; no message is taken or acknowledged until it works again",
-                     text);
+    if (log_line_limited(&writer->stall_cause, LOG_ERR, &fields,
+                         "database: %s; no message is taken or acknowledged until it works again",
+                         text)) {
+        writer->stall_said = true;
+    }
 }
 
+/* Said when the stall was: see note_connected() in session.c. */
 static void unstall(struct writer *writer)
 {
+    const struct log_fields fields = {.id = LOG_ID_RESUMED};
+
     writer->backoff_ms = 0;
     if (state_of(writer) == WRITER_STALLED) {
         intake_set_stalled(writer->parts.intake, false);
         set_state(writer, WRITER_RUNNING, "");
-        log_line_limited(&writer->unstall_cause, LOG_NOTICE, NULL,
-                         "database: works again, going on");
+        log_line_fields(writer->stall_said ? LOG_NOTICE : LOG_DEBUG, &fields,
+                        "database: works again, going on");
+        writer->stall_said = false;
+        log_cause_over(&writer->stall_cause);
     }
 }
 

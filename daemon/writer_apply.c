@@ -49,28 +49,36 @@ void writer_apply_free(struct writer_apply *apply)
     }
 }
 
-/* Count and log a quarantined message: one line a minute for each reason, however they differ. */
+/*
+ * Count and log a quarantined message: for each reason one line, however they differ, and then more
+ * and more rarely (log.h). At the level debug each message has its line.
+ */
 static void note_quarantined(struct writer_apply *apply, const struct intake_item *item,
                              const struct foxtrackr_problem *problem)
 {
     const char *name = foxtrackr_reason_name(problem->reason);
     const uint64_t any_text = 1;
     unsigned left_out = 0;
-    char topic[128];
+    char topic[512]; /* its beginning; the table has it whole */
     char others[64] = "";
-    struct log_fields fields = {
-        .session = apply->client_ids[item->session], .topic = topic, .reason = name};
+    int priority = LOG_DEBUG;
+    struct log_fields fields = {.session = apply->client_ids[item->session],
+                                .topic = topic,
+                                .reason = name,
+                                .id = LOG_ID_QUARANTINED};
 
     apply->batch_quarantined[problem->reason]++;
-    if (!log_cause_admit(&apply->causes[problem->reason], any_text, clock_monotonic_ms(),
-                         &left_out)) {
+    if (log_cause_admit(&apply->causes[problem->reason], any_text, clock_monotonic_ms(),
+                        &left_out)) {
+        priority = LOG_WARNING;
+    } else if (!log_enabled(LOG_DEBUG)) {
         return;
     }
     snprintf(topic, sizeof(topic), "%.*s", (int)item->topic_length, item->topic);
     if (left_out > 0) {
         snprintf(others, sizeof(others), " (and %u more for that reason before it)", left_out);
     }
-    log_line_fields(LOG_WARNING, &fields, "quarantined a message on %s: %s: %s%s", topic, name,
+    log_line_fields(priority, &fields, "quarantined a message on %s: %s: %s%s", topic, name,
                     problem->detail, others);
 }
 

@@ -11,18 +11,18 @@ $(BUILD)/bench/broker: $(BENCH_BROKER_OBJ)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
 
-$(BUILD)/bench/ceiling: $(BUILD)/tests/bench/ceiling.o
+$(BUILD)/bench/ceiling: $(BUILD)/tests/bench/ceiling.o $(BUILD)/tests/bench/client_options.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
 
 # The same client twice: with Paho as the daemon has it, and with Debian's shared library.
-$(BUILD)/bench/client: $(BUILD)/tests/bench/client.o | $(PAHO_FLAGS)
+$(BUILD)/bench/client: $(BUILD)/tests/bench/client.o $(BUILD)/tests/bench/client_options.o | $(PAHO_FLAGS)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ $(LIBS_PAHO) -lssl -lcrypto -lsqlite3 -ljansson
 
-$(BUILD)/bench/client-shared: $(BUILD)/tests/bench/client.o
+$(BUILD)/bench/client-shared: $(BUILD)/tests/bench/client.o $(BUILD)/tests/bench/client_options.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lsqlite3 -ljansson

@@ -5,7 +5,6 @@
  * usage: ceiling --port P [--ca FILE] [--qos 2] [--client-id ID]     until SIGTERM
  */
 #include <arpa/inet.h>
-#include <getopt.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <stdint.h>
@@ -15,6 +14,8 @@
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "client_options.h"
 
 #define IN_SIZE  ((size_t)64 * 1024)
 #define OUT_SIZE ((size_t)64 * 1024)
@@ -158,57 +159,38 @@ static void greet(struct client *client, const char *id, int qos)
     flush_out(client);
 }
 
-int main(int argc, char **argv)
+/* Until the broker or a signal ends it. */
+static void drain(struct client *client)
 {
-    static const struct option names[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"ca", required_argument, NULL, 'c'},
-        {"client-id", required_argument, NULL, 'i'},
-        {"qos", required_argument, NULL, 'q'},
-        {0},
-    };
-    static struct client client;
-    const char *ca = NULL;
-    const char *id = "id-ceiling-01";
-    int port = 0;
-    int qos = 2;
-    int option;
-
-    while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        switch (option) {
-        case 'p':
-            port = atoi(optarg);
-            break;
-        case 'c':
-            ca = optarg;
-            break;
-        case 'i':
-            id = optarg;
-            break;
-        case 'q':
-            qos = atoi(optarg);
-            break;
-        default:
-            return EX_USAGE;
-        }
-    }
-    if (port == 0 || strlen(id) > 100) {
-        fputs("usage: ceiling --port P [--ca FILE] [--qos 2] [--client-id ID]\n", stderr);
-        return EX_USAGE;
-    }
-    connect_to(&client, port, ca);
-    greet(&client, id, qos);
     for (;;) {
-        ssize_t got = client.ssl != NULL ? SSL_read(client.ssl, client.in + client.in_length,
-                                                    (int)(IN_SIZE - client.in_length))
-                                         : recv(client.fd, client.in + client.in_length,
-                                                IN_SIZE - client.in_length, 0);
+        size_t room = IN_SIZE - client->in_length;
+        uint8_t *end = client->in + client->in_length;
+        ssize_t got = client->ssl != NULL ? SSL_read(client->ssl, end, (int)room)
+                                          : recv(client->fd, end, room, 0);
 
         if (got <= 0) {
             die("ceiling: read");
         }
-        client.in_length += (size_t)got;
-        act(&client);
-        flush_out(&client);
+        client->in_length += (size_t)got;
+        act(client);
+        flush_out(client);
     }
+}
+
+int main(int argc, char **argv)
+{
+    struct client_options options = {.client_id = "id-ceiling-01", .qos = 2};
+    static struct client client;
+
+    if (!client_options_parse(argc, argv, "ceiling --port P [--ca FILE] [--qos 2] [--client-id ID]",
+                              &options)) {
+        return EX_USAGE;
+    }
+    if (options.store != NULL || strlen(options.client_id) > 100) {
+        fputs("ceiling: it stores nothing, and its client id has at most 100 bytes\n", stderr);
+        return EX_USAGE;
+    }
+    connect_to(&client, options.port, options.ca);
+    greet(&client, options.client_id, options.qos);
+    drain(&client);
 }

@@ -8,7 +8,6 @@
  * acknowledges it then. Until SIGTERM.
  */
 #include <MQTTAsync.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <pthread.h>
@@ -20,6 +19,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "client_options.h"
 #include "paho_lean.h"
 
 struct client {
@@ -137,27 +137,27 @@ static void on_lost(void *context, char *cause)
     die("connection lost", cause != NULL ? cause : "");
 }
 
-static void connect_to(struct client *client, const char *port, const char *ca, const char *id)
+static void connect_to(struct client *client, const struct client_options *from)
 {
     MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer;
     MQTTAsync_SSLOptions ssl = MQTTAsync_SSLOptions_initializer;
     char uri[64];
 
-    snprintf(uri, sizeof(uri), "%s://localhost:%s", ca != NULL ? "ssl" : "tcp", port);
+    snprintf(uri, sizeof(uri), "%s://localhost:%d", from->ca != NULL ? "ssl" : "tcp", from->port);
     MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
-    if (MQTTAsync_create(&client->handle, uri, id, MQTTCLIENT_PERSISTENCE_NONE, NULL) !=
-            MQTTASYNC_SUCCESS ||
+    if (MQTTAsync_create(&client->handle, uri, from->client_id, MQTTCLIENT_PERSISTENCE_NONE,
+                         NULL) != MQTTASYNC_SUCCESS ||
         MQTTAsync_setCallbacks(client->handle, client, on_lost, on_message, NULL) !=
             MQTTASYNC_SUCCESS) {
         die(uri, "Paho would not");
     }
-    ssl.trustStore = ca;
+    ssl.trustStore = from->ca;
     ssl.enableServerCertAuth = 1;
     ssl.verify = 1;
     options.MQTTVersion = MQTTVERSION_3_1_1;
     options.cleansession = 0;
     options.keepAliveInterval = 60;
-    options.ssl = ca != NULL ? &ssl : NULL;
+    options.ssl = from->ca != NULL ? &ssl : NULL;
     options.onSuccess = on_connected;
     options.onFailure = on_failure;
     options.context = client;
@@ -168,48 +168,25 @@ static void connect_to(struct client *client, const char *port, const char *ca, 
 
 int main(int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"port", required_argument, NULL, 'p'},      {"ca", required_argument, NULL, 'c'},
-        {"client-id", required_argument, NULL, 'i'}, {"qos", required_argument, NULL, 'q'},
-        {"store", required_argument, NULL, 's'},     {0},
-    };
-    struct client client = {.qos = 2};
-    const char *port = NULL;
-    const char *ca = NULL;
-    const char *id = NULL;
+    struct client_options options = {.qos = 2};
+    struct client client = {0};
     sigset_t signals;
-    int option;
+    int number;
 
-    while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        switch (option) {
-        case 'p':
-            port = optarg;
-            break;
-        case 'c':
-            ca = optarg;
-            break;
-        case 'i':
-            id = optarg;
-            break;
-        case 'q':
-            client.qos = optarg[0] == '1' ? 1 : 2;
-            break;
-        case 's':
-            open_store(&client, optarg);
-            break;
-        default:
-            return EX_USAGE;
-        }
-    }
-    if (port == NULL || id == NULL) {
-        fputs("usage: client --port P --client-id ID [--ca FILE] [--qos 2] [--store DB]\n", stderr);
+    if (!client_options_parse(argc, argv,
+                              "client --port P --client-id ID [--ca FILE] [--qos 2] [--store DB]",
+                              &options)) {
         return EX_USAGE;
+    }
+    client.qos = options.qos;
+    if (options.store != NULL) {
+        open_store(&client, options.store);
     }
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    connect_to(&client, port, ca, id);
-    sigwait(&signals, &option);
+    connect_to(&client, &options);
+    sigwait(&signals, &number);
     printf("%" PRIu64 " messages\n", client.messages);
     fflush(stdout);
     _exit(EX_OK); /* the broker keeps the session */

@@ -11,7 +11,7 @@ import pytest
 
 import harness
 
-PAGES = sorted(harness.ROOT.glob("daemon/*.[58]"))
+PAGES = sorted([*harness.ROOT.glob("daemon/*.[58]"), *harness.ROOT.glob("lib/*.3")])
 UNIT = harness.ROOT / "systemd" / "foxtrackrd.service"
 EXPOSURE_MAX = 1.2
 
@@ -134,6 +134,7 @@ def test_install(installed):
         "usr/lib/sysusers.d/foxtrackrd.conf",
         "usr/lib/tmpfiles.d/foxtrackrd.conf",
         "etc/logrotate.d/foxtrackrd",
+        "usr/share/bash-completion/completions/foxtrackrctl",
         "etc/foxtrackrd/foxtrackrd.conf",
     ]
     assert [name for name in wanted if not (root / name).is_file()] == []

@@ -99,7 +99,7 @@ def test_sigterm_before_ready(make_broker, make_daemon):
     daemon = make_daemon(broker)
     for pause in (0.02, 0.05, 0.1, 0.2):
         daemon.start(wait=None)
-        wait_until(daemon.database.exists, 20, "the database to be made")
+        daemon.wait_log("starting")
         time.sleep(pause)  # not a wait for anything: a different moment each time
         daemon.stop()
     check_sound(daemon.database)

@@ -228,7 +228,8 @@ static void test_open_failure_keeps_target(void **state)
     assert_int_equal(
         log_open(LOG_TARGET_FILE, "/nonexistent/log", LOG_ERR, problem, sizeof(problem)), 1);
     assert_string_equal(problem,
-                        "log file /nonexistent/log: cannot open: No such file or directory");
+                        "log file /nonexistent/log: cannot open: No such file or directory; its "
+                        "directory must be there");
     log_info("still here");
     assert_non_null(strstr(read_back(path), " info still here\n"));
 }
@@ -355,6 +356,8 @@ static void test_threads(void **state)
 
 /* --- repetition --- */
 
+#define MINUTE_MS INT64_C(60000)
+
 static void test_admission(void **state)
 {
     struct log_cause cause = {0};
@@ -370,11 +373,63 @@ static void test_admission(void **state)
     assert_true(log_cause_admit(&cause, 7, 60005, &left_out));
     assert_int_equal(left_out, 2);
     assert_false(log_cause_admit(&cause, 7, 60006, &left_out));
-    /* Another text is another cause; what was left out of the first is said. */
+    /* Another text is new; what was left out of the first is said. The first is still known. */
     assert_true(log_cause_admit(&cause, 8, 60007, &left_out));
     assert_int_equal(left_out, 1);
-    assert_true(log_cause_admit(&cause, 7, 60008, &left_out));
-    assert_int_equal(left_out, 0);
+    assert_false(log_cause_admit(&cause, 7, 60008, &left_out));
+    assert_false(log_cause_admit(&cause, 8, 60008, &left_out));
+}
+
+/* How many of the lines that come every `period_ms` for a day are written. */
+static unsigned written_in_a_day(struct log_cause *cause, int64_t period_ms, unsigned texts)
+{
+    unsigned written = 0;
+    unsigned said = 0;
+    unsigned left_out;
+    uint64_t number = 0;
+
+    for (int64_t now_ms = 1; now_ms < 24 * 60 * MINUTE_MS; now_ms += period_ms) {
+        if (log_cause_admit(cause, 1 + number++ % texts, now_ms, &left_out)) {
+            written++;
+            said += left_out;
+        }
+    }
+    assert_int_equal(number, written + said + cause->left_out); /* none in silence */
+    return written;
+}
+
+/* A problem that lasts is said after 1, 2, 4, … minutes, and then every hour. */
+static void test_admission_grows_rare(void **state)
+{
+    struct log_cause cause = {0};
+
+    (void)state;
+    assert_in_range(written_in_a_day(&cause, 1000, 1), 28, 31);
+    cause = (struct log_cause){0};
+    assert_in_range(written_in_a_day(&cause, 1000, LOG_CAUSE_TEXTS), 4 * 28, 4 * 31);
+    /* What comes less than once an hour is always said. */
+    cause = (struct log_cause){0};
+    assert_int_equal(written_in_a_day(&cause, 60 * MINUTE_MS + 1, 1), 24);
+}
+
+static void test_admission_after_the_end(void **state)
+{
+    struct log_cause cause = {0};
+    unsigned left_out;
+    int64_t now_ms = 0;
+
+    (void)state;
+    for (int i = 0; i < 5; i++) { /* written at 0, 1, 3, 7 and 15 minutes */
+        assert_true(log_cause_admit(&cause, 7, now_ms, &left_out));
+        now_ms += MINUTE_MS << i;
+    }
+    now_ms = 15 * MINUTE_MS;
+    assert_false(log_cause_admit(&cause, 7, now_ms + 2 * MINUTE_MS, &left_out));
+    log_cause_over(&cause);
+    assert_true(log_cause_admit(&cause, 7, now_ms + 2 * MINUTE_MS, &left_out));
+    assert_false(log_cause_admit(&cause, 7, now_ms + 2 * MINUTE_MS + 1, &left_out));
+    log_cause_over(&cause);
+    assert_false(log_cause_admit(&cause, 7, now_ms + 2 * MINUTE_MS + 2, &left_out));
 }
 
 static void test_limited_lines(void **state)
@@ -384,10 +439,11 @@ static void test_limited_lines(void **state)
 
     (void)state;
     open_file_target(LOG_INFO);
-    for (int i = 0; i < 38; i++) {
-        log_line_limited(&cause, LOG_ERR, NULL, "disk %s", "full");
+    assert_true(log_line_limited(&cause, LOG_ERR, NULL, "disk %s", "full"));
+    for (int i = 0; i < 37; i++) {
+        assert_false(log_line_limited(&cause, LOG_ERR, NULL, "disk %s", "full"));
     }
-    log_line_limited(&cause, LOG_DEBUG, NULL, "not at this level");
+    assert_true(log_line_limited(&cause, LOG_DEBUG, NULL, "not at this level"));
     log_line_limited(&cause, LOG_ERR, NULL, "disk %s", "gone");
     log_line_limited(&cause, LOG_ERR, NULL, "disk %s", "gone");
     log_line_limited(&cause, LOG_WARNING, NULL, "disk %s", "gone");
@@ -411,6 +467,8 @@ int main(void)
         cmocka_unit_test_teardown(test_long_text, close_log),
         cmocka_unit_test_teardown(test_threads, close_log),
         cmocka_unit_test(test_admission),
+        cmocka_unit_test(test_admission_grows_rare),
+        cmocka_unit_test(test_admission_after_the_end),
         cmocka_unit_test_teardown(test_limited_lines, close_log),
     };
 
