@@ -24,8 +24,8 @@ DEPS_BUILD := gcc make pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev
               libssl-dev libinih-dev
 DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-paho-mqtt python3-pytest \
               python3-pytest-xdist sqlite3 openssl binutils ca-certificates clang g++ iproute2 \
-              libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd util-linux \
-              python3-prometheus-client python3-yaml
+              libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd \
+              systemd-container util-linux python3-prometheus-client python3-yaml
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 CC          ?= cc
@@ -151,6 +151,7 @@ check: deps ## install what is missing, build, run every test
 	$(Q)$(MAKE) --no-print-directory test-sanitized
 	$(Q)$(MAKE) --no-print-directory faults
 	$(Q)$(MAKE) --no-print-directory packages-quick
+	$(Q)$(MAKE) --no-print-directory service-run
 	$(Q)$(MAKE) --no-print-directory bench-quick
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-quick SECONDS=20
 
@@ -213,6 +214,7 @@ crash-campaign: all $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEE
 
 include tests/fuzz/fuzz.mk
 include tests/bench/bench.mk
+include tests/service/service.mk
 include tests/bench/run.mk
 include packaging/packaging.mk
 

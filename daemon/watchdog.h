@@ -10,7 +10,7 @@
 #include "pulse.h"
 
 /* A disk that takes no longer than this over one call is not worth a word. */
-#define WATCHDOG_WAIT_WORTH_SAYING_MS 10000
+#define WATCHDOG_WAIT_WORTH_SAYING_MS 5000
 
 struct watchdog;
 
