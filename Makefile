@@ -123,7 +123,7 @@ $(BUILD)/schema/migrations.o: $(BUILD)/schema/migrations.c
 # Made anew each time: `make install PREFIX=...` may name another place than `make` did.
 $(BUILD)/foxtrackr.pc: lib/foxtrackr.pc.in FORCE
 	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@.$$$$ && mv $@.$$$$ $@
 
 # Unit tests: one binary a module, linked with everything so that each can use what it needs.
 $(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) | $(PAHO_FLAGS)
@@ -268,10 +268,12 @@ install: all ## install below DESTDIR and PREFIX; an existing configuration stay
 	for file in $(EXAMPLES); do \
 	    install -D -m 0644 $$file $(DESTDIR)$(DOCDIR)/examples/$${file##*/} || exit 1; \
 	done
-	sed -e 's|@SBINDIR@|$(SBINDIR)|' -e '$(SINCE_254)' systemd/foxtrackrd.service > $(BUILD)/foxtrackrd.service
-	sed -f systemd/instance.sed $(BUILD)/foxtrackrd.service > $(BUILD)/foxtrackrd@.service
-	install -D -m 0644 $(BUILD)/foxtrackrd.service $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service
-	install -D -m 0644 $(BUILD)/foxtrackrd@.service $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd@.service
+	install -d $(DESTDIR)$(SYSTEMDDIR)
+	sed -e 's|@SBINDIR@|$(SBINDIR)|' -e '$(SINCE_254)' systemd/foxtrackrd.service \
+	    > $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service
+	sed -f systemd/instance.sed $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service \
+	    > $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd@.service
+	chmod 0644 $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd@.service
 	install -D -m 0644 systemd/foxtrackrd.sysusers $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf
 	install -D -m 0644 systemd/foxtrackrd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf
 	install -D -m 0644 packaging/foxtrackrd.logrotate $(DESTDIR)$(LOGROTATE)
