@@ -13,7 +13,7 @@
  * idempotent, so a commit that failed and was there all the same does no harm. When the disk cannot
  * be trusted any more, the thread ends in WRITER_FATAL and the process with it.
  *
- * Between batches, retention deletes old rows in short transactions of their own (writer_expire.c).
+ * What it does between batches (look at the disk, delete old rows) is in writer_chores.c.
  */
 #include "writer.h"
 
@@ -23,59 +23,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <time.h>
 
 #include "clock.h"
 #include "log.h"
 #include "pulse.h"
 #include "writer_apply.h"
-#include "writer_expire.h"
+#include "writer_internal.h"
 
-#define IDLE_WAIT_MS          500
-#define BACKOFF_FIRST_MS      1000
-#define BACKOFF_LAST_MS       30000
-#define SPACE_PERIOD_MS       1000
-#define SPACE_POLL_MS         100
-#define SPACE_MARGIN          8 /* an eighth of min_free_mb */
-#define SUMMARY_PERIOD_MS     600000
-#define SUMMARY_FIRST_MS      10000   /* after a change, when idle */
-#define SUMMARY_LAST_MS       3600000 /* even when never idle */
-#define MIB                   (INT64_C(1024) * 1024)
-#define SPACE_TO_WORK         MIB         /* below this not even deleting is tried */
-#define SPACE_LOG_BYTES       (2 * MIB)   /* a larger log is moved and cut meanwhile */
-#define SPACE_SCARCE          (256 * MIB) /* below this it is looked at before every batch */
-#define SPACE_BYTES_A_MESSAGE (32 * 1024) /* of log: it changes a few pages at most */
-
-struct writer {
-    pthread_t thread;
-    struct writer_parts parts;
-    struct writer_apply *apply;
-    struct pulse pulse;
-    char *database_path;
-
-    pthread_mutex_t mutex; /* of what follows, up to the blank line */
-    pthread_cond_t ended_changed;
-    bool ended; /* the thread has nothing left to do */
-    struct writer_status status;
-    struct writer_limits next_limits;
-    _Atomic bool limits_changed; /* also read without the mutex */
-
-    /* The thread's own. */
-    struct writer_limits limits;
-    int64_t backoff_ms;
-    int64_t space_checked_ms;
-    int64_t free_bytes;
-    bool for_space; /* stalled because of min_free_mb */
-    int64_t log_cut_ms;
-    struct writer_expire expire;
-    bool summary_due;             /* what the summary tells has changed, or was never read */
-    int64_t summary_ms;           /* monotonic; when it was last read */
-    uint64_t summary_quarantined; /* status.counts.quarantined then */
-    struct log_cause stall_cause;
-    bool stall_said; /* in the log, and its end not yet */
-    struct log_cause expire_cause;
-};
+#define IDLE_WAIT_MS     500
+#define BACKOFF_FIRST_MS 1000
+#define BACKOFF_LAST_MS  30000
 
 /* --- status -------------------------------------------------------------------------------- */
 
@@ -139,7 +97,7 @@ static void writer_publish(struct writer *writer)
 
 /* --- when the disk does not take it ---------------------------------------------------------- */
 
-static void fail(struct writer *writer, const char *reason)
+void writer_fail(struct writer *writer, const char *reason)
 {
     log_error("database: %s", reason);
     gate_sever_all(writer->parts.gate, "the database failed");
@@ -147,7 +105,7 @@ static void fail(struct writer *writer, const char *reason)
     set_state(writer, WRITER_FATAL, reason);
 }
 
-static void stall(struct writer *writer, const char *reason)
+void writer_stall(struct writer *writer, const char *reason)
 {
     const struct log_fields fields = {.id = LOG_ID_STALLED};
     char text[WRITER_REASON_SIZE];
@@ -197,10 +155,10 @@ static bool batch_failed(struct writer *writer, int result)
     intake_rewind(writer->parts.intake);
     writer_apply_end(writer->apply, false);
     if (result > 0 && store_rollback(store) == STORE_OK) {
-        stall(writer, reason);
+        writer_stall(writer, reason);
         return true;
     }
-    fail(writer, result > 0 ? store_error(store) : reason);
+    writer_fail(writer, result > 0 ? store_error(store) : reason);
     return false;
 }
 
@@ -219,24 +177,11 @@ static void take_new_limits(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-/*
- * A transaction has to fit what is left of the disk. One that does not leaves a log that fills it,
- * with nothing to grow the database by, and comes back as large as it was: no way out.
- */
-static uint64_t batch_limit(const struct writer *writer)
-{
-    int64_t fits = writer->free_bytes / SPACE_BYTES_A_MESSAGE;
-    int64_t most = writer->limits.batch_max;
-
-    most = fits < most ? fits : most;
-    return most > 1 ? (uint64_t)most : 1;
-}
-
 /* Apply `item` and what follows it, up to the limit, as one transaction. */
 static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t *messages)
 {
     struct store *store = writer->parts.store;
-    uint64_t limit = batch_limit(writer);
+    uint64_t limit = writer_batch_limit(writer);
     int result = store_begin(store);
     int next = INTAKE_OK;
 
@@ -286,180 +231,7 @@ static bool write_batch(struct writer *writer, struct intake_item *item)
     return true;
 }
 
-/* --- between batches ----------------------------------------------------------------------- */
-
-/*
- * Read what status tells of the database's content: at the start, after a session was made, and
- * while no message waits if something may have changed. Status can do without: on a disk that does
- * not answer now it keeps what it has.
- */
-static bool look_at_content(struct writer *writer, bool idle)
-{
-    int64_t age_ms = clock_monotonic_ms() - writer->summary_ms;
-    uint64_t quarantined = writer->status.counts.quarantined; /* written by this thread alone */
-    struct store_summary summary;
-    int result;
-
-    writer->summary_due |= age_ms >= SUMMARY_LAST_MS;
-    writer->summary_due |=
-        idle && (age_ms >= SUMMARY_PERIOD_MS ||
-                 (age_ms >= SUMMARY_FIRST_MS && quarantined != writer->summary_quarantined));
-    if (!writer->summary_due) {
-        return true;
-    }
-    writer->summary_due = false;
-    writer->summary_ms = clock_monotonic_ms();
-    writer->summary_quarantined = quarantined;
-    result = store_summary(writer->parts.store, &summary);
-    if (result == STORE_OK) {
-        pthread_mutex_lock(&writer->mutex);
-        writer->status.summary = summary;
-        writer->status.summary_known = true;
-        pthread_mutex_unlock(&writer->mutex);
-    } else if (result < 0) {
-        fail(writer, store_error(writer->parts.store));
-    }
-    return result >= 0;
-}
-
-/* Look at the free space and the files, once a second; before every batch when space is scarce. */
-static void look_at_space(struct writer *writer)
-{
-    int64_t now_ms = clock_monotonic_ms();
-    int64_t database_bytes;
-    int64_t wal_bytes;
-    int64_t used_bytes = 0;
-    int64_t period_ms = writer->free_bytes < SPACE_SCARCE ? 0 : SPACE_PERIOD_MS;
-    struct statvfs fs;
-
-    if (now_ms - writer->space_checked_ms >= period_ms &&
-        statvfs(writer->database_path, &fs) == 0) {
-        writer->space_checked_ms = now_ms;
-        writer->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
-        store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
-        /* An error here comes again with the next batch, where it is dealt with. */
-        (void)store_used_bytes(writer->parts.store, &used_bytes);
-        pthread_mutex_lock(&writer->mutex);
-        writer->status.free_bytes = writer->free_bytes;
-        writer->status.database_bytes = database_bytes;
-        writer->status.wal_bytes = wal_bytes;
-        writer->status.used_bytes = used_bytes;
-        pthread_mutex_unlock(&writer->mutex);
-    }
-}
-
-/* Whether there is room for messages. Having stopped for want of it, wait for an eighth more: to
- * stop and go on with every file that somebody writes there would cut the sessions each time. */
-static bool space_left(const struct writer *writer)
-{
-    int64_t need = writer->limits.min_free_mb * MIB;
-
-    return writer->free_bytes >= need + (writer->for_space ? need / SPACE_MARGIN : 0);
-}
-
-/*
- * A chunk of retention, if it is time for one. An error of it is no reason to stop taking messages:
- * the next batch finds out for itself whether the disk takes it. False ends the thread.
- */
-static bool expire_some(struct writer *writer)
-{
-    struct store *store = writer->parts.store;
-    struct store_expired expired;
-    char reason[WRITER_REASON_SIZE];
-    int result = writer_expire_chunk(&writer->expire, store, &writer->limits, &expired);
-
-    if (result != STORE_OK) {
-        snprintf(reason, sizeof(reason), "%s", store_error(store));
-        if (result < 0 || store_rollback(store) != STORE_OK) {
-            fail(writer, result < 0 ? reason : store_error(store));
-            return false;
-        }
-        log_line_limited(&writer->expire_cause, LOG_WARNING, NULL,
-                         "database: old rows stay for the moment: %s", reason);
-        return true;
-    }
-    if (expired.done && writer->for_space && store_shrink(store) == STORE_FATAL) {
-        fail(writer, store_error(store));
-        return false;
-    }
-    pthread_mutex_lock(&writer->mutex);
-    for (int i = 0; i < STORE_TABLES; i++) {
-        writer->status.expired += expired.rows[i];
-        writer->status.expired_by_table[i] += expired.rows[i];
-    }
-    writer->status.expire_longest_us = writer->expire.longest_us;
-    pthread_mutex_unlock(&writer->mutex);
-    return true;
-}
-
-/*
- * While space is short: a log that readers keep from beginning anew would grow by all that is
- * deleted and use up what is left. False ends the thread.
- */
-static bool cut_log(struct writer *writer)
-{
-    int64_t now_ms = clock_monotonic_ms();
-    int64_t database_bytes;
-    int64_t wal_bytes;
-
-    store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
-    if (wal_bytes <= SPACE_LOG_BYTES || now_ms - writer->log_cut_ms < SPACE_POLL_MS) {
-        return true;
-    }
-    if (store_shrink(writer->parts.store) == STORE_FATAL) {
-        fail(writer, store_error(writer->parts.store));
-        return false;
-    }
-    writer->log_cut_ms = clock_monotonic_ms();
-    writer->space_checked_ms = INT64_MIN / 2; /* look again at once */
-    return true;
-}
-
-/*
- * Below min_free_mb: take nothing, look every second, and give back meanwhile what the database
- * does not use. That writes to the log first, so some space must be left for it: what there is
- * between min_free_mb and nothing is enough. The links are cut once; main keeps the sessions from
- * connecting while the writer is stalled. False ends the thread.
- */
-static bool wait_for_space(struct writer *writer)
-{
-    const struct timespec pause = {.tv_nsec = SPACE_POLL_MS * 1000000L};
-    char reason[WRITER_REASON_SIZE];
-
-    if (!writer->for_space) {
-        snprintf(reason, sizeof(reason),
-                 "fewer than min_free_mb = %d MiB are free on the file system of %s: make room "
-                 "there or lower database.min_free_mb",
-                 writer->limits.min_free_mb, writer->database_path);
-        stall(writer, reason);
-        writer->for_space = true;
-        writer_expire_restart(&writer->expire, true);
-    }
-    pthread_mutex_lock(&writer->mutex);
-    writer->status.retry_at_ms = writer->space_checked_ms + SPACE_PERIOD_MS;
-    pthread_mutex_unlock(&writer->mutex);
-    if (!cut_log(writer)) {
-        return false;
-    }
-    if (writer->free_bytes < SPACE_TO_WORK ||
-        writer_expire_wait_ms(&writer->expire, SPACE_POLL_MS) > 0) {
-        nanosleep(&pause, NULL);
-        return true;
-    }
-    return expire_some(writer);
-}
-
-/* There is room again. */
-static void end_wait_for_space(struct writer *writer)
-{
-    if (writer->for_space) {
-        writer->for_space = false;
-        writer_expire_restart(&writer->expire, false);
-        pthread_mutex_lock(&writer->mutex);
-        writer->status.retry_at_ms = 0;
-        pthread_mutex_unlock(&writer->mutex);
-    }
-}
+/* --- a round ------------------------------------------------------------------------------- */
 
 /* While stalled with an empty ring: see whether the disk takes an empty commit. */
 static bool probe(struct writer *writer)
@@ -506,12 +278,12 @@ static bool round_once(struct writer *writer)
     if (!writer->for_space && !backoff_over(writer)) {
         return true;
     }
-    look_at_space(writer);
-    if (!space_left(writer)) {
-        return wait_for_space(writer);
+    writer_look_at_space(writer);
+    if (!writer_space_left(writer)) {
+        return writer_wait_for_space(writer);
     }
-    end_wait_for_space(writer);
-    if (!look_at_content(writer, false)) {
+    writer_end_wait_for_space(writer);
+    if (!writer_look_at_content(writer, false)) {
         return false;
     }
     switch (intake_next(writer->parts.intake, &item,
@@ -519,7 +291,7 @@ static bool round_once(struct writer *writer)
                             ? 0
                             : writer_expire_wait_ms(&writer->expire, IDLE_WAIT_MS))) {
     case INTAKE_OK:
-        return write_batch(writer, &item) && expire_some(writer);
+        return write_batch(writer, &item) && writer_delete_old(writer);
     case INTAKE_E_CLOSED:
         writer_expire_say(&writer->expire);
         set_state(writer, WRITER_ENDED, "");
@@ -527,7 +299,7 @@ static bool round_once(struct writer *writer)
     default:
         return state_of(writer) == WRITER_STALLED
                    ? probe(writer)
-                   : look_at_content(writer, true) && expire_some(writer);
+                   : writer_look_at_content(writer, true) && writer_delete_old(writer);
     }
 }
 

@@ -1,0 +1,64 @@
+/* The writer's parts among themselves: writer.c and writer_chores.c. The writer's thread only. */
+#ifndef WRITER_INTERNAL_H
+#define WRITER_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "log.h"
+#include "pulse.h"
+#include "writer.h"
+#include "writer_apply.h"
+#include "writer_expire.h"
+
+struct writer {
+    pthread_t thread;
+    struct writer_parts parts;
+    struct writer_apply *apply;
+    struct pulse pulse;
+    char *database_path;
+
+    pthread_mutex_t mutex; /* of what follows, up to the blank line */
+    pthread_cond_t ended_changed;
+    bool ended; /* the thread has nothing left to do */
+    struct writer_status status;
+    struct writer_limits next_limits;
+    _Atomic bool limits_changed; /* also read without the mutex */
+
+    /* The thread's own. */
+    struct writer_limits limits;
+    int64_t backoff_ms;
+    int64_t space_checked_ms;
+    int64_t free_bytes;
+    bool for_space; /* stalled because of min_free_mb */
+    int64_t log_cut_ms;
+    struct writer_expire expire;
+    bool summary_due;             /* what the summary tells has changed, or was never read */
+    int64_t summary_ms;           /* monotonic; when it was last read */
+    uint64_t summary_quarantined; /* status.counts.quarantined then */
+    struct log_cause stall_cause;
+    bool stall_said; /* in the log, and its end not yet */
+    struct log_cause expire_cause;
+};
+
+/* The database cannot be trusted: say so, cut the links, and be WRITER_FATAL. */
+void writer_fail(struct writer *writer, const char *reason);
+
+/* The database takes nothing now: cut the links, refuse messages, and be WRITER_STALLED until the
+ * backoff is over. */
+void writer_stall(struct writer *writer, const char *reason);
+
+/* How many messages the next transaction may hold: batch_max, or what fits the disk. At least 1. */
+uint64_t writer_batch_limit(const struct writer *writer);
+
+/* See writer_chores.c. False ends the thread. */
+bool writer_look_at_content(struct writer *writer, bool idle);
+bool writer_delete_old(struct writer *writer);
+bool writer_wait_for_space(struct writer *writer);
+
+void writer_look_at_space(struct writer *writer);
+bool writer_space_left(const struct writer *writer);
+void writer_end_wait_for_space(struct writer *writer);
+
+#endif
