@@ -12,7 +12,6 @@ import pytest
 import harness
 
 PAGES = sorted([*harness.ROOT.glob("daemon/*.[58]"), *harness.ROOT.glob("lib/*.3")])
-UNIT = harness.ROOT / "systemd" / "foxtrackrd.service"
 EXPOSURE_MAX = 1.2
 
 
@@ -131,6 +130,7 @@ def test_install(installed):
         "usr/share/man/man8/foxtrackrd.8",
         "usr/share/man/man8/foxtrackrctl.8",
         "usr/lib/systemd/system/foxtrackrd.service",
+        "usr/lib/systemd/system/foxtrackrd@.service",
         "usr/lib/sysusers.d/foxtrackrd.conf",
         "usr/lib/tmpfiles.d/foxtrackrd.conf",
         "etc/logrotate.d/foxtrackrd",
@@ -144,7 +144,7 @@ def test_install(installed):
     # The build was for /usr/local, the installation is not.
     pc = (root / "usr/lib/pkgconfig/foxtrackr.pc").read_text()
     assert "/usr/local" not in pc and "/usr/lib" in pc
-    assert "@" not in unit.replace("@system-service", "").replace("@privileged @resources", "")
+    assert re.findall("@[A-Z0-9]+@", unit) == []
 
     conf.write_text("# mine\n")
     make("install")
@@ -159,11 +159,14 @@ def test_uninstall_leaves_only_the_configuration(installed):
     assert left == ["etc/foxtrackrd/foxtrackrd.conf"]
 
 
-def test_unit_is_valid_and_confined(tmp_path):
+@pytest.mark.parametrize("name", ["foxtrackrd.service", "foxtrackrd@.service"])
+def test_unit_is_valid_and_confined(installed, tmp_path, name):
     """systemd accepts every line of the unit, and rates its exposure as low."""
     analyze = need("systemd-analyze")
-    unit = tmp_path / "foxtrackrd.service"
-    unit.write_text(UNIT.read_text().replace("@SBINDIR@/foxtrackrd", str(harness.FOXTRACKRD)))
+    root, _ = installed
+    unit = tmp_path / name
+    text = (root / "usr/lib/systemd/system" / name).read_text()
+    unit.write_text(text.replace("/usr/sbin/foxtrackrd", str(harness.FOXTRACKRD)))
     assert run(analyze, "verify", "--man=no", unit) == ""
     report = run(analyze, "security", "--offline=true", "--no-pager", unit)
     exposure = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", report).group(1))
