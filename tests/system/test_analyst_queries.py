@@ -433,6 +433,15 @@ def test_the_example_at_the_top_runs(directory):
     assert all(name in out for _, name, _ in FLEET.devices)
 
 
+def test_the_queries_of_the_front_page_run(directory):
+    """Goal: what the project's README shows to analysts can be typed as it stands."""
+    front = (SCHEMA.parent / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^ +sqlite> (.*;)", front, re.MULTILINE)
+    assert len(shown) >= 5
+    for query in shown:
+        shell(directory, query)
+
+
 def dictionary():
     """table or view -> its columns, as the document lists them."""
     text = README.split("\n## Tables\n")[1].split("\n## Queries\n")[0]
