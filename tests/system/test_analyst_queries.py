@@ -439,7 +439,7 @@ def test_the_queries_of_the_front_page_run(directory):
     shown = re.findall(r"^ +sqlite> (.*;)", front, re.MULTILINE)
     assert len(shown) >= 5
     for query in shown:
-        shell(directory, query)
+        shell(directory, "sqlite3", "-readonly", "foxtrackr.db", query)
 
 
 def dictionary():
