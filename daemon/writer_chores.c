@@ -22,7 +22,7 @@
 #define SPACE_TO_WORK         MIB         /* below this not even deleting is tried */
 #define SPACE_LOG_BYTES       (2 * MIB)   /* a larger log is moved and cut meanwhile */
 #define SPACE_SCARCE          (256 * MIB) /* below this it is looked at before every batch */
-#define SPACE_BYTES_A_MESSAGE (32 * 1024) /* of log: it changes a few pages at most */
+#define SPACE_BYTES_A_MESSAGE (INT64_C(32) * 1024) /* of log: it changes a few pages at most */
 
 /*
  * A transaction has to fit what is left of the disk. One that does not leaves a log that fills it,
