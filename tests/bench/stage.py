@@ -13,7 +13,7 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "faults"))
+sys.path[:0] = [str(HERE.parent / "faults"), str(HERE.parent)]
 
 from certificates import Certificates  # noqa: E402
 
