@@ -250,7 +250,7 @@ static void apply_live(struct daemon *daemon, struct config *loaded)
     writer_set_limits(daemon->writer, &limits);
     intake_set_max_payload(daemon->intake, loaded->parser.max_payload);
     log_set_level(loaded->log.level);
-    status_set_interval(daemon->status, loaded->status.interval_ms);
+    status_reload(daemon->status, loaded);
 }
 
 static void reload(struct daemon *daemon)
