@@ -154,19 +154,36 @@ static int64_t week_bytes(const struct store_growth *growth)
     return (int64_t)((double)growth->lately * size * (double)WEEK_MS / (double)growth->span_ms);
 }
 
+/* The file system that a file will be on, also while its directory is not there yet. Returns 0, or
+ * an errno. */
+static int look_at_file_system(const char *path, struct statvfs *fs)
+{
+    char copy[PATH_MAX];
+    char *directory;
+
+    snprintf(copy, sizeof(copy), "%s", path);
+    directory = dirname(copy);
+    while (statvfs(directory, fs) != 0) {
+        if (errno != ENOENT || strcmp(directory, "/") == 0) {
+            return errno;
+        }
+        directory = dirname(directory);
+    }
+    return 0;
+}
+
 static void check_space(struct ctl_report *report, const struct config *config,
                         const struct store_growth *growth)
 {
-    char directory[PATH_MAX];
     struct statvfs fs;
+    int error = look_at_file_system(config->database.path, &fs);
     int64_t free_bytes;
     int64_t need = week_bytes(growth);
     int64_t keep = config->database.min_free_mb * MIB;
     bool good;
 
-    snprintf(directory, sizeof(directory), "%s", config->database.path);
-    if (statvfs(dirname(directory), &fs) != 0) {
-        ctl_report(report, "disk", false, "%s: %s", config->database.path, strerror(errno));
+    if (error != 0) {
+        ctl_report(report, "disk", false, "%s: %s", config->database.path, strerror(error));
         return;
     }
     free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;

@@ -139,6 +139,16 @@ def test_check_files(public_directory, broker, make_daemon):
     assert any("directory of database.path" in detail for detail in details)
 
 
+def test_check_before_the_first_start(daemon):
+    """Goal: a directory that systemd makes at the start is not missed before, another one is."""
+    daemon.configure(status={"metrics_file": "/run/foxtrackrd-not-yet/foxtrackrd.prom"})
+    assert all(one["good"] for one in check(daemon)["files"])
+    missing = daemon.directory / "missing"
+    daemon.configure(status={"metrics_file": missing / "foxtrackrd.prom"})
+    bad = only_bad(check(daemon))
+    assert f"{missing} (directory of status.metrics_file)" in bad["detail"]
+
+
 def test_check_forecasts_from_the_database(daemon):
     """Goal: the space for 7 days follows from what the last 7 days brought."""
     daemon.start()
