@@ -167,6 +167,11 @@ static void check_credentials(struct ctl_report *report, const struct config *co
         .keepalive_s = config->broker.keepalive_s,
         .connect_timeout_s = CONNECT_TIMEOUT_S,
     };
+    /* systemd hands a credential to the service alone. */
+    const char *hint = config->broker.username != NULL && config->broker.password == NULL
+                           ? "; tried without a password: if the service has a credential, see the "
+                             "examples in foxtrackrctl(8)"
+                           : "";
     char problem[PAHO_PROBLEM_SIZE];
     struct paho *paho;
     bool present;
@@ -178,8 +183,9 @@ static void check_credentials(struct ctl_report *report, const struct config *co
         return;
     }
     if (paho_connect(paho, &options, &present, problem) != PAHO_OK) {
-        ctl_report(report, "credentials", false, "%s (user %s, client id %s)", problem,
-                   config->broker.username != NULL ? config->broker.username : "none", client_id);
+        ctl_report(report, "credentials", false, "%s (user %s, client id %s)%s", problem,
+                   config->broker.username != NULL ? config->broker.username : "none", client_id,
+                   hint);
     } else {
         ctl_report(report, "credentials", true, "accepted (user %s, client id %s)",
                    config->broker.username != NULL ? config->broker.username : "none", client_id);
