@@ -234,7 +234,10 @@ static int start(struct daemon *daemon)
             .sessions = daemon->sessions,
             .session_count = daemon->session_count,
         };
-        rc = status_new(&daemon->status, daemon->config, &sources) == 0 ? EX_OK : EX_OSERR;
+        if (status_new(&daemon->status, daemon->config, &sources) != 0) {
+            log_error("cannot start: out of memory");
+            rc = EX_OSERR;
+        }
     }
     return rc;
 }
