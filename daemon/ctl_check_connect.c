@@ -27,7 +27,6 @@
 #define TLS_TIMEOUT_MS        10000
 #define CONNECT_TIMEOUT_S     20
 #define DISCONNECT_TIMEOUT_MS 2000
-#define EXPIRY_WARNING_MS     (INT64_C(14) * 24 * 3600 * 1000)
 #define CLIENT_ID_SIZE        512
 
 static void drop_message(void *context, const char *topic, size_t topic_length, const void *payload,
@@ -101,7 +100,7 @@ static bool check_transport(struct ctl_report *report, const struct config *conf
             ctl_report(report, "TLS", true,
                        "the broker's certificate is trusted and expires in %s%s",
                        duration_text(left_ms, left),
-                       left_ms < EXPIRY_WARNING_MS ? ": its operator should renew it" : "");
+                       left_ms < TLS_EXPIRES_SOON_MS ? ": its operator should renew it" : "");
         }
     }
     close(fd);
