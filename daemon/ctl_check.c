@@ -18,9 +18,8 @@
 #include "store_tools.h"
 #include "tls.h"
 
-#define WEEK_MS           (INT64_C(7) * 24 * 3600 * 1000)
-#define EXPIRY_WARNING_MS (INT64_C(14) * 24 * 3600 * 1000)
-#define MIB               (INT64_C(1024) * 1024)
+#define WEEK_MS (INT64_C(7) * 24 * 3600 * 1000)
+#define MIB     (INT64_C(1024) * 1024)
 
 /* Too few messages to say how large one is; too short a time to say how many there are. */
 #define FORECAST_MESSAGES  1000
@@ -58,7 +57,7 @@ static void check_ca(struct ctl_report *report, const struct config *config, int
         ctl_report(report, "CA", false, "%s", reason);
         return;
     }
-    ctl_report(report, "CA", ca.last_expiry_ms - now_ms > EXPIRY_WARNING_MS,
+    ctl_report(report, "CA", ca.last_expiry_ms - now_ms > TLS_EXPIRES_SOON_MS,
                "%s: %d certificates, %d expired; the last expires on %s, in %s",
                config->broker.ca_file, ca.count, ca.expired, date_text(ca.last_expiry_ms, date),
                duration_text(ca.last_expiry_ms - now_ms, left));
@@ -77,7 +76,7 @@ static void check_client(struct ctl_report *report, const struct config *config,
         return;
     }
     /* Client and chain: the first that expires ends it. */
-    ctl_report(report, "certificate", chain.first_expiry_ms - now_ms > EXPIRY_WARNING_MS,
+    ctl_report(report, "certificate", chain.first_expiry_ms - now_ms > TLS_EXPIRES_SOON_MS,
                "%s: expires on %s, in %s", config->broker.cert_file,
                date_text(chain.first_expiry_ms, date),
                duration_text(chain.first_expiry_ms - now_ms, left));
@@ -154,19 +153,36 @@ static int64_t week_bytes(const struct store_growth *growth)
     return (int64_t)((double)growth->lately * size * (double)WEEK_MS / (double)growth->span_ms);
 }
 
+/* The file system that a file will be on, also while its directory is not there yet. Returns 0, or
+ * an errno. */
+static int look_at_file_system(const char *path, struct statvfs *fs)
+{
+    char copy[PATH_MAX];
+    char *directory;
+
+    snprintf(copy, sizeof(copy), "%s", path);
+    directory = dirname(copy);
+    while (statvfs(directory, fs) != 0) {
+        if (errno != ENOENT || strcmp(directory, "/") == 0) {
+            return errno;
+        }
+        directory = dirname(directory);
+    }
+    return 0;
+}
+
 static void check_space(struct ctl_report *report, const struct config *config,
                         const struct store_growth *growth)
 {
-    char directory[PATH_MAX];
     struct statvfs fs;
+    int error = look_at_file_system(config->database.path, &fs);
     int64_t free_bytes;
     int64_t need = week_bytes(growth);
     int64_t keep = config->database.min_free_mb * MIB;
     bool good;
 
-    snprintf(directory, sizeof(directory), "%s", config->database.path);
-    if (statvfs(dirname(directory), &fs) != 0) {
-        ctl_report(report, "disk", false, "%s: %s", config->database.path, strerror(errno));
+    if (error != 0) {
+        ctl_report(report, "disk", false, "%s: %s", config->database.path, strerror(error));
         return;
     }
     free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;

@@ -27,7 +27,6 @@
 #define TLS_TIMEOUT_MS        10000
 #define CONNECT_TIMEOUT_S     20
 #define DISCONNECT_TIMEOUT_MS 2000
-#define EXPIRY_WARNING_MS     (INT64_C(14) * 24 * 3600 * 1000)
 #define CLIENT_ID_SIZE        512
 
 static void drop_message(void *context, const char *topic, size_t topic_length, const void *payload,
@@ -101,7 +100,7 @@ static bool check_transport(struct ctl_report *report, const struct config *conf
             ctl_report(report, "TLS", true,
                        "the broker's certificate is trusted and expires in %s%s",
                        duration_text(left_ms, left),
-                       left_ms < EXPIRY_WARNING_MS ? ": its operator should renew it" : "");
+                       left_ms < TLS_EXPIRES_SOON_MS ? ": its operator should renew it" : "");
         }
     }
     close(fd);
@@ -167,6 +166,11 @@ static void check_credentials(struct ctl_report *report, const struct config *co
         .keepalive_s = config->broker.keepalive_s,
         .connect_timeout_s = CONNECT_TIMEOUT_S,
     };
+    /* systemd hands a credential to the service alone. */
+    const char *hint = config->broker.username != NULL && config->broker.password == NULL
+                           ? "; tried without a password: if the service has a credential, see the "
+                             "examples in foxtrackrctl(8)"
+                           : "";
     char problem[PAHO_PROBLEM_SIZE];
     struct paho *paho;
     bool present;
@@ -178,8 +182,9 @@ static void check_credentials(struct ctl_report *report, const struct config *co
         return;
     }
     if (paho_connect(paho, &options, &present, problem) != PAHO_OK) {
-        ctl_report(report, "credentials", false, "%s (user %s, client id %s)", problem,
-                   config->broker.username != NULL ? config->broker.username : "none", client_id);
+        ctl_report(report, "credentials", false, "%s (user %s, client id %s)%s", problem,
+                   config->broker.username != NULL ? config->broker.username : "none", client_id,
+                   hint);
     } else {
         ctl_report(report, "credentials", true, "accepted (user %s, client id %s)",
                    config->broker.username != NULL ? config->broker.username : "none", client_id);

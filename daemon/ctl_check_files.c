@@ -51,22 +51,52 @@ static void add(struct files *files, const char *key, int mode, bool may_be_miss
     }
 }
 
+/*
+ * Whether systemd makes this directory when the service starts, so that it may not be there yet:
+ * what is below /run, and for a configuration of the service, foxtrackrd.conf or the NAME.conf of
+ * an instance, its StateDirectory= and its LogsDirectory=.
+ */
+static bool service_makes(const struct config *config, const char *directory)
+{
+    static const char *const roots[] = {"/var/lib/foxtrackrd", "/var/log/foxtrackrd"};
+    static const char suffix[] = ".conf";
+    const char *name = config->path;
+    char own[PATH_MAX];
+
+    if (strncmp(directory, "/run/", 5) == 0) {
+        return true;
+    }
+    if (strncmp(name, SERVICE_DIRECTORY, strlen(SERVICE_DIRECTORY)) != 0 ||
+        strlen(name) < strlen(SERVICE_DIRECTORY) + strlen(suffix)) {
+        return false;
+    }
+    name += strlen(SERVICE_DIRECTORY);
+    for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+        snprintf(own, sizeof(own), "%s/%.*s", roots[i], (int)(strlen(name) - strlen(suffix)), name);
+        if (strcmp(directory, strcmp(name, "foxtrackrd.conf") == 0 ? roots[i] : own) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The directory of a file that the daemon creates or replaces. */
-static void add_directory(struct files *files, const char *key, const char *path,
-                          bool may_be_missing)
+static void add_directory(struct files *files, const struct config *config, const char *key,
+                          const char *path)
 {
     char copy[PATH_MAX];
+    const char *directory;
 
     if (path != NULL) {
         snprintf(copy, sizeof(copy), "%s", path);
-        add(files, key, W_OK | X_OK, may_be_missing, dirname(copy), "");
+        directory = dirname(copy);
+        add(files, key, W_OK | X_OK, service_makes(config, directory), directory, "");
     }
 }
 
 static void list_files(struct files *files, const struct config *config)
 {
     static const char *const companions[] = {"", "-wal", "-shm", ".lock"};
-    const char *status = config->status.file;
 
     files->count = 0;
     add(files, "configuration", R_OK, false, config->path, "");
@@ -82,18 +112,16 @@ static void list_files(struct files *files, const struct config *config)
             files->list[files->count - 1].secret = true;
         }
     }
-    add_directory(files, "directory of database.path", config->database.path, false);
+    add_directory(files, config, "directory of database.path", config->database.path);
     for (size_t i = 0; i < sizeof(companions) / sizeof(companions[0]); i++) {
         add(files, "database", R_OK | W_OK, true, config->database.path, companions[i]);
     }
     if (config->log.target == CONFIG_LOG_FILE) {
-        add_directory(files, "directory of log.file", config->log.file, false);
+        add_directory(files, config, "directory of log.file", config->log.file);
         add(files, "log.file", W_OK, true, config->log.file, "");
     }
-    /* systemd makes what is below /run when the service starts. */
-    add_directory(files, "directory of status.file", status,
-                  status != NULL && strncmp(status, "/run/", 5) == 0);
-    add_directory(files, "directory of status.metrics_file", config->status.metrics_file, false);
+    add_directory(files, config, "directory of status.file", config->status.file);
+    add_directory(files, config, "directory of status.metrics_file", config->status.metrics_file);
 }
 
 static void set_user(struct user *user, const struct passwd *entry)

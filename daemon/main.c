@@ -234,7 +234,10 @@ static int start(struct daemon *daemon)
             .sessions = daemon->sessions,
             .session_count = daemon->session_count,
         };
-        rc = status_new(&daemon->status, daemon->config, &sources) == 0 ? EX_OK : EX_OSERR;
+        if (status_new(&daemon->status, daemon->config, &sources) != 0) {
+            log_error("cannot start: out of memory");
+            rc = EX_OSERR;
+        }
     }
     return rc;
 }
@@ -250,7 +253,7 @@ static void apply_live(struct daemon *daemon, struct config *loaded)
     writer_set_limits(daemon->writer, &limits);
     intake_set_max_payload(daemon->intake, loaded->parser.max_payload);
     log_set_level(loaded->log.level);
-    status_set_interval(daemon->status, loaded->status.interval_ms);
+    status_reload(daemon->status, loaded);
 }
 
 static void reload(struct daemon *daemon)

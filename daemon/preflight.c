@@ -7,8 +7,6 @@
 #include "log.h"
 #include "tls.h"
 
-#define EXPIRY_WARNING_MS (INT64_C(14) * 24 * 3600 * 1000)
-
 int preflight_certificates(const struct config *config, char *problem)
 {
     char reason[TLS_PROBLEM_SIZE];
@@ -48,7 +46,7 @@ void preflight_warnings(const struct config *config)
                         config->broker.port);
         }
     } else if (tls_check_ca_file(config->broker.ca_file, now_ms, &certificates, reason) == 0 &&
-               certificates.last_expiry_ms - now_ms < EXPIRY_WARNING_MS) {
+               certificates.last_expiry_ms - now_ms < TLS_EXPIRES_SOON_MS) {
         log_warning("broker.ca_file %s: its last certificate expires in %s", config->broker.ca_file,
                     duration_text(certificates.last_expiry_ms - now_ms, left));
     }

@@ -1,4 +1,5 @@
 #include "pulse.h"
+
 _Thread_local struct pulse *pulse_own;
 
 void pulse_attach(struct pulse *pulse)

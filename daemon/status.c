@@ -49,6 +49,13 @@ struct status {
     int64_t progress_ms;
 };
 
+/* What a reload can change. */
+static void set_live(struct status_snapshot *snapshot, const struct config *config)
+{
+    snapshot->interval_ms = config->status.interval_ms;
+    snapshot->min_free_bytes = config->database.min_free_mb * INT64_C(1048576);
+}
+
 static int make_room_for_granted(struct status_snapshot *snapshot, const struct config *config,
                                  unsigned session_count)
 {
@@ -73,7 +80,7 @@ int status_new(struct status **out, const struct config *config,
     status->config = config;
     status->sources = *sources;
     status->snapshot.started_ms = clock_wall_ms();
-    status->snapshot.interval_ms = config->status.interval_ms;
+    set_live(&status->snapshot, config);
     status->written_ms = INT64_MIN / 2;
     pulse_view_begin(&status->writer_pulse, writer_pulse(sources->writer), clock_monotonic_ms());
     pulse_view_begin(&status->gate_pulse, gate_pulse(sources->gate), clock_monotonic_ms());
@@ -108,9 +115,9 @@ void status_set_disk_wait(struct status *status, int64_t wait_ms)
     status->snapshot.disk_wait_ms = wait_ms;
 }
 
-void status_set_interval(struct status *status, int interval_ms)
+void status_reload(struct status *status, const struct config *loaded)
 {
-    status->snapshot.interval_ms = interval_ms;
+    set_live(&status->snapshot, loaded);
     status->written_ms = INT64_MIN / 2;
 }
 
@@ -181,9 +188,9 @@ static void look_at_growth(struct status *status)
 {
     struct status_snapshot *now = &status->snapshot;
 
-    now->growth = status_estimate_growth(&status->estimate, now->monotonic_ms, now->catching_up,
-                                         now->writer.used_bytes, now->writer.free_bytes,
-                                         status->config->database.min_free_mb * INT64_C(1048576));
+    now->growth =
+        status_estimate_growth(&status->estimate, now->monotonic_ms, now->catching_up,
+                               now->writer.used_bytes, now->writer.free_bytes, now->min_free_bytes);
 }
 
 /* --- a catch-up ---------------------------------------------------------------------------- */

@@ -35,7 +35,8 @@ struct status_snapshot {
     int64_t wall_ms;
     int64_t monotonic_ms;
     int64_t started_ms;
-    int interval_ms; /* between two status files */
+    int interval_ms;        /* between two status files */
+    int64_t min_free_bytes; /* below it no message is taken */
     struct writer_status writer;
     struct session_status sessions[CONFIG_SESSIONS_MAX];
     int *granted[CONFIG_SESSIONS_MAX]; /* by filter, see session_granted() */
@@ -70,8 +71,9 @@ int status_new(struct status **out, const struct config *config,
  */
 void status_free(struct status *status);
 
-/* Write the files that often from now on. */
-void status_set_interval(struct status *status, int interval_ms);
+/* Take from a newly loaded configuration what a reload changes: how often the files are written,
+ * and the free space that is kept. It is not kept itself. */
+void status_reload(struct status *status, const struct config *loaded);
 
 /* Look, and tell what has changed or is due. Called about once a second. */
 void status_tick(struct status *status);

@@ -271,9 +271,10 @@ static void content_metrics(FILE *out, const struct writer_status *writer)
            writer->summary.gap_to_ms);
 }
 
-static void database_metrics(FILE *out, const struct config *config,
-                             const struct writer_status *writer)
+static void database_metrics(FILE *out, const struct status_snapshot *snapshot)
 {
+    const struct writer_status *writer = &snapshot->writer;
+
     gauge(out, "database_up", "Whether the database takes messages.",
           writer->state == WRITER_RUNNING);
     announce(out, "commit_duration_seconds", "summary", "How long committing took.");
@@ -299,7 +300,7 @@ static void database_metrics(FILE *out, const struct config *config,
     gauge(out, "filesystem_free_bytes", "Free space on the database's file system.",
           (double)writer->free_bytes);
     gauge(out, "filesystem_min_free_bytes", "The free space below which no message is taken.",
-          (double)config->database.min_free_mb * 1048576);
+          (double)snapshot->min_free_bytes);
     content_metrics(out, writer);
 }
 
@@ -344,7 +345,7 @@ int status_file_write_metrics(const char *path, const struct config *config,
     session_metrics(out, config, snapshot);
     filter_metrics(out, config, snapshot);
     message_metrics(out, snapshot);
-    database_metrics(out, config, &snapshot->writer);
+    database_metrics(out, snapshot);
     certificate_metrics(out, &snapshot->certificates);
     if (fclose(out) != 0) {
         free(text);

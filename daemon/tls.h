@@ -19,6 +19,9 @@
  * (SSL_CTX_set_security_level(3)). */
 #define TLS_CIPHERS "DEFAULT:@SECLEVEL=2"
 
+/* What expires sooner is worth a word: a fortnight. */
+#define TLS_EXPIRES_SOON_MS (INT64_C(14) * 24 * 3600 * 1000)
+
 /* What a file of certificates holds. */
 struct tls_certificates {
     int count;

@@ -1,8 +1,8 @@
 # bash completion for foxtrackrctl(8). Commands, options and arguments are those of its --help, so that
 # this file does not fall behind.
 
-# The reasons of quarantine, as foxtrackr_reason_name() names them.
-_foxtrackrctl_reasons="topic version encoding json envelope body time conflict oversize"
+# The reasons of quarantine that replay takes, as foxtrackr_reason_name() names them.
+_foxtrackrctl_reasons="topic version encoding json envelope body time conflict"
 
 _foxtrackrctl()
 {

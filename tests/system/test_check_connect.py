@@ -81,6 +81,9 @@ def test_connect_names_what_fails(make_broker, make_daemon, pki):
     daemon.password_path.write_text("wrong-word\n")
     bad("credentials", "not authorised", "broker.username", "check-")
     daemon.password_path.write_text(brokers.PASSWORD + "\n")
+    daemon.configure(broker={"password_file": None})
+    bad("credentials", "without a password")
+    daemon.configure(broker={"password_file": daemon.password_path})
     daemon.configure(broker={"ca_file": pki.certificate("other_ca")})
     bad("TLS", "Foxtrackr Test CA")
     daemon.configure(broker={"ca_file": pki.certificate("ca"), "port": daemon.server.plain_port})
@@ -137,6 +140,16 @@ def test_check_files(public_directory, broker, make_daemon):
     os.chown(daemon.database, nobody, nobody)
     details = [one["detail"] for one in check(daemon)["files"]]
     assert any("directory of database.path" in detail for detail in details)
+
+
+def test_check_before_the_first_start(daemon):
+    """Goal: a directory that systemd makes at the start is not missed before, another one is."""
+    daemon.configure(status={"metrics_file": "/run/foxtrackrd-not-yet/foxtrackrd.prom"})
+    assert all(one["good"] for one in check(daemon)["files"])
+    missing = daemon.directory / "missing"
+    daemon.configure(status={"metrics_file": missing / "foxtrackrd.prom"})
+    bad = only_bad(check(daemon))
+    assert f"{missing} (directory of status.metrics_file)" in bad["detail"]
 
 
 def test_check_forecasts_from_the_database(daemon):

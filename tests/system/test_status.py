@@ -160,6 +160,18 @@ def test_the_interval_changes_with_a_reload(broker, make_daemon):
     daemon.stop()
 
 
+def test_the_space_to_keep_changes_with_a_reload(broker, make_daemon, tmp_path):
+    """Goal: what the alert about the disk compares with is the value that the daemon goes by."""
+    path = tmp_path / "fox.prom"
+    daemon = make_daemon(broker, database={"min_free_mb": 1}, status={"metrics_file": path}).start()
+    name = "foxtrackrd_filesystem_min_free_bytes"
+    wait_until(lambda: f"{name} 1048576\n" in path.read_text(), what="the value of the start")
+    daemon.configure(database={"min_free_mb": 2})
+    daemon.reload()
+    wait_until(lambda: f"{name} 2097152\n" in path.read_text(), what="the value of the reload")
+    daemon.stop()
+
+
 # --- every member, in a catch-up -------------------------------------------------------------------
 
 
