@@ -33,6 +33,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "store_log.h"
+
 /* 16 MiB of log: far apart enough that the checkpoint's syncs do not matter to the rate. */
 #define CHECKPOINT_PAGES 4096
 
@@ -297,6 +299,7 @@ int store_rollback(struct store *store)
     int result = STORE_OK;
 
     store_cache_clear(&store->cache);
+    store_log_forget(store->db);
     /* After some errors SQLite has rolled back already. */
     if (!sqlite3_get_autocommit(store->db)) {
         result = store_execute(store, STATEMENT_ROLLBACK, NULL, 0);

@@ -366,7 +366,23 @@ static int verify_copy(struct backup *backup)
     return result;
 }
 
-/* Without --force, a file that has appeared meanwhile stays. */
+/* Without --force, a file that has appeared meanwhile stays. Not every file system can rename like
+ * that (NFS cannot); there a second name is given, and then the first one taken away. */
+static int rename_copy(const struct backup *backup)
+{
+    unsigned flags = backup->force ? 0 : RENAME_NOREPLACE;
+
+    if (renameat2(AT_FDCWD, backup->temporary, AT_FDCWD, backup->file, flags) == 0) {
+        return 0;
+    }
+    if (backup->force || (errno != EINVAL && errno != ENOSYS) ||
+        link(backup->temporary, backup->file) < 0) {
+        return -1;
+    }
+    unlink(backup->temporary);
+    return 0;
+}
+
 static int give_name(struct backup *backup)
 {
     int fd;
@@ -374,8 +390,7 @@ static int give_name(struct backup *backup)
     if (!go_on(backup, "verifying", 0, 0)) {
         return stopped(backup);
     }
-    if (renameat2(AT_FDCWD, backup->temporary, AT_FDCWD, backup->file,
-                  backup->force ? 0 : RENAME_NOREPLACE) < 0) {
+    if (rename_copy(backup) < 0) {
         return path_problem(backup, backup->file, "get its name");
     }
     free(backup->temporary);

@@ -202,7 +202,8 @@ int store_expire(struct store *store, struct store_expiry *expiry, const struct 
 
     *out = (struct store_expired){0};
     if (store_checkpoint_is_near(store)) {
-        return store_checkpoint(store) == STORE_FATAL ? STORE_FATAL : STORE_OK;
+        /* One that fails stays near: to call it done would be to try again at once, for ever. */
+        return store_checkpoint(store);
     }
     /* Who waits for another program's lock here would make messages wait. */
     sqlite3_busy_timeout(store->db, 0);

@@ -20,8 +20,13 @@
  *  - when the log is synced, read, measured or truncated: written first, every time.
  * At any other time the frames belong to a transaction that is not committed, and nobody looks.
  *
+ * A transaction that outgrew the cache may have written a page twice. SQLite then corrects the
+ * checksums at its end: it writes the headers of frames anew, the last one last and without its
+ * page. So a header that does not follow what was written before is written at once.
+ *
  * An error while writing is returned from the call that found it. SQLite rolls the transaction back
- * then, so what was gathered is of no more use and forgotten.
+ * then, so what was gathered is of no more use and forgotten. Whoever rolls back for another reason
+ * says so (store_log_forget()): the place of those frames may soon be another process's.
  *
  * One thread uses a file at a time: the connection is the writer's.
  */
@@ -43,7 +48,7 @@
 struct log_file {
     sqlite3_file base;
     unsigned char *gathered; /* GATHER_SIZE bytes, or NULL: write at once */
-    sqlite3_int64 start;     /* where in the file they belong */
+    sqlite3_int64 start;     /* where in the file they belong, or the next ones */
     int length;
     bool commit_frame; /* the last header announced the end of a transaction: its page comes next */
 };
@@ -65,11 +70,12 @@ static int write_gathered(sqlite3_file *file)
 {
     struct log_file *log = log_of(file);
     sqlite3_file *real = real_of(file);
+    sqlite3_int64 start = log->start;
     int length = log->length;
 
+    log->start += length;
     log->length = 0;
-    return length == 0 ? SQLITE_OK
-                       : real->pMethods->xWrite(real, log->gathered, length, log->start);
+    return length == 0 ? SQLITE_OK : real->pMethods->xWrite(real, log->gathered, length, start);
 }
 
 /* Whether this is the header of a transaction's last frame. */
@@ -85,16 +91,17 @@ static int log_write(sqlite3_file *file, const void *bytes, int length, sqlite3_
     struct log_file *log = log_of(file);
     sqlite3_file *real = real_of(file);
     bool last = log->commit_frame;
+    bool apart = offset != log->start + log->length;
     int code = SQLITE_OK;
 
     if (log->gathered == NULL) {
         return real->pMethods->xWrite(real, bytes, length, offset);
     }
-    if (offset != log->start + log->length || length > GATHER_SIZE - log->length) {
+    if (apart || length > GATHER_SIZE - log->length) {
         code = write_gathered(file);
         log->start = offset;
     }
-    if (code == SQLITE_OK && length > GATHER_SIZE) {
+    if (code == SQLITE_OK && (length > GATHER_SIZE || (apart && length == FRAME_HEADER_SIZE))) {
         code = real->pMethods->xWrite(real, bytes, length, offset);
         log->start = offset + length;
     } else if (code == SQLITE_OK) {
@@ -104,7 +111,6 @@ static int log_write(sqlite3_file *file, const void *bytes, int length, sqlite3_
     log->commit_frame = ends_transaction(bytes, length);
     if (code == SQLITE_OK && last) {
         code = write_gathered(file);
-        log->start = offset + length;
     }
     return code;
 }
@@ -231,6 +237,17 @@ static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file
         log->gathered = sqlite3_malloc(GATHER_SIZE);
     }
     return code;
+}
+
+void store_log_forget(sqlite3 *db)
+{
+    sqlite3_file *file = NULL;
+
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) == SQLITE_OK &&
+        file != NULL && file->pMethods == &log_methods) {
+        log_of(file)->length = 0;
+        log_of(file)->commit_frame = false;
+    }
 }
 
 static void make_vfs(void)

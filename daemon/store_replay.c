@@ -208,14 +208,14 @@ static int read_message(struct store *store, const struct store_replay *replay,
 /* Whether the message is still where it was read. */
 static int still_there(struct store *store, const struct item *item, bool *there)
 {
-    const struct store_value value = store_bytes(false, item->digest, DIGEST_SIZE);
-    int result = STORE_OK;
+    const struct store_value digest = store_bytes(false, item->digest, DIGEST_SIZE);
+    const struct store_value message[] = {store_integer(item->rowid), digest};
+    bool quarantined = item->source < STORE_REPLAY_MESSAGES;
+    enum store_statement id = quarantined ? STATEMENT_REPLAY_THERE : STATEMENT_REPLAY_MESSAGE_THERE;
+    int result = quarantined ? store_step(store, id, &digest, 1, there)
+                             : store_step(store, id, message, 2, there);
 
-    *there = true;
-    if (item->source < STORE_REPLAY_MESSAGES) {
-        result = store_step(store, STATEMENT_REPLAY_THERE, &value, 1, there);
-        store_reset(store, STATEMENT_REPLAY_THERE);
-    }
+    store_reset(store, id);
     return result;
 }
 

@@ -170,6 +170,8 @@ static const struct {
                                   " m.received_ms, m.digest FROM messages AS m"
                                   " JOIN devices AS d USING (device) WHERE m.rowid > ?1"
                                   " ORDER BY m.rowid LIMIT 1"},
+    [STATEMENT_REPLAY_MESSAGE_THERE] = {"look for a message",
+                                        "SELECT 1 FROM messages WHERE rowid = ?1 AND digest = ?2"},
     [STATEMENT_REPLAY_MESSAGE_TAKEN] = {"take a message out of messages",
                                         "DELETE FROM messages WHERE rowid = ?1 AND digest = ?2"},
     [STATEMENT_REPLAY_DEVICE_SEEN] = {"correct when a device was first seen",

@@ -12,7 +12,7 @@
  *   view ...      each answers
  *
  * Counts are compared in one direction only: replay takes messages out of quarantine, and retention
- * deletes readings, as an owner of the file may.
+ * deletes them and readings, as an owner of the file may.
  *
  * These statements run once a verification, so they are not among the prepared ones.
  */
@@ -270,7 +270,7 @@ static void tell_quarantine(struct verify *verify, const int64_t *run, const int
     } else if (left > 0) {
         tell(verify, "quarantine", true,
              "%lld messages, which arrived %lld times; %lld others have "
-             "left it, by replay or by hand",
+             "left it, by replay, by retention or by hand",
              (long long)row[KEPT], (long long)row[OCCURRENCES], (long long)left);
     } else {
         tell(verify, "quarantine", true,

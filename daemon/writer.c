@@ -278,7 +278,9 @@ static bool round_once(struct writer *writer)
     if (!writer->for_space && !backoff_over(writer)) {
         return true;
     }
-    writer_look_at_space(writer);
+    if (!writer_look_at_space(writer)) {
+        return false;
+    }
     if (!writer_space_left(writer)) {
         return writer_wait_for_space(writer);
     }

@@ -71,8 +71,9 @@ bool writer_look_at_content(struct writer *writer, bool idle)
     return result >= 0;
 }
 
-/* Look at the free space and the files, once a second; before every batch when space is scarce. */
-void writer_look_at_space(struct writer *writer)
+/* Look at the free space and the files, once a second; before every batch when space is scarce.
+ * False ends the thread. */
+bool writer_look_at_space(struct writer *writer)
 {
     int64_t now_ms = clock_monotonic_ms();
     int64_t database_bytes;
@@ -80,14 +81,14 @@ void writer_look_at_space(struct writer *writer)
     int64_t used_bytes = 0;
     int64_t period_ms = writer->free_bytes < SPACE_SCARCE ? 0 : SPACE_PERIOD_MS;
     struct statvfs fs;
+    int result = STORE_OK;
 
     if (now_ms - writer->space_checked_ms >= period_ms &&
         statvfs(writer->database_path, &fs) == 0) {
         writer->space_checked_ms = now_ms;
         writer->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
         store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
-        /* An error here comes again with the next batch, where it is dealt with. */
-        (void)store_used_bytes(writer->parts.store, &used_bytes);
+        result = store_used_bytes(writer->parts.store, &used_bytes);
         pthread_mutex_lock(&writer->mutex);
         writer->status.free_bytes = writer->free_bytes;
         writer->status.database_bytes = database_bytes;
@@ -95,6 +96,10 @@ void writer_look_at_space(struct writer *writer)
         writer->status.used_bytes = used_bytes;
         pthread_mutex_unlock(&writer->mutex);
     }
+    if (result < 0) {
+        writer_fail(writer, store_error(writer->parts.store));
+    }
+    return result >= 0;
 }
 
 /* Whether there is room for messages. Having stopped for want of it, wait for an eighth more: to

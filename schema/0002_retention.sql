@@ -20,9 +20,13 @@ CREATE INDEX quarantine_by_time ON quarantine (last_received_ms);
 -- messages: one index instead of two. Its key begins with device and time, so that it also does what
 -- messages_by_time did, and the rows of a device stand together.
 
-DROP VIEW fleet; -- it stands in the way of renaming
+DROP VIEW fleet;
 
+-- Only the table gets the other name: views that people added go on reading `messages`, and one that
+-- does not work any more does not stand in the way.
+PRAGMA legacy_alter_table = ON;
 ALTER TABLE messages RENAME TO messages_1;
+PRAGMA legacy_alter_table = OFF;
 
 CREATE TABLE messages (
     -- Every other type of message, whole. Read into it with body ->> '$.path'.

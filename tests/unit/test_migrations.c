@@ -213,6 +213,24 @@ static void test_a_migration_waits_for_other_writers(void **state)
 }
 
 /* `.schema` prints sqlite_schema.sql: every column must be explained there. */
+/* What people added to version 1 answers as before, and what had stopped answering is no reason not
+ * to start. */
+static void test_views_of_others_stay(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = connect(fixture);
+
+    assert_int_equal(store_migrate(store, migrations, 1), STORE_OK);
+    look(fixture, "CREATE VIEW theirs AS SELECT m.type FROM messages AS m");
+    look(fixture, "CREATE VIEW broken AS SELECT g.x FROM gone AS g");
+    look(fixture, "INSERT INTO devices VALUES (1, 'foxtrackr', '1', 1)");
+    look(fixture, "INSERT INTO messages VALUES (1, 'gps', 1, 'V3.0', 1, '{}', zeroblob(32), 1)");
+    if (store_migrate(store, migrations, migration_count) != STORE_OK)
+        fail_msg("%s", store_error(store));
+    assert_look(fixture, "SELECT type FROM theirs", "gps");
+    store_discard(store);
+}
+
 static void test_the_schema_explains_itself(void **state)
 {
     struct fixture *fixture = *state;
@@ -267,6 +285,7 @@ int main(void)
         test(test_a_migration_can_be_stopped),
         test(test_a_migration_without_room_is_not_begun),
         test(test_a_migration_waits_for_other_writers),
+        test(test_views_of_others_stay),
         test(test_the_schema_explains_itself),
     };
 

@@ -145,6 +145,53 @@ static void test_rollback_after_a_spill(void **state)
     fixture_close(fixture);
 }
 
+/* Goal: a batch that has changed pages again after they had spilled is whole in the files when its
+ * commit returns, for whoever finds them after a kill -9. */
+static void test_whole_after_a_kill(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture found = *fixture;
+    char command[1024];
+
+    open_with(fixture, STORE_NORMAL);
+    sqlite3_exec(fixture->store->db, "PRAGMA cache_size = 10", NULL, NULL, NULL);
+    put_batch(fixture, 500, NOW_MS);
+    snprintf(found.path, sizeof(found.path), "%s/found.db", fixture->directory);
+    snprintf(command, sizeof(command), "cp '%s' '%s' && cp '%s-wal' '%s-wal'", fixture->path,
+             found.path, fixture->path, found.path);
+    assert_int_equal(system(command), 0);
+    assert_look(&found, "SELECT count(*) FROM battery", "500");
+    fixture_close(fixture);
+}
+
+/* Goal: what was rolled back is not written over what another process has committed since. */
+static void test_others_commit_after_a_rollback(void **state)
+{
+    struct fixture *fixture = *state;
+    char device[16];
+
+    open_with(fixture, STORE_FULL);
+    sqlite3_exec(fixture->store->db, "PRAGMA cache_size = 60", NULL, NULL, NULL);
+    assert_int_equal(store_checkpoint(fixture->store), STORE_OK); /* nothing is read from the log */
+    begin(fixture);
+    for (int i = 0; i < 3000; i++) {
+        const struct foxtrackr_message message = battery(device, NOW_MS, 4.0);
+
+        snprintf(device, sizeof(device), "%d", i);
+        put(fixture, &message);
+    }
+    /* As SQLite does it after some errors. */
+    assert_int_equal(sqlite3_exec(fixture->store->db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    look(fixture, "CREATE TABLE theirs AS WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL"
+                  " SELECT x + 1 FROM n WHERE x < 1000) SELECT x, hex(zeroblob(1000)) FROM n");
+    assert_int_equal(store_rollback(fixture->store), STORE_OK);
+    put_batch(fixture, 500, NOW_MS);
+    assert_look(fixture, "PRAGMA integrity_check", "ok");
+    assert_look(fixture, "SELECT sum(x) FROM theirs", "500500");
+    assert_look(fixture, "SELECT count(*) FROM battery", "500");
+    fixture_close(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +199,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_visible_at_once_normal, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(test_few_writes, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(test_rollback_after_a_spill, fixture_make, fixture_remove),
+        cmocka_unit_test_setup_teardown(test_whole_after_a_kill, fixture_make, fixture_remove),
+        cmocka_unit_test_setup_teardown(test_others_commit_after_a_rollback, fixture_make,
+                                        fixture_remove),
     };
 
     return cmocka_run_group_tests(tests, watch_writes, NULL);
