@@ -155,7 +155,7 @@ check: deps ## install what is missing, build, run every test
 	$(Q)$(MAKE) --no-print-directory bench-quick
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-quick SECONDS=20
 
-check-debian13: ## lint and test what is committed on Debian 13 (root or sudo; debootstrap)
+check-debian13: ## lint, test and package what is committed on Debian 13 (root or sudo; debootstrap)
 	$(Q)tests/deps debootstrap git util-linux
 	$(Q)tests/debian13 $(TARGETS)
 
