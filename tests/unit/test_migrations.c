@@ -220,13 +220,15 @@ static void test_views_of_others_stay(void **state)
     struct fixture *fixture = *state;
     struct store *store = connect(fixture);
 
+    store->directory = strdup(fixture->directory);
     assert_int_equal(store_migrate(store, migrations, 1), STORE_OK);
     look(fixture, "CREATE VIEW theirs AS SELECT m.type FROM messages AS m");
     look(fixture, "CREATE VIEW broken AS SELECT g.x FROM gone AS g");
     look(fixture, "INSERT INTO devices VALUES (1, 'foxtrackr', '1', 1)");
     look(fixture, "INSERT INTO messages VALUES (1, 'gps', 1, 'V3.0', 1, '{}', zeroblob(32), 1)");
-    if (store_migrate(store, migrations, migration_count) != STORE_OK)
+    if (store_migrate(store, migrations, migration_count) != STORE_OK) {
         fail_msg("%s", store_error(store));
+    }
     assert_look(fixture, "SELECT type FROM theirs", "gps");
     store_discard(store);
 }
