@@ -122,16 +122,23 @@ static int check_target(struct backup *backup)
     return result == STORE_OK ? check_companion(backup, "-journal") : result;
 }
 
+static char *directory_of(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+
+    if (slash == NULL) {
+        return strdup(".");
+    }
+    return slash == file ? strdup("/") : strndup(file, (size_t)(slash - file));
+}
+
 static int make_temporary(struct backup *backup)
 {
-    const char *slash = strrchr(backup->file, '/');
-
-    backup->directory = slash == NULL ? strdup(".")
-                        : slash == backup->file
-                            ? strdup("/")
-                            : strndup(backup->file, (size_t)(slash - backup->file));
-    backup->temporary = join(backup->file, ".part-XXXXXX");
-    if (backup->directory == NULL || backup->temporary == NULL) {
+    backup->directory = directory_of(backup->file);
+    if (backup->directory != NULL) {
+        backup->temporary = join(backup->file, ".part-XXXXXX");
+    }
+    if (backup->temporary == NULL) {
         store_refuse(backup->store, STORE_E_RETRY, "%s: out of memory", backup->file);
         return STORE_E_RETRY;
     }

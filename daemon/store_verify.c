@@ -39,8 +39,10 @@ struct verify {
     const char *what; /* the check that runs */
 };
 
-static void __attribute__((format(printf, 4, 5)))
-tell(struct verify *verify, const char *check, bool good, const char *format, ...)
+static void tell(struct verify *verify, const char *check, bool good, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void tell(struct verify *verify, const char *check, bool good, const char *format, ...)
 {
     char text[FINDING_SIZE];
     va_list arguments;
