@@ -17,6 +17,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "broker_options.h"
 #include "clock.h"
 #include "dial.h"
 #include "duration.h"
@@ -151,21 +152,8 @@ static void check_filters(struct ctl_report *report, const struct config *config
 static void check_credentials(struct ctl_report *report, const struct config *config,
                               const char *client_id)
 {
-    bool v6 = strchr(config->broker.host, ':') != NULL;
-    char uri[512];
-    const struct paho_options options = {
-        .uri = uri,
-        .client_id = client_id,
-        .clean_session = true,
-        .tls = config->broker.tls,
-        .ca_file = config->broker.ca_file,
-        .cert_file = config->broker.cert_file,
-        .key_file = config->broker.key_file,
-        .username = config->broker.username,
-        .password = config->broker.password,
-        .keepalive_s = config->broker.keepalive_s,
-        .connect_timeout_s = CONNECT_TIMEOUT_S,
-    };
+    char uri[BROKER_URI_SIZE];
+    struct paho_options options = broker_options(config, uri);
     /* systemd hands a credential to the service alone. */
     const char *hint = config->broker.username != NULL && config->broker.password == NULL
                            ? "; tried without a password: if the service has a credential, see the "
@@ -175,8 +163,9 @@ static void check_credentials(struct ctl_report *report, const struct config *co
     struct paho *paho;
     bool present;
 
-    snprintf(uri, sizeof(uri), "%s://%s%s%s:%d", config->broker.tls ? "ssl" : "tcp", v6 ? "[" : "",
-             config->broker.host, v6 ? "]" : "", config->broker.port);
+    options.client_id = client_id;
+    options.clean_session = true;
+    options.connect_timeout_s = CONNECT_TIMEOUT_S;
     if (paho_new(&paho, &options, drop_message, drop_released, NULL) != 0) {
         ctl_report(report, "credentials", false, "out of memory");
         return;

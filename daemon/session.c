@@ -353,28 +353,15 @@ static void session_free(struct session *session)
 static void fill_options(struct session *session)
 {
     const struct config *config = session->parts.config;
-    bool v6 = strchr(config->broker.host, ':') != NULL;
 
     gate_authority(session->parts.gate, session->parts.index, session->gate_authority);
     /* Paho wants its own scheme here; what it speaks to the proxy is HTTP in either case. */
     snprintf(session->proxy_url, sizeof(session->proxy_url), "%s://%s",
              config->broker.tls ? "https" : "http", session->gate_authority);
-    snprintf(session->uri, sizeof(session->uri), "%s://%s%s%s:%d",
-             config->broker.tls ? "ssl" : "tcp", v6 ? "[" : "", config->broker.host, v6 ? "]" : "",
-             config->broker.port);
-    session->options = (struct paho_options){
-        .uri = session->uri,
-        .client_id = session->own->client_id,
-        .proxy_url = session->proxy_url,
-        .tls = config->broker.tls,
-        .ca_file = config->broker.ca_file,
-        .cert_file = config->broker.cert_file,
-        .key_file = config->broker.key_file,
-        .username = config->broker.username,
-        .password = config->broker.password,
-        .keepalive_s = config->broker.keepalive_s,
-        .connect_timeout_s = CONNECT_TIMEOUT_S,
-    };
+    session->options = broker_options(config, session->uri);
+    session->options.client_id = session->own->client_id;
+    session->options.proxy_url = session->proxy_url;
+    session->options.connect_timeout_s = CONNECT_TIMEOUT_S;
 }
 
 int session_start(struct session **out, const struct session_parts *parts)

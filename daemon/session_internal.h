@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "broker_options.h"
 #include "log.h"
 #include "paho.h"
 #include "session.h"
@@ -15,7 +16,7 @@ struct session {
     const struct config_session *own;
     struct paho *paho;
     struct paho_options options;
-    char uri[300];
+    char uri[BROKER_URI_SIZE];
     char gate_authority[GATE_AUTHORITY_SIZE];
     char proxy_url[GATE_AUTHORITY_SIZE + 16];
     int stop_fd; /* ends a dial */
