@@ -194,6 +194,7 @@ def test_purge_leaves_nothing(machine, packages, removed_before):
     """The file system is as it was before, but for dpkg's own records and the user."""
     install(machine, packages.daemon, packages.library)
     use(machine)
+    machine.run("systemctl", "--root=/", "enable", "foxtrackrd@north.service")
     if removed_before:
         machine.run("dpkg", "--remove", "foxtrackrd")
     machine.run("dpkg", "--purge", "foxtrackrd", "libfoxtrackr-dev")
