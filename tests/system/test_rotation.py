@@ -131,7 +131,7 @@ def test_no_line_is_lost_in_a_rotation(broker, make_daemon, tmp_path, leave_out)
     lines = all_lines(log)
     stored = dict(query(daemon.database,
                         "SELECT reason, sum(occurrences) FROM quarantine GROUP BY reason"))
-    assert sum(stored.values()) >= sum(manifest.quarantined for manifest in manifests) > 1000
+    assert sum(stored.values()) >= sum(manifest.quarantined for manifest in manifests) > 0
     assert quarantined_by_reason(lines) == stored
     assert sum(" reloaded" in line for line in lines) == ROTATIONS
     assert sum(" stopped" in line for line in lines) == 1
