@@ -36,6 +36,18 @@ static inline struct timespec clock_deadline(int64_t monotonic_ms)
     return deadline;
 }
 
+/* The same, `timeout_us` from now. */
+static inline struct timespec clock_deadline_us(int64_t timeout_us)
+{
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_nsec += (long)(timeout_us % 1000000) * 1000;
+    deadline.tv_sec += (time_t)(timeout_us / 1000000) + deadline.tv_nsec / 1000000000;
+    deadline.tv_nsec %= 1000000000;
+    return deadline;
+}
+
 /* A condition whose deadlines are monotonic. */
 static inline void clock_cond_init(pthread_cond_t *cond)
 {

@@ -20,6 +20,18 @@
  * CONNECT is answered at once. Paho waits for that answer holding its global lock: a broker that
  * takes seconds to accept must not stop the other sessions.
  *
+ * Lockstep. All that Paho writes is one stream, so the PUBCOMP of a message waits for the PUBRECs
+ * written before it. With a large window that costs nothing: others come meanwhile. With a small
+ * one (20 is mosquitto's default) the messages fall into two groups, each waits for the other's
+ * commit, and a commit moves half of them by half a handshake. They are through faster when they go
+ * round in step: one commit, all PUBRECs leave; all PUBCOMPs follow at once, because nothing is
+ * pending; all the next messages come and are gathered for the next commit (pace.c). A byte must be
+ * read while the numbers are still what they were when it was written:
+ *  - before the first message of a batch has its number, so that the PUBCOMPs before it can go;
+ *  - before the commit begins, so that the PUBRECs wait for it and not for the one after;
+ *  - when it is done.
+ * In between, Paho's small writes would wake the thread for nothing: it does not look at them.
+ *
  * Only this process may use the port: a request needs the session's random token, and the target
  * has to be the configured broker.
  *
@@ -72,7 +84,9 @@ struct gate {
     int spare_fd;          /* given up for a moment when no other descriptor is free; or -1 */
     struct link_end wake;
     bool stopping;
-    bool quiesced;
+    struct link_mode mode;
+    _Atomic bool lockstep; /* mode.lockstep, to be read without the mutex */
+    const struct watermark *watermark;
     struct pulse pulse;
     struct session_link *sessions;
     unsigned session_count;
@@ -252,6 +266,14 @@ static void serve(struct gate *gate, const struct link_end *end, uint32_t events
     }
 }
 
+/* In lockstep: read what Paho has written until now, and send on what may leave. */
+static void catch_up(struct gate *gate)
+{
+    for (unsigned i = 0; gate->mode.lockstep && i < gate->link_count; i++) {
+        link_catch_up(&gate->links[i]);
+    }
+}
+
 /* How long to wait for events. */
 static int pause_ms(const struct gate *gate)
 {
@@ -285,6 +307,7 @@ static void *run(void *argument)
 
             if (end == &gate->wake) {
                 (void)!read(gate->wake.fd, &value, sizeof(value));
+                catch_up(gate);
             } else if (end == &gate->listener) {
                 accept_one(gate);
             } else {
@@ -292,7 +315,7 @@ static void *run(void *argument)
             }
         }
         for (unsigned i = 0; i < gate->link_count; i++) {
-            link_settle(&gate->links[i], gate->quiesced);
+            link_settle(&gate->links[i]);
         }
         end_rest(gate);
     }
@@ -334,6 +357,7 @@ static int set_up(struct gate *gate, const char *target, unsigned session_count,
         return -errno;
     }
     gate->spare_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    gate->watermark = watermark;
     gate->target = strdup(target);
     gate->sessions = calloc(session_count, sizeof(*gate->sessions));
     /* Room for each session's link, one it is taking leave of, and a few strangers. */
@@ -354,6 +378,7 @@ static int set_up(struct gate *gate, const char *target, unsigned session_count,
 
         link->epoll_fd = gate->epoll_fd;
         link->watermark = watermark;
+        link->mode = &gate->mode;
         link->paho = (struct link_end){.link = link, .fd = -1};
         link->broker = (struct link_end){.link = link, .fd = -1};
     }
@@ -457,10 +482,40 @@ void gate_release(struct gate *gate)
         gate_wake(gate); /* it is awake, but may have looked at the links already */
         return;
     }
+    catch_up(gate);
     for (unsigned i = 0; i < gate->link_count; i++) {
-        link_settle(&gate->links[i], gate->quiesced);
+        link_settle(&gate->links[i]);
     }
     pthread_mutex_unlock(&gate->mutex);
+}
+
+void gate_set_lockstep(struct gate *gate, bool on)
+{
+    if (atomic_load(&gate->lockstep) != on) {
+        pthread_mutex_lock(&gate->mutex);
+        gate->mode.lockstep = on;
+        atomic_store(&gate->lockstep, on);
+        pthread_mutex_unlock(&gate->mutex);
+        gate_wake(gate); /* it watches for something else now */
+    }
+}
+
+void gate_before_message(struct gate *gate)
+{
+    if (atomic_load(&gate->lockstep) && watermark_settled(gate->watermark)) {
+        pthread_mutex_lock(&gate->mutex);
+        catch_up(gate);
+        pthread_mutex_unlock(&gate->mutex);
+    }
+}
+
+void gate_before_commit(struct gate *gate)
+{
+    if (atomic_load(&gate->lockstep)) {
+        pthread_mutex_lock(&gate->mutex);
+        catch_up(gate);
+        pthread_mutex_unlock(&gate->mutex);
+    }
 }
 
 void gate_sever(struct gate *gate, unsigned session, const char *reason)
@@ -488,7 +543,7 @@ void gate_sever_all(struct gate *gate, const char *reason)
 void gate_quiesce(struct gate *gate)
 {
     pthread_mutex_lock(&gate->mutex);
-    gate->quiesced = true;
+    gate->mode.quiesced = true;
     pthread_mutex_unlock(&gate->mutex);
     gate_wake(gate);
 }

@@ -198,14 +198,14 @@ int intake_put(struct intake *intake, const struct intake_item *item)
 }
 
 /* Wait for a record to read; false when none came in time. */
-static bool wait_filled(struct intake *intake, int timeout_ms, bool *closed)
+static bool wait_filled(struct intake *intake, int64_t timeout_us, bool *closed)
 {
     struct timespec deadline;
     int rc = 0;
 
     pthread_mutex_lock(&intake->mutex);
-    if (intake->read == intake->head && !intake->closed && timeout_ms > 0) {
-        deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
+    if (intake->read == intake->head && !intake->closed && timeout_us > 0) {
+        deadline = clock_deadline_us(timeout_us);
         intake->writer_waits = true;
         while (intake->read == intake->head && !intake->closed && rc == 0) {
             rc = pthread_cond_timedwait(&intake->filled, &intake->mutex, &deadline);
@@ -235,7 +235,7 @@ static struct record *record_to_read(struct intake *intake)
     return record;
 }
 
-int intake_next(struct intake *intake, struct intake_item *out, int timeout_ms)
+int intake_next(struct intake *intake, struct intake_item *out, int64_t timeout_us)
 {
     struct record *record;
     bool closed = false;
@@ -243,7 +243,7 @@ int intake_next(struct intake *intake, struct intake_item *out, int timeout_ms)
 
     /* Nobody else moves `read`, or touches what lies between it and a head that was seen: taking
      * the mutex for every record would only make Paho's thread wait for it. */
-    if (intake->read != intake->known_head || wait_filled(intake, timeout_ms, &closed)) {
+    if (intake->read != intake->known_head || wait_filled(intake, timeout_us, &closed)) {
         record = record_to_read(intake);
         intake->read += record->size;
         intake->read_number++;

@@ -73,10 +73,10 @@ void intake_free(struct intake *intake);
 int intake_put(struct intake *intake, const struct intake_item *item);
 
 /*
- * The next item not yet read, waiting up to timeout_ms for one. *out points into the ring.
+ * The next item not yet read, waiting up to timeout_us (µs) for one. *out points into the ring.
  * INTAKE_OK, INTAKE_E_EMPTY or INTAKE_E_CLOSED.
  */
-int intake_next(struct intake *intake, struct intake_item *out, int timeout_ms);
+int intake_next(struct intake *intake, struct intake_item *out, int64_t timeout_us);
 
 /* Give back the memory of every item read so far; returns the number of the last of them. Called
  * when they are durable. */

@@ -166,15 +166,47 @@ static void read_paho(struct link *link)
  * the broker is far away the kernel puts the acknowledgement off for up to 40 ms, longer than a
  * round trip: ask for it when Paho has been quiet for a moment, and for this one only.
  */
-static void acknowledge_quickly(struct link *link)
+static void acknowledge(struct link *link)
 {
     const int on = 1;
     const int off = 0;
 
+    link->ack_at_ms = 0;
+    setsockopt(link->paho.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+    setsockopt(link->paho.fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
+}
+
+static void acknowledge_quickly(struct link *link)
+{
     if (link->ack_at_ms != 0 && clock_monotonic_ms() >= link->ack_at_ms) {
-        link->ack_at_ms = 0;
-        setsockopt(link->paho.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
-        setsockopt(link->paho.fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
+        acknowledge(link);
+    }
+}
+
+static void read_paho_if_room(struct link *link)
+{
+    size_t room;
+
+    hold_space(&link->hold, &room);
+    if (link->phase == LINK_OPEN && room > 0) {
+        read_paho(link);
+    }
+}
+
+void link_catch_up(struct link *link)
+{
+    if (link->phase != LINK_OPEN || link->severed) {
+        return;
+    }
+    /* The kernel acknowledges what was read. What waited for that has come when it has: this is
+     * loopback. */
+    read_paho_if_room(link);
+    if (link->phase == LINK_OPEN) {
+        acknowledge(link);
+        read_paho_if_room(link);
+    }
+    if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
+        send_held(link);
     }
 }
 
@@ -251,8 +283,9 @@ void link_serve(struct link *link, const struct link_end *end, uint32_t events)
 
 /* Watch for what matters next: nothing that there is no room for, and nothing more from a broker
  * that we are taking leave of. */
-static void watch_next(struct link *link, bool quiesced)
+static void watch_next(struct link *link)
 {
+    bool reads_paho = !link->mode->lockstep || watermark_settled(link->watermark);
     size_t room;
     size_t ready;
     uint32_t paho = 0;
@@ -260,9 +293,10 @@ static void watch_next(struct link *link, bool quiesced)
 
     if (link->phase == LINK_OPEN) {
         hold_space(&link->hold, &room);
-        paho |= room > 0 ? (uint32_t)EPOLLIN : 0;
+        paho |= room > 0 && reads_paho ? (uint32_t)EPOLLIN : 0;
         paho |= link->down_end > link->down_start ? (uint32_t)EPOLLOUT : 0;
-        broker |= link->down_end < LINK_DOWN_CAPACITY && !quiesced ? (uint32_t)EPOLLIN : 0;
+        broker |=
+            link->down_end < LINK_DOWN_CAPACITY && !link->mode->quiesced ? (uint32_t)EPOLLIN : 0;
     }
     if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
         hold_until_durable(&link->hold, atomic_load(&link->watermark->durable), &ready);
@@ -275,7 +309,7 @@ static void watch_next(struct link *link, bool quiesced)
     watch(link, &link->broker, broker);
 }
 
-void link_settle(struct link *link, bool quiesced)
+void link_settle(struct link *link)
 {
     int64_t age_ms;
 
@@ -294,6 +328,6 @@ void link_settle(struct link *link, bool quiesced)
         acknowledge_quickly(link);
     }
     if (link->phase > LINK_REQUEST) {
-        watch_next(link, quiesced);
+        watch_next(link);
     }
 }

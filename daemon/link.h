@@ -24,6 +24,12 @@ enum link_phase {
     LINK_LINGER,  /* all is out and our FIN sent; reading the broker's last bytes away */
 };
 
+/* How the gate runs; see there. */
+struct link_mode {
+    bool quiesced; /* nothing is read from the broker */
+    bool lockstep; /* Paho is not read while something waits for a commit, but by link_catch_up() */
+};
+
 /* What is kept of a session's links; the gate's. */
 struct link_record {
     uint64_t opened; /* links so far */
@@ -46,6 +52,7 @@ struct link {
     int64_t since_ms; /* of the phase; monotonic */
     int epoll_fd;
     const struct watermark *watermark;
+    const struct link_mode *mode;
     struct link_end paho;
     struct link_end broker;
     char request[CONNECT_REQUEST_MAX];
@@ -81,8 +88,11 @@ void link_serve(struct link *link, const struct link_end *end, uint32_t events);
 /* Forbid every further byte towards the broker, now; link_settle() closes. `reason` is copied. */
 void link_sever(struct link *link, const char *reason);
 
+/* Read what Paho has written until now, and send on what may leave. For any phase. */
+void link_catch_up(struct link *link);
+
 /* After a round of events: close what was severed or has had its time, send what may leave, and
- * watch for what matters next. A `quiesced` gate reads nothing from the broker. */
-void link_settle(struct link *link, bool quiesced);
+ * watch for what matters next. */
+void link_settle(struct link *link);
 
 #endif

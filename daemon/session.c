@@ -119,8 +119,10 @@ static void take_message(void *context, const char *topic, size_t topic_length, 
         .payload = payload,
         .full_length = payload_length,
     };
-    int result = intake_put(session->parts.intake, &item);
+    int result;
 
+    gate_before_message(session->parts.gate);
+    result = intake_put(session->parts.intake, &item);
     if (result != INTAKE_OK) {
         gate_sever(session->parts.gate, session->parts.index, "a message could not be taken");
     }

@@ -10,11 +10,18 @@
 #define WATERMARK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct watermark {
     _Atomic uint64_t taken;
     _Atomic uint64_t durable;
 };
+
+/* Is every message that has a number durable? */
+static inline bool watermark_settled(const struct watermark *watermark)
+{
+    return atomic_load(&watermark->durable) == atomic_load(&watermark->taken);
+}
 
 #endif

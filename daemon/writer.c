@@ -177,7 +177,8 @@ static void take_new_limits(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-/* Apply `item` and what follows it, up to the limit, as one transaction. */
+/* Apply `item` and what follows it, up to the limit, as one transaction. It ends when nothing more
+ * has come, and pace.c does not expect more in a moment. */
 static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t *messages)
 {
     struct store *store = writer->parts.store;
@@ -194,7 +195,7 @@ static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t
         if (*messages >= limit || atomic_load(&writer->limits_changed)) {
             break;
         }
-        next = intake_next(writer->parts.intake, item, 0);
+        next = intake_next(writer->parts.intake, item, pace_wait_us(&writer->pace, *messages));
     }
     if (result == STORE_OK) {
         result = writer_apply_finish(writer->apply, clock_wall_ms());
@@ -210,23 +211,37 @@ static int64_t microseconds_since(const struct timespec *start)
     return (now.tv_sec - start->tv_sec) * INT64_C(1000000) + (now.tv_nsec - start->tv_nsec) / 1000;
 }
 
+/* The batch is on disk, and not published yet: how it went sets the pace of the next. */
+static void set_pace(struct writer *writer, uint64_t messages, int64_t commit_us)
+{
+    const struct watermark *watermark = writer->parts.watermark;
+    uint64_t arrived = atomic_load(&watermark->taken) - atomic_load(&watermark->durable) - messages;
+
+    pace_note(&writer->pace, messages, arrived, commit_us);
+    gate_set_lockstep(writer->parts.gate, pace_lockstep(&writer->pace));
+}
+
 static bool write_batch(struct writer *writer, struct intake_item *item)
 {
     uint64_t messages;
+    int64_t commit_us;
     struct timespec start;
     int result;
 
     take_new_limits(writer); /* again: what comes after a reload is under its rules */
     result = apply_batch(writer, item, &messages);
     if (result == STORE_OK) {
+        gate_before_commit(writer->parts.gate);
         clock_gettime(CLOCK_MONOTONIC, &start);
         result = store_commit(writer->parts.store);
     }
     if (result != STORE_OK) {
         return batch_failed(writer, result);
     }
+    commit_us = microseconds_since(&start);
+    set_pace(writer, messages, commit_us);
     writer_publish(writer);
-    note_commit(writer, messages, microseconds_since(&start));
+    note_commit(writer, messages, commit_us);
     unstall(writer);
     return true;
 }
@@ -288,10 +303,11 @@ static bool round_once(struct writer *writer)
     if (!writer_look_at_content(writer, false)) {
         return false;
     }
-    switch (intake_next(writer->parts.intake, &item,
-                        state_of(writer) == WRITER_STALLED
-                            ? 0
-                            : writer_expire_wait_ms(&writer->expire, IDLE_WAIT_MS))) {
+    switch (
+        intake_next(writer->parts.intake, &item,
+                    state_of(writer) == WRITER_STALLED
+                        ? 0
+                        : INT64_C(1000) * writer_expire_wait_ms(&writer->expire, IDLE_WAIT_MS))) {
     case INTAKE_OK:
         return write_batch(writer, &item) && writer_delete_old(writer);
     case INTAKE_E_CLOSED:

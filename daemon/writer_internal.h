@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "log.h"
+#include "pace.h"
 #include "pulse.h"
 #include "writer.h"
 #include "writer_apply.h"
@@ -28,6 +29,7 @@ struct writer {
 
     /* The thread's own. */
     struct writer_limits limits;
+    struct pace pace;
     int64_t backoff_ms;
     int64_t space_checked_ms;
     int64_t free_bytes;

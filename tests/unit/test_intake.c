@@ -224,7 +224,7 @@ static void a_full_ring_blocks_until_released(void **state)
     assert_int_equal(pthread_create(&thread, NULL, put_many, &putter), 0);
     unit_wait(putter_is_blocked, &putter, "the ring to be full");
     for (unsigned i = 0; i < putter.count; i++) {
-        assert_int_equal(intake_next(intake, &item, UNIT_WAIT_MS), INTAKE_OK);
+        assert_int_equal(intake_next(intake, &item, UNIT_WAIT_MS * INT64_C(1000)), INTAKE_OK);
         snprintf(expected, sizeof(expected), "%u", i);
         assert_int_equal(item.payload_length, strlen(expected));
         assert_memory_equal(item.payload, expected, item.payload_length);
@@ -267,7 +267,7 @@ static void closed_it_refuses_and_ends_when_read(void **state)
     assert_int_equal(put_text(intake, "t", "late"), INTAKE_E_REFUSED);
     assert_int_equal(atomic_load(&watermark.taken), 1);
     assert_next(intake, "t", "last");
-    assert_int_equal(intake_next(intake, &item, UNIT_WAIT_MS), INTAKE_E_CLOSED);
+    assert_int_equal(intake_next(intake, &item, UNIT_WAIT_MS * INT64_C(1000)), INTAKE_E_CLOSED);
     intake_free(intake);
 }
 
