@@ -23,6 +23,7 @@
 #include "session.h"
 #include "status.h"
 #include "store.h"
+#include "store_memory.h"
 #include "upgrade.h"
 #include "watchdog.h"
 #include "watermark.h"
@@ -83,7 +84,12 @@ static int open_store(struct daemon *daemon)
         .progress_context = &upgrade,
     };
     char problem[1024];
-    int result = store_open(&options, &daemon->store, problem, sizeof(problem));
+    int result;
+
+    if (!store_reserve_memory()) {
+        log_debug("the memory of the page cache could not be taken at once; it grows as needed");
+    }
+    result = store_open(&options, &daemon->store, problem, sizeof(problem));
 
     if (result == STORE_E_STOPPED) {
         log_notice("%s", problem);

@@ -354,6 +354,7 @@ static int execute(struct store *store, const char *sql)
 static int configure(struct store *store, bool fresh)
 {
     char mode[16] = "";
+    char sql[160];
     int result = STORE_OK;
 
     /* Only before a new database gets its first page, which turning on the log writes. */
@@ -377,8 +378,11 @@ static int configure(struct store *store, bool fresh)
 
     /* Readers that stay long let the log grow; the limit gives the space back afterwards. Nothing
      * temporary in files: a service may have no other directory to write to. */
-    result = execute(store, "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;"
-                            "PRAGMA temp_store = MEMORY");
+    snprintf(sql, sizeof(sql),
+             "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -%d;"
+             "PRAGMA temp_store = MEMORY",
+             STORE_CACHE_KIB);
+    result = execute(store, sql);
     if (result != STORE_OK) {
         return result;
     }

@@ -1,0 +1,13 @@
+/* The memory of the database's page cache; see store_memory.c. */
+#ifndef STORE_MEMORY_H
+#define STORE_MEMORY_H
+
+#include <stdbool.h>
+
+/*
+ * Take it for the whole process, once, before any other function of the store. False when that is
+ * impossible: the cache then grows as it is needed, and nothing else changes.
+ */
+bool store_reserve_memory(void);
+
+#endif
