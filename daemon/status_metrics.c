@@ -2,8 +2,10 @@
  * A snapshot in the text format of Prometheus, for the textfile collector of its node exporter.
  *
  * Names follow Prometheus's conventions: base units at the end, counters end in _total. What is not
- * known is left out, never 0. The metrics are the rows of the tables below, in the order of the
- * file; a metric more is a row more, and its name in foxtrackrd(8).
+ * known is left out, never 0. Every sample names the database, which is what daemons on one machine
+ * can never share: the node exporter refuses samples that it has from another file. The metrics are
+ * the rows of the tables below, in the order of the file; a metric more is a row more, and its name
+ * in foxtrackrd(8).
  */
 #include <errno.h>
 #include <math.h>
@@ -52,6 +54,7 @@ struct metric {
 
 struct metrics {
     FILE *out;
+    const char *database; /* its path, a label of every sample */
     struct metric family; /* of the last row */
     bool announced;
 };
@@ -81,9 +84,10 @@ static double seconds_of_us(int64_t span_us)
 
 /* --- rows ----------------------------------------------------------------------------------- */
 
-/* Backslash, quote and newline are escaped. */
-static void write_label_text(FILE *out, const char *text)
+/* In a label's text backslash, quote and newline are escaped. */
+static void write_label(FILE *out, const char *name, const char *text)
 {
+    fprintf(out, "%s=\"", name);
     for (; *text != '\0'; text++) {
         if (*text == '\n') {
             fputs("\\n", out);
@@ -94,18 +98,7 @@ static void write_label_text(FILE *out, const char *text)
             fputc(*text, out);
         }
     }
-}
-
-static void write_labels(FILE *out, const struct metric *metric)
-{
-    for (int i = 0; i < LABELS_MAX && metric->labels[i].name != NULL; i++) {
-        fprintf(out, "%s%s=\"", i == 0 ? "{" : ",", metric->labels[i].name);
-        write_label_text(out, metric->labels[i].text);
-        fputc('"', out);
-    }
-    if (metric->labels[0].name != NULL) {
-        fputc('}', out);
-    }
+    fputc('"', out);
 }
 
 static void write_metric(struct metrics *metrics, const struct metric *metric)
@@ -124,10 +117,14 @@ static void write_metric(struct metrics *metrics, const struct metric *metric)
         fprintf(metrics->out, "# HELP foxtrackrd_%s %s\n# TYPE foxtrackrd_%s %s\n", family->name,
                 family->help, family->name, family->type);
     }
-    fprintf(metrics->out, "foxtrackrd_%s%s", family->name,
+    fprintf(metrics->out, "foxtrackrd_%s%s{", family->name,
             metric->suffix != NULL ? metric->suffix : "");
-    write_labels(metrics->out, metric);
-    fprintf(metrics->out, " %.17g\n", metric->value);
+    write_label(metrics->out, "database", metrics->database);
+    for (int i = 0; i < LABELS_MAX && metric->labels[i].name != NULL; i++) {
+        fputc(',', metrics->out);
+        write_label(metrics->out, metric->labels[i].name, metric->labels[i].text);
+    }
+    fprintf(metrics->out, "} %.17g\n", metric->value);
 }
 
 static void write_rows(struct metrics *metrics, const struct metric *rows, size_t count)
@@ -348,7 +345,8 @@ int status_file_write_metrics(const char *path, const struct config *config,
 {
     char *text = NULL;
     size_t length = 0;
-    struct metrics metrics = {.out = open_memstream(&text, &length)};
+    struct metrics metrics = {.out = open_memstream(&text, &length),
+                              .database = config->database.path};
     int rc;
 
     if (metrics.out == NULL) {
