@@ -131,11 +131,26 @@ def test_gaps_and_quarantine_of_all_runs(broker, daemon):
     assert status["gaps"] == {"count": 1, "last": last}
     assert status["database"]["quarantine_entries"] == 2
     assert status["counts"]["quarantined"] == 0
+    assert told_by_reason(daemon) == {
+        **dict.fromkeys(status["quarantined_by_reason"], 0), "json": 2}
     text = foxtrackrctl(daemon, "status").stdout
     assert re.search(r"^  gaps           1; the last: id-test-01, session lost, from 20.* to 20",
                      text, re.MULTILINE)
     assert re.search(r"^  quarantine     2 entries$", text, re.MULTILINE)
+    assert text.endswith("\nQuarantine of all runs: 2 entries\n  json           2\n")
+
+    # A database that foxtrackrctl cannot read is said, and no fault of the daemon's.
+    daemon.configure(database={"path": daemon.directory / "elsewhere.db"})
+    assert told_by_reason(daemon) is None
+    assert re.search(r"^Quarantine of all runs: not counted by reason: .*elsewhere\.db: ",
+                     foxtrackrctl(daemon, "status").stdout, re.MULTILINE)
     daemon.stop()
+
+
+def told_by_reason(daemon):
+    """What only the command tells, because it counts it."""
+    told = json.loads(foxtrackrctl(daemon, "status", "--json").stdout)
+    return told["database"]["quarantine_by_reason"]
 
 
 def test_space_is_unknown_at_first(broker, daemon):
@@ -185,11 +200,12 @@ def paths_of(value, path=""):
     if isinstance(value, dict):
         for name, inner in value.items():
             name = {"quarantined_by_reason": "REASON",
-                    "database.expired_by_table": "TABLE"}.get(path, name)
+                    "database.expired_by_table": "TABLE",
+                    "database.quarantine_by_reason": "REASON"}.get(path, name)
             here = f"{path}.{name}" if path else name
             if not isinstance(inner, (dict, list)):
                 yield here
-            elif here in ("catch_up", "gaps.last"):
+            elif here in ("catch_up", "gaps.last", "database.quarantine_by_reason"):
                 yield here
             yield from paths_of(inner, here)
     elif isinstance(value, list):
@@ -236,6 +252,7 @@ def test_a_catch_up_and_every_member(broker, daemon):
     assert re.search(r"; \d+ %, about .* left", status["text"])
     assert status["rate_1min_per_s"] > 0
 
+    status["database"]["quarantine_by_reason"] = told_by_reason(daemon)
     documented = documented_members()
     assert len(documented) == len(set(documented))
     assert set(documented) == set(paths_of(status)), "foxtrackrctl(8), STATUS FILE"
@@ -277,6 +294,16 @@ def test_words_of_a_catch_up(written):
     assert "[###############...............] 50 % of 2 d 0 h, about 3 min 2 s left\n" \
         in written(change(182_000))
     assert "] 50 % of 2 d 0 h, time left unknown yet\n" in written(change(None))
+
+
+def test_a_disk_that_is_waited_for_is_left_alone(written):
+    """Goal: status answers while the disk does not."""
+    def change(status):
+        status["state"] = "waiting for the disk"
+
+    assert "not counted by reason: the daemon waits for the disk\n" in written(change, check=False)
+    told = json.loads(written(change, "--json", check=False))
+    assert told["database"]["quarantine_by_reason"] is None
 
 
 def test_words_of_what_is_not_granted(written):
