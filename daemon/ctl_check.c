@@ -63,23 +63,52 @@ static void check_ca(struct ctl_report *report, const struct config *config, int
                duration_text(ca.last_expiry_ms - now_ms, left));
 }
 
-static void check_client(struct ctl_report *report, const struct config *config, int64_t now_ms)
+/* A walk through cert_file. */
+struct client_file {
+    struct ctl_report *report;
+    const char *path;
+    int64_t now_ms;
+    bool first_is_told; /* what is wrong with the client's own certificate */
+};
+
+static void check_client_date(void *context, const char *name, int64_t from_ms, int64_t until_ms)
 {
-    struct tls_certificates chain;
-    char reason[TLS_PROBLEM_SIZE];
+    struct client_file *file = context;
     char date[16];
     char left[DURATION_SIZE];
 
-    if (tls_check_client(config->broker.cert_file, config->broker.key_file, now_ms, reason) != 0 ||
-        tls_check_ca_file(config->broker.cert_file, now_ms, &chain, reason) != 0) {
-        ctl_report(report, "certificate", false, "%s", reason);
-        return;
+    if (file->first_is_told) {
+        file->first_is_told = false;
+    } else if (until_ms < file->now_ms) {
+        ctl_report(file->report, "certificate", false,
+                   "%s: \"%s\" expired on %s: a broker that needs it refuses the client; put its "
+                   "successor in its place",
+                   file->path, name, date_text(until_ms, date));
+    } else if (from_ms > file->now_ms) {
+        ctl_report(file->report, "certificate", false, "%s: \"%s\" is not valid before %s",
+                   file->path, name, date_text(from_ms, date));
+    } else {
+        ctl_report(file->report, "certificate", until_ms - file->now_ms > TLS_EXPIRES_SOON_MS,
+                   "%s: \"%s\" expires on %s, in %s", file->path, name, date_text(until_ms, date),
+                   duration_text(until_ms - file->now_ms, left));
     }
-    /* Client and chain: the first that expires ends it. */
-    ctl_report(report, "certificate", chain.first_expiry_ms - now_ms > TLS_EXPIRES_SOON_MS,
-               "%s: expires on %s, in %s", config->broker.cert_file,
-               date_text(chain.first_expiry_ms, date),
-               duration_text(chain.first_expiry_ms - now_ms, left));
+}
+
+/* The client's certificate with its key, and the date of every certificate that goes with it. */
+static void check_client(struct ctl_report *report, const struct config *config, int64_t now_ms)
+{
+    struct client_file file = {report, config->broker.cert_file, now_ms, false};
+    char reason[TLS_PROBLEM_SIZE];
+    char first[TLS_PROBLEM_SIZE] = "";
+
+    if (tls_check_client(file.path, config->broker.key_file, now_ms, first) != 0) {
+        ctl_report(report, "certificate", false, "%s", first);
+        file.first_is_told = true;
+    }
+    if (tls_each_certificate("cert_file", file.path, check_client_date, &file, reason) != 0 &&
+        strcmp(reason, first) != 0) {
+        ctl_report(report, "certificate", false, "%s", reason);
+    }
 }
 
 static void check_certificates(struct ctl_report *report, const struct config *config)

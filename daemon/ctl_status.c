@@ -64,6 +64,30 @@ static bool has_file(const struct config *config)
     return config->status.file != NULL;
 }
 
+static void print_json(const struct config *config, json_t *root)
+{
+    char problem[CTL_STATUS_PROBLEM_SIZE];
+    json_t *counted = ctl_status_quarantine(config, root, problem);
+
+    json_object_set_new(json_object_get(root, "database"), "quarantine_by_reason",
+                        counted != NULL ? counted : json_null());
+    json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    putchar('\n');
+}
+
+static void print_words(const struct config *config, const json_t *root)
+{
+    char problem[CTL_STATUS_PROBLEM_SIZE];
+    json_t *counted;
+
+    ctl_status_print(stdout, root);
+    /* Whatever the database does to us, what is known without it has been said. */
+    fflush(stdout);
+    counted = ctl_status_quarantine(config, root, problem);
+    ctl_status_print_quarantine(stdout, counted, problem);
+    json_decref(counted);
+}
+
 int ctl_status(const struct config *config, bool json)
 {
     char problem[CTL_STATUS_PROBLEM_SIZE];
@@ -78,10 +102,9 @@ int ctl_status(const struct config *config, bool json)
         fprintf(stderr, "foxtrackrctl: %s\n", problem);
     }
     if (root != NULL && json) {
-        json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-        putchar('\n');
+        print_json(config, root);
     } else if (root != NULL) {
-        ctl_status_print(stdout, root);
+        print_words(config, root);
     }
     json_decref(root);
     return good ? EX_OK : 1;

@@ -30,6 +30,20 @@ json_t *ctl_status_read(const struct config *config, bool *good,
 /* ctl_status_text.c: the status in words. */
 void ctl_status_print(FILE *out, const json_t *root);
 
+/* ctl_status_text.c: a line for each member of an object that is not 0. */
+void ctl_status_print_reasons(FILE *out, const json_t *counts);
+
+/*
+ * ctl_status_quarantine.c: count the entries of quarantine by reason, of all runs, in the database
+ * itself; takes some seconds at most. Returns an object with a member for each reason, for
+ * json_decref(); or NULL with `problem` set.
+ */
+json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
+                              char problem[CTL_STATUS_PROBLEM_SIZE]);
+
+/* The same in words; `counted` NULL: why not. */
+void ctl_status_print_quarantine(FILE *out, const json_t *counted, const char *problem);
+
 /* ctl_status_text.c: the member of an object as an integer, or 0; as text, or "". */
 int64_t ctl_status_integer(const json_t *object, const char *key);
 const char *ctl_status_string(const json_t *object, const char *key);

@@ -159,11 +159,22 @@ static void print_session(FILE *out, const json_t *session)
     }
 }
 
+void ctl_status_print_reasons(FILE *out, const json_t *counts)
+{
+    const char *reason;
+    const json_t *count;
+
+    json_object_foreach((json_t *)counts, reason, count)
+    {
+        if (json_integer_value(count) > 0) {
+            fprintf(out, "  %-14s %" JSON_INTEGER_FORMAT "\n", reason, json_integer_value(count));
+        }
+    }
+}
+
 static void print_counts(FILE *out, const json_t *root)
 {
     const json_t *counts = json_object_get(root, "counts");
-    const char *reason;
-    const json_t *count;
 
     fprintf(out,
             "This run: %" PRId64 " received = %" PRId64 " stored + %" PRId64 " duplicate + %" PRId64
@@ -171,12 +182,7 @@ static void print_counts(FILE *out, const json_t *root)
             ctl_status_integer(counts, "received"), ctl_status_integer(counts, "stored"),
             ctl_status_integer(counts, "duplicate"), ctl_status_integer(counts, "quarantined"),
             ctl_status_integer(root, "pending"), ctl_status_integer(root, "unacknowledged"));
-    json_object_foreach(json_object_get(root, "quarantined_by_reason"), reason, count)
-    {
-        if (json_integer_value(count) > 0) {
-            fprintf(out, "  %-14s %" JSON_INTEGER_FORMAT "\n", reason, json_integer_value(count));
-        }
-    }
+    ctl_status_print_reasons(out, json_object_get(root, "quarantined_by_reason"));
 }
 
 /* How large batches are, and how long a commit takes. */

@@ -2,45 +2,92 @@
  * A snapshot in the text format of Prometheus, for the textfile collector of its node exporter.
  *
  * Names follow Prometheus's conventions: base units at the end, counters end in _total. What is not
- * known is left out, never 0. A family is announced once, with HELP and TYPE, before its values.
+ * known is left out, never 0. Every sample names the database, which is what daemons on one machine
+ * can never share: the node exporter refuses samples that it has from another file. The metrics are
+ * the rows of the tables below, in the order of the file; a metric more is a row more, and its name
+ * in foxtrackrd(8).
  */
 #include <errno.h>
-#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "status_file.h"
 
 /* The node exporter runs as another user. */
 #define METRICS_MODE 0644
 
-static void announce(FILE *out, const char *name, const char *type, const char *help)
-{
-    fprintf(out, "# HELP foxtrackrd_%s %s\n# TYPE foxtrackrd_%s %s\n", name, help, name, type);
-}
+#define LABELS_MAX       2
+#define SESSION_ROWS_MAX 32
+#define COUNT(array)     (sizeof(array) / sizeof((array)[0]))
 
-static void value(FILE *out, const char *name, double number)
-{
-    fprintf(out, "foxtrackrd_%s %.17g\n", name, number);
-}
-
-static void gauge(FILE *out, const char *name, const char *help, double number)
-{
-    announce(out, name, "gauge", help);
-    value(out, name, number);
-}
-
-/* A moment, in ms since the epoch; 0: unknown, and left out. */
-static void moment(FILE *out, const char *name, const char *help, int64_t time_ms)
-{
-    if (time_ms != 0) {
-        gauge(out, name, help, (double)time_ms / 1000);
+/*
+ * A row: one sample, with its family's type and help. Rows of one family follow each other, and
+ * those after the first are ALSO(). After the value come, where there are any, LABEL(0, name, text)
+ * and .suffix.
+ */
+#define FAMILY(type_, name_, help_, ...)                                                           \
+    {                                                                                              \
+        .name = (name_), .type = (type_), .help = (help_), .value = __VA_ARGS__                    \
     }
+#define GAUGE(...)   FAMILY("gauge", __VA_ARGS__)
+#define COUNTER(...) FAMILY("counter", __VA_ARGS__)
+#define SUMMARY(...) FAMILY("summary", __VA_ARGS__)
+#define ALSO(...)                                                                                  \
+    {                                                                                              \
+        .value = __VA_ARGS__                                                                       \
+    }
+#define LABEL(index, name_, text_) .labels[index] = {(name_), (text_)}
+
+struct metric {
+    const char *name; /* without foxtrackrd_; NULL: the family of the row before */
+    const char *type;
+    const char *help;
+    double value; /* NAN: not known */
+    struct {
+        const char *name; /* NULL: none */
+        const char *text;
+    } labels[LABELS_MAX];
+    const char *suffix; /* of the name; NULL: none */
+};
+
+struct metrics {
+    FILE *out;
+    const char *database; /* its path, a label of every sample */
+    struct metric family; /* of the last row */
+    bool announced;
+};
+
+/* --- values --------------------------------------------------------------------------------- */
+
+static double known_if(bool known, double value)
+{
+    return known ? value : (double)NAN;
 }
 
-/* The text of a label: backslash, quote and newline are escaped. */
-static void label(FILE *out, const char *text)
+/* A moment, in ms since the epoch; 0: not known. */
+static double moment(int64_t time_ms)
 {
+    return known_if(time_ms != 0, (double)time_ms / 1000);
+}
+
+static double seconds_of_ms(int64_t span_ms)
+{
+    return (double)span_ms / 1000;
+}
+
+static double seconds_of_us(int64_t span_us)
+{
+    return (double)span_us / 1e6;
+}
+
+/* --- rows ----------------------------------------------------------------------------------- */
+
+/* In a label's text backslash, quote and newline are escaped. */
+static void write_label(FILE *out, const char *name, const char *text)
+{
+    fprintf(out, "%s=\"", name);
     for (; *text != '\0'; text++) {
         if (*text == '\n') {
             fputs("\\n", out);
@@ -51,283 +98,246 @@ static void label(FILE *out, const char *text)
             fputc(*text, out);
         }
     }
+    fputc('"', out);
 }
 
-/* --- a family with a value for each session -------------------------------------------------- */
-
-struct session_family {
-    const char *name;
-    const char *type;
-    const char *help;
-    /* Returns false where there is no value. */
-    bool (*read)(const struct status_snapshot *snapshot, unsigned index, double *number);
-};
-
-static bool read_subscribed(const struct status_snapshot *snapshot, unsigned index, double *number)
+static void write_metric(struct metrics *metrics, const struct metric *metric)
 {
-    *number = snapshot->sessions[index].state == SESSION_SUBSCRIBED;
-    return true;
-}
+    struct metric *family = &metrics->family;
 
-static bool read_connected(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = snapshot->sessions[index].connected_since_ms != 0;
-    return true;
-}
-
-static bool read_present(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = snapshot->sessions[index].session_present;
-    return snapshot->sessions[index].connected_since_ms != 0;
-}
-
-static bool read_since(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = (double)snapshot->sessions[index].connected_since_ms / 1000;
-    return snapshot->sessions[index].connected_since_ms != 0;
-}
-
-static bool read_error_time(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = (double)snapshot->sessions[index].last_error_ms / 1000;
-    return snapshot->sessions[index].last_error_ms != 0;
-}
-
-static bool read_connects(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = (double)snapshot->sessions[index].connects;
-    return true;
-}
-
-static bool read_received(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = (double)snapshot->sessions[index].received;
-    return true;
-}
-
-static bool read_refused(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = (double)snapshot->sessions[index].refused_qos0;
-    return true;
-}
-
-static bool read_in_flight(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = (double)snapshot->sessions[index].in_flight;
-    return true;
-}
-
-static bool read_peak(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = (double)snapshot->sessions[index].in_flight_peak;
-    return true;
-}
-
-static bool read_held(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = (double)snapshot->links[index].held_bytes;
-    return true;
-}
-
-static bool read_from_broker(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = (double)snapshot->links[index].from_broker_bytes;
-    return true;
-}
-
-static bool read_to_broker(const struct status_snapshot *snapshot, unsigned index, double *number)
-{
-    *number = (double)snapshot->links[index].to_broker_bytes;
-    return true;
-}
-
-static const struct session_family session_families[] = {
-    {"session_subscribed", "gauge", "Whether the session has every subscription that it asks for.",
-     read_subscribed},
-    {"session_connected", "gauge", "Whether the session is connected.", read_connected},
-    {"session_present", "gauge", "Whether the broker still had the session at the last connect.",
-     read_present},
-    {"session_connected_timestamp_seconds", "gauge", "When the session was connected.", read_since},
-    {"session_last_error_timestamp_seconds", "gauge", "When the session last had a problem.",
-     read_error_time},
-    {"session_connects_total", "counter", "Times that the session was connected.", read_connects},
-    {"session_received_messages_total", "counter", "Messages taken from the session.",
-     read_received},
-    {"session_refused_qos0_messages_total", "counter",
-     "QoS 0 messages that came while the database took nothing, and are lost.", read_refused},
-    {"session_in_flight_messages", "gauge", "QoS 2 messages whose handshake is not over.",
-     read_in_flight},
-    {"session_in_flight_peak_messages", "gauge", "The most of them at once in the last seconds.",
-     read_peak},
-    {"session_held_bytes", "gauge", "Bytes to the broker that wait for a commit.", read_held},
-    {"session_received_bytes_total", "counter", "Bytes from the broker, as encrypted.",
-     read_from_broker},
-    {"session_sent_bytes_total", "counter", "Bytes to the broker, as encrypted.", read_to_broker},
-};
-
-static void session_metrics(FILE *out, const struct config *config,
-                            const struct status_snapshot *snapshot)
-{
-    for (size_t f = 0; f < sizeof(session_families) / sizeof(session_families[0]); f++) {
-        const struct session_family *family = &session_families[f];
-        bool announced = false;
-        double number;
-
-        for (unsigned i = 0; i < snapshot->session_count; i++) {
-            if (!family->read(snapshot, i, &number)) {
-                continue;
-            }
-            if (!announced) {
-                announce(out, family->name, family->type, family->help);
-                announced = true;
-            }
-            fprintf(out, "foxtrackrd_%s{client_id=\"", family->name);
-            label(out, config->sessions[i].client_id);
-            fprintf(out, "\"} %.17g\n", number);
-        }
+    if (metric->name != NULL && (family->name == NULL || strcmp(metric->name, family->name) != 0)) {
+        *family = *metric;
+        metrics->announced = false;
     }
-}
-
-static void filter_metrics(FILE *out, const struct config *config,
-                           const struct status_snapshot *snapshot)
-{
-    announce(out, "filter_granted_qos", "gauge",
-             "The QoS that the broker has granted for a topic filter; -1: none.");
-    for (unsigned i = 0; i < snapshot->session_count; i++) {
-        for (size_t f = 0; f < config->sessions[i].filter_count; f++) {
-            fputs("foxtrackrd_filter_granted_qos{client_id=\"", out);
-            label(out, config->sessions[i].client_id);
-            fputs("\",filter=\"", out);
-            label(out, config->sessions[i].filters[f]);
-            fprintf(out, "\"} %d\n", snapshot->granted[i][f]);
-        }
-    }
-}
-
-/* --- the other families --------------------------------------------------------------------- */
-
-static void process_metrics(FILE *out, const struct status_snapshot *snapshot)
-{
-    announce(out, "build_info", "gauge", "Always 1; the label names the version.");
-    fputs("foxtrackrd_build_info{version=\"" FOXTRACKRD_VERSION "\"} 1\n", out);
-    moment(out, "start_timestamp_seconds", "When the process was started.", snapshot->started_ms);
-    moment(out, "status_timestamp_seconds", "When this file was written.", snapshot->wall_ms);
-    announce(out, "thread_age_seconds", "gauge",
-             "Since the thread last made a step; a slow disk can make it wait.");
-    fprintf(out, "foxtrackrd_thread_age_seconds{thread=\"writer\"} %.17g\n",
-            (double)snapshot->writer_age_ms / 1000);
-    fprintf(out, "foxtrackrd_thread_age_seconds{thread=\"gate\"} %.17g\n",
-            (double)snapshot->gate_age_ms / 1000);
-}
-
-static void message_metrics(FILE *out, const struct status_snapshot *snapshot)
-{
-    const struct writer_status *writer = &snapshot->writer;
-    const struct store_counts *counts = &writer->counts;
-
-    announce(out, "messages_total", "counter",
-             "Messages made durable in this run, by what became of them.");
-    fprintf(out, "foxtrackrd_messages_total{outcome=\"stored\"} %" PRIu64 "\n", counts->stored);
-    fprintf(out, "foxtrackrd_messages_total{outcome=\"duplicate\"} %" PRIu64 "\n",
-            counts->duplicate);
-    fprintf(out, "foxtrackrd_messages_total{outcome=\"quarantined\"} %" PRIu64 "\n",
-            counts->quarantined);
-    announce(out, "quarantined_messages_total", "counter",
-             "Messages quarantined in this run, by reason.");
-    for (int reason = 1; reason < FOXTRACKR_E_FIELD; reason++) {
-        fprintf(out, "foxtrackrd_quarantined_messages_total{reason=\"%s\"} %" PRIu64 "\n",
-                foxtrackr_reason_name(reason), writer->quarantined[reason]);
-    }
-    gauge(out, "pending_messages", "Messages taken and not yet durable.",
-          (double)snapshot->pending);
-    gauge(out, "pending_bytes", "Bytes of those messages.", (double)snapshot->pending_bytes);
-    moment(out, "last_message_timestamp_seconds", "When a message was last made durable.",
-           writer->last_message_ms);
-    if (snapshot->lag_ms >= 0) {
-        gauge(out, "lag_seconds", "Age of the newest reading of the last batch, by device time.",
-              (double)snapshot->lag_ms / 1000);
-    }
-    gauge(out, "catching_up", "Whether a backlog is being caught up.", snapshot->catching_up);
-    if (snapshot->catching_up) {
-        gauge(out, "catch_up_done_ratio", "The part of the catch-up that is done.",
-              snapshot->catch_up.done);
-    }
-    if (snapshot->catching_up && snapshot->catch_up.left_ms >= 0) {
-        gauge(out, "catch_up_left_seconds", "About how long the catch-up still takes.",
-              (double)snapshot->catch_up.left_ms / 1000);
-    }
-}
-
-static void content_metrics(FILE *out, const struct writer_status *writer)
-{
-    if (!writer->summary_known) {
+    if (isnan(metric->value)) {
         return;
     }
-    gauge(out, "quarantine_entries", "Rows in quarantine, counted up to 100000.",
-          (double)writer->summary.quarantine_entries);
-    gauge(out, "gaps", "Rows in the table gaps: times for which messages may be missing.",
-          (double)writer->summary.gaps);
-    moment(out, "last_gap_timestamp_seconds", "When the last gap ended.",
-           writer->summary.gap_to_ms);
+    if (!metrics->announced) {
+        metrics->announced = true;
+        fprintf(metrics->out, "# HELP foxtrackrd_%s %s\n# TYPE foxtrackrd_%s %s\n", family->name,
+                family->help, family->name, family->type);
+    }
+    fprintf(metrics->out, "foxtrackrd_%s%s{", family->name,
+            metric->suffix != NULL ? metric->suffix : "");
+    write_label(metrics->out, "database", metrics->database);
+    for (int i = 0; i < LABELS_MAX && metric->labels[i].name != NULL; i++) {
+        fputc(',', metrics->out);
+        write_label(metrics->out, metric->labels[i].name, metric->labels[i].text);
+    }
+    fprintf(metrics->out, "} %.17g\n", metric->value);
 }
 
-static void database_metrics(FILE *out, const struct status_snapshot *snapshot)
+static void write_rows(struct metrics *metrics, const struct metric *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        write_metric(metrics, &rows[i]);
+    }
+}
+
+/* --- the tables ----------------------------------------------------------------------------- */
+
+static void process_metrics(struct metrics *metrics, const struct status_snapshot *snapshot)
+{
+    const struct metric rows[] = {
+        GAUGE("build_info", "Always 1; the label names the version.", 1,
+              LABEL(0, "version", FOXTRACKRD_VERSION)),
+        GAUGE("start_timestamp_seconds", "When the process was started.",
+              moment(snapshot->started_ms)),
+        GAUGE("status_timestamp_seconds", "When this file was written.", moment(snapshot->wall_ms)),
+        GAUGE("thread_age_seconds",
+              "Since the thread last made a step; a slow disk can make it wait.",
+              seconds_of_ms(snapshot->writer_age_ms), LABEL(0, "thread", "writer")),
+        ALSO(seconds_of_ms(snapshot->gate_age_ms), LABEL(0, "thread", "gate")),
+    };
+
+    write_rows(metrics, rows, COUNT(rows));
+}
+
+/* What there is of every session. Returns the number of rows. */
+static size_t session_rows(const struct session_status *session,
+                           const struct gate_link_status *link, const char *client_id,
+                           struct metric out[SESSION_ROWS_MAX])
+{
+    bool connected = session->connected_since_ms != 0;
+    const struct metric rows[] = {
+        GAUGE("session_subscribed", "Whether the session has every subscription that it asks for.",
+              session->state == SESSION_SUBSCRIBED),
+        GAUGE("session_connected", "Whether the session is connected.", connected),
+        GAUGE("session_present", "Whether the broker still had the session at the last connect.",
+              known_if(connected, session->session_present)),
+        GAUGE("session_connected_timestamp_seconds", "When the session was connected.",
+              moment(session->connected_since_ms)),
+        GAUGE("session_last_error_timestamp_seconds", "When the session last had a problem.",
+              moment(session->last_error_ms)),
+        COUNTER("session_connects_total", "Times that the session was connected.",
+                (double)session->connects),
+        COUNTER("session_received_messages_total", "Messages taken from the session.",
+                (double)session->received),
+        COUNTER("session_refused_qos0_messages_total",
+                "QoS 0 messages that came while the database took nothing, and are lost.",
+                (double)session->refused_qos0),
+        GAUGE("session_in_flight_messages", "QoS 2 messages whose handshake is not over.",
+              (double)session->in_flight),
+        GAUGE("session_in_flight_peak_messages", "The most of them at once in the last seconds.",
+              (double)session->in_flight_peak),
+        GAUGE("session_held_bytes", "Bytes to the broker that wait for a commit.",
+              (double)link->held_bytes),
+        COUNTER("session_received_bytes_total", "Bytes from the broker, as encrypted.",
+                (double)link->from_broker_bytes),
+        COUNTER("session_sent_bytes_total", "Bytes to the broker, as encrypted.",
+                (double)link->to_broker_bytes),
+    };
+
+    _Static_assert(COUNT(rows) <= SESSION_ROWS_MAX, "the caller's array is too small");
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        out[i] = rows[i];
+        out[i].labels[0].name = "client_id";
+        out[i].labels[0].text = client_id;
+    }
+    return COUNT(rows);
+}
+
+/* Family by family, and in each the sessions. */
+static void session_metrics(struct metrics *metrics, const struct config *config,
+                            const struct status_snapshot *snapshot)
+{
+    struct metric rows[CONFIG_SESSIONS_MAX][SESSION_ROWS_MAX];
+    size_t count = 0;
+
+    for (unsigned i = 0; i < snapshot->session_count; i++) {
+        count = session_rows(&snapshot->sessions[i], &snapshot->links[i],
+                             config->sessions[i].client_id, rows[i]);
+    }
+    for (size_t family = 0; family < count; family++) {
+        for (unsigned i = 0; i < snapshot->session_count; i++) {
+            write_metric(metrics, &rows[i][family]);
+        }
+    }
+}
+
+static void filter_metrics(struct metrics *metrics, const struct config *config,
+                           const struct status_snapshot *snapshot)
+{
+    for (unsigned i = 0; i < snapshot->session_count; i++) {
+        const struct config_session *session = &config->sessions[i];
+
+        for (size_t f = 0; f < session->filter_count; f++) {
+            const struct metric row =
+                GAUGE("filter_granted_qos",
+                      "The QoS that the broker has granted for a topic filter; -1: none.",
+                      snapshot->granted[i][f], LABEL(0, "client_id", session->client_id),
+                      LABEL(1, "filter", session->filters[f]));
+
+            write_metric(metrics, &row);
+        }
+    }
+}
+
+static void outcome_metrics(struct metrics *metrics, const struct writer_status *writer)
+{
+    const struct store_counts *counts = &writer->counts;
+    const struct metric rows[] = {
+        COUNTER("messages_total", "Messages made durable in this run, by what became of them.",
+                (double)counts->stored, LABEL(0, "outcome", "stored")),
+        ALSO((double)counts->duplicate, LABEL(0, "outcome", "duplicate")),
+        ALSO((double)counts->quarantined, LABEL(0, "outcome", "quarantined")),
+    };
+
+    write_rows(metrics, rows, COUNT(rows));
+    for (int reason = 1; reason < FOXTRACKR_E_FIELD; reason++) {
+        const struct metric row = COUNTER(
+            "quarantined_messages_total", "Messages quarantined in this run, by reason.",
+            (double)writer->quarantined[reason], LABEL(0, "reason", foxtrackr_reason_name(reason)));
+
+        write_metric(metrics, &row);
+    }
+}
+
+static void flow_metrics(struct metrics *metrics, const struct status_snapshot *snapshot)
+{
+    bool catching_up = snapshot->catching_up;
+    const struct status_catch_up *catch_up = &snapshot->catch_up;
+    const struct metric rows[] = {
+        GAUGE("pending_messages", "Messages taken and not yet durable.", (double)snapshot->pending),
+        GAUGE("pending_bytes", "Bytes of those messages.", (double)snapshot->pending_bytes),
+        GAUGE("last_message_timestamp_seconds", "When a message was last made durable.",
+              moment(snapshot->writer.last_message_ms)),
+        GAUGE("lag_seconds", "Age of the newest reading of the last batch, by device time.",
+              known_if(snapshot->lag_ms >= 0, seconds_of_ms(snapshot->lag_ms))),
+        GAUGE("catching_up", "Whether a backlog is being caught up.", catching_up),
+        GAUGE("catch_up_done_ratio", "The part of the catch-up that is done.",
+              known_if(catching_up, catch_up->done)),
+        GAUGE("catch_up_left_seconds", "About how long the catch-up still takes.",
+              known_if(catching_up && catch_up->left_ms >= 0, seconds_of_ms(catch_up->left_ms))),
+    };
+
+    write_rows(metrics, rows, COUNT(rows));
+}
+
+static void commit_metrics(struct metrics *metrics, const struct writer_status *writer)
+{
+    const struct metric rows[] = {
+        GAUGE("database_up", "Whether the database takes messages.",
+              writer->state == WRITER_RUNNING),
+        SUMMARY("commit_duration_seconds", "How long committing took.",
+                seconds_of_us(writer->commits_us), .suffix = "_sum"),
+        ALSO((double)writer->commits, .suffix = "_count"),
+        GAUGE("last_commit_duration_seconds", "How long the last commit took.",
+              seconds_of_us(writer->last_commit_us)),
+        GAUGE("last_batch_messages", "Messages of the last transaction.",
+              (double)writer->last_batch),
+        GAUGE("last_commit_timestamp_seconds", "When the last transaction was committed.",
+              moment(writer->last_commit_ms)),
+    };
+
+    write_rows(metrics, rows, COUNT(rows));
+    for (int table = 0; table < STORE_TABLES; table++) {
+        const struct metric row =
+            COUNTER("expired_rows_total", "Rows deleted by retention in this run.",
+                    (double)writer->expired_by_table[table],
+                    LABEL(0, "table", store_table_name((enum store_table)table)));
+
+        write_metric(metrics, &row);
+    }
+}
+
+static void space_metrics(struct metrics *metrics, const struct status_snapshot *snapshot)
 {
     const struct writer_status *writer = &snapshot->writer;
+    const struct store_summary *summary = &writer->summary;
+    bool summary_known = writer->summary_known;
+    const struct metric rows[] = {
+        GAUGE("database_bytes", "Size of the database file.", (double)writer->database_bytes),
+        GAUGE("database_used_bytes", "Bytes of the pages in use, the log's included.",
+              known_if(writer->used_bytes != 0, (double)writer->used_bytes)),
+        GAUGE("database_wal_bytes", "Size of the write-ahead log.", (double)writer->wal_bytes),
+        GAUGE("filesystem_free_bytes", "Free space on the database's file system.",
+              (double)writer->free_bytes),
+        GAUGE("filesystem_min_free_bytes", "The free space below which no message is taken.",
+              (double)snapshot->min_free_bytes),
+        GAUGE("quarantine_entries", "Rows in quarantine, counted up to 100000.",
+              known_if(summary_known, (double)summary->quarantine_entries)),
+        GAUGE("gaps", "Rows in the table gaps: times for which messages may be missing.",
+              known_if(summary_known, (double)summary->gaps)),
+        GAUGE("last_gap_timestamp_seconds", "When the last gap ended.",
+              known_if(summary_known, moment(summary->gap_to_ms))),
+    };
 
-    gauge(out, "database_up", "Whether the database takes messages.",
-          writer->state == WRITER_RUNNING);
-    announce(out, "commit_duration_seconds", "summary", "How long committing took.");
-    value(out, "commit_duration_seconds_sum", (double)writer->commits_us / 1e6);
-    value(out, "commit_duration_seconds_count", (double)writer->commits);
-    gauge(out, "last_commit_duration_seconds", "How long the last commit took.",
-          (double)writer->last_commit_us / 1e6);
-    gauge(out, "last_batch_messages", "Messages of the last transaction.",
-          (double)writer->last_batch);
-    moment(out, "last_commit_timestamp_seconds", "When the last transaction was committed.",
-           writer->last_commit_ms);
-    announce(out, "expired_rows_total", "counter", "Rows deleted by retention in this run.");
-    for (int table = 0; table < STORE_TABLES; table++) {
-        fprintf(out, "foxtrackrd_expired_rows_total{table=\"%s\"} %" PRIu64 "\n",
-                store_table_name((enum store_table)table), writer->expired_by_table[table]);
-    }
-    gauge(out, "database_bytes", "Size of the database file.", (double)writer->database_bytes);
-    if (writer->used_bytes != 0) {
-        gauge(out, "database_used_bytes", "Bytes of the pages in use, the log's included.",
-              (double)writer->used_bytes);
-    }
-    gauge(out, "database_wal_bytes", "Size of the write-ahead log.", (double)writer->wal_bytes);
-    gauge(out, "filesystem_free_bytes", "Free space on the database's file system.",
-          (double)writer->free_bytes);
-    gauge(out, "filesystem_min_free_bytes", "The free space below which no message is taken.",
-          (double)snapshot->min_free_bytes);
-    content_metrics(out, writer);
+    write_rows(metrics, rows, COUNT(rows));
 }
 
-static void certificate_metrics(FILE *out, const struct status_certificates *certificates)
+static void certificate_metrics(struct metrics *metrics,
+                                const struct status_certificates *certificates)
 {
-    const struct {
-        const char *name;
-        int64_t expiry_ms;
-    } all[] = {
-        {"broker", certificates->broker_ms},
-        {"ca", certificates->ca_ms},
-        {"client", certificates->client_ms},
+    const struct metric rows[] = {
+        GAUGE("certificate_expiry_timestamp_seconds",
+              "When a certificate expires: the broker's, the last of ca_file, ours.",
+              moment(certificates->broker_ms), LABEL(0, "certificate", "broker")),
+        ALSO(moment(certificates->ca_ms), LABEL(0, "certificate", "ca")),
+        ALSO(moment(certificates->client_ms), LABEL(0, "certificate", "client")),
     };
-    bool announced = false;
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        if (all[i].expiry_ms == 0) {
-            continue;
-        }
-        if (!announced) {
-            announce(out, "certificate_expiry_timestamp_seconds", "gauge",
-                     "When a certificate expires: the broker's, the last of ca_file, ours.");
-            announced = true;
-        }
-        fprintf(out, "foxtrackrd_certificate_expiry_timestamp_seconds{certificate=\"%s\"} %.17g\n",
-                all[i].name, (double)all[i].expiry_ms / 1000);
-    }
+    write_rows(metrics, rows, COUNT(rows));
 }
 
 int status_file_write_metrics(const char *path, const struct config *config,
@@ -335,19 +345,22 @@ int status_file_write_metrics(const char *path, const struct config *config,
 {
     char *text = NULL;
     size_t length = 0;
-    FILE *out = open_memstream(&text, &length);
+    struct metrics metrics = {.out = open_memstream(&text, &length),
+                              .database = config->database.path};
     int rc;
 
-    if (out == NULL) {
+    if (metrics.out == NULL) {
         return -ENOMEM;
     }
-    process_metrics(out, snapshot);
-    session_metrics(out, config, snapshot);
-    filter_metrics(out, config, snapshot);
-    message_metrics(out, snapshot);
-    database_metrics(out, snapshot);
-    certificate_metrics(out, &snapshot->certificates);
-    if (fclose(out) != 0) {
+    process_metrics(&metrics, snapshot);
+    session_metrics(&metrics, config, snapshot);
+    filter_metrics(&metrics, config, snapshot);
+    outcome_metrics(&metrics, &snapshot->writer);
+    flow_metrics(&metrics, snapshot);
+    commit_metrics(&metrics, &snapshot->writer);
+    space_metrics(&metrics, snapshot);
+    certificate_metrics(&metrics, &snapshot->certificates);
+    if (fclose(metrics.out) != 0) {
         free(text);
         return -ENOMEM;
     }

@@ -136,6 +136,9 @@ static const struct {
     [STATEMENT_QUARANTINE_SIZE] = {"count the quarantine",
                                    "SELECT count(*) FROM"
                                    " (SELECT digest FROM quarantine LIMIT ?1)"},
+    /* Walks through every row and its payload: for the tools, never for the writer. */
+    [STATEMENT_QUARANTINE_REASONS] = {"count the quarantine by reason",
+                                      "SELECT reason FROM quarantine"},
     [STATEMENT_SIZE] = {"measure the database",
                         "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count,"
                         " pragma_freelist_count, pragma_page_size"},

@@ -2,8 +2,10 @@
  * The few numbers that status tells of the database's content.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "store_internal.h"
+#include "store_tools.h"
 
 static int read_gaps(struct store *store, struct store_summary *summary)
 {
@@ -57,4 +59,33 @@ int store_summary(struct store *store, struct store_summary *out)
 int store_used_bytes(struct store *store, int64_t *used_bytes)
 {
     return read_number(store, STATEMENT_SIZE, NULL, 0, used_bytes);
+}
+
+int store_quarantine_reasons(struct store *store, const struct store_watcher *watcher,
+                             int64_t counts[FOXTRACKR_E_FIELD])
+{
+    sqlite3_stmt *statement = store->statements[STATEMENT_QUARANTINE_REASONS];
+    int64_t found[FOXTRACKR_E_FIELD] = {0};
+    int64_t rows = 0;
+    bool row = false;
+    int result = store_step(store, STATEMENT_QUARANTINE_REASONS, NULL, 0, &row);
+
+    while (result == STORE_OK && row) {
+        const char *name = (const char *)sqlite3_column_text(statement, 0);
+        int reason = name != NULL ? foxtrackr_reason_from_name(name) : -1;
+
+        if (reason > 0 && reason < FOXTRACKR_E_FIELD) {
+            found[reason]++;
+        }
+        if (!watcher->progress(watcher->context, "quarantine", STORE_ROWS, ++rows, 0)) {
+            result = store_refuse(store, STORE_E_STOPPED, "stopped before the end");
+        } else {
+            result = store_step(store, STATEMENT_QUARANTINE_REASONS, NULL, 0, &row);
+        }
+    }
+    store_reset(store, STATEMENT_QUARANTINE_REASONS);
+    if (result == STORE_OK) {
+        memcpy(counts, found, sizeof(found));
+    }
+    return result;
 }

@@ -57,6 +57,14 @@ struct store_growth {
 /* Read it. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
 int store_growth(struct store *store, int64_t since_ms, int64_t now_ms, struct store_growth *out);
 
+/*
+ * Count the rows of quarantine by reason. That reads the whole table, which may take seconds: the
+ * watcher is asked at every row. counts[] is by enum foxtrackr_reason, and set only with STORE_OK;
+ * else STORE_E_STOPPED, STORE_E_RETRY or STORE_FATAL.
+ */
+int store_quarantine_reasons(struct store *store, const struct store_watcher *watcher,
+                             int64_t counts[FOXTRACKR_E_FIELD]);
+
 /* Where a replayed message comes from: its reason in quarantine (enum foxtrackr_reason), or one of
  * these. */
 enum {

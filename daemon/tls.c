@@ -35,48 +35,70 @@ static bool is_end_of_pem(void)
     return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
 }
 
-/* Put one certificate into the counts; keep the name of the one that lasts longest. */
-static void count_certificate(struct tls_certificates *counts, const X509 *certificate,
-                              int64_t now_ms, char last_name[TLS_NAME_SIZE])
+/* Returns the number of certificates told. */
+static int read_each(FILE *file, tls_each_function *each, void *context)
 {
-    int64_t expiry_ms = tls_certificate_time_ms(X509_get0_notAfter(certificate));
-
-    if (counts->count == 0 || expiry_ms > counts->last_expiry_ms) {
-        counts->last_expiry_ms = expiry_ms;
-        tls_certificate_name(X509_get_subject_name(certificate), last_name);
-    }
-    if (expiry_ms < now_ms) {
-        counts->expired++;
-    } else if (counts->first_expiry_ms == 0 || expiry_ms < counts->first_expiry_ms) {
-        counts->first_expiry_ms = expiry_ms;
-    }
-    counts->count++;
-}
-
-/* Every certificate of the file. Returns 0, or 1 with `problem` set. */
-static int count_file(FILE *file, const char *path, int64_t now_ms, struct tls_certificates *counts,
-                      char last_name[TLS_NAME_SIZE], char problem[TLS_PROBLEM_SIZE])
-{
+    char name[TLS_NAME_SIZE];
     X509 *certificate;
+    int count = 0;
 
-    errno = 0;
-    while ((certificate = PEM_read_X509_AUX(file, NULL, NULL, NULL)) != NULL) {
-        count_certificate(counts, certificate, now_ms, last_name);
+    for (; (certificate = PEM_read_X509_AUX(file, NULL, NULL, NULL)) != NULL; count++) {
+        tls_certificate_name(X509_get_subject_name(certificate), name);
+        each(context, name, tls_certificate_time_ms(X509_get0_notBefore(certificate)),
+             tls_certificate_time_ms(X509_get0_notAfter(certificate)));
         X509_free(certificate);
     }
+    return count;
+}
+
+int tls_each_certificate(const char *key, const char *path, tls_each_function *each, void *context,
+                         char problem[TLS_PROBLEM_SIZE])
+{
+    FILE *file = open_file(key, path, problem);
+    int count;
+    int result = 1;
+
+    if (file == NULL) {
+        return 1;
+    }
+    ERR_clear_error();
+    errno = 0;
+    count = read_each(file, each, context);
     if (ferror(file)) {
-        snprintf(problem, TLS_PROBLEM_SIZE, "ca_file %.200s: cannot read: %s", path,
+        snprintf(problem, TLS_PROBLEM_SIZE, "%s %.200s: cannot read: %s", key, path,
                  strerror(errno));
     } else if (!is_end_of_pem()) {
-        snprintf(problem, TLS_PROBLEM_SIZE, "ca_file %.200s: certificate %d of it is damaged: %s",
-                 path, counts->count + 1, ERR_reason_error_string(ERR_peek_last_error()));
-    } else if (counts->count == 0) {
+        snprintf(problem, TLS_PROBLEM_SIZE, "%s %.200s: certificate %d of it is damaged: %s", key,
+                 path, count + 1, ERR_reason_error_string(ERR_peek_last_error()));
+    } else if (count == 0) {
         snprintf(problem, TLS_PROBLEM_SIZE,
-                 "ca_file %.200s: holds no certificate (PEM, -----BEGIN CERTIFICATE-----)", path);
+                 "%s %.200s: holds no certificate (PEM, -----BEGIN CERTIFICATE-----)", key, path);
     } else {
-        return 0;
+        result = 0;
     }
-    return 1;
+    fclose(file);
+    ERR_clear_error();
+    return result;
+}
+
+/* What tls_check_ca_file() counts, and the name of the certificate that lasts longest. */
+struct ca_count {
+    struct tls_certificates counts;
+    int64_t now_ms;
+    char last_name[TLS_NAME_SIZE];
+};
+
+static void count_certificate(void *context, const char *name, int64_t from_ms, int64_t until_ms)
+{
+    struct ca_count *ca = context;
+
+    (void)from_ms;
+    if (ca->counts.count == 0 || until_ms > ca->counts.last_expiry_ms) {
+        ca->counts.last_expiry_ms = until_ms;
+        snprintf(ca->last_name, sizeof(ca->last_name), "%s", name);
+    }
+    ca->counts.expired += until_ms < ca->now_ms;
+    ca->counts.count++;
 }
 
 static void explain_expired(const char *path, const struct tls_certificates *counts,
@@ -103,23 +125,14 @@ static void explain_expired(const char *path, const struct tls_certificates *cou
 int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates *out,
                       char problem[TLS_PROBLEM_SIZE])
 {
-    struct tls_certificates counts = {0};
-    char last_name[TLS_NAME_SIZE] = "";
-    FILE *file = open_file("ca_file", path, problem);
-    int result;
+    struct ca_count ca = {.now_ms = now_ms};
+    int result = tls_each_certificate("ca_file", path, count_certificate, &ca, problem);
 
-    if (file == NULL) {
-        return 1;
-    }
-    ERR_clear_error();
-    result = count_file(file, path, now_ms, &counts, last_name, problem);
-    fclose(file);
-    ERR_clear_error();
     if (result == 0 && out != NULL) {
-        *out = counts;
+        *out = ca.counts;
     }
-    if (result == 0 && counts.expired == counts.count) {
-        explain_expired(path, &counts, last_name, now_ms, problem);
+    if (result == 0 && ca.counts.expired == ca.counts.count) {
+        explain_expired(path, &ca.counts, ca.last_name, now_ms, problem);
         result = 1;
     }
     return result;

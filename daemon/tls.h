@@ -26,9 +26,19 @@
 struct tls_certificates {
     int count;
     int expired;
-    int64_t last_expiry_ms;  /* when the last of them expires */
-    int64_t first_expiry_ms; /* when the first of those not yet expired expires */
+    int64_t last_expiry_ms; /* when the last of them expires */
 };
+
+/* Told of one certificate: the name of its subject, safe for a terminal, and its dates. */
+typedef void tls_each_function(void *context, const char *name, int64_t from_ms, int64_t until_ms);
+
+/*
+ * Call `each` for every certificate of a file (PEM), in its order. `key` is the one that names the
+ * file. Returns 0, or 1 with `problem` set: it cannot be read, holds no certificate, or one of them
+ * is damaged; those before it have been told then.
+ */
+int tls_each_certificate(const char *key, const char *path, tls_each_function *each, void *context,
+                         char problem[TLS_PROBLEM_SIZE]);
 
 /*
  * Read a CA file or bundle (PEM). Returns 0 and fills *out (which may be NULL); or 1 with `problem`

@@ -98,6 +98,38 @@ def test_check(broker, daemon, pki):
     assert "given" in done.stderr
 
 
+def test_check_looks_at_every_certificate_of_cert_file(daemon, pki):
+    """
+    Goal: what expired is named with its date wherever it stands in the file, and so is what did not;
+    a damaged one is not the end of the file.
+    """
+    def certificates():
+        report = json.loads(foxtrackrctl(daemon, "check", "--json", check=False).stdout)
+        return [(c["good"], c["detail"]) for c in report["checks"] if c["check"] == "certificate"]
+
+    pki.chain("with_expired", "unknown", "expired_ca", "other_ca")
+    path = pki.certificate("with_expired")
+    daemon.configure(broker={"cert_file": path, "key_file": pki.key("with_expired")})
+    found = certificates()
+    assert [good for good, _ in found] == [True, False, True]
+    assert '"localhost" expires on 2049-12-31, in ' in found[0][1]
+    assert f'{path}: "Expired Test CA" expired on 2021-09-30' in found[1][1]
+    assert '"Another CA" expires on 2049-12-31, in ' in found[2][1]
+
+    whole = path.read_text()
+    path.write_text(whole[:whole.rindex("-----END")])
+    found = certificates()
+    assert [good for good, _ in found] == [True, False, False]
+    assert f"cert_file {path}: certificate 3 of it is damaged" in found[2][1]
+
+    # The client's own certificate is told once.
+    pki.chain("only_expired", "expired")
+    daemon.configure(broker={"cert_file": pki.certificate("only_expired"),
+                             "key_file": pki.key("only_expired")})
+    [(good, detail)] = certificates()
+    assert not good and '"localhost" expired on 2021-09-30' in detail
+
+
 def test_check_beside_a_running_daemon(daemon):
     """Goal: checking does not disturb the daemon, nor is it disturbed."""
     daemon.start()

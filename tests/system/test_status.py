@@ -131,11 +131,26 @@ def test_gaps_and_quarantine_of_all_runs(broker, daemon):
     assert status["gaps"] == {"count": 1, "last": last}
     assert status["database"]["quarantine_entries"] == 2
     assert status["counts"]["quarantined"] == 0
+    assert told_by_reason(daemon) == {
+        **dict.fromkeys(status["quarantined_by_reason"], 0), "json": 2}
     text = foxtrackrctl(daemon, "status").stdout
     assert re.search(r"^  gaps           1; the last: id-test-01, session lost, from 20.* to 20",
                      text, re.MULTILINE)
     assert re.search(r"^  quarantine     2 entries$", text, re.MULTILINE)
+    assert text.endswith("\nQuarantine of all runs: 2 entries\n  json           2\n")
+
+    # A database that foxtrackrctl cannot read is said, and no fault of the daemon's.
+    daemon.configure(database={"path": daemon.directory / "elsewhere.db"})
+    assert told_by_reason(daemon) is None
+    assert re.search(r"^Quarantine of all runs: not counted by reason: .*elsewhere\.db: ",
+                     foxtrackrctl(daemon, "status").stdout, re.MULTILINE)
     daemon.stop()
+
+
+def told_by_reason(daemon):
+    """What only the command tells, because it counts it."""
+    told = json.loads(foxtrackrctl(daemon, "status", "--json").stdout)
+    return told["database"]["quarantine_by_reason"]
 
 
 def test_space_is_unknown_at_first(broker, daemon):
@@ -164,11 +179,16 @@ def test_the_space_to_keep_changes_with_a_reload(broker, make_daemon, tmp_path):
     """Goal: what the alert about the disk compares with is the value that the daemon goes by."""
     path = tmp_path / "fox.prom"
     daemon = make_daemon(broker, database={"min_free_mb": 1}, status={"metrics_file": path}).start()
-    name = "foxtrackrd_filesystem_min_free_bytes"
-    wait_until(lambda: f"{name} 1048576\n" in path.read_text(), what="the value of the start")
+
+    def value():
+        [number] = re.findall(r"^foxtrackrd_filesystem_min_free_bytes{.*} (.*)$", path.read_text(),
+                              re.MULTILINE)
+        return int(number)
+
+    wait_until(lambda: value() == 1048576, what="the value of the start")
     daemon.configure(database={"min_free_mb": 2})
     daemon.reload()
-    wait_until(lambda: f"{name} 2097152\n" in path.read_text(), what="the value of the reload")
+    wait_until(lambda: value() == 2097152, what="the value of the reload")
     daemon.stop()
 
 
@@ -180,11 +200,12 @@ def paths_of(value, path=""):
     if isinstance(value, dict):
         for name, inner in value.items():
             name = {"quarantined_by_reason": "REASON",
-                    "database.expired_by_table": "TABLE"}.get(path, name)
+                    "database.expired_by_table": "TABLE",
+                    "database.quarantine_by_reason": "REASON"}.get(path, name)
             here = f"{path}.{name}" if path else name
             if not isinstance(inner, (dict, list)):
                 yield here
-            elif here in ("catch_up", "gaps.last"):
+            elif here in ("catch_up", "gaps.last", "database.quarantine_by_reason"):
                 yield here
             yield from paths_of(inner, here)
     elif isinstance(value, list):
@@ -231,6 +252,7 @@ def test_a_catch_up_and_every_member(broker, daemon):
     assert re.search(r"; \d+ %, about .* left", status["text"])
     assert status["rate_1min_per_s"] > 0
 
+    status["database"]["quarantine_by_reason"] = told_by_reason(daemon)
     documented = documented_members()
     assert len(documented) == len(set(documented))
     assert set(documented) == set(paths_of(status)), "foxtrackrctl(8), STATUS FILE"
@@ -272,6 +294,16 @@ def test_words_of_a_catch_up(written):
     assert "[###############...............] 50 % of 2 d 0 h, about 3 min 2 s left\n" \
         in written(change(182_000))
     assert "] 50 % of 2 d 0 h, time left unknown yet\n" in written(change(None))
+
+
+def test_a_disk_that_is_waited_for_is_left_alone(written):
+    """Goal: status answers while the disk does not."""
+    def change(status):
+        status["state"] = "waiting for the disk"
+
+    assert "not counted by reason: the daemon waits for the disk\n" in written(change, check=False)
+    told = json.loads(written(change, "--json", check=False))
+    assert told["database"]["quarantine_by_reason"] is None
 
 
 def test_words_of_what_is_not_granted(written):
@@ -332,7 +364,7 @@ def check_conventions(text):
         assert name.startswith("foxtrackrd_")
         assert (kind == "counter") == name.endswith("_total"), name
         assert not re.search(r"_(ms|us|milliseconds|kb|mb|percent|pct|days)(_|$)", name), name
-    samples = re.findall(r"^([a-z0-9_]+(?:\{.*\})?) ", text, re.MULTILINE)
+    samples = samples_of(text)
     assert len(samples) == len(set(samples)), "a sample is there twice"
 
 
@@ -347,6 +379,14 @@ CONDITIONAL = {"foxtrackrd_catch_up_done_ratio", "foxtrackrd_catch_up_left_secon
 """Metrics that a daemon without a catch-up and without a gap does not have."""
 
 
+DATABASE_NAME = 'the "north\\new" fleet.db'
+
+
+def samples_of(text):
+    """Every sample by its name and labels, as they are written."""
+    return re.findall(r"^([a-z0-9_]+(?:\{.*\})?) ", text, re.MULTILINE)
+
+
 @pytest.fixture(name="metrics")
 def fixture_metrics(broker, make_daemon, tmp_path):
     """The metrics file of a daemon that has seen messages, garbage and a restart of the broker, and
@@ -354,7 +394,7 @@ def fixture_metrics(broker, make_daemon, tmp_path):
     path = tmp_path / "fox.prom"
     daemon = make_daemon(broker, session={"given": None, "client_id": 'id-a"b\\nc',
                                           "filters": 'foxtrackr/# other/"x\\ny"/+'},
-                         status={"metrics_file": path})
+                         database={"path": tmp_path / DATABASE_NAME}, status={"metrics_file": path})
     daemon.start()
     manifest = fleet.play(broker, messages=50, garbage=15)
     daemon.wait_received(manifest.messages)
@@ -385,6 +425,7 @@ def test_metrics(metrics):
     assert documented_metrics() == real | CONDITIONAL
 
     def number(name, **labels):
+        labels["database"] = str(path.parent / DATABASE_NAME)
         [sample] = [s for f in families.values() for s in f.samples
                     if s.name == f"foxtrackrd_{name}" and s.labels == labels]
         return sample.value
@@ -402,6 +443,34 @@ def test_metrics(metrics):
     assert abs(number("status_timestamp_seconds") - time.time()) < 600
     assert number("commit_duration_seconds_count") > 0
     assert number("gaps") == 0 and number("database_up") == 1
+
+
+def test_two_daemons_in_one_directory(broker, make_daemon, tmp_path):
+    """
+    Goal: the node exporter gives nothing at all when two files have a sample in common. Those of two
+    daemons have none, and a daemon's samples are the same series after it was started again.
+    """
+    daemons = [make_daemon(broker, session={"number": f"0{number}"},
+                           status={"metrics_file": tmp_path / f"{number}.prom"})
+               for number in (1, 2)]
+
+    def samples():
+        """Of each daemon; None until both have a file with everything in it."""
+        texts = [path.read_text() for path in sorted(tmp_path.glob("*.prom"))]
+        whole = [re.search(r"_session_subscribed{.*} 1\n", text) and "_gaps{" in text
+                 and 'certificate="broker"' in text for text in texts]
+        return [set(samples_of(text)) for text in texts] if whole == [True, True] else None
+
+    for daemon in daemons:
+        daemon.start()
+    one, other = wait_until(samples, what="two whole metrics files")
+    assert len(one) > 50 and one & other == set()
+    for daemon in daemons:
+        daemon.stop()
+        daemon.start()
+    wait_until(lambda: samples() == [one, other], what="the same samples as before")
+    for daemon in daemons:
+        daemon.stop()
 
 
 def test_metrics_pass_promtool(metrics):
@@ -424,6 +493,13 @@ def check_names(named, real):
     assert named - known == set()
 
 
+def check_aggregation(expression):
+    """Daemons that share a node exporter are told apart wherever machines are."""
+    for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
+        names = labels.split(", ")
+        assert ("instance" in names) == ("database" in names), expression
+
+
 def test_rules_and_dashboard_name_real_metrics(metrics):
     """Goal: no alert and no panel waits for a metric that does not exist, and each alert says what
     it is about."""
@@ -435,16 +511,23 @@ def test_rules_and_dashboard_name_real_metrics(metrics):
         named = metrics_named_in(rule["expr"])
         assert named, rule["alert"]
         check_names(named, real)
+        check_aggregation(rule["expr"])
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert rule["annotations"]["summary"] and rule["annotations"]["description"]
 
-    panels = json.loads(DASHBOARD.read_text())["panels"]
+    dashboard = json.loads(DASHBOARD.read_text())
+    variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+    assert {"instance", "database"} <= variables
+    panels = dashboard["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     for panel in panels:
         for target in panel["targets"]:
             named = metrics_named_in(target["expr"])
             assert named, panel["title"]
             check_names(named, real)
+            check_aggregation(target["expr"])
+            for selector in re.findall(r"foxtrackrd_\w+(\S*)", target["expr"]):
+                assert 'instance=~"$instance",database=~"$database"' in selector, panel["title"]
 
 
 # --- the live view -------------------------------------------------------------------------------------

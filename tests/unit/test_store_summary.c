@@ -1,6 +1,8 @@
 /* What status tells of the database's content. */
 #include "store_fixture.h"
 
+#include "store_tools.h"
+
 static struct store_summary summary_of(struct fixture *fixture)
 {
     struct store_summary summary;
@@ -82,6 +84,42 @@ static void a_wild_quarantine_is_not_counted_to_its_end(void **state)
     assert_int_equal(summary_of(fixture).quarantine_entries, STORE_QUARANTINE_COUNTED);
 }
 
+static bool until(void *context, const char *what, enum store_unit unit, int64_t done,
+                  int64_t total)
+{
+    const int64_t *end = context;
+
+    assert_string_equal(what, "quarantine");
+    assert_int_equal(unit, STORE_ROWS);
+    assert_int_equal(total, 0);
+    return done < *end;
+}
+
+static void reasons_are_counted_to_the_end_or_not_at_all(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t end = INT64_MAX;
+    const struct store_watcher watcher = {until, &end};
+    int64_t counts[FOXTRACKR_E_FIELD];
+
+    look(fixture, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100001)"
+                  " INSERT INTO quarantine SELECT CAST(i AS BLOB), 't', x'',"
+                  " CASE WHEN i < 8 THEN 'topic' ELSE 'oversize' END, 'd', 1, 1, 5 FROM n");
+    assert_int_equal(store_quarantine_reasons(fixture->store, &watcher, counts), STORE_OK);
+    for (int reason = 1; reason < FOXTRACKR_E_FIELD; reason++) {
+        assert_int_equal(counts[reason], reason == FOXTRACKR_E_TOPIC      ? 7
+                                         : reason == FOXTRACKR_E_OVERSIZE ? 99994
+                                                                          : 0);
+    }
+    end = 50;
+    memset(counts, -1, sizeof(counts));
+    assert_int_equal(store_quarantine_reasons(fixture->store, &watcher, counts), STORE_E_STOPPED);
+    assert_int_equal(counts[FOXTRACKR_E_TOPIC], -1);
+    end = INT64_MAX; /* and again from the beginning */
+    assert_int_equal(store_quarantine_reasons(fixture->store, &watcher, counts), STORE_OK);
+    assert_int_equal(counts[FOXTRACKR_E_TOPIC], 7);
+}
+
 /* Rows that are still in the log count, and pages that were freed do not. */
 static void used_bytes_follow_the_rows(void **state)
 {
@@ -110,6 +148,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_quarantine_is_counted_by_entries, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(a_wild_quarantine_is_not_counted_to_its_end,
+                                        fixture_make_open, fixture_remove),
+        cmocka_unit_test_setup_teardown(reasons_are_counted_to_the_end_or_not_at_all,
                                         fixture_make_open, fixture_remove),
         cmocka_unit_test_setup_teardown(used_bytes_follow_the_rows, fixture_make_open,
                                         fixture_remove),
