@@ -239,6 +239,14 @@ int store_begin(struct store *store)
     return store_execute(store, STATEMENT_BEGIN, NULL, 0);
 }
 
+void store_limit_wait(struct store *store, int wait_ms)
+{
+    if (wait_ms < store->busy_timeout_ms) {
+        store->busy_timeout_ms = wait_ms;
+        sqlite3_busy_timeout(store->db, wait_ms);
+    }
+}
+
 bool store_is_file(const char *path, const struct store_identity *identity)
 {
     struct stat status;

@@ -218,6 +218,39 @@ def test_minimum_of_free_space_on_a_small_disk(make_broker, make_daemon, tmp_pat
         assert query(daemon.database, "SELECT * FROM gaps") == []
 
 
+@pytest.mark.parametrize("free_bytes", [14 * MIB, 0])
+def test_sigterm_while_it_waits_for_space(make_broker, make_daemon, tmp_path, free_bytes):
+    """
+    Goal: there is nothing to wait for below min_free_mb: the stop is prompt and on record where the
+    disk takes it, on a full one said in the log, and what was not stored was not acknowledged.
+    """
+    broker = make_broker(verbose=True)
+    with small_disk(tmp_path / "disk", "64m") as disk:
+        daemon = make_daemon(broker, database={"path": disk / "foxtrackr.db", "min_free_mb": 16})
+        daemon.start()
+        filler = fill_up(disk / "filler", free_bytes)
+        daemon.wait_notified("min_free_mb = 16")
+        manifest = fleet.play(broker, messages=200)
+        wait_looked_again(daemon)
+        took = daemon.stop()
+        assert took < 0.75 * PATIENCE, f"{took:.2f} s"
+        daemon.wait_log("^warning.*stopped while the database takes nothing.* was not acknowledged")
+        stopped_ms = value(daemon.database, "SELECT stopped_ms FROM runs")
+        assert stopped_ms is not None or free_bytes == 0
+        if stopped_ms is None:
+            daemon.wait_log("^warning.*database: .*(full|no space)")
+        assert count_received(daemon.database) == 0 and broker.count_log(PUBREC) == 0
+        check_sound(daemon.database)
+
+        filler.unlink()
+        daemon.start()
+        daemon.wait_rows(manifest.row_count)
+        daemon.stop()
+        manifest.check(daemon.database)
+        check_sound(daemon.database)
+        assert query(daemon.database, "SELECT * FROM gaps") == []
+
+
 def test_retention_makes_room(broker, make_daemon, tmp_path):
     """
     Goal: a daemon that has stopped for want of space deletes what retention allows, gives the space
