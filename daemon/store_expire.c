@@ -206,9 +206,9 @@ int store_expire(struct store *store, struct store_expiry *expiry, const struct 
         return store_checkpoint(store);
     }
     /* Who waits for another program's lock here would make messages wait. */
-    sqlite3_busy_timeout(store->db, 0);
+    store->wait_ms = 0;
     result = store_begin(store);
-    sqlite3_busy_timeout(store->db, store->busy_timeout_ms);
+    store->wait_ms = store->busy_timeout_ms;
     while (result == STORE_OK && work.place.table < STORE_TABLES) {
         result = delete_some(store, &work);
         if (used_up(&work)) {

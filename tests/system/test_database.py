@@ -4,6 +4,8 @@ import contextlib
 import os
 import sqlite3
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -50,6 +52,37 @@ def test_locked_database_stops_the_acknowledgements(make_broker, make_daemon):
     manifest.check(daemon.database)
     check_sound(daemon.database)
     assert query(daemon.database, "SELECT * FROM gaps") == []
+
+
+def test_short_pauses_of_another_writer(broker, make_daemon):
+    """
+    Goal: somebody who writes without end but lets go for a moment each time does not keep the daemon
+    out: it takes its turn in such a moment, within busy_timeout.
+    """
+    daemon = make_daemon(broker, database={"busy_timeout": f"{400 * PATIENCE}ms"}).start()
+    end = threading.Event()
+
+    def write():
+        with contextlib.closing(sqlite3.connect(daemon.database, isolation_level=None,
+                                                timeout=10 * PATIENCE)) as connection:
+            while not end.is_set():
+                connection.execute("BEGIN IMMEDIATE")
+                time.sleep(0.04)
+                connection.execute("ROLLBACK")
+                time.sleep(0.004)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        manifest = fleet.play(broker, messages=400, rate=100)
+        daemon.wait_received(manifest.messages)
+    finally:
+        end.set()
+        writer.join()
+    assert "database" not in daemon.log(), daemon.log_tail()
+    daemon.stop()
+    manifest.check(daemon.database)
+    check_sound(daemon.database)
 
 
 def test_sigterm_while_the_database_is_locked(broker, make_daemon):
