@@ -312,6 +312,21 @@ void intake_close(struct intake *intake)
     pthread_mutex_unlock(&intake->mutex);
 }
 
+bool intake_wait_closed(struct intake *intake, int timeout_ms)
+{
+    const struct timespec deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
+    bool closed;
+    int rc = 0;
+
+    pthread_mutex_lock(&intake->mutex);
+    while (!intake->closed && timeout_ms > 0 && rc == 0) {
+        rc = pthread_cond_timedwait(&intake->filled, &intake->mutex, &deadline);
+    }
+    closed = intake->closed;
+    pthread_mutex_unlock(&intake->mutex);
+    return closed;
+}
+
 void intake_pending(struct intake *intake, uint64_t *items, size_t *bytes)
 {
     pthread_mutex_lock(&intake->mutex);

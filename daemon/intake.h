@@ -95,6 +95,10 @@ size_t intake_set_max_payload(struct intake *intake, size_t max_payload);
 /* Refuse further items; intake_next() ends with INTAKE_E_CLOSED once all were read. */
 void intake_close(struct intake *intake);
 
+/* Wait up to timeout_ms for intake_close(), whatever is in the ring; true when it was called. The
+ * thread that reads. */
+bool intake_wait_closed(struct intake *intake, int timeout_ms);
+
 /* Items put and not yet released, and their bytes. */
 void intake_pending(struct intake *intake, uint64_t *items, size_t *bytes);
 

@@ -392,12 +392,18 @@ static bool stop_store(struct daemon *daemon, int64_t deadline_ms, int *status)
         state = writer_stop(daemon->writer, left_ms > 0 ? (int)left_ms : 0);
         daemon->writer = NULL;
     }
-    if (state == WRITER_STALLED) {
+    if (state == WRITER_STALLED || state == WRITER_LEFT) {
         log_warning("stopped while the database takes nothing; what was not stored was not "
                     "acknowledged: the broker will send it again");
+    }
+    if (state == WRITER_STALLED) {
         return false;
     }
-    if (state == WRITER_ENDED && daemon->store != NULL &&
+    if (state == WRITER_LEFT) {
+        left_ms = deadline_ms - clock_monotonic_ms();
+        store_limit_wait(daemon->store, left_ms > 0 ? (int)left_ms : 0);
+    }
+    if (state != WRITER_FATAL && daemon->store != NULL &&
         store_run_end(daemon->store, clock_wall_ms()) != STORE_OK) {
         log_warning("database: %s", store_error(daemon->store));
     }

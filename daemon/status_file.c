@@ -26,10 +26,8 @@ const char *status_file_session_state(enum session_state state)
 const char *status_file_writer_state(enum writer_state state)
 {
     static const char *const names[] = {
-        [WRITER_RUNNING] = "running",
-        [WRITER_STALLED] = "takes nothing",
-        [WRITER_FATAL] = "failed",
-        [WRITER_ENDED] = "stopped",
+        [WRITER_RUNNING] = "running", [WRITER_STALLED] = "takes nothing", [WRITER_FATAL] = "failed",
+        [WRITER_ENDED] = "stopped",   [WRITER_LEFT] = "stopped",
     };
 
     return names[state];

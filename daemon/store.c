@@ -195,10 +195,10 @@ int store_shrink(struct store *store)
     int code;
 
     errno = 0;
-    sqlite3_busy_timeout(store->db, store->busy_timeout_ms < SHRINK_WAIT_MS ? store->busy_timeout_ms
-                                                                            : SHRINK_WAIT_MS);
+    store->wait_ms =
+        store->busy_timeout_ms < SHRINK_WAIT_MS ? store->busy_timeout_ms : SHRINK_WAIT_MS;
     code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, &pages, &done);
-    sqlite3_busy_timeout(store->db, store->busy_timeout_ms);
+    store->wait_ms = store->busy_timeout_ms;
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
         return store_fail(store, "move the log into the database");
     }
@@ -237,6 +237,14 @@ int store_begin(struct store *store)
         return STORE_FATAL;
     }
     return store_execute(store, STATEMENT_BEGIN, NULL, 0);
+}
+
+void store_limit_wait(struct store *store, int wait_ms)
+{
+    if (wait_ms < store->busy_timeout_ms) {
+        store->busy_timeout_ms = wait_ms;
+        store->wait_ms = wait_ms;
+    }
 }
 
 bool store_is_file(const char *path, const struct store_identity *identity)

@@ -150,6 +150,9 @@ int store_run_begin(struct store *store, const char *version, int64_t now_ms);
 /* End the run: its stopped_ms. Own transaction. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
 int store_run_end(struct store *store, int64_t now_ms);
 
+/* Wait for others who use the database for wait_ms at most from now on. */
+void store_limit_wait(struct store *store, int wait_ms);
+
 /* Begin a batch (BEGIN IMMEDIATE). STORE_OK, STORE_E_RETRY or STORE_FATAL. */
 int store_begin(struct store *store);
 

@@ -14,10 +14,10 @@
  */
 #include "store_internal.h"
 
-/* Rows of one statement at most: the clock is looked at after each. A row of quarantine can have a
- * long chain of pages. */
-#define STEP_ROWS            64
-#define STEP_ROWS_QUARANTINE 4
+/* Rows of one statement at most: the clock is looked at after each. A row that holds a payload can
+ * have a long chain of pages. */
+#define STEP_ROWS      64
+#define STEP_ROWS_LONG 4
 
 /* Moving a page changes it, what points to it, the list of free pages and the map of pointers. */
 #define PAGES_OF_A_MOVE 4
@@ -31,8 +31,8 @@ static const struct {
 } tables[STORE_TABLES] = {
     [STORE_BATTERY] = {"battery", STATEMENT_BATTERY_EXPIRE, STEP_ROWS, 32, 0},
     [STORE_TEMPERATURE] = {"temperature", STATEMENT_TEMPERATURE_EXPIRE, STEP_ROWS, 32, 0},
-    [STORE_MESSAGES] = {"messages", STATEMENT_MESSAGES_EXPIRE, STEP_ROWS, 32, 1},
-    [STORE_QUARANTINE] = {"quarantine", STATEMENT_QUARANTINE_EXPIRE, STEP_ROWS_QUARANTINE, 1, 2},
+    [STORE_MESSAGES] = {"messages", STATEMENT_MESSAGES_EXPIRE, STEP_ROWS_LONG, 32, 1},
+    [STORE_QUARANTINE] = {"quarantine", STATEMENT_QUARANTINE_EXPIRE, STEP_ROWS_LONG, 1, 2},
 };
 
 struct work {
@@ -206,9 +206,9 @@ int store_expire(struct store *store, struct store_expiry *expiry, const struct 
         return store_checkpoint(store);
     }
     /* Who waits for another program's lock here would make messages wait. */
-    sqlite3_busy_timeout(store->db, 0);
+    store->wait_ms = 0;
     result = store_begin(store);
-    sqlite3_busy_timeout(store->db, store->busy_timeout_ms);
+    store->wait_ms = store->busy_timeout_ms;
     while (result == STORE_OK && work.place.table < STORE_TABLES) {
         result = delete_some(store, &work);
         if (used_up(&work)) {

@@ -99,7 +99,9 @@ struct store {
     int lock_fd; /* -1: none */
     bool read_only;
     int busy_timeout_ms;
-    bool beside; /* the database is the daemon's; see store_options */
+    int wait_ms;              /* how long to wait for a lock now: busy_timeout_ms or less */
+    int64_t waiting_since_ms; /* monotonic */
+    bool beside;              /* the database is the daemon's; see store_options */
     enum store_durability durability;
 
     sqlite3 *db;

@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "migrations.h"
 #include "pulse.h"
 #include "store_log.h"
@@ -36,6 +37,10 @@
  */
 #define BESIDE_WAIT_MS     60000
 #define BESIDE_QUESTION_US 500
+
+/* The daemon asks for its turn this often, for as long as busy_timeout says. SQLite's own handler
+ * asks more and more rarely, and so could miss the pauses of somebody who writes without end. */
+#define QUESTION_US 1000
 
 /* Whether the database is ours to create, lock and migrate. */
 static bool owns(const struct store *store)
@@ -243,7 +248,23 @@ static int wait_beside(void *context, int asked)
     return asked < BESIDE_WAIT_MS * 1000 / BESIDE_QUESTION_US;
 }
 
-static int connect_database(struct store *store, int busy_timeout_ms)
+static int wait_turn(void *context, int asked)
+{
+    struct store *store = context;
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (asked == 0) {
+        store->waiting_since_ms = now_ms;
+    }
+    if (now_ms - store->waiting_since_ms >= store->wait_ms) {
+        return 0;
+    }
+    pulse_beat();
+    usleep(QUESTION_US);
+    return 1;
+}
+
+static int connect_database(struct store *store)
 {
     int flags = (store->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -258,7 +279,7 @@ static int connect_database(struct store *store, int busy_timeout_ms)
     if (store->beside) {
         sqlite3_busy_handler(store->db, wait_beside, NULL);
     } else {
-        sqlite3_busy_timeout(store->db, busy_timeout_ms);
+        sqlite3_busy_handler(store->db, wait_turn, store);
     }
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -427,7 +448,7 @@ static int set_up(struct store *store, bool fresh)
     return result;
 }
 
-static int open_steps(struct store *store, int busy_timeout_ms)
+static int open_steps(struct store *store)
 {
     int64_t size = -1;
     int version = 0;
@@ -443,7 +464,7 @@ static int open_steps(struct store *store, int busy_timeout_ms)
         result = create(store);
     }
     if (result == STORE_OK) {
-        result = connect_database(store, busy_timeout_ms);
+        result = connect_database(store);
     }
     if (result == STORE_OK) {
         result = inspect(store, &version);
@@ -476,10 +497,11 @@ int store_open(const struct store_options *options, struct store **out, char *pr
     store->beside = options->beside;
     store->durability = options->durability;
     store->busy_timeout_ms = options->busy_timeout_ms;
+    store->wait_ms = options->busy_timeout_ms;
     store->progress = options->progress;
     store->progress_context = options->progress_context;
 
-    result = open_steps(store, options->busy_timeout_ms);
+    result = open_steps(store);
     if (result == STORE_OK) {
         *out = store;
         return STORE_OK;

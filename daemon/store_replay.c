@@ -2,11 +2,12 @@
  * Replay: another try at what was not understood when it came.
  *
  * Reading and parsing happen outside of any transaction, a few messages at a time. Then those that
- * change something are written in transactions that hold the daemon up for REPLAY_HOLD_MS at most,
- * and a pause follows in which it gets its turn: SQLite lets a writer that waits ask every 25 ms at
- * most within the first 50 ms. They do not wait for the disk: the daemon's next commit syncs them
- * with its own, or the checkpoint at the end does; a power failure before that puts messages back
- * where they were.
+ * change something are written in transactions that hold the daemon up for about REPLAY_HOLD_MS,
+ * and a pause follows in which it gets its turn: it asks every millisecond. So short a transaction
+ * mostly ends before the system takes the processor away from it, which on a busy machine is what
+ * others wait for. They do not wait for the disk: the daemon's next commit syncs them with its own,
+ * or the checkpoint at the end does; a power failure before that puts messages back where they
+ * were.
  *
  * Exactly once, whatever ends us: the rows of a message appear in the transaction that removes it
  * from where it was, so it is in one of the two places at every moment. Rows are idempotent, so
@@ -318,14 +319,17 @@ static int write_batch(struct store *store, const struct batch *batch, struct st
     while (at < batch->count && result == STORE_OK) {
         struct store_replay change = *replay;
         int64_t begun_ms;
+        size_t bytes = 0;
         int next = at;
 
         result = dry ? STORE_OK : store_begin(store);
         begun_ms = clock_monotonic_ms(); /* waiting for our turn holds nobody up */
         while (result == STORE_OK && next < batch->count &&
-               (dry || (next - at < REPLAY_HOLD_ROWS &&
+               (dry || (next - at < REPLAY_HOLD_ROWS && bytes < REPLAY_HOLD_BYTES &&
                         clock_monotonic_ms() - begun_ms < REPLAY_HOLD_MS))) {
             result = write_item(store, &batch->items[next], &change);
+            bytes +=
+                batch->items[next].verdict == KEEP ? 0 : batch->items[next].packet.payload_length;
             next++;
         }
         if (result == STORE_OK && !dry) {

@@ -6,11 +6,13 @@
 #include "store_tools.h"
 
 /* The longest that a transaction of ours takes before it commits, the most that it changes (each
- * message touches a few pages, which the daemon's next sync has to write), and the pause after it.
+ * message touches a few pages, which the commit and the daemon's next sync have to write, and a
+ * large one as many as it is long), and the pause after it. One message is always tried.
  */
-#define REPLAY_HOLD_MS   10
-#define REPLAY_HOLD_ROWS 100
-#define REPLAY_PAUSE_MS  30
+#define REPLAY_HOLD_MS    3
+#define REPLAY_HOLD_ROWS  100
+#define REPLAY_HOLD_BYTES ((size_t)256 * 1024)
+#define REPLAY_PAUSE_MS   10
 
 /* How far a walk is: the last row that was read. */
 struct replay_cursor {

@@ -164,12 +164,15 @@ static int write_rows(struct extra_walk *walk)
     while (at < walk->count && result == STORE_OK) {
         int64_t moved = 0;
         int64_t begun_ms;
+        size_t bytes = 0;
         int end = walk->count < at + REPLAY_HOLD_ROWS ? walk->count : at + REPLAY_HOLD_ROWS;
 
         result = store_begin(walk->store);
         begun_ms = clock_monotonic_ms();
-        while (result == STORE_OK && at < end && clock_monotonic_ms() - begun_ms < REPLAY_HOLD_MS) {
+        while (result == STORE_OK && at < end && bytes < REPLAY_HOLD_BYTES &&
+               clock_monotonic_ms() - begun_ms < REPLAY_HOLD_MS) {
             result = write_row(walk, &walk->rows[at], &moved);
+            bytes += strlen(walk->rows[at].extra);
             at++;
         }
         if (result == STORE_OK) {

@@ -92,7 +92,7 @@ struct store_replay {
 
 /*
  * Parse again what is in quarantine, in `messages` and in `extra`, and move what is understood now.
- * Each message moves in one transaction, which holds others up for at most about 20 ms. `counts`
+ * Each message moves in one transaction, which holds others up for a few milliseconds. `counts`
  * are of what is on disk, also after a failure. `store` is open beside the daemon
  * (store_options.beside), or read-only for a dry run. STORE_OK, STORE_E_STOPPED, STORE_E_RETRY or
  * STORE_FATAL.

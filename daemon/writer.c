@@ -11,7 +11,9 @@
  * locked, read-only), the writer rolls back, severs every link so that no acknowledgement can
  * leave, makes the intake refuse, and applies the same items again with backoff. Rows are
  * idempotent, so a commit that failed and was there all the same does no harm. When the disk cannot
- * be trusted any more, the thread ends in WRITER_FATAL and the process with it.
+ * be trusted any more, the thread ends in WRITER_FATAL and the process with it. A stop does not
+ * wait for such a disk: it gets one more chance, unless the want of space is known, and then the
+ * items are left to the broker.
  *
  * What it does between batches (look at the disk, delete old rows) is in writer_chores.c.
  */
@@ -128,6 +130,16 @@ void writer_stall(struct writer *writer, const char *reason)
     }
 }
 
+bool writer_leave(struct writer *writer)
+{
+    if (!intake_wait_closed(writer->parts.intake, 0)) {
+        return false;
+    }
+    writer_expire_say(&writer->expire);
+    set_state(writer, WRITER_LEFT, "");
+    return true;
+}
+
 /* Said when the stall was: see note_connected() in session.c. */
 static void unstall(struct writer *writer)
 {
@@ -156,7 +168,7 @@ static bool batch_failed(struct writer *writer, int result)
     writer_apply_end(writer->apply, false);
     if (result > 0 && store_rollback(store) == STORE_OK) {
         writer_stall(writer, reason);
-        return true;
+        return !writer_leave(writer);
     }
     writer_fail(writer, result > 0 ? store_error(store) : reason);
     return false;
@@ -263,11 +275,10 @@ static bool probe(struct writer *writer)
     return true;
 }
 
-/* Wait out the backoff of a stall. True when it is over. */
+/* Wait out the backoff of a stall. True when it is over, or a stop cuts it short. */
 static bool backoff_over(struct writer *writer)
 {
     int64_t left_ms;
-    struct timespec pause = {0};
 
     pthread_mutex_lock(&writer->mutex);
     left_ms = writer->status.state == WRITER_STALLED
@@ -278,9 +289,7 @@ static bool backoff_over(struct writer *writer)
         return true;
     }
     left_ms = left_ms < IDLE_WAIT_MS ? left_ms : IDLE_WAIT_MS;
-    pause.tv_nsec = (long)left_ms * 1000000;
-    nanosleep(&pause, NULL);
-    return false;
+    return intake_wait_closed(writer->parts.intake, (int)left_ms);
 }
 
 /* One round; false ends the thread. */

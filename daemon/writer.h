@@ -24,6 +24,8 @@ enum writer_state {
     WRITER_STALLED, /* the disk takes nothing now; tried again with backoff */
     WRITER_FATAL,   /* the thread has ended: exit with 74 */
     WRITER_ENDED,   /* the intake was closed and everything in it is durable */
+    WRITER_LEFT,    /* the intake was closed while the disk takes nothing: what is in it was not
+                       acknowledged, the broker has it */
 };
 
 /* A snapshot for status. Rates are for the reader to derive. */

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
-#include <time.h>
 
 #include "clock.h"
 
@@ -173,11 +172,10 @@ static bool cut_log(struct writer *writer)
  * Below min_free_mb: take nothing, look every second, and give back meanwhile what the database
  * does not use. That writes to the log first, so some space must be left for it: what there is
  * between min_free_mb and nothing is enough. The links are cut once; main keeps the sessions from
- * connecting while the writer is stalled. False ends the thread.
+ * connecting while the writer is stalled. A stop ends it. False ends the thread.
  */
 bool writer_wait_for_space(struct writer *writer)
 {
-    const struct timespec pause = {.tv_nsec = SPACE_POLL_MS * 1000000L};
     char reason[WRITER_REASON_SIZE];
 
     if (!writer->for_space) {
@@ -189,6 +187,9 @@ bool writer_wait_for_space(struct writer *writer)
         writer->for_space = true;
         writer_expire_restart(&writer->expire, true);
     }
+    if (writer_leave(writer)) {
+        return false;
+    }
     pthread_mutex_lock(&writer->mutex);
     writer->status.retry_at_ms = writer->space_checked_ms + SPACE_PERIOD_MS;
     pthread_mutex_unlock(&writer->mutex);
@@ -197,7 +198,7 @@ bool writer_wait_for_space(struct writer *writer)
     }
     if (writer->free_bytes < SPACE_TO_WORK ||
         writer_expire_wait_ms(&writer->expire, SPACE_POLL_MS) > 0) {
-        nanosleep(&pause, NULL);
+        (void)intake_wait_closed(writer->parts.intake, SPACE_POLL_MS);
         return true;
     }
     return writer_delete_old(writer);

@@ -51,6 +51,10 @@ void writer_fail(struct writer *writer, const char *reason);
  * backoff is over. */
 void writer_stall(struct writer *writer, const char *reason);
 
+/* While the disk takes nothing: true when the intake was closed, and the thread has to end. What is
+ * in it was not acknowledged: the broker has it. */
+bool writer_leave(struct writer *writer);
+
 /* How many messages the next transaction may hold: batch_max, or what fits the disk. At least 1. */
 uint64_t writer_batch_limit(const struct writer *writer);
 

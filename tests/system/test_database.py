@@ -4,6 +4,8 @@ import contextlib
 import os
 import sqlite3
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -50,6 +52,37 @@ def test_locked_database_stops_the_acknowledgements(make_broker, make_daemon):
     manifest.check(daemon.database)
     check_sound(daemon.database)
     assert query(daemon.database, "SELECT * FROM gaps") == []
+
+
+def test_short_pauses_of_another_writer(broker, make_daemon):
+    """
+    Goal: somebody who writes without end but lets go for a moment each time does not keep the daemon
+    out: it takes its turn in such a moment, within busy_timeout.
+    """
+    daemon = make_daemon(broker, database={"busy_timeout": f"{400 * PATIENCE}ms"}).start()
+    end = threading.Event()
+
+    def write():
+        with contextlib.closing(sqlite3.connect(daemon.database, isolation_level=None,
+                                                timeout=10 * PATIENCE)) as connection:
+            while not end.is_set():
+                connection.execute("BEGIN IMMEDIATE")
+                time.sleep(0.04)
+                connection.execute("ROLLBACK")
+                time.sleep(0.004)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        manifest = fleet.play(broker, messages=400, rate=100)
+        daemon.wait_received(manifest.messages)
+    finally:
+        end.set()
+        writer.join()
+    assert "database" not in daemon.log(), daemon.log_tail()
+    daemon.stop()
+    manifest.check(daemon.database)
+    check_sound(daemon.database)
 
 
 def test_sigterm_while_the_database_is_locked(broker, make_daemon):
@@ -213,6 +246,39 @@ def test_minimum_of_free_space_on_a_small_disk(make_broker, make_daemon, tmp_pat
         daemon.stop()
         assert os.statvfs(disk).f_bavail > 0
 
+        manifest.check(daemon.database)
+        check_sound(daemon.database)
+        assert query(daemon.database, "SELECT * FROM gaps") == []
+
+
+@pytest.mark.parametrize("free_bytes", [14 * MIB, 0])
+def test_sigterm_while_it_waits_for_space(make_broker, make_daemon, tmp_path, free_bytes):
+    """
+    Goal: there is nothing to wait for below min_free_mb: the stop is prompt and on record where the
+    disk takes it, on a full one said in the log, and what was not stored was not acknowledged.
+    """
+    broker = make_broker(verbose=True)
+    with small_disk(tmp_path / "disk", "64m") as disk:
+        daemon = make_daemon(broker, database={"path": disk / "foxtrackr.db", "min_free_mb": 16})
+        daemon.start()
+        filler = fill_up(disk / "filler", free_bytes)
+        daemon.wait_notified("min_free_mb = 16")
+        manifest = fleet.play(broker, messages=200)
+        wait_looked_again(daemon)
+        took = daemon.stop()
+        assert took < 0.75 * PATIENCE, f"{took:.2f} s"
+        daemon.wait_log("^warning.*stopped while the database takes nothing.* was not acknowledged")
+        stopped_ms = value(daemon.database, "SELECT stopped_ms FROM runs")
+        assert stopped_ms is not None or free_bytes == 0
+        if stopped_ms is None:
+            daemon.wait_log("^warning.*database: .*(full|no space)")
+        assert count_received(daemon.database) == 0 and broker.count_log(PUBREC) == 0
+        check_sound(daemon.database)
+
+        filler.unlink()
+        daemon.start()
+        daemon.wait_rows(manifest.row_count)
+        daemon.stop()
         manifest.check(daemon.database)
         check_sound(daemon.database)
         assert query(daemon.database, "SELECT * FROM gaps") == []

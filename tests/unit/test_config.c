@@ -180,62 +180,65 @@ static void test_sessions(void **state)
 
 /* --- what is refused --- */
 
+static const struct {
+    const char *text;
+    const char *says;
+} refused_lines[] = {
+    {"host = x\n", ":1: a key must stand in a section"},
+    {"[broker]\nhost\n", ":2: neither a [section], a key = value nor a # comment"},
+    /* The first problem counts, also where inih goes on. */
+    {"[broker]\npassword hunter2\n[nonsense]\n", ":2: neither a [section]"},
+    {"[nonsense]\npassword hunter2\n", ":1: there is no section [nonsense]"},
+    {"[brokre]\n", ":1: there is no section [brokre] (did you mean [broker]?)"},
+    {"[ broker]\n", "there is no section [ broker] (did you mean [broker]?)"},
+    {"[Broker]\n", "did you mean [broker]?"},
+    {"[broker\n", ":1: the ] of the section is missing"},
+    {"[broker] host = x\n", ":1: nothing may follow a [section] on its line"},
+    {"[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n", "longer than 49"},
+    {BROKER SESSION "filters = a\n [database]\n", ":6: a [section] must stand at the begin"},
+    {BROKER SESSION "filters = a\n qos = 1\n", ":6: session.filters: an indented line"},
+    {BROKER SESSION "filters = a\n #\n", ":6: a # at the beginning of a line is a comment"},
+    {BROKER " port = 1\n", ":3: broker.host: an indented line"},
+    {BROKER SESSION "[fields]\nbattery.voltage_v = battery.v\n battery.v2\n",
+     ":7: fields: remove the indentation"},
+    {BROKER BROKER, ":3: section [broker] is there already, on line 1"},
+    {BROKER SESSION SESSION, ":5: section [session] is there already, on line 3"},
+    {BROKER "[session a]\n[session a]\n", ":4: section [session a] is there already, on line 3"},
+    {BROKER "[session a b]\n", ":3: [session a b]: a session's name is"},
+    {BROKER "[session ]\n", ":3: [session ]: a session's name is"},
+    {BROKER "host = y\n", ":3: broker.host: is there already, on line 2"},
+    {BROKER "prot = 1\n", ":3: [broker] has no key prot (did you mean port?)"},
+    {BROKER "qos = 1\n", ":3: [broker] has no key qos (it belongs to [session])"},
+    {BROKER "colour = 1\n", ":3: [broker] has no key colour"},
+    {BROKER "= 1\n", ":3: [broker] has no key "},
+    {BROKER "username =\n", ":3: broker.username: has no value"},
+    {BROKER "username = ;hunter2\n", ":3: broker.username: has no value"},
+    {"[broker]\nhost = a\xff\n", ":2: the line is not valid UTF-8"},
+    {"[broker]\nhost = a\x1b[1m\n", ":2: the line holds a control character"},
+    {"[broker]\nhost = a\rb\n", ":2: the line holds a control character"},
+    {"[broker]\nhost = a\r\r\n", ":2: the line holds a control character"},
+    {"", "broker.host: is required: set host = in section [broker]"},
+    {SESSION, "broker.host: is required"},
+    {BROKER, "session: is required"},
+};
+
 static void test_lines(void **state)
 {
     static const char nul[] = BROKER "\0" SESSION;
-    static const struct {
-        const char *text;
-        const char *says;
-    } cases[] = {
-        {"host = x\n", ":1: a key must stand in a section"},
-        {"[broker]\nhost\n", ":2: neither a [section], a key = value nor a # comment"},
-        /* The first problem counts, also where inih goes on. */
-        {"[broker]\npassword hunter2\n[nonsense]\n", ":2: neither a [section]"},
-        {"[nonsense]\npassword hunter2\n", ":1: there is no section [nonsense]"},
-        {"[brokre]\n", ":1: there is no section [brokre] (did you mean [broker]?)"},
-        {"[ broker]\n", "there is no section [ broker] (did you mean [broker]?)"},
-        {"[Broker]\n", "did you mean [broker]?"},
-        {"[broker\n", ":1: the ] of the section is missing"},
-        {"[broker] host = x\n", ":1: nothing may follow a [section] on its line"},
-        {"[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n", "longer than 49"},
-        {BROKER SESSION "filters = a\n [database]\n", ":6: a [section] must stand at the begin"},
-        {BROKER SESSION "filters = a\n qos = 1\n", ":6: session.filters: an indented line"},
-        {BROKER SESSION "filters = a\n #\n", ":6: a # at the beginning of a line is a comment"},
-        {BROKER " port = 1\n", ":3: broker.host: an indented line"},
-        {BROKER SESSION "[fields]\nbattery.voltage_v = battery.v\n battery.v2\n",
-         ":7: fields: remove the indentation"},
-        {BROKER BROKER, ":3: section [broker] is there already, on line 1"},
-        {BROKER SESSION SESSION, ":5: section [session] is there already, on line 3"},
-        {BROKER "[session a]\n[session a]\n",
-         ":4: section [session a] is there already, on line 3"},
-        {BROKER "[session a b]\n", ":3: [session a b]: a session's name is"},
-        {BROKER "[session ]\n", ":3: [session ]: a session's name is"},
-        {BROKER "host = y\n", ":3: broker.host: is there already, on line 2"},
-        {BROKER "prot = 1\n", ":3: [broker] has no key prot (did you mean port?)"},
-        {BROKER "qos = 1\n", ":3: [broker] has no key qos (it belongs to [session])"},
-        {BROKER "colour = 1\n", ":3: [broker] has no key colour"},
-        {BROKER "= 1\n", ":3: [broker] has no key "},
-        {BROKER "username =\n", ":3: broker.username: has no value"},
-        {BROKER "username = ;hunter2\n", ":3: broker.username: has no value"},
-        {"[broker]\nhost = a\xff\n", ":2: the line is not valid UTF-8"},
-        {"[broker]\nhost = a\x1b[1m\n", ":2: the line holds a control character"},
-        {"[broker]\nhost = a\rb\n", ":2: the line holds a control character"},
-        {"[broker]\nhost = a\r\r\n", ":2: the line holds a control character"},
-        {"", "broker.host: is required: set host = in section [broker]"},
-        {SESSION, "broker.host: is required"},
-        {BROKER, "session: is required"},
-    };
-    char longest[300] = BROKER SESSION "[log]\n#";
-    size_t start = strlen(longest) - 1;
-    char problem[CONFIG_PROBLEM_SIZE];
-    struct config *config;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        refuse(cases[i].text, cases[i].says);
+    for (size_t i = 0; i < sizeof(refused_lines) / sizeof(refused_lines[0]); i++) {
+        refuse(refused_lines[i].text, refused_lines[i].says);
     }
     refuse_bytes(nul, sizeof(nul) - 1, 0640, ":3: the line holds a NUL byte");
+}
 
+static void test_longest_line(void **state)
+{
+    char longest[300] = BROKER SESSION "[log]\n#";
+    size_t start = strlen(longest) - 1;
+
+    (void)state;
     memset(longest + start, '#', 198);
     longest[start + 198] = '\0';
     config_free(load(longest));
@@ -244,7 +247,14 @@ static void test_lines(void **state)
     config_free(load(longest));
     longest[start + 198] = '#';
     refuse(longest, ":6: the line is longer than 198 characters");
+}
 
+static void test_no_file(void **state)
+{
+    char problem[CONFIG_PROBLEM_SIZE];
+    struct config *config;
+
+    (void)state;
     unlink(path);
     assert_int_equal(config_load(path, &config, problem), 1);
     assert_non_null(strstr(problem, "there is no such file: name another one with -c FILE"));
@@ -252,78 +262,78 @@ static void test_lines(void **state)
     assert_non_null(strstr(problem, "cannot be read: Is a directory"));
 }
 
+static const struct {
+    const char *section; /* what comes before and is right */
+    const char *line;
+    const char *says;
+} refused_values[] = {
+    {BROKER, "port = 0", "broker.port: \"0\" is not a whole number from 1 to 65535"},
+    {BROKER, "port = 65536", "from 1 to 65535"},
+    {BROKER, "port = -1", "from 1 to 65535"},
+    {BROKER, "port = 1x", "from 1 to 65535"},
+    {BROKER, "port = 99999999999999999999", "from 1 to 65535"},
+    {BROKER, "tls = true", "broker.tls: \"true\" is not one of yes, no"},
+    {BROKER, "ca_file = ca.pem", "\"ca.pem\" is not an absolute path"},
+    {BROKER, "ca_file = \"/ca.pem\"", "is not an absolute path"},
+    {SESSION BROKER, "key_file = /k", ":5: broker.key_file: needs cert_file"},
+    {BROKER, "keepalive = 4", "from 5 to 65535"},
+    {"[broker]\n", "host = mqtts://x", ":2: broker.host: \"mqtts://x\" is a URL"},
+    {"[broker]\n", "host = x:1883", "holds a port"},
+    {"[broker]\n", "host = [::1]", "without brackets"},
+    {"[broker]\n", "host = \"x\"", "neither a host name nor an IP address"},
+    {BROKER "[session]\n", "given = a/b", ":4: session.given: \"a/b\" is not a name"},
+    {BROKER SESSION, "number = 1a", "is not a number of one to four digits"},
+    {BROKER SESSION, "number = 12345", "is not a number of one to four digits"},
+    {BROKER SESSION, "qos = 3", "from 0 to 2"},
+    {BROKER SESSION, "filters = a/#/b", "\"a/#/b\" is not a topic filter: # may only"},
+    {BROKER SESSION, "filters = a#", "# may only be the whole last level"},
+    {BROKER SESSION, "filters = a/+b", "+ may only be a whole level"},
+    {BROKER SESSION, "filters = a+/b", "+ may only be a whole level"},
+    {BROKER SESSION, "filters = a b, a", "\"a\" is listed twice"},
+    {BROKER SESSION, "filters = ,", ":5: session: filters lists no topic filter"},
+    {BROKER SESSION, "client_id = x",
+     ":5: session: client_id is the whole name: leave out "
+     "given on line 4"},
+    {BROKER "[session]\n", "number = 01", ":3: session: given (or client_id) is required"},
+    {BROKER "[session]\nclient_id = x\n", "number = 01", "leave out number on line 5"},
+    {BROKER SESSION "[session b]\n", "given = acme",
+     ":5: session: client id id-acme-01 is that of the session on line 3 too"},
+    {BROKER SESSION "[session b]\n", "qos = x", "session b.qos: \"x\" is not"},
+    {BROKER SESSION "[database]\n", "path = x.db", "is not an absolute path"},
+    {BROKER SESSION "[database]\n", "durability = on", "is not one of full, normal"},
+    {BROKER SESSION "[database]\n", "busy_timeout = 5", "\"5\" is not a duration: write a num"},
+    {BROKER SESSION "[database]\n", "busy_timeout = 5 sec", "is not a duration"},
+    {BROKER SESSION "[database]\n", "busy_timeout = s", "is not a duration"},
+    {BROKER SESSION "[database]\n", "busy_timeout = 11m", "out of range: from 0 to 10m"},
+    {BROKER SESSION "[database]\n", "busy_timeout = 9223372036854775807d", "out of range"},
+    /* 384 ms, were it not for the overflow */
+    {BROKER SESSION "[database]\n", "busy_timeout = 18446744073709552s", "out of range"},
+    {BROKER SESSION "[database]\n", "batch_max = 0", "from 1 to 1000000"},
+    {BROKER SESSION "[database]\n", "retention_days = 36501", "from 0 to 36500"},
+    {BROKER SESSION "[database]\n", "retention_days_messages = -1", "from 0 to 36500"},
+    {BROKER SESSION "[parser]\n", "max_payload = 1KB", "is not a size: write a number and B"},
+    {BROKER SESSION "[parser]\n", "max_payload = 1023", "out of range: from 1KiB to 64MiB"},
+    {BROKER SESSION "[parser]\n", "max_payload = 65MiB", "out of range"},
+    {BROKER SESSION "[parser]\n", "max_future = 3651d", "out of range: from 0 to 3650d"},
+    {BROKER SESSION "[fields]\n", "battery.colour = x", ":6: fields.battery.colour: "},
+    {BROKER SESSION "[fields]\n", "battery.voltage_v = battery.v *", "fields.battery.voltage_v"},
+    {BROKER SESSION "[log]\n", "target = syslog", "is not one of journal, stderr, file"},
+    {BROKER SESSION "[log]\n", "target = file", ":6: log.file: is required with target = file"},
+    {BROKER SESSION "[log]\n", "file = /x", ":6: log.file: needs target = file"},
+    {BROKER SESSION "[log]\n", "level = trace", "is not one of err, warning, notice, info, de"},
+    {BROKER SESSION "[status]\n", "file = x", "is not an absolute path"},
+    {BROKER SESSION "[status]\n", "interval = 999ms", "out of range: from 1s to 1h"},
+    {BROKER SESSION "[status]\n", "interval = 0", "out of range"},
+};
+
 static void test_values(void **state)
 {
-    static const struct {
-        const char *section; /* what comes before and is right */
-        const char *line;
-        const char *says;
-    } cases[] = {
-        {BROKER, "port = 0", "broker.port: \"0\" is not a whole number from 1 to 65535"},
-        {BROKER, "port = 65536", "from 1 to 65535"},
-        {BROKER, "port = -1", "from 1 to 65535"},
-        {BROKER, "port = 1x", "from 1 to 65535"},
-        {BROKER, "port = 99999999999999999999", "from 1 to 65535"},
-        {BROKER, "tls = true", "broker.tls: \"true\" is not one of yes, no"},
-        {BROKER, "ca_file = ca.pem", "\"ca.pem\" is not an absolute path"},
-        {BROKER, "ca_file = \"/ca.pem\"", "is not an absolute path"},
-        {SESSION BROKER, "key_file = /k", ":5: broker.key_file: needs cert_file"},
-        {BROKER, "keepalive = 4", "from 5 to 65535"},
-        {"[broker]\n", "host = mqtts://x", ":2: broker.host: \"mqtts://x\" is a URL"},
-        {"[broker]\n", "host = x:1883", "holds a port"},
-        {"[broker]\n", "host = [::1]", "without brackets"},
-        {"[broker]\n", "host = \"x\"", "neither a host name nor an IP address"},
-        {BROKER "[session]\n", "given = a/b", ":4: session.given: \"a/b\" is not a name"},
-        {BROKER SESSION, "number = 1a", "is not a number of one to four digits"},
-        {BROKER SESSION, "number = 12345", "is not a number of one to four digits"},
-        {BROKER SESSION, "qos = 3", "from 0 to 2"},
-        {BROKER SESSION, "filters = a/#/b", "\"a/#/b\" is not a topic filter: # may only"},
-        {BROKER SESSION, "filters = a#", "# may only be the whole last level"},
-        {BROKER SESSION, "filters = a/+b", "+ may only be a whole level"},
-        {BROKER SESSION, "filters = a+/b", "+ may only be a whole level"},
-        {BROKER SESSION, "filters = a b, a", "\"a\" is listed twice"},
-        {BROKER SESSION, "filters = ,", ":5: session: filters lists no topic filter"},
-        {BROKER SESSION, "client_id = x",
-         ":5: session: client_id is the whole name: leave out "
-         "given on line 4"},
-        {BROKER "[session]\n", "number = 01", ":3: session: given (or client_id) is required"},
-        {BROKER "[session]\nclient_id = x\n", "number = 01", "leave out number on line 5"},
-        {BROKER SESSION "[session b]\n", "given = acme",
-         ":5: session: client id id-acme-01 is that of the session on line 3 too"},
-        {BROKER SESSION "[session b]\n", "qos = x", "session b.qos: \"x\" is not"},
-        {BROKER SESSION "[database]\n", "path = x.db", "is not an absolute path"},
-        {BROKER SESSION "[database]\n", "durability = on", "is not one of full, normal"},
-        {BROKER SESSION "[database]\n", "busy_timeout = 5", "\"5\" is not a duration: write a num"},
-        {BROKER SESSION "[database]\n", "busy_timeout = 5 sec", "is not a duration"},
-        {BROKER SESSION "[database]\n", "busy_timeout = s", "is not a duration"},
-        {BROKER SESSION "[database]\n", "busy_timeout = 11m", "out of range: from 0 to 10m"},
-        {BROKER SESSION "[database]\n", "busy_timeout = 9223372036854775807d", "out of range"},
-        /* 384 ms, were it not for the overflow */
-        {BROKER SESSION "[database]\n", "busy_timeout = 18446744073709552s", "out of range"},
-        {BROKER SESSION "[database]\n", "batch_max = 0", "from 1 to 1000000"},
-        {BROKER SESSION "[database]\n", "retention_days = 36501", "from 0 to 36500"},
-        {BROKER SESSION "[database]\n", "retention_days_messages = -1", "from 0 to 36500"},
-        {BROKER SESSION "[parser]\n", "max_payload = 1KB", "is not a size: write a number and B"},
-        {BROKER SESSION "[parser]\n", "max_payload = 1023", "out of range: from 1KiB to 64MiB"},
-        {BROKER SESSION "[parser]\n", "max_payload = 65MiB", "out of range"},
-        {BROKER SESSION "[parser]\n", "max_future = 3651d", "out of range: from 0 to 3650d"},
-        {BROKER SESSION "[fields]\n", "battery.colour = x", ":6: fields.battery.colour: "},
-        {BROKER SESSION "[fields]\n", "battery.voltage_v = battery.v *",
-         "fields.battery.voltage_v"},
-        {BROKER SESSION "[log]\n", "target = syslog", "is not one of journal, stderr, file"},
-        {BROKER SESSION "[log]\n", "target = file", ":6: log.file: is required with target = file"},
-        {BROKER SESSION "[log]\n", "file = /x", ":6: log.file: needs target = file"},
-        {BROKER SESSION "[log]\n", "level = trace", "is not one of err, warning, notice, info, de"},
-        {BROKER SESSION "[status]\n", "file = x", "is not an absolute path"},
-        {BROKER SESSION "[status]\n", "interval = 999ms", "out of range: from 1s to 1h"},
-        {BROKER SESSION "[status]\n", "interval = 0", "out of range"},
-    };
     char text[512];
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        snprintf(text, sizeof(text), "%s%s\n", cases[i].section, cases[i].line);
-        refuse(text, cases[i].says);
+    for (size_t i = 0; i < sizeof(refused_values) / sizeof(refused_values[0]); i++) {
+        snprintf(text, sizeof(text), "%s%s\n", refused_values[i].section, refused_values[i].line);
+        refuse(text, refused_values[i].says);
     }
 }
 
@@ -492,6 +502,8 @@ int main(void)
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_longest_line),
+        cmocka_unit_test(test_no_file),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_port_follows_tls),
         cmocka_unit_test(test_password),

@@ -64,68 +64,69 @@ static double voltage(const char *rest)
     return value;
 }
 
+static const struct {
+    const char *column;
+    const char *source;
+    const char *detail;
+} refused[] = {
+    {"", "battery.x", "unknown column \"\""},
+    {"battery.voltage", "battery.x", "battery.voltage_v, battery.level_pct or temperature"},
+    {"battery", "battery.x", "unknown column \"battery\""},
+    {"voltage_v", "battery.x", "unknown column \"voltage_v\""},
+    {"Battery.voltage_v", "battery.x", "unknown column"},
+    {" battery.voltage_v", "battery.x", "unknown column"},
+    {"battery.voltage_v\n\xFF", "battery.x", "unknown column \"battery.voltage_v??\""},
+    {"battery.voltage_v", "", "no path"},
+    {"battery.voltage_v", " \t", "no path"},
+    {"battery.voltage_v", "* 2", "no path"},
+    {"battery.voltage_v", ".", "member name is empty"},
+    {"battery.voltage_v", ".x", "member name is empty"},
+    {"battery.voltage_v", "x.", "member name is empty"},
+    {"battery.voltage_v", "battery..x", "member name is empty"},
+    {"battery.voltage_v", "battery .x", "blank space"},
+    {"battery.voltage_v", "battery. x", "blank space"},
+    {"battery.voltage_v", "$.battery.x", "without '$'"},
+    {"battery.voltage_v", "battery.\xC3(", "not UTF-8"},
+    {"battery.voltage_v", "battery.x *", "factor \"\""},
+    {"battery.voltage_v", "battery.x * ", "factor \"\""},
+    {"battery.voltage_v", "battery.x * 0", "factor \"0\""},
+    {"battery.voltage_v", "battery.x * -0.0", "factor \"-0.0\""},
+    {"battery.voltage_v", "battery.x * 1e-400", "factor"},
+    {"battery.voltage_v", "battery.x * 1e400", "factor"},
+    {"battery.voltage_v", "battery.x * 1e-310", "factor"},
+    {"battery.voltage_v", "battery.x * nan", "factor \"nan\""},
+    {"battery.voltage_v", "battery.x * inf", "factor \"inf\""},
+    {"battery.voltage_v", "battery.x * 0x10", "factor \"0x10\""},
+    {"battery.voltage_v", "battery.x * 0,001", "factor \"0,001\""},
+    {"battery.voltage_v", "battery.x * .5", "factor \".5\""},
+    {"battery.voltage_v", "battery.x * 5.", "factor \"5.\""},
+    {"battery.voltage_v", "battery.x * 1e", "factor \"1e\""},
+    {"battery.voltage_v", "battery.x * 1e+", "factor \"1e+\""},
+    {"battery.voltage_v", "battery.x * -", "factor \"-\""},
+    {"battery.voltage_v", "battery.x * 2 3", "factor \"2 3\""},
+    {"battery.voltage_v", "battery.x * 2 * 3", "factor \"2 * 3\""},
+    {"battery.voltage_v", "battery.x * two", "factor \"two\""},
+    {"battery.voltage_v",
+     "battery.x * 1000000000000000000000000000000000000000000000000000000000000000000000",
+     "0000...\""},
+};
+
 static void test_refused(void **state)
 {
-    static const struct {
-        const char *column;
-        const char *source;
-        const char *detail;
-    } cases[] = {
-        {"", "battery.x", "unknown column \"\""},
-        {"battery.voltage", "battery.x", "battery.voltage_v, battery.level_pct or temperature"},
-        {"battery", "battery.x", "unknown column \"battery\""},
-        {"voltage_v", "battery.x", "unknown column \"voltage_v\""},
-        {"Battery.voltage_v", "battery.x", "unknown column"},
-        {" battery.voltage_v", "battery.x", "unknown column"},
-        {"battery.voltage_v\n\xFF", "battery.x", "unknown column \"battery.voltage_v??\""},
-        {"battery.voltage_v", "", "no path"},
-        {"battery.voltage_v", " \t", "no path"},
-        {"battery.voltage_v", "* 2", "no path"},
-        {"battery.voltage_v", ".", "member name is empty"},
-        {"battery.voltage_v", ".x", "member name is empty"},
-        {"battery.voltage_v", "x.", "member name is empty"},
-        {"battery.voltage_v", "battery..x", "member name is empty"},
-        {"battery.voltage_v", "battery .x", "blank space"},
-        {"battery.voltage_v", "battery. x", "blank space"},
-        {"battery.voltage_v", "$.battery.x", "without '$'"},
-        {"battery.voltage_v", "battery.\xC3(", "not UTF-8"},
-        {"battery.voltage_v", "battery.x *", "factor \"\""},
-        {"battery.voltage_v", "battery.x * ", "factor \"\""},
-        {"battery.voltage_v", "battery.x * 0", "factor \"0\""},
-        {"battery.voltage_v", "battery.x * -0.0", "factor \"-0.0\""},
-        {"battery.voltage_v", "battery.x * 1e-400", "factor"},
-        {"battery.voltage_v", "battery.x * 1e400", "factor"},
-        {"battery.voltage_v", "battery.x * 1e-310", "factor"},
-        {"battery.voltage_v", "battery.x * nan", "factor \"nan\""},
-        {"battery.voltage_v", "battery.x * inf", "factor \"inf\""},
-        {"battery.voltage_v", "battery.x * 0x10", "factor \"0x10\""},
-        {"battery.voltage_v", "battery.x * 0,001", "factor \"0,001\""},
-        {"battery.voltage_v", "battery.x * .5", "factor \".5\""},
-        {"battery.voltage_v", "battery.x * 5.", "factor \"5.\""},
-        {"battery.voltage_v", "battery.x * 1e", "factor \"1e\""},
-        {"battery.voltage_v", "battery.x * 1e+", "factor \"1e+\""},
-        {"battery.voltage_v", "battery.x * -", "factor \"-\""},
-        {"battery.voltage_v", "battery.x * 2 3", "factor \"2 3\""},
-        {"battery.voltage_v", "battery.x * 2 * 3", "factor \"2 * 3\""},
-        {"battery.voltage_v", "battery.x * two", "factor \"two\""},
-        {"battery.voltage_v",
-         "battery.x * 1000000000000000000000000000000000000000000000000000000000000000000000",
-         "0000...\""},
-    };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         struct foxtrackr_problem problem;
         size_t count = fields->count;
 
-        if (foxtrackr_fields_add(fields, cases[i].column, cases[i].source, &problem) !=
+        if (foxtrackr_fields_add(fields, refused[i].column, refused[i].source, &problem) !=
             FOXTRACKR_E_FIELD) {
-            fail_msg("not refused: %s = %s", cases[i].column, cases[i].source);
+            fail_msg("not refused: %s = %s", refused[i].column, refused[i].source);
         }
         assert_int_equal(problem.reason, FOXTRACKR_E_FIELD);
-        if (!strstr(problem.detail, cases[i].detail)) {
-            fail_msg("%s = %s: \"%s\" is not in the detail: %s", cases[i].column, cases[i].source,
-                     cases[i].detail, problem.detail);
+        if (!strstr(problem.detail, refused[i].detail)) {
+            fail_msg("%s = %s: \"%s\" is not in the detail: %s", refused[i].column,
+                     refused[i].source, refused[i].detail, problem.detail);
         }
         assert_int_equal(fields->count, count);
     }

@@ -263,7 +263,9 @@ static void closed_it_refuses_and_ends_when_read(void **state)
 
     (void)state;
     put_text(intake, "t", "last");
+    assert_false(intake_wait_closed(intake, 0));
     intake_close(intake);
+    assert_true(intake_wait_closed(intake, UNIT_WAIT_MS));
     assert_int_equal(put_text(intake, "t", "late"), INTAKE_E_REFUSED);
     assert_int_equal(atomic_load(&watermark.taken), 1);
     assert_next(intake, "t", "last");

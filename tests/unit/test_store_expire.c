@@ -259,6 +259,41 @@ static int reset_clock(void **state)
 
 #define test(name) cmocka_unit_test_setup_teardown(name, reset_clock, fixture_remove)
 
+/* Long rows take their time: the clock is looked at after a few of them. */
+static void test_long_messages_go_few_at_a_time(void **state)
+{
+    static char body[256 * 1024 + 1];
+    struct fixture *fixture = *state;
+    struct store_chunk chunk = chunk_of(1, 1000);
+    struct store_expiry pass = {.cutoff_ms = {STORE_KEEP, STORE_KEEP, 100, STORE_KEEP},
+                                .keep_free_percent = 25};
+    struct store_expired out;
+    enum store_outcome outcome;
+    uint64_t gone = 0;
+
+    memset(body, 'x', sizeof(body) - 1);
+    begin(fixture);
+    for (int64_t time_ms = 1; time_ms <= TIMES; time_ms++) {
+        struct foxtrackr_message message = battery("a", time_ms, 3.7);
+        struct store_packet whole = packet(body);
+
+        message.has_battery = false;
+        message.has_other = true;
+        assert_int_equal(store_message(fixture->store, &message, &whole, &outcome), STORE_OK);
+    }
+    commit(fixture);
+
+    tick_us = 1;
+    for (int chunks = 0; chunks < 4 * TIMES && gone < TIMES; chunks++) {
+        assert_int_equal(store_expire(fixture->store, &pass, &chunk, &out), STORE_OK);
+        gone += out.rows[STORE_MESSAGES];
+        if (out.rows[STORE_MESSAGES] > 4) {
+            fail_msg("%d rows went before it looked at the clock", (int)out.rows[STORE_MESSAGES]);
+        }
+    }
+    assert_int_equal(gone, TIMES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +304,7 @@ int main(void)
         test(test_without_anything_old_nothing_is_written),
         test(test_a_locked_database_is_not_waited_for),
         test(test_space_is_given_back),
+        test(test_long_messages_go_few_at_a_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
