@@ -11,17 +11,14 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "pulse.h"
-
-/* The default VFS's own part of a file follows in memory. */
-struct disk_file {
-    sqlite3_file base;
-};
 
 static sqlite3_vfs *below; /* the default VFS */
 static sqlite3_vfs above;
 
+/* The default VFS's own part of a file follows in memory. */
 static sqlite3_file *real_of(sqlite3_file *file)
 {
     return (sqlite3_file *)(void *)((unsigned char *)file + sizeof(struct disk_file));
@@ -209,7 +206,7 @@ static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file
     int code;
 
     (void)vfs;
-    file->pMethods = NULL;
+    memset(file, 0, sizeof(struct disk_file));
     real->pMethods = NULL;
     pulse_wait_begin();
     code = below->xOpen(below, name, real, flags, out_flags);
@@ -262,4 +259,9 @@ sqlite3_vfs *store_disk_vfs(void)
 
     pthread_once(&once, make_vfs);
     return below != NULL ? &above : NULL;
+}
+
+const sqlite3_io_methods *store_disk_methods(void)
+{
+    return &disk_methods;
 }
