@@ -36,6 +36,7 @@ struct record {
     int kind;
     int qos;
     unsigned session;
+    uint64_t in_flight;
     int64_t received_ms;
     size_t topic_length;
     size_t payload_length;
@@ -151,6 +152,7 @@ static void append(struct intake *intake, const struct intake_item *item, size_t
     record->kind = (int)item->kind;
     record->qos = item->qos;
     record->session = item->session;
+    record->in_flight = item->in_flight;
     record->received_ms = item->received_ms;
     record->topic_length = item->topic_length;
     record->payload_length = kept;
@@ -249,6 +251,7 @@ int intake_next(struct intake *intake, struct intake_item *out, int64_t timeout_
         intake->read_number++;
         out->kind = (enum intake_kind)record->kind;
         out->session = record->session;
+        out->in_flight = record->in_flight;
         out->qos = record->qos;
         out->gap = record->gap;
         out->received_ms = record->received_ms;

@@ -34,6 +34,7 @@ struct intake_item {
     unsigned session;    /* index into the configuration's sessions */
     int qos;             /* as delivered or granted */
     int gap;             /* enum store_gap, with INTAKE_ESTABLISHED */
+    uint64_t in_flight;  /* QoS 2 messages of the session in flight, this one included */
     int64_t received_ms; /* wall clock */
     const char *topic;   /* any bytes, not NUL-terminated */
     size_t topic_length;

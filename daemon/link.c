@@ -230,6 +230,18 @@ static void send_down(struct link *link)
     link->down_end = 0;
 }
 
+/*
+ * A broker that leaves Nagle's algorithm on (mosquitto does) keeps its next small packets back
+ * until our kernel acknowledges the last one, which mostly happens with the next bytes that we
+ * send. In lockstep these wait for messages that may be among what it keeps back: acknowledge now.
+ */
+static void acknowledge_broker(const struct link *link)
+{
+    const int on = 1;
+
+    setsockopt(link->broker.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 static void read_broker(struct link *link)
 {
     bool relaying = link->phase == LINK_OPEN;
@@ -247,6 +259,9 @@ static void read_broker(struct link *link)
     got = room > 0 ? recv(link->broker.fd, link->down + link->down_end, room, 0) : -1;
     if (got > 0) {
         link->record->from_broker_bytes += (uint64_t)got;
+        if (link->mode->lockstep) {
+            acknowledge_broker(link);
+        }
         if (relaying) {
             link->down_end += (size_t)got;
             send_down(link);

@@ -14,17 +14,19 @@
 #define WAIT_SHARE  4    /* of a commit's time */
 #define WAIT_MAX_US 1000 /* on a slow disk */
 
-void pace_note(struct pace *pace, uint64_t messages, uint64_t arrived, int64_t commit_us)
+void pace_note(struct pace *pace, uint64_t messages, uint64_t arrived, uint64_t in_flight,
+               int64_t commit_us)
 {
     int64_t wait_us = commit_us / WAIT_SHARE;
 
     pace->expected = messages + arrived;
+    pace->in_flight = in_flight;
     pace->wait_us = wait_us < WAIT_MAX_US ? wait_us : WAIT_MAX_US;
 }
 
 bool pace_lockstep(const struct pace *pace)
 {
-    return pace->expected <= PACE_LOCKSTEP_MAX;
+    return pace->expected <= PACE_LOCKSTEP_MAX && pace->in_flight <= PACE_LOCKSTEP_MAX;
 }
 
 int64_t pace_wait_us(const struct pace *pace, uint64_t messages)

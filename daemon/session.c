@@ -109,7 +109,7 @@ static void take_message(void *context, const char *topic, size_t topic_length, 
                          size_t payload_length, int qos)
 {
     struct session *session = context;
-    const struct intake_item item = {
+    struct intake_item item = {
         .kind = INTAKE_MESSAGE,
         .session = session->parts.index,
         .qos = qos,
@@ -121,6 +121,9 @@ static void take_message(void *context, const char *topic, size_t topic_length, 
     };
     int result;
 
+    pthread_mutex_lock(&session->mutex);
+    item.in_flight = session->status.in_flight + (qos == 2);
+    pthread_mutex_unlock(&session->mutex);
     gate_before_message(session->parts.gate);
     result = intake_put(session->parts.intake, &item);
     if (result != INTAKE_OK) {

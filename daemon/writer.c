@@ -189,25 +189,33 @@ static void take_new_limits(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
 }
 
+/* What became of a batch. */
+struct batch {
+    uint64_t messages;
+    uint64_t in_flight; /* the most that a session had */
+};
+
 /* Apply `item` and what follows it, up to the limit, as one transaction. It ends when nothing more
  * has come, and pace.c does not expect more in a moment. */
-static int apply_batch(struct writer *writer, struct intake_item *item, uint64_t *messages)
+static int apply_batch(struct writer *writer, struct intake_item *item, struct batch *batch)
 {
     struct store *store = writer->parts.store;
     uint64_t limit = writer_batch_limit(writer);
     int result = store_begin(store);
     int next = INTAKE_OK;
 
-    *messages = 0;
+    *batch = (struct batch){0};
     while (result == STORE_OK && next == INTAKE_OK) {
         result = writer_apply_item(writer->apply, &writer->limits, item);
         writer->summary_due |= item->kind == INTAKE_ESTABLISHED; /* perhaps with a gap */
         pulse_beat();
-        ++*messages;
-        if (*messages >= limit || atomic_load(&writer->limits_changed)) {
+        batch->messages++;
+        batch->in_flight = item->in_flight > batch->in_flight ? item->in_flight : batch->in_flight;
+        if (batch->messages >= limit || atomic_load(&writer->limits_changed)) {
             break;
         }
-        next = intake_next(writer->parts.intake, item, pace_wait_us(&writer->pace, *messages));
+        next =
+            intake_next(writer->parts.intake, item, pace_wait_us(&writer->pace, batch->messages));
     }
     if (result == STORE_OK) {
         result = writer_apply_finish(writer->apply, clock_wall_ms());
@@ -224,24 +232,25 @@ static int64_t microseconds_since(const struct timespec *start)
 }
 
 /* The batch is on disk, and not published yet: how it went sets the pace of the next. */
-static void set_pace(struct writer *writer, uint64_t messages, int64_t commit_us)
+static void set_pace(struct writer *writer, const struct batch *batch, int64_t commit_us)
 {
     const struct watermark *watermark = writer->parts.watermark;
-    uint64_t arrived = atomic_load(&watermark->taken) - atomic_load(&watermark->durable) - messages;
+    uint64_t arrived =
+        atomic_load(&watermark->taken) - atomic_load(&watermark->durable) - batch->messages;
 
-    pace_note(&writer->pace, messages, arrived, commit_us);
+    pace_note(&writer->pace, batch->messages, arrived, batch->in_flight, commit_us);
     gate_set_lockstep(writer->parts.gate, pace_lockstep(&writer->pace));
 }
 
 static bool write_batch(struct writer *writer, struct intake_item *item)
 {
-    uint64_t messages;
+    struct batch batch;
     int64_t commit_us;
     struct timespec start;
     int result;
 
     take_new_limits(writer); /* again: what comes after a reload is under its rules */
-    result = apply_batch(writer, item, &messages);
+    result = apply_batch(writer, item, &batch);
     if (result == STORE_OK) {
         gate_before_commit(writer->parts.gate);
         clock_gettime(CLOCK_MONOTONIC, &start);
@@ -251,9 +260,9 @@ static bool write_batch(struct writer *writer, struct intake_item *item)
         return batch_failed(writer, result);
     }
     commit_us = microseconds_since(&start);
-    set_pace(writer, messages, commit_us);
+    set_pace(writer, &batch, commit_us);
     writer_publish(writer);
-    note_commit(writer, messages, commit_us);
+    note_commit(writer, batch.messages, commit_us);
     unstall(writer);
     return true;
 }
