@@ -28,6 +28,7 @@
  * and .suffix.
  */
 #define FAMILY(type_, name_, help_, ...)                                                           \
+    (struct metric)                                                                                \
     {                                                                                              \
         .name = (name_), .type = (type_), .help = (help_), .value = __VA_ARGS__                    \
     }
@@ -35,6 +36,7 @@
 #define COUNTER(...) FAMILY("counter", __VA_ARGS__)
 #define SUMMARY(...) FAMILY("summary", __VA_ARGS__)
 #define ALSO(...)                                                                                  \
+    (struct metric)                                                                                \
     {                                                                                              \
         .value = __VA_ARGS__                                                                       \
     }
