@@ -85,7 +85,6 @@ struct gate {
     struct link_end wake;
     bool stopping;
     struct link_mode mode;
-    _Atomic bool lockstep; /* mode.lockstep, to be read without the mutex */
     const struct watermark *watermark;
     struct pulse pulse;
     struct session_link *sessions;
@@ -491,30 +490,28 @@ void gate_release(struct gate *gate)
 
 void gate_set_lockstep(struct gate *gate, bool on)
 {
-    if (atomic_load(&gate->lockstep) != on) {
+    if (atomic_load(&gate->mode.lockstep) != on) {
         pthread_mutex_lock(&gate->mutex);
-        gate->mode.lockstep = on;
-        atomic_store(&gate->lockstep, on);
+        atomic_store(&gate->mode.lockstep, on);
         pthread_mutex_unlock(&gate->mutex);
         gate_wake(gate); /* it watches for something else now */
     }
 }
 
-void gate_before_message(struct gate *gate)
+void gate_before_commit(struct gate *gate)
 {
-    if (atomic_load(&gate->lockstep) && watermark_settled(gate->watermark)) {
+    if (atomic_load(&gate->mode.lockstep)) {
         pthread_mutex_lock(&gate->mutex);
         catch_up(gate);
         pthread_mutex_unlock(&gate->mutex);
     }
 }
 
-void gate_before_commit(struct gate *gate)
+void gate_before_message(struct gate *gate)
 {
-    if (atomic_load(&gate->lockstep)) {
-        pthread_mutex_lock(&gate->mutex);
-        catch_up(gate);
-        pthread_mutex_unlock(&gate->mutex);
+    /* With others pending, what was written so far waits for them anyway. */
+    if (watermark_settled(gate->watermark)) {
+        gate_before_commit(gate);
     }
 }
 

@@ -27,7 +27,9 @@ enum link_phase {
 /* How the gate runs; see there. */
 struct link_mode {
     bool quiesced; /* nothing is read from the broker */
-    bool lockstep; /* Paho is not read while something waits for a commit, but by link_catch_up() */
+    /* Paho is not read while something waits for a commit, but by link_catch_up(). Written with the
+     * gate's mutex held, read without it too. */
+    _Atomic bool lockstep;
 };
 
 /* What is kept of a session's links; the gate's. */
