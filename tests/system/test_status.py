@@ -1,4 +1,4 @@
-"""The status file, `foxtrackrctl status`, the metrics, and what is shipped to watch them."""
+"""The status file and `foxtrackrctl status`, once and live."""
 
 import datetime
 import fcntl
@@ -8,28 +8,21 @@ import pathlib
 import pty
 import re
 import select
-import shutil
 import signal
-import stat
 import struct
 import subprocess
 import termios
-import time
 
 import pytest
-import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
 import fleet
 import harness
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import FOXTRACKRCTL, PATIENCE, run, wait_until
+from harness import FOXTRACKRCTL, PATIENCE, wait_until
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 PAGES = harness.ROOT / "daemon"
-RULES = harness.ROOT / "packaging" / "prometheus" / "foxtrackrd.rules.yml"
-DASHBOARD = harness.ROOT / "packaging" / "grafana" / "foxtrackrd.json"
 
 
 def ms(year, month, day, *rest):
@@ -336,198 +329,6 @@ def test_words_of_an_expired_certificate(written):
         status["certificates"]["broker_expires_ms"] = ms(2021, 9, 30)
 
     assert "  broker         expired on 2021-09-30\n" in written(apply)
-
-
-# --- metrics -------------------------------------------------------------------------------------------
-
-
-def families_of(path):
-    """What a real parser of Prometheus's format makes of the file."""
-    return {f.name: f for f in text_string_to_metric_families(path.read_text())}
-
-
-def check_conventions(text):
-    """What the parser lets pass: each family is announced once, before its values; units and
-    suffixes as Prometheus wants them."""
-    announced = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
-    names = [name for name, _ in announced]
-    assert len(names) == len(set(names)), "a family is announced twice"
-    assert re.findall(r"^# HELP (\S+) [A-Z].*\.$", text, re.MULTILINE) == names
-    current = None
-    for line in text.splitlines():
-        if line.startswith("# TYPE "):
-            current = line.split()[2]
-        elif not line.startswith("#"):
-            name = re.match(r"[a-z_]+[a-z0-9_]*", line)[0]
-            assert name in (current, f"{current}_sum", f"{current}_count"), line
-    for name, kind in announced:
-        assert name.startswith("foxtrackrd_")
-        assert (kind == "counter") == name.endswith("_total"), name
-        assert not re.search(r"_(ms|us|milliseconds|kb|mb|percent|pct|days)(_|$)", name), name
-    samples = samples_of(text)
-    assert len(samples) == len(set(samples)), "a sample is there twice"
-
-
-def documented_metrics():
-    text = (PAGES / "foxtrackrd.8").read_text()
-    section = text.split(".Sh METRICS\n")[1].split(".Sh ")[0]
-    return set(re.findall(r"^\.It Li (foxtrackrd_\w+)$", section, re.MULTILINE))
-
-
-CONDITIONAL = {"foxtrackrd_catch_up_done_ratio", "foxtrackrd_catch_up_left_seconds",
-               "foxtrackrd_last_gap_timestamp_seconds"}
-"""Metrics that a daemon without a catch-up and without a gap does not have."""
-
-
-DATABASE_NAME = 'the "north\\new" fleet.db'
-
-
-def samples_of(text):
-    """Every sample by its name and labels, as they are written."""
-    return re.findall(r"^([a-z0-9_]+(?:\{.*\})?) ", text, re.MULTILINE)
-
-
-@pytest.fixture(name="metrics")
-def fixture_metrics(broker, make_daemon, tmp_path):
-    """The metrics file of a daemon that has seen messages, garbage and a restart of the broker, and
-    whose names have every character that a label must escape."""
-    path = tmp_path / "fox.prom"
-    daemon = make_daemon(broker, session={"given": None, "client_id": 'id-a"b\\nc',
-                                          "filters": 'foxtrackr/# other/"x\\ny"/+'},
-                         database={"path": tmp_path / DATABASE_NAME}, status={"metrics_file": path})
-    daemon.start()
-    manifest = fleet.play(broker, messages=50, garbage=15)
-    daemon.wait_received(manifest.messages)
-    broker.restart()
-    daemon.wait_status(lambda s: s["sessions"][0]["connects"] == 2
-                       and s["sessions"][0]["state"] == "subscribed" and not s["catching_up"])
-    # The next file after that one: it has everything.
-    before = path.stat().st_mtime_ns
-    wait_until(lambda: path.stat().st_mtime_ns > before, what="a new metrics file")
-    copy = tmp_path / "copy.prom"
-    shutil.copy(path, copy)
-    mode = stat.S_IMODE(path.stat().st_mode)
-    daemon.stop()
-    assert not path.exists(), "metrics of a daemon that was stopped"
-    return copy, mode
-
-
-def test_metrics(metrics):
-    """Goal: the file is what a Prometheus parser and its conventions expect, foxtrackrd(8) documents
-    exactly the metrics that there are, and the numbers are right."""
-    path, mode = metrics
-    assert mode == 0o644, "the node exporter is another user"
-    text = path.read_text()
-    check_conventions(text)
-    families = families_of(path)
-    real = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
-    assert CONDITIONAL & real == set()
-    assert documented_metrics() == real | CONDITIONAL
-
-    def number(name, **labels):
-        labels["database"] = str(path.parent / DATABASE_NAME)
-        [sample] = [s for f in families.values() for s in f.samples
-                    if s.name == f"foxtrackrd_{name}" and s.labels == labels]
-        return sample.value
-
-    me = {"client_id": 'id-a"b\\nc'}
-    assert number("session_subscribed", **me) == 1
-    assert number("session_connects_total", **me) == 2
-    assert number("filter_granted_qos", filter='other/"x\\ny"/+', **me) == 2
-    assert number("messages_total", outcome="stored") == 50
-    assert number("messages_total", outcome="quarantined") == 15
-    assert number("quarantined_messages_total", reason="topic") == 2
-    assert number("certificate_expiry_timestamp_seconds", certificate="broker") \
-        == BROKER_EXPIRES_MS / 1000
-    assert 0 <= number("thread_age_seconds", thread="writer") < 60
-    assert abs(number("status_timestamp_seconds") - time.time()) < 600
-    assert number("commit_duration_seconds_count") > 0
-    assert number("gaps") == 0 and number("database_up") == 1
-
-
-def test_two_daemons_in_one_directory(broker, make_daemon, tmp_path):
-    """
-    Goal: the node exporter gives nothing at all when two files have a sample in common. Those of two
-    daemons have none, and a daemon's samples are the same series after it was started again.
-    """
-    daemons = [make_daemon(broker, session={"number": f"0{number}"},
-                           status={"metrics_file": tmp_path / f"{number}.prom"})
-               for number in (1, 2)]
-
-    def samples():
-        """Of each daemon; None until both have a file with everything in it."""
-        texts = [path.read_text() for path in sorted(tmp_path.glob("*.prom"))]
-        whole = [re.search(r"_session_subscribed{.*} 1\n", text) and "_gaps{" in text
-                 and 'certificate="broker"' in text for text in texts]
-        return [set(samples_of(text)) for text in texts] if whole == [True, True] else None
-
-    for daemon in daemons:
-        daemon.start()
-    one, other = wait_until(samples, what="two whole metrics files")
-    assert len(one) > 50 and one & other == set()
-    for daemon in daemons:
-        daemon.stop()
-        daemon.start()
-    wait_until(lambda: samples() == [one, other], what="the same samples as before")
-    for daemon in daemons:
-        daemon.stop()
-
-
-def test_metrics_pass_promtool(metrics):
-    """Goal: Prometheus's own tool has nothing to say, of the metrics and of the rules."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool (Debian's package prometheus) is not installed")
-    done = run(promtool, "check", "metrics", input=metrics[0].read_text())
-    assert done.stdout + done.stderr == ""
-    run(promtool, "check", "rules", RULES)
-
-
-def metrics_named_in(text):
-    return set(re.findall(r"foxtrackrd_[a-z0-9_]+", text))
-
-
-def check_names(named, real):
-    """Every name is a family, or the sum or the count of one."""
-    known = real | CONDITIONAL | {f"{name}_{part}" for name in real for part in ("sum", "count")}
-    assert named - known == set()
-
-
-def check_aggregation(expression):
-    """Daemons that share a node exporter are told apart wherever machines are."""
-    for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
-        names = labels.split(", ")
-        assert ("instance" in names) == ("database" in names), expression
-
-
-def test_rules_and_dashboard_name_real_metrics(metrics):
-    """Goal: no alert and no panel waits for a metric that does not exist, and each alert says what
-    it is about."""
-    real = set(re.findall(r"^# TYPE (\S+) ", metrics[0].read_text(), re.MULTILINE))
-    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"]
-             for rule in group["rules"]]
-    assert len(rules) >= 10 and len({rule["alert"] for rule in rules}) == len(rules)
-    for rule in rules:
-        named = metrics_named_in(rule["expr"])
-        assert named, rule["alert"]
-        check_names(named, real)
-        check_aggregation(rule["expr"])
-        assert rule["labels"]["severity"] in ("warning", "critical")
-        assert rule["annotations"]["summary"] and rule["annotations"]["description"]
-
-    dashboard = json.loads(DASHBOARD.read_text())
-    variables = {variable["name"] for variable in dashboard["templating"]["list"]}
-    assert {"instance", "database"} <= variables
-    panels = dashboard["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
-    for panel in panels:
-        for target in panel["targets"]:
-            named = metrics_named_in(target["expr"])
-            assert named, panel["title"]
-            check_names(named, real)
-            check_aggregation(target["expr"])
-            for selector in re.findall(r"foxtrackrd_\w+(\S*)", target["expr"]):
-                assert 'instance=~"$instance",database=~"$database"' in selector, panel["title"]
 
 
 # --- the live view -------------------------------------------------------------------------------------
