@@ -51,17 +51,22 @@ PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES))
 LIBS_LIB    = $(shell pkg-config --libs jansson) -lm
 LIBS_DAEMON = $(LIBS_PAHO) $(shell pkg-config --libs $(PACKAGES)) -lm
 
-# Paho without its debug heap where Debian's archive allows it, see daemon/paho_lean.c; otherwise
-# (or with PAHO=shared) the shared library.
+# Paho without its debug heap where Debian's archive allows it, see daemon/paho_lean.c, and with
+# its acknowledgements written together, see daemon/paho_cork.c; otherwise (or with PAHO=shared) the
+# shared library.
 PAHO        ?= lean
 PAHO_FLAGS  := $(BUILD)/paho.flags
 PAHO_STATIC  = $(shell $(CC) -print-file-name=libpaho-mqtt3as.a)
+PAHO_OBJ    := $(BUILD)/daemon/paho_lean.o $(BUILD)/daemon/paho_cork.o
+PAHO_WRAPS  := -Wl,--wrap=SSL_write,--wrap=SSL_shutdown,--wrap=SSL_free,--wrap=poll
+OBJECTS      = $(filter %.o %.a,$^) # of a program that depends on PAHO_FLAGS too
 LIBS_PAHO    = $$(cat $(PAHO_FLAGS))
+LIBS_PAHO_BARE = $$(sed 's|[^ ]*paho_cork.o $(PAHO_WRAPS)||' $(PAHO_FLAGS))
 
 LIB_SRC    := $(wildcard lib/*.c)
 # Everything but the two programs' own files is shared by them and by the unit tests.
 CTL_SRC    := $(wildcard daemon/ctl*.c)
-DAEMON_SRC := $(filter-out daemon/main.c daemon/paho_lean.c $(CTL_SRC),$(wildcard daemon/*.c))
+DAEMON_SRC := $(filter-out daemon/main.c $(PAHO_OBJ:$(BUILD)/%.o=%.c) $(CTL_SRC),$(wildcard daemon/*.c))
 MIGRATIONS := $(sort $(wildcard schema/[0-9]*.sql))
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 
@@ -75,21 +80,22 @@ FLEET      := $(BUILD)/tests/fleet
 
 all: $(PROGRAMS) $(LIBRARY) $(BUILD)/foxtrackr.pc ## build the daemon, foxtrackrctl and libfoxtrackr
 
-$(BUILD)/foxtrackrd: $(BUILD)/daemon/main.o $(DAEMON_OBJ) $(LIBRARY) | $(PAHO_FLAGS)
-$(BUILD)/foxtrackrctl: $(CTL_OBJ) $(DAEMON_OBJ) $(LIBRARY) | $(PAHO_FLAGS)
+$(BUILD)/foxtrackrd: $(BUILD)/daemon/main.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+$(BUILD)/foxtrackrctl: $(CTL_OBJ) $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 $(PROGRAMS):
 	@echo "  LD      $@"
-	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ $(LIBS_DAEMON)
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
 
 # What to link for Paho, found by trying: it fails if the debug heap's members are taken in.
-$(PAHO_FLAGS): $(BUILD)/daemon/paho_lean.o Makefile
+$(PAHO_FLAGS): $(PAHO_OBJ) Makefile
 	$(Q)if [ $(PAHO) = lean ] && \
 	    printf '%s\n' '#include <MQTTAsync.h>' '_Noreturn void paho_out_of_memory(void) { for (;;) {} }' \
 	        'int main(void) { return MQTTAsync_create(NULL, "", "", 0, NULL); }' | \
-	    $(CC) $(LDFLAGS_) -fPIE -o $@.probe -x c - -x none $< $(PAHO_STATIC) -lssl -lcrypto 2> $@.log; \
+	    $(CC) $(LDFLAGS_) -fPIE -o $@.probe -x c - -x none $(PAHO_OBJ) $(PAHO_WRAPS) \
+	        $(PAHO_STATIC) -lssl -lcrypto 2> $@.log; \
 	then \
 	    echo "  PAHO    $(PAHO_STATIC), without its debug heap"; \
-	    echo "$< $(PAHO_STATIC)" > $@; \
+	    echo "$(PAHO_OBJ) $(PAHO_WRAPS) $(PAHO_STATIC)" > $@; \
 	else \
 	    echo "  PAHO    the shared library, slower: $(if $(filter lean,$(PAHO)),see $@.log,as PAHO=$(PAHO) asks)"; \
 	    echo "-lpaho-mqtt3as" > $@; \
@@ -126,9 +132,9 @@ $(BUILD)/foxtrackr.pc: lib/foxtrackr.pc.in FORCE
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@.$$$$ && mv $@.$$$$ $@
 
 # Unit tests: one binary a module, linked with everything so that each can use what it needs.
-$(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) | $(PAHO_FLAGS)
+$(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 	@echo "  LD      $@"
-	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs cmocka) $(LIBS_DAEMON)
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $$(pkg-config --libs cmocka) $(LIBS_DAEMON)
 
 # This one makes the library's allocations fail, one after the other.
 $(BUILD)/tests/test_library: LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free

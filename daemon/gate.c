@@ -507,10 +507,11 @@ void gate_before_commit(struct gate *gate)
     }
 }
 
-void gate_before_message(struct gate *gate)
+void gate_before_message(struct gate *gate, void (*write_out)(void))
 {
     /* With others pending, what was written so far waits for them anyway. */
-    if (watermark_settled(gate->watermark)) {
+    if (atomic_load(&gate->mode.lockstep) && watermark_settled(gate->watermark)) {
+        write_out();
         gate_before_commit(gate);
     }
 }

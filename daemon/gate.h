@@ -58,11 +58,13 @@ void gate_release(struct gate *gate);
 /*
  * Lockstep, for a small window; gate.c tells what it is for. While it is on, the link of Paho's is
  * read before the first message of a batch gets its number, before a commit begins, and when it is
- * done; and otherwise only while nothing waits for a commit. It is off at first.
+ * done; and otherwise only while nothing waits for a commit. It is off at first. `write_out` makes
+ * Paho write what it has kept back; it is called in lockstep only.
  */
 void gate_set_lockstep(struct gate *gate, bool on);
-void gate_before_message(struct gate *gate); /* Paho's thread; the message has no number yet */
-void gate_before_commit(struct gate *gate);  /* the writer's thread */
+void gate_before_commit(struct gate *gate); /* the writer's thread */
+/* Paho's thread; the message has no number yet. */
+void gate_before_message(struct gate *gate, void (*write_out)(void));
 
 /* Make the gate's thread come round its loop. */
 void gate_wake(struct gate *gate);

@@ -26,6 +26,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "paho_cork.h"
 #include "paho_lean.h"
 #include "tls.h"
 
@@ -367,6 +368,13 @@ int paho_unsubscribe(struct paho *paho, const char *filter)
     response.context = slot;
     return slot_wait(paho, slot, MQTTAsync_unsubscribe(paho->handle, filter, &response),
                      ANSWER_TIMEOUT_S * INT64_C(1000), false);
+}
+
+void paho_flush(void)
+{
+    if (paho_cork_flush != NULL) {
+        paho_cork_flush();
+    }
 }
 
 void paho_disconnect(struct paho *paho, int timeout_ms)

@@ -78,6 +78,9 @@ int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_
 /* Unsubscribe and wait for UNSUBACK. */
 int paho_unsubscribe(struct paho *paho, const char *filter);
 
+/* Write the acknowledgements that wait for company (paho_cork.c). For Paho's receive thread. */
+void paho_flush(void);
+
 /* Send DISCONNECT after what is queued and close; wait at most timeout_ms. */
 void paho_disconnect(struct paho *paho, int timeout_ms);
 

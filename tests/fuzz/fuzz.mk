@@ -30,10 +30,10 @@ $(BUILD)/libdaemon.a: $(DAEMON_OBJ)
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/targets/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libdaemon.a $(LIBRARY) | $(PAHO_FLAGS)
+$(BUILD)/targets/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libdaemon.a $(LIBRARY) $(PAHO_FLAGS)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS_DAEMON)
+	$(Q)$(CC) $(LDFLAGS_) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
 
 # Secrets are read by open(), and the input names the path.
 $(BUILD)/targets/config: LDFLAGS_ += -Wl,--wrap=open

@@ -1,0 +1,18 @@
+/*
+ * Paho's acknowledgements, several in one TLS record: see paho_cork.c. Only paho.c and what else
+ * links Paho include this.
+ */
+#ifndef PAHO_CORK_H
+#define PAHO_CORK_H
+
+/* So many are written together at most. */
+#define PAHO_CORK_ACKS 32
+
+/*
+ * Write the acknowledgements that wait for company. On the thread that made them, which is Paho's
+ * receive thread; on others it does nothing. Weak: NULL in a program that is linked with the shared
+ * library, where nothing waits.
+ */
+void paho_cork_flush(void) __attribute__((weak));
+
+#endif

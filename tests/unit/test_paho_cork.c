@@ -1,0 +1,368 @@
+/*
+ * Acknowledgements written together: a client as Paho is one, over TLS, and what its peer reads.
+ * The linker puts paho_cork.c in front of this file's calls as it does with Paho's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "paho_cork.h"
+#include "unit_wait.h"
+
+#define ACK   4
+#define MANY  20 /* more connections than have a cork each */
+#define FLOOD 20000
+
+struct connection {
+    SSL *paho;
+    SSL *peer;
+    int paho_fd;
+    int peer_fd;
+};
+
+struct fixture {
+    SSL_CTX *client;
+    SSL_CTX *server;
+    struct connection one;
+    int quiet[2]; /* a pipe that nobody writes to: what Paho waits for */
+};
+
+/* --- the two ends -------------------------------------------------------------------------- */
+
+/* No certificates: who the peer is does not matter here. */
+static SSL_CTX *make_context(const SSL_METHOD *method)
+{
+    SSL_CTX *context = SSL_CTX_new(method);
+
+    assert_non_null(context);
+    SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+    assert_int_equal(SSL_CTX_set_cipher_list(context, "aNULL:@SECLEVEL=0"), 1);
+    return context;
+}
+
+static void connect_pair(const struct fixture *fixture, struct connection *connection)
+{
+    int fds[2];
+    bool paho = false;
+    bool peer = false;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    *connection = (struct connection){.paho = SSL_new(fixture->client),
+                                      .peer = SSL_new(fixture->server),
+                                      .paho_fd = fds[0],
+                                      .peer_fd = fds[1]};
+    SSL_set_fd(connection->paho, fds[0]);
+    SSL_set_fd(connection->peer, fds[1]);
+    for (int i = 0; i < 100 && !(paho && peer); i++) {
+        paho = paho || SSL_connect(connection->paho) == 1;
+        peer = peer || SSL_accept(connection->peer) == 1;
+    }
+    assert_true(paho && peer);
+}
+
+static void close_pair(struct connection *connection)
+{
+    SSL_free(connection->paho);
+    SSL_free(connection->peer);
+    close(connection->paho_fd);
+    if (connection->peer_fd >= 0) {
+        close(connection->peer_fd);
+    }
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+    assert_non_null(fixture);
+    fixture->client = make_context(TLS_client_method());
+    fixture->server = make_context(TLS_server_method());
+    connect_pair(fixture, &fixture->one);
+    assert_int_equal(pipe(fixture->quiet), 0);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    close_pair(&fixture->one);
+    SSL_CTX_free(fixture->client);
+    SSL_CTX_free(fixture->server);
+    close(fixture->quiet[0]);
+    close(fixture->quiet[1]);
+    free(fixture);
+    return 0;
+}
+
+/* A PUBREC for packet `id`, written as Paho writes it. */
+static void acknowledge(SSL *ssl, unsigned id)
+{
+    const unsigned char packet[ACK] = {0x50, 2, (unsigned char)(id >> 8), (unsigned char)id};
+
+    assert_int_equal(SSL_write(ssl, packet, ACK), ACK);
+}
+
+/* As Paho does when it has read everything. */
+static void wait_for_more(const struct fixture *fixture)
+{
+    struct pollfd fd = {.fd = fixture->quiet[0], .events = POLLIN};
+
+    assert_int_equal(poll(&fd, 1, 1), 0);
+}
+
+static void assert_nothing_written(const struct connection *connection)
+{
+    char byte;
+
+    assert_int_equal(SSL_read(connection->peer, &byte, 1), -1);
+}
+
+/* The peer has the acknowledgements of `count` packets from `first` on, in one TLS record. */
+static void assert_written(const struct connection *connection, unsigned first, unsigned count)
+{
+    unsigned char bytes[2 * PAHO_CORK_ACKS * ACK];
+
+    assert_int_equal(SSL_read(connection->peer, bytes, sizeof(bytes)), count * ACK);
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(bytes[i * ACK + 2] << 8 | bytes[i * ACK + 3], first + i);
+    }
+}
+
+/* --- when they leave ----------------------------------------------------------------------- */
+
+static void they_leave_together_when_there_is_nothing_to_read(void **state)
+{
+    const struct fixture *fixture = *state;
+
+    for (unsigned id = 1; id <= 5; id++) {
+        acknowledge(fixture->one.paho, id);
+    }
+    assert_nothing_written(&fixture->one);
+    wait_for_more(fixture);
+    assert_written(&fixture->one, 1, 5);
+    wait_for_more(fixture);
+    assert_nothing_written(&fixture->one);
+}
+
+static void they_stay_while_there_is_more_to_read(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct pollfd fd = {.fd = fixture->quiet[0], .events = POLLIN};
+
+    assert_int_equal(write(fixture->quiet[1], "x", 1), 1);
+    acknowledge(fixture->one.paho, 1);
+    assert_int_equal(poll(&fd, 1, 1000), 1);
+    assert_nothing_written(&fixture->one);
+    /* But not for ever, if nothing that is to be acknowledged comes of it. */
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(poll(&fd, 1, 1000), 1);
+    }
+    assert_written(&fixture->one, 1, 1);
+}
+
+static void many_do_not_wait(void **state)
+{
+    const struct fixture *fixture = *state;
+
+    for (unsigned id = 1; id < 2 * PAHO_CORK_ACKS; id++) {
+        acknowledge(fixture->one.paho, id);
+    }
+    assert_written(&fixture->one, 1, PAHO_CORK_ACKS);
+    assert_nothing_written(&fixture->one);
+    wait_for_more(fixture);
+    assert_written(&fixture->one, PAHO_CORK_ACKS + 1, PAHO_CORK_ACKS - 1);
+}
+
+static void another_packet_leaves_after_them(void **state)
+{
+    const struct fixture *fixture = *state;
+    const unsigned char ping[] = {0xC0, 0};
+    const unsigned char suback[ACK] = {0x90, 2, 0, 1}; /* four bytes, and none of the three */
+    unsigned char bytes[16];
+
+    acknowledge(fixture->one.paho, 7);
+    assert_int_equal(SSL_write(fixture->one.paho, ping, sizeof(ping)), sizeof(ping));
+    assert_written(&fixture->one, 7, 1);
+    assert_int_equal(SSL_read(fixture->one.peer, bytes, sizeof(bytes)), sizeof(ping));
+    assert_memory_equal(bytes, ping, sizeof(ping));
+    assert_int_equal(SSL_write(fixture->one.paho, suback, ACK), ACK);
+    assert_int_equal(SSL_read(fixture->one.peer, bytes, sizeof(bytes)), ACK);
+}
+
+static void they_leave_when_asked(void **state)
+{
+    const struct fixture *fixture = *state;
+
+    acknowledge(fixture->one.paho, 1);
+    paho_cork_flush();
+    assert_written(&fixture->one, 1, 1);
+    paho_cork_flush();
+    assert_nothing_written(&fixture->one);
+}
+
+static void *poll_and_flush(void *argument)
+{
+    struct pollfd fd = {.fd = *(const int *)argument, .events = POLLIN};
+
+    poll(&fd, 1, 1);
+    paho_cork_flush();
+    return NULL;
+}
+
+/* Another thread may not write what Paho's receive thread is at work on. */
+static void another_thread_leaves_them_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    pthread_t thread;
+
+    acknowledge(fixture->one.paho, 1);
+    assert_int_equal(pthread_create(&thread, NULL, poll_and_flush, fixture->quiet), 0);
+    pthread_join(thread, NULL);
+    assert_nothing_written(&fixture->one);
+    wait_for_more(fixture);
+    assert_written(&fixture->one, 1, 1);
+}
+
+/* --- several connections, and ones that end --------------------------------------------------- */
+
+static void each_connection_has_its_own(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct connection more[MANY];
+
+    for (unsigned i = 0; i < MANY; i++) {
+        connect_pair(fixture, &more[i]);
+        acknowledge(more[i].paho, 100 + i);
+    }
+    wait_for_more(fixture);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_written(&more[i], 100 + i, 1);
+        close_pair(&more[i]);
+    }
+}
+
+static void what_waits_on_a_connection_ends_with_it(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct connection gone;
+    struct connection shut;
+
+    connect_pair(fixture, &gone);
+    connect_pair(fixture, &shut);
+    acknowledge(gone.paho, 1);
+    acknowledge(shut.paho, 2);
+    acknowledge(fixture->one.paho, 3);
+    close_pair(&gone);
+    SSL_shutdown(shut.paho);
+    wait_for_more(fixture);
+    assert_written(&fixture->one, 3, 1);
+    assert_int_equal(SSL_read(shut.peer, &(char){0}, 1), 0); /* the end, and nothing before it */
+    close_pair(&shut);
+}
+
+static void a_dead_connection_is_found_by_the_next_packet(void **state)
+{
+    struct fixture *fixture = *state;
+    const unsigned char ping[] = {0xC0, 0};
+
+    close(fixture->one.peer_fd);
+    fixture->one.peer_fd = -1;
+    acknowledge(fixture->one.paho, 1);
+    wait_for_more(fixture);
+    assert_true(SSL_write(fixture->one.paho, ping, sizeof(ping)) <= 0);
+}
+
+/* --- a full socket ------------------------------------------------------------------------- */
+
+static atomic_bool was_full;
+
+struct reader {
+    const struct connection *connection;
+    unsigned count; /* acknowledgements that came in order */
+};
+
+/* Read only when the writer cannot go on. */
+static void *read_when_full(void *argument)
+{
+    struct reader *reader = argument;
+    const struct connection *connection = reader->connection;
+    struct pollfd peer = {.fd = connection->peer_fd, .events = POLLIN};
+    struct pollfd paho = {.fd = connection->paho_fd, .events = POLLOUT};
+    unsigned char ack[ACK];
+    int got = 0;
+
+    while (poll(&paho, 1, 0) == 1) {
+        usleep(100);
+    }
+    atomic_store(&was_full, true);
+    while (reader->count < FLOOD && poll(&peer, 1, UNIT_WAIT_MS) == 1) {
+        while ((got = SSL_read(connection->peer, ack, ACK)) == ACK &&
+               (unsigned)(ack[2] << 8 | ack[3]) == reader->count) {
+            reader->count++;
+        }
+        if (got == ACK) {
+            break; /* out of order */
+        }
+    }
+    return NULL;
+}
+
+static void a_full_socket_makes_it_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {.connection = &fixture->one};
+    const int small = 4096;
+    pthread_t thread;
+
+    setsockopt(fixture->one.paho_fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+    assert_int_equal(pthread_create(&thread, NULL, read_when_full, &reader), 0);
+    for (unsigned id = 0; id < FLOOD; id++) {
+        acknowledge(fixture->one.paho, id);
+    }
+    wait_for_more(fixture);
+    pthread_join(thread, NULL);
+    assert_true(atomic_load(&was_full));
+    assert_int_equal(reader.count, FLOOD);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(they_leave_together_when_there_is_nothing_to_read),
+        TEST(they_stay_while_there_is_more_to_read),
+        TEST(many_do_not_wait),
+        TEST(another_packet_leaves_after_them),
+        TEST(they_leave_when_asked),
+        TEST(another_thread_leaves_them_alone),
+        TEST(each_connection_has_its_own),
+        TEST(what_waits_on_a_connection_ends_with_it),
+        TEST(a_dead_connection_is_found_by_the_next_packet),
+        TEST(a_full_socket_makes_it_wait),
+    };
+
+    if (paho_cork_flush == NULL) {
+        printf("skipped: this Paho is the shared library, which writes each by itself\n");
+        return 0;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests_name("paho_cork", tests, NULL, NULL);
+}
