@@ -30,22 +30,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "store_log.h"
-
-/* 16 MiB of log: far apart enough that the checkpoint's syncs do not matter to the rate. */
-#define CHECKPOINT_PAGES 4096
-
-/* What retention adds to the log moves at 2 MiB, in less time. */
-#define CHECKPOINT_NEAR_PAGES 512
-
-#define SHRINK_WAIT_MS 1000 /* for readers */
-
-/* The free space is looked at once for 1 MiB of log. */
-#define SMALL_LOG_PAGES 256
-#define LOG_PAGE_BYTES  (4096 + 24) /* SQLite's default page and its frame header */
 
 int store_refuse(struct store *store, int result, const char *format, ...)
 {
@@ -145,98 +132,30 @@ int store_fail(struct store *store, const char *doing)
                         system_errno != 0 ? ")" : "", advice(code, system_errno));
 }
 
-static int watch_log(void *context, sqlite3 *db, const char *schema, int pages)
+int store_set_synced(struct store *store, bool synced)
 {
-    struct store *store = context;
+    const char *sql = synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
 
-    (void)db;
-    (void)schema;
-    store->wal_pages = pages;
-    return SQLITE_OK;
-}
-
-void store_watch_log(struct store *store)
-{
-    store->checkpoint_at = CHECKPOINT_PAGES;
-    store->look_at_space_at = SMALL_LOG_PAGES;
-    sqlite3_wal_hook(store->db, watch_log, store);
-}
-
-int store_checkpoint(struct store *store)
-{
-    int pages = -1;
-    int done = -1;
-    int code;
-
+    if (synced == store->synced) {
+        return STORE_OK;
+    }
     errno = 0;
-    code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
-
-    /* What a reader still needs stays in the log: try again when as much more has come. */
-    store->checkpoint_at = (pages == done ? 0 : store->wal_pages) + CHECKPOINT_PAGES;
-    if (code != SQLITE_OK && code != SQLITE_BUSY) {
-        return store_fail(store, "move the log into the database");
+    if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        return store_fail(store, "set how it is synced");
     }
-    if (pages == done) {
-        store->wal_pages = 0;
-    }
-    store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
+    store->synced = synced;
     return STORE_OK;
-}
-
-bool store_checkpoint_is_near(const struct store *store)
-{
-    return store->wal_pages >= store->checkpoint_at - CHECKPOINT_PAGES + CHECKPOINT_NEAR_PAGES;
-}
-
-int store_shrink(struct store *store)
-{
-    int pages = -1;
-    int done = -1;
-    int code;
-
-    errno = 0;
-    store->wait_ms =
-        store->busy_timeout_ms < SHRINK_WAIT_MS ? store->busy_timeout_ms : SHRINK_WAIT_MS;
-    code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, &pages, &done);
-    store->wait_ms = store->busy_timeout_ms;
-    if (code != SQLITE_OK && code != SQLITE_BUSY) {
-        return store_fail(store, "move the log into the database");
-    }
-    if (code == SQLITE_OK) {
-        store->wal_pages = 0;
-        store->checkpoint_at = CHECKPOINT_PAGES;
-        store->look_at_space_at = SMALL_LOG_PAGES;
-    }
-    return STORE_OK;
-}
-
-/*
- * Whether the log should move into the database now: when it has grown to CHECKPOINT_PAGES, or past
- * what is free on the disk. The database may have to grow by as much as the log holds, and a log
- * that has filled the disk could never move: it would be full for good, whoever makes room.
- */
-static bool log_is_due(struct store *store)
-{
-    struct statvfs fs;
-
-    if (store->wal_pages >= store->checkpoint_at) {
-        return true;
-    }
-    if (store->wal_pages < store->look_at_space_at) {
-        return false;
-    }
-    store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
-    return statvfs(store->directory, &fs) == 0 &&
-           (int64_t)fs.f_bavail * (int64_t)fs.f_frsize < (int64_t)store->wal_pages * LOG_PAGE_BYTES;
 }
 
 int store_begin(struct store *store)
 {
+    int result = store_tidy_log(store);
+
     /* A checkpoint that finds the disk full is no reason to stop: the log takes what it can. */
-    if (log_is_due(store) && store_checkpoint(store) == STORE_FATAL) {
-        return STORE_FATAL;
+    if (result != STORE_FATAL) {
+        result = store_set_synced(store, store->durability == STORE_FULL);
     }
-    return store_execute(store, STATEMENT_BEGIN, NULL, 0);
+    return result == STORE_OK ? store_execute(store, STATEMENT_BEGIN, NULL, 0) : result;
 }
 
 void store_limit_wait(struct store *store, int wait_ms)

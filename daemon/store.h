@@ -95,6 +95,7 @@ struct store_expired {
     uint64_t rows[STORE_TABLES];
     uint64_t pages_freed; /* given back to the file system */
     bool reached_limit;   /* of pages */
+    bool later;           /* a catch-up is going on: nothing was done */
     bool done;            /* the pass is over */
 };
 
@@ -233,6 +234,10 @@ const char *store_table_name(enum store_table table);
 
 /* Move the log into the database without waiting for readers. Never with a batch open. */
 int store_checkpoint(struct store *store);
+
+/* Move it if it is time to: store_begin() does, and who has nothing else to do. Never with a batch
+ * open. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_tidy_log(struct store *store);
 
 /* Move the log into the database and give the space of both that is not used back to the file
  * system; waits a second for readers at most, and does what can be done without them. Never with

@@ -4,8 +4,9 @@
  * A pass visits the tables one after the other, and in a table every device in the order of its
  * number. The primary keys begin with (device, time_ms), so what is old of a device is found by one
  * seek, and a device without anything old costs just that seek. A chunk stops when its time is used
- * up or enough pages have changed: the pages are what its commit has to write and sync. The pass
- * remembers the device, and the next chunk goes on there.
+ * up or enough pages have changed: the pages are what its commit has to write. The pass remembers
+ * the device, and the next chunk goes on there. In a catch-up it waits: the log is long then, and
+ * moving it would be part of a chunk.
  *
  * Deleted rows leave free pages, which new rows use again. What is free beyond keep_free_percent
  * goes back to the file system at the end of the pass, page by page and under the same limits.
@@ -191,6 +192,23 @@ static bool changed_anything(const struct store_expired *out)
     return changes > 0;
 }
 
+/*
+ * A chunk is not synced: no acknowledgement waits for it, and the next batch or the checkpoint
+ * syncs it too. If the machine stops before that, old rows and their count are back together.
+ */
+static int begin_chunk(struct store *store)
+{
+    int result = store_set_synced(store, false);
+
+    if (result == STORE_OK) {
+        /* Who waits for another program's lock here would make messages wait. */
+        store->wait_ms = 0;
+        result = store_execute(store, STATEMENT_BEGIN, NULL, 0);
+        store->wait_ms = store->busy_timeout_ms;
+    }
+    return result;
+}
+
 int store_expire(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
                  struct store_expired *out)
 {
@@ -201,14 +219,15 @@ int store_expire(struct store *store, struct store_expiry *expiry, const struct 
     int result;
 
     *out = (struct store_expired){0};
+    if (store_in_catch_up(store)) {
+        out->later = true;
+        return store_tidy_log(store);
+    }
     if (store_checkpoint_is_near(store)) {
         /* One that fails stays near: to call it done would be to try again at once, for ever. */
         return store_checkpoint(store);
     }
-    /* Who waits for another program's lock here would make messages wait. */
-    store->wait_ms = 0;
-    result = store_begin(store);
-    store->wait_ms = store->busy_timeout_ms;
+    result = begin_chunk(store);
     while (result == STORE_OK && work.place.table < STORE_TABLES) {
         result = delete_some(store, &work);
         if (used_up(&work)) {

@@ -108,11 +108,13 @@ struct store {
     sqlite3_stmt *statements[STATEMENT_COUNT];
     struct store_identity database;
     struct store_identity wal;
-    int wal_pages;        /* after the last commit */
-    int checkpoint_at;    /* wal_pages from which the next batch begins with a checkpoint */
-    int look_at_space_at; /* wal_pages from which the free space is looked at again */
+    int wal_pages;           /* after the last commit */
+    int checkpoint_at;       /* wal_pages from which the log moves; see store_checkpoint.c */
+    int64_t checkpointed_ms; /* monotonic */
+    int look_at_space_at;    /* wal_pages from which the free space is looked at again */
     store_progress_function *progress; /* while opening */
     void *progress_context;
+    bool synced; /* a commit waits until it is on disk */
     bool broken; /* SQLite reported what must not be retried: leave the log for recovery */
 
     int64_t run; /* 0: none begun */
@@ -183,6 +185,13 @@ int store_read_number(struct store *store, const char *sql, int *number);
 /* Whether the log has a fair share of what makes the next batch begin with a checkpoint: time for
  * work that can wait to do one, which is then a short one. */
 bool store_checkpoint_is_near(const struct store *store);
+
+/* Whether the log is longer than it would be if messages did not come faster than it moves. */
+bool store_in_catch_up(const struct store *store);
+
+/* From the next transaction on a commit waits until it is on disk, or does not. Messages need it;
+ * store_begin() sees to that. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_set_synced(struct store *store, bool synced);
 
 /* Begin to watch the log's size after a commit, instead of SQLite's own checkpoints. */
 void store_watch_log(struct store *store);

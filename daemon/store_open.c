@@ -407,8 +407,9 @@ static int configure(struct store *store, bool fresh)
     if (result != STORE_OK) {
         return result;
     }
-    return execute(store, store->durability == STORE_FULL ? "PRAGMA synchronous = FULL"
-                                                          : "PRAGMA synchronous = NORMAL");
+    store->synced = store->durability == STORE_FULL;
+    return execute(store,
+                   store->synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 }
 
 static int remember(struct store *store, const char *path, struct store_identity *identity)

@@ -335,7 +335,8 @@ static bool round_once(struct writer *writer)
     default:
         return state_of(writer) == WRITER_STALLED
                    ? probe(writer)
-                   : writer_look_at_content(writer, true) && writer_delete_old(writer);
+                   : writer_tidy_log(writer) && writer_look_at_content(writer, true) &&
+                         writer_delete_old(writer);
     }
 }
 

@@ -70,6 +70,17 @@ bool writer_look_at_content(struct writer *writer, bool idle)
     return result >= 0;
 }
 
+/* Nobody waits: what a catch-up has left in the log may move. A disk that is full now is found by
+ * the next batch. False ends the thread. */
+bool writer_tidy_log(struct writer *writer)
+{
+    if (store_tidy_log(writer->parts.store) == STORE_FATAL) {
+        writer_fail(writer, store_error(writer->parts.store));
+        return false;
+    }
+    return true;
+}
+
 /* Look at the free space and the files, once a second; before every batch when space is scarce.
  * False ends the thread. */
 bool writer_look_at_space(struct writer *writer)

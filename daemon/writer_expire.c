@@ -11,6 +11,7 @@
 #define BUDGET_US      5000  /* for the deleting, without the commit */
 #define TARGET_US      12000 /* for all of a chunk */
 #define REST_FACTOR    3
+#define LATER_US       100000
 #define PAGES_FIRST    32
 #define PAGES_LEAST    4
 #define PAGES_MOST     256
@@ -115,6 +116,10 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
         *out = (struct store_expired){0};
         end_pass(expire, AFTER_ERROR_MS);
         return result;
+    }
+    if (out->later) {
+        expire->rest_until_us += LATER_US;
+        return STORE_OK;
     }
     if (took_us > expire->longest_us) {
         expire->longest_us = took_us;

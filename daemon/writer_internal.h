@@ -60,6 +60,7 @@ uint64_t writer_batch_limit(const struct writer *writer);
 
 /* See writer_chores.c. False ends the thread. */
 bool writer_look_at_space(struct writer *writer);
+bool writer_tidy_log(struct writer *writer);
 bool writer_look_at_content(struct writer *writer, bool idle);
 bool writer_delete_old(struct writer *writer);
 bool writer_wait_for_space(struct writer *writer);

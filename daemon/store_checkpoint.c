@@ -1,0 +1,132 @@
+/*
+ * When the log moves into the database.
+ *
+ * SQLite would do it by itself (wal_autocheckpoint), but hides its errors; so the writer does,
+ * between two batches. It waits meanwhile, and with it everybody who waits for an acknowledgement:
+ * what is in the log is scattered all over the database.
+ *
+ * A log of 16 MiB moves. In a catch-up that would be several times a second, and the moving a third
+ * of the time. Then it grows to 48 MiB first: of so many changes more are changes of a page that
+ * the log holds already, and each page is moved once.
+ */
+#include <errno.h>
+#include <sqlite3.h>
+#include <sys/statvfs.h>
+
+#include "clock.h"
+#include "store_internal.h"
+
+#define CHECKPOINT_PAGES      4096
+#define CHECKPOINT_PAGES_MOST 12288
+#define CHECKPOINT_APART_MS   2000
+
+/* What retention adds to the log moves at 2 MiB, in less time. */
+#define CHECKPOINT_PAGES_LEAST 512
+
+#define SHRINK_WAIT_MS 1000 /* for readers */
+
+/* The free space is looked at once for 1 MiB of log. */
+#define SMALL_LOG_PAGES 256
+#define LOG_PAGE_BYTES  (4096 + 24) /* SQLite's default page and its frame header */
+
+static int watch_log(void *context, sqlite3 *db, const char *schema, int pages)
+{
+    struct store *store = context;
+
+    (void)db;
+    (void)schema;
+    store->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+void store_watch_log(struct store *store)
+{
+    store->checkpointed_ms = clock_monotonic_ms();
+    store->checkpoint_at = CHECKPOINT_PAGES;
+    store->look_at_space_at = SMALL_LOG_PAGES;
+    sqlite3_wal_hook(store->db, watch_log, store);
+}
+
+int store_checkpoint(struct store *store)
+{
+    int pages = -1;
+    int done = -1;
+    int code;
+
+    errno = 0;
+    code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
+
+    store->checkpointed_ms = clock_monotonic_ms();
+    /* What a reader still needs stays in the log: try again when as much more has come. */
+    store->checkpoint_at = (pages == done ? 0 : store->wal_pages) + CHECKPOINT_PAGES;
+    if (code != SQLITE_OK && code != SQLITE_BUSY) {
+        return store_fail(store, "move the log into the database");
+    }
+    if (pages == done) {
+        store->wal_pages = 0;
+    }
+    store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
+    return STORE_OK;
+}
+
+bool store_checkpoint_is_near(const struct store *store)
+{
+    return store->wal_pages >= store->checkpoint_at - CHECKPOINT_PAGES + CHECKPOINT_PAGES_LEAST;
+}
+
+bool store_in_catch_up(const struct store *store)
+{
+    return store->wal_pages > store->checkpoint_at;
+}
+
+int store_shrink(struct store *store)
+{
+    int pages = -1;
+    int done = -1;
+    int code;
+
+    errno = 0;
+    store->wait_ms =
+        store->busy_timeout_ms < SHRINK_WAIT_MS ? store->busy_timeout_ms : SHRINK_WAIT_MS;
+    code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, &pages, &done);
+    store->wait_ms = store->busy_timeout_ms;
+    if (code != SQLITE_OK && code != SQLITE_BUSY) {
+        return store_fail(store, "move the log into the database");
+    }
+    if (code == SQLITE_OK) {
+        store->wal_pages = 0;
+        store->checkpoint_at = CHECKPOINT_PAGES;
+        store->look_at_space_at = SMALL_LOG_PAGES;
+    }
+    return STORE_OK;
+}
+
+/* Long enough to move; not yet in a catch-up, in which it was moved just now. */
+static bool log_is_long(const struct store *store)
+{
+    return store->wal_pages >= store->checkpoint_at &&
+           (store->wal_pages >= store->checkpoint_at - CHECKPOINT_PAGES + CHECKPOINT_PAGES_MOST ||
+            clock_monotonic_ms() - store->checkpointed_ms >= CHECKPOINT_APART_MS);
+}
+
+/*
+ * Whether the log has grown past what is free on the disk. The database may have to grow by as much
+ * as the log holds, and a log that has filled the disk could never move: it would be full for good,
+ * whoever makes room.
+ */
+static bool log_outgrows_disk(struct store *store)
+{
+    struct statvfs fs;
+
+    if (store->wal_pages < store->look_at_space_at) {
+        return false;
+    }
+    store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
+    return statvfs(store->directory, &fs) == 0 &&
+           (int64_t)fs.f_bavail * (int64_t)fs.f_frsize < (int64_t)store->wal_pages * LOG_PAGE_BYTES;
+}
+
+int store_tidy_log(struct store *store)
+{
+    return log_is_long(store) || log_outgrows_disk(store) ? store_checkpoint(store) : STORE_OK;
+}

@@ -1,0 +1,177 @@
+/* When the log moves into the database, and which commits wait for the disk. */
+#include "store_fixture.h"
+
+#include <sys/syscall.h>
+
+#include "clock.h"
+
+#define MIB           256 /* pages of the log */
+#define PAYLOAD_BYTES 200000
+#define LONG_AGO_MS   60000
+
+/* SQLite finds these before the C library's. */
+static int syncs;
+
+int fdatasync(int fd)
+{
+    syncs++;
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+    syncs++;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+/* A batch of some 50 pages. */
+static void put_much(struct fixture *fixture)
+{
+    static char payload[PAYLOAD_BYTES];
+    static unsigned number;
+    const struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_JSON, .detail = "no"};
+    struct store_packet bad;
+
+    memset(payload, 'x', sizeof(payload) - 1);
+    snprintf(payload, sizeof(payload), "%u", number++);
+    payload[strlen(payload)] = 'x';
+    bad = packet(payload);
+    begin(fixture);
+    assert_int_equal(store_quarantine(fixture->store, &problem, &bad), STORE_OK);
+    commit(fixture);
+}
+
+static void time_passes(const struct fixture *fixture)
+{
+    fixture->store->checkpointed_ms = clock_monotonic_ms() - LONG_AGO_MS;
+}
+
+/* Batches until the log has `pages`; returns how often it began anew meanwhile. In a catch-up all
+ * of that takes no time. */
+static int fill_log(struct fixture *fixture, bool catch_up, int pages)
+{
+    int moved = 0;
+
+    while (fixture->store->wal_pages < pages) {
+        int before = fixture->store->wal_pages;
+
+        if (catch_up) {
+            fixture->store->checkpointed_ms = clock_monotonic_ms();
+        }
+        put_much(fixture);
+        moved += fixture->store->wal_pages < before;
+        if (moved > 2) {
+            break;
+        }
+    }
+    return moved;
+}
+
+static void test_a_log_of_16_mib_moves(void **state)
+{
+    struct fixture *fixture = *state;
+
+    time_passes(fixture);
+    assert_int_equal(fill_log(fixture, false, 16 * MIB), 0);
+    put_much(fixture);
+    assert_in_range(fixture->store->wal_pages, 1, MIB);
+}
+
+static void test_in_a_catch_up_it_grows_to_48_mib(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(fill_log(fixture, true, 48 * MIB), 0);
+    put_much(fixture);
+    assert_in_range(fixture->store->wal_pages, 1, MIB);
+}
+
+static void test_what_a_catch_up_leaves_moves_when_nobody_waits(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(fill_log(fixture, true, 20 * MIB), 0);
+    fixture->store->checkpointed_ms = clock_monotonic_ms();
+    assert_int_equal(store_tidy_log(fixture->store), STORE_OK);
+    assert_true(fixture->store->wal_pages >= 20 * MIB);
+    time_passes(fixture);
+    assert_int_equal(store_tidy_log(fixture->store), STORE_OK);
+    assert_int_equal(fixture->store->wal_pages, 0);
+}
+
+static int64_t no_time(void)
+{
+    return 0;
+}
+
+static void expire(struct fixture *fixture, int64_t before_ms, struct store_expired *out)
+{
+    const struct store_chunk chunk = {
+        .budget_us = 1, .limit_pages = 1000, .now_ms = NOW_MS, .clock_us = no_time};
+    struct store_expiry pass = {.cutoff_ms = {before_ms, before_ms, before_ms, STORE_KEEP},
+                                .keep_free_percent = 25};
+
+    assert_int_equal(store_expire(fixture->store, &pass, &chunk, out), STORE_OK);
+}
+
+/* It would have to move the log first, and messages would wait. */
+static void test_retention_waits_for_the_end_of_a_catch_up(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct foxtrackr_message message = battery("a", 1, 3.7);
+    struct store_expired out;
+
+    begin(fixture);
+    put(fixture, &message);
+    commit(fixture);
+    assert_int_equal(fill_log(fixture, true, 17 * MIB), 0);
+    fixture->store->checkpointed_ms = clock_monotonic_ms();
+    expire(fixture, 2, &out);
+    assert_true(out.later);
+    assert_false(out.done);
+    assert_true(fixture->store->wal_pages >= 17 * MIB);
+
+    time_passes(fixture);
+    expire(fixture, 2, &out);
+    assert_int_equal(fixture->store->wal_pages, 0);
+    expire(fixture, 2, &out);
+    assert_true(out.done);
+    assert_int_equal(out.rows[STORE_BATTERY], 1);
+}
+
+/* A message's commit waits for the disk, a chunk of retention does not, and the next message's
+ * does again. */
+static void test_only_messages_wait_for_the_disk(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_expired out;
+
+    for (int64_t time_ms = 1; time_ms <= 3; time_ms++) {
+        const struct foxtrackr_message message = battery("a", time_ms, 3.7);
+
+        begin(fixture);
+        put(fixture, &message);
+        syncs = 0;
+        commit(fixture);
+        assert_int_equal(syncs, 1);
+        syncs = 0;
+        expire(fixture, time_ms, &out);
+        assert_int_equal(out.rows[STORE_BATTERY], time_ms > 1);
+        assert_int_equal(syncs, 0);
+    }
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_make_open, fixture_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_log_of_16_mib_moves),
+        TEST(test_in_a_catch_up_it_grows_to_48_mib),
+        TEST(test_what_a_catch_up_leaves_moves_when_nobody_waits),
+        TEST(test_retention_waits_for_the_end_of_a_catch_up),
+        TEST(test_only_messages_wait_for_the_disk),
+    };
+
+    return cmocka_run_group_tests_name("store_checkpoint", tests, NULL, NULL);
+}
