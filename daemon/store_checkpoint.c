@@ -41,7 +41,7 @@ static int watch_log(void *context, sqlite3 *db, const char *schema, int pages)
 
 void store_watch_log(struct store *store)
 {
-    store->checkpointed_ms = clock_monotonic_ms();
+    store->checkpointed_ms = INT64_MIN / 2; /* what a crash has left moves at once */
     store->checkpoint_at = CHECKPOINT_PAGES;
     store->look_at_space_at = SMALL_LOG_PAGES;
     sqlite3_wal_hook(store->db, watch_log, store);
