@@ -7,15 +7,17 @@
  * a COMMIT that failed and took effect all the same.
  *
  * Invariants.
- * - store_commit() returns STORE_OK only when SQLite has synced the log and the names of the
- *   database and of its log still lead to the files that we hold open. A database that was deleted
- *   or replaced takes every write without an error; its rows just cannot be found afterwards.
+ * - store_commit() of a batch returns STORE_OK only when SQLite has synced the log and the names of
+ *   the database and of its log still lead to the files that we hold open. A database that was
+ *   deleted or replaced takes every write without an error; its rows just cannot be found
+ *   afterwards. store_begin() turns the syncing on, whoever had it off.
  * - The run's counts are written by the transaction that they count, so that
  *   received = stored + duplicate + quarantined is as durable as the rows. After a rollback they
  *   are read back from the database instead of being calculated.
  * - No error is ignored. SQLite's own automatic checkpoint does ignore them (an I/O error while
  *   the log moves into the database would pass unseen), so it is off: store_begin() does the
- *   checkpoint when the log has grown, at a moment when no acknowledgement waits for it.
+ *   checkpoint when the log has grown (store_checkpoint.c), at a moment when no acknowledgement
+ *   waits for it.
  * - After an I/O error nothing more is written, not even by closing: the log stays as it is, for
  *   SQLite's recovery at the next start.
  *
