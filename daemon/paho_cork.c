@@ -16,7 +16,8 @@
  *    the commit that they wait for;
  *  - before any other packet, so that the order is Paho's;
  *  - when somebody asks for it (paho_cork_flush()).
- * So a message on a quiet line is acknowledged as soon as ever.
+ * So a message on a quiet line is acknowledged as soon as ever. Where a Paho should ever wait in
+ * another way than by poll(), nothing is kept.
  *
  * What must never happen: an acknowledgement goes out early. It cannot: it is only written later
  * than Paho wanted, and hold_until_durable() looks at when the gate reads it. One that is never
@@ -63,9 +64,10 @@ struct cork {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct cork corks[CORKS];
-static atomic_uint waiting; /* acknowledgements in all corks; written under the mutex */
-static unsigned polls;      /* since the first of them; Paho's receive thread's */
-static _Thread_local bool acknowledges;
+static atomic_uint waiting;             /* acknowledgements in all corks; written under the mutex */
+static unsigned polls;                  /* since the first of them; Paho's receive thread's */
+static _Thread_local bool waits;        /* this thread has called poll() to wait, */
+static _Thread_local bool acknowledges; /* and acknowledgements of its were kept */
 
 /* PUBACK, PUBREC or PUBCOMP (MQTT 3.1.1 §3.4, §3.5, §3.7): two bytes of header, a packet id. */
 static bool is_acknowledgement(const unsigned char *bytes, int length)
@@ -175,7 +177,7 @@ int cork_write(SSL *ssl, const void *bytes, int length)
     int result = length;
 
     pthread_mutex_lock(&mutex);
-    if (is_acknowledgement(bytes, length)) {
+    if (waits && is_acknowledgement(bytes, length)) {
         acknowledges = true;
         keep(ssl, bytes);
     } else {
@@ -212,6 +214,7 @@ int cork_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     int ready;
 
+    waits |= timeout_ms != 0;
     if (timeout_ms == 0 || !acknowledges || atomic_load(&waiting) == 0) {
         return real_poll(fds, count, timeout_ms);
     }
