@@ -11,7 +11,7 @@
 #define BUDGET_US      5000  /* for the deleting, without the commit */
 #define TARGET_US      12000 /* for all of a chunk */
 #define REST_FACTOR    3
-#define LATER_US       100000
+#define LATER_US       100000 /* a catch-up's log takes its time */
 #define PAGES_FIRST    32
 #define PAGES_LEAST    4
 #define PAGES_MOST     256
@@ -118,6 +118,7 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
         return result;
     }
     if (out->later) {
+        /* If the log was moved, it was due: the next batch would have done it. No chunk's time. */
         expire->rest_until_us += LATER_US;
         return STORE_OK;
     }

@@ -322,7 +322,6 @@ static size_t held_bytes(struct fixture *fixture)
 }
 
 /* A message is pending, in lockstep. */
-/* This Paho keeps nothing back. */
 static void write_nothing(void)
 {
 }
