@@ -182,6 +182,10 @@ static void print_counts(FILE *out, const json_t *root)
             ctl_status_integer(counts, "received"), ctl_status_integer(counts, "stored"),
             ctl_status_integer(counts, "duplicate"), ctl_status_integer(counts, "quarantined"),
             ctl_status_integer(root, "pending"), ctl_status_integer(root, "unacknowledged"));
+    if (ctl_status_integer(root, "in_inbox") > 0) {
+        fprintf(out, "  %-14s %" PRId64 " messages, on disk, on their way into the tables\n",
+                "in the inbox", ctl_status_integer(root, "in_inbox"));
+    }
     ctl_status_print_reasons(out, json_object_get(root, "quarantined_by_reason"));
 }
 

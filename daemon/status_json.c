@@ -164,7 +164,7 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
 {
     return json_pack(
         "{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:i, s:o, s:o, s:o, s:f, s:f, s:f, s:f, "
-        "s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
         "format", STATUS_FILE_FORMAT, "state", snapshot->state, "text", snapshot->text, "version",
         FOXTRACKRD_VERSION, "pid", (json_int_t)getpid(), "started_ms",
         (json_int_t)snapshot->started_ms, "updated_ms", (json_int_t)snapshot->wall_ms,
@@ -176,10 +176,10 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
         snapshot->rates.over_5min_per_s, "rate_15min_per_s", snapshot->rates.over_15min_per_s,
         "pending", (json_int_t)snapshot->pending, "pending_bytes",
         (json_int_t)snapshot->pending_bytes, "unacknowledged", (json_int_t)snapshot->unacknowledged,
-        "catching_up", snapshot->catching_up, "catch_up", catch_up_json(snapshot), "counts",
-        counts_json(&snapshot->writer.counts), "quarantined_by_reason",
-        quarantined_json(&snapshot->writer), "gaps", gaps_json(&snapshot->writer), "database",
-        database_json(config, snapshot), "certificates",
+        "in_inbox", (json_int_t)snapshot->writer.in_inbox, "catching_up", snapshot->catching_up,
+        "catch_up", catch_up_json(snapshot), "counts", counts_json(&snapshot->writer.counts),
+        "quarantined_by_reason", quarantined_json(&snapshot->writer), "gaps",
+        gaps_json(&snapshot->writer), "database", database_json(config, snapshot), "certificates",
         certificates_json(&snapshot->certificates));
 }
 

@@ -262,6 +262,8 @@ static void flow_metrics(struct metrics *metrics, const struct status_snapshot *
     const struct metric rows[] = {
         GAUGE("pending_messages", "Messages taken and not yet durable.", (double)snapshot->pending),
         GAUGE("pending_bytes", "Bytes of those messages.", (double)snapshot->pending_bytes),
+        GAUGE("inbox_messages", "Messages durable and not yet sorted into their tables.",
+              (double)snapshot->writer.in_inbox),
         GAUGE("last_message_timestamp_seconds", "When a message was last made durable.",
               moment(snapshot->writer.last_message_ms)),
         GAUGE("lag_seconds", "Age of the newest reading of the last batch, by device time.",

@@ -215,6 +215,9 @@ int store_unsubscribed(struct store *store, const char *client_id, const char *f
  */
 int store_commit(struct store *store);
 
+/* How many pages the last commit put into the log. */
+int store_commit_pages(const struct store *store);
+
 /* Undo the open batch; the run's counts go back to what the database holds. */
 int store_rollback(struct store *store);
 

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_CACHE_SLOTS    8192 /* a power of two */
-#define STORE_CACHE_KEY_SIZE 64   /* longer keys are not remembered */
+#define STORE_CACHE_SLOTS    32768 /* a power of two */
+#define STORE_CACHE_KEY_SIZE 64    /* longer keys are not remembered */
 
 struct store_cache_key {
     size_t length; /* 0: too long, never found */

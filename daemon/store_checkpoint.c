@@ -35,6 +35,7 @@ static int watch_log(void *context, sqlite3 *db, const char *schema, int pages)
 
     (void)db;
     (void)schema;
+    store->commit_pages = pages > store->wal_pages ? pages - store->wal_pages : pages;
     store->wal_pages = pages;
     return SQLITE_OK;
 }
@@ -67,6 +68,11 @@ int store_checkpoint(struct store *store)
     }
     store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
     return STORE_OK;
+}
+
+int store_commit_pages(const struct store *store)
+{
+    return store->commit_pages;
 }
 
 bool store_checkpoint_is_near(const struct store *store)

@@ -43,6 +43,13 @@ enum store_statement {
     STATEMENT_TEMPERATURE_FIND,
     STATEMENT_MESSAGE_ADD,
     STATEMENT_QUARANTINE_ADD,
+    STATEMENT_INBOX_POSITION,
+    STATEMENT_INBOX_READ,
+    STATEMENT_INBOX_PUT,
+    STATEMENT_INBOX_GET,
+    STATEMENT_INBOX_MOVE,
+    STATEMENT_INBOX_DELETE,
+    STATEMENT_INBOX_CLEAR,
     STATEMENT_SESSION_DURABLE,
     STATEMENT_SESSION_CONNECTING,
     STATEMENT_SESSION_SETTLED,
@@ -109,6 +116,7 @@ struct store {
     struct store_identity database;
     struct store_identity wal;
     int wal_pages;           /* after the last commit */
+    int commit_pages;        /* that the last commit wrote */
     int checkpoint_at;       /* wal_pages from which the log moves; see store_checkpoint.c */
     int64_t checkpointed_ms; /* monotonic */
     int look_at_space_at;    /* wal_pages from which the free space is looked at again */
@@ -208,6 +216,10 @@ int store_keep(struct store *store, const struct foxtrackr_problem *problem,
 
 /* The key of a message in quarantine; see the schema. 0, or -1: out of memory. */
 int store_quarantine_digest(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE]);
+
+/* The number of a device; *device stays as it is where there is none. Remembers it. */
+int store_find_device(struct store *store, const char *family, const char *device_id,
+                      int64_t *device);
 
 /*
  * The rows of a message without the accounting, and without quarantine: STORE_QUARANTINED means a

@@ -149,12 +149,11 @@ static int put_row(struct store *store, const struct row *row, enum row_result *
     return compare_row(store, row, out, problem);
 }
 
-static int find_device(struct store *store, const struct foxtrackr_message *message,
-                       int64_t received_ms, int64_t *device)
+int store_find_device(struct store *store, const char *family, const char *device_id,
+                      int64_t *device)
 {
-    const struct store_value values[] = {
-        store_text(message->family), store_text(message->device_id), store_integer(received_ms)};
-    struct store_cache_key key = store_cache_device_key(message->family, message->device_id);
+    const struct store_value values[] = {store_text(family), store_text(device_id)};
+    struct store_cache_key key = store_cache_device_key(family, device_id);
     bool row = false;
     int result;
 
@@ -164,14 +163,30 @@ static int find_device(struct store *store, const struct foxtrackr_message *mess
     result = store_step(store, STATEMENT_DEVICE_FIND, values, 2, &row);
     if (result == STORE_OK && row) {
         *device = sqlite3_column_int64(store->statements[STATEMENT_DEVICE_FIND], 0);
+        store_cache_put(&store->cache, &key, *device);
     }
     store_reset(store, STATEMENT_DEVICE_FIND);
-    if (result == STORE_OK && !row) {
+    return result;
+}
+
+/* Its number, which it gets now if it is a new one. */
+static int number_device(struct store *store, const struct foxtrackr_message *message,
+                         int64_t received_ms, int64_t *device)
+{
+    const struct store_value values[] = {
+        store_text(message->family), store_text(message->device_id), store_integer(received_ms)};
+    int result;
+
+    *device = 0;
+    result = store_find_device(store, message->family, message->device_id, device);
+    if (result == STORE_OK && *device == 0) {
+        struct store_cache_key key = store_cache_device_key(message->family, message->device_id);
+
         result = store_execute(store, STATEMENT_DEVICE_ADD, values, 3);
         *device = sqlite3_last_insert_rowid(store->db);
-    }
-    if (result == STORE_OK) {
-        store_cache_put(&store->cache, &key, *device);
+        if (result == STORE_OK) {
+            store_cache_put(&store->cache, &key, *device);
+        }
     }
     return result;
 }
@@ -333,7 +348,7 @@ int store_put(struct store *store, const struct foxtrackr_message *message,
 
     conflict->reason = FOXTRACKR_E_CONFLICT;
     if (result == STORE_OK) {
-        result = find_device(store, message, packet->received_ms, &device);
+        result = number_device(store, message, packet->received_ms, &device);
     }
     if (result == STORE_OK && message->group != NULL) {
         result = join_group(store, message->group, device, packet->received_ms);

@@ -61,6 +61,24 @@ static const struct {
                                   " detail = excluded.detail,"
                                   " last_received_ms = excluded.last_received_ms,"
                                   " occurrences = occurrences + 1"},
+    [STATEMENT_INBOX_POSITION] = {"read how far the inbox is sorted in",
+                                  "SELECT first_n, last_n, device, n FROM inbox_position"},
+    [STATEMENT_INBOX_READ] = {"read the inbox", "SELECT n, device FROM inbox ORDER BY n"},
+    [STATEMENT_INBOX_PUT] = {"put a message into the inbox",
+                             "INSERT INTO inbox (n, device, client_id, topic, payload,"
+                             " received_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+                             " ON CONFLICT (n) DO UPDATE SET device = excluded.device,"
+                             " client_id = excluded.client_id, topic = excluded.topic,"
+                             " payload = excluded.payload, received_ms = excluded.received_ms"},
+    [STATEMENT_INBOX_GET] = {"read a message of the inbox",
+                             "SELECT client_id, topic, payload, received_ms FROM inbox"
+                             " WHERE n = ?1"},
+    [STATEMENT_INBOX_MOVE] = {"note how far the inbox is sorted in",
+                              "UPDATE inbox_position SET first_n = ?1, last_n = ?2, device = ?3,"
+                              " n = ?4"},
+    [STATEMENT_INBOX_DELETE] = {"take messages out of the inbox",
+                                "DELETE FROM inbox WHERE n <= ?1"},
+    [STATEMENT_INBOX_CLEAR] = {"empty the inbox", "DELETE FROM inbox"},
     [STATEMENT_SESSION_DURABLE] = {"note a session's last data",
                                    "INSERT INTO sessions (client_id, last_durable_ms)"
                                    " VALUES (?1, ?2) ON CONFLICT (client_id)"

@@ -5,6 +5,7 @@
  *   integrity     SQLite's own check: pages, indexes, NOT NULL, CHECK, the type of every value
  *   foreign keys  every reading belongs to a device
  *   runs          received = stored + duplicate + quarantined, for each
+ *   inbox         how many messages are on their way into the tables
  *   quarantine    holds no more than the runs say they put there
  *   readings      are no more than the messages stored can have made
  *   digests       the bytes of quarantine and messages are still those that came
@@ -237,6 +238,7 @@ static int check_foreign_keys(struct verify *verify)
 /* --- accounting ---------------------------------------------------------------------------- */
 
 enum { RUNS, RECEIVED, STORED, DUPLICATE, QUARANTINED, WRONG_RUNS, RUN_NUMBERS };
+enum { IN_INBOX, POSITIONS, INBOX_NUMBERS };
 enum { KEPT, OCCURRENCES, WRONG_KEPT, BATTERY, TEMPERATURE, MESSAGES, ROW_NUMBERS };
 
 static void tell_runs(struct verify *verify, const int64_t *run)
@@ -252,6 +254,22 @@ static void tell_runs(struct verify *verify, const int64_t *run)
              "quarantined",
              (long long)run[RUNS], (long long)run[RECEIVED], (long long)run[STORED],
              (long long)run[DUPLICATE], (long long)run[QUARANTINED]);
+    }
+}
+
+static void tell_inbox(struct verify *verify, const int64_t *inbox)
+{
+    if (inbox[POSITIONS] != 1) {
+        tell(verify, "inbox", false,
+             "inbox_position has %lld rows instead of one: somebody changed it; restore a backup",
+             (long long)inbox[POSITIONS]);
+    } else if (inbox[IN_INBOX] > 0) {
+        tell(verify, "inbox", true,
+             "%lld messages are on their way into the tables; a running foxtrackrd takes seconds "
+             "for them, and the runs count them then",
+             (long long)inbox[IN_INBOX]);
+    } else {
+        tell(verify, "inbox", true, "every message that came is in its table");
     }
 }
 
@@ -309,13 +327,17 @@ static void tell_readings(struct verify *verify, const int64_t *run, const int64
     }
 }
 
-/* One state of the database for both statements: the daemon goes on. */
+/* One state of the database for all statements: the daemon goes on. */
 static int check_accounting(struct verify *verify)
 {
     static const char *const runs_sql =
         "SELECT count(*), total(received), total(stored), total(duplicate), total(quarantined),"
         " total(received <> stored + duplicate + quarantined OR min(stored, duplicate, quarantined)"
         " < 0) FROM runs";
+    static const char *const inbox_sql =
+        "SELECT count(inbox.n), count(DISTINCT p.only) FROM inbox_position AS p LEFT JOIN inbox"
+        " ON inbox.n > p.last_n OR (inbox.n >= p.first_n"
+        " AND (inbox.device, inbox.n) > (p.device, p.n))";
     static const char *const rows_sql =
         "SELECT count(*), total(occurrences), total(occurrences < 1 OR reason NOT IN ('topic',"
         " 'version', 'encoding', 'json', 'envelope', 'body', 'time', 'conflict', 'oversize')),"
@@ -323,6 +345,7 @@ static int check_accounting(struct verify *verify)
         " (SELECT count(*) FROM messages) FROM quarantine";
     sqlite3 *db = verify->store->db;
     int64_t run[RUN_NUMBERS] = {0};
+    int64_t inbox[INBOX_NUMBERS] = {0};
     int64_t row[ROW_NUMBERS] = {0};
     bool good = false;
     int result;
@@ -334,6 +357,10 @@ static int check_accounting(struct verify *verify)
     result = read_numbers(verify, "runs", runs_sql, run, RUN_NUMBERS, &good);
     if (result == STORE_OK && good) {
         tell_runs(verify, run);
+        result = read_numbers(verify, "inbox", inbox_sql, inbox, INBOX_NUMBERS, &good);
+    }
+    if (result == STORE_OK && good) {
+        tell_inbox(verify, inbox);
         result = read_numbers(verify, "quarantine", rows_sql, row, ROW_NUMBERS, &good);
     }
     sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);

@@ -15,6 +15,9 @@
  * wait for such a disk: it gets one more chance, unless the want of space is known, and then the
  * items are left to the broker.
  *
+ * In a catch-up messages go to the inbox first (inbox.c), in the same transactions and under the
+ * same rule: on disk is on disk. Each batch then also sorts some of them into their tables.
+ *
  * What it does between batches (look at the disk, delete old rows) is in writer_chores.c.
  */
 #include "writer.h"
@@ -34,6 +37,8 @@
 #include "writer_internal.h"
 
 #define IDLE_WAIT_MS     500
+#define SORTING_WAIT_US  20000 /* for messages, before those in the inbox are all there is to do */
+#define STOP_SORTING_MS  1000
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_LAST_MS  30000
 
@@ -67,7 +72,10 @@ static void note_commit(struct writer *writer, uint64_t messages, int64_t took_u
     store_counts(writer->parts.store, &counts);
     pthread_mutex_lock(&writer->mutex);
     status->commits++;
-    status->last_batch = messages;
+    if (messages > 0) {
+        status->last_batch = messages;
+    }
+    status->in_inbox = inbox_waiting(writer->inbox);
     status->last_commit_us = took_us;
     status->commits_us += took_us;
     status->last_commit_ms = clock_wall_ms();
@@ -165,6 +173,7 @@ static bool batch_failed(struct writer *writer, int result)
     snprintf(reason, sizeof(reason), "%s",
              result == WRITER_APPLY_E_MEMORY ? "out of memory" : store_error(store));
     intake_rewind(writer->parts.intake);
+    inbox_rolled_back(writer->inbox);
     writer_apply_end(writer->apply, false);
     if (result > 0 && store_rollback(store) == STORE_OK) {
         writer_stall(writer, reason);
@@ -193,29 +202,51 @@ static void take_new_limits(struct writer *writer)
 struct batch {
     uint64_t messages;
     uint64_t in_flight; /* the most that a session had */
+    int ended;          /* INTAKE_OK, or why there is nothing more */
 };
 
-/* Apply `item` and what follows it, up to the limit, as one transaction. It ends when nothing more
- * has come, and pace.c does not expect more in a moment. */
-static int apply_batch(struct writer *writer, struct intake_item *item, struct batch *batch)
+/* What waits in the inbox comes first: meanwhile newcomers are on their way. */
+static int sort_some(struct writer *writer, struct intake_item *item, struct batch *batch)
+{
+    int result = writer_apply_sort_some(writer->apply, &writer->limits, writer_batch_limit(writer));
+
+    if (result == STORE_OK) {
+        batch->ended = intake_next(writer->parts.intake, item, SORTING_WAIT_US);
+    }
+    if (result == STORE_OK && batch->ended != INTAKE_OK) {
+        inbox_drain(writer->inbox);
+    }
+    if (batch->ended == INTAKE_E_CLOSED && writer->closed_ms == 0) {
+        writer->closed_ms = clock_monotonic_ms();
+    }
+    return result;
+}
+
+/* Apply `first` and what follows it, up to the limit, as one transaction; without it, what waits in
+ * the inbox and what has come by then. It ends when nothing more has come, and pace.c does not
+ * expect more in a moment. */
+static int apply_batch(struct writer *writer, const struct intake_item *first, struct batch *batch)
 {
     struct store *store = writer->parts.store;
+    struct intake_item item = first != NULL ? *first : (struct intake_item){0};
     uint64_t limit = writer_batch_limit(writer);
     int result = store_begin(store);
-    int next = INTAKE_OK;
 
-    *batch = (struct batch){0};
-    while (result == STORE_OK && next == INTAKE_OK) {
-        result = writer_apply_item(writer->apply, &writer->limits, item);
-        writer->summary_due |= item->kind == INTAKE_ESTABLISHED; /* perhaps with a gap */
+    *batch = (struct batch){.ended = INTAKE_OK};
+    if (result == STORE_OK && first == NULL) {
+        result = sort_some(writer, &item, batch);
+    }
+    while (result == STORE_OK && batch->ended == INTAKE_OK) {
+        result = writer_apply_item(writer->apply, &writer->limits, &item);
+        writer->summary_due |= item.kind == INTAKE_ESTABLISHED; /* perhaps with a gap */
         pulse_beat();
         batch->messages++;
-        batch->in_flight = item->in_flight > batch->in_flight ? item->in_flight : batch->in_flight;
+        batch->in_flight = item.in_flight > batch->in_flight ? item.in_flight : batch->in_flight;
         if (batch->messages >= limit || atomic_load(&writer->limits_changed)) {
             break;
         }
-        next =
-            intake_next(writer->parts.intake, item, pace_wait_us(&writer->pace, batch->messages));
+        batch->ended =
+            intake_next(writer->parts.intake, &item, pace_wait_us(&writer->pace, batch->messages));
     }
     if (result == STORE_OK) {
         result = writer_apply_finish(writer->apply, clock_wall_ms());
@@ -242,7 +273,7 @@ static void set_pace(struct writer *writer, const struct batch *batch, int64_t c
     gate_set_lockstep(writer->parts.gate, pace_lockstep(&writer->pace));
 }
 
-static bool write_batch(struct writer *writer, struct intake_item *item)
+static bool write_batch(struct writer *writer, const struct intake_item *first)
 {
     struct batch batch;
     int64_t commit_us;
@@ -250,7 +281,7 @@ static bool write_batch(struct writer *writer, struct intake_item *item)
     int result;
 
     take_new_limits(writer); /* again: what comes after a reload is under its rules */
-    result = apply_batch(writer, item, &batch);
+    result = apply_batch(writer, first, &batch);
     if (result == STORE_OK) {
         gate_before_commit(writer->parts.gate);
         clock_gettime(CLOCK_MONOTONIC, &start);
@@ -260,8 +291,11 @@ static bool write_batch(struct writer *writer, struct intake_item *item)
         return batch_failed(writer, result);
     }
     commit_us = microseconds_since(&start);
-    set_pace(writer, &batch, commit_us);
-    writer_publish(writer);
+    inbox_committed(writer->inbox, batch.messages, clock_monotonic_ms());
+    if (batch.messages > 0) {
+        set_pace(writer, &batch, commit_us);
+        writer_publish(writer);
+    }
     note_commit(writer, batch.messages, commit_us);
     unstall(writer);
     return true;
@@ -301,6 +335,39 @@ static bool backoff_over(struct writer *writer)
     return intake_wait_closed(writer->parts.intake, (int)left_ms);
 }
 
+/* What an earlier run has left in the inbox. False ends the thread. */
+static bool load_inbox(struct writer *writer)
+{
+    int result = inbox_load(writer->inbox);
+
+    if (result != STORE_OK) {
+        return batch_failed(writer, result);
+    }
+    writer->inbox_loaded = true;
+    return true;
+}
+
+/* Whether there is something to sort in now. A stop gets some time for it. */
+static bool sorts(struct writer *writer)
+{
+    return inbox_is_busy(writer->inbox) && state_of(writer) != WRITER_STALLED &&
+           (writer->closed_ms == 0 || clock_monotonic_ms() - writer->closed_ms < STOP_SORTING_MS);
+}
+
+/* Everything that came is on disk. */
+static void end(struct writer *writer)
+{
+    uint64_t left = inbox_waiting(writer->inbox);
+
+    if (left > 0) {
+        log_notice("%" PRIu64 " messages stay in the inbox of the database: the next start sorts "
+                   "them into their tables",
+                   left);
+    }
+    writer_expire_say(&writer->expire);
+    set_state(writer, WRITER_ENDED, "");
+}
+
 /* One round; false ends the thread. */
 static bool round_once(struct writer *writer)
 {
@@ -321,6 +388,12 @@ static bool round_once(struct writer *writer)
     if (!writer_look_at_content(writer, false)) {
         return false;
     }
+    if (!writer->inbox_loaded) {
+        return load_inbox(writer);
+    }
+    if (sorts(writer)) {
+        return write_batch(writer, NULL);
+    }
     switch (
         intake_next(writer->parts.intake, &item,
                     state_of(writer) == WRITER_STALLED
@@ -329,8 +402,7 @@ static bool round_once(struct writer *writer)
     case INTAKE_OK:
         return write_batch(writer, &item) && writer_delete_old(writer);
     case INTAKE_E_CLOSED:
-        writer_expire_say(&writer->expire);
-        set_state(writer, WRITER_ENDED, "");
+        end(writer);
         return false;
     default:
         return state_of(writer) == WRITER_STALLED
@@ -360,6 +432,7 @@ static void *run(void *argument)
 static void writer_free(struct writer *writer)
 {
     writer_apply_free(writer->apply);
+    inbox_free(writer->inbox);
     pthread_cond_destroy(&writer->ended_changed);
     pthread_mutex_destroy(&writer->mutex);
     free(writer->database_path);
@@ -384,7 +457,11 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer_expire_init(&writer->expire);
     writer->summary_due = true;
     writer->database_path = strdup(database_path);
-    writer->apply = writer_apply_new(parts->store, parts->client_ids, parts->session_count);
+    writer->inbox = inbox_new(parts->store);
+    if (writer->inbox != NULL) {
+        writer->apply =
+            writer_apply_new(parts->store, writer->inbox, parts->client_ids, parts->session_count);
+    }
     if (writer->database_path == NULL || writer->apply == NULL) {
         rc = -ENOMEM;
     } else {

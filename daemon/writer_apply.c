@@ -7,13 +7,16 @@
 
 #include "clock.h"
 #include "log.h"
+#include "pulse.h"
 
 struct writer_apply {
     struct store *store;
+    struct inbox *inbox;
     const char *const *client_ids;
     unsigned session_count;
 
     /* The open batch. */
+    const struct writer_limits *limits;
     bool *delivered; /* by session index */
     int64_t newest_ms;
     uint64_t batch_quarantined[WRITER_REASONS];
@@ -22,8 +25,8 @@ struct writer_apply {
     struct log_cause causes[WRITER_REASONS];
 };
 
-struct writer_apply *writer_apply_new(struct store *store, const char *const *client_ids,
-                                      unsigned session_count)
+struct writer_apply *writer_apply_new(struct store *store, struct inbox *inbox,
+                                      const char *const *client_ids, unsigned session_count)
 {
     struct writer_apply *apply = calloc(1, sizeof(*apply));
 
@@ -36,6 +39,7 @@ struct writer_apply *writer_apply_new(struct store *store, const char *const *cl
         return NULL;
     }
     apply->store = store;
+    apply->inbox = inbox;
     apply->client_ids = client_ids;
     apply->session_count = session_count;
     return apply;
@@ -53,7 +57,8 @@ void writer_apply_free(struct writer_apply *apply)
  * Count and log a quarantined message: for each reason one line, however they differ, and then more
  * and more rarely (log.h). At the level debug each message has its line.
  */
-static void note_quarantined(struct writer_apply *apply, const struct intake_item *item,
+static void note_quarantined(struct writer_apply *apply, const char *client_id,
+                             const struct store_packet *packet,
                              const struct foxtrackr_problem *problem)
 {
     const char *name = foxtrackr_reason_name(problem->reason);
@@ -62,10 +67,8 @@ static void note_quarantined(struct writer_apply *apply, const struct intake_ite
     char topic[512]; /* its beginning; the table has it whole */
     char others[64] = "";
     int priority = LOG_DEBUG;
-    struct log_fields fields = {.session = apply->client_ids[item->session],
-                                .topic = topic,
-                                .reason = name,
-                                .id = LOG_ID_QUARANTINED};
+    struct log_fields fields = {
+        .session = client_id, .topic = topic, .reason = name, .id = LOG_ID_QUARANTINED};
 
     apply->batch_quarantined[problem->reason]++;
     if (log_cause_admit(&apply->causes[problem->reason], any_text, clock_monotonic_ms(),
@@ -74,7 +77,7 @@ static void note_quarantined(struct writer_apply *apply, const struct intake_ite
     } else if (!log_enabled(LOG_DEBUG)) {
         return;
     }
-    snprintf(topic, sizeof(topic), "%.*s", (int)item->topic_length, item->topic);
+    snprintf(topic, sizeof(topic), "%.*s", (int)packet->topic_length, packet->topic);
     if (left_out > 0) {
         snprintf(others, sizeof(others), " (and %u more for that reason before it)", left_out);
     }
@@ -82,13 +85,13 @@ static void note_quarantined(struct writer_apply *apply, const struct intake_ite
                     problem->detail, others);
 }
 
-static int quarantine(struct writer_apply *apply, const struct intake_item *item,
+static int quarantine(struct writer_apply *apply, const char *client_id,
                       const struct store_packet *packet, const struct foxtrackr_problem *problem)
 {
     int result = store_quarantine(apply->store, problem, packet);
 
     if (result == STORE_OK) {
-        note_quarantined(apply, item, problem);
+        note_quarantined(apply, client_id, packet, problem);
     }
     return result;
 }
@@ -103,10 +106,10 @@ static int quarantine_oversize(struct writer_apply *apply, const struct intake_i
     snprintf(problem.detail, sizeof(problem.detail),
              "payload of %zu bytes, over max_payload = %zu; its SHA-256 is %s", item->full_length,
              item->payload_length, hex);
-    return quarantine(apply, item, packet, &problem);
+    return quarantine(apply, apply->client_ids[item->session], packet, &problem);
 }
 
-static int put_rows(struct writer_apply *apply, const struct intake_item *item,
+static int put_rows(struct writer_apply *apply, const char *client_id,
                     const struct store_packet *packet, const struct foxtrackr_message *message)
 {
     enum store_outcome outcome;
@@ -123,14 +126,36 @@ static int put_rows(struct writer_apply *apply, const struct intake_item *item,
                                             .detail =
                                                 "other values are stored for this device and time"};
 
-        note_quarantined(apply, item, &problem);
+        note_quarantined(apply, client_id, packet, &problem);
     }
     return STORE_OK;
 }
 
-static int apply_message(struct writer_apply *apply, const struct writer_limits *limits,
-                         const struct intake_item *item)
+/* A whole message becomes its rows, or a quarantine entry. */
+static int store_whole(struct writer_apply *apply, const char *client_id,
+                       const struct store_packet *packet)
 {
+    const struct writer_limits *limits = apply->limits;
+    struct foxtrackr_message message;
+    struct foxtrackr_problem problem;
+    int result = foxtrackr_message_parse(limits->fields, packet->received_ms, limits->max_future_ms,
+                                         packet->topic, packet->topic_length, packet->payload,
+                                         packet->payload_length, &message, &problem);
+
+    if (result < 0) {
+        return WRITER_APPLY_E_MEMORY;
+    }
+    if (result > 0) {
+        return quarantine(apply, client_id, packet, &problem);
+    }
+    result = put_rows(apply, client_id, packet, &message);
+    foxtrackr_message_clear(&message);
+    return result;
+}
+
+static int apply_message(struct writer_apply *apply, const struct intake_item *item)
+{
+    const char *client_id = apply->client_ids[item->session];
     const struct store_packet packet = {
         .topic = item->topic,
         .topic_length = item->topic_length,
@@ -138,26 +163,28 @@ static int apply_message(struct writer_apply *apply, const struct writer_limits 
         .payload_length = item->payload_length,
         .received_ms = item->received_ms,
     };
-    struct foxtrackr_message message;
-    struct foxtrackr_problem problem;
+    bool in_inbox = false;
     int result;
 
     apply->delivered[item->session] = true;
     if (item->full_length > item->payload_length) {
         return quarantine_oversize(apply, item, &packet);
     }
-    result = foxtrackr_message_parse(limits->fields, item->received_ms, limits->max_future_ms,
-                                     item->topic, item->topic_length, item->payload,
-                                     item->payload_length, &message, &problem);
-    if (result < 0) {
-        return WRITER_APPLY_E_MEMORY;
-    }
-    if (result > 0) {
-        return quarantine(apply, item, &packet, &problem);
-    }
-    result = put_rows(apply, item, &packet, &message);
-    foxtrackr_message_clear(&message);
-    return result;
+    result = inbox_put(apply->inbox, client_id, &packet, &in_inbox);
+    return result == STORE_OK && !in_inbox ? store_whole(apply, client_id, &packet) : result;
+}
+
+static int sort_one(void *context, const char *client_id, const struct store_packet *packet)
+{
+    pulse_beat();
+    return store_whole(context, client_id, packet);
+}
+
+int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limits *limits,
+                           uint64_t most)
+{
+    apply->limits = limits;
+    return inbox_sort_some(apply->inbox, most, clock_monotonic_ms(), sort_one, apply);
 }
 
 /* An event's filter as a string; NULL when out of memory. */
@@ -187,9 +214,10 @@ int writer_apply_item(struct writer_apply *apply, const struct writer_limits *li
 {
     const char *client_id = apply->client_ids[item->session];
 
+    apply->limits = limits;
     switch (item->kind) {
     case INTAKE_MESSAGE:
-        return apply_message(apply, limits, item);
+        return apply_message(apply, item);
     case INTAKE_CONNECTING:
         return store_session_connecting(apply->store, client_id);
     case INTAKE_REFUSED:

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "inbox.h"
 #include "intake.h"
 #include "store.h"
 #include "writer.h"
@@ -16,9 +17,9 @@
 
 struct writer_apply;
 
-/* `store` and `client_ids` (by session index) outlive it. NULL when out of memory. */
-struct writer_apply *writer_apply_new(struct store *store, const char *const *client_ids,
-                                      unsigned session_count);
+/* `store`, `inbox` and `client_ids` (by session index) outlive it. NULL when out of memory. */
+struct writer_apply *writer_apply_new(struct store *store, struct inbox *inbox,
+                                      const char *const *client_ids, unsigned session_count);
 
 /* NULL is allowed. */
 void writer_apply_free(struct writer_apply *apply);
@@ -27,6 +28,11 @@ void writer_apply_free(struct writer_apply *apply);
  * WRITER_APPLY_E_MEMORY: out of memory outside the store, to be tried again like STORE_E_RETRY. */
 int writer_apply_item(struct writer_apply *apply, const struct writer_limits *limits,
                       const struct intake_item *item);
+
+/* In the store's open batch, before its items: apply some of what waits in the inbox, `most` at
+ * most. Returns as writer_apply_item() does. */
+int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limits *limits,
+                           uint64_t most);
 
 /* Before the commit: note which sessions delivered in this batch. */
 int writer_apply_finish(struct writer_apply *apply, int64_t now_ms);

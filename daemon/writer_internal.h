@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "inbox.h"
 #include "log.h"
 #include "pace.h"
 #include "pulse.h"
@@ -16,6 +17,7 @@
 struct writer {
     pthread_t thread;
     struct writer_parts parts;
+    struct inbox *inbox;
     struct writer_apply *apply;
     struct pulse pulse;
     char *database_path;
@@ -30,6 +32,8 @@ struct writer {
     /* The thread's own. */
     struct writer_limits limits;
     struct pace pace;
+    bool inbox_loaded;
+    int64_t closed_ms; /* monotonic; when the intake was found closed; 0: not yet */
     int64_t backoff_ms;
     int64_t space_checked_ms;
     int64_t free_bytes;

@@ -106,6 +106,10 @@ class Fleet:
             (2, "battery", 30, NOW - 30 * DAY, NOW - HOUR),
             (1, "messages", 7, NOW - 50 * DAY, NOW - 20 * DAY),
         ]
+        self.inbox = [  # n, device: 11 to 13 are done or being sorted in, up to device 2
+            (10, 3), (11, 2), (12, 1), (13, 4), (14, 1),
+        ]
+        self.inbox_position = (11, 13, 2, 11)
 
     def write(self, path):
         db = sqlite3.connect(path)
@@ -120,6 +124,10 @@ class Fleet:
                 "INSERT INTO battery VALUES (?, ?, ?, ?, 5, ?, ?)",
                 [(*b[:4], b[4] and json.dumps(b[4]), b[5]) for b in self.battery],
             )
+            put("INSERT INTO inbox VALUES (?, ?, 'id-a-01', 'foxtrackr/x/V3.0/bat', x'7b7d', 1)",
+                self.inbox)
+            db.execute("UPDATE inbox_position SET first_n = ?, last_n = ?, device = ?, n = ?",
+                       self.inbox_position)
             put("INSERT INTO temperature VALUES (?, ?, ?, 6, NULL, ?)", self.temperature)
             for device, kind, time_ms, body in self.messages:
                 text = json.dumps(body)
@@ -329,6 +337,12 @@ def accounting():
         (n, utc(started), utc(stopped), "0.1.0", *counts, 0)
         for n, (started, stopped, *counts) in enumerate(FLEET.runs, 1)
     ]
+
+
+@expect("What is on its way into the tables?")
+def on_its_way():
+    first, last, *done = FLEET.inbox_position
+    return [(sum(n > last or (n >= first and [device, n] > done) for n, device in FLEET.inbox),)]
 
 
 @expect("What has retention deleted?")

@@ -9,8 +9,8 @@ import pytest
 import fleet
 from foxtrackrd import foxtrackrctl
 
-CHECKS = ["database", "schema", "integrity", "foreign keys", "runs", "quarantine", "readings",
-          "digests", "JSON", "view battery_daily", "view battery_latest", "view fleet",
+CHECKS = ["database", "schema", "integrity", "foreign keys", "runs", "inbox", "quarantine",
+          "readings", "digests", "JSON", "view battery_daily", "view battery_latest", "view fleet",
           "view temperature_daily", "view temperature_latest"]
 
 
@@ -61,6 +61,7 @@ DAMAGE = [
     ("UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE name = 'gaps'", "schema"),
     ("DELETE FROM devices WHERE device = (SELECT device FROM battery LIMIT 1)", "foreign keys"),
     ("UPDATE runs SET received = received + 1", "runs"),
+    ("DELETE FROM inbox_position", "inbox"),
     ("UPDATE quarantine SET occurrences = occurrences + 1000", "quarantine"),
     ("UPDATE quarantine SET reason = 'mood'", "quarantine"),
     ("UPDATE runs SET stored = 1, received = 1 + duplicate + quarantined", "readings"),

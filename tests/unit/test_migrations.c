@@ -36,8 +36,8 @@ static void test_a_new_database_gets_every_migration(void **state)
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
                 " WHERE type = 'table' ORDER BY name)",
-                "battery device_groups devices expired gaps messages quarantine runs sessions"
-                " subscriptions temperature");
+                "battery device_groups devices expired gaps inbox inbox_position messages"
+                " quarantine runs sessions subscriptions temperature");
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
                 " WHERE type = 'view' ORDER BY name)",

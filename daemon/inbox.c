@@ -1,0 +1,420 @@
+/*
+ * Why there is an inbox. A row belongs beside the other rows of its device: that is what makes a
+ * question about a device quick. But the messages of a catch-up come in the order of time, so each
+ * of a thousand that are committed together changes another page, which is written to the log and
+ * again into the database: 8 KiB for 40 bytes, and the disk is what limits. So they go to the end
+ * of one table first, as they came, with the same transaction and the same promise; and when a
+ * hundred thousand are there, into their places in the order of devices, when each page takes a
+ * dozen rows and is written once.
+ *
+ * There is no pause for that. Two lots of messages exist at a time: one is filled, and the one
+ * before it is being sorted in. Every batch does some of both (inbox_sort_some(), inbox_put()) in
+ * its transaction, with the position up to which the lot is done; a crash loses nothing of either
+ * and does nothing twice. What is done is deleted from the inbox in the same small steps.
+ *
+ * A message in the inbox is not counted in `runs`, and in no table that an analyst looks at; some
+ * seconds later it is, and that is why only a catch-up does this: when messages come so fast, and
+ * change so many pages, that the disk is busy with it. A lot is taken up after LOT_AGE_MS at the
+ * latest. When nothing comes, or little, what is there is sorted in and the inbox is closed.
+ *
+ * The order of messages of one topic is kept. Of a device that is published on its own topic and on
+ * a group's, the group's come last: they are duplicates, and change no page.
+ */
+#include "inbox.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "foxtrackr.h"
+#include "store_inbox.h"
+
+#define LOT_MOST   131072 /* messages: a dozen rows for each page of 10,000 devices */
+#define LOT_ENOUGH 98304  /* the next one begins; the batches until then have room */
+#define LOT_AGE_MS 5000
+#define LOT_SMALL  10000 /* so few in LOT_AGE_MS do not need this */
+#define STEP_LEAST 1     /* beyond a quarter more than came */
+#define STEP_DRAIN 1000
+#define NAME_SIZE  64
+
+/* A catch-up, if so many come in so short a time, and every second one changes a page of its own.
+ */
+#define OPEN_MESSAGES  2048
+#define OPEN_WITHIN_MS 500
+
+/* A message, in the order in which it is sorted in. */
+struct entry {
+    uint32_t device;
+    uint32_t n; /* from the lot's first on */
+};
+
+struct lot {
+    struct entry *entries;
+    uint32_t capacity;
+    uint32_t count;
+    uint32_t done; /* of them sorted in */
+    int64_t first; /* n of its first message... */
+    int64_t end;   /* ...and of the first one that is not in it */
+};
+
+struct inbox {
+    struct store *store;
+    bool open;     /* newcomers go in */
+    bool draining; /* it closes when everything is sorted in */
+    struct lot filling;
+    struct lot sorting;
+    int64_t filling_since_ms; /* 0: nothing is in it */
+    int64_t deleted;          /* n up to which the table has nothing */
+    uint64_t arrived;         /* with the last batch */
+
+    /* As of the last commit. */
+    uint32_t filled;
+    uint32_t sorted;
+    int64_t deleted_durably;
+
+    /* For opening. */
+    int64_t counted_since_ms;
+    uint64_t counted_messages;
+    uint64_t counted_pages;
+};
+
+/* --- lots ---------------------------------------------------------------------------------- */
+
+/* There is room for it. */
+static void add_entry(struct lot *lot, int64_t n, uint32_t device)
+{
+    lot->entries[lot->count++] = (struct entry){.device = device, .n = (uint32_t)(n - lot->first)};
+    lot->end = n + 1;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct entry *left = a;
+    const struct entry *right = b;
+
+    if (left->device != right->device) {
+        return left->device < right->device ? -1 : 1;
+    }
+    return left->n < right->n ? -1 : left->n > right->n;
+}
+
+/* What has been filled is the next to be sorted in. The database knows it with the position that
+ * the open batch leaves; until then this is its waiting lot, in another order. */
+static void begin_lot(struct inbox *inbox)
+{
+    struct lot done = inbox->sorting;
+
+    inbox->sorting = inbox->filling;
+    inbox->filling = done;
+    inbox->filling.count = 0;
+    inbox->filling.done = 0;
+    inbox->filling.first = inbox->filling.end = inbox->sorting.end;
+    inbox->filling_since_ms = 0;
+    inbox->filled = 0;
+    inbox->sorted = 0;
+    qsort(inbox->sorting.entries, inbox->sorting.count, sizeof(struct entry), compare);
+}
+
+/* --- sorting in ---------------------------------------------------------------------------- */
+
+uint64_t inbox_waiting(const struct inbox *inbox)
+{
+    return inbox->filling.count + inbox->sorting.count - inbox->sorting.done;
+}
+
+bool inbox_is_busy(const struct inbox *inbox)
+{
+    return inbox->deleted + 1 < inbox->filling.end;
+}
+
+static bool drains(const struct inbox *inbox)
+{
+    return inbox->draining || !inbox->open;
+}
+
+static void take_next_lot(struct inbox *inbox, int64_t now_ms)
+{
+    bool old = inbox->filling_since_ms != 0 && now_ms - inbox->filling_since_ms >= LOT_AGE_MS;
+
+    if (inbox->sorting.done < inbox->sorting.count || inbox->filling.count == 0) {
+        return;
+    }
+    if (old && inbox->filling.count < LOT_SMALL) {
+        inbox->draining = true;
+    }
+    if (old || inbox->filling.count >= LOT_ENOUGH || drains(inbox)) {
+        begin_lot(inbox);
+    }
+}
+
+/* So many messages are sorted in, or deleted, with a batch. */
+static uint64_t step_of(const struct inbox *inbox)
+{
+    return drains(inbox) ? 2 * inbox->arrived + STEP_DRAIN
+                         : inbox->arrived + inbox->arrived / 4 + STEP_LEAST;
+}
+
+static int sort_in(struct inbox *inbox, uint64_t messages, inbox_use_fn *use, void *context)
+{
+    struct lot *lot = &inbox->sorting;
+    struct store_inbox_position position = {.first = lot->first, .last = lot->end - 1};
+    int result = STORE_OK;
+
+    for (; result == STORE_OK && messages > 0 && lot->done < lot->count; messages--) {
+        const struct entry *entry = &lot->entries[lot->done];
+
+        position.device = entry->device;
+        position.n = lot->first + entry->n;
+        result = store_inbox_use(inbox->store, position.n, use, context);
+        lot->done++;
+    }
+    return result == STORE_OK ? store_inbox_set_position(inbox->store, &position) : result;
+}
+
+/* Everything is done: an empty table, and new messages under new numbers. */
+static int clear(struct inbox *inbox)
+{
+    const struct store_inbox_position position = {.first = inbox->filling.end,
+                                                  .last = inbox->filling.end - 1};
+    int result = store_inbox_clear(inbox->store);
+
+    if (result == STORE_OK) {
+        result = store_inbox_set_position(inbox->store, &position);
+    }
+    inbox->deleted = inbox->filling.end - 1;
+    return result;
+}
+
+/* Rows of lots that are done leave in the order in which they came, page by page. */
+static int delete_some(struct inbox *inbox, uint64_t messages)
+{
+    int64_t upto = inbox->deleted + (int64_t)messages;
+
+    upto = upto < inbox->sorting.first - 1 ? upto : inbox->sorting.first - 1;
+    if (upto <= inbox->deleted) {
+        return STORE_OK;
+    }
+    inbox->deleted = upto;
+    return store_inbox_delete(inbox->store, upto);
+}
+
+int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms, inbox_use_fn *use,
+                    void *context)
+{
+    uint64_t step;
+    int result = STORE_OK;
+
+    if (!inbox_is_busy(inbox)) {
+        return STORE_OK;
+    }
+    take_next_lot(inbox, now_ms);
+    step = step_of(inbox) < most ? step_of(inbox) : most;
+    if (inbox->sorting.done < inbox->sorting.count) {
+        result = sort_in(inbox, step, use, context);
+    }
+    if (result == STORE_OK && inbox_waiting(inbox) == 0) {
+        inbox->open = inbox->open && !inbox->draining;
+        inbox->draining = false;
+        return clear(inbox);
+    }
+    return result == STORE_OK ? delete_some(inbox, step) : result;
+}
+
+void inbox_drain(struct inbox *inbox)
+{
+    inbox->draining = inbox_waiting(inbox) > 0;
+    inbox->open = inbox->open && inbox->draining;
+}
+
+/* --- newcomers ------------------------------------------------------------------------------ */
+
+/* The device that a topic names, if it is known by now: only the order depends on it. */
+static int find_device(struct inbox *inbox, const struct foxtrackr_topic *topic, uint32_t *device)
+{
+    char family[NAME_SIZE];
+    char name[NAME_SIZE];
+
+    *device = STORE_NO_DEVICE;
+    if (topic->family_length >= sizeof(family) || topic->device_or_group_length >= sizeof(name)) {
+        return STORE_OK;
+    }
+    for (size_t i = 0; i < topic->family_length; i++) {
+        family[i] = (char)tolower((unsigned char)topic->family[i]);
+    }
+    family[topic->family_length] = '\0';
+    memcpy(name, topic->device_or_group, topic->device_or_group_length);
+    name[topic->device_or_group_length] = '\0';
+    return store_inbox_device(inbox->store, family, name, device);
+}
+
+int inbox_put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
+              bool *taken)
+{
+    struct lot *lot = &inbox->filling;
+    struct foxtrackr_topic topic;
+    struct foxtrackr_problem problem;
+    uint32_t device;
+    int result;
+
+    *taken = inbox->open && lot->count < lot->capacity &&
+             foxtrackr_topic_parse(packet->topic, packet->topic_length, &topic, &problem) == 0;
+    if (!*taken) {
+        return STORE_OK;
+    }
+    result = find_device(inbox, &topic, &device);
+    if (result == STORE_OK) {
+        result = store_inbox_put(inbox->store, lot->end, device, client_id, packet);
+    }
+    if (result == STORE_OK) {
+        add_entry(lot, lot->end, device);
+    }
+    return result;
+}
+
+/* --- batches -------------------------------------------------------------------------------- */
+
+/* Whether messages come so fast, and change so many pages, that the inbox pays. */
+static bool pays(struct inbox *inbox, uint64_t messages, int64_t now_ms)
+{
+    if (now_ms - inbox->counted_since_ms > OPEN_WITHIN_MS) {
+        inbox->counted_since_ms = now_ms;
+        inbox->counted_messages = 0;
+        inbox->counted_pages = 0;
+    }
+    inbox->counted_messages += messages;
+    inbox->counted_pages += (uint64_t)store_commit_pages(inbox->store);
+    return inbox->counted_messages >= OPEN_MESSAGES &&
+           inbox->counted_pages >= inbox->counted_messages / 2;
+}
+
+void inbox_committed(struct inbox *inbox, uint64_t messages, int64_t now_ms)
+{
+    if (!inbox->open && pays(inbox, messages, now_ms)) {
+        inbox->open = true;
+        inbox->counted_since_ms = INT64_MIN / 2;
+    }
+    if (inbox->filling.count > 0 && inbox->filling_since_ms == 0) {
+        inbox->filling_since_ms = now_ms;
+    }
+    inbox->arrived = messages;
+    inbox->filled = inbox->filling.count;
+    inbox->sorted = inbox->sorting.done;
+    inbox->deleted_durably = inbox->deleted;
+}
+
+void inbox_rolled_back(struct inbox *inbox)
+{
+    struct lot *lot = &inbox->filling;
+
+    lot->end -= lot->count - inbox->filled;
+    lot->count = inbox->filled;
+    inbox->sorting.done = inbox->sorted;
+    inbox->deleted = inbox->deleted_durably;
+}
+
+/* --- the contract --------------------------------------------------------------------------- */
+
+static void free_lots(struct inbox *inbox)
+{
+    free(inbox->filling.entries);
+    free(inbox->sorting.entries);
+    inbox->filling = inbox->sorting = (struct lot){0};
+}
+
+/* Empty lots, each with room for everything that is in the inbox. */
+static int make_lots(struct inbox *inbox, uint32_t messages)
+{
+    uint32_t capacity = messages > LOT_MOST ? messages : LOT_MOST;
+
+    free_lots(inbox);
+    inbox->filling.entries = calloc(capacity, sizeof(struct entry));
+    inbox->sorting.entries = calloc(capacity, sizeof(struct entry));
+    if (inbox->filling.entries == NULL || inbox->sorting.entries == NULL) {
+        return INBOX_E_MEMORY;
+    }
+    inbox->filling.capacity = inbox->sorting.capacity = capacity;
+    return STORE_OK;
+}
+
+static int count_one(void *context, int64_t n, uint32_t device)
+{
+    uint32_t *messages = context;
+
+    (void)n;
+    (void)device;
+    ++*messages;
+    return STORE_OK;
+}
+
+struct loading {
+    struct inbox *inbox;
+    struct store_inbox_position position;
+};
+
+static int load_one(void *context, int64_t n, uint32_t device)
+{
+    struct loading *loading = context;
+    struct inbox *inbox = loading->inbox;
+    const struct store_inbox_position *position = &loading->position;
+    bool in_turn = n >= position->first && n <= position->last;
+    bool done = n < position->first ||
+                (in_turn &&
+                 (device < position->device || (device == position->device && n <= position->n)));
+
+    if (inbox->deleted < 0) {
+        inbox->deleted = n - 1;
+    }
+    if (!done) {
+        add_entry(in_turn ? &inbox->sorting : &inbox->filling, n, device);
+    }
+    return STORE_OK;
+}
+
+int inbox_load(struct inbox *inbox)
+{
+    struct loading loading = {.inbox = inbox};
+    uint32_t messages = 0;
+    int result = store_inbox_position(inbox->store, &loading.position);
+
+    if (result == STORE_OK) {
+        result = store_inbox_read(inbox->store, count_one, &messages);
+    }
+    if (result == STORE_OK) {
+        result = make_lots(inbox, messages);
+    }
+    if (result == STORE_OK) {
+        inbox->sorting.first = loading.position.first;
+        inbox->filling.first = inbox->filling.end = loading.position.last + 1;
+        inbox->deleted = -1;
+        result = store_inbox_read(inbox->store, load_one, &loading);
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+    inbox->sorting.end = loading.position.last + 1;
+    if (inbox->deleted < 0) {
+        inbox->deleted = inbox->filling.end - 1;
+    }
+    qsort(inbox->sorting.entries, inbox->sorting.count, sizeof(struct entry), compare);
+    inbox_committed(inbox, 0, 0);
+    return STORE_OK;
+}
+
+struct inbox *inbox_new(struct store *store)
+{
+    struct inbox *inbox = calloc(1, sizeof(*inbox));
+
+    if (inbox != NULL) {
+        inbox->store = store;
+        inbox->counted_since_ms = INT64_MIN / 2;
+    }
+    return inbox;
+}
+
+void inbox_free(struct inbox *inbox)
+{
+    if (inbox != NULL) {
+        free_lots(inbox);
+        free(inbox);
+    }
+}

@@ -1,0 +1,60 @@
+/*
+ * The inbox: in a catch-up messages are stored as they came, in one place, and sorted into their
+ * tables device by device a moment later. See inbox.c. Used by the writer's thread only; results
+ * are those of store.h.
+ */
+#ifndef INBOX_H
+#define INBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store.h"
+
+#define INBOX_E_MEMORY 100 /* out of memory outside the store; to be tried again */
+
+struct inbox;
+
+/* What becomes of a message whose turn it is, in the open batch. What it gets lives until it
+ * returns; any result but STORE_OK ends the batch. */
+typedef int inbox_use_fn(void *context, const char *client_id, const struct store_packet *packet);
+
+/* `store` outlives it. NULL when out of memory. */
+struct inbox *inbox_new(struct store *store);
+
+/* NULL is allowed. What is in the inbox stays in the database. */
+void inbox_free(struct inbox *inbox);
+
+/* Find what an earlier run has left. Never with a batch open; before anything else, until it
+ * succeeds. Results are the store's, or INBOX_E_MEMORY. */
+int inbox_load(struct inbox *inbox);
+
+/* Whether there is anything to sort in or to tidy up. */
+bool inbox_is_busy(const struct inbox *inbox);
+
+/* In the open batch, before its messages: sort in some more than came with the last batch, but not
+ * more than `most`. `now_ms` is monotonic. */
+int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms, inbox_use_fn *use,
+                    void *context);
+
+/*
+ * In the open batch: put a message in. *taken is false, and nothing has changed, when it has to go
+ * to its tables directly: the inbox is full or closed, or its topic is none of ours.
+ */
+int inbox_put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
+              bool *taken);
+
+/* The batch is over: it is on disk, with `messages` newcomers; how many pages it changed decides
+ * whether the next ones go in here... */
+void inbox_committed(struct inbox *inbox, uint64_t messages, int64_t now_ms);
+
+/* ...or it was rolled back. */
+void inbox_rolled_back(struct inbox *inbox);
+
+/* Nothing has come for a while: sort in what there is, and close. */
+void inbox_drain(struct inbox *inbox);
+
+/* How many messages are on disk and not sorted in. */
+uint64_t inbox_waiting(const struct inbox *inbox);
+
+#endif
