@@ -128,7 +128,7 @@ bool inbox_is_busy(const struct inbox *inbox)
     return inbox->deleted + 1 < inbox->filling.end;
 }
 
-static bool drains(const struct inbox *inbox)
+bool inbox_is_draining(const struct inbox *inbox)
 {
     return inbox->draining || !inbox->open;
 }
@@ -143,7 +143,7 @@ static void take_next_lot(struct inbox *inbox, int64_t now_ms)
     if (old && inbox->filling.count < LOT_SMALL) {
         inbox->draining = true;
     }
-    if (old || inbox->filling.count >= LOT_ENOUGH || drains(inbox)) {
+    if (old || inbox->filling.count >= LOT_ENOUGH || inbox_is_draining(inbox)) {
         begin_lot(inbox);
     }
 }
@@ -151,8 +151,8 @@ static void take_next_lot(struct inbox *inbox, int64_t now_ms)
 /* So many messages are sorted in, or deleted, with a batch. */
 static uint64_t step_of(const struct inbox *inbox)
 {
-    return drains(inbox) ? 2 * inbox->arrived + STEP_DRAIN
-                         : inbox->arrived + inbox->arrived / 4 + STEP_LEAST;
+    return inbox_is_draining(inbox) ? 2 * inbox->arrived + STEP_DRAIN
+                                    : inbox->arrived + inbox->arrived / 4 + STEP_LEAST;
 }
 
 static int sort_in(struct inbox *inbox, uint64_t messages, inbox_use_fn *use, void *context)

@@ -32,6 +32,9 @@ int inbox_load(struct inbox *inbox);
 /* Whether there is anything to sort in or to tidy up. */
 bool inbox_is_busy(const struct inbox *inbox);
 
+/* Whether it is to be empty soon: there is no reason to wait for newcomers. */
+bool inbox_is_draining(const struct inbox *inbox);
+
 /* In the open batch, before its messages: sort in some more than came with the last batch, but not
  * more than `most`. `now_ms` is monotonic. */
 int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms, inbox_use_fn *use,

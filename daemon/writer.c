@@ -211,7 +211,8 @@ static int sort_some(struct writer *writer, struct intake_item *item, struct bat
     int result = writer_apply_sort_some(writer->apply, &writer->limits, writer_batch_limit(writer));
 
     if (result == STORE_OK) {
-        batch->ended = intake_next(writer->parts.intake, item, SORTING_WAIT_US);
+        batch->ended = intake_next(writer->parts.intake, item,
+                                   inbox_is_draining(writer->inbox) ? 0 : SORTING_WAIT_US);
     }
     if (result == STORE_OK && batch->ended != INTAKE_OK) {
         inbox_drain(writer->inbox);
@@ -354,6 +355,16 @@ static bool sorts(struct writer *writer)
            (writer->closed_ms == 0 || clock_monotonic_ms() - writer->closed_ms < STOP_SORTING_MS);
 }
 
+/* At the end of a catch-up the room of the inbox is free: what rows to come do not need of it soon
+ * goes back to the file system, with a pass of retention. */
+static bool after_sorting(struct writer *writer)
+{
+    if (!inbox_is_busy(writer->inbox)) {
+        writer_expire_restart(&writer->expire, writer->for_space);
+    }
+    return true;
+}
+
 /* Everything that came is on disk. */
 static void end(struct writer *writer)
 {
@@ -392,7 +403,7 @@ static bool round_once(struct writer *writer)
         return load_inbox(writer);
     }
     if (sorts(writer)) {
-        return write_batch(writer, NULL);
+        return write_batch(writer, NULL) && after_sorting(writer);
     }
     switch (
         intake_next(writer->parts.intake, &item,

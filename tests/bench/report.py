@@ -39,6 +39,7 @@ def _cost(results):
             values = [results.median("b", window_name(w), prefix + name + suffix) for w in WINDOWS]
             rows.append([words.format(name), *("" if v is None else f"{v:.3f}" for v in values)])
     for metric, words, scale in (("database_bytes_a_reading", "database, bytes", 1),
+                                 ("file_bytes_a_reading", "its file, with the room of the inbox, bytes", 1),
                                  ("wal_peak_kib", "largest WAL during the drain, MiB", 1024)):
         values = [results.median("b", window_name(w), metric) for w in WINDOWS]
         if any(values):

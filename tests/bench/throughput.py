@@ -1,7 +1,7 @@
 """Messages a second: everybody on the same broker, on slow disks, and over a slow network."""
 
 import contestants
-from contestants import CONTESTANTS, measured
+from contestants import CONTESTANTS, measured, settle
 from stage import Broker, Failure, say
 
 WINDOWS = (20, 1000)
@@ -45,6 +45,7 @@ def drain(stage, start, count, *, name="run", before_stream=None, sample=None, b
                 raise Failure(f"{said['messages']} of {count} messages acknowledged")
             if said["reconnects"]:
                 raise Failure(f"connected again, {said['reconnects']} times:\n{client.log_tail()}")
+            seconds = said["seconds"] + settle(client)
             cpu, memory = measured(client)
             if before_stop:
                 before_stop(client)
@@ -54,7 +55,7 @@ def drain(stage, start, count, *, name="run", before_stream=None, sample=None, b
             if client:
                 client.close()
             server.close()
-    return {"rate_per_s": said["rate"], "seconds": said["seconds"],
+    return {"rate_per_s": count / seconds, "seconds": seconds, "acknowledged_per_s": said["rate"],
             "client_cpu_us": cpu / count * 1e6, "broker_cpu_us": said["cpu_seconds"] / count * 1e6,
             "rss_kib": memory.get("VmRSS")}
 
