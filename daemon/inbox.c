@@ -14,8 +14,8 @@
  *
  * A message in the inbox is not counted in `runs`, and in no table that an analyst looks at; some
  * seconds later it is, and that is why only a catch-up does this: when messages come so fast, and
- * change so many pages, that the disk is busy with it. A lot is taken up after LOT_AGE_MS at the
- * latest. When nothing comes, or little, what is there is sorted in and the inbox is closed.
+ * change so many pages, that the disk is busy with it. A lot is taken up after INBOX_LOT_AGE_MS at
+ * the latest. When nothing comes, or little, what is there is sorted in and the inbox is closed.
  *
  * The order of messages of one topic is kept. Of a device that is published on its own topic and on
  * a group's, the group's come last: they are duplicates, and change no page.
@@ -29,19 +29,9 @@
 #include "foxtrackr.h"
 #include "store_inbox.h"
 
-#define LOT_MOST   131072 /* messages: a dozen rows for each page of 10,000 devices */
-#define LOT_ENOUGH 98304  /* the next one begins; the batches until then have room */
-#define LOT_AGE_MS 5000
-#define LOT_SMALL  10000 /* so few in LOT_AGE_MS do not need this */
-#define STEP_LEAST 1     /* beyond a quarter more than came */
+#define STEP_LEAST 1 /* beyond a quarter more than came */
 #define STEP_DRAIN 1000
 #define NAME_SIZE  64
-
-/* A catch-up that the inbox pays for: so many messages in so short a time, and a page for every
- * third at least. With fewer a row costs no more in its table than in here. */
-#define OPEN_MESSAGES  2048
-#define OPEN_WITHIN_MS 500
-#define OPEN_SHARE     3
 
 /* A message, in the order in which it is sorted in. */
 struct entry {
@@ -135,15 +125,15 @@ bool inbox_is_draining(const struct inbox *inbox)
 
 static void take_next_lot(struct inbox *inbox, int64_t now_ms)
 {
-    bool old = inbox->filling_since_ms != 0 && now_ms - inbox->filling_since_ms >= LOT_AGE_MS;
+    bool old = inbox->filling_since_ms != 0 && now_ms - inbox->filling_since_ms >= INBOX_LOT_AGE_MS;
 
     if (inbox->sorting.done < inbox->sorting.count || inbox->filling.count == 0) {
         return;
     }
-    if (old && inbox->filling.count < LOT_SMALL) {
+    if (old && inbox->filling.count < INBOX_LOT_SMALL) {
         inbox->draining = true;
     }
-    if (old || inbox->filling.count >= LOT_ENOUGH || inbox_is_draining(inbox)) {
+    if (old || inbox->filling.count >= INBOX_LOT_ENOUGH || inbox_is_draining(inbox)) {
         begin_lot(inbox);
     }
 }
@@ -277,15 +267,15 @@ int inbox_put(struct inbox *inbox, const char *client_id, const struct store_pac
 /* Whether messages come so fast, and change so many pages, that the inbox pays. */
 static bool pays(struct inbox *inbox, uint64_t messages, int64_t now_ms)
 {
-    if (now_ms - inbox->counted_since_ms > OPEN_WITHIN_MS) {
+    if (now_ms - inbox->counted_since_ms > INBOX_OPEN_WITHIN_MS) {
         inbox->counted_since_ms = now_ms;
         inbox->counted_messages = 0;
         inbox->counted_pages = 0;
     }
     inbox->counted_messages += messages;
     inbox->counted_pages += (uint64_t)store_commit_pages(inbox->store);
-    return inbox->counted_messages >= OPEN_MESSAGES &&
-           inbox->counted_pages >= inbox->counted_messages / OPEN_SHARE;
+    return inbox->counted_messages >= INBOX_OPEN_MESSAGES &&
+           inbox->counted_pages >= inbox->counted_messages / INBOX_OPEN_SHARE;
 }
 
 void inbox_committed(struct inbox *inbox, uint64_t messages, int64_t now_ms)
@@ -325,7 +315,7 @@ static void free_lots(struct inbox *inbox)
 /* Empty lots, each with room for everything that is in the inbox. */
 static int make_lots(struct inbox *inbox, uint32_t messages)
 {
-    uint32_t capacity = messages > LOT_MOST ? messages : LOT_MOST;
+    uint32_t capacity = messages > INBOX_LOT_MOST ? messages : INBOX_LOT_MOST;
 
     free_lots(inbox);
     inbox->filling.entries = calloc(capacity, sizeof(struct entry));

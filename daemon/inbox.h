@@ -13,6 +13,18 @@
 
 #define INBOX_E_MEMORY 100 /* out of memory outside the store; to be tried again */
 
+/* It opens in a catch-up that it pays for: when so many come in so short a time, with a page for every
+ * third at least. With fewer a row costs no more in its table than in here. */
+#define INBOX_OPEN_MESSAGES  2048
+#define INBOX_OPEN_WITHIN_MS 500
+#define INBOX_OPEN_SHARE     3
+
+/* What is sorted in at a time. */
+#define INBOX_LOT_MOST   131072 /* messages: a dozen rows for each page of 10,000 devices */
+#define INBOX_LOT_ENOUGH 98304  /* the next one begins; the batches until then have room */
+#define INBOX_LOT_AGE_MS 5000
+#define INBOX_LOT_SMALL  10000 /* so few in that time do not need this */
+
 struct inbox;
 
 /* What becomes of a message whose turn it is, in the open batch. What it gets lives until it
