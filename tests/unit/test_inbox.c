@@ -1,0 +1,432 @@
+/* When the inbox opens, in which order it hands out what it was given, and when it closes. */
+#include "inbox_fixture.h"
+
+/* --- opening ------------------------------------------------------------------------------- */
+
+static bool is_open(struct story *story)
+{
+    bool taken;
+
+    begin(story->fixture);
+    assert_int_equal(put_in(story, 'a', 1, &taken), STORE_OK);
+    roll_back(story);
+    return taken;
+}
+
+/* Batches as they are committed: so many messages and pages each, so far apart. */
+static const struct {
+    const char *what;
+    int batches;
+    uint64_t messages;
+    int pages;
+    int64_t ms;
+    bool opens;
+} rates[] = {
+    {"a batch that is enough by itself", 1, INBOX_OPEN_MESSAGES, INBOX_OPEN_MESSAGES / 2, 1, true},
+    {"a message less", 1, INBOX_OPEN_MESSAGES - 1, INBOX_OPEN_MESSAGES, 1, false},
+    {"a page less", 1, INBOX_OPEN_MESSAGES, INBOX_OPEN_MESSAGES / 2 - 1, 1, false},
+    {"few devices, for long", 100, INBOX_OPEN_MESSAGES / 4, 20, 100, false},
+    {"in time", 6, INBOX_OPEN_MESSAGES / 6 + 1, 1000, INBOX_OPEN_WITHIN_MS / 5, true},
+    {"not in time", 6, INBOX_OPEN_MESSAGES / 6 + 1, 1000, INBOX_OPEN_WITHIN_MS / 5 + 1, false},
+    {"slow, for long", 100, INBOX_OPEN_MESSAGES / 2 - 1, 1000, INBOX_OPEN_WITHIN_MS, false},
+    {"messages one by one", 3000, 1, 5, 1, false},
+};
+
+static void it_opens_in_a_catch_up(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+        struct story *story = story_begin();
+
+        die(story); /* so that it is closed */
+        for (int batch = 0; batch < rates[i].batches; batch++) {
+            assert_false(is_open(story));
+            story->now_ms += rates[i].ms;
+            story->fixture->store->commit_pages = rates[i].pages;
+            inbox_committed(story->inbox, rates[i].messages, story->now_ms);
+        }
+        if (is_open(story) != rates[i].opens) {
+            fail_msg("%s: %s", rates[i].what, rates[i].opens ? "stays closed" : "opens");
+        }
+        story_end(story);
+    }
+}
+
+/* The pages that SQLite changes: of 2,048 messages in a batch, each on a page of its own or all on
+ * those of three devices. */
+static void it_counts_the_pages_of_a_commit(void **state)
+{
+    static char payload[4000];
+    struct story *story = *state;
+    const struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_JSON, .detail = "no"};
+    const struct store_packet small = packet("{}");
+
+    memset(payload, 'x', sizeof(payload) - 1);
+    for (int large = 0; large < 2; large++) {
+        die(story);
+        begin(story->fixture);
+        for (unsigned i = 1; i <= INBOX_OPEN_MESSAGES; i++) {
+            struct store_packet whole = packet(payload);
+
+            payload[snprintf(payload, sizeof(payload), "%u", i)] = 'x';
+            assert_int_equal(large ? store_quarantine(story->fixture->store, &problem, &whole)
+                                   : make_row(story, "abc"[i % 3], i, &small),
+                             STORE_OK);
+        }
+        commit(story->fixture);
+        inbox_committed(story->inbox, INBOX_OPEN_MESSAGES, story->now_ms);
+        assert_int_equal(is_open(story), large);
+    }
+}
+
+/* --- conversations --------------------------------------------------------------------------- */
+
+#define OLD   INBOX_LOT_AGE_MS
+#define TURNS 8
+
+struct turn {
+    enum { COMMITS, ROLLS_BACK, DIES, DIES_AFTERWARDS } ends;
+    struct batch batch;
+    const char *used; /* of what is on disk */
+    const char *left; /* messages that wait, and rows in the inbox */
+};
+
+static const struct {
+    const char *what;
+    struct turn turns[TURNS];
+} conversations[] = {
+    {"in the order of devices, unknown ones and groups last, then it closes",
+     {{COMMITS, {.put = "g1 x1 c1 b1 a1 x2 c2 y1 g2 a2"}, "", "10/10"},
+      {COMMITS, {.ms = OLD}, "a1 a2 b1 c1 c2 g1 x1 x2 y1 g2", "0/0"},
+      {COMMITS, {.put = "a3"}, "(a3)", "0/0"}}},
+    {"a lot begins when it is old, and not before",
+     {{COMMITS, {.put = "b1"}, "", "1/1"},
+      {COMMITS, {.ms = OLD - 1, .put = "a1"}, "", "2/2"},
+      {COMMITS, {.ms = 1}, "a1 b1", "0/0"}}},
+    {"newcomers go to the other lot, and one is deleted when the next one begins",
+     {{COMMITS, {.put = "c1 b1 a1"}, "", "3/3"},
+      {COMMITS, {.ms = OLD, .most = 2, .put = "b2 a2"}, "a1 b1", "3/5"},
+      {COMMITS, {.ms = OLD, .most = 2, .put = "a3"}, "c1", "3/6"},
+      {COMMITS, {.most = 2, .put = "c2"}, "a2 a3", "2/5"},
+      {COMMITS, {.most = 1}, "b2", "1/4"},
+      {COMMITS, {.most = 1}, "c2", "0/0"}}},
+    {"nothing comes: it is emptied at once, and closes",
+     {{COMMITS, {.put = "b1 a1"}, "", "2/2"},
+      {COMMITS, {.lull = true}, "", "2/2"},
+      {COMMITS, {.put = "a2"}, "a1 b1 (a2)", "0/0"}}},
+    {"what comes while it drains follows",
+     {{COMMITS, {.put = "b1 a1"}, "", "2/2"},
+      {COMMITS, {.lull = true}, "", "2/2"},
+      {COMMITS, {.most = 1, .put = "a2"}, "a1", "2/3"},
+      {COMMITS, {.most = 1, .put = "b2"}, "b1", "2/4"},
+      {COMMITS, {.put = "c1"}, "a2 b2 (c1)", "0/0"}}},
+    {"nothing came: it closes",
+     {{COMMITS, {.lull = true}, "", "0/0"}, {COMMITS, {.put = "a1"}, "(a1)", "0/0"}}},
+    {"the family in any case; a name of 63 bytes is looked up, longer ones come last",
+     {{COMMITS, {.put = "f1 m1 l1 b1 A1 a1 A2"}, "", "7/7"},
+      {COMMITS, {.ms = OLD}, "A1 a1 A2 b1 l1 f1 m1", "0/0"}}},
+    {"what is on no topic of ours goes to quarantine as before",
+     {{COMMITS, {.put = "b1 t1 a1 v1"}, "(t1) (v1)", "2/2"},
+      {COMMITS, {.ms = OLD}, "a1 b1", "0/0"}}},
+    {"a batch that is rolled back leaves it as it was",
+     {{COMMITS, {.put = "c1 a1"}, "", "2/2"},
+      {ROLLS_BACK, {.put = "b1"}, "", "2/2"},
+      {COMMITS, {.put = "b1"}, "", "3/3"},
+      {ROLLS_BACK, {.ms = OLD, .most = 1, .put = "a2"}, "", "3/3"},
+      {COMMITS, {.most = 1, .put = "a2"}, "a1", "3/4"},
+      {ROLLS_BACK, {.most = 2}, "", "3/4"},
+      {COMMITS, {.most = 2}, "b1 c1", "1/4"},
+      {COMMITS, {.most = 1}, "a2", "0/0"}}},
+    {"and so does one that empties it",
+     {{COMMITS, {.put = "b1 a1"}, "", "2/2"},
+      {ROLLS_BACK, {.ms = OLD}, "", "2/2"},
+      {COMMITS, {.most = 1}, "a1", "1/2"},
+      {ROLLS_BACK, {.put = "a2"}, "", "1/2"},
+      {COMMITS, {.put = "a2"}, "b1 (a2)", "0/0"}}},
+    {"what a crash leaves comes next",
+     {{DIES_AFTERWARDS, {.put = "b1 a1"}, "", "2/2"},
+      {DIES_AFTERWARDS, {.most = 1}, "a1", "1/2"},
+      {DIES, {0}, "", "1/2"},
+      {DIES_AFTERWARDS, {0}, "b1", "0/0"},
+      {COMMITS, {.put = "a2"}, "(a2)", "0/0"}}},
+    {"of two lots, too",
+     {{COMMITS, {.put = "c1 b1 a1 x1"}, "", "4/4"},
+      {DIES_AFTERWARDS, {.ms = OLD, .most = 2, .put = "b2 a2"}, "a1 b1", "4/6"},
+      {DIES_AFTERWARDS, {.most = 1}, "c1", "3/6"},
+      {DIES_AFTERWARDS, {.most = 2}, "x1", "2/6"},
+      {DIES_AFTERWARDS, {.most = 1}, "a2", "1/5"},
+      {COMMITS, {0}, "b2", "0/0"}}},
+};
+
+static void take_turn(struct story *story, const struct turn *turn, const char *what)
+{
+    size_t first = story->on_disk;
+    unsigned count;
+    char left[32];
+
+    if (turn->ends == COMMITS || turn->ends == DIES_AFTERWARDS) {
+        commit_batch(story, &turn->batch);
+    } else {
+        story->now_ms += turn->batch.ms;
+        assert_int_equal(fill_batch(story, &turn->batch, true, &count), STORE_OK);
+    }
+    if (turn->ends == ROLLS_BACK) {
+        roll_back(story);
+    } else if (turn->ends != COMMITS) {
+        die(story);
+    }
+    snprintf(left, sizeof(left), "%d/%s", (int)inbox_waiting(story->inbox),
+             look(story->fixture, "SELECT count(*) FROM inbox"));
+    if (strcmp(left, turn->left) != 0 || strcmp(used_since(story, first), turn->used) != 0) {
+        fail_msg("%s: handed out '%s' instead of '%s', left %s instead of %s", what,
+                 used_since(story, first), turn->used, left, turn->left);
+    }
+}
+
+static void it_keeps_to_its_order(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(conversations) / sizeof(conversations[0]); i++) {
+        struct story *story = story_begin();
+
+        for (int at = 0; at < TURNS && conversations[i].turns[at].left != NULL; at++) {
+            take_turn(story, &conversations[i].turns[at], conversations[i].what);
+        }
+        story_end(story);
+    }
+}
+
+/* --- what is in the inbox ----------------------------------------------------------------------
+ */
+
+struct came {
+    const char *client_id;
+    struct store_packet packet;
+    int times;
+};
+
+static int compare_with_what_came(void *context, const char *client_id,
+                                  const struct store_packet *packet)
+{
+    struct came *came = context;
+
+    assert_string_equal(client_id, came->client_id);
+    assert_int_equal(packet->topic_length, came->packet.topic_length);
+    assert_memory_equal(packet->topic, came->packet.topic, packet->topic_length);
+    assert_int_equal(packet->payload_length, came->packet.payload_length);
+    if (packet->payload_length > 0) {
+        assert_memory_equal(packet->payload, came->packet.payload, packet->payload_length);
+    }
+    assert_int_equal(packet->received_ms, came->packet.received_ms);
+    came->times++;
+    return STORE_OK;
+}
+
+static void a_message_leaves_as_it_came(void **state)
+{
+    static const char bytes[] = "\0\xff'\"\n";
+    struct story *story = *state;
+    struct came came[] = {
+        {.client_id = "id-b-07", .packet = packet("{\"as\":\"it came\"}")},
+        {.client_id = "ä", .packet = packet("")},
+        {.client_id = "id-c-01", .packet = packet("?")},
+    };
+
+    came[2].packet.payload = bytes;
+    came[2].packet.payload_length = sizeof(bytes);
+    came[2].packet.topic = "Füchse/\xf0\x9f\xa6\x8a/v3/ ";
+    came[2].packet.topic_length = strlen(came[2].packet.topic);
+    came[2].packet.received_ms = INT64_MAX;
+    for (size_t i = 0; i < sizeof(came) / sizeof(came[0]); i++) {
+        bool taken = false;
+
+        begin(story->fixture);
+        assert_int_equal(inbox_put(story->inbox, came[i].client_id, &came[i].packet, &taken),
+                         STORE_OK);
+        assert_true(taken);
+        commit(story->fixture);
+        inbox_drain(story->inbox);
+        inbox_committed(story->inbox, 1, story->now_ms);
+        begin(story->fixture);
+        assert_int_equal(
+            inbox_sort_some(story->inbox, 10, story->now_ms, compare_with_what_came, &came[i]),
+            STORE_OK);
+        commit(story->fixture);
+        inbox_committed(story->inbox, 0, story->now_ms);
+        assert_int_equal(came[i].times, 1);
+        open_inbox(story);
+    }
+}
+
+static void it_is_counted_when_it_leaves(void **state)
+{
+    const char *const rows = "SELECT count(*) FROM battery WHERE time_ms % 10000000 > 0";
+    struct story *story = *state;
+    struct store_counts before;
+
+    store_counts(story->fixture->store, &before);
+    commit_batch(story, &(struct batch){.put = "a1 b1 x1"});
+    assert_look(story->fixture, "SELECT count(*) FROM inbox", "3");
+    assert_look(story->fixture, rows, "0");
+    assert_look(story->fixture, "SELECT count(*) FROM devices WHERE device_id = 'x'", "0");
+    assert_counts(story->fixture, before.stored, 0, 0);
+    drain(story, 2);
+    assert_look(story->fixture, rows, "3");
+    assert_counts(story->fixture, before.stored + 3, 0, 0);
+}
+
+/* A number that came again would be done before it came. */
+static void numbers_go_on(void **state)
+{
+    struct story *story = *state;
+
+    commit_batch(story, &(struct batch){.put = "a1 b1 c1"});
+    drain(story, 2);
+    for (int dead = 0; dead < 2; dead++) {
+        if (dead) {
+            die(story);
+        }
+        open_inbox(story);
+        commit_batch(story, &(struct batch){.put = dead ? "a3 b3" : "a2 b2"});
+        assert_look(story->fixture, "SELECT group_concat(n) FROM inbox", dead ? "6,7" : "4,5");
+        drain(story, 2);
+    }
+    assert_string_equal(used_since(story, 0), "a1 b1 c1 a2 b2 a3 b3");
+}
+
+/* --- large lots --------------------------------------------------------------------------------
+ */
+
+#define BATCH 4096
+
+/* A batch of messages of the devices c, b, a in turn, the first of which has number `from`; sorts
+ * `most` in. Returns how many of them were taken. */
+static unsigned put_many(struct story *story, unsigned from, unsigned count, uint64_t most)
+{
+    unsigned taken = 0;
+
+    begin(story->fixture);
+    assert_int_equal(inbox_sort_some(story->inbox, most, story->now_ms, use, story), STORE_OK);
+    for (unsigned i = from; i < from + count; i++) {
+        bool one = false;
+
+        assert_int_equal(put_in(story, "cba"[i % 3], i, &one), STORE_OK);
+        taken += one;
+    }
+    commit(story->fixture);
+    story->on_disk = story->count;
+    inbox_committed(story->inbox, count, story->now_ms);
+    return taken;
+}
+
+/* Each message once, each topic in order of arrival; so many went past the inbox. */
+static void assert_all_used(const struct story *story, unsigned count, unsigned directly)
+{
+    unsigned last[3] = {0};
+
+    assert_int_equal(story->on_disk, count);
+    for (size_t i = 0; i < story->on_disk; i++) {
+        const struct used *used = &story->used[i];
+
+        directly -= used->directly;
+        if (!used->directly) {
+            assert_true(used->number > last[used->letter - 'a']);
+            last[used->letter - 'a'] = used->number;
+        }
+    }
+    assert_int_equal(directly, 0);
+    assert_int_equal(look(story->fixture, "SELECT 1 FROM runs WHERE duplicate > 0")[0], '\0');
+}
+
+static void a_lot_begins_when_it_is_large(void **state)
+{
+    struct story *story = *state;
+    unsigned count = 1;
+
+    while (inbox_waiting(story->inbox) < INBOX_LOT_ENOUGH) {
+        assert_int_equal(put_many(story, count, BATCH, BATCH), BATCH);
+        assert_int_equal(story->count, 0);
+        count += BATCH;
+    }
+    /* A quarter more is sorted in than comes: the devices follow one another. */
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(put_many(story, count, BATCH, 2 * BATCH), BATCH);
+        count += BATCH;
+    }
+    assert_int_equal(story->count, 5 * (BATCH + BATCH / 4 + 1));
+    assert_int_equal(story->used[0].letter, 'a');
+    drain(story, 100);
+    assert_all_used(story, count - 1, 0);
+}
+
+/* When an old lot is large enough, the inbox stays open. */
+static void a_lot_that_is_old_and_not_small(void **state)
+{
+    struct story *story = *state;
+    const unsigned count = INBOX_LOT_SMALL;
+
+    put_many(story, 1, count, 0);
+    story->now_ms += INBOX_LOT_AGE_MS;
+    assert_int_equal(put_many(story, count + 1, 1, count / 2), 1);
+    assert_int_equal(story->count, count / 2);
+    assert_int_equal(put_many(story, count + 2, 1, count), 1);
+    assert_int_equal(story->count, count / 2 + 2);
+    drain(story, 100);
+    assert_all_used(story, count + 2, 0);
+}
+
+/* When sorting cannot keep up, messages go to their tables at once. */
+static void a_full_lot_takes_nothing(void **state)
+{
+    struct story *story = *state;
+    unsigned count = 1;
+    unsigned directly = 0;
+
+    while (count < INBOX_LOT_ENOUGH + INBOX_LOT_MOST + 3 * BATCH) {
+        directly += BATCH - put_many(story, count, BATCH, 1);
+        count += BATCH;
+    }
+    assert_int_equal(inbox_waiting(story->inbox) + story->count, count - 1);
+    assert_in_range(directly, 1, 3 * BATCH);
+    drain(story, 1000);
+    assert_all_used(story, count - 1, directly);
+}
+
+static void more_than_a_lot_is_loaded(void **state)
+{
+    struct story *story = *state;
+    const unsigned count = INBOX_LOT_MOST + 10000;
+    char sql[512];
+
+    snprintf(sql, sizeof(sql),
+             "WITH RECURSIVE number(n) AS (VALUES(1) UNION ALL SELECT n + 1 FROM number WHERE n <"
+             " %u) INSERT INTO inbox SELECT n, 1 + n %% 3, '%s', 'foxtrackr/' || substr('abc',"
+             " 1 + n %% 3, 1) || '/V3.0/bat', CAST(substr('abc', 1 + n %% 3, 1) || n AS BLOB),"
+             " %lld + n FROM number",
+             count, CLIENT_ID, (long long)NOW_MS);
+    look(story->fixture, sql);
+    die(story);
+    assert_int_equal(inbox_waiting(story->inbox), count);
+    commit_batch(story, &(struct batch){.most = BATCH});
+    die(story);
+    assert_int_equal(inbox_waiting(story->inbox), count - story->count);
+    open_inbox(story);
+    assert_int_equal(put_many(story, count + 1, 3, 1), 3);
+    drain(story, 1000);
+    assert_all_used(story, count + 3, 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, story_setup, story_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_opens_in_a_catch_up), TEST(it_counts_the_pages_of_a_commit),
+        cmocka_unit_test(it_keeps_to_its_order),  TEST(a_message_leaves_as_it_came),
+        TEST(it_is_counted_when_it_leaves),       TEST(numbers_go_on),
+        TEST(a_lot_begins_when_it_is_large),      TEST(a_lot_that_is_old_and_not_small),
+        TEST(a_full_lot_takes_nothing),           TEST(more_than_a_lot_is_loaded),
+    };
+
+    return cmocka_run_group_tests_name("inbox", tests, NULL, NULL);
+}
