@@ -6,84 +6,10 @@
  */
 #include "store_fixture.h"
 
-#include <errno.h>
+#include "faulty_vfs.h"
 
 #define BATCHES  6
 #define MESSAGES 20 /* a batch */
-
-/* The fault to come: after this many operations, or none at 0. */
-static struct {
-    int countdown;
-    bool lasting;
-    int code; /* 0: as of a disk error, by operation */
-    int system_errno;
-} fault;
-
-/* SQLite's own methods, for the database and for its log, and ours in front of them. */
-static const sqlite3_io_methods *original[2];
-static sqlite3_io_methods faulty[2];
-static sqlite3_vfs *original_vfs;
-static sqlite3_vfs faulty_vfs;
-
-static bool strikes(void)
-{
-    if (fault.countdown == 0 || --fault.countdown > 0) {
-        return false;
-    }
-    if (fault.lasting) {
-        fault.countdown = 1;
-    }
-    errno = fault.system_errno;
-    return true;
-}
-
-static const sqlite3_io_methods *original_of(sqlite3_file *file)
-{
-    return original[file->pMethods == &faulty[1]];
-}
-
-static int write_or_fail(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset)
-{
-    if (strikes()) {
-        return fault.code != 0 ? fault.code : SQLITE_IOERR_WRITE;
-    }
-    return original_of(file)->xWrite(file, bytes, count, offset);
-}
-
-static int sync_or_fail(sqlite3_file *file, int flags)
-{
-    if (strikes()) {
-        return fault.code != 0 ? fault.code : SQLITE_IOERR_FSYNC;
-    }
-    return original_of(file)->xSync(file, flags);
-}
-
-static int truncate_or_fail(sqlite3_file *file, sqlite3_int64 size)
-{
-    if (strikes()) {
-        return fault.code != 0 ? fault.code : SQLITE_IOERR_TRUNCATE;
-    }
-    return original_of(file)->xTruncate(file, size);
-}
-
-static int open_faulty(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags,
-                       int *out_flags)
-{
-    int which = (flags & SQLITE_OPEN_MAIN_DB) != 0 ? 0 : 1;
-    int code = original_vfs->xOpen(original_vfs, name, file, flags, out_flags);
-
-    (void)vfs;
-    if (code != SQLITE_OK) {
-        return code;
-    }
-    original[which] = file->pMethods;
-    faulty[which] = *file->pMethods;
-    faulty[which].xWrite = write_or_fail;
-    faulty[which].xSync = sync_or_fail;
-    faulty[which].xTruncate = truncate_or_fail;
-    file->pMethods = &faulty[which];
-    return code;
-}
 
 static int put_batch(struct fixture *fixture, int batch)
 {
@@ -267,10 +193,6 @@ int main(void)
         cmocka_unit_test(test_creating_on_a_failing_disk),
     };
 
-    original_vfs = sqlite3_vfs_find(NULL);
-    faulty_vfs = *original_vfs;
-    faulty_vfs.zName = "faulty";
-    faulty_vfs.xOpen = open_faulty;
-    sqlite3_vfs_register(&faulty_vfs, 1);
+    use_faulty_vfs();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
