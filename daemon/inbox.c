@@ -17,8 +17,10 @@
  * change so many pages, that the disk is busy with it. A lot is taken up after INBOX_LOT_AGE_MS at
  * the latest. When nothing comes, or little, what is there is sorted in and the inbox is closed.
  *
- * The order of messages of one topic is kept. Of a device that is published on its own topic and on
- * a group's, the group's come last: they are duplicates, and change no page.
+ * The order of messages of one topic is kept. So a device that becomes known while a lot is filled
+ * is none for that lot: later messages would come before those that met it unknown. Of a device
+ * that is published on its own topic and on a group's, the group's come last: they are duplicates,
+ * and change no page.
  */
 #include "inbox.h"
 
@@ -55,8 +57,9 @@ struct inbox {
     struct lot filling;
     struct lot sorting;
     int64_t filling_since_ms; /* 0: nothing is in it */
-    int64_t deleted;          /* n up to which the table has nothing */
-    uint64_t arrived;         /* with the last batch */
+    uint32_t filling_knows; /* devices up to this one; those that come later have no number in it */
+    int64_t deleted;        /* n up to which the table has nothing */
+    uint64_t arrived;       /* with the last batch */
 
     /* As of the last commit. */
     uint32_t filled;
@@ -219,11 +222,13 @@ void inbox_drain(struct inbox *inbox)
 
 /* --- newcomers ------------------------------------------------------------------------------ */
 
-/* The device that a topic names, if it is known by now: only the order depends on it. */
+/* The device that a topic names, if it was known when the lot began: only the order depends on it.
+ */
 static int find_device(struct inbox *inbox, const struct foxtrackr_topic *topic, uint32_t *device)
 {
     char family[NAME_SIZE];
     char name[NAME_SIZE];
+    int result;
 
     *device = STORE_NO_DEVICE;
     if (topic->family_length >= sizeof(family) || topic->device_or_group_length >= sizeof(name)) {
@@ -235,7 +240,11 @@ static int find_device(struct inbox *inbox, const struct foxtrackr_topic *topic,
     family[topic->family_length] = '\0';
     memcpy(name, topic->device_or_group, topic->device_or_group_length);
     name[topic->device_or_group_length] = '\0';
-    return store_inbox_device(inbox->store, family, name, device);
+    result = store_inbox_device(inbox->store, family, name, device);
+    if (*device > inbox->filling_knows) {
+        *device = STORE_NO_DEVICE;
+    }
+    return result;
 }
 
 int inbox_put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
@@ -245,14 +254,19 @@ int inbox_put(struct inbox *inbox, const char *client_id, const struct store_pac
     struct foxtrackr_topic topic;
     struct foxtrackr_problem problem;
     uint32_t device;
-    int result;
+    int result = STORE_OK;
 
     *taken = inbox->open && lot->count < lot->capacity &&
              foxtrackr_topic_parse(packet->topic, packet->topic_length, &topic, &problem) == 0;
     if (!*taken) {
         return STORE_OK;
     }
-    result = find_device(inbox, &topic, &device);
+    if (lot->count == 0) {
+        result = store_inbox_newest_device(inbox->store, &inbox->filling_knows);
+    }
+    if (result == STORE_OK) {
+        result = find_device(inbox, &topic, &device);
+    }
     if (result == STORE_OK) {
         result = store_inbox_put(inbox->store, lot->end, device, client_id, packet);
     }
@@ -376,6 +390,7 @@ int inbox_load(struct inbox *inbox)
     if (result == STORE_OK) {
         inbox->sorting.first = loading.position.first;
         inbox->filling.first = inbox->filling.end = loading.position.last + 1;
+        inbox->filling_knows = 0; /* what was known when it began is forgotten */
         inbox->deleted = -1;
         result = store_inbox_read(inbox->store, load_one, &loading);
     }

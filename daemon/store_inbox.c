@@ -52,6 +52,20 @@ int store_inbox_device(struct store *store, const char *family, const char *leve
     return result;
 }
 
+int store_inbox_newest_device(struct store *store, uint32_t *device)
+{
+    bool row = false;
+    int result = store_step(store, STATEMENT_DEVICE_NEWEST, NULL, 0, &row);
+
+    if (result == STORE_OK && row) {
+        int64_t newest = sqlite3_column_int64(store->statements[STATEMENT_DEVICE_NEWEST], 0);
+
+        *device = newest < STORE_NO_DEVICE ? (uint32_t)newest : STORE_NO_DEVICE - 1;
+    }
+    store_reset(store, STATEMENT_DEVICE_NEWEST);
+    return result;
+}
+
 int store_inbox_put(struct store *store, int64_t n, uint32_t device, const char *client_id,
                     const struct store_packet *packet)
 {

@@ -35,6 +35,9 @@ int store_inbox_read(struct store *store, int (*each)(void *context, int64_t n, 
 int store_inbox_device(struct store *store, const char *family, const char *level,
                        uint32_t *device);
 
+/* The largest number of a device; 0: there is none. */
+int store_inbox_newest_device(struct store *store, uint32_t *device);
+
 /* Put a message in. `client_id` is the session's. */
 int store_inbox_put(struct store *store, int64_t n, uint32_t device, const char *client_id,
                     const struct store_packet *packet);

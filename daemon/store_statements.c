@@ -32,6 +32,7 @@ static const struct {
     [STATEMENT_DEVICE_ADD] = {"add a device",
                               "INSERT INTO devices (family, device_id, first_seen_ms)"
                               " VALUES (?1, ?2, ?3)"},
+    [STATEMENT_DEVICE_NEWEST] = {"look up the newest device", "SELECT max(device) FROM devices"},
     [STATEMENT_GROUP_ADD] = {"add a device to its group",
                              "INSERT INTO device_groups (group_name, device, first_seen_ms)"
                              " VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"},
