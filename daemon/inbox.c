@@ -17,10 +17,11 @@
  * change so many pages, that the disk is busy with it. A lot is taken up after INBOX_LOT_AGE_MS at
  * the latest. When nothing comes, or little, what is there is sorted in and the inbox is closed.
  *
- * The order of messages of one topic is kept. So a device that becomes known while a lot is filled
- * is none for that lot: later messages would come before those that met it unknown. Of a device
- * that is published on its own topic and on a group's, the group's come last: they are duplicates,
- * and change no page.
+ * The order of messages of one topic is kept, unless a lot is full and they have to go past it. So
+ * newcomers follow what a crash has left, though nothing is known of a catch-up yet; and a device
+ * that becomes known while a lot is filled is none for that lot: later messages would come before
+ * those that met it unknown. Of a device that is published on its own topic and on a group's, the
+ * group's come last: they are duplicates, and change no page.
  */
 #include "inbox.h"
 
@@ -52,7 +53,7 @@ struct lot {
 
 struct inbox {
     struct store *store;
-    bool open;     /* newcomers go in */
+    bool open;     /* newcomers go in, also when it is empty */
     bool draining; /* it closes when everything is sorted in */
     struct lot filling;
     struct lot sorting;
@@ -256,7 +257,7 @@ int inbox_put(struct inbox *inbox, const char *client_id, const struct store_pac
     uint32_t device;
     int result = STORE_OK;
 
-    *taken = inbox->open && lot->count < lot->capacity &&
+    *taken = (inbox->open || inbox_waiting(inbox) > 0) && lot->count < lot->capacity &&
              foxtrackr_topic_parse(packet->topic, packet->topic_length, &topic, &problem) == 0;
     if (!*taken) {
         return STORE_OK;

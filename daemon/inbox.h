@@ -54,7 +54,7 @@ int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms, inbox_us
 
 /*
  * In the open batch: put a message in. *taken is false, and nothing has changed, when it has to go
- * to its tables directly: the inbox is full or closed, or its topic is none of ours.
+ * to its tables directly: the inbox is full, or closed and empty, or its topic is none of ours.
  */
 int inbox_put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
               bool *taken);
