@@ -1,10 +1,12 @@
 """The machine in the container: systemd, its journal, packages, and what the operator writes."""
 
+import io
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import socket
@@ -23,6 +25,7 @@ HOST = "broker.foxtrackr.test"
 PACKAGES = pathlib.Path(os.environ["FOXTRACKR_PACKAGES"])
 UNIT = "foxtrackrd.service"
 CONFIG = pathlib.Path("/etc/foxtrackrd/foxtrackrd.conf")
+LOGROTATE = pathlib.Path("/etc/logrotate.d/foxtrackrd")
 DATABASE = pathlib.Path("/var/lib/foxtrackrd/foxtrackr.db")
 CREDENTIALS = pathlib.Path("/etc/credstore")
 DROP_IN = pathlib.Path(f"/etc/systemd/system/{UNIT}.d/test.conf")
@@ -106,9 +109,13 @@ def tail(unit=UNIT):
     return shell("journalctl", "-q", "-n", "30", "-o", "cat", "-u", unit, check=False).stdout
 
 
-def install(*packages):
-    """As an operator does it, with nobody to answer a question."""
-    return shell("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "-i", *packages, timeout=300)
+def install(*packages, answer="--force-confold", check=True):
+    """
+    As it happens with nobody there. dpkg asks about a configuration that is edited and comes anew:
+    this answers that it is kept, and "--no-force-confold" lets dpkg ask.
+    """
+    return shell("env", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", "dpkg", answer, "-i", *packages,
+                 check=check, timeout=300)
 
 
 def package(name):
@@ -117,10 +124,25 @@ def package(name):
     return found[0]
 
 
+def shipped(path, name):
+    """What a package has as the file `name`, in bytes."""
+    done = run("dpkg-deb", "--fsys-tarfile", path, text=False)
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        return archive.extractfile(f".{name}").read()
+
+
 def earlier(path, version):
-    """The same package with a lower version, for an upgrade to begin with."""
+    """
+    The same package as an older version, for an upgrade to begin with: its number is lower and the
+    text of its configuration files another. Those have no line in md5sums that could then be wrong.
+    """
     tree = pathlib.Path(tempfile.mkdtemp()) / "tree"
     shell("dpkg-deb", "-R", path, tree)
+    conffiles = (tree / "DEBIAN" / "conffiles").read_text().split()
+    assert {str(CONFIG), str(LOGROTATE)} <= set(conffiles), conffiles
+    for name in conffiles:
+        with (tree / name.lstrip("/")).open("a") as text:
+            text.write(f"# as {version} had it\n")
     control = tree / "DEBIAN" / "control"
     control.write_text("".join(
         f"Version: {version}\n" if line.startswith("Version:") else line
