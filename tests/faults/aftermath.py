@@ -13,16 +13,17 @@ import tempfile
 import oracle
 
 
-def check_files(path, acknowledged, messages):
+def check_files(path, acknowledged, messages, deliveries):
     """
     Let SQLite recover the database at `path`, and look for every message whose number is in
     `acknowledged`. The files change: this is for a copy. Raises oracle.Broken when the database is
-    not sound; returns a sentence for each message that is missing or wrong.
+    not sound, or has counted a message more often than `deliveries` allow; returns a sentence for
+    each message that is missing or wrong, and how many messages wait in the inbox.
     """
     wanted = [m for m in messages if m.number in acknowledged]
     path = pathlib.Path(path)
     if not path.exists():
-        return [f"message {m.number}: no database is there" for m in wanted]
+        return [f"message {m.number}: no database is there" for m in wanted], 0
     connection = sqlite3.connect(path)
     try:
         contents = _contents(connection)
@@ -31,9 +32,11 @@ def check_files(path, acknowledged, messages):
     finally:
         connection.close()
     if contents is None:
-        return [f"message {m.number}: the database has no tables" for m in wanted]
+        return [f"message {m.number}: the database has no tables" for m in wanted], 0
+    oracle.check_deliveries(contents, deliveries, messages)
     problems = ((m.number, contents.problem(m)) for m in wanted)
-    return [f"message {number} {problem}" for number, problem in problems if problem]
+    return ([f"message {number} {problem}" for number, problem in problems if problem],
+            contents.waiting.total())
 
 
 def _contents(connection):
@@ -50,7 +53,10 @@ def _contents(connection):
 
 
 def check_crash(path, ledger, messages):
-    """The daemon is dead and nothing was started since: is everything there that it acknowledged?"""
+    """
+    The daemon is dead and nothing was started since: is everything there that it acknowledged?
+    Returns how many messages wait in the inbox.
+    """
     ledger.settle()
     acknowledged = ledger.acknowledged_numbers()
     with tempfile.TemporaryDirectory(prefix="foxtrackr-crash-") as directory:
@@ -60,11 +66,11 @@ def check_crash(path, ledger, messages):
             oracle.copy_database(path, directory)
         if journal.exists():
             pathlib.Path(f"{copy}-journal").write_bytes(journal.read_bytes())
-        problems = check_files(copy, acknowledged, messages)
+        problems, waiting = check_files(copy, acknowledged, messages, ledger.deliveries())
     if problems:
         raise oracle.Broken(f"{len(problems)} of {len(acknowledged)} acknowledged messages:\n  "
                             + "\n  ".join(problems[:10]))
-    return len(acknowledged)
+    return waiting
 
 
 def check_no_gap(path):

@@ -75,6 +75,7 @@ class Stage:
         table; None: any.
         """
         self.daemon.wait_drained(limit_s)
+        self.daemon.wait_sorted(limit_s)
         unfired = self.broker.pending_faults
         self.daemon.stop()
         optional = self.ledger.lost if lost else ()

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import time
 
+import inbox
+
 USER = "tracker-reader"
 PASSWORD = "correct-horse-7f3a9"
 CLIENT_ID = "id-fault-01"
@@ -200,3 +202,7 @@ class Daemon:
     def wait_drained(self, limit_s=60):
         """The broker has nothing left for it."""
         self.wait(lambda: self.broker.drained, limit_s, "the broker's queue to drain")
+
+    def wait_sorted(self, limit_s=60):
+        """Nothing is left in the inbox: a catch-up is over."""
+        self.wait(lambda: inbox.rows(self.database) == 0, limit_s, "an empty inbox")

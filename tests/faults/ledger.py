@@ -79,6 +79,12 @@ class Ledger:
         with self.changed:
             return set(self.acknowledged)
 
+    def deliveries(self, until_s=float("inf")):
+        """number -> how often it was sent, before that time."""
+        with self.changed:
+            return {number: sum(when < until_s for when, _ in times)
+                    for number, times in self.sent.items()}
+
     def completed_numbers(self):
         with self.changed:
             return set(self.completed)

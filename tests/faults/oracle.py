@@ -1,10 +1,11 @@
 """
 The oracle: is the promise kept?
 
-check_crash() after every death, before anything is started again: what was acknowledged is there.
-check_final() at the end: every message is exactly one row or one quarantine entry, as it was sent,
-and nothing else is there. Witness watches meanwhile: a message is in the database when its
-acknowledgement arrives, not some time later.
+check_crash() after every death, before anything is started again: what was acknowledged is there,
+in its table or waiting in the inbox. check_final() at the end: every message is exactly one row or
+one quarantine entry, as it was sent, nothing else is there, and nothing waits. Both: no message is
+there, or was counted, more often than it was delivered. Witness watches meanwhile: a message is in
+the database when its acknowledgement arrives, not some time later.
 
 They fail with Broken, which says what is wrong with which message.
 """
@@ -16,7 +17,11 @@ import sqlite3
 import struct
 import tempfile
 
+import inbox
+
 MAX_PAYLOAD = 256 * 1024
+
+MISSING = NO_ROW, NOT_IN_QUARANTINE = "has no row", "is not in quarantine"
 
 
 class Broken(AssertionError):
@@ -28,7 +33,7 @@ def quarantine_digest(topic, payload):
 
 
 class Contents:
-    """All rows of a database, in the form that messages expect."""
+    """All rows of a database, in the form that messages expect, and what waits in the inbox."""
 
     def __init__(self, connection):
         self.rows = {}          # (table, device, time_ms[, type, digest]) -> values
@@ -50,19 +55,36 @@ class Contents:
                 "SELECT digest, topic, payload, reason, occurrences FROM quarantine"):
             topic = topic.encode() if isinstance(topic, str) else topic
             self.quarantine[digest] = (topic, payload, reason, occurrences)
+        self.waiting = inbox.waiting(connection)
+        self.received = connection.execute(
+            "SELECT coalesce(sum(received), 0) FROM runs").fetchone()[0]
 
     def problem(self, message, max_payload=MAX_PAYLOAD):
-        """None, or what is wrong with this message's row or quarantine entry."""
+        """None, or what is wrong with this message's row or quarantine entry. It may wait, too."""
+        problem = self._problem(message, max_payload)
+        missing = problem in MISSING
+        return None if missing and self.waiting[message.topic, message.payload] else problem
+
+    def times(self, message):
+        """How often it is there, as far as the tables tell."""
+        if is_quarantine(message):
+            digest = quarantine_digest(message.topic, message.payload[:MAX_PAYLOAD])
+            sorted_in = self.quarantine[digest][3] if digest in self.quarantine else 0
+        else:
+            sorted_in = row_key(message) in self.rows
+        return sorted_in + self.waiting[message.topic, message.payload]
+
+    def _problem(self, message, max_payload):
         if is_quarantine(message):
             kept = message.payload[:max_payload]
             found = self.quarantine.get(quarantine_digest(message.topic, kept))
             wanted = (message.topic, kept, message.expect[1])
             if found is None:
-                return "is not in quarantine"
+                return NOT_IN_QUARANTINE
             return None if found[:3] == wanted else f"is in quarantine as {found}"
         found = self.rows.get(row_key(message))
         if found is None:
-            return "has no row"
+            return NO_ROW
         for column, value in message.expect.values.items():
             if found.get(column) != value:
                 return f"has {column} = {found.get(column)!r}, and {value!r} was sent"
@@ -104,6 +126,10 @@ def check_sound(connection):
         if received != stored + duplicate + quarantined:
             raise Broken(f"run {run}: {received} received are not {stored} stored + "
                          f"{duplicate} duplicate + {quarantined} quarantined")
+    if inbox.exists(connection):
+        positions = connection.execute("SELECT count(*) FROM inbox_position").fetchone()[0]
+        if positions != 1:
+            raise Broken(f"inbox_position has {positions} rows")
 
 
 def check_counts(connection):
@@ -116,6 +142,21 @@ def check_counts(connection):
         "SELECT coalesce(sum(stored), 0), coalesce(sum(quarantined), 0) FROM runs").fetchone()
     if said != (rows, quarantined):
         raise Broken(f"the runs say stored, quarantined = {said}; there are {(rows, quarantined)}")
+
+
+def check_deliveries(contents, deliveries, messages):
+    """
+    Each arrival of a message is counted once, when it is in its table or in quarantine; until then
+    it waits once. deliveries: number -> how often the broker has sent it.
+    """
+    waiting, sent = contents.waiting.total(), sum(deliveries.values())
+    problems = [f"message {m.number} was sent {deliveries.get(m.number, 0)} times and is there "
+                f"{contents.times(m)} times" for m in messages
+                if contents.times(m) > deliveries.get(m.number, 0)]
+    if contents.received + waiting > sent:
+        problems.append(f"{sent} were sent; the runs have received {contents.received}, and "
+                        f"{waiting} wait")
+    _complain(problems, "with messages that came once and count more often")
 
 
 def check_crash(database_path, ledger, messages, *, directory=None):
@@ -139,6 +180,7 @@ def check_crash(database_path, ledger, messages, *, directory=None):
             else:
                 check_counts(connection)
                 contents = Contents(connection)
+                check_deliveries(contents, ledger.deliveries(), messages)
         finally:
             connection.close()
     wanted = [m for m in messages if m.number in acknowledged]
@@ -161,10 +203,12 @@ def _why(contents, message):
     return "has no table" if contents is None else contents.problem(message)
 
 
-def check_final(database_path, messages, *, optional=(), max_payload=MAX_PAYLOAD, counts=True,
-                strangers=False):
+def check_final(database_path, messages, *, ledger=None, optional=(), max_payload=MAX_PAYLOAD,
+                counts=True, strangers=False):
     """
-    Exactly one row or entry for each message, with the values that were sent, and no other.
+    Exactly one row or entry for each message, with the values that were sent, and no other; an
+    empty inbox, for which the daemon was given the time.
+    ledger: of a broker that sent all of them as they are.
     optional: numbers of messages that may be missing (the broker lost them on purpose).
     strangers: there may be more (the script has garbled messages on the way).
     Returns how many messages were found.
@@ -176,14 +220,18 @@ def check_final(database_path, messages, *, optional=(), max_payload=MAX_PAYLOAD
         if counts:
             check_counts(connection)
         contents = Contents(connection)
+        left = connection.execute("SELECT count(*) FROM inbox").fetchone()[0]
     finally:
         connection.close()
+    if left:
+        raise Broken(f"{left} rows are left in the inbox, of which {contents.waiting.total()} wait")
+    if ledger is not None:
+        check_deliveries(contents, ledger.deliveries(), messages)
     problems = []
     found = 0
     for message in messages:
         problem = contents.problem(message, max_payload)
-        missing = problem in ("has no row", "is not in quarantine")
-        if problem and not (missing and message.number in optional):
+        if problem and not (problem in MISSING and message.number in optional):
             problems.append(f"message {message.number} {problem}")
         found += problem is None
     if not strangers:
@@ -216,7 +264,7 @@ def _complain(problems, about):
 class Witness:
     """
     For FaultBroker(witness=...): at the moment an acknowledgement arrives, the row must be visible
-    to a reader, which it is from its COMMIT on.
+    to a reader, or wait in the inbox, which it does from its COMMIT on.
     """
 
     def __init__(self, database_path, messages=()):
@@ -224,6 +272,7 @@ class Witness:
         self.messages = {m.number: m for m in messages}
         self.looked_up = 0
         self._connection = None
+        self._inbox = None
 
     def add(self, messages):
         self.messages.update((m.number, m) for m in messages)
@@ -237,10 +286,16 @@ class Witness:
     def __call__(self, numbers):
         if self._connection is None:
             self._connection = sqlite3.connect(
-                f"file:{self.path}?mode=ro", uri=True, timeout=20, check_same_thread=False)
+                f"file:{self.path}?mode=ro", uri=True, timeout=20, check_same_thread=False,
+                isolation_level=None)
+            self._inbox = inbox.Index()
         self.looked_up += len(numbers)
-        return [f"message {n} was acknowledged and is not in the database"
-                for n in numbers if n in self.messages and not self._is_there(self.messages[n])]
+        self._connection.execute("BEGIN")   # or it may leave the inbox between two questions
+        try:
+            return [f"message {n} was acknowledged and is not in the database"
+                    for n in numbers if n in self.messages and not self._is_there(self.messages[n])]
+        finally:
+            self._connection.execute("ROLLBACK")
 
     def _is_there(self, message):
         if is_quarantine(message):
@@ -250,4 +305,5 @@ class Witness:
             row = message.expect
             question = (f"SELECT 1 FROM {row.table} JOIN devices USING (device) "
                         "WHERE device_id = ? AND time_ms = ?", (row.device, row.time_ms))
-        return self._connection.execute(*question).fetchone() is not None
+        return (self._connection.execute(*question).fetchone() is not None
+                or self._inbox.waits(self._connection, message.topic, message.payload))

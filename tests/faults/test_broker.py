@@ -16,8 +16,9 @@ import messages  # noqa: E402
 import mqtt  # noqa: E402
 import oracle  # noqa: E402
 from broker import Fault, FaultBroker  # noqa: E402
+from ledger import Ledger  # noqa: E402
 
-SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "schema" / "0001_init.sql"
+SCHEMA = sorted((pathlib.Path(__file__).resolve().parents[2] / "schema").glob("0*.sql"))
 SEED = 11
 
 
@@ -121,7 +122,8 @@ def database(tmp_path):
     path = tmp_path / "test.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(SCHEMA.read_text())
+        for migration in SCHEMA:
+            connection.executescript(migration.read_text())
     return path
 
 
@@ -192,6 +194,87 @@ def test_wrong_content_is_caught(database, harm, complaint):
         connection.execute(harm)
     with pytest.raises(oracle.Broken, match=complaint):
         oracle.check_final(database, sent, counts=False)
+
+
+LAST_DEVICE = 4294967295
+
+
+@pytest.fixture
+def catch_up(database):
+    """
+    The middle of a catch-up of 60 messages, each sent once and acknowledged: of the lot that is
+    being sorted in (0 to 39) the first twenty are done, and the next one is being filled.
+    """
+    sent = messages.make(60, SEED, garbage=0.3)
+    ledger = Ledger()
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        for message in sent:
+            connection.execute("INSERT INTO inbox VALUES (?, ?, 'id-a-01', ?, ?, 1)", (
+                message.number + 1, LAST_DEVICE, message.topic.decode(), message.payload))
+            ledger.note_sent(message.number, False)
+            ledger.note_acknowledged(message.number)
+        for message in sent[:20]:
+            store(connection, message)
+        connection.execute("UPDATE inbox_position SET first_n = 1, last_n = 40, device = ?, n = 20",
+                           (LAST_DEVICE,))
+        yield connection, sent, ledger
+
+
+def test_what_waits_in_the_inbox_is_there(database, catch_up):
+    """Goal: a message that waits counts after a crash and for the witness, and not at the end."""
+    connection, sent, ledger = catch_up
+    assert oracle.check_crash(database, ledger, sent) == len(sent)
+    assert oracle.Witness(database, sent)([m.number for m in sent]) == []
+    with pytest.raises(oracle.Broken, match="60 rows are left in the inbox, of which 40 wait"):
+        oracle.check_final(database, sent, ledger=ledger)
+    for message in sent[20:]:
+        store(connection, message)
+    connection.execute("DELETE FROM inbox")
+    assert oracle.check_final(database, sent, ledger=ledger) == len(sent)
+
+
+LOST = r"message \d+ (has no row|is not in quarantine)"
+TWICE = r"message \d+ was sent 1 times and is there 2 times"
+
+
+@pytest.mark.parametrize("harm, complaint", [
+    ("DELETE FROM inbox WHERE n = 50", LOST),
+    ("DELETE FROM inbox WHERE n = 21", LOST),
+    ("UPDATE inbox SET payload = x'7b7d' WHERE n = 50", LOST),
+    ("UPDATE inbox SET topic = 'foxtrackr/other/V3.0/bat' WHERE n = 50", LOST),
+    ("UPDATE inbox_position SET n = n + 1", LOST),
+    ("UPDATE inbox_position SET last_n = 60, n = 41", LOST),
+    ("UPDATE inbox_position SET first_n = 42", LOST),
+    ("UPDATE inbox_position SET n = n - 1", TWICE),
+    ("UPDATE inbox_position SET first_n = 41, last_n = 40, n = 0; UPDATE inbox SET n = n + 100",
+     TWICE),
+    ("UPDATE runs SET received = received + 1, duplicate = duplicate + 1",
+     "60 were sent; the runs have received 21, and 40 wait"),
+    ("DELETE FROM inbox_position", "inbox_position has 0 rows"),
+])
+def test_wrong_inbox_is_caught(database, catch_up, harm, complaint):
+    """Goal: what is lost in the inbox, or sorted in a second time, fails the crash check."""
+    connection, sent, ledger = catch_up
+    connection.executescript(harm)
+    with pytest.raises(oracle.Broken, match=complaint):
+        oracle.check_crash(database, ledger, sent)
+    early = oracle.Witness(database, sent)([m.number for m in sent])
+    assert bool(early) == (complaint == LOST or "DELETE" in harm)
+
+
+def test_counting_twice_is_caught(database):
+    """Goal: rows are idempotent; a message that was sorted in twice shows in the counters."""
+    sent = messages.make(20, SEED, garbage=0)
+    ledger = Ledger()
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        for message in sent + sent[:1]:
+            store(connection, message)
+    for message in sent:
+        ledger.note_sent(message.number, False)
+    with pytest.raises(oracle.Broken, match="20 were sent; the runs have received 21"):
+        oracle.check_final(database, sent, ledger=ledger)
+    ledger.note_sent(0, True)
+    assert oracle.check_final(database, sent, ledger=ledger) == len(sent)
 
 
 def test_redelivery(broker, database):

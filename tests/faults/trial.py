@@ -224,10 +224,11 @@ class Trial:
 
     def finish(self):
         """Stop, and look at everything."""
+        self.daemon.wait_sorted()
         self.broker.call(self.witness.forget_connection)
         self.daemon.stop()
         self.check_witness()
-        oracle.check_final(self.daemon.database, self.messages)
+        oracle.check_final(self.daemon.database, self.messages, ledger=self.broker.ledger)
         odd = [o for o in self.broker.ledger.oddities if "no such id in flight" not in o]
         assert not odd, f"oddities: {odd[:3]}"
 
