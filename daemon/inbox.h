@@ -13,8 +13,8 @@
 
 #define INBOX_E_MEMORY 100 /* out of memory outside the store; to be tried again */
 
-/* It opens in a catch-up that it pays for: when so many come in so short a time, with a page for every
- * third at least. With fewer a row costs no more in its table than in here. */
+/* It opens in a catch-up that it pays for: when so many come in so short a time, with a page for
+ * every third at least. With fewer a row costs no more in its table than in here. */
 #define INBOX_OPEN_MESSAGES  2048
 #define INBOX_OPEN_WITHIN_MS 500
 #define INBOX_OPEN_SHARE     3

@@ -22,9 +22,10 @@ static const struct {
     int64_t ms;
     bool opens;
 } rates[] = {
-    {"a batch that is enough by itself", 1, INBOX_OPEN_MESSAGES, INBOX_OPEN_MESSAGES / 2, 1, true},
+    {"a batch that is enough by itself", 1, INBOX_OPEN_MESSAGES,
+     INBOX_OPEN_MESSAGES / INBOX_OPEN_SHARE, 1, true},
     {"a message less", 1, INBOX_OPEN_MESSAGES - 1, INBOX_OPEN_MESSAGES, 1, false},
-    {"a page less", 1, INBOX_OPEN_MESSAGES, INBOX_OPEN_MESSAGES / 2 - 1, 1, false},
+    {"a page less", 1, INBOX_OPEN_MESSAGES, INBOX_OPEN_MESSAGES / INBOX_OPEN_SHARE - 1, 1, false},
     {"few devices, for long", 100, INBOX_OPEN_MESSAGES / 4, 20, 100, false},
     {"in time", 6, INBOX_OPEN_MESSAGES / 6 + 1, 1000, INBOX_OPEN_WITHIN_MS / 5, true},
     {"not in time", 6, INBOX_OPEN_MESSAGES / 6 + 1, 1000, INBOX_OPEN_WITHIN_MS / 5 + 1, false},
