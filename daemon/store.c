@@ -151,7 +151,7 @@ int store_set_synced(struct store *store, bool synced)
 
 int store_begin(struct store *store)
 {
-    int result = store_tidy_log(store);
+    int result = store_tidy_log(store, false);
 
     /* A checkpoint that finds the disk full is no reason to stop: the log takes what it can. */
     if (result != STORE_FATAL) {

@@ -238,9 +238,10 @@ const char *store_table_name(enum store_table table);
 /* Move the log into the database without waiting for readers. Never with a batch open. */
 int store_checkpoint(struct store *store);
 
-/* Move it if it is time to: store_begin() does, and who has nothing else to do. Never with a batch
- * open. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
-int store_tidy_log(struct store *store);
+/* Move it if it is time to: store_begin() does, and who has nothing else to do. in_pause: no
+ * message has come for a while, so little is enough. Never with a batch open. STORE_OK,
+ * STORE_E_RETRY or STORE_FATAL. */
+int store_tidy_log(struct store *store, bool in_pause);
 
 /* Move the log into the database and give the space of both that is not used back to the file
  * system; waits a second for readers at most, and does what can be done without them. Never with

@@ -7,7 +7,8 @@
  *
  * A log of 16 MiB moves. In a catch-up that would be several times a second, and the moving a third
  * of the time. Then it grows to 48 MiB first: of so many changes more are changes of a page that
- * the log holds already, and each page is moved once.
+ * the log holds already, and each page is moved once. When no message has come for a while, 2 MiB
+ * move: nobody waits, and the next ones find a short log.
  */
 #include <errno.h>
 #include <sqlite3.h>
@@ -20,7 +21,7 @@
 #define CHECKPOINT_PAGES_MOST 12288
 #define CHECKPOINT_APART_MS   2000
 
-/* What retention adds to the log moves at 2 MiB, in less time. */
+/* What retention adds to the log moves at 2 MiB, in less time, and so does any log in a pause. */
 #define CHECKPOINT_PAGES_LEAST 512
 
 #define SHRINK_WAIT_MS 1000 /* for readers */
@@ -75,9 +76,15 @@ int store_commit_pages(const struct store *store)
     return store->commit_pages;
 }
 
+/* Pages that have come since the last attempt to move the log. */
+static int new_pages(const struct store *store)
+{
+    return store->wal_pages - (store->checkpoint_at - CHECKPOINT_PAGES);
+}
+
 bool store_checkpoint_is_near(const struct store *store)
 {
-    return store->wal_pages >= store->checkpoint_at - CHECKPOINT_PAGES + CHECKPOINT_PAGES_LEAST;
+    return new_pages(store) >= CHECKPOINT_PAGES_LEAST;
 }
 
 bool store_in_catch_up(const struct store *store)
@@ -108,10 +115,10 @@ int store_shrink(struct store *store)
 }
 
 /* Long enough to move; not yet in a catch-up, in which it was moved just now. */
-static bool log_is_long(const struct store *store)
+static bool log_is_long(const struct store *store, bool in_pause)
 {
-    return store->wal_pages >= store->checkpoint_at &&
-           (store->wal_pages >= store->checkpoint_at - CHECKPOINT_PAGES + CHECKPOINT_PAGES_MOST ||
+    return new_pages(store) >= (in_pause ? CHECKPOINT_PAGES_LEAST : CHECKPOINT_PAGES) &&
+           (new_pages(store) >= CHECKPOINT_PAGES_MOST ||
             clock_monotonic_ms() - store->checkpointed_ms >= CHECKPOINT_APART_MS);
 }
 
@@ -132,7 +139,8 @@ static bool log_outgrows_disk(struct store *store)
            (int64_t)fs.f_bavail * (int64_t)fs.f_frsize < (int64_t)store->wal_pages * LOG_PAGE_BYTES;
 }
 
-int store_tidy_log(struct store *store)
+int store_tidy_log(struct store *store, bool in_pause)
 {
-    return log_is_long(store) || log_outgrows_disk(store) ? store_checkpoint(store) : STORE_OK;
+    return log_is_long(store, in_pause) || log_outgrows_disk(store) ? store_checkpoint(store)
+                                                                    : STORE_OK;
 }

@@ -221,7 +221,7 @@ int store_expire(struct store *store, struct store_expiry *expiry, const struct 
     *out = (struct store_expired){0};
     if (store_in_catch_up(store)) {
         out->later = true;
-        return store_tidy_log(store);
+        return store_tidy_log(store, false);
     }
     if (store_checkpoint_is_near(store)) {
         /* One that fails stays near: to call it done would be to try again at once, for ever. */

@@ -296,6 +296,7 @@ static bool write_batch(struct writer *writer, const struct intake_item *first)
     if (batch.messages > 0) {
         set_pace(writer, &batch, commit_us);
         writer_publish(writer);
+        writer->batch_ms = clock_monotonic_ms();
     }
     note_commit(writer, batch.messages, commit_us);
     unstall(writer);

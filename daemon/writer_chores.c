@@ -17,6 +17,7 @@
 #define SUMMARY_PERIOD_MS     600000
 #define SUMMARY_FIRST_MS      10000   /* after a change, when idle */
 #define SUMMARY_LAST_MS       3600000 /* even when never idle */
+#define PAUSE_MS              500     /* without a message: the next is not expected in a moment */
 #define MIB                   (INT64_C(1024) * 1024)
 #define SPACE_TO_WORK         MIB         /* below this not even deleting is tried */
 #define SPACE_LOG_BYTES       (2 * MIB)   /* a larger log is moved and cut meanwhile */
@@ -70,11 +71,13 @@ bool writer_look_at_content(struct writer *writer, bool idle)
     return result >= 0;
 }
 
-/* Nobody waits: what a catch-up has left in the log may move. A disk that is full now is found by
- * the next batch. False ends the thread. */
+/* Nobody waits: what a catch-up has left in the log may move, and in a pause what a few messages
+ * have. A disk that is full now is found by the next batch. False ends the thread. */
 bool writer_tidy_log(struct writer *writer)
 {
-    if (store_tidy_log(writer->parts.store) == STORE_FATAL) {
+    bool in_pause = clock_monotonic_ms() - writer->batch_ms >= PAUSE_MS;
+
+    if (store_tidy_log(writer->parts.store, in_pause) == STORE_FATAL) {
         writer_fail(writer, store_error(writer->parts.store));
         return false;
     }

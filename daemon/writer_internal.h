@@ -35,6 +35,7 @@ struct writer {
     bool inbox_loaded;
     int64_t closed_ms; /* monotonic; when the intake was found closed; 0: not yet */
     int64_t backoff_ms;
+    int64_t batch_ms; /* monotonic; the end of the last one */
     int64_t space_checked_ms;
     int64_t free_bytes;
     bool for_space; /* stalled because of min_free_mb */

@@ -325,6 +325,18 @@ def test_retention_makes_room(broker, make_daemon, tmp_path):
         check_sound(daemon.database)
 
 
+def test_a_pause_moves_the_log(broker, make_daemon):
+    """Goal: what a few messages have put into the log does not wait there until messages wait for it."""
+    daemon = make_daemon(broker).start()
+    for number in range(15):            # 3 MiB; 16 make it move under load
+        broker.publish("foxtrackr/p1/V3.0/bat", chr(ord("a") + number) * 200_000)
+    daemon.wait_rows(15)
+    # The file grows only when the log moves.
+    wait_until(lambda: daemon.database.stat().st_size > 2 * MIB, what="the log to move")
+    daemon.stop()
+    assert value(daemon.database, "SELECT count(*) FROM quarantine") == 15
+
+
 def test_retention_does_not_wait_for_a_pause(broker, make_daemon):
     """
     Goal: old rows go while messages keep coming, none of which is lost or late; and each table keeps

@@ -95,10 +95,26 @@ static void test_what_a_catch_up_leaves_moves_when_nobody_waits(void **state)
 
     assert_int_equal(fill_log(fixture, true, 20 * MIB), 0);
     fixture->store->checkpointed_ms = clock_monotonic_ms();
-    assert_int_equal(store_tidy_log(fixture->store), STORE_OK);
+    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
     assert_true(fixture->store->wal_pages >= 20 * MIB);
     time_passes(fixture);
-    assert_int_equal(store_tidy_log(fixture->store), STORE_OK);
+    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
+    assert_int_equal(fixture->store->wal_pages, 0);
+}
+
+static void test_in_a_pause_2_mib_move(void **state)
+{
+    struct fixture *fixture = *state;
+
+    time_passes(fixture);
+    put_much(fixture);
+    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
+    assert_true(fixture->store->wal_pages > 0);
+
+    assert_int_equal(fill_log(fixture, false, 10 * MIB), 0);
+    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
+    assert_true(fixture->store->wal_pages >= 10 * MIB);
+    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
     assert_int_equal(fixture->store->wal_pages, 0);
 }
 
@@ -172,6 +188,7 @@ int main(void)
         TEST(test_a_log_of_16_mib_moves),
         TEST(test_in_a_catch_up_it_grows_to_48_mib),
         TEST(test_what_a_catch_up_leaves_moves_when_nobody_waits),
+        TEST(test_in_a_pause_2_mib_move),
         TEST(test_retention_waits_for_the_end_of_a_catch_up),
         TEST(test_only_messages_wait_for_the_disk),
     };
