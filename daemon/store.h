@@ -88,6 +88,7 @@ struct store_chunk {
     int64_t budget_us;         /* for everything before the commit */
     int limit_pages;           /* about so many pages changed */
     int64_t now_ms;            /* wall clock, for the record */
+    bool nobody_waits;         /* no message is taken: the log may move, however long it is */
     int64_t (*clock_us)(void); /* monotonic */
 };
 
@@ -95,7 +96,7 @@ struct store_expired {
     uint64_t rows[STORE_TABLES];
     uint64_t pages_freed; /* given back to the file system */
     bool reached_limit;   /* of pages */
-    bool later;           /* a catch-up is going on: nothing was done */
+    bool later;           /* messages have made the log long: nothing was done */
     bool done;            /* the pass is over */
 };
 

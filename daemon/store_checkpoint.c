@@ -9,6 +9,13 @@
  * of the time. Then it grows to 48 MiB first: of so many changes more are changes of a page that
  * the log holds already, and each page is moved once. When no message has come for a while, 2 MiB
  * move: nobody waits, and the next ones find a short log.
+ *
+ * Retention adds to the log too, and no message may wait long for that. It moves a log that is
+ * short, so that the log stays short as long as a pass lasts. A long one was made by messages: it
+ * moves when they have made it long enough, or a pause lets it. Until then retention adds just a
+ * little to it. It need not wait for ever: what messages add makes the log move, and when they add
+ * nothing there is a pause. Nor does a reader stop it that holds the log: what it may add counts
+ * from the last attempt to move the log, whatever came of it.
  */
 #include <errno.h>
 #include <sqlite3.h>
@@ -23,6 +30,11 @@
 
 /* What retention adds to the log moves at 2 MiB, in less time, and so does any log in a pause. */
 #define CHECKPOINT_PAGES_LEAST 512
+
+/* More than this is a long log: retention leaves the moving of it to messages, and adds no chunk
+ * to it when it has added so much. */
+#define CHECKPOINT_PAGES_SHORT 1024
+#define RETENTION_PAGES_MOST   256
 
 #define SHRINK_WAIT_MS 1000 /* for readers */
 
@@ -61,6 +73,8 @@ int store_checkpoint(struct store *store)
     store->checkpointed_ms = clock_monotonic_ms();
     /* What a reader still needs stays in the log: try again when as much more has come. */
     store->checkpoint_at = (pages == done ? 0 : store->wal_pages) + CHECKPOINT_PAGES;
+    store->moved_pages = pages == done ? 0 : done;
+    store->retention_pages = 0;
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
         return store_fail(store, "move the log into the database");
     }
@@ -82,14 +96,21 @@ static int new_pages(const struct store *store)
     return store->wal_pages - (store->checkpoint_at - CHECKPOINT_PAGES);
 }
 
-bool store_checkpoint_is_near(const struct store *store)
+enum store_turn store_retention_turn(const struct store *store, bool nobody_waits)
 {
-    return new_pages(store) >= CHECKPOINT_PAGES_LEAST;
-}
+    bool worth_moving = new_pages(store) >= CHECKPOINT_PAGES_LEAST;
 
-bool store_in_catch_up(const struct store *store)
-{
-    return store->wal_pages > store->checkpoint_at;
+    if (nobody_waits) {
+        return worth_moving ? STORE_TURN_MOVE : STORE_TURN_WORK;
+    }
+    if (new_pages(store) > CHECKPOINT_PAGES) {
+        return STORE_TURN_WAIT; /* a catch-up: messages come faster than the log moves */
+    }
+    if (worth_moving && store->wal_pages - store->moved_pages <= CHECKPOINT_PAGES_SHORT) {
+        return STORE_TURN_MOVE;
+    }
+    return worth_moving && store->retention_pages >= RETENTION_PAGES_MOST ? STORE_TURN_WAIT
+                                                                          : STORE_TURN_WORK;
 }
 
 int store_shrink(struct store *store)
@@ -108,6 +129,8 @@ int store_shrink(struct store *store)
     }
     if (code == SQLITE_OK) {
         store->wal_pages = 0;
+        store->moved_pages = 0;
+        store->retention_pages = 0;
         store->checkpoint_at = CHECKPOINT_PAGES;
         store->look_at_space_at = SMALL_LOG_PAGES;
     }

@@ -5,8 +5,11 @@
  * number. The primary keys begin with (device, time_ms), so what is old of a device is found by one
  * seek, and a device without anything old costs just that seek. A chunk stops when its time is used
  * up or enough pages have changed: the pages are what its commit has to write. The pass remembers
- * the device, and the next chunk goes on there. In a catch-up it waits: the log is long then, and
- * moving it would be part of a chunk.
+ * the device, and the next chunk goes on there.
+ *
+ * What a chunk writes makes the log move sooner, and a message that comes meanwhile waits for that
+ * too. So a chunk may be the moving of a short log instead. A long log is what messages have put
+ * there, and its moving no work for a chunk: the pass waits for it; see store_checkpoint.c.
  *
  * Deleted rows leave free pages, which new rows use again. What is free beyond keep_free_percent
  * goes back to the file system at the end of the pass, page by page and under the same limits.
@@ -209,25 +212,16 @@ static int begin_chunk(struct store *store)
     return result;
 }
 
-int store_expire(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
-                 struct store_expired *out)
+static int delete_chunk(struct store *store, struct store_expiry *expiry,
+                        const struct store_chunk *chunk, struct store_expired *out)
 {
     struct work work = {.place = *expiry,
                         .chunk = chunk,
                         .out = out,
                         .deadline_us = chunk->clock_us() + chunk->budget_us};
-    int result;
+    int before = store->wal_pages;
+    int result = begin_chunk(store);
 
-    *out = (struct store_expired){0};
-    if (store_in_catch_up(store)) {
-        out->later = true;
-        return store_tidy_log(store, false);
-    }
-    if (store_checkpoint_is_near(store)) {
-        /* One that fails stays near: to call it done would be to try again at once, for ever. */
-        return store_checkpoint(store);
-    }
-    result = begin_chunk(store);
     while (result == STORE_OK && work.place.table < STORE_TABLES) {
         result = delete_some(store, &work);
         if (used_up(&work)) {
@@ -248,6 +242,24 @@ int store_expire(struct store *store, struct store_expiry *expiry, const struct 
     }
     if (result == STORE_OK) {
         *expiry = work.place;
+        /* A log that begins anew is shorter than before. */
+        store->retention_pages += store->wal_pages > before ? store->wal_pages - before : 0;
     }
     return result;
+}
+
+int store_expire(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
+                 struct store_expired *out)
+{
+    *out = (struct store_expired){0};
+    switch (store_retention_turn(store, chunk->nobody_waits)) {
+    case STORE_TURN_WAIT:
+        out->later = true;
+        return store_tidy_log(store, false);
+    case STORE_TURN_MOVE:
+        /* One that fails stays due: to call it done would be to try again at once, for ever. */
+        return store_checkpoint(store);
+    default:
+        return delete_chunk(store, expiry, chunk, out);
+    }
 }

@@ -118,6 +118,8 @@ struct store {
     struct store_identity wal;
     int wal_pages;           /* after the last commit */
     int commit_pages;        /* that the last commit wrote */
+    int moved_pages;         /* of these: in the database, and kept for a reader */
+    int retention_pages;     /* of these: retention's, since the last attempt to move the log */
     int checkpoint_at;       /* wal_pages from which the log moves; see store_checkpoint.c */
     int64_t checkpointed_ms; /* monotonic */
     int look_at_space_at;    /* wal_pages from which the free space is looked at again */
@@ -191,12 +193,15 @@ int store_open_failed(struct store *store, const char *doing);
 /* The first column of the first row that a statement gives, as a number. */
 int store_read_number(struct store *store, const char *sql, int *number);
 
-/* Whether the log has a fair share of what makes the next batch begin with a checkpoint: time for
- * work that can wait to do one, which is then a short one. */
-bool store_checkpoint_is_near(const struct store *store);
+/* What the log lets retention do now, so that no message waits long for it. */
+enum store_turn {
+    STORE_TURN_WORK,
+    STORE_TURN_MOVE, /* the log first */
+    STORE_TURN_WAIT, /* until messages, or a pause of them, have moved the log */
+};
 
-/* Whether the log is longer than it would be if messages did not come faster than it moves. */
-bool store_in_catch_up(const struct store *store);
+/* nobody_waits: see struct store_chunk. */
+enum store_turn store_retention_turn(const struct store *store, bool nobody_waits);
 
 /* From the next transaction on a commit waits until it is on disk, or does not. Messages need it;
  * store_begin() sees to that. STORE_OK, STORE_E_RETRY or STORE_FATAL. */

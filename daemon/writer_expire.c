@@ -11,7 +11,7 @@
 #define BUDGET_US      5000  /* for the deleting, without the commit */
 #define TARGET_US      12000 /* for all of a chunk */
 #define REST_FACTOR    3
-#define LATER_US       100000 /* a catch-up's log takes its time */
+#define LATER_US       100000 /* a long log takes its time */
 #define PAGES_FIRST    32
 #define PAGES_LEAST    4
 #define PAGES_MOST     256
@@ -94,6 +94,7 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
     const struct store_chunk chunk = {.budget_us = BUDGET_US,
                                       .limit_pages = expire->limit_pages,
                                       .now_ms = clock_wall_ms(),
+                                      .nobody_waits = expire->short_of_space,
                                       .clock_us = clock_us};
     int64_t begun_us;
     int64_t took_us;
@@ -122,7 +123,7 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
         expire->rest_until_us += LATER_US;
         return STORE_OK;
     }
-    if (took_us > expire->longest_us) {
+    if (!expire->short_of_space && took_us > expire->longest_us) {
         expire->longest_us = took_us;
     }
     for (int i = 0; i < STORE_TABLES; i++) {

@@ -22,7 +22,7 @@ struct writer_expire {
     int64_t next_pass_ms;  /* monotonic */
     int64_t rest_until_us; /* monotonic */
     int limit_pages;       /* of the next chunk */
-    int64_t longest_us;    /* the longest chunk of this run */
+    int64_t longest_us;    /* the longest chunk of this run for which a message may have waited */
     int64_t said_ms;       /* monotonic; the last line in the log */
     uint64_t unsaid[STORE_TABLES];
     int64_t unsaid_before_ms[STORE_TABLES]; /* their cutoff */

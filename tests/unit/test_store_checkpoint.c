@@ -102,35 +102,28 @@ static void test_what_a_catch_up_leaves_moves_when_nobody_waits(void **state)
     assert_int_equal(fixture->store->wal_pages, 0);
 }
 
-static void test_in_a_pause_2_mib_move(void **state)
-{
-    struct fixture *fixture = *state;
-
-    time_passes(fixture);
-    put_much(fixture);
-    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
-    assert_true(fixture->store->wal_pages > 0);
-
-    assert_int_equal(fill_log(fixture, false, 10 * MIB), 0);
-    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
-    assert_true(fixture->store->wal_pages >= 10 * MIB);
-    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
-    assert_int_equal(fixture->store->wal_pages, 0);
-}
-
 static int64_t no_time(void)
 {
     return 0;
 }
 
-static void expire(struct fixture *fixture, int64_t before_ms, struct store_expired *out)
+static void expire_pages(struct fixture *fixture, int64_t before_ms, int limit_pages,
+                         bool nobody_waits, struct store_expired *out)
 {
-    const struct store_chunk chunk = {
-        .budget_us = 1, .limit_pages = 1000, .now_ms = NOW_MS, .clock_us = no_time};
+    const struct store_chunk chunk = {.budget_us = 1,
+                                      .limit_pages = limit_pages,
+                                      .now_ms = NOW_MS,
+                                      .nobody_waits = nobody_waits,
+                                      .clock_us = no_time};
     struct store_expiry pass = {.cutoff_ms = {before_ms, before_ms, before_ms, STORE_KEEP},
                                 .keep_free_percent = 25};
 
     assert_int_equal(store_expire(fixture->store, &pass, &chunk, out), STORE_OK);
+}
+
+static void expire(struct fixture *fixture, int64_t before_ms, struct store_expired *out)
+{
+    expire_pages(fixture, before_ms, 1000, false, out);
 }
 
 /* It would have to move the log first, and messages would wait. */
@@ -156,6 +149,176 @@ static void test_retention_waits_for_the_end_of_a_catch_up(void **state)
     expire(fixture, 2, &out);
     assert_true(out.done);
     assert_int_equal(out.rows[STORE_BATTERY], 1);
+}
+
+#define OLD_ROWS 20000
+
+/* Rows from before OLD_ROWS for hundreds of small chunks, in a log that is empty again. */
+static void put_old_rows(struct fixture *fixture)
+{
+    begin(fixture);
+    for (int64_t time_ms = 0; time_ms < OLD_ROWS; time_ms++) {
+        const struct foxtrackr_message message = battery("a", time_ms, 3.7);
+
+        put(fixture, &message);
+    }
+    commit(fixture);
+    assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
+    assert_int_equal(fixture->store->wal_pages, 0);
+}
+
+/* Small chunks until retention waits; returns how many deleted something. */
+static int expire_until_later(struct fixture *fixture)
+{
+    struct store_expired out;
+    int chunks = 0;
+
+    for (expire_pages(fixture, OLD_ROWS, 1, false, &out); !out.later;
+         expire_pages(fixture, OLD_ROWS, 1, false, &out)) {
+        assert_false(out.done);
+        assert_true(out.rows[STORE_BATTERY] > 0);
+        chunks++;
+    }
+    return chunks;
+}
+
+static void test_retention_moves_a_short_log(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_expired out;
+
+    put_old_rows(fixture);
+    assert_int_equal(fill_log(fixture, false, 2 * MIB), 0);
+    expire(fixture, OLD_ROWS, &out);
+    assert_int_equal(fixture->store->wal_pages, 0);
+    assert_int_equal(out.rows[STORE_BATTERY], 0); /* that was the chunk */
+    assert_false(out.done || out.later);
+    expire(fixture, OLD_ROWS, &out);
+    assert_true(out.rows[STORE_BATTERY] > 0);
+}
+
+/* What messages have put into it would be moved while others wait. */
+static void test_retention_leaves_a_long_log_and_adds_little(void **state)
+{
+    struct fixture *fixture = *state;
+    int pages;
+
+    put_old_rows(fixture);
+    assert_int_equal(fill_log(fixture, false, 10 * MIB), 0);
+    pages = fixture->store->wal_pages;
+    assert_true(expire_until_later(fixture) > 10);
+    assert_in_range(fixture->store->wal_pages, pages + MIB, pages + MIB + 10);
+    assert_int_equal(expire_until_later(fixture), 0);
+
+    /* Messages move it when they have made it long enough, and retention goes on. */
+    time_passes(fixture);
+    assert_int_equal(fill_log(fixture, false, 16 * MIB), 0);
+    put_much(fixture);
+    assert_in_range(fixture->store->wal_pages, 1, MIB);
+    assert_true(fill_log(fixture, false, 10 * MIB) == 0 && expire_until_later(fixture) > 10);
+}
+
+static void test_in_a_pause_2_mib_move(void **state)
+{
+    struct fixture *fixture = *state;
+
+    put_old_rows(fixture);
+    time_passes(fixture);
+    put_much(fixture);
+    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
+    assert_true(fixture->store->wal_pages > 0);
+
+    assert_int_equal(fill_log(fixture, false, 10 * MIB), 0);
+    expire_until_later(fixture);
+    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
+    assert_true(fixture->store->wal_pages >= 10 * MIB);
+    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
+    assert_int_equal(fixture->store->wal_pages, 0);
+    assert_true(fill_log(fixture, false, 10 * MIB) == 0 && expire_until_later(fixture) > 10);
+}
+
+/* No message is taken for want of space, which a moved log helps to give back. */
+static void test_when_nobody_waits_retention_moves_any_log(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_expired out;
+
+    put_old_rows(fixture);
+    assert_int_equal(fill_log(fixture, true, 20 * MIB), 0);
+    fixture->store->checkpointed_ms = clock_monotonic_ms();
+    expire_pages(fixture, OLD_ROWS, 1, true, &out);
+    assert_int_equal(fixture->store->wal_pages, 0);
+    expire_pages(fixture, OLD_ROWS, 1, true, &out);
+    assert_true(out.rows[STORE_BATTERY] > 0);
+}
+
+/* From here until it is closed, what comes stays in the log. */
+static sqlite3 *hold_log(struct fixture *fixture)
+{
+    sqlite3 *reader;
+
+    put_much(fixture);
+    assert_int_equal(sqlite3_open(fixture->path, &reader), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM devices", NULL, NULL, NULL),
+                     SQLITE_OK);
+    return reader;
+}
+
+static void test_a_reader_does_not_stop_retention(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_expired out;
+    sqlite3 *reader;
+    int64_t tried_ms;
+    int chunks = 0;
+    int pages;
+
+    put_old_rows(fixture);
+    reader = hold_log(fixture);
+    assert_int_equal(fill_log(fixture, false, 10 * MIB), 0);
+    expire_until_later(fixture);
+    time_passes(fixture);
+    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK); /* in vain */
+    pages = fixture->store->wal_pages;
+    assert_true(pages >= 10 * MIB);
+    assert_int_equal(fill_log(fixture, false, pages + 10 * MIB), 0);
+    assert_true(expire_until_later(fixture) > 10);
+
+    /* Nor is it tried again and again: only when more has come. */
+    time_passes(fixture);
+    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
+    time_passes(fixture);
+    tried_ms = fixture->store->checkpointed_ms;
+    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
+    assert_int_equal(fixture->store->checkpointed_ms, tried_ms);
+
+    for (int i = 0; i < 10; i++) { /* for want of space: every second one at least deletes */
+        expire_pages(fixture, OLD_ROWS, 1, true, &out);
+        assert_false(out.later);
+        chunks += out.rows[STORE_BATTERY] > 0;
+    }
+    assert_true(chunks >= 5);
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+}
+
+static void test_what_a_reader_has_held_is_a_long_log(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_expired out;
+    sqlite3 *reader;
+    int pages;
+
+    put_old_rows(fixture);
+    reader = hold_log(fixture);
+    assert_int_equal(fill_log(fixture, false, 10 * MIB), 0);
+    assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+    pages = fixture->store->wal_pages;
+    assert_int_equal(fill_log(fixture, false, pages + 2 * MIB), 0);
+    pages = fixture->store->wal_pages;
+    expire(fixture, OLD_ROWS, &out);
+    assert_true(out.rows[STORE_BATTERY] > 0);
+    assert_true(fixture->store->wal_pages > pages);
 }
 
 /* A message's commit waits for the disk, a chunk of retention does not, and the next message's
@@ -190,6 +353,11 @@ int main(void)
         TEST(test_what_a_catch_up_leaves_moves_when_nobody_waits),
         TEST(test_in_a_pause_2_mib_move),
         TEST(test_retention_waits_for_the_end_of_a_catch_up),
+        TEST(test_retention_moves_a_short_log),
+        TEST(test_retention_leaves_a_long_log_and_adds_little),
+        TEST(test_when_nobody_waits_retention_moves_any_log),
+        TEST(test_a_reader_does_not_stop_retention),
+        TEST(test_what_a_reader_has_held_is_a_long_log),
         TEST(test_only_messages_wait_for_the_disk),
     };
 

@@ -84,6 +84,27 @@ static void test_chunks_rest_and_passes_end(void **state)
     assert_true(expire.rest_until_us <= now_us()); /* nobody waits for an acknowledgement */
 }
 
+/* While no message is taken nobody waits for a long log to move, and no chunk is too long. */
+static void test_for_space_a_long_log_moves(void **state)
+{
+    struct fixture *fixture = *state;
+    struct writer_limits limits = {.retention_days = {0}};
+    struct store_expired out;
+    struct writer_expire expire;
+
+    writer_expire_init(&expire);
+    fixture->store->wal_pages = 3000;
+    assert_int_equal(writer_expire_chunk(&expire, fixture->store, &limits, &out), STORE_OK);
+    assert_true(out.done);
+    assert_int_equal(fixture->store->wal_pages, 3000);
+
+    expire.longest_us = 0;
+    writer_expire_restart(&expire, true);
+    assert_int_equal(writer_expire_chunk(&expire, fixture->store, &limits, &out), STORE_OK);
+    assert_int_equal(fixture->store->wal_pages, 0);
+    assert_int_equal(expire.longest_us, 0);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, fixture_make_open, fixture_remove)
 
 int main(void)
@@ -91,6 +112,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_limit_follows_the_disk),
         test(test_chunks_rest_and_passes_end),
+        test(test_for_space_a_long_log_moves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
