@@ -139,6 +139,9 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) $(P
 # This one makes the library's allocations fail, one after the other.
 $(BUILD)/tests/test_library: LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
+# And this one whatever the inbox needs.
+$(BUILD)/tests/test_inbox_faults: LDFLAGS_ += -Wl,--wrap=calloc,--wrap=sqlite3_step,--wrap=sqlite3_extended_errcode
+
 $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
