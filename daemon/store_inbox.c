@@ -2,6 +2,15 @@
 
 #include "store_internal.h"
 
+static int position_gone(struct store *store)
+{
+    store->broken = true;
+    return store_refuse(store, STORE_FATAL,
+                        "%s: the row of inbox_position is gone: somebody deleted it; restore a "
+                        "backup",
+                        store->path);
+}
+
 int store_inbox_position(struct store *store, struct store_inbox_position *position)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_INBOX_POSITION];
@@ -15,14 +24,7 @@ int store_inbox_position(struct store *store, struct store_inbox_position *posit
         position->n = sqlite3_column_int64(statement, 3);
     }
     store_reset(store, STATEMENT_INBOX_POSITION);
-    if (result == STORE_OK && !row) {
-        store->broken = true;
-        return store_refuse(store, STORE_FATAL,
-                            "%s: the row of inbox_position is gone: somebody deleted it; restore a "
-                            "backup",
-                            store->path);
-    }
-    return result;
+    return result == STORE_OK && !row ? position_gone(store) : result;
 }
 
 int store_inbox_read(struct store *store, int (*each)(void *context, int64_t n, uint32_t device),
@@ -116,8 +118,9 @@ int store_inbox_set_position(struct store *store, const struct store_inbox_posit
     const struct store_value values[] = {
         store_integer(position->first), store_integer(position->last),
         store_integer(position->device), store_integer(position->n)};
+    int result = store_execute(store, STATEMENT_INBOX_MOVE, values, 4);
 
-    return store_execute(store, STATEMENT_INBOX_MOVE, values, 4);
+    return result == STORE_OK && sqlite3_changes(store->db) != 1 ? position_gone(store) : result;
 }
 
 int store_inbox_delete(struct store *store, int64_t n)

@@ -368,6 +368,17 @@ static void a_position_that_is_gone_is_not_replaced(void **state)
     assert_fatal(story, inbox_load(story->inbox), "the row of inbox_position is gone");
 }
 
+static void nor_while_it_is_used(void **state)
+{
+    struct story *story = *state;
+
+    commit_batch(story, &(struct batch){.put = "a1 b1"});
+    look(story->fixture, "DELETE FROM inbox_position");
+    inbox_drain(story->inbox);
+    assert_fatal(story, make_batch(story, &(struct batch){.most = 1}, true),
+                 "the row of inbox_position is gone");
+}
+
 static void a_message_that_is_gone_is_missed(void **state)
 {
     struct story *story = *state;
@@ -394,6 +405,7 @@ int main(void)
         cmocka_unit_test(loading_may_be_refused),
         TEST(memory_may_be_short),
         TEST(a_position_that_is_gone_is_not_replaced),
+        TEST(nor_while_it_is_used),
         TEST(a_message_that_is_gone_is_missed),
     };
 
