@@ -3,12 +3,14 @@
 import faulthandler
 import signal
 import sys
+import tempfile
 
 import pytest
 
 import broker as brokers
 import harness
 from foxtrackrd import Daemon
+from journal import Journal
 from pki import Pki
 
 HANG_S = 120
@@ -95,3 +97,16 @@ def make_daemon(tmp_path):
 def daemon(make_daemon, broker):
     """A daemon for `broker`, not yet started."""
     return make_daemon(broker)
+
+
+@pytest.fixture(name="journal")
+def fixture_journal():
+    """The test in the place of the journal, for a daemon that is run with its prefix()."""
+    with tempfile.TemporaryDirectory(prefix="journal.") as directory:
+        journal = Journal(directory)
+        try:
+            if not journal.is_possible():
+                pytest.skip("cannot make a mount namespace here: it needs root")
+            yield journal
+        finally:
+            journal.close()

@@ -65,6 +65,7 @@ class Manifest:
     """What the database must hold, and nothing else, once everything has arrived."""
 
     def __init__(self, *paths):
+        self.path = paths[0]
         self.rows = []
         for path in paths:
             with open(path, encoding="utf-8") as lines:

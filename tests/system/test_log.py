@@ -1,26 +1,10 @@
 """What the daemon says to the journal, and how much it says while all is well."""
 
 import re
-import tempfile
-
-import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID
 from harness import ROOT, wait_until
-from journal import Journal
-
-
-@pytest.fixture(name="journal")
-def fixture_journal():
-    with tempfile.TemporaryDirectory(prefix="journal.") as directory:
-        journal = Journal(directory)
-        try:
-            if not journal.is_possible():
-                pytest.skip("cannot make a mount namespace here: it needs root")
-            yield journal
-        finally:
-            journal.close()
 
 
 def documented_ids():
