@@ -186,8 +186,8 @@ static void take_turn(struct story *story, const struct turn *turn, const char *
     } else if (turn->ends != COMMITS) {
         die(story);
     }
-    snprintf(left, sizeof(left), "%d/%s", (int)inbox_waiting(story->inbox),
-             look(story->fixture, "SELECT count(*) FROM inbox"));
+    snprintf(left, sizeof(left), "%d/%d", (int)inbox_waiting(story->inbox),
+             atoi(look(story->fixture, "SELECT count(*) FROM inbox")));
     if (strcmp(left, turn->left) != 0 || strcmp(used_since(story, first), turn->used) != 0) {
         fail_msg("%s: handed out '%s' instead of '%s', left %s instead of %s", what,
                  used_since(story, first), turn->used, left, turn->left);
