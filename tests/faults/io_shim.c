@@ -7,7 +7,7 @@
  *     FAULT_BELOW    only files whose path begins like this
  *     FAULT_NTH      the first call that fails, from 1; 0: none, only count
  *     FAULT_LENGTH   how many calls fail from then on; 0: all of them
- *     FAULT_ERRNO    the number of the error
+ *     FAULT_ERRNO    the number of the error; 0: the process is killed before the call
  *     FAULT_REPORT   a file that exists, of two uint64_t: how many calls matched, how many failed.
  *                    It can be read while the process runs, and after it was killed.
  */
@@ -17,6 +17,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -121,6 +122,9 @@ static bool fails_path(const char *call, const char *path)
         return false;
     }
     atomic_fetch_add(&plan.report->failed, 1);
+    if (plan.error == 0) {
+        kill(getpid(), SIGKILL);
+    }
     errno = plan.error;
     return true;
 }
