@@ -89,3 +89,15 @@ def wait_for(moment, view, drained, over, limit_s=60):
             return False
         time.sleep(0.0005)
     return False
+
+
+def note_refused(trial, report):
+    """Wait for the call that fails; the daemon tries again after a second. What waits then?"""
+    view = View(trial.daemon.database)
+    ends = time.monotonic() + 40
+    while time.monotonic() < ends and trial.daemon.running and not report.read()[1]:
+        if trial.broker.drained and not (view.look() or [0])[0]:
+            break
+        time.sleep(0.001)
+    trial.campaign.waited += (view.look() or [0])[0] > 0
+    view.close()

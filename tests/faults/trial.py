@@ -19,6 +19,7 @@ import tempfile
 import time
 import traceback
 
+import inbox
 import messages as generator
 import oracle
 from broker import FaultBroker
@@ -49,6 +50,7 @@ class Campaign:
         self.chance = random.Random(self.seed)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="foxtrackr-fault."))
         self.passed = self.failed = 0
+        self.waited = 0     # trials that had messages in the inbox when the fault struck
         print(f"seed {self.seed}", flush=True)
 
     def shim(self, name):
@@ -104,6 +106,12 @@ class Campaign:
         return sorted({1 + int((i + self.chance.random()) * total / wanted)
                        for i in range(wanted)}) if wanted else []
 
+    def must_have_waited(self):
+        """At the end: the faults have met messages in the inbox, or it was no test of that."""
+        print(f"{self.waited} faults met messages in the inbox", flush=True)
+        if self.quick and not self.options.only and not self.waited:
+            self.failed += 1
+
     def finish(self):
         if self.failed == 0:
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -134,6 +142,7 @@ class Trial:
         self.broker = None
         self.daemon = None
         self.witness = None
+        self.waiting = 0    # messages that the last crash has left in the inbox
         self.cleanup = []
 
     def set_up(self, *, window=20, environment=None, wrapper=(), database=None, busy="500ms",
@@ -189,20 +198,24 @@ class Trial:
         self.broker.call(self.witness.forget_connection)
         self.broker.ledger.settle()
         found = 0
-        if self.acknowledged() or self._has_tables():
+        waiting = self._waiting()
+        self.campaign.waited += bool(waiting)
+        self.waiting = waiting or 0
+        if self.acknowledged() or waiting is not None:
             found = oracle.check_crash(self.daemon.database, self.broker.ledger, self.messages)
         self.check_witness()
         return found
 
-    def _has_tables(self):
-        """Not before the first migration is committed."""
+    def _waiting(self):
+        """How many messages wait in the inbox; None before the first migration is committed."""
         with tempfile.TemporaryDirectory(dir=self.directory) as temporary:
             copy = oracle.copy_database(self.daemon.database, temporary)
             if not copy.exists():
-                return False
+                return None
             connection = sqlite3.connect(copy)
             try:
-                return connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
+                tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+                return inbox.waiting(connection).total() if tables else None
             finally:
                 connection.close()
 
