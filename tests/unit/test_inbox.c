@@ -155,6 +155,11 @@ static const struct {
       {DIES, {0}, "", "1/2"},
       {DIES_AFTERWARDS, {0}, "b1", "0/0"},
       {COMMITS, {.put = "a2"}, "(a2)", "0/0"}}},
+    {"in the order of devices, however often",
+     {{COMMITS, {.put = "c1 b1 a1"}, "", "3/3"},
+      {DIES_AFTERWARDS, {.ms = OLD, .most = 1}, "a1", "2/3"},
+      {DIES_AFTERWARDS, {.most = 1}, "b1", "1/3"},
+      {COMMITS, {0}, "c1", "0/0"}}},
     {"and newcomers follow it",
      {{DIES_AFTERWARDS, {.put = "b1 a1"}, "", "2/2"},
       {COMMITS, {.most = 1, .put = "b2 a2"}, "a1", "3/4"},
@@ -286,11 +291,16 @@ static void it_is_counted_when_it_leaves(void **state)
     assert_counts(story->fixture, before.stored + 3, 0, 0);
 }
 
-/* A number that came again would be done before it came. */
+/* A number that came again would be done before it came. One that was rolled back comes again. */
 static void numbers_go_on(void **state)
 {
     struct story *story = *state;
+    unsigned count;
 
+    begin(story->fixture);
+    assert_int_equal(put_all(story, "b1 a1", &count), STORE_OK);
+    roll_back(story);
+    assert_false(inbox_is_busy(story->inbox));
     commit_batch(story, &(struct batch){.put = "a1 b1 c1"});
     drain(story, 2);
     for (int dead = 0; dead < 2; dead++) {
