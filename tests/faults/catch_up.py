@@ -71,7 +71,8 @@ class Moment:
         if self.name in ("filling", "stop"):
             return now.rows >= self._rows
         if self.name == "swap":
-            return before is not None and 1 < before.first_n < now.first_n
+            return (before is not None and before.first_n <= before.last_n
+                    and before.first_n < now.first_n <= now.last_n)
         if now.n > 0 and now != before and (drained or self.name == "sorting"):
             self._steps -= 1
         return self._steps < 0
