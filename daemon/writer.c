@@ -404,7 +404,7 @@ static bool round_once(struct writer *writer)
         return load_inbox(writer);
     }
     if (sorts(writer)) {
-        return write_batch(writer, NULL) && after_sorting(writer);
+        return write_batch(writer, NULL) && after_sorting(writer) && writer_delete_old(writer);
     }
     switch (
         intake_next(writer->parts.intake, &item,
