@@ -356,14 +356,17 @@ static bool sorts(struct writer *writer)
            (writer->closed_ms == 0 || clock_monotonic_ms() - writer->closed_ms < STOP_SORTING_MS);
 }
 
-/* At the end of a catch-up the room of the inbox is free: what rows to come do not need of it soon
- * goes back to the file system, with a pass of retention. */
-static bool after_sorting(struct writer *writer)
+/* A batch that also sorts some messages in. At the end of a catch-up the room of the inbox is free:
+ * what rows to come do not need of it soon goes back to the file system, with a pass of retention.
+ */
+static bool sort_with_batch(struct writer *writer)
 {
-    if (!inbox_is_busy(writer->inbox)) {
+    bool goes_on = write_batch(writer, NULL);
+
+    if (goes_on && !inbox_is_busy(writer->inbox)) {
         writer_expire_restart(&writer->expire, writer->for_space);
     }
-    return true;
+    return goes_on;
 }
 
 /* Everything that came is on disk. */
@@ -404,7 +407,7 @@ static bool round_once(struct writer *writer)
         return load_inbox(writer);
     }
     if (sorts(writer)) {
-        return write_batch(writer, NULL) && after_sorting(writer) && writer_delete_old(writer);
+        return sort_with_batch(writer) && writer_delete_old(writer);
     }
     switch (
         intake_next(writer->parts.intake, &item,
