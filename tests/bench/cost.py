@@ -10,7 +10,7 @@ from stage import Failure, find_program
 from throughput import drain
 
 COUNT = 60_000
-CPU_COUNT = 240_000         # several lots of the inbox
+CPU_COUNT = 200_000         # several lots of the inbox
 STRACE_COUNT = 20_000
 SHOWN_CALLS = 12
 

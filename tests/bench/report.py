@@ -7,9 +7,15 @@ from throughput import SLOW_MS, SLOW_WINDOW, WINDOWS, sessions_name, slow_name, 
 
 
 def _rates(results):
-    """Rows of: contestant, rate at each window."""
-    return [[label(key), *(spread(results.values(key, window_name(w))) for w in WINDOWS)]
-            for key in CONTESTANTS if any(results.values(key, window_name(w)) for w in WINDOWS)]
+    """Rows of: contestant, rate at each window; and how fast it acknowledged, where that is another."""
+    rows = []
+    for key in CONTESTANTS:
+        if any(results.values(key, window_name(w)) for w in WINDOWS):
+            rows.append([label(key), *(spread(results.values(key, window_name(w))) for w in WINDOWS)])
+        if key in ("b", "c") and rows:
+            rows.append([f"({key}) until the last acknowledgement",
+                         *(spread(results.values(key, window_name(w), "acknowledged_per_s")) for w in WINDOWS)])
+    return rows
 
 
 def _cpu(results):
