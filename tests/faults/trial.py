@@ -89,6 +89,7 @@ class Campaign:
             return result or True
         except Skip as reason:
             trial.close()
+            shutil.rmtree(directory, ignore_errors=True)
             print(f"  skip  {name}: {reason}", flush=True)
             return None
         except Exception as problem:  # a failure of any kind is one
