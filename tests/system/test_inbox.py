@@ -218,3 +218,13 @@ def test_garbage_that_waits_keeps_its_session(broker, daemon, journal):
     assert {(one["SESSION"], one["REASON"]) for one in journal.entries()
             if "REASON" in one} == {(BEFORE, "encoding"), (BEFORE, "json"),
                                     (CLIENT_ID, "envelope")}
+
+
+def test_old_rows_go_while_messages_wait(slow):
+    """Goal: retention goes on while there is something to sort in: a catch-up can last for hours."""
+    leave_in_inbox(slow, 20000)                 # of a month ago
+    slow.configure(database={"batch_max": 1, "retention_days": 1})
+    slow.start(wait=None)
+    wait_until(lambda: value(slow.database, "SELECT sum(row_count) FROM expired"),
+               what="the first old row to be deleted")
+    assert count_waiting(slow.database) > 0
