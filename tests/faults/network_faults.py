@@ -397,6 +397,8 @@ def _refused(code, sentence):
         stage.wait(lambda: len(stage.ledger.completed) > 30)
         stage.broker.script(Fault("connect", "call", 1, data=refuse))
         stage.broker.cut()
+        # Perhaps everything has been delivered by now: then nothing else waits for this connection.
+        stage.wait(lambda: not stage.broker.pending_faults, what="the second refusal")
         stage.finish()
         _want_gaps(stage)
         assert stage.ledger.steps["subscribe"] == 1, "the session is as it was"
