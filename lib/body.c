@@ -1,5 +1,6 @@
 /*
- * Bodies: jansson's reader with our reasons, and a printer that never changes its mind.
+ * Bodies: jansson's reader with our reasons, for those that are not plain (body_plain.c), and what
+ * can be asked of a body whoever has read it.
  *
  * jansson reports running out of memory as an error without a text, with one exception: when it
  * cannot copy a string, the token counts as invalid and a syntax error follows. No other invalid
@@ -73,8 +74,7 @@ static size_t depth_span(const char *payload, size_t length)
     return length;
 }
 
-int foxtrackr__body_load(const char *payload, size_t length, json_t **out,
-                         struct foxtrackr_problem *problem)
+static int load(const char *payload, size_t length, json_t **out, struct foxtrackr_problem *problem)
 {
     size_t valid = foxtrackr__text_span(payload, length);
     size_t deep;
@@ -105,32 +105,145 @@ int foxtrackr__body_load(const char *payload, size_t length, json_t **out,
     return 0;
 }
 
+/* --- jansson's values, as ours --------------------------------------------------------------- */
+
+/* Recursion ends, here and below: a body has DEPTH_MAX levels at most. */
+static size_t count_values(json_t *json)
+{
+    size_t count = 1;
+    const char *name;
+    json_t *child;
+
+    if (json_is_object(json)) {
+        json_object_foreach(json, name, child)
+        {
+            count += count_values(child);
+        }
+    }
+    for (size_t i = 0; i < json_array_size(json); i++) {
+        count += count_values(json_array_get(json, i));
+    }
+    return count;
+}
+
+static struct foxtrackr__value *take_value(struct foxtrackr__value **free_value, json_t *json);
+
+/* Put the child at the end of the list. Returns where the next one goes. */
+static struct foxtrackr__value **append(struct foxtrackr__value **link,
+                                        struct foxtrackr__value *child, const char *name)
+{
+    if (name) {
+        child->name = name;
+        child->name_length = strlen(name);
+    }
+    *link = child;
+    return &child->next;
+}
+
+static void take_children(struct foxtrackr__value **free_value, json_t *json,
+                          struct foxtrackr__value *out)
+{
+    struct foxtrackr__value **link = &out->first;
+    const char *name;
+    json_t *child;
+
+    if (json_is_object(json)) {
+        json_object_foreach(json, name, child)
+        {
+            link = append(link, take_value(free_value, child), name);
+            out->count++;
+        }
+    }
+    for (size_t i = 0; i < json_array_size(json); i++) {
+        link = append(link, take_value(free_value, json_array_get(json, i)), NULL);
+        out->count++;
+    }
+}
+
+/* A value and all that is in it; there is memory for it. */
+static struct foxtrackr__value *take_value(struct foxtrackr__value **free_value, json_t *json)
+{
+    static const enum foxtrackr__kind kinds[] = {
+        [JSON_OBJECT] = FOXTRACKR__OBJECT,   [JSON_ARRAY] = FOXTRACKR__ARRAY,
+        [JSON_STRING] = FOXTRACKR__STRING,   [JSON_REAL] = FOXTRACKR__REAL,
+        [JSON_INTEGER] = FOXTRACKR__INTEGER, [JSON_TRUE] = FOXTRACKR__TRUE,
+        [JSON_FALSE] = FOXTRACKR__FALSE,     [JSON_NULL] = FOXTRACKR__NULL,
+    };
+    struct foxtrackr__value *out = (*free_value)++;
+
+    *out = (struct foxtrackr__value){.kind = kinds[json_typeof(json)]};
+    if (json_is_string(json)) {
+        out->string = json_string_value(json);
+        out->length = json_string_length(json);
+    } else if (json_is_integer(json)) {
+        out->integer = json_integer_value(json);
+    } else if (json_is_real(json)) {
+        out->real = json_real_value(json);
+    } else {
+        take_children(free_value, json, out);
+    }
+    return out;
+}
+
+int foxtrackr__body_read(struct foxtrackr__body *body, const char *payload, size_t length,
+                         struct foxtrackr_problem *problem)
+{
+    struct foxtrackr__value *free_value;
+    int result;
+
+    if (foxtrackr__body_read_plain(body, payload, length)) {
+        return 0;
+    }
+    result = load(payload, length, &body->json, problem);
+    if (result) {
+        return result;
+    }
+    body->count = count_values(body->json);
+    body->more = calloc(body->count, sizeof(*body->more));
+    if (!body->more) {
+        json_decref(body->json);
+        return -ENOMEM;
+    }
+    free_value = body->more;
+    body->root = take_value(&free_value, body->json);
+    return 0;
+}
+
+void foxtrackr__body_clear(struct foxtrackr__body *body)
+{
+    free(body->more);
+    json_decref(body->json);
+}
+
+/* --- what is in it ---------------------------------------------------------------------------- */
+
 /* A value whose kind says it all; NULL for the others. */
-static const char *kind_name(const json_t *value)
+static const char *kind_name(const struct foxtrackr__value *value)
 {
     if (!value) {
         return "nothing";
     }
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        return json_object_size(value) == 0 ? "an empty object" : "an object";
-    case JSON_ARRAY:
+    switch (value->kind) {
+    case FOXTRACKR__OBJECT:
+        return value->count == 0 ? "an empty object" : "an object";
+    case FOXTRACKR__ARRAY:
         return "an array";
-    case JSON_TRUE:
+    case FOXTRACKR__TRUE:
         return "true";
-    case JSON_FALSE:
+    case FOXTRACKR__FALSE:
         return "false";
-    case JSON_NULL:
+    case FOXTRACKR__NULL:
         return "null";
-    case JSON_STRING:
-    case JSON_INTEGER:
-    case JSON_REAL:
-    default:
-        return NULL;
+    case FOXTRACKR__STRING:
+    case FOXTRACKR__INTEGER:
+    case FOXTRACKR__REAL:
+        break;
     }
+    return NULL;
 }
 
-const char *foxtrackr__body_describe(char out[FOXTRACKR__DESCRIBE_SIZE], const json_t *value)
+const char *foxtrackr__body_describe(char out[FOXTRACKR__DESCRIBE_SIZE],
+                                     const struct foxtrackr__value *value)
 {
     char quoted[FOXTRACKR__QUOTE_SIZE];
     struct foxtrackr__text number = {.data = quoted, .capacity = sizeof(quoted) - 1};
@@ -138,167 +251,79 @@ const char *foxtrackr__body_describe(char out[FOXTRACKR__DESCRIBE_SIZE], const j
 
     if (kind) {
         snprintf(out, FOXTRACKR__DESCRIBE_SIZE, "%s", kind);
-    } else if (json_is_string(value)) {
-        foxtrackr__quote(quoted, json_string_value(value), json_string_length(value));
+    } else if (value->kind == FOXTRACKR__STRING) {
+        foxtrackr__quote(quoted, value->string, value->length);
         snprintf(out, FOXTRACKR__DESCRIBE_SIZE, "string %s", quoted);
-    } else if (json_is_integer(value)) {
-        snprintf(out, FOXTRACKR__DESCRIBE_SIZE, "integer %" PRId64,
-                 (int64_t)json_integer_value(value));
+    } else if (value->kind == FOXTRACKR__INTEGER) {
+        snprintf(out, FOXTRACKR__DESCRIBE_SIZE, "integer %" PRId64, value->integer);
     } else {
-        foxtrackr__text_add_real(&number, json_real_value(value)); /* fits, so it never grows */
+        foxtrackr__text_add_real(&number, value->real); /* fits, so it never grows */
         quoted[number.length] = '\0';
         snprintf(out, FOXTRACKR__DESCRIBE_SIZE, "real %s", quoted);
     }
     return out;
 }
 
-json_t *foxtrackr__body_find(const json_t *body, const struct foxtrackr__field *field)
+/* The link to a member of an object, or NULL. */
+static struct foxtrackr__value **find_link(struct foxtrackr__value *object, const char *name)
+{
+    size_t length = strlen(name);
+
+    if (!object || object->kind != FOXTRACKR__OBJECT) {
+        return NULL;
+    }
+    for (struct foxtrackr__value **link = &object->first; *link; link = &(*link)->next) {
+        if ((*link)->name_length == length && memcmp((*link)->name, name, length) == 0) {
+            return link;
+        }
+    }
+    return NULL;
+}
+
+struct foxtrackr__value *foxtrackr__body_member(struct foxtrackr__value *object, const char *name)
+{
+    struct foxtrackr__value **link = find_link(object, name);
+
+    return link ? *link : NULL;
+}
+
+struct foxtrackr__value *foxtrackr__body_find(struct foxtrackr__value *root,
+                                              const struct foxtrackr__field *field)
 {
     const char *name = field->names;
-    json_t *value = json_object_get(body, name);
+    struct foxtrackr__value *value = foxtrackr__body_member(root, name);
 
     for (size_t i = 1; value && i < field->depth; i++) {
         name += strlen(name) + 1;
-        value = json_object_get(value, name);
+        value = foxtrackr__body_member(value, name);
     }
     return value;
 }
 
-static void remove_member(json_t *object, const char *name, size_t depth)
+void foxtrackr__body_remove_member(struct foxtrackr__value *object, const char *name)
 {
-    json_t *child;
+    struct foxtrackr__value **link = find_link(object, name);
 
+    if (link) {
+        *link = (*link)->next;
+        object->count--;
+    }
+}
+
+static void remove_path(struct foxtrackr__value *object, const char *name, size_t depth)
+{
     if (depth > 1) {
-        child = json_object_get(object, name);
-        remove_member(child, name + strlen(name) + 1, depth - 1);
-        if (json_object_size(child) > 0) {
+        struct foxtrackr__value *child = foxtrackr__body_member(object, name);
+
+        remove_path(child, name + strlen(name) + 1, depth - 1);
+        if (child && child->count > 0) {
             return;
         }
     }
-    json_object_del(object, name);
+    foxtrackr__body_remove_member(object, name);
 }
 
-void foxtrackr__body_remove(json_t *body, const struct foxtrackr__field *field)
+void foxtrackr__body_remove(struct foxtrackr__value *root, const struct foxtrackr__field *field)
 {
-    remove_member(body, field->names, field->depth);
-}
-
-struct member {
-    const char *name;
-    json_t *value;
-};
-
-/* A stack of members: each object sorts its own on top and takes them off again. */
-struct printer {
-    struct foxtrackr__text *text;
-    struct member *member;
-    size_t count;
-    size_t capacity;
-};
-
-static int compare_members(const void *left, const void *right)
-{
-    return strcmp(((const struct member *)left)->name, ((const struct member *)right)->name);
-}
-
-static bool push_members(struct printer *printer, json_t *object, const char *skip)
-{
-    size_t needed = printer->count + json_object_size(object);
-    const char *name;
-    json_t *value;
-
-    if (!printer->member || needed > printer->capacity) {
-        size_t capacity = needed * 2 + 16;
-        struct member *grown = realloc(printer->member, capacity * sizeof(*grown));
-
-        if (!grown) {
-            printer->text->failed = true;
-            return false;
-        }
-        printer->member = grown;
-        printer->capacity = capacity;
-    }
-    json_object_foreach(object, name, value)
-    {
-        if (!skip || strcmp(name, skip) != 0) {
-            printer->member[printer->count++] = (struct member){name, value};
-        }
-    }
-    return true;
-}
-
-static void print_value(struct printer *printer, json_t *value);
-
-/* Recursion ends: a body has DEPTH_MAX levels at most. */
-static void print_object(struct printer *printer, json_t *object, const char *skip)
-{
-    size_t base = printer->count;
-    size_t end;
-
-    if (!push_members(printer, object, skip)) {
-        return;
-    }
-    end = printer->count;
-    if (end - base > 1) {
-        qsort(printer->member + base, end - base, sizeof(*printer->member), compare_members);
-    }
-    foxtrackr__text_add(printer->text, "{", 1);
-    for (size_t i = base; i < end; i++) {
-        struct member member = printer->member[i]; /* the stack may move below */
-
-        foxtrackr__text_add_quoted(printer->text, member.name, strlen(member.name));
-        foxtrackr__text_add(printer->text, ":", 1);
-        print_value(printer, member.value);
-        if (i + 1 < end) {
-            foxtrackr__text_add(printer->text, ",", 1);
-        }
-    }
-    foxtrackr__text_add(printer->text, "}", 1);
-    printer->count = base;
-}
-
-static void print_value(struct printer *printer, json_t *value)
-{
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        print_object(printer, value, NULL);
-        break;
-    case JSON_ARRAY:
-        foxtrackr__text_add(printer->text, "[", 1);
-        for (size_t i = 0; i < json_array_size(value); i++) {
-            if (i > 0) {
-                foxtrackr__text_add(printer->text, ",", 1);
-            }
-            print_value(printer, json_array_get(value, i));
-        }
-        foxtrackr__text_add(printer->text, "]", 1);
-        break;
-    case JSON_STRING:
-        foxtrackr__text_add_quoted(printer->text, json_string_value(value),
-                                   json_string_length(value));
-        break;
-    case JSON_INTEGER:
-        foxtrackr__text_add_integer(printer->text, json_integer_value(value));
-        break;
-    case JSON_REAL:
-        foxtrackr__text_add_real(printer->text, json_real_value(value));
-        break;
-    case JSON_TRUE:
-        foxtrackr__text_add_string(printer->text, "true");
-        break;
-    case JSON_FALSE:
-        foxtrackr__text_add_string(printer->text, "false");
-        break;
-    case JSON_NULL:
-        foxtrackr__text_add_string(printer->text, "null");
-        break;
-    }
-}
-
-void foxtrackr__body_print(struct foxtrackr__text *text, json_t *body, const char *skip)
-{
-    struct printer printer = {.text = text};
-
-    print_object(&printer, body, skip);
-    free(printer.member);
+    remove_path(root, field->names, field->depth);
 }

@@ -37,7 +37,8 @@ static const char *const envelope_members[] = {"messageType", "deviceId", "versi
 
 struct envelope {
     int64_t message_type;
-    const char *device_id; /* in the body, or in device_number */
+    const char *device_id; /* in the body, or in device_number; not NUL-terminated */
+    size_t device_id_length;
     char device_number[24];
     int64_t version;
     int64_t time_ms;
@@ -57,7 +58,7 @@ struct strings {
 };
 
 static int expected(struct foxtrackr_problem *problem, int reason, const char *member,
-                    const char *what, const json_t *found)
+                    const char *what, const struct foxtrackr__value *found)
 {
     char description[FOXTRACKR__DESCRIBE_SIZE];
 
@@ -65,16 +66,26 @@ static int expected(struct foxtrackr_problem *problem, int reason, const char *m
                               foxtrackr__body_describe(description, found));
 }
 
+static bool is_kind(const struct foxtrackr__value *value, enum foxtrackr__kind kind)
+{
+    return value && value->kind == kind;
+}
+
+static bool is_number(const struct foxtrackr__value *value)
+{
+    return is_kind(value, FOXTRACKR__INTEGER) || is_kind(value, FOXTRACKR__REAL);
+}
+
 /* An integer, or a real without a fraction: some encoders write every number as a real. */
-static bool get_whole(const json_t *value, int64_t *out)
+static bool get_whole(const struct foxtrackr__value *value, int64_t *out)
 {
     double real;
 
-    if (json_is_integer(value)) {
-        *out = json_integer_value(value);
+    if (is_kind(value, FOXTRACKR__INTEGER)) {
+        *out = value->integer;
         return true;
     }
-    real = json_is_real(value) ? json_real_value(value) : NAN;
+    real = is_kind(value, FOXTRACKR__REAL) ? value->real : NAN;
     /* -2^63 and 2^63, which a double can be; INT64_MAX it cannot. */
     if (!(real >= -9223372036854775808.0 && real < 9223372036854775808.0) || real != trunc(real)) {
         return false;
@@ -83,33 +94,34 @@ static bool get_whole(const json_t *value, int64_t *out)
     return true;
 }
 
-static int read_envelope(const json_t *body, struct envelope *out,
+static int read_envelope(struct foxtrackr__value *root, struct envelope *out,
                          struct foxtrackr_problem *problem)
 {
     char description[FOXTRACKR__DESCRIBE_SIZE];
-    const json_t *type;
-    const json_t *device;
-    const json_t *version;
-    const json_t *time;
+    const struct foxtrackr__value *type;
+    const struct foxtrackr__value *device;
+    const struct foxtrackr__value *version;
+    const struct foxtrackr__value *time;
 
-    if (!json_is_object(body)) {
+    if (root->kind != FOXTRACKR__OBJECT) {
         return foxtrackr__problem(problem, FOXTRACKR_E_ENVELOPE, "$: expected an object, found %s",
-                                  foxtrackr__body_describe(description, body));
+                                  foxtrackr__body_describe(description, root));
     }
-    type = json_object_get(body, "messageType");
-    device = json_object_get(body, "deviceId");
-    version = json_object_get(body, "version");
-    time = json_object_get(body, "timeMs");
-    if (!json_is_integer(type)) {
+    type = foxtrackr__body_member(root, "messageType");
+    device = foxtrackr__body_member(root, "deviceId");
+    version = foxtrackr__body_member(root, "version");
+    time = foxtrackr__body_member(root, "timeMs");
+    if (!is_kind(type, FOXTRACKR__INTEGER)) {
         return expected(problem, FOXTRACKR_E_ENVELOPE, "messageType", "an integer", type);
     }
-    out->message_type = json_integer_value(type);
-    if (json_is_integer(device)) {
-        snprintf(out->device_number, sizeof(out->device_number), "%" PRId64,
-                 (int64_t)json_integer_value(device));
+    out->message_type = type->integer;
+    if (is_kind(device, FOXTRACKR__INTEGER)) {
+        out->device_id_length = (size_t)snprintf(out->device_number, sizeof(out->device_number),
+                                                 "%" PRId64, device->integer);
         out->device_id = out->device_number;
-    } else if (json_string_length(device) > 0) {
-        out->device_id = json_string_value(device);
+    } else if (is_kind(device, FOXTRACKR__STRING) && device->length > 0) {
+        out->device_id = device->string;
+        out->device_id_length = device->length;
     } else {
         return expected(problem, FOXTRACKR_E_ENVELOPE, "deviceId",
                         "a string that is not empty, or an integer", device);
@@ -173,15 +185,15 @@ static bool type_is(const struct foxtrackr_topic *topic, const char *type)
 }
 
 /* Which rows the message gives: none for a type without columns. */
-static int find_rows(const struct foxtrackr_topic *topic, const json_t *body,
+static int find_rows(const struct foxtrackr_topic *topic, struct foxtrackr__value *root,
                      bool present[FOXTRACKR__ROWS], struct foxtrackr_problem *problem)
 {
     bool known = false;
 
     for (int row = 0; row < FOXTRACKR__ROWS; row++) {
-        const json_t *value = json_object_get(body, rows[row].member);
+        const struct foxtrackr__value *value = foxtrackr__body_member(root, rows[row].member);
 
-        present[row] = json_is_object(value) || json_is_number(value);
+        present[row] = is_kind(value, FOXTRACKR__OBJECT) || is_number(value);
         if (type_is(topic, rows[row].type)) {
             known = true;
             if (!present[row]) {
@@ -199,23 +211,24 @@ static int find_rows(const struct foxtrackr_topic *topic, const json_t *body,
 /* Fill the columns (those that are NAN) of the rows that are present, and take what filled them out
  * of the body. */
 static void map_columns(const struct foxtrackr_fields *fields, const bool present[FOXTRACKR__ROWS],
-                        json_t *body, double columns[FOXTRACKR__COLUMNS])
+                        struct foxtrackr__value *root, double columns[FOXTRACKR__COLUMNS])
 {
     const struct foxtrackr__field *used[FOXTRACKR__COLUMNS] = {NULL};
 
     for (size_t i = 0; i < fields->count; i++) {
         const struct foxtrackr__field *field = &fields->field[i];
-        const json_t *value;
+        const struct foxtrackr__value *value;
         double number;
 
         if (!isnan(columns[field->column]) || !present[foxtrackr__column_row(field->column)]) {
             continue;
         }
-        value = foxtrackr__body_find(body, field);
-        if (!json_is_number(value)) {
+        value = foxtrackr__body_find(root, field);
+        if (!is_number(value)) {
             continue;
         }
-        number = json_number_value(value) * field->multiplier / field->divisor;
+        number = value->kind == FOXTRACKR__REAL ? value->real : (double)value->integer;
+        number = number * field->multiplier / field->divisor;
         if (isfinite(number)) { /* a factor can carry it out of range */
             columns[field->column] = number;
             used[field->column] = field;
@@ -223,7 +236,7 @@ static void map_columns(const struct foxtrackr_fields *fields, const bool presen
     }
     for (int column = 0; column < FOXTRACKR__COLUMNS; column++) {
         if (used[column]) {
-            foxtrackr__body_remove(body, used[column]);
+            foxtrackr__body_remove(root, used[column]);
         }
     }
 }
@@ -250,7 +263,7 @@ static void lower(char *text, size_t length)
 static void add_names(struct strings *strings, const struct foxtrackr_topic *topic,
                       const struct envelope *envelope)
 {
-    size_t id_length = strlen(envelope->device_id);
+    size_t id_length = envelope->device_id_length;
 
     strings->family = add_string(strings, topic->family, topic->family_length);
     if (!strings->text.failed) {
@@ -267,20 +280,21 @@ static void add_names(struct strings *strings, const struct foxtrackr_topic *top
 }
 
 /* Print what is left of the body for each row. */
-static void add_extras(struct strings *strings, const bool present[FOXTRACKR__ROWS], json_t *body)
+static void add_extras(struct strings *strings, const bool present[FOXTRACKR__ROWS],
+                       struct foxtrackr__value *root)
 {
     for (int row = 0; row < FOXTRACKR__ROWS; row++) {
         int other = FOXTRACKR__ROWS - 1 - row;
         const char *skip = present[other] ? rows[other].member : NULL;
-        size_t left = json_object_size(body);
+        size_t left = root->count;
 
-        if (skip && json_object_get(body, skip)) {
+        if (skip && foxtrackr__body_member(root, skip)) {
             left--;
         }
         strings->extra[row] = ABSENT;
         if (present[row] && left > 0) {
             strings->extra[row] = strings->text.length;
-            foxtrackr__body_print(&strings->text, body, skip);
+            foxtrackr__body_print(&strings->text, root, skip);
             foxtrackr__text_add(&strings->text, "", 1);
         }
     }
@@ -292,8 +306,8 @@ static const char *string_at(const struct strings *strings, size_t start)
 }
 
 static int build(const struct foxtrackr_fields *fields, const struct foxtrackr_topic *topic,
-                 const struct envelope *envelope, const bool present[FOXTRACKR__ROWS], json_t *body,
-                 size_t size_hint, struct foxtrackr_message *out)
+                 const struct envelope *envelope, const bool present[FOXTRACKR__ROWS],
+                 struct foxtrackr__value *root, size_t size_hint, struct foxtrackr_message *out)
 {
     double columns[FOXTRACKR__COLUMNS] = {NAN, NAN, NAN};
     struct strings strings = {.text = {0}};
@@ -302,12 +316,12 @@ static int build(const struct foxtrackr_fields *fields, const struct foxtrackr_t
     foxtrackr__text_reserve(&strings.text, size_hint);
     add_names(&strings, topic, envelope); /* before the envelope goes: device_id points into it */
     if (any) {
-        map_columns(fields, present, body, columns);
+        map_columns(fields, present, root, columns);
         for (size_t i = 0; i < sizeof(envelope_members) / sizeof(envelope_members[0]); i++) {
-            json_object_del(body, envelope_members[i]);
+            foxtrackr__body_remove_member(root, envelope_members[i]);
         }
     }
-    add_extras(&strings, present, body);
+    add_extras(&strings, present, root);
     if (strings.text.failed) {
         free(strings.text.data);
         return -ENOMEM;
@@ -341,18 +355,18 @@ int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_m
     struct foxtrackr_topic levels;
     struct envelope envelope = {.device_id = ""};
     bool present[FOXTRACKR__ROWS] = {false};
-    json_t *body = NULL;
+    struct foxtrackr__body body;
     int result;
 
     result = foxtrackr_topic_parse(topic, topic_length, &levels, problem);
     if (result) {
         return result;
     }
-    result = foxtrackr__body_load(payload, payload_length, &body, problem);
+    result = foxtrackr__body_read(&body, payload, payload_length, problem);
     if (result) {
         return result;
     }
-    result = read_envelope(body, &envelope, problem);
+    result = read_envelope(body.root, &envelope, problem);
     if (!result && envelope.version != 3) {
         result = foxtrackr__problem(problem, FOXTRACKR_E_VERSION,
                                     "$.version: expected 3, found %" PRId64, envelope.version);
@@ -361,26 +375,26 @@ int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_m
         result = check_time(envelope.time_ms, now_ms, max_future_ms, problem);
     }
     if (!result) {
-        result = find_rows(&levels, body, present, problem);
+        result = find_rows(&levels, body.root, present, problem);
     }
     if (!result) {
         /* The names, and at most about what came: usually the only allocation. */
-        result = build(fields, &levels, &envelope, present, body,
+        result = build(fields, &levels, &envelope, present, body.root,
                        topic_length + payload_length + 64, out);
     }
-    json_decref(body);
+    foxtrackr__body_clear(&body);
     return result;
 }
 
 /* The row's columns and what is left of its extra, which it owns from now on. 0 or -ENOMEM. */
-static int rebuild_row(struct foxtrackr_message *row, json_t *body,
+static int rebuild_row(struct foxtrackr_message *row, struct foxtrackr__value *root,
                        const double columns[FOXTRACKR__COLUMNS])
 {
     struct foxtrackr__text text = {0};
-    bool any = json_object_size(body) > 0;
+    bool any = root->count > 0;
 
     if (any) {
-        foxtrackr__body_print(&text, body, NULL);
+        foxtrackr__body_print(&text, root, NULL);
         foxtrackr__text_add(&text, "", 1);
     }
     if (text.failed) {
@@ -405,14 +419,14 @@ int foxtrackr_extra_map(const struct foxtrackr_fields *fields, struct foxtrackr_
     const char *extra = row->has_battery ? row->battery_extra : row->temperature_extra;
     const bool present[FOXTRACKR__ROWS] = {row->has_battery, !row->has_battery};
     double columns[FOXTRACKR__COLUMNS] = {row->voltage_v, row->level_pct, row->celsius};
-    json_t *body = NULL;
-    int result = foxtrackr__body_load(extra, strlen(extra), &body, problem);
+    struct foxtrackr__body body;
+    int result = foxtrackr__body_read(&body, extra, strlen(extra), problem);
 
     if (!result) {
-        map_columns(fields, present, body, columns);
-        result = rebuild_row(row, body, columns);
+        map_columns(fields, present, body.root, columns);
+        result = rebuild_row(row, body.root, columns);
+        foxtrackr__body_clear(&body);
     }
-    json_decref(body);
     return result;
 }
 

@@ -76,22 +76,23 @@ int foxtrackr_topic_parse(const char *topic, size_t length, struct foxtrackr_top
     if (valid < length) {
         return foxtrackr__text_problem(problem, "topic", topic, valid);
     }
-    foxtrackr__quote(quoted, topic, length);
     if (memchr(topic, '+', length) || memchr(topic, '#', length)) {
         return foxtrackr__problem(problem, FOXTRACKR_E_TOPIC,
-                                  "topic %s: '+' and '#' are wildcards, for filters only", quoted);
+                                  "topic %s: '+' and '#' are wildcards, for filters only",
+                                  foxtrackr__quote(quoted, topic, length));
     }
     count = split(topic, length, level, level_length);
     if (count != LEVELS) {
         return foxtrackr__problem(problem, FOXTRACKR_E_TOPIC,
                                   "topic %s: expected family/device-or-group/version/type, "
                                   "found %zu level%s",
-                                  quoted, count, count == 1 ? "" : "s");
+                                  foxtrackr__quote(quoted, topic, length), count,
+                                  count == 1 ? "" : "s");
     }
     for (size_t i = 0; i < LEVELS; i++) {
         if (level_length[i] == 0) {
             return foxtrackr__problem(problem, FOXTRACKR_E_TOPIC, "topic %s: level %zu is empty",
-                                      quoted, i + 1);
+                                      foxtrackr__quote(quoted, topic, length), i + 1);
         }
     }
     if (!is_version_3(level[2], level_length[2])) {

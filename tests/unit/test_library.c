@@ -144,26 +144,37 @@ static int step_parse(void *context)
 
 static void test_parse(void **state)
 {
-    static const char *const payloads[] = {
+    static const struct {
+        const char *payload;
+        int allocations; /* at least */
+    } cases[] = {
         /* both rows, extras of every kind */
-        "{\"messageType\":1,\"deviceId\":\"1\",\"version\":3,\"timeMs\":1767225600000,"
-        "\"battery\":{\"voltage\":3.7,\"level\":80,\"x\":{\"y\":[1,2.5,\"s\",null,true,false]}},"
-        "\"temperature\":{\"tempC\":20,\"b\":\"\\u00e9\"},\"rssi\":-70,\"zulu\":\"x\",\"alpha\":{}"
-        "}",
-        /* nothing left over */
-        "{\"messageType\":1,\"deviceId\":1,\"version\":3,\"timeMs\":1767225600000,\"battery\":3.7}",
+        {"{\"messageType\":1,\"deviceId\":\"1\",\"version\":3,\"timeMs\":1767225600000,"
+         "\"battery\":{\"voltage\":3.7,\"level\":80,\"x\":{\"y\":[1,2.5,\"s\",null,true,false]}},"
+         "\"temperature\":{\"tempC\":20,\"b\":\"\\u00e9\"},\"rssi\":-70,\"zulu\":\"x\",\"alpha\":{}"
+         "}",
+         10},
+        /* plain, and nothing left over */
+        {"{\"messageType\":1,\"deviceId\":1,\"version\":3,\"timeMs\":1767225600000,\"battery\":3."
+         "7}",
+         1},
+        /* not plain, and nothing left over */
+        {"{\"messageType\":1,\"deviceId\":1,\"version\":3,\"timeMs\":1767225600000,\"battery\":"
+         "1e0}",
+         10},
         /* reals that print longer than they came, so that the block grows */
-        "{\"messageType\":1,\"deviceId\":1,\"version\":3,\"timeMs\":1767225600000,\"battery\":1,"
-        "\"r\":[1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,"
-        "1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9]}",
+        {"{\"messageType\":1,\"deviceId\":1,\"version\":3,\"timeMs\":1767225600000,\"battery\":1,"
+         "\"r\":[1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,"
+         "1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9]}",
+         10},
     };
     struct parse_input input = {.topic = "Foxtrackr/group/V3.0/bat"};
 
     (void)state;
     assert_int_equal(foxtrackr_fields_new(&input.fields), 0);
-    for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
-        input.payload = payloads[i];
-        fail_each(step_parse, &input, 10);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        input.payload = cases[i].payload;
+        fail_each(step_parse, &input, cases[i].allocations);
     }
     input.topic = "foxtrackr/1/V3.0/gps";
     fail_each(step_parse, &input, 10);

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../spelling.h"
 #include "foxtrackr.h"
 
 #define NOW_MS    INT64_C(1767225600000)
@@ -134,6 +135,34 @@ static void check_rows(const json_t *expected, const struct foxtrackr_message *m
     free(text);
 }
 
+/* Both readers of JSON give the same rows, or the same sentence. */
+static void check_other_spelling(const struct foxtrackr_fields *fields, const char *topic,
+                                 const char *payload, size_t length, int expected_result,
+                                 const struct foxtrackr_message *expected,
+                                 const struct foxtrackr_problem *expected_problem)
+{
+    char *other = spelling_escaped(payload, &length);
+    struct foxtrackr_problem problem;
+    struct foxtrackr_message message;
+    char *text;
+    char *expected_text;
+
+    assert_int_equal(foxtrackr_message_parse(fields, NOW_MS, DAY_MS, topic, strlen(topic), other,
+                                             length, &message, &problem),
+                     expected_result);
+    if (expected_result) {
+        assert_string_equal(problem.detail, expected_problem->detail);
+    } else {
+        assert_int_equal(foxtrackr_message_to_json(&message, &text), 0);
+        assert_int_equal(foxtrackr_message_to_json(expected, &expected_text), 0);
+        assert_string_equal(text, expected_text);
+        free(expected_text);
+        free(text);
+        foxtrackr_message_clear(&message);
+    }
+    free(other);
+}
+
 static void test_case(void **state)
 {
     const char *name = *state;
@@ -161,6 +190,11 @@ static void test_case(void **state)
 
     result = foxtrackr_message_parse(fields, NOW_MS, DAY_MS, topic, topic_length - 1, payload,
                                      payload_length, &message, &problem);
+    if (result != FOXTRACKR_E_JSON && result != FOXTRACKR_E_ENCODING &&
+        result != FOXTRACKR_E_TOPIC) {
+        topic[topic_length - 1] = '\0';
+        check_other_spelling(fields, topic, payload, payload_length, result, &message, &problem);
+    }
     /* The message lives on without what it was made of. */
     free(topic);
     free(payload);
