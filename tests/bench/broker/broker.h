@@ -18,6 +18,7 @@ struct broker {
 
     bool streaming;
     uint64_t acknowledged;
+    uint64_t answers; /* PUBACK, PUBREC and PUBCOMP that came */
     uint64_t resent;
     unsigned reconnects;
     int64_t first_ns; /* first PUBLISH written; 0: none yet */

@@ -171,6 +171,7 @@ static bool on_acknowledgement(struct connection *connection, uint8_t type, cons
     connection->out_end +=
         session_answer(connection->session, type, (uint16_t)(body[0] << 8 | body[1]),
                        connection->out + connection->out_end, &through);
+    connection->broker->answers++;
     if (through) {
         broker_note_acknowledged(connection->broker);
     }

@@ -239,13 +239,14 @@ static void note_milestones(struct server *server)
 /*
  * A broker that answered every acknowledgement by itself would spend its time on system calls, and
  * make the client do so too: it would be the bottleneck. So it rests for a moment after a round
- * that brought less than an eighth of the window, as a network between the two would make it.
+ * that brought answers for less than an eighth of the window, as a network between the two would
+ * make it.
  */
-static void rest(const struct server *server, uint64_t acknowledged)
+static void rest(const struct server *server, uint64_t answers)
 {
     const struct timespec pause = {0, REST_NS};
 
-    if (server->broker.streaming && acknowledged < server->broker.options.window / 8) {
+    if (server->broker.streaming && answers < server->broker.options.window / 8) {
         clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     }
 }
@@ -256,7 +257,7 @@ static int run(struct server *server)
     struct epoll_event events[16];
 
     for (;;) {
-        uint64_t before = server->broker.acknowledged;
+        uint64_t before = server->broker.answers;
         struct timespec pause;
         int count = epoll_pwait2(server->epoll_fd, events, 16, pause_for(server, &pause), NULL);
 
@@ -277,7 +278,7 @@ static int run(struct server *server)
         }
         serve_due(server);
         note_milestones(server);
-        rest(server, server->broker.acknowledged - before);
+        rest(server, server->broker.answers - before);
     }
 }
 
