@@ -5,6 +5,10 @@
  * catch-up, when an operator least wants a surprise. Here the whole of it is taken, and touched,
  * before the database is opened: what the daemon uses after a minute is what it uses after ten
  * million messages. It is the process's and is never given back.
+ *
+ * SQLite guards such memory, and its count of what it has from the heap, with mutexes that every
+ * look at a page takes. One thread at a time uses the database here: main() before the writer
+ * begins and after it has ended, and the writer. So SQLite is told to do without.
  */
 #include "store_memory.h"
 
@@ -27,7 +31,9 @@ bool store_reserve_memory(void)
     int slot_size;
     void *memory;
 
-    if (sqlite3_config(SQLITE_CONFIG_PCACHE_HDRSZ, &header_size) != SQLITE_OK) {
+    if (sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) != SQLITE_OK ||
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK ||
+        sqlite3_config(SQLITE_CONFIG_PCACHE_HDRSZ, &header_size) != SQLITE_OK) {
         return false;
     }
     slot_size = (PAGE_SIZE + header_size + 7) & ~7;

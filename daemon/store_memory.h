@@ -5,8 +5,9 @@
 #include <stdbool.h>
 
 /*
- * Take it for the whole process, once, before any other function of the store. False when that is
- * impossible: the cache then grows as it is needed, and nothing else changes.
+ * Take it for the whole process, once, before any other function of the store; from then on one
+ * thread at a time may use SQLite. False when that is impossible: the cache then grows as it is
+ * needed, and nothing else changes.
  */
 bool store_reserve_memory(void);
 
