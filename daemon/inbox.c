@@ -29,7 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "foxtrackr.h"
+#include "inbox_rows.h"
 #include "store_inbox.h"
 
 #define STEP_LEAST 1 /* beyond a quarter more than came */
@@ -39,11 +39,13 @@
 /* A message, in the order in which it is sorted in. */
 struct entry {
     uint32_t device;
-    uint32_t n; /* from the lot's first on */
+    uint32_t n;   /* from the lot's first on */
+    uint32_t row; /* place in the lot's rows; 0: it has none there */
 };
 
 struct lot {
     struct entry *entries;
+    struct inbox_rows rows;
     uint32_t capacity;
     uint32_t count;
     uint32_t done; /* of them sorted in */
@@ -64,6 +66,7 @@ struct inbox {
 
     /* As of the last commit. */
     uint32_t filled;
+    uint32_t filled_rows;
     uint32_t sorted;
     int64_t deleted_durably;
 
@@ -76,9 +79,10 @@ struct inbox {
 /* --- lots ---------------------------------------------------------------------------------- */
 
 /* There is room for it. */
-static void add_entry(struct lot *lot, int64_t n, uint32_t device)
+static void add_entry(struct lot *lot, int64_t n, uint32_t device, uint32_t row)
 {
-    lot->entries[lot->count++] = (struct entry){.device = device, .n = (uint32_t)(n - lot->first)};
+    lot->entries[lot->count++] =
+        (struct entry){.device = device, .n = (uint32_t)(n - lot->first), .row = row};
     lot->end = n + 1;
 }
 
@@ -103,9 +107,11 @@ static void begin_lot(struct inbox *inbox)
     inbox->filling = done;
     inbox->filling.count = 0;
     inbox->filling.done = 0;
+    inbox_rows_clear(&inbox->filling.rows);
     inbox->filling.first = inbox->filling.end = inbox->sorting.end;
     inbox->filling_since_ms = 0;
     inbox->filled = 0;
+    inbox->filled_rows = inbox->filling.rows.used;
     inbox->sorted = 0;
     qsort(inbox->sorting.entries, inbox->sorting.count, sizeof(struct entry), compare);
 }
@@ -149,7 +155,24 @@ static uint64_t step_of(const struct inbox *inbox)
                                     : inbox->arrived + inbox->arrived / 4 + STEP_LEAST;
 }
 
-static int sort_in(struct inbox *inbox, uint64_t messages, inbox_use_fn *use, void *context)
+static int use_entry(struct inbox *inbox, const struct entry *entry, int64_t n,
+                     const struct inbox_sink *sink)
+{
+    bool done = false;
+    int result = STORE_OK;
+
+    if (entry->row != 0) {
+        struct foxtrackr_message row;
+        int64_t received_ms;
+
+        inbox_rows_get(&inbox->sorting.rows, entry->row, &row, &received_ms);
+        result = sink->row(sink->context, entry->device, &row, received_ms, &done);
+    }
+    return result == STORE_OK && !done ? store_inbox_use(inbox->store, n, sink->use, sink->context)
+                                       : result;
+}
+
+static int sort_in(struct inbox *inbox, uint64_t messages, const struct inbox_sink *sink)
 {
     struct lot *lot = &inbox->sorting;
     struct store_inbox_position position = {.first = lot->first, .last = lot->end - 1};
@@ -160,7 +183,7 @@ static int sort_in(struct inbox *inbox, uint64_t messages, inbox_use_fn *use, vo
 
         position.device = entry->device;
         position.n = lot->first + entry->n;
-        result = store_inbox_use(inbox->store, position.n, use, context);
+        result = use_entry(inbox, entry, position.n, sink);
         lot->done++;
     }
     return result == STORE_OK ? store_inbox_set_position(inbox->store, &position) : result;
@@ -193,8 +216,8 @@ static int delete_some(struct inbox *inbox, uint64_t messages)
     return store_inbox_delete(inbox->store, upto);
 }
 
-int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms, inbox_use_fn *use,
-                    void *context)
+int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms,
+                    const struct inbox_sink *sink)
 {
     uint64_t step;
     int result = STORE_OK;
@@ -205,7 +228,7 @@ int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms, inbox_us
     take_next_lot(inbox, now_ms);
     step = step_of(inbox) < most ? step_of(inbox) : most;
     if (inbox->sorting.done < inbox->sorting.count) {
-        result = sort_in(inbox, step, use, context);
+        result = sort_in(inbox, step, sink);
     }
     if (result == STORE_OK && inbox_waiting(inbox) == 0) {
         inbox->open = inbox->open && !inbox->draining;
@@ -223,13 +246,22 @@ void inbox_drain(struct inbox *inbox)
 
 /* --- newcomers ------------------------------------------------------------------------------ */
 
-/* The device that a topic names, if it was known when the lot began: only the order depends on it.
- */
-static int find_device(struct inbox *inbox, const struct foxtrackr_topic *topic, uint32_t *device)
+/* The device that a message's topic names, if it was known when the lot began: only the order
+ * depends on it. */
+static int find_device(struct inbox *inbox, const char *family, const char *name, uint32_t *device)
+{
+    int result = store_inbox_device(inbox->store, family, name, device);
+
+    if (*device > inbox->filling_knows) {
+        *device = STORE_NO_DEVICE;
+    }
+    return result;
+}
+
+static int find_by_topic(struct inbox *inbox, const struct foxtrackr_topic *topic, uint32_t *device)
 {
     char family[NAME_SIZE];
     char name[NAME_SIZE];
-    int result;
 
     *device = STORE_NO_DEVICE;
     if (topic->family_length >= sizeof(family) || topic->device_or_group_length >= sizeof(name)) {
@@ -241,40 +273,64 @@ static int find_device(struct inbox *inbox, const struct foxtrackr_topic *topic,
     family[topic->family_length] = '\0';
     memcpy(name, topic->device_or_group, topic->device_or_group_length);
     name[topic->device_or_group_length] = '\0';
-    result = store_inbox_device(inbox->store, family, name, device);
-    if (*device > inbox->filling_knows) {
-        *device = STORE_NO_DEVICE;
+    return find_device(inbox, family, name, device);
+}
+
+/* The same for a message that has been parsed, and whose topic is its own. */
+static int find_by_message(struct inbox *inbox, const struct foxtrackr_message *message,
+                           uint32_t *device)
+{
+    *device = STORE_NO_DEVICE;
+    return strlen(message->family) >= NAME_SIZE || strlen(message->device_id) >= NAME_SIZE
+               ? STORE_OK
+               : find_device(inbox, message->family, message->device_id, device);
+}
+
+static int put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
+               const struct foxtrackr_message *message, uint32_t device)
+{
+    struct lot *lot = &inbox->filling;
+    uint32_t row = 0;
+    int result = store_inbox_put(inbox->store, lot->end, device, client_id, packet);
+
+    if (result == STORE_OK) {
+        if (message != NULL && device != STORE_NO_DEVICE) {
+            row = inbox_rows_add(&lot->rows, message, packet->received_ms);
+        }
+        add_entry(lot, lot->end, device, row);
     }
     return result;
 }
 
-int inbox_put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
-              bool *taken)
+bool inbox_takes(const struct inbox *inbox)
 {
-    struct lot *lot = &inbox->filling;
+    return (inbox->open || inbox_waiting(inbox) > 0) &&
+           inbox->filling.count < inbox->filling.capacity;
+}
+
+int inbox_put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
+              const struct foxtrackr_message *message, bool *taken)
+{
     struct foxtrackr_topic topic;
     struct foxtrackr_problem problem;
+    bool own = message != NULL && message->group == NULL;
     uint32_t device;
     int result = STORE_OK;
 
-    *taken = (inbox->open || inbox_waiting(inbox) > 0) && lot->count < lot->capacity &&
-             foxtrackr_topic_parse(packet->topic, packet->topic_length, &topic, &problem) == 0;
+    *taken =
+        inbox_takes(inbox) &&
+        (own || foxtrackr_topic_parse(packet->topic, packet->topic_length, &topic, &problem) == 0);
     if (!*taken) {
         return STORE_OK;
     }
-    if (lot->count == 0) {
+    if (inbox->filling.count == 0) {
         result = store_inbox_newest_device(inbox->store, &inbox->filling_knows);
     }
     if (result == STORE_OK) {
-        result = find_device(inbox, &topic, &device);
+        result =
+            own ? find_by_message(inbox, message, &device) : find_by_topic(inbox, &topic, &device);
     }
-    if (result == STORE_OK) {
-        result = store_inbox_put(inbox->store, lot->end, device, client_id, packet);
-    }
-    if (result == STORE_OK) {
-        add_entry(lot, lot->end, device);
-    }
-    return result;
+    return result == STORE_OK ? put(inbox, client_id, packet, message, device) : result;
 }
 
 /* --- batches -------------------------------------------------------------------------------- */
@@ -304,6 +360,7 @@ void inbox_committed(struct inbox *inbox, uint64_t messages, int64_t now_ms)
     }
     inbox->arrived = messages;
     inbox->filled = inbox->filling.count;
+    inbox->filled_rows = inbox->filling.rows.used;
     inbox->sorted = inbox->sorting.done;
     inbox->deleted_durably = inbox->deleted;
 }
@@ -314,6 +371,7 @@ void inbox_rolled_back(struct inbox *inbox)
 
     lot->end -= lot->count - inbox->filled;
     lot->count = inbox->filled;
+    lot->rows.used = inbox->filled_rows;
     inbox->sorting.done = inbox->sorted;
     inbox->deleted = inbox->deleted_durably;
 }
@@ -324,6 +382,8 @@ static void free_lots(struct inbox *inbox)
 {
     free(inbox->filling.entries);
     free(inbox->sorting.entries);
+    inbox_rows_free(&inbox->filling.rows);
+    inbox_rows_free(&inbox->sorting.rows);
     inbox->filling = inbox->sorting = (struct lot){0};
 }
 
@@ -335,7 +395,9 @@ static int make_lots(struct inbox *inbox, uint32_t messages)
     free_lots(inbox);
     inbox->filling.entries = calloc(capacity, sizeof(struct entry));
     inbox->sorting.entries = calloc(capacity, sizeof(struct entry));
-    if (inbox->filling.entries == NULL || inbox->sorting.entries == NULL) {
+    if (inbox->filling.entries == NULL || inbox->sorting.entries == NULL ||
+        !inbox_rows_make(&inbox->filling.rows, INBOX_LOT_ROWS) ||
+        !inbox_rows_make(&inbox->sorting.rows, INBOX_LOT_ROWS)) {
         return INBOX_E_MEMORY;
     }
     inbox->filling.capacity = inbox->sorting.capacity = capacity;
@@ -371,7 +433,7 @@ static int load_one(void *context, int64_t n, uint32_t device)
         inbox->deleted = n - 1;
     }
     if (!done) {
-        add_entry(in_turn ? &inbox->sorting : &inbox->filling, n, device);
+        add_entry(in_turn ? &inbox->sorting : &inbox->filling, n, device, 0);
     }
     return STORE_OK;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "foxtrackr.h"
 #include "store.h"
 
 #define INBOX_E_MEMORY 100 /* out of memory outside the store; to be tried again */
@@ -23,13 +24,25 @@
 #define INBOX_LOT_MOST   131072 /* messages: a dozen rows for each page of 10,000 devices */
 #define INBOX_LOT_ENOUGH 98304  /* the next one begins; the batches until then have room */
 #define INBOX_LOT_AGE_MS 5000
-#define INBOX_LOT_SMALL  10000 /* so few in that time do not need this */
+#define INBOX_LOT_SMALL  10000             /* so few in that time do not need this */
+#define INBOX_LOT_ROWS   (5 * 1024 * 1024) /* bytes: what so many plain readings take */
 
 struct inbox;
 
-/* What becomes of a message whose turn it is, in the open batch. What it gets lives until it
- * returns; any result but STORE_OK ends the batch. */
+/* What becomes of a message whose turn it is, in the open batch. What these get lives until they
+ * return; any result but STORE_OK ends the batch. */
 typedef int inbox_use_fn(void *context, const char *client_id, const struct store_packet *packet);
+
+/* Where the one row that a message gives is known: of `device`, and without names. *done is false,
+ * and nothing has changed, when the message itself is needed. */
+typedef int inbox_row_fn(void *context, uint32_t device, const struct foxtrackr_message *row,
+                         int64_t received_ms, bool *done);
+
+struct inbox_sink {
+    inbox_use_fn *use;
+    inbox_row_fn *row;
+    void *context;
+};
 
 /* `store` outlives it. NULL when out of memory. */
 struct inbox *inbox_new(struct store *store);
@@ -49,15 +62,19 @@ bool inbox_is_draining(const struct inbox *inbox);
 
 /* In the open batch, before its messages: sort in some more than came with the last batch, but not
  * more than `most`. `now_ms` is monotonic. */
-int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms, inbox_use_fn *use,
-                    void *context);
+int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms,
+                    const struct inbox_sink *sink);
+
+/* Whether a message that came now would go in, if its topic is one of ours. */
+bool inbox_takes(const struct inbox *inbox);
 
 /*
- * In the open batch: put a message in. *taken is false, and nothing has changed, when it has to go
- * to its tables directly: the inbox is full, or closed and empty, or its topic is none of ours.
+ * In the open batch: put a message in; `message` is what it says, NULL where nobody has looked or
+ * it says nothing. *taken is false, and nothing has changed, when it has to go to its tables
+ * directly: the inbox is full, or closed and empty, or its topic is none of ours.
  */
 int inbox_put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
-              bool *taken);
+              const struct foxtrackr_message *message, bool *taken);
 
 /* The batch is over: it is on disk, with `messages` newcomers; how many pages it changed decides
  * whether the next ones go in here... */

@@ -167,6 +167,14 @@ int store_message(struct store *store, const struct foxtrackr_message *message,
                   const struct store_packet *packet, enum store_outcome *outcome);
 
 /*
+ * The same for a message of `device` that gives one row of battery or temperature and is no
+ * group's; its names are not looked at. *done is false, and nothing has changed or been counted,
+ * where the row conflicts: then the message is for store_message().
+ */
+int store_row(struct store *store, int64_t device, const struct foxtrackr_message *message,
+              int64_t received_ms, bool *done);
+
+/*
  * Put a message that was not understood into quarantine, in the open batch; one that is there
  * already (same topic and payload) counts up its occurrences instead. STORE_OK, STORE_E_RETRY or
  * STORE_FATAL.

@@ -19,7 +19,7 @@
 #define STORE_APPLICATION_ID 0x464f5854
 
 /* The page cache of the daemon's connection; see store_memory.c. */
-#define STORE_CACHE_KIB 16384
+#define STORE_CACHE_KIB 10240
 
 #define STORE_ERROR_SIZE 1024
 

@@ -398,6 +398,22 @@ int store_would_put(struct store *store, const struct foxtrackr_message *message
     return result;
 }
 
+static void count_outcome(struct store *store, enum store_outcome outcome)
+{
+    store->counts.received++;
+    switch (outcome) {
+    case STORE_STORED:
+        store->counts.stored++;
+        break;
+    case STORE_DUPLICATE:
+        store->counts.duplicate++;
+        break;
+    case STORE_QUARANTINED:
+        store->counts.quarantined++;
+        break;
+    }
+}
+
 int store_message(struct store *store, const struct foxtrackr_message *message,
                   const struct store_packet *packet, enum store_outcome *outcome)
 {
@@ -410,18 +426,22 @@ int store_message(struct store *store, const struct foxtrackr_message *message,
     if (result != STORE_OK) {
         return result;
     }
-
-    store->counts.received++;
-    switch (*outcome) {
-    case STORE_STORED:
-        store->counts.stored++;
-        break;
-    case STORE_DUPLICATE:
-        store->counts.duplicate++;
-        break;
-    case STORE_QUARANTINED:
-        store->counts.quarantined++;
-        break;
-    }
+    count_outcome(store, *outcome);
     return STORE_OK;
+}
+
+int store_row(struct store *store, int64_t device, const struct foxtrackr_message *message,
+              int64_t received_ms, bool *done)
+{
+    const struct row row = message->has_battery ? battery_row(message, device, received_ms)
+                                                : temperature_row(message, device, received_ms);
+    struct foxtrackr_problem conflict = {0};
+    enum row_result row_result = ROW_CONFLICT;
+    int result = put_row(store, &row, &row_result, &conflict);
+
+    *done = result == STORE_OK && row_result != ROW_CONFLICT;
+    if (*done) {
+        count_outcome(store, outcome_of(row_result));
+    }
+    return result;
 }

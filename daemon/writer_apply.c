@@ -109,6 +109,13 @@ static int quarantine_oversize(struct writer_apply *apply, const struct intake_i
     return quarantine(apply, apply->client_ids[item->session], packet, &problem);
 }
 
+static void note_time(struct writer_apply *apply, const struct foxtrackr_message *message)
+{
+    if (message->time_ms > apply->newest_ms) {
+        apply->newest_ms = message->time_ms;
+    }
+}
+
 static int put_rows(struct writer_apply *apply, const char *client_id,
                     const struct store_packet *packet, const struct foxtrackr_message *message)
 {
@@ -118,9 +125,7 @@ static int put_rows(struct writer_apply *apply, const char *client_id,
     if (result != STORE_OK) {
         return result;
     }
-    if (message->time_ms > apply->newest_ms) {
-        apply->newest_ms = message->time_ms;
-    }
+    note_time(apply, message);
     if (outcome == STORE_QUARANTINED) {
         struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_CONFLICT,
                                             .detail =
@@ -131,16 +136,21 @@ static int put_rows(struct writer_apply *apply, const char *client_id,
     return STORE_OK;
 }
 
+static int parse(const struct writer_apply *apply, const struct store_packet *packet,
+                 struct foxtrackr_message *message, struct foxtrackr_problem *problem)
+{
+    return foxtrackr_message_parse(
+        apply->limits->fields, packet->received_ms, apply->limits->max_future_ms, packet->topic,
+        packet->topic_length, packet->payload, packet->payload_length, message, problem);
+}
+
 /* A whole message becomes its rows, or a quarantine entry. */
 static int store_whole(struct writer_apply *apply, const char *client_id,
                        const struct store_packet *packet)
 {
-    const struct writer_limits *limits = apply->limits;
     struct foxtrackr_message message;
     struct foxtrackr_problem problem;
-    int result = foxtrackr_message_parse(limits->fields, packet->received_ms, limits->max_future_ms,
-                                         packet->topic, packet->topic_length, packet->payload,
-                                         packet->payload_length, &message, &problem);
+    int result = parse(apply, packet, &message, &problem);
 
     if (result < 0) {
         return WRITER_APPLY_E_MEMORY;
@@ -150,6 +160,21 @@ static int store_whole(struct writer_apply *apply, const char *client_id,
     }
     result = put_rows(apply, client_id, packet, &message);
     foxtrackr_message_clear(&message);
+    return result;
+}
+
+/* To the inbox, with what it says; what says nothing is for quarantine when its turn comes. */
+static int put_into_inbox(struct writer_apply *apply, const char *client_id,
+                          const struct store_packet *packet, bool *taken)
+{
+    struct foxtrackr_message message;
+    struct foxtrackr_problem problem;
+    bool says = parse(apply, packet, &message, &problem) == 0;
+    int result = inbox_put(apply->inbox, client_id, packet, says ? &message : NULL, taken);
+
+    if (says) {
+        foxtrackr_message_clear(&message);
+    }
     return result;
 }
 
@@ -164,27 +189,45 @@ static int apply_message(struct writer_apply *apply, const struct intake_item *i
         .received_ms = item->received_ms,
     };
     bool in_inbox = false;
-    int result;
+    int result = STORE_OK;
 
     apply->delivered[item->session] = true;
     if (item->full_length > item->payload_length) {
         return quarantine_oversize(apply, item, &packet);
     }
-    result = inbox_put(apply->inbox, client_id, &packet, &in_inbox);
+    if (inbox_takes(apply->inbox)) {
+        result = put_into_inbox(apply, client_id, &packet, &in_inbox);
+    }
     return result == STORE_OK && !in_inbox ? store_whole(apply, client_id, &packet) : result;
 }
 
-static int sort_one(void *context, const char *client_id, const struct store_packet *packet)
+static int sort_message(void *context, const char *client_id, const struct store_packet *packet)
 {
     pulse_beat();
     return store_whole(context, client_id, packet);
 }
 
+static int sort_row(void *context, uint32_t device, const struct foxtrackr_message *row,
+                    int64_t received_ms, bool *done)
+{
+    struct writer_apply *apply = context;
+    int result;
+
+    pulse_beat();
+    result = store_row(apply->store, device, row, received_ms, done);
+    if (result == STORE_OK && *done) {
+        note_time(apply, row);
+    }
+    return result;
+}
+
 int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limits *limits,
                            uint64_t most)
 {
+    const struct inbox_sink sink = {sort_message, sort_row, apply};
+
     apply->limits = limits;
-    return inbox_sort_some(apply->inbox, most, clock_monotonic_ms(), sort_one, apply);
+    return inbox_sort_some(apply->inbox, most, clock_monotonic_ms(), &sink);
 }
 
 /* An event's filter as a string; NULL when out of memory. */

@@ -1,7 +1,8 @@
 /*
  * An inbox over a real store, batches as the writer makes them, and a record of what was handed
  * out. A message is named by its topic and a number: a1 is the first one on the topic of a. What is
- * handed out becomes a row, so that the run's counts tell what came once and what came again.
+ * handed out becomes a row, so that the run's counts tell what came once and what came again. Of
+ * messages with an odd number the inbox is told what they say.
  */
 #ifndef INBOX_FIXTURE_H
 #define INBOX_FIXTURE_H
@@ -25,6 +26,8 @@ struct kind {
     const char *group;
     bool known; /* the device is, from the beginning; their numbers are in this order */
 };
+
+static const char *extra_of_all; /* NULL: none */
 
 static const struct kind kinds[] = {
     {'a', "foxtrackr/a/V3.0/bat", "foxtrackr", "a", NULL, true},
@@ -65,6 +68,7 @@ struct story {
     size_t count;
     size_t on_disk; /* so many of them are in batches that were committed */
     size_t room;
+    unsigned rows; /* handed out as such */
     int countdown; /* steps of batches until one of them fails; 0: none does */
 };
 
@@ -94,16 +98,24 @@ static inline void note_used(struct story *story, struct used used)
     story->used[story->count++] = used;
 }
 
-static inline int make_row(struct story *story, char letter, unsigned number,
-                           const struct store_packet *whole)
+static inline struct foxtrackr_message message_of(char letter, unsigned number)
 {
     const struct kind *kind = kind_of(letter);
     struct foxtrackr_message message =
         battery(kind->device_id, (kind - kinds) * KIND_MS + number, 3.7);
-    enum store_outcome outcome;
 
     message.family = kind->family;
     message.group = kind->group;
+    message.battery_extra = extra_of_all;
+    return message;
+}
+
+static inline int make_row(struct story *story, char letter, unsigned number,
+                           const struct store_packet *whole)
+{
+    const struct foxtrackr_message message = message_of(letter, number);
+    enum store_outcome outcome;
+
     return store_message(story->fixture->store, &message, whole, &outcome);
 }
 
@@ -134,9 +146,36 @@ static inline int use(void *context, const char *client_id, const struct store_p
     return use_message(context, whole, false);
 }
 
+static inline int use_row(void *context, uint32_t device, const struct foxtrackr_message *row,
+                          int64_t received_ms, bool *done)
+{
+    struct story *story = context;
+    const struct kind *kind = &kinds[row->time_ms / KIND_MS];
+    struct used used = {.letter = kind->letter, .number = (unsigned)(row->time_ms % KIND_MS)};
+    int result = store_row(story->fixture->store, device, row, received_ms, done);
+
+    assert_int_equal(used.number % 2, 1);
+    assert_int_equal(received_ms, NOW_MS + used.number);
+    if (result == STORE_OK && *done) {
+        story->rows++;
+        note_used(story, used);
+        result = strikes(story);
+    }
+    return result;
+}
+
+static inline int sort_some(struct story *story, uint64_t most)
+{
+    const struct inbox_sink sink = {use, use_row, story};
+
+    return inbox_sort_some(story->inbox, most, story->now_ms, &sink);
+}
+
 static inline int put_in(struct story *story, char letter, unsigned number, bool *taken)
 {
     const char *topic = kind_of(letter)->topic;
+    const struct foxtrackr_message message = message_of(letter, number);
+    bool says = number % 2 == 1 && letter != 't' && letter != 'v';
     char name[16];
     struct store_packet whole = {.topic = topic,
                                  .topic_length = strlen(topic),
@@ -145,7 +184,7 @@ static inline int put_in(struct story *story, char letter, unsigned number, bool
     int result;
 
     whole.payload_length = (size_t)snprintf(name, sizeof(name), "%c%u", letter, number);
-    result = inbox_put(story->inbox, CLIENT_ID, &whole, taken);
+    result = inbox_put(story->inbox, CLIENT_ID, &whole, says ? &message : NULL, taken);
     if (result == STORE_OK && !*taken) {
         result = use_message(story, &whole, true);
     }
@@ -179,7 +218,7 @@ static inline int fill_batch(struct story *story, const struct batch *batch, boo
     int result = store_begin(story->fixture->store);
 
     if (result == STORE_OK && sort) {
-        result = inbox_sort_some(story->inbox, most, story->now_ms, use, story);
+        result = sort_some(story, most);
     }
     if (result == STORE_OK && batch->lull) {
         inbox_drain(story->inbox);

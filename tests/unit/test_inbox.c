@@ -124,8 +124,8 @@ static const struct {
     {"nothing came: it closes",
      {{COMMITS, {.lull = true}, "", "0/0"}, {COMMITS, {.put = "a1"}, "(a1)", "0/0"}}},
     {"the family in any case; a name of 63 bytes is looked up, longer ones come last",
-     {{COMMITS, {.put = "f1 m1 l1 b1 A1 a1 A2"}, "", "7/7"},
-      {COMMITS, {.ms = OLD}, "A1 a1 A2 b1 l1 f1 m1", "0/0"}}},
+     {{COMMITS, {.put = "m1 f1 m3 l1 b1 A1 a1 A2"}, "", "8/8"},
+      {COMMITS, {.ms = OLD}, "A1 a1 A2 b1 l1 m1 f1 m3", "0/0"}}},
     {"a device that becomes known meanwhile stays unknown to the lot that is filled",
      {{COMMITS, {.put = "x1 b1"}, "", "2/2"},
       {COMMITS, {.ms = OLD, .most = 1, .put = "x2"}, "b1", "2/3"},
@@ -254,19 +254,18 @@ static void a_message_leaves_as_it_came(void **state)
     came[2].packet.topic_length = strlen(came[2].packet.topic);
     came[2].packet.received_ms = INT64_MAX;
     for (size_t i = 0; i < sizeof(came) / sizeof(came[0]); i++) {
+        const struct inbox_sink sink = {compare_with_what_came, NULL, &came[i]};
         bool taken = false;
 
         begin(story->fixture);
-        assert_int_equal(inbox_put(story->inbox, came[i].client_id, &came[i].packet, &taken),
+        assert_int_equal(inbox_put(story->inbox, came[i].client_id, &came[i].packet, NULL, &taken),
                          STORE_OK);
         assert_true(taken);
         commit(story->fixture);
         inbox_drain(story->inbox);
         inbox_committed(story->inbox, 1, story->now_ms);
         begin(story->fixture);
-        assert_int_equal(
-            inbox_sort_some(story->inbox, 10, story->now_ms, compare_with_what_came, &came[i]),
-            STORE_OK);
+        assert_int_equal(inbox_sort_some(story->inbox, 10, story->now_ms, &sink), STORE_OK);
         commit(story->fixture);
         inbox_committed(story->inbox, 0, story->now_ms);
         assert_int_equal(came[i].times, 1);
@@ -289,6 +288,72 @@ static void it_is_counted_when_it_leaves(void **state)
     drain(story, 2);
     assert_look(story->fixture, rows, "3");
     assert_counts(story->fixture, before.stored + 3, 0, 0);
+}
+
+/* Of messages that were parsed on their way in, of known devices and no group's; and only until the
+ * process ends. */
+static void rows_are_kept_at_hand(void **state)
+{
+    struct story *story = *state;
+
+    commit_batch(story, &(struct batch){.put = "b1 a1 x1 g1 a2 b3"});
+    drain(story, 2);
+    assert_string_equal(used_since(story, 0), "a1 a2 b1 b3 x1 g1");
+    assert_int_equal(story->rows, 3);
+    open_inbox(story);
+    commit_batch(story, &(struct batch){.put = "b5 a3"});
+    die(story);
+    drain(story, 2);
+    assert_string_equal(used_since(story, 0), "a1 a2 b1 b3 x1 g1 a3 b5");
+    assert_int_equal(story->rows, 3);
+}
+
+/* Of a batch that was rolled back, and of a lot that is done. */
+static void the_room_of_rows_is_used_again(void **state)
+{
+    enum { TIMES = 3 * INBOX_LOT_ROWS / (1024 * 1024) };
+    static char extra[1024 * 1024];
+    struct story *story = *state;
+    unsigned count;
+
+    memset(extra, 'x', sizeof(extra) - 1);
+    extra_of_all = extra;
+    for (unsigned i = 0; i < TIMES; i++) {
+        char put[16];
+
+        snprintf(put, sizeof(put), "a%u", 2 * i + 1);
+        open_inbox(story);
+        for (unsigned again = 0; again < TIMES; again++) {
+            begin(story->fixture);
+            assert_int_equal(put_all(story, put, &count), STORE_OK);
+            roll_back(story);
+        }
+        commit_batch(story, &(struct batch){.put = put});
+        drain(story, 2);
+    }
+    extra_of_all = NULL;
+    assert_int_equal(story->rows, TIMES);
+}
+
+static void a_row_that_conflicts_is_taken_for_a_message(void **state)
+{
+    struct story *story = *state;
+    struct foxtrackr_message other = message_of('a', 1);
+    const struct store_packet whole = packet("{}");
+    enum store_outcome outcome;
+    struct store_counts before;
+
+    other.voltage_v = 4.2;
+    begin(story->fixture);
+    assert_int_equal(store_message(story->fixture->store, &other, &whole, &outcome), STORE_OK);
+    commit(story->fixture);
+    store_counts(story->fixture->store, &before);
+    commit_batch(story, &(struct batch){.put = "a1 a3"});
+    drain(story, 2);
+    assert_string_equal(used_since(story, 0), "a1 a3");
+    assert_int_equal(story->rows, 1);
+    assert_look(story->fixture, "SELECT CAST(payload AS TEXT) FROM quarantine", "a1");
+    assert_counts(story->fixture, before.stored + 1, 0, 1);
 }
 
 /* A number that came again would be done before it came. One that was rolled back comes again. */
@@ -327,7 +392,7 @@ static unsigned put_many(struct story *story, unsigned from, unsigned count, uin
     unsigned taken = 0;
 
     begin(story->fixture);
-    assert_int_equal(inbox_sort_some(story->inbox, most, story->now_ms, use, story), STORE_OK);
+    assert_int_equal(sort_some(story, most), STORE_OK);
     for (unsigned i = from; i < from + count; i++) {
         bool one = false;
 
@@ -442,11 +507,19 @@ static void more_than_a_lot_is_loaded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_opens_in_a_catch_up), TEST(it_counts_the_pages_of_a_commit),
-        cmocka_unit_test(it_keeps_to_its_order),  TEST(a_message_leaves_as_it_came),
-        TEST(it_is_counted_when_it_leaves),       TEST(numbers_go_on),
-        TEST(a_lot_begins_when_it_is_large),      TEST(a_lot_that_is_old_and_not_small),
-        TEST(a_full_lot_takes_nothing),           TEST(more_than_a_lot_is_loaded),
+        cmocka_unit_test(it_opens_in_a_catch_up),
+        TEST(it_counts_the_pages_of_a_commit),
+        cmocka_unit_test(it_keeps_to_its_order),
+        TEST(a_message_leaves_as_it_came),
+        TEST(it_is_counted_when_it_leaves),
+        TEST(rows_are_kept_at_hand),
+        TEST(the_room_of_rows_is_used_again),
+        TEST(a_row_that_conflicts_is_taken_for_a_message),
+        TEST(numbers_go_on),
+        TEST(a_lot_begins_when_it_is_large),
+        TEST(a_lot_that_is_old_and_not_small),
+        TEST(a_full_lot_takes_nothing),
+        TEST(more_than_a_lot_is_loaded),
     };
 
     return cmocka_run_group_tests_name("inbox", tests, NULL, NULL);

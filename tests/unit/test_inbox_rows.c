@@ -1,0 +1,147 @@
+/* Rows that are kept in memory: what goes in comes out, and what is not taken. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "inbox_rows.h"
+
+#define ROOM 4096
+
+static const struct foxtrackr_message messages[] = {
+    {.has_battery = true, .time_ms = 1, .message_type = 5, .voltage_v = 3.7, .level_pct = 80},
+    {.has_battery = true,
+     .time_ms = INT64_MAX,
+     .message_type = INT32_MIN,
+     .voltage_v = NAN,
+     .level_pct = -0.0,
+     .celsius = NAN,
+     .battery_extra = "{\"rssi\":-70}"},
+    {.has_temperature = true, .time_ms = 3, .celsius = -40.25, .temperature_extra = "{\"a\":1}"},
+    {.has_temperature = true, .time_ms = 4, .message_type = INT32_MAX, .celsius = NAN},
+};
+
+#define COUNT (sizeof(messages) / sizeof(messages[0]))
+
+static void assert_same_text(const char *one, const char *other)
+{
+    assert_int_equal(one == NULL, other == NULL);
+    if (one != NULL) {
+        assert_string_equal(one, other);
+    }
+}
+
+static void assert_same_number(double one, double other)
+{
+    if (isnan(other)) {
+        assert_true(isnan(one));
+    } else {
+        assert_memory_equal(&one, &other, sizeof(one));
+    }
+}
+
+static void assert_same(const struct foxtrackr_message *one, const struct foxtrackr_message *other)
+{
+    assert_int_equal(one->time_ms, other->time_ms);
+    assert_int_equal(one->message_type, other->message_type);
+    assert_int_equal(one->has_battery, other->has_battery);
+    assert_int_equal(one->has_temperature, other->has_temperature);
+    assert_false(one->has_other);
+    if (one->has_battery) {
+        assert_same_number(one->voltage_v, other->voltage_v);
+        assert_same_number(one->level_pct, other->level_pct);
+    } else {
+        assert_same_number(one->celsius, other->celsius);
+    }
+    assert_same_text(one->battery_extra, other->battery_extra);
+    assert_same_text(one->temperature_extra, other->temperature_extra);
+    assert_null(one->group);
+    assert_null(one->storage);
+}
+
+static void what_goes_in_comes_out(void **state)
+{
+    struct inbox_rows rows = {0};
+    uint32_t places[COUNT];
+
+    (void)state;
+    assert_true(inbox_rows_make(&rows, ROOM));
+    for (int again = 0; again < 2; again++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            places[i] = inbox_rows_add(&rows, &messages[i], INT64_MAX - (int64_t)i);
+            assert_int_not_equal(places[i], 0);
+        }
+        for (size_t i = 0; i < COUNT; i++) {
+            struct foxtrackr_message out;
+            int64_t received_ms;
+
+            inbox_rows_get(&rows, places[i], &out, &received_ms);
+            assert_same(&out, &messages[i]);
+            assert_int_equal(received_ms, INT64_MAX - (int64_t)i);
+        }
+        inbox_rows_clear(&rows);
+    }
+    inbox_rows_free(&rows);
+    assert_null(rows.bytes);
+}
+
+static void what_is_more_than_a_row_is_not_taken(void **state)
+{
+    static const struct foxtrackr_message others[] = {
+        {.has_battery = true, .group = "depot"},
+        {.has_battery = true, .has_temperature = true},
+        {.has_other = true},
+        {.has_battery = true, .message_type = INT64_C(1) << 31},
+        {.has_battery = true, .message_type = INT64_MIN},
+    };
+    struct inbox_rows rows = {0};
+    uint32_t used;
+
+    (void)state;
+    assert_true(inbox_rows_make(&rows, ROOM));
+    used = rows.used;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(inbox_rows_add(&rows, &others[i], 1), 0);
+    }
+    assert_int_equal(rows.used, used);
+    inbox_rows_free(&rows);
+}
+
+/* To the last byte, which a sanitizer looks at. */
+static void it_never_grows(void **state)
+{
+    struct foxtrackr_message message = messages[0];
+    char extra[64];
+    uint32_t taken = 0;
+
+    (void)state;
+    for (size_t length = 0; length < sizeof(extra); length++) {
+        struct inbox_rows rows = {0};
+        uint32_t place;
+
+        memset(extra, 'x', length);
+        extra[length] = '\0';
+        message.battery_extra = extra;
+        assert_true(inbox_rows_make(&rows, ROOM));
+        for (taken = 0; (place = inbox_rows_add(&rows, &message, 1)) != 0; taken++) {
+            assert_in_range(rows.used, place + length + 1, ROOM);
+        }
+        assert_in_range(taken, ROOM / (64 + sizeof(extra)) - 1, ROOM / 40);
+        inbox_rows_free(&rows);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_goes_in_comes_out),
+        cmocka_unit_test(what_is_more_than_a_row_is_not_taken),
+        cmocka_unit_test(it_never_grows),
+    };
+
+    return cmocka_run_group_tests_name("inbox_rows", tests, NULL, NULL);
+}
