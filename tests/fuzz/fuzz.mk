@@ -16,10 +16,10 @@ fuzz: fuzz-programs ## fuzz T=NAME (or all) for SECONDS=60 each; needs clang
 fuzz-quick: fuzz-programs ## fuzz every target for SECONDS=60
 	$(Q)$(FUZZ_RUN)
 
-# Instrumented for libFuzzer, in a directory of their own, by a make of their own. Paho shared: nothing
+# They look at the library from inside: a warning is an error. Instrumented for libFuzzer, in a directory of their own, by a make of their own. Paho shared: nothing
 # here uses it, and the lean link wants paho.c.
 fuzz-programs: ## build the fuzz targets, and collect their seeds
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang PAHO=shared \
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang PAHO=shared WERROR=-Werror \
 	    SANITIZE=address,undefined,fuzzer-no-link fuzz-link
 	$(Q)tests/fuzz/seeds $(BUILD)/fuzz/seeds
 
