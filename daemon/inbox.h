@@ -20,6 +20,9 @@
 #define INBOX_OPEN_WITHIN_MS 500
 #define INBOX_OPEN_SHARE     3
 
+/* It has no place on a disk with less free space, in bytes: it takes 60 MB, and the log as much. */
+#define INBOX_ROOM INT64_C(268435456)
+
 /* What is sorted in at a time. */
 #define INBOX_LOT_MOST   131072 /* messages: a dozen rows for each page of 10,000 devices */
 #define INBOX_LOT_ENOUGH 98304  /* the next one begins; the batches until then have room */

@@ -293,6 +293,9 @@ static bool write_batch(struct writer *writer, const struct intake_item *first)
     }
     commit_us = microseconds_since(&start);
     inbox_committed(writer->inbox, batch.messages, clock_monotonic_ms());
+    if (writer->free_bytes < INBOX_ROOM) {
+        inbox_drain(writer->inbox);
+    }
     if (batch.messages > 0) {
         set_pace(writer, &batch, commit_us);
         writer_publish(writer);
