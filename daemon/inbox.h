@@ -24,7 +24,7 @@
 #define INBOX_ROOM INT64_C(268435456)
 
 /* What is sorted in at a time. */
-#define INBOX_LOT_MOST   131072 /* messages: a dozen rows for each page of 10,000 devices */
+#define INBOX_LOT_MOST   131072 /* messages: six for each table of 10,000 devices */
 #define INBOX_LOT_ENOUGH 98304  /* the next one begins; the batches until then have room */
 #define INBOX_LOT_AGE_MS 5000
 #define INBOX_LOT_SMALL  10000             /* so few in that time do not need this */

@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import time
 
+import pytest
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("FOXTRACKR_BUILD", ROOT / "build"))
 FOXTRACKRD = BUILD / "foxtrackrd"
@@ -111,3 +113,18 @@ def check_sound(path):
         for row in connection.execute("SELECT * FROM runs"):
             assert row["received"] == row["stored"] + row["duplicate"] + row["quarantined"], \
                 f"run {row['run']} does not add up: {dict(row)}"
+
+
+@contextlib.contextmanager
+def small_disk(path, size):
+    """A file system of its own, which can be filled."""
+    path.mkdir()
+    mounted = subprocess.run(
+        [find_program("mount"), "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(path)],
+        capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount a small file system here: {mounted.stderr.strip()}")
+    try:
+        yield path
+    finally:
+        subprocess.run([find_program("umount"), "-l", str(path)], check=True)

@@ -11,7 +11,7 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID
-from harness import (PATIENCE, check_sound, count_received, count_rows, db, find_program, query,
+from harness import (PATIENCE, check_sound, count_received, count_rows, db, query, small_disk,
                      value, wait_until)
 
 MIB = 1024 * 1024
@@ -126,21 +126,6 @@ def test_readers_neither_wait_nor_disturb(broker, daemon):
         assert reader.execute("SELECT count(*) FROM battery").fetchone()[0] == rows
     assert value(daemon.database, "SELECT count(*) FROM battery") > rows
     daemon.stop()
-
-
-@contextlib.contextmanager
-def small_disk(path, size):
-    """A file system of its own, which can be filled."""
-    path.mkdir()
-    mounted = subprocess.run(
-        [find_program("mount"), "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(path)],
-        capture_output=True, text=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount a small file system here: {mounted.stderr.strip()}")
-    try:
-        yield path
-    finally:
-        subprocess.run([find_program("umount"), "-l", str(path)], check=True)
 
 
 @pytest.mark.parametrize("size", ["4m", "16m"])

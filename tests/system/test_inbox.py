@@ -7,7 +7,7 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import FLEET, SANITIZED, check_sound, query, run, value, wait_until
+from harness import FLEET, SANITIZED, check_sound, query, run, small_disk, value, wait_until
 
 DAY_MS = 86_400_000
 BEFORE = "id-before-07"
@@ -90,12 +90,8 @@ def take_pages_away(path):
     connection.close()
 
 
-@pytest.mark.skipif(SANITIZED, reason="too slow to be a catch-up for the inbox")
-def test_a_backlog_goes_through_the_inbox(broker, daemon):
-    """
-    Goal: a backlog of many devices is taken by the inbox, and everything is in the tables soon
-    after, garbage byte for byte in quarantine; each message is counted once.
-    """
+def drain_a_backlog(broker, daemon):
+    """That of many devices, fast enough for the inbox. Returns its manifest."""
     daemon.configure(database={"durability": "normal", "batch_max": 500})
     make_database(daemon)
     manifest = fleet.play(broker, messages=8800, devices=1200, garbage=100, other=60)
@@ -103,10 +99,31 @@ def test_a_backlog_goes_through_the_inbox(broker, daemon):
     daemon.start()
     daemon.wait_received(manifest.messages)
     wait_until(lambda: count_waiting(daemon.database) == 0, what="an inbox with nothing in it")
-    assert value(daemon.database, "SELECT last_n FROM inbox_position") > 1000
     daemon.stop()
     take_pages_away(daemon.database)
+    return manifest
+
+
+@pytest.mark.skipif(SANITIZED, reason="too slow to be a catch-up for the inbox")
+def test_a_backlog_goes_through_the_inbox(broker, daemon):
+    """
+    Goal: a backlog of many devices is taken by the inbox, and everything is in the tables soon
+    after, garbage byte for byte in quarantine; each message is counted once.
+    """
+    manifest = drain_a_backlog(broker, daemon)
+    assert value(daemon.database, "SELECT last_n FROM inbox_position") > 1000
     check_all(daemon, manifest)
+
+
+def test_no_inbox_on_a_small_disk(broker, make_daemon, tmp_path):
+    """
+    Goal: where the room of the inbox is not free, the same backlog goes to its tables at once.
+    """
+    with small_disk(tmp_path / "disk", "200m") as disk:
+        daemon = make_daemon(broker, database={"path": disk / "foxtrackr.db", "min_free_mb": 0})
+        manifest = drain_a_backlog(broker, daemon)
+        assert value(daemon.database, "SELECT last_n FROM inbox_position") == 0
+        check_all(daemon, manifest)
 
 
 def test_killed_while_messages_wait(broker, slow):
