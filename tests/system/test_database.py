@@ -11,8 +11,8 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID
-from harness import (PATIENCE, check_sound, count_received, count_rows, db, query, small_disk,
-                     value, wait_until)
+from harness import (PATIENCE, check_sound, count_received, count_rows, db, find_program, query,
+                     small_disk, value, wait_until)
 
 MIB = 1024 * 1024
 DAY_MS = 86_400_000
