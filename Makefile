@@ -178,16 +178,11 @@ test-sanitized: ## every test under AddressSanitizer and UndefinedBehaviorSaniti
 
 test-programs: $(UNIT_TESTS) $(FLEET)
 
-# Run every line of standard input as a command, $(1) at a time; what each of them wrote comes in one
-# piece when it ends.
-PARALLEL = xargs -d '\n' -P $(1) -I{} sh -c 'out=$$({} 2>&1); status=$$?; \
-           printf "%s\n" "  DONE    {}" "$$out"; exit $$status'
-
 # System tests and campaigns wait more than they work: for a broker, a backoff, a limit.
 WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
 
 unit: $(UNIT_TESTS) ## the unit tests
-	$(Q)printf '%s\n' $(UNIT_TESTS) | FOXTRACKR_ROOT=$(CURDIR) $(call PARALLEL,$(JOBS))
+	$(Q)printf '%s\n' $(UNIT_TESTS) | FOXTRACKR_ROOT=$(CURDIR) tests/parallel $(JOBS)
 
 system: all $(FLEET) ## the system tests: real mosquitto, real TLS, the built programs
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(WAITERS) \
@@ -215,7 +210,7 @@ faults: all $(SHIMS) ## every campaign of tests/faults, each for a few minutes a
 	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults/test_broker.py
 	@echo "  FAULTS  $(notdir $(FAULTS)), $(WAITERS) at a time"
 	$(Q)printf '$(PYTHON) -B %s --build $(abspath $(BUILD)) --quick --seed $(FAULTS_SEED)\n' \
-	    $(FAULTS) | $(call PARALLEL,$(WAITERS))
+	    $(FAULTS) | tests/parallel $(WAITERS)
 
 crash-campaign: all $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEED=1)
 	$(Q)$(PYTHON) -B tests/faults/kills --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
