@@ -136,8 +136,19 @@ class Daemon:
             self.process.wait(10)
         self.process = None
 
+    @property
+    def heeds_sigterm(self):
+        """In the first moments of its start a signal ends it, as it does any process."""
+        try:
+            status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return False
+        masks = re.findall(r"^Sig(?:Blk|Cgt):\s*([0-9a-f]+)$", status, re.MULTILINE)
+        return any(int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in masks)
+
     def stop(self, limit_s=20):
         """SIGTERM, and it must end well."""
+        self.wait(lambda: self.heeds_sigterm, limit_s, "a process that heeds SIGTERM")
         self.signal(signal.SIGTERM)
         code = self.wait_exit(limit_s)
         assert code == 0, f"exit {code} after SIGTERM:\n{self.log_tail()}"
