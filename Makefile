@@ -57,11 +57,14 @@ LIBS_DAEMON = $(LIBS_PAHO) $(shell pkg-config --libs $(PACKAGES)) -lm
 PAHO        ?= lean
 PAHO_FLAGS  := $(BUILD)/paho.flags
 PAHO_STATIC  = $(shell $(CC) -print-file-name=libpaho-mqtt3as.a)
-PAHO_OBJ    := $(BUILD)/daemon/paho_lean.o $(BUILD)/daemon/paho_cork.o
-PAHO_WRAPS  := -Wl,--wrap=SSL_write,--wrap=SSL_shutdown,--wrap=SSL_free,--wrap=poll
+comma       := ,
+PAHO_OBJ    := $(addprefix $(BUILD)/daemon/paho_,lean.o cork.o shortcuts.o)
+PAHO_WRAPS  := $(addprefix -Wl$(comma)--wrap=,SSL_write SSL_shutdown SSL_free poll ERR_clear_error \
+                 ListFindItem ListAppend ListAppendNoMalloc ListInsert ListRemove ListEmpty ListFree \
+                 ListFreeNoContent)
 OBJECTS      = $(filter %.o %.a,$^) # of a program that depends on PAHO_FLAGS too
 LIBS_PAHO    = $$(cat $(PAHO_FLAGS))
-LIBS_PAHO_BARE = $$(sed 's|[^ ]*paho_cork.o $(PAHO_WRAPS)||' $(PAHO_FLAGS))
+LIBS_PAHO_BARE = $$(sed 's|[^ ]*paho_cork.o .*$(PAHO_WRAPS)||' $(PAHO_FLAGS))
 
 LIB_SRC    := $(wildcard lib/*.c)
 # Everything but the two programs' own files is shared by them and by the unit tests.
@@ -136,11 +139,14 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) $(P
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $$(pkg-config --libs cmocka) $(LIBS_DAEMON)
 
+# This one counts how many messages a search has looked at.
+$(BUILD)/tests/test_paho_shortcuts: private LDFLAGS_ += -Wl,--wrap=messageIDCompare
+
 # This one makes the library's allocations fail, one after the other.
-$(BUILD)/tests/test_library: LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+$(BUILD)/tests/test_library: private LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
 # And this one whatever the inbox needs.
-$(BUILD)/tests/test_inbox_faults: LDFLAGS_ += -Wl,--wrap=calloc,--wrap=sqlite3_step,--wrap=sqlite3_extended_errcode
+$(BUILD)/tests/test_inbox_faults: private LDFLAGS_ += -Wl,--wrap=calloc,--wrap=sqlite3_step,--wrap=sqlite3_extended_errcode
 
 $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	@echo "  LD      $@"
