@@ -52,8 +52,8 @@ LIBS_LIB    = $(shell pkg-config --libs jansson) -lm
 LIBS_DAEMON = $(LIBS_PAHO) $(shell pkg-config --libs $(PACKAGES)) -lm
 
 # Paho without its debug heap where Debian's archive allows it, see daemon/paho_lean.c, and with
-# its acknowledgements written together, see daemon/paho_cork.c; otherwise (or with PAHO=shared) the
-# shared library.
+# its acknowledgements written together, see daemon/paho_cork.c, and without two walks, see
+# daemon/paho_shortcuts.c; otherwise (or with PAHO=shared) the shared library.
 PAHO        ?= lean
 PAHO_FLAGS  := $(BUILD)/paho.flags
 PAHO_STATIC  = $(shell $(CC) -print-file-name=libpaho-mqtt3as.a)

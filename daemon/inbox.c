@@ -4,7 +4,7 @@
  * of a thousand that are committed together changes another page, which is written to the log and
  * again into the database: 8 KiB for 40 bytes, and the disk is what limits. So they go to the end
  * of one table first, as they came, with the same transaction and the same promise; and when a
- * hundred thousand are there, into their places in the order of devices, when each page takes
+ * quarter of a million are there, into their places in the order of devices, when each page takes
  * several rows and is written once.
  *
  * There is no pause for that. Two lots of messages exist at a time: one is filled, and the one
@@ -86,15 +86,27 @@ static void add_entry(struct lot *lot, int64_t n, uint32_t device, uint32_t row)
     lot->end = n + 1;
 }
 
-static int compare(const void *a, const void *b)
+/*
+ * By device, and by n where that is the same: they are in the order of n already, and each pass,
+ * over eight bits of the device, leaves equal ones as they were. `spare` has room for as many.
+ */
+static void sort_entries(struct entry *entries, struct entry *spare, uint32_t count)
 {
-    const struct entry *left = a;
-    const struct entry *right = b;
+    for (unsigned shift = 0; shift < 32; shift += 8) {
+        struct entry *from = shift % 16 == 0 ? entries : spare;
+        struct entry *to = from == entries ? spare : entries;
+        uint32_t place[257] = {0};
 
-    if (left->device != right->device) {
-        return left->device < right->device ? -1 : 1;
+        for (uint32_t i = 0; i < count; i++) {
+            place[(from[i].device >> shift & 0xff) + 1]++;
+        }
+        for (int byte = 0; byte < 255; byte++) {
+            place[byte + 1] += place[byte];
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            to[place[from[i].device >> shift & 0xff]++] = from[i];
+        }
     }
-    return left->n < right->n ? -1 : left->n > right->n;
 }
 
 /* What has been filled is the next to be sorted in. The database knows it with the position that
@@ -113,7 +125,7 @@ static void begin_lot(struct inbox *inbox)
     inbox->filled = 0;
     inbox->filled_rows = inbox->filling.rows.used;
     inbox->sorted = 0;
-    qsort(inbox->sorting.entries, inbox->sorting.count, sizeof(struct entry), compare);
+    sort_entries(inbox->sorting.entries, inbox->filling.entries, inbox->sorting.count);
 }
 
 /* --- sorting in ---------------------------------------------------------------------------- */
@@ -133,6 +145,12 @@ bool inbox_is_draining(const struct inbox *inbox)
     return inbox->draining || !inbox->open;
 }
 
+/* Large enough to be sorted in. */
+static bool is_enough(const struct lot *lot)
+{
+    return lot->count >= INBOX_LOT_ENOUGH || (lot->rows.full && lot->count >= INBOX_LOT_WORTH);
+}
+
 static void take_next_lot(struct inbox *inbox, int64_t now_ms)
 {
     bool old = inbox->filling_since_ms != 0 && now_ms - inbox->filling_since_ms >= INBOX_LOT_AGE_MS;
@@ -143,7 +161,7 @@ static void take_next_lot(struct inbox *inbox, int64_t now_ms)
     if (old && inbox->filling.count < INBOX_LOT_SMALL) {
         inbox->draining = true;
     }
-    if (old || inbox->filling.count >= INBOX_LOT_ENOUGH || inbox_is_draining(inbox)) {
+    if (old || is_enough(&inbox->filling) || inbox_is_draining(inbox)) {
         begin_lot(inbox);
     }
 }
@@ -387,14 +405,25 @@ static void free_lots(struct inbox *inbox)
     inbox->filling = inbox->sorting = (struct lot){0};
 }
 
+/* In memory that is there from now on, not when a catch-up needs it. */
+static struct entry *make_entries(uint32_t count)
+{
+    struct entry *entries = calloc(count, sizeof(*entries));
+
+    if (entries != NULL) {
+        memset(entries, 0xff, count * sizeof(*entries));
+    }
+    return entries;
+}
+
 /* Empty lots, each with room for everything that is in the inbox. */
 static int make_lots(struct inbox *inbox, uint32_t messages)
 {
     uint32_t capacity = messages > INBOX_LOT_MOST ? messages : INBOX_LOT_MOST;
 
     free_lots(inbox);
-    inbox->filling.entries = calloc(capacity, sizeof(struct entry));
-    inbox->sorting.entries = calloc(capacity, sizeof(struct entry));
+    inbox->filling.entries = make_entries(capacity);
+    inbox->sorting.entries = make_entries(capacity);
     if (inbox->filling.entries == NULL || inbox->sorting.entries == NULL ||
         !inbox_rows_make(&inbox->filling.rows, INBOX_LOT_ROWS) ||
         !inbox_rows_make(&inbox->sorting.rows, INBOX_LOT_ROWS)) {
@@ -438,11 +467,36 @@ static int load_one(void *context, int64_t n, uint32_t device)
     return STORE_OK;
 }
 
+/* Fill empty lots with what is in the table. */
+static int load_lots(struct inbox *inbox, const struct store_inbox_position *position,
+                     struct entry *spare)
+{
+    struct loading loading = {.inbox = inbox, .position = *position};
+    int result;
+
+    inbox->sorting.first = position->first;
+    inbox->filling.first = inbox->filling.end = position->last + 1;
+    inbox->filling_knows = 0; /* what was known when it began is forgotten */
+    inbox->deleted = -1;
+    result = store_inbox_read(inbox->store, load_one, &loading);
+    if (result != STORE_OK) {
+        return result;
+    }
+    inbox->sorting.end = position->last + 1;
+    if (inbox->deleted < 0) {
+        inbox->deleted = inbox->filling.end - 1;
+    }
+    sort_entries(inbox->sorting.entries, spare, inbox->sorting.count);
+    inbox_committed(inbox, 0, 0);
+    return STORE_OK;
+}
+
 int inbox_load(struct inbox *inbox)
 {
-    struct loading loading = {.inbox = inbox};
+    struct store_inbox_position position = {0};
+    struct entry *spare = NULL;
     uint32_t messages = 0;
-    int result = store_inbox_position(inbox->store, &loading.position);
+    int result = store_inbox_position(inbox->store, &position);
 
     if (result == STORE_OK) {
         result = store_inbox_read(inbox->store, count_one, &messages);
@@ -451,22 +505,11 @@ int inbox_load(struct inbox *inbox)
         result = make_lots(inbox, messages);
     }
     if (result == STORE_OK) {
-        inbox->sorting.first = loading.position.first;
-        inbox->filling.first = inbox->filling.end = loading.position.last + 1;
-        inbox->filling_knows = 0; /* what was known when it began is forgotten */
-        inbox->deleted = -1;
-        result = store_inbox_read(inbox->store, load_one, &loading);
+        spare = make_entries(messages + 1);
+        result = spare == NULL ? INBOX_E_MEMORY : load_lots(inbox, &position, spare);
     }
-    if (result != STORE_OK) {
-        return result;
-    }
-    inbox->sorting.end = loading.position.last + 1;
-    if (inbox->deleted < 0) {
-        inbox->deleted = inbox->filling.end - 1;
-    }
-    qsort(inbox->sorting.entries, inbox->sorting.count, sizeof(struct entry), compare);
-    inbox_committed(inbox, 0, 0);
-    return STORE_OK;
+    free(spare);
+    return result;
 }
 
 struct inbox *inbox_new(struct store *store)

@@ -7,26 +7,42 @@
  * here (a group's message, other types, what came when this was full, everything after a restart)
  * is read from there, and so is a message whose row conflicts with another.
  *
- * The memory is taken in one piece and never grows; a lot uses it from the beginning.
+ * The memory is taken in one piece and never grows; a lot uses it from the beginning. The more rows
+ * it holds the larger a lot can be, and the more rows of a lot go to one page; so they are packed,
+ * into 12 to 16 bytes for a plain reading:
+ *
+ *     flags         one byte
+ *     message_type  each of these three as an integer of as many bytes as it needs, seven bits
+ *     time_ms       in each, the lowest first, and the times as what they differ from the first
+ *     received_ms   received_ms in here
+ *     values        voltage and level, or degrees: such an integer of thousandths where that gives
+ *                   the same double again, else the double; nothing where there is none
+ *     extra         with its NUL
  */
 #include "inbox_rows.h"
 
 #include <math.h>
-#include <stdalign.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE 8 /* bytes that no row uses, so that 0 is no place */
+#define NONE       8 /* bytes that no row uses, so that 0 is no place */
+#define THOUSAND   1000
+#define MOST_UNITS 1e15 /* thousandths that a double tells apart */
 
-struct row {
-    int64_t time_ms;
-    int64_t received_ms;
-    double value[2]; /* voltage and level, or degrees */
-    int32_t message_type;
-    unsigned battery : 1;
-    unsigned extra_size : 31; /* with its NUL; 0: there is none */
-    char extra[];
+enum {
+    HAS_EXTRA = 1 << 0,
+    BATTERY = 1 << 1,
+    /* Of each value one of these, or neither. */
+    IS_THOUSANDTHS = 1 << 2,
+    IS_DOUBLE = 1 << 3,
+    SECOND_SHIFT = 2, /* the second value's flags are so much further on */
+};
+
+/* A row but for its extra: flags, three integers and two values at most. */
+struct packed {
+    uint8_t bytes[1 + 3 * 10 + 2 * 10];
+    size_t size;
 };
 
 bool inbox_rows_make(struct inbox_rows *rows, uint32_t room)
@@ -44,6 +60,7 @@ bool inbox_rows_make(struct inbox_rows *rows, uint32_t room)
 void inbox_rows_clear(struct inbox_rows *rows)
 {
     rows->used = NONE;
+    rows->full = false;
 }
 
 void inbox_rows_free(struct inbox_rows *rows)
@@ -52,58 +69,140 @@ void inbox_rows_free(struct inbox_rows *rows)
     *rows = (struct inbox_rows){0};
 }
 
-static size_t size_of(size_t extra_size)
-{
-    size_t size = offsetof(struct row, extra) + extra_size;
+/* --- packing --------------------------------------------------------------------------------- */
 
-    return (size + alignof(struct row) - 1) / alignof(struct row) * alignof(struct row);
+static void pack_integer(struct packed *row, int64_t value)
+{
+    /* Small ones of either sign: 0, -1, 1, -2, ... */
+    uint64_t rest = ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0);
+
+    for (; rest > 0x7f; rest >>= 7) {
+        row->bytes[row->size++] = (uint8_t)(rest | 0x80);
+    }
+    row->bytes[row->size++] = (uint8_t)rest;
 }
+
+static int64_t unpack_integer(const uint8_t **at)
+{
+    uint64_t value = 0;
+    unsigned shift = 0;
+
+    for (; **at > 0x7f; shift += 7) {
+        value |= (uint64_t)(*(*at)++ & 0x7f) << shift;
+    }
+    value |= (uint64_t) * (*at)++ << shift;
+    return (int64_t)((value >> 1) ^ (value & 1 ? UINT64_MAX : 0));
+}
+
+/* A difference that may overflow, which adding it again undoes. */
+static int64_t difference(int64_t value, int64_t base)
+{
+    return (int64_t)((uint64_t)value - (uint64_t)base);
+}
+
+static int64_t sum(int64_t value, int64_t base)
+{
+    return (int64_t)((uint64_t)value + (uint64_t)base);
+}
+
+/* Whether these are what unpack_value() makes `value` of again; -0.0 is no 0 either. */
+static bool is_thousandths(double value, int64_t units)
+{
+    double again = (double)units / THOUSAND;
+
+    return memcmp(&again, &value, sizeof(value)) == 0;
+}
+
+/* Returns its flags. */
+static unsigned pack_value(struct packed *row, double value)
+{
+    double units = nearbyint(value * THOUSAND);
+
+    if (isnan(value)) {
+        return 0;
+    }
+    if (fabs(units) < MOST_UNITS && is_thousandths(value, (int64_t)units)) {
+        pack_integer(row, (int64_t)units);
+        return IS_THOUSANDTHS;
+    }
+    memcpy(row->bytes + row->size, &value, sizeof(value));
+    row->size += sizeof(value);
+    return IS_DOUBLE;
+}
+
+static double unpack_value(const uint8_t **at, unsigned flags)
+{
+    double value = NAN;
+
+    if (flags & IS_THOUSANDTHS) {
+        return (double)unpack_integer(at) / THOUSAND;
+    }
+    if (flags & IS_DOUBLE) {
+        memcpy(&value, *at, sizeof(value));
+        *at += sizeof(value);
+    }
+    return value;
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
 
 uint32_t inbox_rows_add(struct inbox_rows *rows, const struct foxtrackr_message *message,
                         int64_t received_ms)
 {
     const char *extra = message->has_battery ? message->battery_extra : message->temperature_extra;
     size_t extra_size = extra != NULL ? strlen(extra) + 1 : 0;
-    size_t size = size_of(extra_size);
+    unsigned flags = extra != NULL ? HAS_EXTRA : 0;
+    struct packed row = {.size = 1};
     uint32_t place = rows->used;
-    struct row *row;
 
-    if (message->group != NULL || message->has_battery == message->has_temperature ||
-        message->message_type != (int32_t)message->message_type || size > rows->room - rows->used) {
+    if (message->group != NULL || message->has_battery == message->has_temperature) {
         return 0;
     }
-    row = (struct row *)(void *)(rows->bytes + place);
-    *row = (struct row){
-        .time_ms = message->time_ms,
-        .received_ms = received_ms,
-        .value = {message->has_battery ? message->voltage_v : message->celsius, message->level_pct},
-        .message_type = (int32_t)message->message_type,
-        .battery = message->has_battery,
-        .extra_size = (unsigned)extra_size & 0x7fffffff, /* there is no room for more */
-    };
-    if (extra != NULL) {
-        memcpy(row->extra, extra, extra_size);
+    if (rows->used == NONE) {
+        rows->base_ms = received_ms;
     }
-    rows->used += (uint32_t)size;
+    pack_integer(&row, message->message_type);
+    pack_integer(&row, difference(message->time_ms, rows->base_ms));
+    pack_integer(&row, difference(received_ms, rows->base_ms));
+    if (message->has_battery) {
+        flags |= BATTERY | pack_value(&row, message->voltage_v);
+        flags |= pack_value(&row, message->level_pct) << SECOND_SHIFT;
+    } else {
+        flags |= pack_value(&row, message->celsius);
+    }
+    row.bytes[0] = (uint8_t)flags;
+    if (row.size + extra_size > rows->room - rows->used) {
+        rows->full = true;
+        return 0;
+    }
+    memcpy(rows->bytes + place, row.bytes, row.size);
+    if (extra != NULL) {
+        memcpy(rows->bytes + place + row.size, extra, extra_size);
+    }
+    rows->used += (uint32_t)(row.size + extra_size);
     return place;
 }
 
 void inbox_rows_get(const struct inbox_rows *rows, uint32_t place, struct foxtrackr_message *out,
                     int64_t *received_ms)
 {
-    struct row *row = (struct row *)(void *)(rows->bytes + place);
-    char *extra = row->extra_size > 0 ? row->extra : NULL;
+    const uint8_t *at = rows->bytes + place;
+    unsigned flags = *at++;
+    const char *extra;
 
-    *received_ms = row->received_ms;
-    *out = (struct foxtrackr_message){
-        .time_ms = row->time_ms,
-        .message_type = row->message_type,
-        .has_battery = row->battery,
-        .has_temperature = !row->battery,
-        .voltage_v = row->battery ? row->value[0] : NAN,
-        .level_pct = row->value[1],
-        .celsius = row->battery ? NAN : row->value[0],
-        .battery_extra = row->battery ? extra : NULL,
-        .temperature_extra = row->battery ? NULL : extra,
-    };
+    *out = (struct foxtrackr_message){.voltage_v = NAN, .level_pct = NAN, .celsius = NAN};
+    out->message_type = unpack_integer(&at);
+    out->time_ms = sum(unpack_integer(&at), rows->base_ms);
+    *received_ms = sum(unpack_integer(&at), rows->base_ms);
+    if (flags & BATTERY) {
+        out->has_battery = true;
+        out->voltage_v = unpack_value(&at, flags);
+        out->level_pct = unpack_value(&at, flags >> SECOND_SHIFT);
+    } else {
+        out->has_temperature = true;
+        out->celsius = unpack_value(&at, flags);
+    }
+    extra = flags & HAS_EXTRA ? (const char *)at : NULL;
+    out->battery_extra = out->has_battery ? extra : NULL;
+    out->temperature_extra = out->has_battery ? NULL : extra;
 }

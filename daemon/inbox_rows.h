@@ -11,6 +11,8 @@ struct inbox_rows {
     uint8_t *bytes;
     uint32_t used;
     uint32_t room;
+    int64_t base_ms; /* received_ms of the first */
+    bool full;       /* one had no room */
 };
 
 /* Take the memory, and touch it. False when there is none. */

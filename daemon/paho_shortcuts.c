@@ -3,8 +3,8 @@
  *
  * 1. For every PUBLISH it goes through the messages in flight of the connection, to see whether one
  * has the same packet id: a list, and a call of messageIDCompare() for each. It is hardly ever
- * there (only when it is sent again after a reconnection), so the walk goes to the end. In
- * a catch-up with a window of 1,000 that is a third of everything Paho does.
+ * there (only when it is sent again after a reconnection), so the walk goes to the end. In a
+ * catch-up with a window of 1,000 that is a third of everything Paho does.
  *
  * Here the ids of each such list are counted, as messages come and go. An id that counts nothing is
  * not in the list; for every other one Paho looks as before. So what matters is that no message
@@ -18,9 +18,8 @@
  *
  * As with paho_cork.c the linker puts these functions in front of those that Paho calls (--wrap),
  * and only where Paho is linked statically. Paho's headers of these lists are not installed, and
- * nothing here depends on how they look but the place of the packet id in a message; that
- * place is compared with what messageIDCompare() says of it, each time, and where the two do not
- * agree the list is not counted.
+ * nothing here depends on how they look but the place of the packet id in a message. It is compared
+ * with what messageIDCompare() says, each time; where the two do not agree the list is not counted.
  *
  * Threads: Paho holds a lock when it uses a list, so the counts of a list have the same lock. Which
  * lists are counted is looked at for every list, under whichever lock, and is atomic.

@@ -441,8 +441,31 @@ static void a_lot_begins_when_it_is_large(void **state)
     }
     assert_int_equal(story->count, 5 * (BATCH + BATCH / 4 + 1));
     assert_int_equal(story->used[0].letter, 'a');
-    drain(story, 100);
+    drain(story, 300);
     assert_all_used(story, count - 1, 0);
+}
+
+/* Beyond that each message would have to be searched for, and the lot pays already. */
+static void a_lot_begins_when_no_row_has_room(void **state)
+{
+    struct story *story = *state;
+    char extra[200] = "";
+    unsigned count = 1;
+
+    memset(extra, 'x', sizeof(extra) - 1);
+    extra_of_all = extra;
+    while (inbox_waiting(story->inbox) < INBOX_LOT_WORTH - BATCH) {
+        put_many(story, count, BATCH, BATCH);
+        count += BATCH;
+    }
+    assert_int_equal(put_many(story, count, BATCH, 1), BATCH);
+    assert_int_equal(story->count, 0); /* there is no room for long, but the lot is small */
+    assert_int_equal(put_many(story, count + BATCH, BATCH, 1), BATCH);
+    assert_int_equal(story->count, 1);
+    extra_of_all = NULL;
+    drain(story, 100);
+    assert_all_used(story, count + 2 * BATCH - 1, 0);
+    assert_in_range(story->rows, 1, INBOX_LOT_WORTH / 2);
 }
 
 /* When an old lot is large enough, the inbox stays open. */
@@ -502,23 +525,36 @@ static void more_than_a_lot_is_loaded(void **state)
     assert_all_used(story, count + 3, 0);
 }
 
+/* Sorted by the whole number, and messages of one device as they came. */
+static void devices_have_large_numbers(void **state)
+{
+    struct story *story = *state;
+
+    look(story->fixture,
+         "WITH message(n, device, letter) AS (VALUES (1, 65536, 'c'), (2, 257, 'b'), (3, 16777216, "
+         "'x'),"
+         " (4, 256, 'a'), (5, 4294967295, 'g'), (6, 257, 'b'), (7, 65536, 'c'), (8, 256, 'a'))"
+         " INSERT INTO inbox SELECT n, device, '" CLIENT_ID "', CASE letter WHEN 'x' THEN"
+         " 'foxtrackr/x/V3.0/bat' WHEN 'g' THEN 'foxtrackr/depot/V3.0/bat' ELSE 'foxtrackr/' || "
+         "letter"
+         " || '/V3.0/bat' END, CAST(letter || n AS BLOB), 1700000000000 + n FROM message");
+    die(story);
+    drain(story, 3);
+    assert_string_equal(used_since(story, 0), "a4 a8 b2 b6 c1 c7 x3 g5");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, story_setup, story_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_opens_in_a_catch_up),
-        TEST(it_counts_the_pages_of_a_commit),
-        cmocka_unit_test(it_keeps_to_its_order),
-        TEST(a_message_leaves_as_it_came),
-        TEST(it_is_counted_when_it_leaves),
-        TEST(rows_are_kept_at_hand),
-        TEST(the_room_of_rows_is_used_again),
-        TEST(a_row_that_conflicts_is_taken_for_a_message),
-        TEST(numbers_go_on),
-        TEST(a_lot_begins_when_it_is_large),
-        TEST(a_lot_that_is_old_and_not_small),
-        TEST(a_full_lot_takes_nothing),
+        cmocka_unit_test(it_opens_in_a_catch_up), TEST(it_counts_the_pages_of_a_commit),
+        cmocka_unit_test(it_keeps_to_its_order),  TEST(a_message_leaves_as_it_came),
+        TEST(it_is_counted_when_it_leaves),       TEST(rows_are_kept_at_hand),
+        TEST(the_room_of_rows_is_used_again),     TEST(a_row_that_conflicts_is_taken_for_a_message),
+        TEST(devices_have_large_numbers),         TEST(numbers_go_on),
+        TEST(a_lot_begins_when_it_is_large),      TEST(a_lot_begins_when_no_row_has_room),
+        TEST(a_lot_that_is_old_and_not_small),    TEST(a_full_lot_takes_nothing),
         TEST(more_than_a_lot_is_loaded),
     };
 

@@ -333,13 +333,13 @@ static void memory_may_be_short(void **state)
     assert_null(inbox_new(story->fixture->store));
     inbox_free(NULL);
     story->inbox = inbox_new(story->fixture->store);
-    for (int n = 1; n <= 4; n++) {
+    for (int n = 1; n <= 5; n++) {
         refusal.allocations = n;
         assert_int_equal(inbox_load(story->inbox), INBOX_E_MEMORY);
         inbox_rolled_back(story->inbox);
         assert_int_equal(inbox_waiting(story->inbox), 0);
     }
-    refusal.allocations = 5;
+    refusal.allocations = 6;
     assert_int_equal(inbox_load(story->inbox), STORE_OK);
     refusal.allocations = 0;
     drain(story, 3);
