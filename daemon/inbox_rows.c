@@ -110,7 +110,7 @@ static bool is_thousandths(double value, int64_t units)
 {
     double again = (double)units / THOUSAND;
 
-    return memcmp(&again, &value, sizeof(value)) == 0;
+    return again == value && signbit(again) == signbit(value);
 }
 
 /* Returns its flags. */
