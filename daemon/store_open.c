@@ -397,10 +397,13 @@ static int configure(struct store *store, bool fresh)
                             store->path);
     }
 
-    /* Readers that stay long let the log grow; the limit gives the space back afterwards. Nothing
-     * temporary in files: a service may have no other directory to write to. */
+    /* Readers that stay long let the log grow; the limit gives the space back afterwards. Debian's
+     * SQLite fills every page that it frees with zeros, and writes it: for the inbox as much again
+     * as its messages. FAST does that where a page is written anyway. Nothing temporary in files: a
+     * service may have no other directory to write to. */
     snprintf(sql, sizeof(sql),
              "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -%d;"
+             "PRAGMA secure_delete = FAST;"
              "PRAGMA temp_store = MEMORY",
              STORE_CACHE_KIB);
     result = execute(store, sql);

@@ -10,17 +10,18 @@ from stage import Failure, find_program
 from throughput import drain
 
 COUNT = 60_000
-CPU_COUNT = 200_000         # several lots of the inbox
+CPU_COUNT = {20: 500_000, 1000: 1_000_000}      # by window: several lots of the inbox
 STRACE_COUNT = 20_000
 SHOWN_CALLS = 12
 
 
-def cpu(stage, window, count=CPU_COUNT):
+def cpu(stage, window, count=None):
     """
     {role: µs a message}, from the moment before the stream to its end; and what the daemon took
     of disk and memory. The two reads of /proc are the only disturbance.
     """
     found, before, wal = {}, {}, [0]
+    count = count or CPU_COUNT[window]
 
     def before_stream(client):
         before.update(procfs.threads(client.pid))
