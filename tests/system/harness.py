@@ -91,6 +91,9 @@ def value(path, sql, *parameters):
     return rows[0][0] if rows else None
 
 
+WAITING = """SELECT count(*) FROM inbox, inbox_position AS p WHERE inbox.n > p.last_n
+              OR (inbox.n >= p.first_n AND (inbox.device, inbox.n) > (p.device, p.n))"""
+
 ROWS = """SELECT (SELECT count(*) FROM battery) + (SELECT count(*) FROM temperature)
                + (SELECT count(*) FROM messages) + (SELECT count(*) FROM quarantine)"""
 
@@ -98,6 +101,11 @@ ROWS = """SELECT (SELECT count(*) FROM battery) + (SELECT count(*) FROM temperat
 def count_rows(path):
     """Rows that messages made."""
     return value(path, ROWS) or 0
+
+
+def count_waiting(path):
+    """Messages in the inbox that are not in their tables yet."""
+    return value(path, WAITING) or 0
 
 
 def count_received(path):

@@ -7,18 +7,12 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import FLEET, SANITIZED, check_sound, query, run, small_disk, value, wait_until
+from harness import (FLEET, SANITIZED, check_sound, count_waiting, query, run, small_disk, value,
+                     wait_until)
 
 DAY_MS = 86_400_000
 BEFORE = "id-before-07"
 """The session of what waits when a test begins, which is none of the daemon's."""
-
-WAITING = """SELECT count(*) FROM inbox, inbox_position AS p WHERE inbox.n > p.last_n
-              OR (inbox.n >= p.first_n AND (inbox.device, inbox.n) > (p.device, p.n))"""
-
-
-def count_waiting(path):
-    return value(path, WAITING)
 
 
 def make_database(daemon):
