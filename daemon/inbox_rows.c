@@ -85,12 +85,14 @@ static void pack_integer(struct packed *row, int64_t value)
 static int64_t unpack_integer(const uint8_t **at)
 {
     uint64_t value = 0;
+    uint64_t byte;
     unsigned shift = 0;
 
-    for (; **at > 0x7f; shift += 7) {
-        value |= (uint64_t)(*(*at)++ & 0x7f) << shift;
-    }
-    value |= (uint64_t) * (*at)++ << shift;
+    do {
+        byte = *(*at)++;
+        value |= (byte & 0x7f) << shift;
+        shift += 7;
+    } while (byte > 0x7f);
     return (int64_t)((value >> 1) ^ (value & 1 ? UINT64_MAX : 0));
 }
 

@@ -24,15 +24,16 @@
 #define OVER_ALL 65536
 
 /* Paho's: LinkedList.h and MQTTProtocolClient.h of Paho 1.3. Weak: NULL where Paho is shared. */
+struct list;
+
 typedef int compare_fn(const void *content, const void *key);
+typedef void free_fn(struct list *list);
 
 struct element {
     struct element *prev;
     struct element *next;
     void *content;
 };
-
-struct list;
 
 struct message {
     int qos;
@@ -285,7 +286,7 @@ static void a_list_that_had_messages_is_searched(void **state)
 /* What is in other lists may be shorter than a message. */
 static void other_lists_are_left_alone(void **state)
 {
-    void (*const ends[])(struct list * list) = {ListFreeNoContent, ListFree};
+    free_fn *const ends[] = {ListFreeNoContent, ListFree};
 
     for (int i = 0; i < 2; i++) {
         char *content = malloc(1);
