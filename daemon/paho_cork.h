@@ -6,7 +6,7 @@
 #define PAHO_CORK_H
 
 /* So many are written together at most. */
-#define PAHO_CORK_ACKS 32
+#define PAHO_CORK_ACKS 256
 
 /*
  * Write the acknowledgements that wait for company. On the thread that made them, which is Paho's
