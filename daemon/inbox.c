@@ -29,11 +29,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inbox_groups.h"
 #include "inbox_rows.h"
 #include "store_inbox.h"
 
 #define STEP_LEAST 1 /* beyond a quarter more than came */
-#define STEP_DRAIN 1000
+#define STEP_DRAIN 4000
 #define NAME_SIZE  64
 
 /* A message, in the order in which it is sorted in. */
@@ -173,25 +174,24 @@ static uint64_t step_of(const struct inbox *inbox)
                                     : inbox->arrived + inbox->arrived / 4 + STEP_LEAST;
 }
 
-static int use_entry(struct inbox *inbox, const struct entry *entry, int64_t n,
-                     const struct inbox_sink *sink)
+static int use_entry(struct inbox *inbox, struct inbox_groups *groups, const struct entry *entry,
+                     int64_t n)
 {
-    bool done = false;
-    int result = STORE_OK;
+    int result;
 
     if (entry->row != 0) {
-        struct foxtrackr_message row;
-        int64_t received_ms;
+        struct store_reading reading = {.device = entry->device};
 
-        inbox_rows_get(&inbox->sorting.rows, entry->row, &row, &received_ms);
-        result = sink->row(sink->context, entry->device, &row, received_ms, &done);
+        inbox_rows_get(&inbox->sorting.rows, entry->row, &reading.message, &reading.received_ms);
+        return inbox_groups_add(groups, n, &reading);
     }
-    return result == STORE_OK && !done ? store_inbox_use(inbox->store, n, sink->use, sink->context)
-                                       : result;
+    result = inbox_groups_use(groups);
+    return result == STORE_OK ? inbox_groups_use_message(groups, n) : result;
 }
 
 static int sort_in(struct inbox *inbox, uint64_t messages, const struct inbox_sink *sink)
 {
+    struct inbox_groups groups = {.store = inbox->store, .sink = sink};
     struct lot *lot = &inbox->sorting;
     struct store_inbox_position position = {.first = lot->first, .last = lot->end - 1};
     int result = STORE_OK;
@@ -201,8 +201,11 @@ static int sort_in(struct inbox *inbox, uint64_t messages, const struct inbox_si
 
         position.device = entry->device;
         position.n = lot->first + entry->n;
-        result = use_entry(inbox, entry, position.n, sink);
+        result = use_entry(inbox, &groups, entry, position.n);
         lot->done++;
+    }
+    if (result == STORE_OK) {
+        result = inbox_groups_use(&groups);
     }
     return result == STORE_OK ? store_inbox_set_position(inbox->store, &position) : result;
 }

@@ -38,14 +38,13 @@ struct inbox;
  * return; any result but STORE_OK ends the batch. */
 typedef int inbox_use_fn(void *context, const char *client_id, const struct store_packet *packet);
 
-/* Where the one row that a message gives is known: of `device`, and without names. *done is false,
- * and nothing has changed, when the message itself is needed. */
-typedef int inbox_row_fn(void *context, uint32_t device, const struct foxtrackr_message *row,
-                         int64_t received_ms, bool *done);
+/* What becomes of messages whose rows are known: see store_readings(). */
+typedef int inbox_readings_fn(void *context, const struct store_reading *readings, int count,
+                              bool *done);
 
 struct inbox_sink {
     inbox_use_fn *use;
-    inbox_row_fn *row;
+    inbox_readings_fn *readings;
     void *context;
 };
 

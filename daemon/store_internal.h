@@ -39,8 +39,10 @@ enum store_statement {
     STATEMENT_DEVICE_NEWEST,
     STATEMENT_GROUP_ADD,
     STATEMENT_BATTERY_ADD,
+    STATEMENT_BATTERY_ADD_READINGS,
     STATEMENT_BATTERY_FIND,
     STATEMENT_TEMPERATURE_ADD,
+    STATEMENT_TEMPERATURE_ADD_READINGS,
     STATEMENT_TEMPERATURE_FIND,
     STATEMENT_MESSAGE_ADD,
     STATEMENT_QUARANTINE_ADD,
@@ -155,9 +157,14 @@ int store_prepare(struct store *store);
 /* Finalize every statement. */
 void store_finalize(struct store *store);
 
+/* Bind `values` to the parameters that follow the first `before`; the caller ends with
+ * store_reset(), whatever the result. */
+int store_bind(struct store *store, enum store_statement id, int before,
+               const struct store_value *values, int count);
+
 /*
- * Bind `values` and take the first step. *row tells whether there is a row to read from
- * store->statements[id]; the caller ends with store_reset() whatever the result.
+ * Bind `values` from the first parameter on, and take the first step. *row tells whether there is a
+ * row to read from store->statements[id]; the caller ends with store_reset() whatever the result.
  */
 int store_step(struct store *store, enum store_statement id, const struct store_value *values,
                int count, bool *row);

@@ -430,18 +430,93 @@ int store_message(struct store *store, const struct foxtrackr_message *message,
     return STORE_OK;
 }
 
-int store_row(struct store *store, int64_t device, const struct foxtrackr_message *message,
-              int64_t received_ms, bool *done)
+static struct row row_of(const struct store_reading *reading)
 {
-    const struct row row = message->has_battery ? battery_row(message, device, received_ms)
-                                                : temperature_row(message, device, received_ms);
-    struct foxtrackr_problem conflict = {0};
-    enum row_result row_result = ROW_CONFLICT;
-    int result = put_row(store, &row, &row_result, &conflict);
+    const struct foxtrackr_message *message = &reading->message;
 
-    *done = result == STORE_OK && row_result != ROW_CONFLICT;
-    if (*done) {
-        count_outcome(store, outcome_of(row_result));
+    return message->has_battery ? battery_row(message, reading->device, reading->received_ms)
+                                : temperature_row(message, reading->device, reading->received_ms);
+}
+
+/* One after the other. */
+static int put_each(struct store *store, const struct store_reading *readings, int count,
+                    bool *done)
+{
+    struct foxtrackr_problem conflict = {0};
+    int result = STORE_OK;
+
+    for (int i = 0; i < count && result == STORE_OK; i++) {
+        const struct row row = row_of(&readings[i]);
+        enum row_result row_result = ROW_CONFLICT;
+
+        result = put_row(store, &row, &row_result, &conflict);
+        done[i] = result == STORE_OK && row_result != ROW_CONFLICT;
+        if (done[i]) {
+            count_outcome(store, outcome_of(row_result));
+        }
+    }
+    return result;
+}
+
+/* STORE_READINGS of them with one statement. *added: how many of them are new. */
+static int put_together(struct store *store, const struct store_reading *readings, int *added)
+{
+    enum store_statement add = readings->message.has_battery ? STATEMENT_BATTERY_ADD_READINGS
+                                                             : STATEMENT_TEMPERATURE_ADD_READINGS;
+    int result = STORE_OK;
+
+    for (int i = 0; i < STORE_READINGS && result == STORE_OK; i++) {
+        const struct row row = row_of(&readings[i]);
+
+        result = store_bind(store, add, i * row.count, row.values, row.count);
+    }
+    if (result == STORE_OK) {
+        result = store_execute(store, add, NULL, 0);
+    } else {
+        store_reset(store, add);
+    }
+    *added = sqlite3_changes(store->db);
+    return result;
+}
+
+/* Some were there before: which of them say the same? One that was added does. */
+static int compare_each(struct store *store, const struct store_reading *readings, bool *done,
+                        int *same)
+{
+    struct foxtrackr_problem conflict = {0};
+    int result = STORE_OK;
+
+    *same = 0;
+    for (int i = 0; i < STORE_READINGS && result == STORE_OK; i++) {
+        const struct row row = row_of(&readings[i]);
+        enum row_result row_result = ROW_CONFLICT;
+
+        result = compare_row(store, &row, &row_result, &conflict);
+        done[i] = row_result == ROW_SAME;
+        *same += done[i];
+    }
+    return result;
+}
+
+int store_readings(struct store *store, const struct store_reading *readings, int count, bool *done)
+{
+    int same = STORE_READINGS;
+    int added;
+    int result;
+
+    if (count < STORE_READINGS) {
+        return put_each(store, readings, count, done);
+    }
+    result = put_together(store, readings, &added);
+    if (result == STORE_OK && added == STORE_READINGS) {
+        memset(done, true, STORE_READINGS * sizeof(*done));
+    } else if (result == STORE_OK) {
+        result = compare_each(store, readings, done, &same);
+    }
+    if (result == STORE_OK) {
+        store->counts.received += (uint64_t)same;
+        store->counts.stored += (uint64_t)added;
+        store->counts.duplicate += (uint64_t)(same - added);
     }
     return result;
 }

@@ -8,6 +8,13 @@
 
 #include "store_internal.h"
 
+/* The values of STORE_READINGS rows. */
+#define FOUR_TIMES(text)   text ", " text ", " text ", " text
+#define ROWS(text)         FOUR_TIMES(FOUR_TIMES(text))
+#define BATTERY_VALUES     ROWS("(?, ?, ?, ?, ?, ?, ?)")
+#define TEMPERATURE_VALUES ROWS("(?, ?, ?, ?, ?, ?)")
+_Static_assert(STORE_READINGS == 4 * 4, "ROWS() makes as many");
+
 static const struct {
     const char *doing;
     const char *sql;
@@ -40,6 +47,10 @@ static const struct {
                                "INSERT INTO battery (device, time_ms, voltage_v, level_pct,"
                                " message_type, extra, received_ms)"
                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING"},
+    [STATEMENT_BATTERY_ADD_READINGS] = {"store battery readings",
+                                        "INSERT INTO battery (device, time_ms, voltage_v,"
+                                        " level_pct, message_type, extra, received_ms)"
+                                        " VALUES " BATTERY_VALUES " ON CONFLICT DO NOTHING"},
     [STATEMENT_BATTERY_FIND] = {"compare a battery reading",
                                 "SELECT voltage_v, level_pct, message_type, extra FROM battery"
                                 " WHERE device = ?1 AND time_ms = ?2"},
@@ -47,6 +58,11 @@ static const struct {
                                    "INSERT INTO temperature (device, time_ms, celsius,"
                                    " message_type, extra, received_ms)"
                                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"},
+    [STATEMENT_TEMPERATURE_ADD_READINGS] = {"store temperature readings",
+                                            "INSERT INTO temperature (device, time_ms, celsius,"
+                                            " message_type, extra, received_ms)"
+                                            " VALUES " TEMPERATURE_VALUES
+                                            " ON CONFLICT DO NOTHING"},
     [STATEMENT_TEMPERATURE_FIND] = {"compare a temperature reading",
                                     "SELECT celsius, message_type, extra FROM temperature"
                                     " WHERE device = ?1 AND time_ms = ?2"},
@@ -286,19 +302,29 @@ static int bind(sqlite3_stmt *statement, int index, const struct store_value *va
                                value->length, SQLITE_STATIC);
 }
 
-int store_step(struct store *store, enum store_statement id, const struct store_value *values,
-               int count, bool *row)
+int store_bind(struct store *store, enum store_statement id, int before,
+               const struct store_value *values, int count)
 {
-    sqlite3_stmt *statement = store->statements[id];
     int code = SQLITE_OK;
 
     errno = 0;
     for (int i = 0; i < count && code == SQLITE_OK; i++) {
-        code = bind(statement, i + 1, &values[i]);
+        code = bind(store->statements[id], before + i + 1, &values[i]);
     }
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
+    return code == SQLITE_OK ? STORE_OK : store_fail(store, texts[id].doing);
+}
+
+int store_step(struct store *store, enum store_statement id, const struct store_value *values,
+               int count, bool *row)
+{
+    int result = store_bind(store, id, 0, values, count);
+    int code;
+
+    if (result != STORE_OK) {
+        return result;
     }
+    errno = 0;
+    code = sqlite3_step(store->statements[id]);
     if (code != SQLITE_ROW && code != SQLITE_DONE) {
         return store_fail(store, texts[id].doing);
     }

@@ -207,16 +207,17 @@ static int sort_message(void *context, const char *client_id, const struct store
     return store_whole(context, client_id, packet);
 }
 
-static int sort_row(void *context, uint32_t device, const struct foxtrackr_message *row,
-                    int64_t received_ms, bool *done)
+static int sort_readings(void *context, const struct store_reading *readings, int count, bool *done)
 {
     struct writer_apply *apply = context;
     int result;
 
     pulse_beat();
-    result = store_row(apply->store, device, row, received_ms, done);
-    if (result == STORE_OK && *done) {
-        note_time(apply, row);
+    result = store_readings(apply->store, readings, count, done);
+    for (int i = 0; i < count && result == STORE_OK; i++) {
+        if (done[i]) {
+            note_time(apply, &readings[i].message);
+        }
     }
     return result;
 }
@@ -224,7 +225,7 @@ static int sort_row(void *context, uint32_t device, const struct foxtrackr_messa
 int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limits *limits,
                            uint64_t most)
 {
-    const struct inbox_sink sink = {sort_message, sort_row, apply};
+    const struct inbox_sink sink = {sort_message, sort_readings, apply};
 
     apply->limits = limits;
     return inbox_sort_some(apply->inbox, most, clock_monotonic_ms(), &sink);

@@ -25,23 +25,25 @@ struct kind {
     const char *device_id;
     const char *group;
     bool known; /* the device is, from the beginning; their numbers are in this order */
+    bool is_temperature;
 };
 
 static const char *extra_of_all; /* NULL: none */
 
 static const struct kind kinds[] = {
-    {'a', "foxtrackr/a/V3.0/bat", "foxtrackr", "a", NULL, true},
-    {'b', "foxtrackr/b/V3.0/bat", "foxtrackr", "b", NULL, true},
-    {'c', "foxtrackr/c/V3.0/bat", "foxtrackr", "c", NULL, true},
-    {'l', "foxtrackr/" NAME_OF_63 "/V3.0/bat", "foxtrackr", NAME_OF_63, NULL, true},
-    {'m', "foxtrackr/" NAME_OF_64 "/V3.0/bat", "foxtrackr", NAME_OF_64, NULL, true},
-    {'f', FAMILY_OF_64 "/f/V3.0/bat", FAMILY_OF_64, "f", NULL, true},
-    {'A', "FoxTrackR/a/V3.1/bat", "foxtrackr", "a", NULL, false},
-    {'x', "foxtrackr/x/V3.0/bat", "foxtrackr", "x", NULL, false},
-    {'y', "foxtrackr/y/V3.0/bat", "foxtrackr", "y", NULL, false},
-    {'g', "foxtrackr/depot/V3.0/bat", "foxtrackr", "a", "depot", false},
-    {'t', "foxtrackr/a/V3.0", "foxtrackr", "t", NULL, false},
-    {'v', "foxtrackr/a/V4.0/bat", "foxtrackr", "v", NULL, false},
+    {'a', "foxtrackr/a/V3.0/bat", "foxtrackr", "a", NULL, true, false},
+    {'b', "foxtrackr/b/V3.0/bat", "foxtrackr", "b", NULL, true, false},
+    {'c', "foxtrackr/c/V3.0/bat", "foxtrackr", "c", NULL, true, false},
+    {'l', "foxtrackr/" NAME_OF_63 "/V3.0/bat", "foxtrackr", NAME_OF_63, NULL, true, false},
+    {'m', "foxtrackr/" NAME_OF_64 "/V3.0/bat", "foxtrackr", NAME_OF_64, NULL, true, false},
+    {'f', FAMILY_OF_64 "/f/V3.0/bat", FAMILY_OF_64, "f", NULL, true, false},
+    {'A', "FoxTrackR/a/V3.1/bat", "foxtrackr", "a", NULL, false, false},
+    {'x', "foxtrackr/x/V3.0/bat", "foxtrackr", "x", NULL, false, false},
+    {'y', "foxtrackr/y/V3.0/bat", "foxtrackr", "y", NULL, false, false},
+    {'g', "foxtrackr/depot/V3.0/bat", "foxtrackr", "a", "depot", false, false},
+    {'t', "foxtrackr/a/V3.0", "foxtrackr", "t", NULL, false, false},
+    {'T', "foxtrackr/a/V3.0/temp", "foxtrackr", "a", NULL, false, true},
+    {'v', "foxtrackr/a/V4.0/bat", "foxtrackr", "v", NULL, false, false},
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -106,7 +108,15 @@ static inline struct foxtrackr_message message_of(char letter, unsigned number)
 
     message.family = kind->family;
     message.group = kind->group;
-    message.battery_extra = extra_of_all;
+    if (kind->is_temperature) {
+        message.has_battery = false;
+        message.voltage_v = NAN;
+        message.has_temperature = true;
+        message.celsius = 21.5;
+        message.temperature_extra = extra_of_all;
+    } else {
+        message.battery_extra = extra_of_all;
+    }
     return message;
 }
 
@@ -146,27 +156,33 @@ static inline int use(void *context, const char *client_id, const struct store_p
     return use_message(context, whole, false);
 }
 
-static inline int use_row(void *context, uint32_t device, const struct foxtrackr_message *row,
-                          int64_t received_ms, bool *done)
+static inline int use_readings(void *context, const struct store_reading *readings, int count,
+                               bool *done)
 {
     struct story *story = context;
-    const struct kind *kind = &kinds[row->time_ms / KIND_MS];
-    struct used used = {.letter = kind->letter, .number = (unsigned)(row->time_ms % KIND_MS)};
-    int result = store_row(story->fixture->store, device, row, received_ms, done);
+    int result = store_readings(story->fixture->store, readings, count, done);
 
-    assert_int_equal(used.number % 2, 1);
-    assert_int_equal(received_ms, NOW_MS + used.number);
-    if (result == STORE_OK && *done) {
-        story->rows++;
-        note_used(story, used);
-        result = strikes(story);
+    for (int i = 0; i < count && result == STORE_OK; i++) {
+        const struct foxtrackr_message *row = &readings[i].message;
+        const struct kind *kind = &kinds[row->time_ms / KIND_MS];
+        struct used used = {.letter = kind->letter, .number = (unsigned)(row->time_ms % KIND_MS)};
+
+        assert_int_equal(used.number % 2, 1);
+        assert_int_equal(readings[i].received_ms, NOW_MS + used.number);
+        assert_int_equal(row->has_temperature, kind->is_temperature);
+        assert_int_equal(row->has_temperature, readings->message.has_temperature);
+        if (done[i]) {
+            story->rows++;
+            note_used(story, used);
+            result = strikes(story);
+        }
     }
     return result;
 }
 
 static inline int sort_some(struct story *story, uint64_t most)
 {
-    const struct inbox_sink sink = {use, use_row, story};
+    const struct inbox_sink sink = {use, use_readings, story};
 
     return inbox_sort_some(story->inbox, most, story->now_ms, &sink);
 }

@@ -350,10 +350,55 @@ static void a_row_that_conflicts_is_taken_for_a_message(void **state)
     store_counts(story->fixture->store, &before);
     commit_batch(story, &(struct batch){.put = "a1 a3"});
     drain(story, 2);
-    assert_string_equal(used_since(story, 0), "a1 a3");
+    assert_string_equal(used_since(story, 0), "a3 a1");
     assert_int_equal(story->rows, 1);
     assert_look(story->fixture, "SELECT CAST(payload AS TEXT) FROM quarantine", "a1");
     assert_counts(story->fixture, before.stored + 1, 0, 1);
+}
+
+/* A table's readings go there together, as far as no message between them needs to be read. */
+static void readings_of_a_table_go_together(void **state)
+{
+    struct story *story = *state;
+
+    commit_batch(story, &(struct batch){.put = "a1 T1 a3 T3 a4 T5 a5 b1 T7"});
+    drain(story, 2);
+    assert_string_equal(used_since(story, 0), "a1 a3 T1 T3 a4 a5 b1 T5 T7");
+    assert_int_equal(story->rows, 8);
+}
+
+/* Of more than go together, each has its turn: also those that conflict, which come last then. */
+static void conflicts_among_many(void **state)
+{
+    enum { MANY = 2 * STORE_READINGS + 3 };
+    struct story *story = *state;
+    const struct store_packet whole = packet("{}");
+    struct store_counts before;
+    char put[16];
+
+    begin(story->fixture);
+    for (unsigned number = 5; number < 2 * MANY; number += 2 * STORE_READINGS) {
+        struct foxtrackr_message other = message_of('a', number);
+        enum store_outcome outcome;
+
+        other.voltage_v = 4.2;
+        assert_int_equal(store_message(story->fixture->store, &other, &whole, &outcome), STORE_OK);
+    }
+    commit(story->fixture);
+    store_counts(story->fixture->store, &before);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(put, sizeof(put), "a%u", 2 * i + 1);
+        commit_batch(story, &(struct batch){.put = put, .most = 1});
+    }
+    commit_batch(story, &(struct batch){.put = "a1 a3"});
+    drain(story, 2);
+    assert_int_equal(story->count, MANY + 2);
+    assert_int_equal(story->rows, MANY + 2 - 3);
+    assert_counts(story->fixture, before.stored + MANY - 3, 2, 3);
+    assert_look(story->fixture,
+                "SELECT group_concat(CAST(payload AS TEXT)) FROM"
+                " (SELECT payload FROM quarantine ORDER BY payload)",
+                "a37,a5,a69");
 }
 
 /* A number that came again would be done before it came. One that was rolled back comes again. */
@@ -553,6 +598,7 @@ int main(void)
         cmocka_unit_test(it_opens_in_a_catch_up), TEST(it_counts_the_pages_of_a_commit),
         cmocka_unit_test(it_keeps_to_its_order),  TEST(a_message_leaves_as_it_came),
         TEST(it_is_counted_when_it_leaves),       TEST(rows_are_kept_at_hand),
+        TEST(readings_of_a_table_go_together),    TEST(conflicts_among_many),
         TEST(the_room_of_rows_is_used_again),     TEST(a_row_that_conflicts_is_taken_for_a_message),
         TEST(devices_have_large_numbers),         TEST(numbers_go_on),
         TEST(a_lot_begins_when_it_is_large),      TEST(a_lot_begins_when_no_row_has_room),

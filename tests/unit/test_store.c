@@ -458,6 +458,112 @@ static void test_devices_beyond_the_cache(void **state)
     assert_look(fixture, "SELECT count(*) FROM device_groups", groups);
 }
 
+/* Some of what came in one statement: of few devices, times and values. */
+static struct store_reading some_reading(uint32_t *random, bool is_temperature)
+{
+    struct store_reading reading = {.received_ms = NOW_MS};
+    uint32_t value;
+
+    *random = *random * 1664525 + 1013904223; /* W. H. Press et al., Numerical Recipes, 1992 */
+    value = *random >> 8;
+    reading.device = 1 + value % 2;
+    reading.message = battery(value % 2 == 0 ? "a" : "b", 1000 + (value >> 1) % 200, 3.7);
+    if ((value >> 12) % 16 == 0) {
+        reading.message.voltage_v = 3.8;
+    }
+    reading.message.battery_extra = (value >> 4) % 2 == 0 ? "{}" : NULL;
+    if (is_temperature) {
+        reading.message.has_battery = false;
+        reading.message.has_temperature = true;
+        reading.message.celsius = reading.message.voltage_v;
+        reading.message.temperature_extra = reading.message.battery_extra;
+    }
+    return reading;
+}
+
+static void store_together(struct fixture *fixture, const struct store_reading *readings, int count)
+{
+    bool done[STORE_READINGS];
+
+    assert_int_equal(store_readings(fixture->store, readings, count, done), STORE_OK);
+    for (int i = 0; i < count; i++) {
+        assert_true(done[i] || put(fixture, &readings[i].message) == STORE_QUARANTINED);
+    }
+}
+
+/* The same messages of two other devices. */
+static void store_one_by_one(struct fixture *fixture, const struct store_reading *readings,
+                             int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct foxtrackr_message message = readings[i].message;
+
+        message.device_id = readings[i].device == 1 ? "c" : "d";
+        put(fixture, &message);
+    }
+}
+
+static void add_since(const struct fixture *fixture, const struct store_counts *before,
+                      struct store_counts *sum)
+{
+    struct store_counts counts;
+
+    store_counts(fixture->store, &counts);
+    sum->received += counts.received - before->received;
+    sum->stored += counts.stored - before->stored;
+    sum->duplicate += counts.duplicate - before->duplicate;
+    sum->quarantined += counts.quarantined - before->quarantined;
+}
+
+/* New ones, duplicates and conflicts of earlier ones and of each other. */
+static void test_readings_together_are_what_they_are_one_by_one(void **state)
+{
+    static const char *const same =
+        "SELECT json_array(count(*), sum(device < 3) * 2,"
+        " count(DISTINCT reading) * 2) FROM"
+        " (SELECT device, json_array((device - 1) % 2, time_ms, value, extra) AS reading FROM"
+        " (SELECT device, time_ms, voltage_v AS value, extra FROM battery"
+        " UNION ALL SELECT device, -time_ms, celsius, extra FROM temperature)"
+        " WHERE time_ms <> 1)";
+    struct fixture *fixture = *state;
+    const char *const devices[] = {"a", "b", "c", "d"};
+    struct store_counts together = {0};
+    struct store_counts alone = {0};
+    uint32_t random = 1;
+    unsigned rows;
+    char expected[64];
+
+    begin(fixture);
+    for (int i = 0; i < 4; i++) {
+        const struct foxtrackr_message first = battery(devices[i], 1, 3.7);
+
+        assert_int_equal(put(fixture, &first), STORE_STORED);
+    }
+    for (unsigned round = 0; round < 100; round++) {
+        struct store_reading readings[STORE_READINGS];
+        int count = round % 3 == 0 ? (int)round % STORE_READINGS + 1 : STORE_READINGS;
+        struct store_counts before;
+
+        for (int i = 0; i < count; i++) {
+            readings[i] = some_reading(&random, round % 2 == 1);
+        }
+        store_counts(fixture->store, &before);
+        store_together(fixture, readings, count);
+        add_since(fixture, &before, &together);
+        store_counts(fixture->store, &before);
+        store_one_by_one(fixture, readings, count);
+        add_since(fixture, &before, &alone);
+        assert_memory_equal(&together, &alone, sizeof(alone));
+    }
+    commit(fixture);
+    rows = (unsigned)alone.stored;
+    assert_in_range(rows, 100, 800);
+    assert_in_range(alone.duplicate, 100, 1600);
+    assert_in_range(alone.quarantined, 20, 400);
+    snprintf(expected, sizeof(expected), "[%u,%u,%u]", 2 * rows, 2 * rows, 2 * rows);
+    assert_look(fixture, same, expected);
+}
+
 static int check_integrity(void **state)
 {
     struct fixture *fixture = *state;
@@ -485,6 +591,7 @@ int main(void)
         test(test_subscriptions_are_remembered_in_order),
         test(test_sessions_and_gaps),
         test(test_devices_beyond_the_cache),
+        test(test_readings_together_are_what_they_are_one_by_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

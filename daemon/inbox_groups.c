@@ -1,0 +1,51 @@
+/*
+ * A statement costs as much to begin and to end as a row costs to be put in. So readings whose turn
+ * it is wait until there are STORE_READINGS of their table, and go there with one statement. Those
+ * of a device's two tables alternate; they touch different rows, so a table's may pass the other's.
+ *
+ * A reading that conflicts with what is stored becomes a quarantine entry when the others of its
+ * group are in. That changes nothing: the row that it conflicts with was there before it.
+ */
+#include "inbox_groups.h"
+
+#include "store_inbox.h"
+
+int inbox_groups_use_message(const struct inbox_groups *groups, int64_t n)
+{
+    return store_inbox_use(groups->store, n, groups->sink->use, groups->sink->context);
+}
+
+static int use_group(const struct inbox_groups *groups, struct inbox_group *group)
+{
+    bool done[STORE_READINGS] = {false};
+    int count = group->count;
+    int result = STORE_OK;
+
+    group->count = 0;
+    if (count > 0) {
+        result = groups->sink->readings(groups->sink->context, group->readings, count, done);
+    }
+    for (int i = 0; i < count && result == STORE_OK; i++) {
+        if (!done[i]) {
+            result = inbox_groups_use_message(groups, group->n[i]);
+        }
+    }
+    return result;
+}
+
+int inbox_groups_use(struct inbox_groups *groups)
+{
+    int result = use_group(groups, &groups->battery);
+
+    return result == STORE_OK ? use_group(groups, &groups->temperature) : result;
+}
+
+int inbox_groups_add(struct inbox_groups *groups, int64_t n, const struct store_reading *reading)
+{
+    struct inbox_group *group =
+        reading->message.has_battery ? &groups->battery : &groups->temperature;
+
+    group->readings[group->count] = *reading;
+    group->n[group->count++] = n;
+    return group->count == STORE_READINGS ? use_group(groups, group) : STORE_OK;
+}
