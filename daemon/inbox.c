@@ -4,7 +4,7 @@
  * of a thousand that are committed together changes another page, which is written to the log and
  * again into the database: 8 KiB for 40 bytes, and the disk is what limits. So they go to the end
  * of one table first, as they came, with the same transaction and the same promise; and when a
- * quarter of a million are there, into their places in the order of devices, when each page takes
+ * third of a million are there, into their places in the order of devices, when each page takes
  * several rows and is written once.
  *
  * There is no pause for that. Two lots of messages exist at a time: one is filled, and the one

@@ -21,16 +21,16 @@
 #define INBOX_OPEN_SHARE     3
 
 /* It has no place on a disk with less free space, in bytes: with messages of 100 bytes it
- * takes 75 MB, and the log 50. */
+ * takes 108 MB, and the log 50. */
 #define INBOX_ROOM INT64_C(268435456)
 
 /* What is sorted in at a time. */
-#define INBOX_LOT_MOST   262144 /* messages: twelve for each table of 10,000 devices */
-#define INBOX_LOT_ENOUGH 245760 /* the next one begins; the batches until then have room */
+#define INBOX_LOT_MOST   360448 /* messages: seventeen for each table of 10,000 devices */
+#define INBOX_LOT_ENOUGH 344064 /* the next one begins; the batches until then have room */
 #define INBOX_LOT_WORTH  65536  /* and with so many when no row has room in memory any more */
 #define INBOX_LOT_AGE_MS 5000
-#define INBOX_LOT_SMALL  10000             /* so few in that time do not need this */
-#define INBOX_LOT_ROWS   (4 * 1024 * 1024) /* bytes: what so many plain readings take */
+#define INBOX_LOT_SMALL  10000         /* so few in that time do not need this */
+#define INBOX_LOT_ROWS   (5632 * 1024) /* bytes: what so many plain readings take */
 
 struct inbox;
 
