@@ -1,7 +1,8 @@
 /*
- * A statement costs as much to begin and to end as a row costs to be put in. So readings whose turn
- * it is wait until there are STORE_READINGS of their table, and go there with one statement. Those
- * of a device's two tables alternate; they touch different rows, so a table's may pass the other's.
+ * A statement costs half as much to begin and to end as a row costs to be put in. So readings whose
+ * turn it is wait until there are STORE_READINGS of their table, and go there with one statement.
+ * Those of a device's two tables alternate; they touch different rows, so a table's may pass the
+ * other's.
  *
  * A reading that conflicts with what is stored becomes a quarantine entry when the others of its
  * group are in. That changes nothing: the row that it conflicts with was there before it.

@@ -5,7 +5,7 @@
 #ifndef PAHO_CORK_H
 #define PAHO_CORK_H
 
-/* So many are written together at most. */
+/* So many are written together at most. With fewer a large window falls into small commits. */
 #define PAHO_CORK_ACKS 256
 
 /*

@@ -166,7 +166,7 @@ int store_begin(struct store *store);
 int store_message(struct store *store, const struct foxtrackr_message *message,
                   const struct store_packet *packet, enum store_outcome *outcome);
 
-/* So many rows of a table take one statement, and with it half the time for each. */
+/* So many rows of a table take one statement, and with it a third less time for each. */
 #define STORE_READINGS 16
 
 /* A message that gives one row of battery or temperature, of a device that is known, and is no
