@@ -335,18 +335,23 @@ static void the_room_of_rows_is_used_again(void **state)
     assert_int_equal(story->rows, TIMES);
 }
 
-static void a_row_that_conflicts_is_taken_for_a_message(void **state)
+/* Another value is in the table for this message's device and time. */
+static void store_otherwise(struct story *story, char letter, unsigned number)
 {
-    struct story *story = *state;
-    struct foxtrackr_message other = message_of('a', 1);
-    const struct store_packet whole = packet("{}");
-    enum store_outcome outcome;
-    struct store_counts before;
+    struct foxtrackr_message other = message_of(letter, number);
 
     other.voltage_v = 4.2;
     begin(story->fixture);
-    assert_int_equal(store_message(story->fixture->store, &other, &whole, &outcome), STORE_OK);
+    assert_int_equal(put(story->fixture, &other), STORE_STORED);
     commit(story->fixture);
+}
+
+static void a_row_that_conflicts_is_taken_for_a_message(void **state)
+{
+    struct story *story = *state;
+    struct store_counts before;
+
+    store_otherwise(story, 'a', 1);
     store_counts(story->fixture->store, &before);
     commit_batch(story, &(struct batch){.put = "a1 a3"});
     drain(story, 2);
@@ -372,23 +377,16 @@ static void conflicts_among_many(void **state)
 {
     enum { MANY = 2 * STORE_READINGS + 3 };
     struct story *story = *state;
-    const struct store_packet whole = packet("{}");
     struct store_counts before;
-    char put[16];
+    char put_one[16];
 
-    begin(story->fixture);
-    for (unsigned number = 5; number < 2 * MANY; number += 2 * STORE_READINGS) {
-        struct foxtrackr_message other = message_of('a', number);
-        enum store_outcome outcome;
-
-        other.voltage_v = 4.2;
-        assert_int_equal(store_message(story->fixture->store, &other, &whole, &outcome), STORE_OK);
+    for (unsigned number = 7; number < 2 * MANY; number += 2 * (STORE_READINGS - 1)) {
+        store_otherwise(story, 'a', number);
     }
-    commit(story->fixture);
     store_counts(story->fixture->store, &before);
     for (unsigned i = 0; i < MANY; i++) {
-        snprintf(put, sizeof(put), "a%u", 2 * i + 1);
-        commit_batch(story, &(struct batch){.put = put, .most = 1});
+        snprintf(put_one, sizeof(put_one), "a%u", 2 * i + 1);
+        commit_batch(story, &(struct batch){.put = put_one, .most = 1});
     }
     commit_batch(story, &(struct batch){.put = "a1 a3"});
     drain(story, 2);
@@ -398,7 +396,7 @@ static void conflicts_among_many(void **state)
     assert_look(story->fixture,
                 "SELECT group_concat(CAST(payload AS TEXT)) FROM"
                 " (SELECT payload FROM quarantine ORDER BY payload)",
-                "a37,a5,a69");
+                "a37,a67,a7");
 }
 
 /* A number that came again would be done before it came. One that was rolled back comes again. */
@@ -423,153 +421,6 @@ static void numbers_go_on(void **state)
         drain(story, 2);
     }
     assert_string_equal(used_since(story, 0), "a1 b1 c1 a2 b2 a3 b3");
-}
-
-/* --- large lots --------------------------------------------------------------------------------
- */
-
-#define BATCH 4096
-
-/* A batch of messages of the devices c, b, a in turn, the first of which has number `from`; sorts
- * `most` in. Returns how many of them were taken. */
-static unsigned put_many(struct story *story, unsigned from, unsigned count, uint64_t most)
-{
-    unsigned taken = 0;
-
-    begin(story->fixture);
-    assert_int_equal(sort_some(story, most), STORE_OK);
-    for (unsigned i = from; i < from + count; i++) {
-        bool one = false;
-
-        assert_int_equal(put_in(story, "cba"[i % 3], i, &one), STORE_OK);
-        taken += one;
-    }
-    commit(story->fixture);
-    story->on_disk = story->count;
-    inbox_committed(story->inbox, count, story->now_ms);
-    return taken;
-}
-
-/* Each message once, each topic in order of arrival; so many went past the inbox. */
-static void assert_all_used(const struct story *story, unsigned count, unsigned directly)
-{
-    unsigned last[3] = {0};
-
-    assert_int_equal(story->on_disk, count);
-    for (size_t i = 0; i < story->on_disk; i++) {
-        const struct used *used = &story->used[i];
-
-        directly -= used->directly;
-        if (!used->directly) {
-            assert_true(used->number > last[used->letter - 'a']);
-            last[used->letter - 'a'] = used->number;
-        }
-    }
-    assert_int_equal(directly, 0);
-    assert_int_equal(look(story->fixture, "SELECT 1 FROM runs WHERE duplicate > 0")[0], '\0');
-}
-
-static void a_lot_begins_when_it_is_large(void **state)
-{
-    struct story *story = *state;
-    unsigned count = 1;
-
-    while (inbox_waiting(story->inbox) < INBOX_LOT_ENOUGH) {
-        assert_int_equal(put_many(story, count, BATCH, BATCH), BATCH);
-        assert_int_equal(story->count, 0);
-        count += BATCH;
-    }
-    /* A quarter more is sorted in than comes: the devices follow one another. */
-    for (int i = 0; i < 5; i++) {
-        assert_int_equal(put_many(story, count, BATCH, 2 * BATCH), BATCH);
-        count += BATCH;
-    }
-    assert_int_equal(story->count, 5 * (BATCH + BATCH / 4 + 1));
-    assert_int_equal(story->used[0].letter, 'a');
-    drain(story, 300);
-    assert_all_used(story, count - 1, 0);
-}
-
-/* Beyond that each message would have to be searched for, and the lot pays already. */
-static void a_lot_begins_when_no_row_has_room(void **state)
-{
-    struct story *story = *state;
-    char extra[200] = "";
-    unsigned count = 1;
-
-    memset(extra, 'x', sizeof(extra) - 1);
-    extra_of_all = extra;
-    while (inbox_waiting(story->inbox) < INBOX_LOT_WORTH - BATCH) {
-        put_many(story, count, BATCH, BATCH);
-        count += BATCH;
-    }
-    assert_int_equal(put_many(story, count, BATCH, 1), BATCH);
-    assert_int_equal(story->count, 0); /* there is no room for long, but the lot is small */
-    assert_int_equal(put_many(story, count + BATCH, BATCH, 1), BATCH);
-    assert_int_equal(story->count, 1);
-    extra_of_all = NULL;
-    drain(story, 100);
-    assert_all_used(story, count + 2 * BATCH - 1, 0);
-    assert_in_range(story->rows, 1, INBOX_LOT_WORTH / 2);
-}
-
-/* When an old lot is large enough, the inbox stays open. */
-static void a_lot_that_is_old_and_not_small(void **state)
-{
-    struct story *story = *state;
-    const unsigned count = INBOX_LOT_SMALL;
-
-    put_many(story, 1, count, 0);
-    story->now_ms += INBOX_LOT_AGE_MS;
-    assert_int_equal(put_many(story, count + 1, 1, count / 2), 1);
-    assert_int_equal(story->count, count / 2);
-    assert_int_equal(put_many(story, count + 2, 1, count), 1);
-    assert_int_equal(story->count, count / 2 + 2);
-    drain(story, 100);
-    assert_all_used(story, count + 2, 0);
-}
-
-/* When sorting cannot keep up, messages go to their tables at once. */
-static void a_full_lot_takes_nothing(void **state)
-{
-    struct story *story = *state;
-    unsigned count = 1;
-    unsigned directly = 0;
-
-    while (count < INBOX_LOT_ENOUGH + INBOX_LOT_MOST + 3 * BATCH) {
-        directly += BATCH - put_many(story, count, BATCH, 1);
-        count += BATCH;
-    }
-    assert_int_equal(inbox_waiting(story->inbox) + story->count, count - 1);
-    assert_in_range(directly, 1, 3 * BATCH);
-    drain(story, 1000);
-    assert_all_used(story, count - 1, directly);
-}
-
-static void more_than_a_lot_is_loaded(void **state)
-{
-    struct story *story = *state;
-    const unsigned count = INBOX_LOT_MOST + 10000;
-    char sql[512];
-
-    snprintf(sql, sizeof(sql),
-             "WITH RECURSIVE number(n) AS (VALUES(1) UNION ALL SELECT n + 1 FROM number WHERE n <"
-             " %u) INSERT INTO inbox SELECT n, 1 + n %% 3, '%s', 'foxtrackr/' || substr('abc',"
-             " 1 + n %% 3, 1) || '/V3.0/bat', CAST(substr('abc', 1 + n %% 3, 1) || n AS BLOB),"
-             " %lld + n FROM number",
-             count, CLIENT_ID, (long long)NOW_MS);
-    look(story->fixture, sql);
-    die(story);
-    assert_int_equal(inbox_waiting(story->inbox), count);
-    commit_batch(story, &(struct batch){.most = BATCH});
-    die(story);
-    assert_int_equal(inbox_waiting(story->inbox), count - story->count);
-    open_inbox(story);
-    assert_int_equal(put_many(story, count + 1, 3, 1), 3);
-    drain(story, 1000);
-    assert_all_used(story, count + 3, 0);
-    /* It was emptied with the last commit, and what was in it is not written again. */
-    assert_in_range(store_commit_pages(story->fixture->store), 1, INBOX_LOT_MOST / 1024);
 }
 
 /* Sorted by the whole number, and messages of one device as they came. */
@@ -601,9 +452,6 @@ int main(void)
         TEST(readings_of_a_table_go_together),    TEST(conflicts_among_many),
         TEST(the_room_of_rows_is_used_again),     TEST(a_row_that_conflicts_is_taken_for_a_message),
         TEST(devices_have_large_numbers),         TEST(numbers_go_on),
-        TEST(a_lot_begins_when_it_is_large),      TEST(a_lot_begins_when_no_row_has_room),
-        TEST(a_lot_that_is_old_and_not_small),    TEST(a_full_lot_takes_nothing),
-        TEST(more_than_a_lot_is_loaded),
     };
 
     return cmocka_run_group_tests_name("inbox", tests, NULL, NULL);
