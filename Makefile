@@ -81,6 +81,15 @@ PROGRAMS   := $(BUILD)/foxtrackrd $(BUILD)/foxtrackrctl
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 FLEET      := $(BUILD)/tests/fleet
 
+# With lots of the inbox so small that a test fills them: for the campaigns, and for unit tests.
+SMALL_LOTS := -DINBOX_SCALE=1024
+TINY_LOTS  := -DINBOX_SCALE=49152
+UNIT_SMALL := $(BUILD)/tests/test_inbox_sizes
+UNIT_TINY  := $(addprefix $(BUILD)/tests/test_inbox_,scratch faults_tiny)
+UNIT_TESTS := $(sort $(UNIT_TESTS) $(UNIT_TINY))
+SIZED      := inbox.o inbox_sizes.o
+OTHER_OBJ  := $(filter-out $(SIZED:%=$(BUILD)/daemon/%),$(DAEMON_OBJ))
+
 all: $(PROGRAMS) $(LIBRARY) $(BUILD)/foxtrackr.pc ## build the daemon, foxtrackrctl and libfoxtrackr
 
 $(BUILD)/foxtrackrd: $(BUILD)/daemon/main.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
@@ -108,10 +117,25 @@ $(LIBRARY): $(LIB_OBJ)
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/%.o: %.c
+define compile
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(CPPFLAGS_) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -c -o $@ $<
+endef
+
+$(BUILD)/%.o: %.c
+	$(compile)
+
+$(BUILD)/small/foxtrackrd: $(BUILD)/daemon/main.o $(OTHER_OBJ) $(SIZED:%=$(BUILD)/small/%) $(LIBRARY) $(PAHO_FLAGS)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
+
+$(BUILD)/small/%.o: CPPFLAGS_ += $(SMALL_LOTS)
+$(BUILD)/tiny/%.o: CPPFLAGS_ += $(TINY_LOTS)
+$(BUILD)/small/%.o: daemon/%.c
+	$(compile)
+$(BUILD)/tiny/%.o: daemon/%.c
+	$(compile)
 
 # Each migration becomes a C string, in the order of the file names.
 $(BUILD)/schema/migrations.c: $(MIGRATIONS) Makefile
@@ -135,9 +159,25 @@ $(BUILD)/foxtrackr.pc: lib/foxtrackr.pc.in FORCE
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@.$$$$ && mv $@.$$$$ $@
 
 # Unit tests: one binary a module, linked with everything so that each can use what it needs.
-$(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+define link_test
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $$(pkg-config --libs cmocka) $(LIBS_DAEMON)
+endef
+
+$(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+	$(link_test)
+
+# What they share with the inbox is its sizes.
+$(UNIT_SMALL): $(BUILD)/tests/test_%: $(BUILD)/small/test_%.o $(SIZED:%=$(BUILD)/small/%) $(OTHER_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+	$(link_test)
+$(UNIT_TINY): $(BUILD)/tests/test_%: $(BUILD)/tiny/test_%.o $(SIZED:%=$(BUILD)/tiny/%) $(OTHER_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+	$(link_test)
+$(BUILD)/small/test_%.o: tests/unit/test_%.c
+	$(compile)
+$(BUILD)/tiny/test_%_tiny.o: tests/unit/test_%.c
+	$(compile)
+$(BUILD)/tiny/test_%.o: tests/unit/test_%.c
+	$(compile)
 
 # This one counts how many messages a search has looked at.
 $(BUILD)/tests/test_paho_shortcuts: private LDFLAGS_ += -Wl,--wrap=messageIDCompare
@@ -145,8 +185,12 @@ $(BUILD)/tests/test_paho_shortcuts: private LDFLAGS_ += -Wl,--wrap=messageIDComp
 # This one makes the library's allocations fail, one after the other.
 $(BUILD)/tests/test_library: private LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
-# And this one whatever the inbox needs.
-$(BUILD)/tests/test_inbox_faults: private LDFLAGS_ += -Wl,--wrap=calloc,--wrap=sqlite3_step,--wrap=sqlite3_extended_errcode
+# And these what the inbox needs, or asks for.
+$(BUILD)/tests/test_inbox_faults $(BUILD)/tests/test_inbox_faults_tiny: private LDFLAGS_ += \
+    -Wl,--wrap=calloc,--wrap=sqlite3_step,--wrap=sqlite3_extended_errcode
+$(UNIT_SMALL): private LDFLAGS_ += -Wl,--wrap=store_inbox_newest_device,--wrap=store_used_bytes,--wrap=store_inbox_scratch
+$(BUILD)/tests/test_inbox_scratch: private LDFLAGS_ += \
+    -Wl,$(subst $() ,$(comma),$(foreach call,open pread pwrite,--wrap=$(call) --wrap=$(call)64))
 
 $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	@echo "  LD      $@"
@@ -212,13 +256,13 @@ SEED        ?= 1
 # The same every time: a check that fails must fail again. Other seeds are for the campaigns.
 FAULTS_SEED ?= 12
 
-faults: all $(SHIMS) ## every campaign of tests/faults, each for a few minutes at most
+faults: all $(BUILD)/small/foxtrackrd $(SHIMS) ## every campaign of tests/faults, each for a few minutes at most
 	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults/test_broker.py
 	@echo "  FAULTS  $(notdir $(FAULTS)), $(WAITERS) at a time"
 	$(Q)printf '$(PYTHON) -B %s --build $(abspath $(BUILD)) --quick --seed $(FAULTS_SEED)\n' \
 	    $(FAULTS) | tests/parallel $(WAITERS)
 
-crash-campaign: all $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEED=1)
+crash-campaign: all $(BUILD)/small/foxtrackrd $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEED=1)
 	$(Q)$(PYTHON) -B tests/faults/kills --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
 	$(Q)$(PYTHON) -B tests/faults/powerloss --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
 

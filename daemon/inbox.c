@@ -4,18 +4,21 @@
  * of a thousand that are committed together changes another page, which is written to the log and
  * again into the database: 8 KiB for 40 bytes, and the disk is what limits. So they go to the end
  * of one table first, as they came, with the same transaction and the same promise; and when a
- * third of a million are there, into their places in the order of devices, when each page takes
- * several rows and is written once.
+ * third of a million are there, or more, into their places in the order of devices, when each page
+ * takes several rows and is written once.
  *
  * There is no pause for that. Two lots of messages exist at a time: one is filled, and the one
  * before it is being sorted in. Every batch does some of both (inbox_sort_some(), inbox_put()) in
  * its transaction, with the position up to which the lot is done; a crash loses nothing of either
  * and does nothing twice. What is done is deleted from the inbox in the same small steps.
  *
+ * How large a lot is, and how much is sorted in with a batch, is in inbox_sizes.c.
+ *
  * A message in the inbox is not counted in `runs`, and in no table that an analyst looks at; some
  * seconds later it is, and that is why only a catch-up does this: when messages come so fast, and
- * change so many pages, that the disk is busy with it. A lot is taken up after INBOX_LOT_AGE_MS at
- * the latest. When nothing comes, or little, what is there is sorted in and the inbox is closed.
+ * change so many pages, that the disk is busy with it. A lot is taken up after INBOX_LOT_AGE_MS, or
+ * INBOX_LOT_AGE_LARGE_MS if it is large, at the latest. When nothing comes, or little, what is
+ * there is sorted in and the inbox is closed.
  *
  * The order of messages of one topic is kept, unless a lot is full and they have to go past it. So
  * newcomers follow what a crash has left, though nothing is known of a catch-up yet; and a device
@@ -26,114 +29,118 @@
 #include "inbox.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "inbox_groups.h"
-#include "inbox_rows.h"
+#include "inbox_lot.h"
+#include "inbox_sizes.h"
+#include "log.h"
+#include "pulse.h"
 #include "store_inbox.h"
 
-#define STEP_LEAST 1 /* beyond a quarter more than came */
-#define STEP_DRAIN 4000
-#define NAME_SIZE  64
+#define NAME_SIZE 64
 
-/* A message, in the order in which it is sorted in. */
-struct entry {
-    uint32_t device;
-    uint32_t n;   /* from the lot's first on */
-    uint32_t row; /* place in the lot's rows; 0: it has none there */
-};
-
-struct lot {
-    struct entry *entries;
-    struct inbox_rows rows;
-    uint32_t capacity;
-    uint32_t count;
-    uint32_t done; /* of them sorted in */
-    int64_t first; /* n of its first message... */
-    int64_t end;   /* ...and of the first one that is not in it */
-};
+/* A message's numbers in the table, which take some bytes. */
+#define NUMBERS_SIZE 24
 
 struct inbox {
     struct store *store;
     bool open;     /* newcomers go in, also when it is empty */
     bool draining; /* it closes when everything is sorted in */
-    struct lot filling;
-    struct lot sorting;
+    struct inbox_lot filling;
+    struct inbox_lot sorting;
+    struct inbox_spare spare;
+    struct inbox_groups groups;
+    struct inbox_sizes sizes;
     int64_t filling_since_ms; /* 0: nothing is in it */
     uint32_t filling_knows; /* devices up to this one; those that come later have no number in it */
     int64_t deleted;        /* n up to which the table has nothing */
-    uint64_t arrived;       /* with the last batch */
+    int64_t deleted_durably; /* as of the last commit */
+    int64_t free_bytes;      /* on disk */
 
-    /* As of the last commit. */
-    uint32_t filled;
-    uint32_t filled_rows;
-    uint32_t sorted;
-    int64_t deleted_durably;
-
-    /* For opening. */
-    int64_t counted_since_ms;
-    uint64_t counted_messages;
-    uint64_t counted_pages;
+    bool no_scratch;     /* it could not be written, for this lot... */
+    bool scratch_is_bad; /* ...or read */
+    bool scratch_said;
+    char error[INBOX_ERROR_SIZE];
 };
 
 /* --- lots ---------------------------------------------------------------------------------- */
 
-/* There is room for it. */
-static void add_entry(struct lot *lot, int64_t n, uint32_t device, uint32_t row)
+/* What is in memory of a lot is as much as goes to disk at a time. */
+static bool memory_is_full(const struct inbox_lot *lot)
 {
-    lot->entries[lot->count++] =
-        (struct entry){.device = device, .n = (uint32_t)(n - lot->first), .row = row};
-    lot->end = n + 1;
+    return lot->held >= INBOX_HELD_ENOUGH || (lot->rows.full && lot->held >= INBOX_HELD_WORTH);
 }
 
-/*
- * By device, and by n where that is the same: they are in the order of n already, and each pass,
- * over eight bits of the device, leaves equal ones as they were. `spare` has room for as many.
- */
-static void sort_entries(struct entry *entries, struct entry *spare, uint32_t count)
+static bool can_spill(const struct inbox *inbox, const struct inbox_lot *lot)
 {
-    for (unsigned shift = 0; shift < 32; shift += 8) {
-        struct entry *from = shift % 16 == 0 ? entries : spare;
-        struct entry *to = from == entries ? spare : entries;
-        uint32_t place[257] = {0};
+    return !inbox->no_scratch && !inbox->scratch_is_bad && lot->runs.count < INBOX_RUNS;
+}
 
-        for (uint32_t i = 0; i < count; i++) {
-            place[(from[i].device >> shift & 0xff) + 1]++;
+/* Where that is impossible the lot is as large as memory, and a catch-up slower. */
+static void spill(struct inbox *inbox, struct inbox_lot *lot)
+{
+    int error = 0;
+
+    if (lot->runs.fd < 0) {
+        lot->runs.fd = store_inbox_scratch(inbox->store);
+        error = lot->runs.fd < 0 ? errno : 0;
+    }
+    if (error == 0) {
+        error = inbox_lot_spill(lot, &inbox->spare);
+    }
+    if (error != 0) {
+        inbox->no_scratch = true;
+        if (!inbox->scratch_said) {
+            log_notice("database: a scratch file in its directory cannot be written: %s; this "
+                       "catch-up goes on without it, more slowly",
+                       strerrordesc_np(error));
         }
-        for (int byte = 0; byte < 255; byte++) {
-            place[byte + 1] += place[byte];
-        }
-        for (uint32_t i = 0; i < count; i++) {
-            to[place[from[i].device >> shift & 0xff]++] = from[i];
-        }
+        inbox->scratch_said = true;
     }
 }
 
 /* What has been filled is the next to be sorted in. The database knows it with the position that
  * the open batch leaves; until then this is its waiting lot, in another order. */
-static void begin_lot(struct inbox *inbox)
+static int begin_lot(struct inbox *inbox)
 {
-    struct lot done = inbox->sorting;
+    struct inbox_lot done;
 
+    if (inbox_lot_begin(&inbox->filling, &inbox->spare) != 0) {
+        return INBOX_E_MEMORY;
+    }
+    done = inbox->sorting;
     inbox->sorting = inbox->filling;
     inbox->filling = done;
-    inbox->filling.count = 0;
-    inbox->filling.done = 0;
-    inbox_rows_clear(&inbox->filling.rows);
-    inbox->filling.first = inbox->filling.end = inbox->sorting.end;
+    inbox_lot_clear(&inbox->filling, inbox->sorting.end);
     inbox->filling_since_ms = 0;
-    inbox->filled = 0;
-    inbox->filled_rows = inbox->filling.rows.used;
-    inbox->sorted = 0;
-    sort_entries(inbox->sorting.entries, inbox->filling.entries, inbox->sorting.count);
+    inbox_sizes_next_lot(&inbox->sizes);
+    inbox->no_scratch = false;
+    return STORE_OK;
+}
+
+/* A lot's first message comes. */
+static int size_lot(struct inbox *inbox)
+{
+    int64_t used_bytes = 0;
+    int result = store_inbox_newest_device(inbox->store, &inbox->filling_knows);
+
+    if (result == STORE_OK) {
+        result = store_used_bytes(inbox->store, &used_bytes);
+    }
+    inbox_sizes_new_lot(&inbox->sizes, inbox->filling_knows, used_bytes, inbox->sorting.bytes,
+                        inbox->free_bytes);
+    return result;
 }
 
 /* --- sorting in ---------------------------------------------------------------------------- */
 
 uint64_t inbox_waiting(const struct inbox *inbox)
 {
-    return inbox->filling.count + inbox->sorting.count - inbox->sorting.done;
+    return (uint64_t)inbox->filling.count + inbox->sorting.count - inbox->sorting.done;
 }
 
 bool inbox_is_busy(const struct inbox *inbox)
@@ -146,66 +153,85 @@ bool inbox_is_draining(const struct inbox *inbox)
     return inbox->draining || !inbox->open;
 }
 
-/* Large enough to be sorted in. */
-static bool is_enough(const struct lot *lot)
+/* Where it can be no larger, it is large enough. */
+static bool is_enough(const struct inbox *inbox)
 {
-    return lot->count >= INBOX_LOT_ENOUGH || (lot->rows.full && lot->count >= INBOX_LOT_WORTH);
+    const struct inbox_lot *lot = &inbox->filling;
+
+    return inbox_sizes_enough(&inbox->sizes, lot) ||
+           (memory_is_full(lot) && !can_spill(inbox, lot));
 }
 
-static void take_next_lot(struct inbox *inbox, int64_t now_ms)
+static bool is_old(const struct inbox *inbox, int64_t now_ms)
 {
-    bool old = inbox->filling_since_ms != 0 && now_ms - inbox->filling_since_ms >= INBOX_LOT_AGE_MS;
-
-    if (inbox->sorting.done < inbox->sorting.count || inbox->filling.count == 0) {
-        return;
-    }
-    if (old && inbox->filling.count < INBOX_LOT_SMALL) {
-        inbox->draining = true;
-    }
-    if (old || is_enough(&inbox->filling) || inbox_is_draining(inbox)) {
-        begin_lot(inbox);
-    }
+    return inbox->filling_since_ms != 0 &&
+           inbox_sizes_old(&inbox->filling, now_ms - inbox->filling_since_ms);
 }
 
-/* So many messages are sorted in, or deleted, with a batch. */
-static uint64_t step_of(const struct inbox *inbox)
+static int take_next_lot(struct inbox *inbox, int64_t now_ms)
 {
-    return inbox_is_draining(inbox) ? 2 * inbox->arrived + STEP_DRAIN
-                                    : inbox->arrived + inbox->arrived / 4 + STEP_LEAST;
+    if (inbox->sorting.done == inbox->sorting.count && inbox->filling.count > 0) {
+        bool old = is_old(inbox, now_ms);
+
+        if (old && inbox->filling.count < INBOX_LOT_SMALL) {
+            inbox->draining = true;
+        }
+        if (old || is_enough(inbox) || inbox_is_draining(inbox)) {
+            return begin_lot(inbox);
+        }
+    }
+    if (memory_is_full(&inbox->filling) && can_spill(inbox, &inbox->filling)) {
+        spill(inbox, &inbox->filling);
+    }
+    return STORE_OK;
 }
 
-static int use_entry(struct inbox *inbox, struct inbox_groups *groups, const struct entry *entry,
-                     int64_t n)
+static int use_head(struct inbox *inbox, const struct inbox_head *head, int64_t n)
 {
     int result;
 
-    if (entry->row != 0) {
-        struct store_reading reading = {.device = entry->device};
+    if (head->row != NULL) {
+        struct store_reading reading = {.device = (uint32_t)head->device};
 
-        inbox_rows_get(&inbox->sorting.rows, entry->row, &reading.message, &reading.received_ms);
-        return inbox_groups_add(groups, n, &reading);
+        inbox_row_read(head->row, head->base_ms, &reading.message, &reading.received_ms);
+        return inbox_groups_add(&inbox->groups, n, &reading);
     }
-    result = inbox_groups_use(groups);
-    return result == STORE_OK ? inbox_groups_use_message(groups, n) : result;
+    result = inbox_groups_use(&inbox->groups);
+    return result == STORE_OK ? inbox_groups_use_message(&inbox->groups, n) : result;
+}
+
+/* Nothing is lost, it is all in the table: what is in no file is found there. */
+static int scratch_failed(struct inbox *inbox, int error)
+{
+    inbox->scratch_is_bad = true;
+    snprintf(inbox->error, sizeof(inbox->error),
+             "the scratch file of a catch-up cannot be read again: %s; going on without it: check "
+             "the disk",
+             strerrordesc_np(error));
+    return INBOX_E_SCRATCH;
 }
 
 static int sort_in(struct inbox *inbox, uint64_t messages, const struct inbox_sink *sink)
 {
-    struct inbox_groups groups = {.store = inbox->store, .sink = sink};
-    struct lot *lot = &inbox->sorting;
+    struct inbox_lot *lot = &inbox->sorting;
     struct store_inbox_position position = {.first = lot->first, .last = lot->end - 1};
     int result = STORE_OK;
 
+    inbox_groups_begin(&inbox->groups, inbox->store, sink);
     for (; result == STORE_OK && messages > 0 && lot->done < lot->count; messages--) {
-        const struct entry *entry = &lot->entries[lot->done];
+        struct inbox_head head;
+        int error = inbox_lot_head(lot, &head);
 
-        position.device = entry->device;
-        position.n = lot->first + entry->n;
-        result = use_entry(inbox, &groups, entry, position.n);
-        lot->done++;
+        if (error != 0) {
+            return scratch_failed(inbox, error);
+        }
+        position.device = (uint32_t)head.device;
+        position.n = lot->first + head.n;
+        result = use_head(inbox, &head, position.n);
+        inbox_lot_pass(lot);
     }
     if (result == STORE_OK) {
-        result = inbox_groups_use(&groups);
+        result = inbox_groups_use(&inbox->groups);
     }
     return result == STORE_OK ? store_inbox_set_position(inbox->store, &position) : result;
 }
@@ -241,13 +267,16 @@ int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms,
                     const struct inbox_sink *sink)
 {
     uint64_t step;
-    int result = STORE_OK;
+    int result;
 
     if (!inbox_is_busy(inbox)) {
         return STORE_OK;
     }
-    take_next_lot(inbox, now_ms);
-    step = step_of(inbox) < most ? step_of(inbox) : most;
+    result = take_next_lot(inbox, now_ms);
+    step = inbox_sizes_step(&inbox->sizes, &inbox->sorting, inbox_is_draining(inbox), most, now_ms);
+    if (result != STORE_OK || step == 0) {
+        return result;
+    }
     if (inbox->sorting.done < inbox->sorting.count) {
         result = sort_in(inbox, step, sink);
     }
@@ -310,7 +339,7 @@ static int find_by_message(struct inbox *inbox, const struct foxtrackr_message *
 static int put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
                const struct foxtrackr_message *message, uint32_t device)
 {
-    struct lot *lot = &inbox->filling;
+    struct inbox_lot *lot = &inbox->filling;
     uint32_t row = 0;
     int result = store_inbox_put(inbox->store, lot->end, device, client_id, packet);
 
@@ -318,7 +347,9 @@ static int put(struct inbox *inbox, const char *client_id, const struct store_pa
         if (message != NULL && device != STORE_NO_DEVICE) {
             row = inbox_rows_add(&lot->rows, message, packet->received_ms);
         }
-        add_entry(lot, lot->end, device, row);
+        inbox_lot_add(lot, lot->end, device, row);
+        lot->bytes +=
+            NUMBERS_SIZE + strlen(client_id) + packet->topic_length + packet->payload_length;
     }
     return result;
 }
@@ -326,7 +357,7 @@ static int put(struct inbox *inbox, const char *client_id, const struct store_pa
 bool inbox_takes(const struct inbox *inbox)
 {
     return (inbox->open || inbox_waiting(inbox) > 0) &&
-           inbox->filling.count < inbox->filling.capacity;
+           inbox->filling.held < inbox->filling.capacity;
 }
 
 int inbox_put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
@@ -345,7 +376,7 @@ int inbox_put(struct inbox *inbox, const char *client_id, const struct store_pac
         return STORE_OK;
     }
     if (inbox->filling.count == 0) {
-        result = store_inbox_newest_device(inbox->store, &inbox->filling_knows);
+        result = size_lot(inbox);
     }
     if (result == STORE_OK) {
         result =
@@ -356,93 +387,70 @@ int inbox_put(struct inbox *inbox, const char *client_id, const struct store_pac
 
 /* --- batches -------------------------------------------------------------------------------- */
 
-/* Whether messages come so fast, and change so many pages, that the inbox pays. */
-static bool pays(struct inbox *inbox, uint64_t messages, int64_t now_ms)
-{
-    if (now_ms - inbox->counted_since_ms > INBOX_OPEN_WITHIN_MS) {
-        inbox->counted_since_ms = now_ms;
-        inbox->counted_messages = 0;
-        inbox->counted_pages = 0;
-    }
-    inbox->counted_messages += messages;
-    inbox->counted_pages += (uint64_t)store_commit_pages(inbox->store);
-    return inbox->counted_messages >= INBOX_OPEN_MESSAGES &&
-           inbox->counted_pages >= inbox->counted_messages / INBOX_OPEN_SHARE;
-}
-
 void inbox_committed(struct inbox *inbox, uint64_t messages, int64_t now_ms)
 {
-    if (!inbox->open && pays(inbox, messages, now_ms)) {
-        inbox->open = true;
-        inbox->counted_since_ms = INT64_MIN / 2;
+    if (!inbox->open) {
+        inbox->open =
+            inbox_sizes_pay(&inbox->sizes, messages, store_commit_pages(inbox->store), now_ms);
     }
     if (inbox->filling.count > 0 && inbox->filling_since_ms == 0) {
         inbox->filling_since_ms = now_ms;
     }
-    inbox->arrived = messages;
-    inbox->filled = inbox->filling.count;
-    inbox->filled_rows = inbox->filling.rows.used;
-    inbox->sorted = inbox->sorting.done;
+    inbox->sizes.arrived = messages;
+    inbox_lot_mark(&inbox->filling);
+    inbox_lot_mark(&inbox->sorting);
     inbox->deleted_durably = inbox->deleted;
 }
 
 void inbox_rolled_back(struct inbox *inbox)
 {
-    struct lot *lot = &inbox->filling;
-
-    lot->end -= lot->count - inbox->filled;
-    lot->count = inbox->filled;
-    lot->rows.used = inbox->filled_rows;
-    inbox->sorting.done = inbox->sorted;
+    inbox_lot_restore(&inbox->filling);
+    inbox_lot_restore(&inbox->sorting);
     inbox->deleted = inbox->deleted_durably;
+}
+
+/* --- the disk ------------------------------------------------------------------------------- */
+
+void inbox_note_space(struct inbox *inbox, int64_t free_bytes)
+{
+    inbox->free_bytes = free_bytes;
+    if (free_bytes < INBOX_ROOM) {
+        inbox_drain(inbox);
+    }
+}
+
+const char *inbox_error(const struct inbox *inbox)
+{
+    return inbox->error;
 }
 
 /* --- the contract --------------------------------------------------------------------------- */
 
 static void free_lots(struct inbox *inbox)
 {
-    free(inbox->filling.entries);
-    free(inbox->sorting.entries);
-    inbox_rows_free(&inbox->filling.rows);
-    inbox_rows_free(&inbox->sorting.rows);
-    inbox->filling = inbox->sorting = (struct lot){0};
+    inbox_lot_free(&inbox->filling);
+    inbox_lot_free(&inbox->sorting);
+    inbox_spare_free(&inbox->spare);
 }
 
 /* In memory that is there from now on, not when a catch-up needs it. */
-static struct entry *make_entries(uint32_t count)
+static bool make_lots(struct inbox *inbox)
 {
-    struct entry *entries = calloc(count, sizeof(*entries));
-
-    if (entries != NULL) {
-        memset(entries, 0xff, count * sizeof(*entries));
-    }
-    return entries;
+    return inbox_lot_make(&inbox->filling, INBOX_HELD_MOST, INBOX_HELD_ROWS) &&
+           inbox_lot_make(&inbox->sorting, INBOX_HELD_MOST, INBOX_HELD_ROWS) &&
+           inbox_spare_make(&inbox->spare, INBOX_HELD_MOST);
 }
 
-/* Empty lots, each with room for everything that is in the inbox. */
-static int make_lots(struct inbox *inbox, uint32_t messages)
+/* Without a file there has to be memory for it. */
+static int add_loaded(struct inbox *inbox, struct inbox_lot *lot, int64_t n, uint32_t device)
 {
-    uint32_t capacity = messages > INBOX_LOT_MOST ? messages : INBOX_LOT_MOST;
-
-    free_lots(inbox);
-    inbox->filling.entries = make_entries(capacity);
-    inbox->sorting.entries = make_entries(capacity);
-    if (inbox->filling.entries == NULL || inbox->sorting.entries == NULL ||
-        !inbox_rows_make(&inbox->filling.rows, INBOX_LOT_ROWS) ||
-        !inbox_rows_make(&inbox->sorting.rows, INBOX_LOT_ROWS)) {
+    if (memory_is_full(lot) && can_spill(inbox, lot)) {
+        spill(inbox, lot);
+    }
+    if (lot->held == lot->capacity && !inbox_lot_grow(lot)) {
         return INBOX_E_MEMORY;
     }
-    inbox->filling.capacity = inbox->sorting.capacity = capacity;
-    return STORE_OK;
-}
-
-static int count_one(void *context, int64_t n, uint32_t device)
-{
-    uint32_t *messages = context;
-
-    (void)n;
-    (void)device;
-    ++*messages;
+    inbox_lot_add(lot, n, device, 0);
     return STORE_OK;
 }
 
@@ -461,58 +469,50 @@ static int load_one(void *context, int64_t n, uint32_t device)
                 (in_turn &&
                  (device < position->device || (device == position->device && n <= position->n)));
 
+    pulse_beat();
     if (inbox->deleted < 0) {
         inbox->deleted = n - 1;
     }
-    if (!done) {
-        add_entry(in_turn ? &inbox->sorting : &inbox->filling, n, device, 0);
-    }
-    return STORE_OK;
+    return done ? STORE_OK
+                : add_loaded(inbox, in_turn ? &inbox->sorting : &inbox->filling, n, device);
 }
 
 /* Fill empty lots with what is in the table. */
-static int load_lots(struct inbox *inbox, const struct store_inbox_position *position,
-                     struct entry *spare)
+static int load_lots(struct inbox *inbox, const struct store_inbox_position *position)
 {
     struct loading loading = {.inbox = inbox, .position = *position};
     int result;
 
-    inbox->sorting.first = position->first;
-    inbox->filling.first = inbox->filling.end = position->last + 1;
+    inbox_lot_clear(&inbox->sorting, position->first);
+    inbox_lot_clear(&inbox->filling, position->last + 1);
     inbox->filling_knows = 0; /* what was known when it began is forgotten */
+    inbox_sizes_begin(&inbox->sizes);
     inbox->deleted = -1;
     result = store_inbox_read(inbox->store, load_one, &loading);
-    if (result != STORE_OK) {
-        return result;
-    }
     inbox->sorting.end = position->last + 1;
     if (inbox->deleted < 0) {
         inbox->deleted = inbox->filling.end - 1;
     }
-    sort_entries(inbox->sorting.entries, spare, inbox->sorting.count);
-    inbox_committed(inbox, 0, 0);
-    return STORE_OK;
+    if (result == STORE_OK && inbox_lot_begin(&inbox->sorting, &inbox->spare) != 0) {
+        result = INBOX_E_MEMORY;
+    }
+    if (result == STORE_OK) {
+        inbox_committed(inbox, 0, 0);
+    }
+    return result;
 }
 
 int inbox_load(struct inbox *inbox)
 {
     struct store_inbox_position position = {0};
-    struct entry *spare = NULL;
-    uint32_t messages = 0;
     int result = store_inbox_position(inbox->store, &position);
 
-    if (result == STORE_OK) {
-        result = store_inbox_read(inbox->store, count_one, &messages);
+    if (result != STORE_OK) {
+        return result;
     }
-    if (result == STORE_OK) {
-        result = make_lots(inbox, messages);
-    }
-    if (result == STORE_OK) {
-        spare = make_entries(messages + 1);
-        result = spare == NULL ? INBOX_E_MEMORY : load_lots(inbox, &position, spare);
-    }
-    free(spare);
-    return result;
+    free_lots(inbox);
+    inbox->no_scratch = false;
+    return make_lots(inbox) ? load_lots(inbox, &position) : INBOX_E_MEMORY;
 }
 
 struct inbox *inbox_new(struct store *store)
@@ -521,7 +521,8 @@ struct inbox *inbox_new(struct store *store)
 
     if (inbox != NULL) {
         inbox->store = store;
-        inbox->counted_since_ms = INT64_MIN / 2;
+        inbox->free_bytes = INT64_MAX;
+        inbox_sizes_begin(&inbox->sizes);
     }
     return inbox;
 }

@@ -12,7 +12,9 @@
 #include "foxtrackr.h"
 #include "store.h"
 
-#define INBOX_E_MEMORY 100 /* out of memory outside the store; to be tried again */
+/* Beside the store's results, and positive as those that may be tried again: */
+#define INBOX_E_MEMORY  100 /* out of memory outside the store */
+#define INBOX_E_SCRATCH 101 /* see inbox_error(); inbox_load() is to be called again first */
 
 /* It opens in a catch-up that it pays for: when so many come in so short a time, with a page for
  * every third at least. With fewer a row costs no more in its table than in here. */
@@ -20,17 +22,38 @@
 #define INBOX_OPEN_WITHIN_MS 500
 #define INBOX_OPEN_SHARE     3
 
-/* It has no place on a disk with less free space, in bytes: with messages of 100 bytes it
- * takes 108 MB, and the log 50. */
-#define INBOX_ROOM INT64_C(268435456)
+/* Tests have smaller lots. */
+#ifndef INBOX_SCALE
+#define INBOX_SCALE 1
+#endif
 
-/* What is sorted in at a time. */
-#define INBOX_LOT_MOST   360448 /* messages: seventeen for each table of 10,000 devices */
-#define INBOX_LOT_ENOUGH 344064 /* the next one begins; the batches until then have room */
-#define INBOX_LOT_WORTH  65536  /* and with so many when no row has room in memory any more */
-#define INBOX_LOT_AGE_MS 5000
-#define INBOX_LOT_SMALL  10000         /* so few in that time do not need this */
-#define INBOX_LOT_ROWS   (5632 * 1024) /* bytes: what so many plain readings take */
+/* It has no place on a disk with less free space, in bytes. A third of a million messages of 100
+ * bytes take 54 MB, two lots exist at a time, and the log takes 50. */
+#define INBOX_ROOM (INT64_C(268435456) / INBOX_SCALE)
+
+/* What is in memory of a lot: so many messages, and bytes of what plain ones say. */
+#define INBOX_HELD_ENOUGH (147456 / INBOX_SCALE)      /* the next ones are on the disk's account, */
+#define INBOX_HELD_MOST   (INBOX_HELD_ENOUGH + 16384) /* but there is room for a batch more */
+#define INBOX_HELD_WORTH  (INBOX_HELD_ENOUGH / 4 + 1) /* when no row has room any more */
+#define INBOX_HELD_ROWS   (2560 * 1024 / INBOX_SCALE + 512)
+
+/* What is sorted in at a time, in messages: so many for each device, between these; */
+#define INBOX_LOT_A_DEVICE 144
+#define INBOX_LOT_LEAST    INBOX_HELD_ENOUGH
+#define INBOX_LOT_MOST     (1474560 / INBOX_SCALE)
+/* beyond so many only while there is room on the disk and the tables are large; */
+#define INBOX_LOT_LARGE (344064 / INBOX_SCALE)
+/* and for so long. */
+#define INBOX_LOT_AGE_MS       5000
+#define INBOX_LOT_AGE_LARGE_MS 15000
+#define INBOX_LOT_SMALL        (10000 / INBOX_SCALE + 1) /* so few in that time do not need this */
+
+#define INBOX_SORT_MS 15000
+
+/* Of them so many are worth to be sorted in with a batch. */
+#define INBOX_STEP_WORTH (500 / INBOX_SCALE + 1)
+
+#define INBOX_ERROR_SIZE 256
 
 struct inbox;
 
@@ -54,8 +77,8 @@ struct inbox *inbox_new(struct store *store);
 /* NULL is allowed. What is in the inbox stays in the database. */
 void inbox_free(struct inbox *inbox);
 
-/* Find what an earlier run has left. Never with a batch open; before anything else, until it
- * succeeds. Results are the store's, or INBOX_E_MEMORY. */
+/* Find what an earlier run has left, or what is in the table. Never with a batch open; before
+ * anything else, until it succeeds. Results are the store's, or INBOX_E_MEMORY. */
 int inbox_load(struct inbox *inbox);
 
 /* Whether there is anything to sort in or to tidy up. */
@@ -86,6 +109,13 @@ void inbox_committed(struct inbox *inbox, uint64_t messages, int64_t now_ms);
 
 /* ...or it was rolled back. */
 void inbox_rolled_back(struct inbox *inbox);
+
+/* So much is free on the disk, in bytes: lots are at most an eighth of it, and where it is too
+ * little the inbox closes. */
+void inbox_note_space(struct inbox *inbox, int64_t free_bytes);
+
+/* What INBOX_E_SCRATCH means, for a person. */
+const char *inbox_error(const struct inbox *inbox);
 
 /* Nothing has come for a while: sort in what there is, and close. */
 void inbox_drain(struct inbox *inbox);

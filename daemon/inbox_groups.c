@@ -9,7 +9,18 @@
  */
 #include "inbox_groups.h"
 
+#include <string.h>
+
 #include "store_inbox.h"
+
+void inbox_groups_begin(struct inbox_groups *groups, struct store *store,
+                        const struct inbox_sink *sink)
+{
+    groups->store = store;
+    groups->sink = sink;
+    groups->battery.count = groups->temperature.count = 0;
+    groups->used = 0;
+}
 
 int inbox_groups_use_message(const struct inbox_groups *groups, int64_t n)
 {
@@ -38,15 +49,41 @@ int inbox_groups_use(struct inbox_groups *groups)
 {
     int result = use_group(groups, &groups->battery);
 
-    return result == STORE_OK ? use_group(groups, &groups->temperature) : result;
+    if (result == STORE_OK) {
+        result = use_group(groups, &groups->temperature);
+    }
+    groups->used = 0;
+    return result;
+}
+
+/* Where the row is read from has other rows soon. */
+static const char *keep_text(struct inbox_groups *groups, const char *text, size_t size)
+{
+    char *kept = groups->texts + groups->used;
+
+    groups->used += size;
+    return memcpy(kept, text, size);
 }
 
 int inbox_groups_add(struct inbox_groups *groups, int64_t n, const struct store_reading *reading)
 {
+    const char *extra = reading->message.has_battery ? reading->message.battery_extra
+                                                     : reading->message.temperature_extra;
+    size_t size = extra != NULL ? strlen(extra) + 1 : 0;
+    int result = size > sizeof(groups->texts) - groups->used ? inbox_groups_use(groups) : STORE_OK;
     struct inbox_group *group =
         reading->message.has_battery ? &groups->battery : &groups->temperature;
+    struct store_reading *kept = &group->readings[group->count];
 
-    group->readings[group->count] = *reading;
+    if (result != STORE_OK) {
+        return result;
+    }
+    *kept = *reading;
+    if (extra != NULL) {
+        extra = keep_text(groups, extra, size);
+        kept->message.battery_extra = kept->message.has_battery ? extra : NULL;
+        kept->message.temperature_extra = kept->message.has_battery ? NULL : extra;
+    }
     group->n[group->count++] = n;
     return group->count == STORE_READINGS ? use_group(groups, group) : STORE_OK;
 }

@@ -2,9 +2,11 @@
 #ifndef INBOX_GROUPS_H
 #define INBOX_GROUPS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "inbox.h"
+#include "inbox_rows.h"
 #include "store.h"
 
 struct inbox_group {
@@ -13,15 +15,20 @@ struct inbox_group {
     int count;
 };
 
-/* Begins with these two set, and all else zero. */
 struct inbox_groups {
     struct store *store;
     const struct inbox_sink *sink;
     struct inbox_group battery;
     struct inbox_group temperature;
+    size_t used; /* of the texts */
+    char texts[4 * INBOX_ROW_EXTRA_MOST];
 };
 
-/* Message n says this; texts of the reading live until it is used. Results are the sink's and the
+/* Empty; both outlive it. */
+void inbox_groups_begin(struct inbox_groups *groups, struct store *store,
+                        const struct inbox_sink *sink);
+
+/* Message n says this, a row of inbox_rows.c; its text is copied. Results are the sink's and the
  * store's. */
 int inbox_groups_add(struct inbox_groups *groups, int64_t n, const struct store_reading *reading);
 

@@ -18,6 +18,8 @@
  *     values        voltage and level, or degrees: such an integer of thousandths where that gives
  *                   the same double again, else the double; nothing where there is none
  *     extra         with its NUL
+ *
+ * A row with a longer extra than INBOX_ROW_EXTRA_MOST is not kept: rows have a largest size.
  */
 #include "inbox_rows.h"
 
@@ -152,12 +154,13 @@ uint32_t inbox_rows_add(struct inbox_rows *rows, const struct foxtrackr_message 
                         int64_t received_ms)
 {
     const char *extra = message->has_battery ? message->battery_extra : message->temperature_extra;
-    size_t extra_size = extra != NULL ? strlen(extra) + 1 : 0;
+    size_t extra_size = extra != NULL ? strnlen(extra, INBOX_ROW_EXTRA_MOST) + 1 : 0;
     unsigned flags = extra != NULL ? HAS_EXTRA : 0;
     struct packed row = {.size = 1};
     uint32_t place = rows->used;
 
-    if (message->group != NULL || message->has_battery == message->has_temperature) {
+    if (message->group != NULL || message->has_battery == message->has_temperature ||
+        extra_size > INBOX_ROW_EXTRA_MOST) {
         return 0;
     }
     if (rows->used == NONE) {
@@ -185,17 +188,49 @@ uint32_t inbox_rows_add(struct inbox_rows *rows, const struct foxtrackr_message 
     return place;
 }
 
-void inbox_rows_get(const struct inbox_rows *rows, uint32_t place, struct foxtrackr_message *out,
+/* Past an integer, and past a value. */
+static const uint8_t *skip_integer(const uint8_t *at)
+{
+    while (*at > 0x7f) {
+        at++;
+    }
+    return at + 1;
+}
+
+static const uint8_t *skip_value(const uint8_t *at, unsigned flags)
+{
+    if (flags & IS_THOUSANDTHS) {
+        return skip_integer(at);
+    }
+    return flags & IS_DOUBLE ? at + sizeof(double) : at;
+}
+
+size_t inbox_row_size(const uint8_t *row)
+{
+    unsigned flags = row[0];
+    const uint8_t *at = skip_integer(skip_integer(skip_integer(row + 1)));
+
+    at = skip_value(at, flags);
+    if (flags & BATTERY) {
+        at = skip_value(at, flags >> SECOND_SHIFT);
+    }
+    if (flags & HAS_EXTRA) {
+        at += strlen((const char *)at) + 1;
+    }
+    return (size_t)(at - row);
+}
+
+void inbox_row_read(const uint8_t *row, int64_t base_ms, struct foxtrackr_message *out,
                     int64_t *received_ms)
 {
-    const uint8_t *at = rows->bytes + place;
+    const uint8_t *at = row;
     unsigned flags = *at++;
     const char *extra;
 
     *out = (struct foxtrackr_message){.voltage_v = NAN, .level_pct = NAN, .celsius = NAN};
     out->message_type = unpack_integer(&at);
-    out->time_ms = sum(unpack_integer(&at), rows->base_ms);
-    *received_ms = sum(unpack_integer(&at), rows->base_ms);
+    out->time_ms = sum(unpack_integer(&at), base_ms);
+    *received_ms = sum(unpack_integer(&at), base_ms);
     if (flags & BATTERY) {
         out->has_battery = true;
         out->voltage_v = unpack_value(&at, flags);

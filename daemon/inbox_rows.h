@@ -3,9 +3,13 @@
 #define INBOX_ROWS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "foxtrackr.h"
+
+#define INBOX_ROW_EXTRA_MOST 4096 /* bytes, with the NUL */
+#define INBOX_ROW_MOST       (1 + 3 * 10 + 2 * 10 + INBOX_ROW_EXTRA_MOST)
 
 struct inbox_rows {
     uint8_t *bytes;
@@ -25,13 +29,17 @@ void inbox_rows_free(struct inbox_rows *rows);
 
 /*
  * Keep what a message says, if that is one row of battery or temperature of the device that its
- * topic names, and there is room. Returns where it is, or 0.
+ * topic names, and there is room. Returns where it is in `bytes`, or 0.
  */
 uint32_t inbox_rows_add(struct inbox_rows *rows, const struct foxtrackr_message *message,
                         int64_t received_ms);
 
-/* What is at such a place: *out has no names, and its texts live as long as the rows. */
-void inbox_rows_get(const struct inbox_rows *rows, uint32_t place, struct foxtrackr_message *out,
+/* How many bytes a row takes. */
+size_t inbox_row_size(const uint8_t *row);
+
+/* What a row says, which was added to rows with this base_ms: *out has no names, and its text is
+ * the row's. */
+void inbox_row_read(const uint8_t *row, int64_t base_ms, struct foxtrackr_message *out,
                     int64_t *received_ms);
 
 #endif

@@ -1,5 +1,8 @@
 #include "store_inbox.h"
 
+#include <fcntl.h>
+
+#include "pulse.h"
 #include "store_internal.h"
 
 static int position_gone(struct store *store)
@@ -133,4 +136,14 @@ int store_inbox_delete(struct store *store, int64_t n)
 int store_inbox_clear(struct store *store)
 {
     return store_execute(store, STATEMENT_INBOX_CLEAR, NULL, 0);
+}
+
+int store_inbox_scratch(const struct store *store)
+{
+    int fd;
+
+    pulse_wait_begin();
+    fd = open(store->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    pulse_wait_end();
+    return fd;
 }

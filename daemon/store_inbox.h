@@ -56,4 +56,8 @@ int store_inbox_delete(struct store *store, int64_t n);
 /* Delete all of them, which takes no time for each. */
 int store_inbox_clear(struct store *store);
 
+/* A file without a name beside the database, which the caller closes; -1 and errno. Where the file
+ * system has no such files, that is EOPNOTSUPP. */
+int store_inbox_scratch(const struct store *store);
+
 #endif

@@ -171,7 +171,10 @@ static bool batch_failed(struct writer *writer, int result)
     char reason[WRITER_REASON_SIZE];
 
     snprintf(reason, sizeof(reason), "%s",
-             result == WRITER_APPLY_E_MEMORY ? "out of memory" : store_error(store));
+             result == WRITER_APPLY_E_MEMORY ? "out of memory"
+             : result == INBOX_E_SCRATCH     ? inbox_error(writer->inbox)
+                                             : store_error(store));
+    writer->inbox_loaded &= result != INBOX_E_SCRATCH;
     intake_rewind(writer->parts.intake);
     inbox_rolled_back(writer->inbox);
     writer_apply_end(writer->apply, false);
@@ -293,9 +296,7 @@ static bool write_batch(struct writer *writer, const struct intake_item *first)
     }
     commit_us = microseconds_since(&start);
     inbox_committed(writer->inbox, batch.messages, clock_monotonic_ms());
-    if (writer->free_bytes < INBOX_ROOM) {
-        inbox_drain(writer->inbox);
-    }
+    inbox_note_space(writer->inbox, writer->free_bytes);
     if (batch.messages > 0) {
         set_pace(writer, &batch, commit_us);
         writer_publish(writer);

@@ -321,7 +321,7 @@ static void loading_may_be_refused(void **state)
         assert_string_equal(used_since(story, 0), "a1 b1 c1 x1 a2 b2");
         story_end(story);
     }
-    assert_true(n > 10);
+    assert_true(n > 7);
 }
 
 static void memory_may_be_short(void **state)
@@ -333,13 +333,13 @@ static void memory_may_be_short(void **state)
     assert_null(inbox_new(story->fixture->store));
     inbox_free(NULL);
     story->inbox = inbox_new(story->fixture->store);
-    for (int n = 1; n <= 5; n++) {
+    for (int n = 1; n <= 7; n++) {
         refusal.allocations = n;
         assert_int_equal(inbox_load(story->inbox), INBOX_E_MEMORY);
         inbox_rolled_back(story->inbox);
         assert_int_equal(inbox_waiting(story->inbox), 0);
     }
-    refusal.allocations = 6;
+    refusal.allocations = 8;
     assert_int_equal(inbox_load(story->inbox), STORE_OK);
     refusal.allocations = 0;
     drain(story, 3);

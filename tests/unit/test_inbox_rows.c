@@ -89,7 +89,9 @@ static void what_goes_in_comes_out(void **state)
             struct foxtrackr_message out;
             int64_t received_ms;
 
-            inbox_rows_get(&rows, places[i], &out, &received_ms);
+            inbox_row_read(rows.bytes + places[i], rows.base_ms, &out, &received_ms);
+            assert_int_equal(inbox_row_size(rows.bytes + places[i]),
+                             (i + 1 < COUNT ? places[i + 1] : rows.used) - places[i]);
             assert_same(&out, &messages[i]);
             assert_int_equal(received_ms, received[again] - (int64_t)i);
         }
@@ -101,22 +103,28 @@ static void what_goes_in_comes_out(void **state)
 
 static void what_is_more_than_a_row_is_not_taken(void **state)
 {
+    static char extra[INBOX_ROW_EXTRA_MOST + 1];
     static const struct foxtrackr_message others[] = {
         {.has_battery = true, .group = "depot"},
         {.has_battery = true, .has_temperature = true},
         {.has_other = true},
+        {.has_temperature = true, .temperature_extra = extra},
     };
     struct inbox_rows rows = {0};
     uint32_t used;
 
     (void)state;
-    assert_true(inbox_rows_make(&rows, ROOM));
+    memset(extra, 'x', INBOX_ROW_EXTRA_MOST);
+    assert_true(inbox_rows_make(&rows, 2 * ROOM));
     used = rows.used;
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         assert_int_equal(inbox_rows_add(&rows, &others[i], 1), 0);
     }
     assert_int_equal(rows.used, used);
     assert_false(rows.full);
+    extra[INBOX_ROW_EXTRA_MOST - 1] = '\0';
+    assert_int_not_equal(inbox_rows_add(&rows, &others[3], 1), 0);
+    assert_in_range(rows.used - used, INBOX_ROW_EXTRA_MOST, INBOX_ROW_MOST);
     inbox_rows_free(&rows);
 }
 
@@ -148,7 +156,8 @@ static void any_number_is_the_same_again(void **state)
             inbox_rows_clear(&rows);
             continue;
         }
-        inbox_rows_get(&rows, place, &out, &received_ms);
+        inbox_row_read(rows.bytes + place, rows.base_ms, &out, &received_ms);
+        assert_int_equal(inbox_row_size(rows.bytes + place), rows.used - place);
         assert_same(&out, &message);
         assert_int_equal(received_ms, number[3]);
     }
