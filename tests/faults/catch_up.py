@@ -2,7 +2,8 @@
 A catch-up for which the daemon opens its inbox, and where in it the daemon stands.
 
 The inbox opens when 2,048 messages come within half a second and every second one changes a page of
-its own: many devices, and small batches.
+its own: many devices, and small batches. PROGRAM is a daemon whose lots of the inbox are a thousand
+times smaller, so that they are filled, and go to its scratch file.
 """
 
 import collections
@@ -10,6 +11,7 @@ import contextlib
 import sqlite3
 import time
 
+PROGRAM = "small/foxtrackrd"
 DEVICES = 2000
 MESSAGES = 5000
 PACES = ((5000, 50), (20, 5000))

@@ -18,19 +18,20 @@ CLIENT_ID = "id-fault-01"
 class Daemon:
     """
     broker       a FaultBroker, or None; its host and port go into the configuration
-    build        the directory with foxtrackrd
+    build        the directory with the programs
+    program      which of them; see catch_up.py for another
     wrapper      a command to run it with, e.g. ["strace", "-f", ...]
     environment  variables to add, e.g. {"LD_PRELOAD": ...}
     ca_file      turns TLS on
     sections     keys to change: broker={"keepalive": 5}; None leaves a key or a section out
     """
 
-    def __init__(self, directory, broker, build, /, *, wrapper=(), environment=None, ca_file=None,
-                 **sections):
+    def __init__(self, directory, broker, build, /, *, program="foxtrackrd", wrapper=(),
+                 environment=None, ca_file=None, **sections):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.broker = broker
-        self.program = pathlib.Path(build).resolve() / "foxtrackrd"
+        self.program = pathlib.Path(build).resolve() / program
         self.wrapper = list(wrapper)
         self.environment = dict(environment or {})
         self.process = None

@@ -146,8 +146,8 @@ class Trial:
         self.waiting = 0    # messages that the last crash has left in the inbox
         self.cleanup = []
 
-    def set_up(self, *, window=20, environment=None, wrapper=(), database=None, busy="500ms",
-               tls=False, **sections):
+    def set_up(self, *, window=20, program="foxtrackrd", environment=None, wrapper=(),
+               database=None, busy="500ms", tls=False, **sections):
         """Broker and daemon, not started."""
         path = pathlib.Path(database or self.directory / "foxtrackr.db")
         self.witness = oracle.Witness(path)
@@ -157,8 +157,8 @@ class Trial:
         keys = {"path": path, "busy_timeout": busy, "min_free_mb": 0,
                 **sections.pop("database_keys", {})}
         self.daemon = Daemon(self.directory / "daemon", self.broker, self.campaign.build,
-                             wrapper=wrapper, environment=environment, database=keys,
-                             ca_file=certificate[0] if tls else None, **sections)
+                             program=program, wrapper=wrapper, environment=environment,
+                             database=keys, ca_file=certificate[0] if tls else None, **sections)
         return self
 
     def close(self):
