@@ -3,6 +3,7 @@
 import contextlib
 import re
 import sqlite3
+import subprocess
 
 import procfs
 from contestants import full
@@ -11,6 +12,7 @@ from throughput import drain
 
 COUNT = 60_000
 CPU_COUNT = {20: 500_000, 1000: 1_000_000}      # by window: several lots of the inbox
+BATCH = {20: 20, 1000: 340}         # messages a commit, about
 STRACE_COUNT = 20_000
 SHOWN_CALLS = 12
 
@@ -44,6 +46,19 @@ def cpu(stage, window, count=None):
     return found, {"rate_per_s": metrics["rate_per_s"], "database_bytes_a_reading": used / count,
                    "file_bytes_a_reading": size / count,
                    "wal_peak_kib": max(wal) / 1024, "rss_kib": metrics["rss_kib"]}
+
+
+def sqlite_floor(stage, window, count=None):
+    """
+    {what: µs a message} of SQLite alone, for one row at the end of a table; in transactions as large
+    as the daemon's are at this window.
+    """
+    rows = count or CPU_COUNT[window]
+    with stage.fresh_directory("floor") as keep:
+        said = subprocess.run(
+            [stage.program("sqlite_floor"), str(keep / "floor.db"), str(rows), str(BATCH[window])],
+            check=True, capture_output=True, text=True).stdout
+    return dict(zip(("cpu_us", "time_us"), map(float, said.split())))
 
 
 def used_bytes(database):

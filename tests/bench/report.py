@@ -44,6 +44,11 @@ def _cost(results):
         for name in dict.fromkeys(names):
             values = [results.median("b", window_name(w), prefix + name + suffix) for w in WINDOWS]
             rows.append([words.format(name), *("" if v is None else f"{v:.3f}" for v in values)])
+    for metric, words in (("sqlite_cpu_us", "SQLite alone, a row at the end of a table: CPU, µs"),
+                          ("sqlite_time_us", "SQLite alone, the same: time, with its sync, µs")):
+        values = [results.median("b", window_name(w), metric) for w in WINDOWS]
+        if any(values):
+            rows.append([words, *("" if v is None else f"{v:.3f}" for v in values)])
     for metric, words, scale in (("database_bytes_a_reading", "database, bytes", 1),
                                  ("file_bytes_a_reading", "its file, with the room of the inbox, bytes", 1),
                                  ("wal_peak_kib", "largest WAL during the drain, MiB", 1024)):
