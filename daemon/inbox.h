@@ -37,12 +37,14 @@
 #define INBOX_HELD_WORTH  (INBOX_HELD_ENOUGH / 4 + 1) /* when no row has room any more */
 #define INBOX_HELD_ROWS   (2560 * 1024 / INBOX_SCALE + 512)
 
-/* What is sorted in at a time, in messages: so many for each device, between these; */
+/* What is sorted in at a time, in messages: so many for each device, between these; more than the
+ * least only while there is room on the disk and the tables are large; */
 #define INBOX_LOT_A_DEVICE 144
-#define INBOX_LOT_LEAST    INBOX_HELD_ENOUGH
+#define INBOX_LOT_LEAST    (344064 / INBOX_SCALE)
 #define INBOX_LOT_MOST     (1474560 / INBOX_SCALE)
-/* beyond so many only while there is room on the disk and the tables are large; */
-#define INBOX_LOT_LARGE (344064 / INBOX_SCALE)
+/* the same in bytes, which are fewer where messages are as small as most are; */
+#define INBOX_LOT_LEAST_BYTES (INT64_C(67108864) / INBOX_SCALE)
+#define INBOX_LOT_MOST_BYTES  (INT64_C(268435456) / INBOX_SCALE)
 /* and for so long. */
 #define INBOX_LOT_AGE_MS       5000
 #define INBOX_LOT_AGE_LARGE_MS 15000

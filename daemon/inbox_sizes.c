@@ -45,19 +45,25 @@ void inbox_sizes_new_lot(struct inbox_sizes *sizes, uint32_t devices, int64_t us
     uint64_t messages = (uint64_t)devices * INBOX_LOT_A_DEVICE;
 
     sizes->most_bytes = in_tables < free_bytes / 8 ? in_tables : free_bytes / 8;
+    if (sizes->most_bytes > INBOX_LOT_MOST_BYTES) {
+        sizes->most_bytes = INBOX_LOT_MOST_BYTES;
+    }
     messages = messages > INBOX_LOT_LEAST ? messages : INBOX_LOT_LEAST;
     sizes->most = messages < INBOX_LOT_MOST ? (uint32_t)messages : INBOX_LOT_MOST;
 }
 
 bool inbox_sizes_enough(const struct inbox_sizes *sizes, const struct inbox_lot *lot)
 {
+    int64_t bytes = (int64_t)lot->bytes;
+
     return lot->count >= sizes->most ||
-           (lot->count >= INBOX_LOT_LARGE && (int64_t)lot->bytes >= sizes->most_bytes);
+           (bytes >= sizes->most_bytes &&
+            (lot->count >= INBOX_LOT_LEAST || bytes >= INBOX_LOT_LEAST_BYTES));
 }
 
 bool inbox_sizes_old(const struct inbox_lot *lot, int64_t age_ms)
 {
-    return age_ms >= (lot->count < INBOX_LOT_LARGE ? INBOX_LOT_AGE_MS : INBOX_LOT_AGE_LARGE_MS);
+    return age_ms >= (lot->count < INBOX_LOT_LEAST ? INBOX_LOT_AGE_MS : INBOX_LOT_AGE_LARGE_MS);
 }
 
 /* --- a batch --------------------------------------------------------------------------------- */
@@ -89,11 +95,11 @@ static uint64_t late_by(struct inbox_sizes *sizes, const struct inbox_lot *lot, 
 uint64_t inbox_sizes_step(struct inbox_sizes *sizes, const struct inbox_lot *lot, bool draining,
                           uint64_t most, int64_t now_ms)
 {
-    uint64_t large = lot->count > INBOX_LOT_LARGE ? lot->count : INBOX_LOT_LARGE;
+    uint64_t large = lot->count > INBOX_LOT_LEAST ? lot->count : INBOX_LOT_LEAST;
     uint64_t late = late_by(sizes, lot, now_ms);
     uint64_t step;
 
-    sizes->due += sizes->arrived + sizes->arrived * INBOX_LOT_LARGE / 4 / large + STEP_LEAST;
+    sizes->due += sizes->arrived + sizes->arrived * INBOX_LOT_LEAST / 4 / large + STEP_LEAST;
     sizes->due = sizes->due > late ? sizes->due : late;
     if (draining) {
         sizes->due = 2 * sizes->arrived + STEP_DRAIN;

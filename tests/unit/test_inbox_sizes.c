@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "inbox_runs.h"
+#include "inbox_sizes.h"
 #include "log.h"
 
 #define BATCH 8
@@ -101,19 +102,19 @@ static void a_lot_is_as_large_as_it_may_be(void **state)
     } cases[] = {
         {"nothing is known", 0, 0, MUCH, 1, INBOX_LOT_LEAST, 0},
         {"one device", 1, MUCH, MUCH, 1, INBOX_LOT_LEAST, 0},
-        {"two", 2, MUCH, MUCH, 1, 2 * INBOX_LOT_A_DEVICE, 0},
-        {"two, with empty tables", 2, 0, MUCH, 1, 2 * INBOX_LOT_A_DEVICE, 0},
+        {"two", 2, MUCH, MUCH, 1, INBOX_LOT_LEAST, 0},
+        {"three", 3, MUCH, MUCH, 1, 3 * INBOX_LOT_A_DEVICE, 0},
         {"seven", 7, MUCH, MUCH, 1, 7 * INBOX_LOT_A_DEVICE, 0},
-        {"seven, with empty tables", 7, 0, MUCH, 1, INBOX_LOT_LARGE, 0},
+        {"seven, with empty tables", 7, 0, MUCH, 1, INBOX_LOT_LEAST, 0},
         {"with some rows", 7, 500 * MESSAGE, MUCH, 1, 550, 100},
         {"on a disk with little room", 7, MUCH, 8 * 800 * MESSAGE, 1, 880, 100},
         {"on a disk with less", 7, MUCH, 0, 1, 600, 100},
         {"very many", UINT32_MAX - 1, MUCH, MUCH, 1, INBOX_LOT_MOST, 0},
         {"slow", 7, MUCH, MUCH, OLD / 10, 10 * BATCH, 0},
-        {"not so slow", 7, MUCH, MUCH, OLD / (INBOX_LOT_LARGE / BATCH), 7 * INBOX_LOT_A_DEVICE, 0},
-        {"at first", 7, MUCH, MUCH, OLD / (INBOX_LOT_LARGE / BATCH) + 3, INBOX_LOT_LARGE, BATCH},
-        {"for too long", 100, MUCH, MUCH, OLD / (INBOX_LOT_LARGE / BATCH),
-         (LATE / (OLD / (INBOX_LOT_LARGE / BATCH)) + 1) * BATCH, BATCH},
+        {"not so slow", 7, MUCH, MUCH, OLD / (INBOX_LOT_LEAST / BATCH), 7 * INBOX_LOT_A_DEVICE, 0},
+        {"at first", 7, MUCH, MUCH, OLD / (INBOX_LOT_LEAST / BATCH) + 3, INBOX_LOT_LEAST, BATCH},
+        {"for too long", 100, MUCH, MUCH, OLD / (INBOX_LOT_LEAST / BATCH),
+         (LATE / (OLD / (INBOX_LOT_LEAST / BATCH)) + 1) * BATCH, BATCH},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -128,6 +129,42 @@ static void a_lot_is_as_large_as_it_may_be(void **state)
         lot = fill_lot(story, cases[i].ms);
         if (lot > batches(cases[i].lot) || lot + cases[i].fewer < cases[i].lot) {
             fail_msg("%s: %u messages instead of %u", cases[i].what, lot, cases[i].lot);
+        }
+    }
+}
+
+/* Of large messages a lot has fewer. */
+static void a_lot_is_not_larger_than_it_may_be_in_bytes(void **state)
+{
+    enum { LEAST = INBOX_LOT_LEAST_BYTES, MOST = INBOX_LOT_MOST_BYTES };
+    static const struct {
+        int64_t used;
+        uint32_t count;
+        uint64_t bytes;
+        bool enough;
+    } cases[] = {
+        {0, 1, LEAST - 1, false},
+        {0, 1, LEAST, true},
+        {LEAST + 2, 1, LEAST + 1, false},
+        {LEAST + 2, 1, LEAST + 2, true},
+        {10 * MOST, 1, MOST - 1, false},
+        {10 * MOST, 1, MOST, true},
+        {10 * MOST, INBOX_LOT_LEAST, MOST - 1, false},
+        {0, INBOX_LOT_LEAST - 1, 1, false},
+        {0, INBOX_LOT_LEAST, 1, true},
+        {INT64_MAX, 3 * INBOX_LOT_A_DEVICE - 1, 1, false},
+        {INT64_MAX, 3 * INBOX_LOT_A_DEVICE, 1, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct inbox_lot lot = {.count = cases[i].count, .bytes = cases[i].bytes};
+        struct inbox_sizes sizes;
+
+        inbox_sizes_begin(&sizes);
+        inbox_sizes_new_lot(&sizes, 3, cases[i].used, 0, INT64_MAX);
+        if (inbox_sizes_enough(&sizes, &lot) != cases[i].enough) {
+            fail_msg("case %zu", i);
         }
     }
 }
@@ -173,7 +210,7 @@ static void each_batch_does_the_same(void **state)
         uint32_t devices;
         unsigned step;
     } cases[] = {{1, BATCH + BATCH / 4 + 1},
-                 {100, BATCH + BATCH * INBOX_LOT_LARGE / 4 / INBOX_LOT_MOST + 1}};
+                 {100, BATCH + BATCH * INBOX_LOT_LEAST / 4 / INBOX_LOT_MOST + 1}};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct story *story = *state;
@@ -274,6 +311,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_lot_is_as_large_as_it_may_be),
+        cmocka_unit_test(a_lot_is_not_larger_than_it_may_be_in_bytes),
         TEST(what_waits_does_not_count),
         TEST(without_a_file_a_lot_is_what_memory_holds),
         TEST(each_batch_does_the_same),
