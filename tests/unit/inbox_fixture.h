@@ -307,6 +307,20 @@ static inline void die(struct story *story)
     load(story);
 }
 
+/* So many messages of a, b and c are in the table, and the inbox does not know. */
+static inline void leave_many(struct story *story, unsigned count)
+{
+    char sql[512];
+
+    snprintf(sql, sizeof(sql),
+             "WITH RECURSIVE number(n) AS (VALUES(1) UNION ALL SELECT n + 1 FROM number WHERE n <"
+             " %u) INSERT INTO inbox SELECT n, 1 + n %% 3, '%s', 'foxtrackr/' || substr('abc',"
+             " 1 + n %% 3, 1) || '/V3.0/bat', CAST(substr('abc', 1 + n %% 3, 1) || n AS BLOB),"
+             " %lld + n FROM number",
+             count, CLIENT_ID, (long long)NOW_MS);
+    look(story->fixture, sql);
+}
+
 static inline void open_inbox(struct story *story)
 {
     story->fixture->store->commit_pages = INBOX_OPEN_MESSAGES;

@@ -118,15 +118,8 @@ static void more_than_memory_holds_is_loaded(void **state)
 {
     struct story *story = *state;
     const unsigned count = 3 * INBOX_HELD_MOST + 10000;
-    char sql[512];
 
-    snprintf(sql, sizeof(sql),
-             "WITH RECURSIVE number(n) AS (VALUES(1) UNION ALL SELECT n + 1 FROM number WHERE n <"
-             " %u) INSERT INTO inbox SELECT n, 1 + n %% 3, '%s', 'foxtrackr/' || substr('abc',"
-             " 1 + n %% 3, 1) || '/V3.0/bat', CAST(substr('abc', 1 + n %% 3, 1) || n AS BLOB),"
-             " %lld + n FROM number",
-             count, CLIENT_ID, (long long)NOW_MS);
-    look(story->fixture, sql);
+    leave_many(story, count);
     die(story);
     assert_int_equal(inbox_waiting(story->inbox), count);
     commit_batch(story, &(struct batch){.most = BATCH});
