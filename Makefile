@@ -88,13 +88,15 @@ UNIT_SMALL := $(BUILD)/tests/test_inbox_sizes
 UNIT_TINY  := $(addprefix $(BUILD)/tests/test_inbox_,scratch faults_tiny)
 UNIT_TESTS := $(sort $(UNIT_TESTS) $(UNIT_TINY))
 SIZED      := inbox.o inbox_sizes.o
+SMALL_DAEMON := $(BUILD)/small/foxtrackrd
 OTHER_OBJ  := $(filter-out $(SIZED:%=$(BUILD)/daemon/%),$(DAEMON_OBJ))
 
 all: $(PROGRAMS) $(LIBRARY) $(BUILD)/foxtrackr.pc ## build the daemon, foxtrackrctl and libfoxtrackr
 
 $(BUILD)/foxtrackrd: $(BUILD)/daemon/main.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 $(BUILD)/foxtrackrctl: $(CTL_OBJ) $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
-$(PROGRAMS):
+$(SMALL_DAEMON): $(BUILD)/daemon/main.o $(OTHER_OBJ) $(SIZED:%=$(BUILD)/small/%) $(LIBRARY) $(PAHO_FLAGS)
+$(PROGRAMS) $(SMALL_DAEMON):
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
 
@@ -125,10 +127,6 @@ endef
 
 $(BUILD)/%.o: %.c
 	$(compile)
-
-$(BUILD)/small/foxtrackrd: $(BUILD)/daemon/main.o $(OTHER_OBJ) $(SIZED:%=$(BUILD)/small/%) $(LIBRARY) $(PAHO_FLAGS)
-	@echo "  LD      $@"
-	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
 
 $(BUILD)/small/%.o: CPPFLAGS_ += $(SMALL_LOTS)
 $(BUILD)/tiny/%.o: CPPFLAGS_ += $(TINY_LOTS)
@@ -256,13 +254,13 @@ SEED        ?= 1
 # The same every time: a check that fails must fail again. Other seeds are for the campaigns.
 FAULTS_SEED ?= 12
 
-faults: all $(BUILD)/small/foxtrackrd $(SHIMS) ## every campaign of tests/faults, each for a few minutes at most
+faults: all $(SMALL_DAEMON) $(SHIMS) ## every campaign of tests/faults, each for a few minutes at most
 	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults/test_broker.py
 	@echo "  FAULTS  $(notdir $(FAULTS)), $(WAITERS) at a time"
 	$(Q)printf '$(PYTHON) -B %s --build $(abspath $(BUILD)) --quick --seed $(FAULTS_SEED)\n' \
 	    $(FAULTS) | tests/parallel $(WAITERS)
 
-crash-campaign: all $(BUILD)/small/foxtrackrd $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEED=1)
+crash-campaign: all $(SMALL_DAEMON) $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEED=1)
 	$(Q)$(PYTHON) -B tests/faults/kills --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
 	$(Q)$(PYTHON) -B tests/faults/powerloss --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
 

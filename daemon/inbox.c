@@ -347,9 +347,9 @@ static int put(struct inbox *inbox, const char *client_id, const struct store_pa
         if (message != NULL && device != STORE_NO_DEVICE) {
             row = inbox_rows_add(&lot->rows, message, packet->received_ms);
         }
-        inbox_lot_add(lot, lot->end, device, row);
-        lot->bytes +=
-            NUMBERS_SIZE + strlen(client_id) + packet->topic_length + packet->payload_length;
+        inbox_lot_add(lot, lot->end, device, row,
+                      NUMBERS_SIZE + strlen(client_id) + packet->topic_length +
+                          packet->payload_length);
     }
     return result;
 }
@@ -450,7 +450,7 @@ static int add_loaded(struct inbox *inbox, struct inbox_lot *lot, int64_t n, uin
     if (lot->held == lot->capacity && !inbox_lot_grow(lot)) {
         return INBOX_E_MEMORY;
     }
-    inbox_lot_add(lot, n, device, 0);
+    inbox_lot_add(lot, n, device, 0, 0);
     return STORE_OK;
 }
 

@@ -68,12 +68,13 @@ void inbox_lot_clear(struct inbox_lot *lot, int64_t first)
     inbox_lot_mark(lot);
 }
 
-void inbox_lot_add(struct inbox_lot *lot, int64_t n, uint32_t device, uint32_t row)
+void inbox_lot_add(struct inbox_lot *lot, int64_t n, uint32_t device, uint32_t row, size_t bytes)
 {
     lot->entries[lot->held++] =
         (struct inbox_entry){.device = device, .n = (uint32_t)(n - lot->first), .row = row};
     lot->end = n + 1;
     lot->count++;
+    lot->bytes += bytes;
 }
 
 bool inbox_lot_grow(struct inbox_lot *lot)

@@ -3,6 +3,7 @@
 #define INBOX_LOT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -62,9 +63,9 @@ void inbox_spare_free(struct inbox_spare *spare);
 /* Empty, for messages from n = first on. */
 void inbox_lot_clear(struct inbox_lot *lot, int64_t first);
 
-/* Add a message, with its place in the lot's rows; n only grows. There is room in memory: held <
- * capacity. */
-void inbox_lot_add(struct inbox_lot *lot, int64_t n, uint32_t device, uint32_t row);
+/* Add a message, with its place in the lot's rows, and so many bytes in the table (0: not known); n
+ * only grows. There is room in memory: held < capacity. */
+void inbox_lot_add(struct inbox_lot *lot, int64_t n, uint32_t device, uint32_t row, size_t bytes);
 
 /* Make more room in memory. False when there is none. */
 bool inbox_lot_grow(struct inbox_lot *lot);

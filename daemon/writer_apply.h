@@ -13,7 +13,7 @@
 #include "store.h"
 #include "writer.h"
 
-#define WRITER_APPLY_E_MEMORY 100
+#define WRITER_APPLY_E_MEMORY INBOX_E_MEMORY
 
 struct writer_apply;
 
@@ -30,7 +30,7 @@ int writer_apply_item(struct writer_apply *apply, const struct writer_limits *li
                       const struct intake_item *item);
 
 /* In the store's open batch, before its items: apply some of what waits in the inbox, `most` at
- * most. Returns as writer_apply_item() does. */
+ * most. Returns as writer_apply_item() does, or INBOX_E_SCRATCH. */
 int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limits *limits,
                            uint64_t most);
 
