@@ -204,6 +204,7 @@ def _uncertain_over_restart():
         stage.daemon.start()
         stage.wait(lambda: len(stage.ledger.completed) > 20)
         stage.broker.script(Fault("pubrec", "cut", 1), Fault("connack", "stall", 1))
+        stage.more(20)      # all the others may be done by now
         stage.wait(lambda: not stage.broker.pending_faults, what="a CONNECT without an answer")
         stage.daemon.kill()
         stage.daemon.start()
