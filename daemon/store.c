@@ -27,11 +27,13 @@
 #include "store_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "store_log.h"
@@ -168,12 +170,19 @@ void store_limit_wait(struct store *store, int wait_ms)
     }
 }
 
+/*
+ * After every commit. Not stat(): that asks for the times too, and Linux (from 6.13 on, "multigrain
+ * timestamps") gives a file whose times were looked at a new one with the very next write, instead
+ * of one a tick. So each commit would change the log's inode, and fdatasync wait for a second write
+ * where that is written with it (ext4 without a journal).
+ */
 bool store_is_file(const char *path, const struct store_identity *identity)
 {
-    struct stat status;
+    struct statx status;
 
-    return stat(path, &status) == 0 && status.st_dev == identity->device &&
-           status.st_ino == identity->inode;
+    return statx(AT_FDCWD, path, AT_STATX_SYNC_AS_STAT, STATX_INO, &status) == 0 &&
+           makedev(status.stx_dev_major, status.stx_dev_minor) == identity->device &&
+           status.stx_ino == identity->inode;
 }
 
 /* Tells the first name that stands for another file by now, or NULL. */
