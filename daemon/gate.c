@@ -410,7 +410,7 @@ static void tear_down(struct gate *gate)
     free(gate);
 }
 
-int gate_new(struct gate **out, const char *target, unsigned session_count,
+int gate_new(struct gate **out, const char *target, unsigned session_count, bool paho_at_once,
              const struct watermark *watermark)
 {
     struct gate *gate = calloc(1, sizeof(*gate));
@@ -421,6 +421,7 @@ int gate_new(struct gate **out, const char *target, unsigned session_count,
     }
     pthread_mutex_init(&gate->mutex, NULL);
     gate->epoll_fd = gate->listener.fd = gate->wake.fd = gate->spare_fd = -1;
+    gate->mode.paho_at_once = paho_at_once;
     rc = set_up(gate, target, session_count, watermark);
     if (rc == 0) {
         rc = -pthread_create(&gate->thread, NULL, run, gate);

@@ -32,10 +32,11 @@ struct gate_link_status {
 
 /*
  * Bind a free port on 127.0.0.1 and start the thread. `target` is "host:port" as Paho will ask for
- * it; sessions are numbered from 0. `watermark` outlives the gate. Returns 0 and sets *out, for
- * gate_free(); or a negative errno.
+ * it; sessions are numbered from 0. `paho_at_once` says that Paho's kernel keeps nothing back of
+ * what it writes; otherwise the gate sees to it that it does not for long. `watermark` outlives the
+ * gate. Returns 0 and sets *out, for gate_free(); or a negative errno.
  */
-int gate_new(struct gate **out, const char *target, unsigned session_count,
+int gate_new(struct gate **out, const char *target, unsigned session_count, bool paho_at_once,
              const struct watermark *watermark);
 
 /* Close every link at once, end the thread, free. NULL is allowed. */

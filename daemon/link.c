@@ -152,7 +152,7 @@ static void read_paho(struct link *link)
     ssize_t got = room > 0 ? recv(link->paho.fd, space, room, 0) : -1;
 
     if (got > 0) {
-        link->ack_at_ms = clock_monotonic_ms() + ACK_DELAY_MS;
+        link->ack_at_ms = link->mode->paho_at_once ? 0 : clock_monotonic_ms() + ACK_DELAY_MS;
         /* Read after recv(): whatever these bytes acknowledge was numbered before they came. */
         hold_append(&link->hold, (size_t)got, atomic_load(&link->watermark->taken));
     } else if (room == 0 || got == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -161,10 +161,11 @@ static void read_paho(struct link *link)
 }
 
 /*
- * Paho leaves Nagle's algorithm on (RFC 896): while a small write of its is not acknowledged by the
- * kernel on our side, further ones wait. Under load that is welcome: they come together. But where
- * the broker is far away the kernel puts the acknowledgement off for up to 40 ms, longer than a
- * round trip: ask for it when Paho has been quiet for a moment, and for this one only.
+ * Without paho_cork.c Paho leaves Nagle's algorithm on (RFC 896): while a small write of its is not
+ * acknowledged by the kernel on our side, further ones wait. Under load that is welcome: they come
+ * together. But where the broker is far away the kernel puts the acknowledgement off for up to
+ * 40 ms, longer than a round trip: ask for it when Paho has been quiet for a moment, and for this
+ * one only.
  */
 static void acknowledge(struct link *link)
 {
@@ -201,7 +202,7 @@ void link_catch_up(struct link *link)
     /* The kernel acknowledges what was read. What waited for that has come when it has: this is
      * loopback. */
     read_paho_if_room(link);
-    if (link->phase == LINK_OPEN) {
+    if (link->phase == LINK_OPEN && link->ack_at_ms != 0) {
         acknowledge(link);
         read_paho_if_room(link);
     }

@@ -26,7 +26,8 @@ enum link_phase {
 
 /* How the gate runs; see there. */
 struct link_mode {
-    bool quiesced; /* nothing is read from the broker */
+    bool quiesced;     /* nothing is read from the broker */
+    bool paho_at_once; /* what Paho writes comes at once: see gate_new() */
     /* Paho is not read while something waits for a commit, but by link_catch_up(). Written with the
      * gate's mutex held, read without it too. */
     _Atomic bool lockstep;

@@ -133,7 +133,8 @@ static int start_pipeline(struct daemon *daemon)
     snprintf(target, sizeof(target), "%s%s%s:%d", v6 ? "[" : "", config->broker.host, v6 ? "]" : "",
              config->broker.port);
     if (rc == 0) {
-        rc = gate_new(&daemon->gate, target, daemon->session_count, &daemon->watermark);
+        rc = gate_new(&daemon->gate, target, daemon->session_count, session_writes_at_once(config),
+                      &daemon->watermark);
     }
     if (rc == 0) {
         parts = (struct writer_parts){

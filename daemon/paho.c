@@ -370,6 +370,11 @@ int paho_unsubscribe(struct paho *paho, const char *filter)
                      ANSWER_TIMEOUT_S * INT64_C(1000), false);
 }
 
+bool paho_writes_at_once(bool tls)
+{
+    return tls && paho_cork_flush != NULL;
+}
+
 void paho_flush(void)
 {
     if (paho_cork_flush != NULL) {

@@ -78,6 +78,9 @@ int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_
 /* Unsubscribe and wait for UNSUBACK. */
 int paho_unsubscribe(struct paho *paho, const char *filter);
 
+/* Whether the kernel keeps nothing back of what is written to a broker with, or without, TLS. */
+bool paho_writes_at_once(bool tls);
+
 /* Write the acknowledgements that wait for company (paho_cork.c). For Paho's receive thread. */
 void paho_flush(void);
 

@@ -32,6 +32,8 @@
  */
 #include "paho_cork.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -40,6 +42,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define ACK_SIZE 4
 #define CORKS    16 /* connections that have acknowledgements waiting at once; for more, all go */
@@ -74,6 +77,18 @@ static bool is_acknowledgement(const unsigned char *bytes, int length)
 {
     return length == ACK_SIZE && bytes[1] == 2 &&
            (bytes[0] == 0x40 || bytes[0] == 0x50 || bytes[0] == 0x70);
+}
+
+/*
+ * Nothing that is written here waits for more, so it need not wait for the kernel at the other end
+ * either, which may take 40 ms to acknowledge what was written before (Nagle's algorithm, RFC 896).
+ * Where that cannot be turned off, it is only slower.
+ */
+static void send_at_once(const SSL *ssl)
+{
+    const int on = 1;
+
+    setsockopt(SSL_get_fd(ssl), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 /* As SSL_write(), but never "not yet". */
@@ -186,6 +201,7 @@ int cork_write(SSL *ssl, const void *bytes, int length)
             write_cork(cork);
             empty(cork);
         }
+        send_at_once(ssl); /* CONNECT comes here first, and others are few */
         result = write_whole(ssl, bytes, length);
     }
     pthread_mutex_unlock(&mutex);

@@ -342,6 +342,11 @@ void session_library_init(void)
     tls_peer_watch();
 }
 
+bool session_writes_at_once(const struct config *config)
+{
+    return paho_writes_at_once(config->broker.tls);
+}
+
 static void session_free(struct session *session)
 {
     paho_free(session->paho);

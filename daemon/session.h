@@ -59,6 +59,9 @@ struct session_parts {
  * proxies. */
 void session_library_init(void);
 
+/* Whether what the sessions write to the gate is never kept back by the kernel. */
+bool session_writes_at_once(const struct config *config);
+
 /* Start the thread. Returns 0 and sets *out, for session_stop(); or a negative errno. */
 int session_start(struct session **out, const struct session_parts *parts);
 

@@ -144,7 +144,7 @@ static int set_up(void **state)
 
     assert_non_null(fixture);
     fixture->paho = fixture->broker = -1;
-    assert_int_equal(gate_new(&fixture->gate, TARGET, SESSIONS, &fixture->watermark), 0);
+    assert_int_equal(gate_new(&fixture->gate, TARGET, SESSIONS, false, &fixture->watermark), 0);
     *state = fixture;
     return 0;
 }

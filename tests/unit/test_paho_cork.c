@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -263,6 +265,25 @@ static void a_thread_that_never_waits_writes_at_once(void **state)
     assert_written(&fixture->one, 1, 1);
 }
 
+/* The kernel may not keep back what comes next until this is acknowledged. */
+static void a_connection_sends_at_once(void **state)
+{
+    const struct fixture *fixture = *state;
+    const unsigned char connect[] = {0x10, 0};
+    SSL *ssl = SSL_new(fixture->client);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int at_once = 0;
+    socklen_t size = sizeof(at_once);
+
+    SSL_set_fd(ssl, fd);
+    SSL_set_connect_state(ssl);
+    assert_true(SSL_write(ssl, connect, sizeof(connect)) <= 0); /* there is nobody to talk to */
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, &size), 0);
+    assert_int_not_equal(at_once, 0);
+    SSL_free(ssl);
+    close(fd);
+}
+
 /* --- several connections, and ones that end --------------------------------------------------- */
 
 static void each_connection_has_its_own(void **state)
@@ -377,6 +398,7 @@ int main(void)
         TEST(they_leave_when_asked),
         TEST(another_thread_leaves_them_alone),
         TEST(a_thread_that_never_waits_writes_at_once),
+        TEST(a_connection_sends_at_once),
         TEST(each_connection_has_its_own),
         TEST(what_waits_on_a_connection_ends_with_it),
         TEST(a_dead_connection_is_found_by_the_next_packet),
