@@ -57,6 +57,7 @@ struct inbox {
     struct inbox_sizes sizes;
     int64_t filling_since_ms; /* 0: nothing is in it */
     uint32_t filling_knows; /* devices up to this one; those that come later have no number in it */
+    uint64_t undeleted;     /* may be deleted since some last were, if there are so many */
     int64_t deleted;        /* n up to which the table has nothing */
     int64_t deleted_durably; /* as of the last commit */
     int64_t free_bytes;      /* on disk */
@@ -243,6 +244,7 @@ static int clear(struct inbox *inbox)
                                                   .last = inbox->filling.end - 1};
     int result = store_inbox_clear(inbox->store);
 
+    inbox->undeleted = 0;
     if (result == STORE_OK) {
         result = store_inbox_set_position(inbox->store, &position);
     }
@@ -250,12 +252,19 @@ static int clear(struct inbox *inbox)
     return result;
 }
 
-/* Rows of lots that are done leave in the order in which they came, page by page. */
-static int delete_some(struct inbox *inbox, uint64_t messages)
+/* Rows of lots that are done leave in the order in which they came, page by page: as many as were
+ * sorted in, some pages of them at a time, unless `at_once`. */
+static int delete_some(struct inbox *inbox, uint64_t messages, bool at_once)
 {
-    int64_t upto = inbox->deleted + (int64_t)messages;
+    int64_t upto;
 
+    inbox->undeleted += messages;
+    if (inbox->undeleted < INBOX_STEP_WORTH && !at_once) {
+        return STORE_OK;
+    }
+    upto = inbox->deleted + (int64_t)inbox->undeleted;
     upto = upto < inbox->sorting.first - 1 ? upto : inbox->sorting.first - 1;
+    inbox->undeleted = 0;
     if (upto <= inbox->deleted) {
         return STORE_OK;
     }
@@ -263,7 +272,7 @@ static int delete_some(struct inbox *inbox, uint64_t messages)
     return store_inbox_delete(inbox->store, upto);
 }
 
-int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms,
+int inbox_sort_some(struct inbox *inbox, uint64_t least, uint64_t most, int64_t now_ms,
                     const struct inbox_sink *sink)
 {
     uint64_t step;
@@ -273,7 +282,8 @@ int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms,
         return STORE_OK;
     }
     result = take_next_lot(inbox, now_ms);
-    step = inbox_sizes_step(&inbox->sizes, &inbox->sorting, inbox_is_draining(inbox), most, now_ms);
+    step = inbox_sizes_step(&inbox->sizes, &inbox->sorting, inbox_is_draining(inbox), least, most,
+                            now_ms);
     if (result != STORE_OK || step == 0) {
         return result;
     }
@@ -285,7 +295,8 @@ int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms,
         inbox->draining = false;
         return clear(inbox);
     }
-    return result == STORE_OK ? delete_some(inbox, step) : result;
+    /* Where that is all that a batch may have, it does not become more by waiting. */
+    return result == STORE_OK ? delete_some(inbox, step, step == most) : result;
 }
 
 void inbox_drain(struct inbox *inbox)
@@ -488,6 +499,7 @@ static int load_lots(struct inbox *inbox, const struct store_inbox_position *pos
     inbox->filling_knows = 0; /* what was known when it began is forgotten */
     inbox_sizes_begin(&inbox->sizes);
     inbox->deleted = -1;
+    inbox->undeleted = 0;
     result = store_inbox_read(inbox->store, load_one, &loading);
     inbox->sorting.end = position->last + 1;
     if (inbox->deleted < 0) {

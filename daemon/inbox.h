@@ -52,8 +52,9 @@
 
 #define INBOX_SORT_MS 15000
 
-/* Of them so many are worth to be sorted in with a batch. */
-#define INBOX_STEP_WORTH (500 / INBOX_SCALE + 1)
+/* Of them so many are worth to be sorted in with a batch; fewer while the writer would be idle. */
+#define INBOX_STEP_WORTH     (500 / INBOX_SCALE + 1)
+#define INBOX_STEP_MEANWHILE (24 / INBOX_SCALE + 1)
 
 #define INBOX_ERROR_SIZE 256
 
@@ -90,8 +91,8 @@ bool inbox_is_busy(const struct inbox *inbox);
 bool inbox_is_draining(const struct inbox *inbox);
 
 /* In the open batch, before its messages: sort in some more than came with the last batch, but not
- * more than `most`. `now_ms` is monotonic. */
-int inbox_sort_some(struct inbox *inbox, uint64_t most, int64_t now_ms,
+ * more than `most`; while fewer than `least` are due, none. `now_ms` is monotonic. */
+int inbox_sort_some(struct inbox *inbox, uint64_t least, uint64_t most, int64_t now_ms,
                     const struct inbox_sink *sink);
 
 /* Whether a message that came now would go in, if its topic is one of ours. */

@@ -90,10 +90,11 @@ static uint64_t late_by(struct inbox_sizes *sizes, const struct inbox_lot *lot, 
  * A quarter more than came, and of a large lot less, so that it is done not long before the next
  * one begins; and more when fewer come than before, so that it does not take longer than
  * INBOX_SORT_MS. Few have to wait for more: each commit writes the pages that its messages change,
- * and 25 of them change about as many as 100.
+ * and 25 of them change about as many as 100. While the writer would be idle that costs less than
+ * it costs those who come to wait for 500.
  */
 uint64_t inbox_sizes_step(struct inbox_sizes *sizes, const struct inbox_lot *lot, bool draining,
-                          uint64_t most, int64_t now_ms)
+                          uint64_t least, uint64_t most, int64_t now_ms)
 {
     uint64_t large = lot->count > INBOX_LOT_LEAST ? lot->count : INBOX_LOT_LEAST;
     uint64_t late = late_by(sizes, lot, now_ms);
@@ -103,7 +104,7 @@ uint64_t inbox_sizes_step(struct inbox_sizes *sizes, const struct inbox_lot *lot
     sizes->due = sizes->due > late ? sizes->due : late;
     if (draining) {
         sizes->due = 2 * sizes->arrived + STEP_DRAIN;
-    } else if (sizes->due < INBOX_STEP_WORTH) {
+    } else if (sizes->due < least) {
         return 0;
     }
     step = sizes->due < most ? sizes->due : most;

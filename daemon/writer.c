@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,10 +209,13 @@ struct batch {
     int ended;          /* INTAKE_OK, or why there is nothing more */
 };
 
-/* What waits in the inbox comes first: meanwhile newcomers are on their way. */
+/* What waits in the inbox comes first: meanwhile newcomers are on their way. In lockstep that is a
+ * while, and a few are sorted in then each time; otherwise there are some already, which wait. */
 static int sort_some(struct writer *writer, struct intake_item *item, struct batch *batch)
 {
-    int result = writer_apply_sort_some(writer->apply, &writer->limits, writer_batch_limit(writer));
+    uint64_t least = pace_lockstep(&writer->pace) ? INBOX_STEP_MEANWHILE : INBOX_STEP_WORTH;
+    int result =
+        writer_apply_sort_some(writer->apply, &writer->limits, least, writer_batch_limit(writer));
 
     if (result == STORE_OK) {
         batch->ended = intake_next(writer->parts.intake, item,
@@ -258,6 +262,18 @@ static int apply_batch(struct writer *writer, const struct intake_item *first, s
     return result;
 }
 
+/*
+ * In lockstep nothing comes before the acknowledgements have had their answer, and what the writer
+ * does meanwhile is not urgent. So whoever they have woken goes on first, if the kernel wants that
+ * on this processor: a broker on this machine often, which would wait for the writer to sleep.
+ */
+static void let_others_go_on(const struct writer *writer)
+{
+    if (pace_lockstep(&writer->pace)) {
+        sched_yield();
+    }
+}
+
 static int64_t microseconds_since(const struct timespec *start)
 {
     struct timespec now;
@@ -300,6 +316,7 @@ static bool write_batch(struct writer *writer, const struct intake_item *first)
     if (batch.messages > 0) {
         set_pace(writer, &batch, commit_us);
         writer_publish(writer);
+        let_others_go_on(writer);
         writer->batch_ms = clock_monotonic_ms();
     }
     note_commit(writer, batch.messages, commit_us);

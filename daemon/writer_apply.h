@@ -30,9 +30,10 @@ int writer_apply_item(struct writer_apply *apply, const struct writer_limits *li
                       const struct intake_item *item);
 
 /* In the store's open batch, before its items: apply some of what waits in the inbox, `most` at
- * most. Returns as writer_apply_item() does, or INBOX_E_SCRATCH. */
+ * most, and nothing while fewer than `least` are due. Returns as writer_apply_item() does, or
+ * INBOX_E_SCRATCH. */
 int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limits *limits,
-                           uint64_t most);
+                           uint64_t least, uint64_t most);
 
 /* Before the commit: note which sessions delivered in this batch. */
 int writer_apply_finish(struct writer_apply *apply, int64_t now_ms);

@@ -73,6 +73,7 @@ struct story {
     size_t room;
     unsigned rows; /* handed out as such */
     int countdown; /* steps of batches until one of them fails; 0: none does */
+    bool idle;     /* the writer would be, if it did not sort in */
 };
 
 static inline const struct kind *kind_of(char letter)
@@ -192,7 +193,8 @@ static inline int sort_some(struct story *story, uint64_t most)
 {
     const struct inbox_sink sink = {use, use_readings, story};
 
-    return inbox_sort_some(story->inbox, most, story->now_ms, &sink);
+    return inbox_sort_some(story->inbox, story->idle ? INBOX_STEP_MEANWHILE : INBOX_STEP_WORTH,
+                           most, story->now_ms, &sink);
 }
 
 static inline int put_in(struct story *story, char letter, unsigned number, bool *taken)

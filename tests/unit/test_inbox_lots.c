@@ -114,6 +114,43 @@ static void a_lot_that_is_old_and_not_small(void **state)
     assert_all_used(story, count + 1);
 }
 
+static unsigned first_in_table(const struct story *story)
+{
+    return (unsigned)atoi(look(story->fixture, "SELECT min(n) FROM inbox"));
+}
+
+/* While the writer is idle each of them has a few sorted in. What is done leaves some pages at a
+ * time all the same. */
+static void few_are_enough_while_the_writer_is_idle(void **state)
+{
+    struct story *story = *state;
+    enum { FEW = 20, DUE = FEW + FEW / 4 + 1, LOT = 2 * INBOX_LOT_SMALL };
+    unsigned count = LOT;
+    unsigned steps = 0;
+    unsigned deletions = 0;
+
+    story->idle = true;
+    put_many(story, 1, count, 0);
+    story->now_ms += INBOX_LOT_AGE_MS;
+    while (story->count < LOT + INBOX_LOT_SMALL / 2) {
+        size_t before = story->count;
+        unsigned first = first_in_table(story);
+        unsigned deleted;
+
+        put_many(story, count + 1, FEW, steps == 0 ? DUE : BATCH);
+        count += FEW;
+        steps += story->count == before + DUE;
+        deleted = first_in_table(story) - first;
+        assert_true(deleted == 0 || deleted >= INBOX_STEP_WORTH);
+        deletions += deleted > 0;
+        story->now_ms += INBOX_SORT_MS / (LOT / FEW);
+    }
+    assert_in_range(steps, story->count / DUE - 20, story->count / DUE);
+    assert_in_range(deletions, 5, steps / 10);
+    drain(story, 100);
+    assert_all_used(story, count);
+}
+
 static void more_than_memory_holds_is_loaded(void **state)
 {
     struct story *story = *state;
@@ -138,9 +175,8 @@ static void more_than_memory_holds_is_loaded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_lot_begins_when_it_is_large),
-        TEST(memory_is_full_when_no_row_has_room),
-        TEST(a_lot_that_is_old_and_not_small),
+        TEST(a_lot_begins_when_it_is_large),    TEST(memory_is_full_when_no_row_has_room),
+        TEST(a_lot_that_is_old_and_not_small),  TEST(few_are_enough_while_the_writer_is_idle),
         TEST(more_than_memory_holds_is_loaded),
     };
 
