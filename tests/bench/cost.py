@@ -12,9 +12,14 @@ from throughput import drain
 
 COUNT = 60_000
 CPU_COUNT = {20: 500_000, 1000: 1_000_000}      # by window: several lots of the inbox
-BATCH = {20: 20, 1000: 340}         # messages a commit, about
 STRACE_COUNT = 20_000
 SHOWN_CALLS = 12
+
+
+def messages_a_commit(status):
+    """As of the middle of a run; None in one that is too short for it to be known."""
+    commits = status["database"]["commits"] if status else 0
+    return status["sessions"][0]["received"] / commits if commits else None
 
 
 def cpu(stage, window, count=None):
@@ -22,7 +27,7 @@ def cpu(stage, window, count=None):
     {role: µs a message}, from the moment before the stream to its end; and what the daemon took
     of disk and memory. The two reads of /proc are the only disturbance.
     """
-    found, before, wal = {}, {}, [0]
+    found, before, wal, batch = {}, {}, [0], [window]
     count = count or CPU_COUNT[window]
 
     def before_stream(client):
@@ -30,6 +35,7 @@ def cpu(stage, window, count=None):
 
     def look(client):
         wal.append(procfs.file_bytes(f"{client.database}-wal"))
+        batch.append(messages_a_commit(client.status()) or batch[-1])
 
     def before_stop(client):
         look(client)
@@ -44,19 +50,19 @@ def cpu(stage, window, count=None):
                         before_stop=before_stop)
         size, used = procfs.file_bytes(database), used_bytes(database)
     return found, {"rate_per_s": metrics["rate_per_s"], "database_bytes_a_reading": used / count,
-                   "file_bytes_a_reading": size / count,
+                   "file_bytes_a_reading": size / count, "messages_a_commit": batch[-1],
                    "wal_peak_kib": max(wal) / 1024, "rss_kib": metrics["rss_kib"]}
 
 
-def sqlite_floor(stage, window, count=None):
+def sqlite_floor(stage, window, batch, count=None):
     """
-    {what: µs a message} of SQLite alone, for one row at the end of a table; in transactions as large
-    as the daemon's are at this window.
+    {what: µs a message} of SQLite alone, for one row at the end of a table; in transactions of
+    `batch` messages.
     """
     rows = count or CPU_COUNT[window]
     with stage.fresh_directory("floor") as keep:
         said = subprocess.run(
-            [stage.program("sqlite_floor"), str(keep / "floor.db"), str(rows), str(BATCH[window])],
+            [stage.program("sqlite_floor"), str(keep / "floor.db"), str(rows), str(round(batch))],
             check=True, capture_output=True, text=True).stdout
     return dict(zip(("cpu_us", "time_us"), map(float, said.split())))
 

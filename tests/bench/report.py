@@ -51,7 +51,8 @@ def _cost(results):
             rows.append([words, *("" if v is None else f"{v:.3f}" for v in values)])
     for metric, words, scale in (("database_bytes_a_reading", "database, bytes", 1),
                                  ("file_bytes_a_reading", "its file, with the room of the inbox, bytes", 1),
-                                 ("wal_peak_kib", "largest WAL during the drain, MiB", 1024)):
+                                 ("wal_peak_kib", "largest WAL during the drain, MiB", 1024),
+                                 ("messages_a_commit", "messages a commit", 1)):
         values = [results.median("b", window_name(w), metric) for w in WINDOWS]
         if any(values):
             rows.append([words, *("" if v is None else f"{v / scale:.1f}" for v in values)])
