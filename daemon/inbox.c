@@ -55,7 +55,9 @@ struct inbox {
     struct inbox_spare spare;
     struct inbox_groups groups;
     struct inbox_sizes sizes;
-    int64_t filling_since_ms; /* 0: nothing is in it */
+    struct store_inbox_message coming[STORE_INBOX_TOGETHER]; /* of the open batch, the newest */
+    int coming_count;                                        /* which are not in the table yet */
+    int64_t filling_since_ms;                                /* 0: nothing is in it */
     uint32_t filling_knows; /* devices up to this one; those that come later have no number in it */
     uint64_t undeleted;     /* may be deleted since some last were, if there are so many */
     int64_t deleted;        /* n up to which the table has nothing */
@@ -347,22 +349,28 @@ static int find_by_message(struct inbox *inbox, const struct foxtrackr_message *
                : find_device(inbox, message->family, message->device_id, device);
 }
 
+int inbox_finish(struct inbox *inbox)
+{
+    int count = inbox->coming_count;
+
+    inbox->coming_count = 0;
+    return store_inbox_put(inbox->store, inbox->coming, count);
+}
+
 static int put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
                const struct foxtrackr_message *message, uint32_t device)
 {
     struct inbox_lot *lot = &inbox->filling;
     uint32_t row = 0;
-    int result = store_inbox_put(inbox->store, lot->end, device, client_id, packet);
 
-    if (result == STORE_OK) {
-        if (message != NULL && device != STORE_NO_DEVICE) {
-            row = inbox_rows_add(&lot->rows, message, packet->received_ms);
-        }
-        inbox_lot_add(lot, lot->end, device, row,
-                      NUMBERS_SIZE + strlen(client_id) + packet->topic_length +
-                          packet->payload_length);
+    inbox->coming[inbox->coming_count++] = (struct store_inbox_message){
+        .n = lot->end, .device = device, .client_id = client_id, .packet = *packet};
+    if (message != NULL && device != STORE_NO_DEVICE) {
+        row = inbox_rows_add(&lot->rows, message, packet->received_ms);
     }
-    return result;
+    inbox_lot_add(lot, lot->end, device, row,
+                  NUMBERS_SIZE + strlen(client_id) + packet->topic_length + packet->payload_length);
+    return inbox->coming_count == STORE_INBOX_TOGETHER ? inbox_finish(inbox) : STORE_OK;
 }
 
 bool inbox_takes(const struct inbox *inbox)
@@ -400,6 +408,11 @@ int inbox_put(struct inbox *inbox, const char *client_id, const struct store_pac
 
 void inbox_committed(struct inbox *inbox, uint64_t messages, int64_t now_ms)
 {
+    if (inbox->coming_count > 0) {
+        log_line(LOG_CRIT, "inbox: messages were left out of a commit that they are acknowledged "
+                           "for: ending, before they are; this is a bug");
+        abort();
+    }
     if (!inbox->open) {
         inbox->open =
             inbox_sizes_pay(&inbox->sizes, messages, store_commit_pages(inbox->store), now_ms);
@@ -415,6 +428,7 @@ void inbox_committed(struct inbox *inbox, uint64_t messages, int64_t now_ms)
 
 void inbox_rolled_back(struct inbox *inbox)
 {
+    inbox->coming_count = 0;
     inbox_lot_restore(&inbox->filling);
     inbox_lot_restore(&inbox->sorting);
     inbox->deleted = inbox->deleted_durably;

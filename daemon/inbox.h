@@ -100,11 +100,15 @@ bool inbox_takes(const struct inbox *inbox);
 
 /*
  * In the open batch: put a message in; `message` is what it says, NULL where nobody has looked or
- * it says nothing. *taken is false, and nothing has changed, when it has to go to its tables
- * directly: the inbox is full, or closed and empty, or its topic is none of ours.
+ * it says nothing. What `client_id` and `packet` point at lives until inbox_finish(). *taken is
+ * false, and nothing has changed, when it has to go to its tables directly: the inbox is full, or
+ * closed and empty, or its topic is none of ours.
  */
 int inbox_put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
               const struct foxtrackr_message *message, bool *taken);
+
+/* Before the commit: several messages go into the table together, and some may not be there yet. */
+int inbox_finish(struct inbox *inbox);
 
 /* The batch is over: it is on disk, with `messages` newcomers; how many pages it changed decides
  * whether the next ones go in here... */

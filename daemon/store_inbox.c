@@ -71,19 +71,52 @@ int store_inbox_newest_device(struct store *store, uint32_t *device)
     return result;
 }
 
-int store_inbox_put(struct store *store, int64_t n, uint32_t device, const char *client_id,
-                    const struct store_packet *packet)
+#define VALUES 6
+
+/* The values of message `i` of a statement. */
+static int bind_message(struct store *store, enum store_statement statement, int i,
+                        const struct store_inbox_message *message)
 {
-    const struct store_value values[] = {
-        store_integer(n),
-        store_integer(device),
-        store_text(client_id),
+    const struct store_packet *packet = &message->packet;
+    const struct store_value values[VALUES] = {
+        store_integer(message->n),
+        store_integer(message->device),
+        store_text(message->client_id),
         store_bytes(true, packet->topic, packet->topic_length),
         store_bytes(false, packet->payload, packet->payload_length),
         store_integer(packet->received_ms),
     };
 
-    return store_execute(store, STATEMENT_INBOX_PUT, values, 6);
+    return store_bind(store, statement, i * VALUES, values, VALUES);
+}
+
+/* `count` messages with a statement for so many. */
+static int put(struct store *store, enum store_statement statement,
+               const struct store_inbox_message *messages, int count)
+{
+    int result = STORE_OK;
+
+    for (int i = 0; i < count && result == STORE_OK; i++) {
+        result = bind_message(store, statement, i, &messages[i]);
+    }
+    if (result == STORE_OK) {
+        return store_execute(store, statement, NULL, 0);
+    }
+    store_reset(store, statement);
+    return result;
+}
+
+int store_inbox_put(struct store *store, const struct store_inbox_message *messages, int count)
+{
+    int result = STORE_OK;
+
+    if (count == STORE_INBOX_TOGETHER) {
+        return put(store, STATEMENT_INBOX_PUT_TOGETHER, messages, count);
+    }
+    for (int i = 0; i < count && result == STORE_OK; i++) {
+        result = put(store, STATEMENT_INBOX_PUT, &messages[i], 1);
+    }
+    return result;
 }
 
 int store_inbox_use(struct store *store, int64_t n,

@@ -38,9 +38,19 @@ int store_inbox_device(struct store *store, const char *family, const char *leve
 /* The largest number of a device; 0: there is none. */
 int store_inbox_newest_device(struct store *store, uint32_t *device);
 
-/* Put a message in. `client_id` is the session's. */
-int store_inbox_put(struct store *store, int64_t n, uint32_t device, const char *client_id,
-                    const struct store_packet *packet);
+struct store_inbox_message {
+    int64_t n;
+    uint32_t device;
+    const char *client_id; /* the session's */
+    struct store_packet packet;
+};
+
+/* As many as one statement puts in. */
+#define STORE_INBOX_TOGETHER 16
+
+/* Put messages in, up to STORE_INBOX_TOGETHER of them; so many together are faster than one by one.
+ */
+int store_inbox_put(struct store *store, const struct store_inbox_message *messages, int count);
 
 /* Hand message n to `use`, whose result is returned; what it gets lives until it returns. */
 int store_inbox_use(struct store *store, int64_t n,

@@ -6,14 +6,23 @@
 #include <math.h>
 #include <string.h>
 
+#include "store_inbox.h"
 #include "store_internal.h"
 
-/* The values of STORE_READINGS rows. */
+/* The values of STORE_READINGS rows, or STORE_INBOX_TOGETHER. */
 #define FOUR_TIMES(text)   text ", " text ", " text ", " text
 #define ROWS(text)         FOUR_TIMES(FOUR_TIMES(text))
 #define BATTERY_VALUES     ROWS("(?, ?, ?, ?, ?, ?, ?)")
 #define TEMPERATURE_VALUES ROWS("(?, ?, ?, ?, ?, ?)")
+#define INBOX_VALUES       ROWS("(?, ?, ?, ?, ?, ?)")
 _Static_assert(STORE_READINGS == 4 * 4, "ROWS() makes as many");
+_Static_assert(STORE_INBOX_TOGETHER == 4 * 4, "ROWS() makes as many");
+
+/* After a commit that failed and took effect all the same, other messages have these numbers. */
+#define PUT_INTO_INBOX(values)                                                                     \
+    "INSERT INTO inbox (n, device, client_id, topic, payload, received_ms) VALUES " values         \
+    " ON CONFLICT (n) DO UPDATE SET device = excluded.device, client_id = excluded.client_id,"     \
+    " topic = excluded.topic, payload = excluded.payload, received_ms = excluded.received_ms"
 
 static const struct {
     const char *doing;
@@ -81,12 +90,8 @@ static const struct {
     [STATEMENT_INBOX_POSITION] = {"read how far the inbox is sorted in",
                                   "SELECT first_n, last_n, device, n FROM inbox_position"},
     [STATEMENT_INBOX_READ] = {"read the inbox", "SELECT n, device FROM inbox ORDER BY n"},
-    [STATEMENT_INBOX_PUT] = {"put a message into the inbox",
-                             "INSERT INTO inbox (n, device, client_id, topic, payload,"
-                             " received_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-                             " ON CONFLICT (n) DO UPDATE SET device = excluded.device,"
-                             " client_id = excluded.client_id, topic = excluded.topic,"
-                             " payload = excluded.payload, received_ms = excluded.received_ms"},
+    [STATEMENT_INBOX_PUT] = {"put a message into the inbox", PUT_INTO_INBOX("(?, ?, ?, ?, ?, ?)")},
+    [STATEMENT_INBOX_PUT_TOGETHER] = {"put messages into the inbox", PUT_INTO_INBOX(INBOX_VALUES)},
     [STATEMENT_INBOX_GET] = {"read a message of the inbox",
                              "SELECT client_id, topic, payload, received_ms FROM inbox"
                              " WHERE n = ?1"},

@@ -230,6 +230,20 @@ static int sort_some(struct writer *writer, struct intake_item *item, struct bat
     return result;
 }
 
+/* What comes next, perhaps in a moment. */
+static int next_item(struct writer *writer, struct intake_item *item, struct batch *batch)
+{
+    int64_t wait_us = pace_wait_us(&writer->pace, batch->messages);
+    int result = STORE_OK;
+
+    batch->ended = intake_next(writer->parts.intake, item, 0);
+    if (batch->ended == INTAKE_E_EMPTY && wait_us > 0) {
+        result = writer_apply_meanwhile(writer->apply);
+        batch->ended = intake_next(writer->parts.intake, item, wait_us);
+    }
+    return result;
+}
+
 /* Apply `first` and what follows it, up to the limit, as one transaction; without it, what waits in
  * the inbox and what has come by then. It ends when nothing more has come, and pace.c does not
  * expect more in a moment. */
@@ -250,11 +264,11 @@ static int apply_batch(struct writer *writer, const struct intake_item *first, s
         pulse_beat();
         batch->messages++;
         batch->in_flight = item.in_flight > batch->in_flight ? item.in_flight : batch->in_flight;
-        if (batch->messages >= limit || atomic_load(&writer->limits_changed)) {
+        if (result != STORE_OK || batch->messages >= limit ||
+            atomic_load(&writer->limits_changed)) {
             break;
         }
-        batch->ended =
-            intake_next(writer->parts.intake, &item, pace_wait_us(&writer->pace, batch->messages));
+        result = next_item(writer, &item, batch);
     }
     if (result == STORE_OK) {
         result = writer_apply_finish(writer->apply, clock_wall_ms());

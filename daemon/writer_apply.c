@@ -278,9 +278,14 @@ int writer_apply_item(struct writer_apply *apply, const struct writer_limits *li
     return STORE_OK;
 }
 
+int writer_apply_meanwhile(struct writer_apply *apply)
+{
+    return inbox_finish(apply->inbox);
+}
+
 int writer_apply_finish(struct writer_apply *apply, int64_t now_ms)
 {
-    int result = STORE_OK;
+    int result = inbox_finish(apply->inbox);
 
     for (unsigned i = 0; i < apply->session_count && result == STORE_OK; i++) {
         if (apply->delivered[i]) {

@@ -35,7 +35,10 @@ int writer_apply_item(struct writer_apply *apply, const struct writer_limits *li
 int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limits *limits,
                            uint64_t least, uint64_t most);
 
-/* Before the commit: note which sessions delivered in this batch. */
+/* While nothing comes: what waits for more of its kind need not. Results are the store's. */
+int writer_apply_meanwhile(struct writer_apply *apply);
+
+/* Before the commit: write what is still to be written, and which sessions delivered. */
 int writer_apply_finish(struct writer_apply *apply, int64_t now_ms);
 
 /* The batch is over: committed, or rolled back and to be applied again. */

@@ -63,6 +63,9 @@ struct batch {
     bool lull;       /* nothing comes any more, or not for a while */
 };
 
+#define NAME_SIZE 16
+#define NAMES     (2 * STORE_INBOX_TOGETHER)
+
 struct story {
     struct fixture *fixture;
     struct inbox *inbox;
@@ -74,6 +77,8 @@ struct story {
     unsigned rows; /* handed out as such */
     int countdown; /* steps of batches until one of them fails; 0: none does */
     bool idle;     /* the writer would be, if it did not sort in */
+    char names[NAMES][NAME_SIZE];
+    unsigned next_name;
 };
 
 static inline const struct kind *kind_of(char letter)
@@ -202,14 +207,14 @@ static inline int put_in(struct story *story, char letter, unsigned number, bool
     const char *topic = kind_of(letter)->topic;
     const struct foxtrackr_message message = message_of(letter, number);
     bool says = (number % 2 == 1 || padding != NULL) && letter != 't' && letter != 'v';
-    char name[16];
+    char *name = story->names[story->next_name++ % NAMES]; /* until it is in the table */
     struct store_packet whole = {.topic = topic,
                                  .topic_length = strlen(topic),
                                  .payload = name,
                                  .received_ms = NOW_MS + number};
     int result;
 
-    whole.payload_length = (size_t)snprintf(name, sizeof(name), "%c%u", letter, number);
+    whole.payload_length = (size_t)snprintf(name, NAME_SIZE, "%c%u", letter, number);
     result = inbox_put(story->inbox, CLIENT_ID, &whole, says ? &message : NULL, taken);
     if (result == STORE_OK && !*taken) {
         result = use_message(story, &whole, true);
@@ -251,6 +256,9 @@ static inline int fill_batch(struct story *story, const struct batch *batch, boo
     }
     if (result == STORE_OK) {
         result = put_all(story, batch->put, count);
+    }
+    if (result == STORE_OK) {
+        result = inbox_finish(story->inbox);
     }
     return result == STORE_OK ? strikes(story) : result;
 }

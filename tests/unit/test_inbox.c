@@ -261,6 +261,7 @@ static void a_message_leaves_as_it_came(void **state)
         assert_int_equal(inbox_put(story->inbox, came[i].client_id, &came[i].packet, NULL, &taken),
                          STORE_OK);
         assert_true(taken);
+        assert_int_equal(inbox_finish(story->inbox), STORE_OK);
         commit(story->fixture);
         inbox_drain(story->inbox);
         inbox_committed(story->inbox, 1, story->now_ms);
@@ -288,6 +289,19 @@ static void it_is_counted_when_it_leaves(void **state)
     drain(story, 2);
     assert_look(story->fixture, rows, "3");
     assert_counts(story->fixture, before.stored + 3, 0, 0);
+}
+
+/* Some of it had not come to the table. */
+static void what_is_rolled_back_does_not_come_back(void **state)
+{
+    struct story *story = *state;
+    unsigned count = 0;
+
+    begin(story->fixture);
+    assert_int_equal(put_all(story, "a1 a2 a3", &count), STORE_OK);
+    roll_back(story);
+    commit_batch(story, &(struct batch){.put = "b1"});
+    assert_look(story->fixture, "SELECT group_concat(CAST(payload AS TEXT)) FROM inbox", "b1");
 }
 
 /* Of messages that were parsed on their way in, of known devices and no group's; and only until the
@@ -453,12 +467,19 @@ static void devices_have_large_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_opens_in_a_catch_up), TEST(it_counts_the_pages_of_a_commit),
-        cmocka_unit_test(it_keeps_to_its_order),  TEST(a_message_leaves_as_it_came),
-        TEST(it_is_counted_when_it_leaves),       TEST(rows_are_kept_at_hand),
-        TEST(readings_of_a_table_go_together),    TEST(conflicts_among_many),
-        TEST(the_room_of_rows_is_used_again),     TEST(a_row_that_conflicts_is_taken_for_a_message),
-        TEST(devices_have_large_numbers),         TEST(numbers_go_on),
+        cmocka_unit_test(it_opens_in_a_catch_up),
+        TEST(it_counts_the_pages_of_a_commit),
+        cmocka_unit_test(it_keeps_to_its_order),
+        TEST(a_message_leaves_as_it_came),
+        TEST(it_is_counted_when_it_leaves),
+        TEST(what_is_rolled_back_does_not_come_back),
+        TEST(rows_are_kept_at_hand),
+        TEST(readings_of_a_table_go_together),
+        TEST(conflicts_among_many),
+        TEST(the_room_of_rows_is_used_again),
+        TEST(a_row_that_conflicts_is_taken_for_a_message),
+        TEST(devices_have_large_numbers),
+        TEST(numbers_go_on),
     };
 
     return cmocka_run_group_tests_name("inbox", tests, NULL, NULL);

@@ -17,6 +17,7 @@ static unsigned put_many(struct story *story, unsigned from, unsigned count, uin
         assert_int_equal(put_in(story, "cba"[i % 3], i, &one), STORE_OK);
         taken += one;
     }
+    assert_int_equal(inbox_finish(story->inbox), STORE_OK);
     commit(story->fixture);
     story->on_disk = story->count;
     inbox_committed(story->inbox, count, story->now_ms);
