@@ -1,0 +1,242 @@
+/* The writer: what it publishes, and when, with a real store and a gate without links. */
+#include "store_fixture.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "clock.h"
+#include "unit_wait.h"
+#include "writer.h"
+
+#define MESSAGES     6
+#define BATCH_MAX    4
+#define PAYLOAD_SIZE 256
+#define RING_BYTES   65536
+
+static const char *const client_ids[] = {"id-test-01"};
+
+struct pipeline {
+    struct fixture *fixture;
+    struct watermark watermark;
+    struct intake *intake;
+    struct gate *gate;
+    struct writer *writer;
+    struct writer_status status;
+    uint64_t durable;         /* to wait for */
+    enum writer_state wanted; /* to wait for */
+};
+
+/* Message `number` is from a device of its own. */
+static int put_message(struct pipeline *pipeline, int number)
+{
+    char payload[PAYLOAD_SIZE];
+    struct intake_item item = {
+        .kind = INTAKE_MESSAGE,
+        .qos = 2,
+        .received_ms = clock_wall_ms(),
+        .topic = "foxtrackr/group/V3.0/bat",
+        .topic_length = strlen("foxtrackr/group/V3.0/bat"),
+        .payload = payload,
+    };
+
+    item.full_length = (size_t)snprintf(payload, sizeof(payload),
+                                        "{\"messageType\":1,\"deviceId\":\"d%d\",\"version\":3,"
+                                        "\"timeMs\":%lld,\"battery\":{\"voltage\":3.9}}",
+                                        number, (long long)NOW_MS);
+    return intake_put(pipeline->intake, &item);
+}
+
+/* MESSAGES of them are in the intake before the writer begins. */
+static void start(struct pipeline *pipeline, struct fixture *fixture)
+{
+    struct writer_limits limits = {.max_future_ms = 1000, .batch_max = BATCH_MAX};
+    struct writer_parts parts;
+
+    *pipeline = (struct pipeline){.fixture = fixture};
+    assert_int_equal(intake_new(&pipeline->intake, RING_BYTES, PAYLOAD_SIZE, &pipeline->watermark),
+                     0);
+    assert_int_equal(gate_new(&pipeline->gate, "broker:1", 1, true, &pipeline->watermark), 0);
+    assert_int_equal(foxtrackr_fields_new(&limits.fields), 0);
+    for (int i = 1; i <= MESSAGES; i++) {
+        assert_int_equal(put_message(pipeline, i), INTAKE_OK);
+    }
+    parts = (struct writer_parts){.store = fixture->store,
+                                  .intake = pipeline->intake,
+                                  .gate = pipeline->gate,
+                                  .watermark = &pipeline->watermark,
+                                  .client_ids = client_ids,
+                                  .session_count = 1};
+    assert_int_equal(writer_start(&pipeline->writer, &parts, &limits, fixture->path), 0);
+}
+
+static void stop(struct pipeline *pipeline, enum writer_state expected)
+{
+    intake_close(pipeline->intake);
+    assert_int_equal(writer_stop(pipeline->writer, UNIT_WAIT_MS), expected);
+    gate_free(pipeline->gate);
+    intake_free(pipeline->intake);
+}
+
+static bool is_durable(void *context)
+{
+    struct pipeline *pipeline = context;
+
+    return atomic_load(&pipeline->watermark.durable) == pipeline->durable;
+}
+
+static void wait_durable(struct pipeline *pipeline, uint64_t number)
+{
+    pipeline->durable = number;
+    unit_wait(is_durable, pipeline, "what is on disk to be published");
+}
+
+static bool is_in_state(void *context)
+{
+    struct pipeline *pipeline = context;
+
+    writer_status(pipeline->writer, &pipeline->status);
+    return pipeline->status.state == pipeline->wanted;
+}
+
+static void wait_state(struct pipeline *pipeline, enum writer_state state)
+{
+    pipeline->wanted = state;
+    unit_wait(is_in_state, pipeline, "a state of the writer");
+}
+
+static uint64_t pending(struct pipeline *pipeline)
+{
+    uint64_t items;
+    size_t bytes;
+
+    intake_pending(pipeline->intake, &items, &bytes);
+    return items;
+}
+
+static void what_is_published_is_on_disk(void **state)
+{
+    struct pipeline pipeline;
+
+    start(&pipeline, *state);
+    wait_durable(&pipeline, MESSAGES);
+    assert_look(*state, "SELECT count(*) FROM battery", "6");
+    assert_int_equal(pending(&pipeline), 0);
+    assert_int_equal(put_message(&pipeline, MESSAGES + 1), INTAKE_OK);
+    wait_durable(&pipeline, MESSAGES + 1);
+    assert_look(*state, "SELECT count(*) FROM battery", "7");
+    stop(&pipeline, WRITER_ENDED);
+    assert_look(*state, "SELECT received || ' ' || stored FROM runs", "7 7");
+}
+
+/* No message after it passes it by: an acknowledgement would be for all that came before. */
+static void what_cannot_be_applied_holds_what_came_with_it(void **state)
+{
+    struct pipeline pipeline;
+
+    look(*state, "CREATE TRIGGER bad BEFORE INSERT ON devices WHEN NEW.device_id = 'd4'"
+                 " BEGIN SELECT RAISE(ABORT, 'this one is bad'); END");
+    start(&pipeline, *state);
+    wait_state(&pipeline, WRITER_FATAL);
+    assert_non_null(strstr(pipeline.status.reason, "this one is bad"));
+    assert_int_equal(atomic_load(&pipeline.watermark.durable), 0);
+    assert_look(*state, "SELECT count(*) FROM battery", "0");
+    assert_int_equal(pending(&pipeline), MESSAGES);
+    assert_int_equal(put_message(&pipeline, MESSAGES + 1), INTAKE_E_REFUSED);
+    stop(&pipeline, WRITER_FATAL);
+}
+
+static void what_was_published_before_stays(void **state)
+{
+    struct pipeline pipeline;
+
+    look(*state, "CREATE TRIGGER bad BEFORE INSERT ON devices WHEN NEW.device_id = 'd5'"
+                 " BEGIN SELECT RAISE(ABORT, 'this one is bad'); END");
+    start(&pipeline, *state);
+    wait_state(&pipeline, WRITER_FATAL);
+    assert_int_equal(atomic_load(&pipeline.watermark.durable), BATCH_MAX);
+    assert_look(*state, "SELECT count(*) FROM battery", "4");
+    assert_int_equal(pending(&pipeline), MESSAGES - BATCH_MAX);
+    stop(&pipeline, WRITER_FATAL);
+}
+
+/* A limit on the size of files: the disk takes a commit or does not. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void what_the_disk_refused_is_stored_once_when_it_can(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct pipeline pipeline;
+    struct stat wal;
+
+    assert_int_equal(stat(fixture->store->wal_path, &wal), 0);
+    limit_files((rlim_t)wal.st_size);
+    start(&pipeline, *state);
+    wait_state(&pipeline, WRITER_STALLED);
+    assert_non_null(strstr(pipeline.status.reason, "cannot commit the batch"));
+    assert_int_equal(atomic_load(&pipeline.watermark.durable), 0);
+    assert_int_equal(put_message(&pipeline, MESSAGES + 1), INTAKE_E_REFUSED);
+    limit_files(RLIM_INFINITY);
+    wait_durable(&pipeline, MESSAGES);
+    wait_state(&pipeline, WRITER_RUNNING);
+    assert_int_equal(put_message(&pipeline, MESSAGES + 1), INTAKE_OK);
+    wait_durable(&pipeline, MESSAGES + 1);
+    stop(&pipeline, WRITER_ENDED);
+    assert_look(*state, "SELECT received || ' ' || stored FROM runs", "7 7");
+}
+
+/* Another program's transaction, from lock() to unlock(). */
+static sqlite3 *lock(const struct fixture *fixture)
+{
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open_v2(fixture->path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    return db;
+}
+
+static void unlock(sqlite3 *db)
+{
+    assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void a_stop_leaves_what_the_disk_refuses_to_the_broker(void **state)
+{
+    struct pipeline pipeline;
+    sqlite3 *other = lock(*state);
+
+    start(&pipeline, *state);
+    wait_state(&pipeline, WRITER_STALLED);
+    stop(&pipeline, WRITER_LEFT);
+    assert_int_equal(atomic_load(&pipeline.watermark.durable), 0);
+    unlock(other);
+    assert_look(*state, "SELECT count(*) FROM battery", "0");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_is_published_is_on_disk, fixture_make_open,
+                                        fixture_remove),
+        cmocka_unit_test_setup_teardown(what_cannot_be_applied_holds_what_came_with_it,
+                                        fixture_make_open, fixture_remove),
+        cmocka_unit_test_setup_teardown(what_was_published_before_stays, fixture_make_open,
+                                        fixture_remove),
+        cmocka_unit_test_setup_teardown(what_the_disk_refused_is_stored_once_when_it_can,
+                                        fixture_make_open, fixture_remove),
+        cmocka_unit_test_setup_teardown(a_stop_leaves_what_the_disk_refuses_to_the_broker,
+                                        fixture_make_open, fixture_remove),
+    };
+
+    return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
+}
