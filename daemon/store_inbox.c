@@ -99,11 +99,7 @@ static int put(struct store *store, enum store_statement statement,
     for (int i = 0; i < count && result == STORE_OK; i++) {
         result = bind_message(store, statement, i, &messages[i]);
     }
-    if (result == STORE_OK) {
-        return store_execute(store, statement, NULL, 0);
-    }
-    store_reset(store, statement);
-    return result;
+    return store_execute_bound(store, statement, result);
 }
 
 int store_inbox_put(struct store *store, const struct store_inbox_message *messages, int count)

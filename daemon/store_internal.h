@@ -177,6 +177,10 @@ void store_reset(struct store *store, enum store_statement id);
 int store_execute(struct store *store, enum store_statement id, const struct store_value *values,
                   int count);
 
+/* The same for what store_bind() has bound before; `bound` is its result: not STORE_OK, and nothing
+ * is run. */
+int store_execute_bound(struct store *store, enum store_statement id, int bound);
+
 /*
  * The one place that turns what SQLite just reported into a result and a sentence in store->error:
  * "path: cannot <doing>: SQLite's text; what to do". The caller sets errno to 0 before it calls

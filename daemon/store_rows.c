@@ -470,11 +470,7 @@ static int put_together(struct store *store, const struct store_reading *reading
 
         result = store_bind(store, add, i * row.count, row.values, row.count);
     }
-    if (result == STORE_OK) {
-        result = store_execute(store, add, NULL, 0);
-    } else {
-        store_reset(store, add);
-    }
+    result = store_execute_bound(store, add, result);
     *added = sqlite3_changes(store->db);
     return result;
 }

@@ -356,3 +356,12 @@ int store_execute(struct store *store, enum store_statement id, const struct sto
     store_reset(store, id);
     return result;
 }
+
+int store_execute_bound(struct store *store, enum store_statement id, int bound)
+{
+    if (bound == STORE_OK) {
+        return store_execute(store, id, NULL, 0);
+    }
+    store_reset(store, id);
+    return bound;
+}
