@@ -107,8 +107,9 @@ def _client(stage, directory, port, name, *more, **options):
                     *more], directory, **options)
 
 
-def ceiling(stage, directory, port):
-    return _client(stage, directory, port, "ceiling")
+def ceiling(stage, directory, port, qos=2, tls=True):
+    command = [stage.program("ceiling"), "--port", port, "--client-id", ID, "--qos", qos]
+    return Process([*command, "--ca", stage.ca] if tls else command, directory)
 
 
 def bare(stage, directory, port):

@@ -3,7 +3,7 @@
 from contestants import CONTESTANTS, label
 from results import RATE, machine, markdown_table, spread, text_table
 from targets import IDLE, LATENCY, TARGETS
-from throughput import SLOW_MS, SLOW_WINDOW, WINDOWS, sessions_name, slow_name, window_name
+from throughput import SLOW_MS, SLOW_WINDOW, WINDOWS, broker_name, sessions_name, slow_name, window_name
 
 
 def _rates(results):
@@ -27,6 +27,13 @@ def _cpu(results):
 def _slow(results):
     return [[label(key), *(spread(results.values(key, slow_name(ms))) for ms in SLOW_MS)]
             for key in ("b", "d") if any(results.values(key, slow_name(ms)) for ms in SLOW_MS)]
+
+
+def _broker(results):
+    """Rows of: QoS, rate without TLS and with it."""
+    ways = {qos: [broker_name(qos, tls) for tls in (False, True)] for qos in (1, 2)}
+    return [[f"QoS {qos}", *(spread(results.values("ceiling", name)) for name in names)]
+            for qos, names in ways.items() if any(results.values("ceiling", name) for name in names)]
 
 
 def _sessions(results):
@@ -77,6 +84,8 @@ def _service(results):
 def _sections(results):
     windows = [window_name(w) for w in WINDOWS]
     yield ("Messages a second: median (slowest to fastest)", ["", *windows], _rates(results))
+    yield ("Messages a second, the broker's own ceiling, window 1,000", ["", "plain", "TLS"],
+           _broker(results))
     yield (f"Messages a second on a slow disk, window {SLOW_WINDOW}",
            ["", *(f"sync + {ms} ms" for ms in SLOW_MS)], _slow(results))
     yield ("Messages a second over a slow network, (b)", ["", "msg/s"], _sessions(results))

@@ -100,12 +100,14 @@ class Broker:
     """The benchmark's broker: one process, one stream of `count` messages."""
 
     def __init__(self, stage, directory, count, *, window=20, devices=None, delay_ms=0, sessions=1,
-                 mark=0, hold=False):
+                 mark=0, hold=False, qos=2, tls=True):
         self.count = count
         self._port_file = directory / "broker.port"
-        command = [stage.program("broker"), "--tls", str(stage.certificates.certificate("server")),
-                   str(stage.certificates.key("server")), "--count", str(count),
-                   "--window", str(window), "--port-file", str(self._port_file)]
+        command = [stage.program("broker"), "--count", str(count), "--window", str(window),
+                   "--qos", str(qos), "--port-file", str(self._port_file)]
+        if tls:
+            command += ["--tls", str(stage.certificates.certificate("server")),
+                        str(stage.certificates.key("server"))]
         for option, value in (("--devices", devices), ("--delay-ms", delay_ms),
                               ("--sessions", sessions), ("--mark", mark)):
             if value:

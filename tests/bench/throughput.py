@@ -10,6 +10,7 @@ SLOW_MS = (2, 8)
 ROUND_TRIP_MS = 30
 SLOW_COUNTS = {("b", 2): 40_000, ("b", 8): 16_000, ("d", 2): 1000, ("d", 8): 300}
 SESSION_COUNTS = {1: 600, 4: 2400}
+BROKER_COUNT = 3_000_000
 QUICK_COUNT = 2000
 
 
@@ -19,6 +20,10 @@ def window_name(window):
 
 def slow_name(slow_ms):
     return f"window {SLOW_WINDOW}, sync + {slow_ms} ms"
+
+
+def broker_name(qos, tls):
+    return f"window 1,000, QoS {qos}, {'TLS' if tls else 'plain'}"
 
 
 def sessions_name(sessions):
@@ -84,6 +89,16 @@ class Throughput:
                     self._one(key, window_name(window), round_, start,
                               QUICK_COUNT if self.quick else counts[WINDOWS.index(window)], name,
                               window=window)
+
+    def broker(self):
+        say("\nThe broker itself, with a client that only answers")
+        for round_ in range(1, self.rounds + 1):
+            for qos in (1, 2):
+                for tls in (False, True):
+                    self._one("ceiling", broker_name(qos, tls), round_,
+                              lambda *where, q=qos, t=tls: contestants.ceiling(*where, qos=q, tls=t),
+                              QUICK_COUNT if self.quick else BROKER_COUNT,
+                              contestants.label("ceiling"), window=1000, qos=qos, tls=tls)
 
     def slow_disk(self):
         say("\nSlow disk: every fdatasync takes longer")
