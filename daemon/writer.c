@@ -239,7 +239,9 @@ static int next_item(struct writer *writer, struct intake_item *item, struct bat
     batch->ended = intake_next(writer->parts.intake, item, 0);
     if (batch->ended == INTAKE_E_EMPTY && wait_us > 0) {
         result = writer_apply_meanwhile(writer->apply);
-        batch->ended = intake_next(writer->parts.intake, item, wait_us);
+        if (result == STORE_OK) {
+            batch->ended = intake_next(writer->parts.intake, item, wait_us);
+        }
     }
     return result;
 }

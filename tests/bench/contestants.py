@@ -102,14 +102,14 @@ def check_rows(path, count):
 
 # Each function starts one; `slow_us`: how much longer every fdatasync takes.
 
-def _client(stage, directory, port, name, *more, **options):
-    return Process([stage.program(name), "--port", port, "--ca", stage.ca, "--client-id", ID,
-                    *more], directory, **options)
+def _client(stage, directory, port, name, *more, tls=True, **options):
+    trust = ["--ca", stage.ca] if tls else []
+    return Process([stage.program(name), "--port", port, *trust, "--client-id", ID, *more],
+                   directory, **options)
 
 
 def ceiling(stage, directory, port, qos=2, tls=True):
-    command = [stage.program("ceiling"), "--port", port, "--client-id", ID, "--qos", qos]
-    return Process([*command, "--ca", stage.ca] if tls else command, directory)
+    return _client(stage, directory, port, "ceiling", "--qos", qos, tls=tls)
 
 
 def bare(stage, directory, port):

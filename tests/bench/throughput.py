@@ -23,7 +23,7 @@ def slow_name(slow_ms):
 
 
 def broker_name(qos, tls):
-    return f"window 1,000, QoS {qos}, {'TLS' if tls else 'plain'}"
+    return f"{window_name(WINDOWS[-1])}, QoS {qos}, {'TLS' if tls else 'plain'}"
 
 
 def sessions_name(sessions):
@@ -98,7 +98,7 @@ class Throughput:
                     self._one("ceiling", broker_name(qos, tls), round_,
                               lambda *where, q=qos, t=tls: contestants.ceiling(*where, qos=q, tls=t),
                               QUICK_COUNT if self.quick else BROKER_COUNT,
-                              contestants.label("ceiling"), window=1000, qos=qos, tls=tls)
+                              contestants.label("ceiling"), window=WINDOWS[-1], qos=qos, tls=tls)
 
     def slow_disk(self):
         say("\nSlow disk: every fdatasync takes longer")

@@ -4,23 +4,18 @@ import contextlib
 import socket
 import threading
 
+from listener import Listener
 
-class Relay:
-    """
-    Between a daemon and its broker; stands in for the broker in Daemon's constructor. TLS passes as
-    it is, and all of it until allow() is called.
-    """
+
+class Relay(Listener):
+    """Between a daemon and its broker. TLS passes as it is, and all of it until allow() is called."""
 
     def __init__(self, broker):
         self.pki = broker.pki
         self._broker_port = broker.tls_port
         self._left = None  # bytes that may pass to the daemon; None: all
         self._changed = threading.Condition()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.tls_port = self._listener.getsockname()[1]
-        self._closing = False
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        super().__init__()
 
     def allow(self, count):
         """From now on so many bytes may pass to the daemon, over all connections; None: all."""
@@ -28,25 +23,13 @@ class Relay:
             self._left = count
             self._changed.notify_all()
 
-    def close(self):
-        self._closing = True
-        with socket.create_connection(("127.0.0.1", self.tls_port)):
-            pass
-        self._thread.join(15)
-        self._listener.close()
-
-    def _serve(self):
-        while True:
-            client, _ = self._listener.accept()
-            if self._closing:
-                client.close()
-                return
-            try:
-                broker = socket.create_connection(("127.0.0.1", self._broker_port))
-            except OSError:  # the broker is not there, and so neither are we
-                client.close()
-                continue
-            threading.Thread(target=_Connection(self, client, broker).run, daemon=True).start()
+    def accepted(self, connection):
+        try:
+            broker = socket.create_connection(("127.0.0.1", self._broker_port))
+        except OSError:  # the broker is not there, and so neither are we
+            connection.close()
+            return
+        threading.Thread(target=_Connection(self, connection, broker).run, daemon=True).start()
 
     def take(self, connection, most):
         """Wait until something may pass or the connection is over; then how much, and at most `most`."""

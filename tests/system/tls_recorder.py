@@ -1,13 +1,11 @@
 """A TLS server that shows a certificate and keeps whatever a client sends once it trusts it."""
 
-import socket
 import ssl
-import threading
+
+from listener import Listener
 
 
-class TlsRecorder:
-    """Stands in for a broker in Daemon's constructor: it has tls_port and pki."""
-
+class TlsRecorder(Listener):
     def __init__(self, pki, certificate):
         self.pki = pki
         self.handshakes = 0  # that succeeded
@@ -15,25 +13,16 @@ class TlsRecorder:
         self.received = b""  # within TLS
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(pki.certificate(certificate), pki.key(certificate))
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.tls_port = self._listener.getsockname()[1]
-        self._closing = False
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        super().__init__()
 
-    def _serve(self):
-        while True:
-            connection, _ = self._listener.accept()
-            if self._closing:
-                connection.close()
-                return
-            connection.settimeout(5)
-            with connection:
-                try:
-                    with self._context.wrap_socket(connection, server_side=True) as client:
-                        self._record(client)
-                except OSError:  # ssl.SSLError is one
-                    self.refused += 1
+    def accepted(self, connection):
+        connection.settimeout(5)
+        with connection:
+            try:
+                with self._context.wrap_socket(connection, server_side=True) as client:
+                    self._record(client)
+            except OSError:  # ssl.SSLError is one
+                self.refused += 1
 
     def _record(self, client):
         first = client.recv(4096)  # in TLS 1.3 this is where a client's refusal arrives
@@ -43,10 +32,3 @@ class TlsRecorder:
             if b"\x00\x04MQTT" in self.received:
                 return  # a CONNECT: enough has been seen
             first = client.recv(4096)
-
-    def close(self):
-        self._closing = True
-        with socket.create_connection(("127.0.0.1", self.tls_port)):
-            pass
-        self._thread.join(15)
-        self._listener.close()

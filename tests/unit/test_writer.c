@@ -17,7 +17,6 @@
 static const char *const client_ids[] = {"id-test-01"};
 
 struct pipeline {
-    struct fixture *fixture;
     struct watermark watermark;
     struct intake *intake;
     struct gate *gate;
@@ -53,7 +52,7 @@ static void start(struct pipeline *pipeline, struct fixture *fixture)
     struct writer_limits limits = {.max_future_ms = 1000, .batch_max = BATCH_MAX};
     struct writer_parts parts;
 
-    *pipeline = (struct pipeline){.fixture = fixture};
+    *pipeline = (struct pipeline){0};
     assert_int_equal(intake_new(&pipeline->intake, RING_BYTES, PAYLOAD_SIZE, &pipeline->watermark),
                      0);
     assert_int_equal(gate_new(&pipeline->gate, "broker:1", 1, true, &pipeline->watermark), 0);
@@ -129,13 +128,24 @@ static void what_is_published_is_on_disk(void **state)
     assert_look(*state, "SELECT received || ' ' || stored FROM runs", "7 7");
 }
 
+/* The first message of this device cannot be applied, nor tried again. */
+static void make_bad(const struct fixture *fixture, const char *device_id)
+{
+    char sql[256];
+
+    snprintf(sql, sizeof(sql),
+             "CREATE TRIGGER bad BEFORE INSERT ON devices WHEN NEW.device_id = '%s'"
+             " BEGIN SELECT RAISE(ABORT, 'this one is bad'); END",
+             device_id);
+    look(fixture, sql);
+}
+
 /* No message after it passes it by: an acknowledgement would be for all that came before. */
 static void what_cannot_be_applied_holds_what_came_with_it(void **state)
 {
     struct pipeline pipeline;
 
-    look(*state, "CREATE TRIGGER bad BEFORE INSERT ON devices WHEN NEW.device_id = 'd4'"
-                 " BEGIN SELECT RAISE(ABORT, 'this one is bad'); END");
+    make_bad(*state, "d4");
     start(&pipeline, *state);
     wait_state(&pipeline, WRITER_FATAL);
     assert_non_null(strstr(pipeline.status.reason, "this one is bad"));
@@ -150,8 +160,7 @@ static void what_was_published_before_stays(void **state)
 {
     struct pipeline pipeline;
 
-    look(*state, "CREATE TRIGGER bad BEFORE INSERT ON devices WHEN NEW.device_id = 'd5'"
-                 " BEGIN SELECT RAISE(ABORT, 'this one is bad'); END");
+    make_bad(*state, "d5");
     start(&pipeline, *state);
     wait_state(&pipeline, WRITER_FATAL);
     assert_int_equal(atomic_load(&pipeline.watermark.durable), BATCH_MAX);
