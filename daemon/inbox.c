@@ -274,7 +274,7 @@ static int delete_some(struct inbox *inbox, uint64_t messages, bool at_once)
     return store_inbox_delete(inbox->store, upto);
 }
 
-int inbox_sort_some(struct inbox *inbox, uint64_t least, uint64_t most, int64_t now_ms,
+int inbox_sort_some(struct inbox *inbox, bool idle, uint64_t most, int64_t now_ms,
                     const struct inbox_sink *sink)
 {
     uint64_t step;
@@ -284,7 +284,7 @@ int inbox_sort_some(struct inbox *inbox, uint64_t least, uint64_t most, int64_t 
         return STORE_OK;
     }
     result = take_next_lot(inbox, now_ms);
-    step = inbox_sizes_step(&inbox->sizes, &inbox->sorting, inbox_is_draining(inbox), least, most,
+    step = inbox_sizes_step(&inbox->sizes, &inbox->sorting, inbox_is_draining(inbox), idle, most,
                             now_ms);
     if (result != STORE_OK || step == 0) {
         return result;

@@ -91,8 +91,8 @@ bool inbox_is_busy(const struct inbox *inbox);
 bool inbox_is_draining(const struct inbox *inbox);
 
 /* In the open batch, before its messages: sort in some more than came with the last batch, but not
- * more than `most`; while fewer than `least` are due, none. `now_ms` is monotonic. */
-int inbox_sort_some(struct inbox *inbox, uint64_t least, uint64_t most, int64_t now_ms,
+ * more than `most`. `idle`: the writer would be, until messages come. `now_ms` is monotonic. */
+int inbox_sort_some(struct inbox *inbox, bool idle, uint64_t most, int64_t now_ms,
                     const struct inbox_sink *sink);
 
 /* Whether a message that came now would go in, if its topic is one of ours. */

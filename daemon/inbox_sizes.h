@@ -42,10 +42,10 @@ bool inbox_sizes_enough(const struct inbox_sizes *sizes, const struct inbox_lot 
 /* Whether it is old enough, having got its first message so long ago. */
 bool inbox_sizes_old(const struct inbox_lot *lot, int64_t age_ms);
 
-/* With a batch, some of this lot: how many messages, but not more than `most`, and none while fewer
- * than `least` are due. `draining`: there is no reason to wait for newcomers. */
+/* With a batch, some of this lot: how many messages, but not more than `most`. `draining`: there is
+ * no reason to wait for newcomers. `idle`: the writer would be, until they come. */
 uint64_t inbox_sizes_step(struct inbox_sizes *sizes, const struct inbox_lot *lot, bool draining,
-                          uint64_t least, uint64_t most, int64_t now_ms);
+                          bool idle, uint64_t most, int64_t now_ms);
 
 /* Another lot is sorted in from now on. */
 void inbox_sizes_next_lot(struct inbox_sizes *sizes);

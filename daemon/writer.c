@@ -210,12 +210,11 @@ struct batch {
 };
 
 /* What waits in the inbox comes first: meanwhile newcomers are on their way. In lockstep that is a
- * while, and a few are sorted in then each time; otherwise there are some already, which wait. */
+ * while; otherwise there are some already, which wait. */
 static int sort_some(struct writer *writer, struct intake_item *item, struct batch *batch)
 {
-    uint64_t least = pace_lockstep(&writer->pace) ? INBOX_STEP_MEANWHILE : INBOX_STEP_WORTH;
-    int result =
-        writer_apply_sort_some(writer->apply, &writer->limits, least, writer_batch_limit(writer));
+    int result = writer_apply_sort_some(writer->apply, &writer->limits,
+                                        pace_lockstep(&writer->pace), writer_batch_limit(writer));
 
     if (result == STORE_OK) {
         batch->ended = intake_next(writer->parts.intake, item,

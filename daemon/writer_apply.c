@@ -223,12 +223,12 @@ static int sort_readings(void *context, const struct store_reading *readings, in
 }
 
 int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limits *limits,
-                           uint64_t least, uint64_t most)
+                           bool idle, uint64_t most)
 {
     const struct inbox_sink sink = {sort_message, sort_readings, apply};
 
     apply->limits = limits;
-    return inbox_sort_some(apply->inbox, least, most, clock_monotonic_ms(), &sink);
+    return inbox_sort_some(apply->inbox, idle, most, clock_monotonic_ms(), &sink);
 }
 
 /* An event's filter as a string; NULL when out of memory. */

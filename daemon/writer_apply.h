@@ -30,10 +30,10 @@ int writer_apply_item(struct writer_apply *apply, const struct writer_limits *li
                       const struct intake_item *item);
 
 /* In the store's open batch, before its items: apply some of what waits in the inbox, `most` at
- * most, and nothing while fewer than `least` are due. Returns as writer_apply_item() does, or
+ * most. `idle`: the writer would be, until items come. Returns as writer_apply_item() does, or
  * INBOX_E_SCRATCH. */
 int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limits *limits,
-                           uint64_t least, uint64_t most);
+                           bool idle, uint64_t most);
 
 /* While nothing comes: what waits for more of its kind need not. Results are the store's. */
 int writer_apply_meanwhile(struct writer_apply *apply);

@@ -198,8 +198,7 @@ static inline int sort_some(struct story *story, uint64_t most)
 {
     const struct inbox_sink sink = {use, use_readings, story};
 
-    return inbox_sort_some(story->inbox, story->idle ? INBOX_STEP_MEANWHILE : INBOX_STEP_WORTH,
-                           most, story->now_ms, &sink);
+    return inbox_sort_some(story->inbox, story->idle, most, story->now_ms, &sink);
 }
 
 static inline int put_in(struct story *story, char letter, unsigned number, bool *taken)

@@ -266,7 +266,7 @@ static void a_message_leaves_as_it_came(void **state)
         inbox_drain(story->inbox);
         inbox_committed(story->inbox, 1, story->now_ms);
         begin(story->fixture);
-        assert_int_equal(inbox_sort_some(story->inbox, 1, 10, story->now_ms, &sink), STORE_OK);
+        assert_int_equal(inbox_sort_some(story->inbox, false, 10, story->now_ms, &sink), STORE_OK);
         commit(story->fixture);
         inbox_committed(story->inbox, 0, story->now_ms);
         assert_int_equal(came[i].times, 1);

@@ -120,12 +120,12 @@ static unsigned first_in_table(const struct story *story)
     return (unsigned)atoi(look(story->fixture, "SELECT min(n) FROM inbox"));
 }
 
-/* While the writer is idle each of them has a few sorted in. What is done leaves some pages at a
- * time all the same. */
+/* While the writer is idle each batch sorts twice as many in as came. What is done leaves some
+ * pages at a time all the same. */
 static void few_are_enough_while_the_writer_is_idle(void **state)
 {
     struct story *story = *state;
-    enum { FEW = 20, DUE = FEW + FEW / 4 + 1, LOT = 2 * INBOX_LOT_SMALL };
+    enum { FEW = 20, DUE = 2 * FEW + 1, LOT = 3 * INBOX_LOT_SMALL };
     unsigned count = LOT;
     unsigned steps = 0;
     unsigned deletions = 0;
