@@ -20,17 +20,7 @@
  * CONNECT is answered at once. Paho waits for that answer holding its global lock: a broker that
  * takes seconds to accept must not stop the other sessions.
  *
- * Lockstep. All that Paho writes is one stream, so the PUBCOMP of a message waits for the PUBRECs
- * written before it. With a large window that costs nothing: others come meanwhile. With a small
- * one (20 is mosquitto's default) the messages fall into two groups, each waits for the other's
- * commit, and a commit moves half of them by half a handshake. They are through faster when they go
- * round in step: one commit, all PUBRECs leave; all PUBCOMPs follow at once, because nothing is
- * pending; all the next messages come and are gathered for the next commit (pace.c). A byte must be
- * read while the numbers are still what they were when it was written:
- *  - before the first message of a batch has its number, so that the PUBCOMPs before it can go;
- *  - before the commit begins, so that the PUBRECs wait for it and not for the one after;
- *  - when it is done.
- * In between, Paho's small writes would wake the thread for nothing: it does not look at them.
+ * With a small window everything goes round in step, and Paho relays itself: gate_lockstep.c.
  *
  * Only this process may use the port: a request needs the session's random token, and the target
  * has to be the configured broker.
@@ -59,39 +49,11 @@
 
 #include "clock.h"
 #include "connect_request.h"
-#include "link.h"
-#include "pulse.h"
-#include "token.h"
+#include "gate_internal.h"
 
 #define TICK_MS 500
 /* How long the listener rests when there is no descriptor even to turn somebody away. */
 #define REST_MS 1000
-
-struct session_link {
-    struct token token;
-    int offered_fd; /* -1: none */
-    struct link_record record;
-};
-
-struct gate {
-    pthread_t thread;
-    pthread_mutex_t mutex;
-    char *target;
-    int port;
-    int epoll_fd;
-    struct link_end listener;
-    int64_t rest_until_ms; /* the listener is not watched before; 0: it is */
-    int spare_fd;          /* given up for a moment when no other descriptor is free; or -1 */
-    struct link_end wake;
-    bool stopping;
-    struct link_mode mode;
-    const struct watermark *watermark;
-    struct pulse pulse;
-    struct session_link *sessions;
-    unsigned session_count;
-    struct link *links;
-    unsigned link_count;
-};
 
 /* --- opening a link ------------------------------------------------------------------------ */
 
@@ -265,14 +227,6 @@ static void serve(struct gate *gate, const struct link_end *end, uint32_t events
     }
 }
 
-/* In lockstep: read what Paho has written until now, and send on what may leave. */
-static void catch_up(struct gate *gate)
-{
-    for (unsigned i = 0; gate->mode.lockstep && i < gate->link_count; i++) {
-        link_catch_up(&gate->links[i]);
-    }
-}
-
 /* How long to wait for events. */
 static int pause_ms(const struct gate *gate)
 {
@@ -306,12 +260,15 @@ static void *run(void *argument)
 
             if (end == &gate->wake) {
                 (void)!read(gate->wake.fd, &value, sizeof(value));
-                catch_up(gate);
+                gate_catch_up(gate);
             } else if (end == &gate->listener) {
                 accept_one(gate);
             } else {
                 serve(gate, end, events[i].events);
             }
+        }
+        if (count == 0) {
+            gate_find_untold(gate);
         }
         for (unsigned i = 0; i < gate->link_count; i++) {
             link_settle(&gate->links[i]);
@@ -482,39 +439,11 @@ void gate_release(struct gate *gate)
         gate_wake(gate); /* it is awake, but may have looked at the links already */
         return;
     }
-    catch_up(gate);
+    gate_catch_up(gate);
     for (unsigned i = 0; i < gate->link_count; i++) {
         link_settle(&gate->links[i]);
     }
     pthread_mutex_unlock(&gate->mutex);
-}
-
-void gate_set_lockstep(struct gate *gate, bool on)
-{
-    if (atomic_load(&gate->mode.lockstep) != on) {
-        pthread_mutex_lock(&gate->mutex);
-        atomic_store(&gate->mode.lockstep, on);
-        pthread_mutex_unlock(&gate->mutex);
-        gate_wake(gate); /* it watches for something else now */
-    }
-}
-
-void gate_before_commit(struct gate *gate)
-{
-    if (atomic_load(&gate->mode.lockstep)) {
-        pthread_mutex_lock(&gate->mutex);
-        catch_up(gate);
-        pthread_mutex_unlock(&gate->mutex);
-    }
-}
-
-void gate_before_message(struct gate *gate, void (*write_out)(void))
-{
-    /* With others pending, what was written so far waits for them anyway. */
-    if (atomic_load(&gate->mode.lockstep) && watermark_settled(gate->watermark)) {
-        write_out();
-        gate_before_commit(gate);
-    }
 }
 
 void gate_sever(struct gate *gate, unsigned session, const char *reason)

@@ -7,6 +7,7 @@
 #ifndef GATE_H
 #define GATE_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,15 +58,24 @@ void gate_offer(struct gate *gate, unsigned session, int broker_fd);
 void gate_release(struct gate *gate);
 
 /*
- * Lockstep, for a small window; gate.c tells what it is for. While it is on, the link of Paho's is
- * read before the first message of a batch gets its number, before a commit begins, and when it is
- * done; and otherwise only while nothing waits for a commit. It is off at first. `write_out` makes
- * Paho write what it has kept back; it is called in lockstep only.
+ * Lockstep, for a small window; gate_lockstep.c tells what it is for. While it is on, the link of
+ * Paho's is read before the first message of a batch gets its number, before a commit begins, and
+ * when it is done; and otherwise only while nothing waits for a commit. It is off at first.
+ * `write_out` makes Paho write what it has kept back; it is called in lockstep only.
  */
 void gate_set_lockstep(struct gate *gate, bool on);
 void gate_before_commit(struct gate *gate); /* the writer's thread */
-/* Paho's thread; the message has no number yet. */
-void gate_before_message(struct gate *gate, void (*write_out)(void));
+/* Paho's receive thread; the message of this session has no number yet. */
+void gate_before_message(struct gate *gate, unsigned session, void (*write_out)(void));
+
+/*
+ * The two functions of struct paho_relay, for links that have had a message; in lockstep they do
+ * the work of the gate's thread, out of it nothing. gate_written(): Paho has written something; any
+ * of its threads. gate_poll(): as poll(), and what the brokers send meanwhile is passed on; Paho's
+ * receive thread, which calls it whenever it waits. `context` is the gate.
+ */
+void gate_written(void *context);
+int gate_poll(void *context, struct pollfd *fds, nfds_t count, int timeout_ms);
 
 /* Make the gate's thread come round its loop. */
 void gate_wake(struct gate *gate);

@@ -19,6 +19,7 @@
 
 #define REQUEST_LIMIT_MS 10000 /* from accept to a complete CONNECT */
 #define ACK_DELAY_MS     1
+#define LITTLE           4096 /* that Paho writes comes whole */
 #define LINGER_LIMIT_MS  1000 /* from our FIN to the broker's */
 
 static void watch(const struct link *link, struct link_end *end, uint32_t events)
@@ -80,6 +81,7 @@ bool link_open(struct link *link, unsigned session, struct link_record *record, 
     hold_reset(&link->hold);
     link->down_start = link->down_end = 0;
     link->ack_at_ms = 0;
+    link->has_messages = link->carried = link->left = false;
     enter(link, LINK_OPEN);
     return true;
 }
@@ -98,6 +100,7 @@ void link_close(struct link *link, const char *reason)
     link_end_close(&link->broker);
     link->phase = LINK_FREE;
     link->severed = false;
+    link->carried = false;
 }
 
 void link_sever(struct link *link, const char *reason)
@@ -145,12 +148,14 @@ static void paho_closed(struct link *link)
     enter(link, LINK_DRAIN);
 }
 
-static void read_paho(struct link *link)
+/* Whether something came. */
+static bool read_paho(struct link *link)
 {
     size_t room;
     uint8_t *space = hold_space(&link->hold, &room);
     ssize_t got = room > 0 ? recv(link->paho.fd, space, room, 0) : -1;
 
+    link->left = got == (ssize_t)room || got > LITTLE;
     if (got > 0) {
         link->ack_at_ms = link->mode->paho_at_once ? 0 : clock_monotonic_ms() + ACK_DELAY_MS;
         /* Read after recv(): whatever these bytes acknowledge was numbered before they came. */
@@ -158,6 +163,7 @@ static void read_paho(struct link *link)
     } else if (room == 0 || got == 0 || (errno != EAGAIN && errno != EINTR)) {
         paho_closed(link); /* no room: gone with more to say than fits; the broker sends it again */
     }
+    return got > 0;
 }
 
 /*
@@ -184,24 +190,24 @@ static void acknowledge_quickly(struct link *link)
     }
 }
 
-static void read_paho_if_room(struct link *link)
+static bool read_paho_if_room(struct link *link)
 {
     size_t room;
 
     hold_space(&link->hold, &room);
-    if (link->phase == LINK_OPEN && room > 0) {
-        read_paho(link);
-    }
+    return link->phase == LINK_OPEN && room > 0 && read_paho(link);
 }
 
-void link_catch_up(struct link *link)
+bool link_catch_up(struct link *link)
 {
+    bool any;
+
     if (link->phase != LINK_OPEN || link->severed) {
-        return;
+        return false;
     }
     /* The kernel acknowledges what was read. What waited for that has come when it has: this is
      * loopback. */
-    read_paho_if_room(link);
+    any = read_paho_if_room(link);
     if (link->phase == LINK_OPEN && link->ack_at_ms != 0) {
         acknowledge(link);
         read_paho_if_room(link);
@@ -209,6 +215,7 @@ void link_catch_up(struct link *link)
     if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
         send_held(link);
     }
+    return any;
 }
 
 /* --- towards Paho -------------------------------------------------------------------------- */
@@ -277,9 +284,17 @@ static void read_broker(struct link *link)
 
 /* --- the round ----------------------------------------------------------------------------- */
 
+static bool reads_broker(const struct link *link)
+{
+    return link->down_end < LINK_DOWN_CAPACITY && !link->mode->quiesced;
+}
+
+/* An event may be an old one by now: the other thread that relays has read, and there is no room.
+ */
 void link_serve(struct link *link, const struct link_end *end, uint32_t events)
 {
-    const uint32_t gone = EPOLLHUP | EPOLLERR;
+    bool gone = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    bool readable = (events & EPOLLIN) != 0;
 
     if (link->severed || end->fd < 0) {
         return; /* an earlier event of the same round has ended it */
@@ -288,31 +303,40 @@ void link_serve(struct link *link, const struct link_end *end, uint32_t events)
         if ((events & EPOLLOUT) != 0) {
             send_down(link);
         }
-        if (link->phase == LINK_OPEN && (events & (EPOLLIN | gone)) != 0) {
+        if (link->phase == LINK_OPEN && gone) {
             read_paho(link);
+        } else if (readable) {
+            read_paho_if_room(link);
         }
-    } else if ((events & (EPOLLIN | gone)) != 0) {
+    } else if (gone || (readable && (link->phase != LINK_OPEN || reads_broker(link)))) {
         /* A broker that has gone cannot take what is held: no use in sending first. */
         read_broker(link);
     }
 }
 
-/* Watch for what matters next: nothing that there is no room for, and nothing more from a broker
- * that we are taking leave of. */
+static bool reads_paho(struct link *link)
+{
+    size_t room;
+
+    hold_space(&link->hold, &room);
+    return room > 0 &&
+           (link->carried ? link->left
+                          : !link->mode->lockstep || watermark_settled(link->watermark));
+}
+
+/* Watch for what matters next: nothing that there is no room for or somebody else waits for, and
+ * nothing more from a broker that we are taking leave of. */
 static void watch_next(struct link *link)
 {
-    bool reads_paho = !link->mode->lockstep || watermark_settled(link->watermark);
-    size_t room;
     size_t ready;
     uint32_t paho = 0;
     uint32_t broker = 0;
 
     if (link->phase == LINK_OPEN) {
-        hold_space(&link->hold, &room);
-        paho |= room > 0 && reads_paho ? (uint32_t)EPOLLIN : 0;
+        paho |= reads_paho(link) ? (uint32_t)EPOLLIN : 0;
+        paho |= link->carried ? (uint32_t)EPOLLRDHUP : 0;
         paho |= link->down_end > link->down_start ? (uint32_t)EPOLLOUT : 0;
-        broker |=
-            link->down_end < LINK_DOWN_CAPACITY && !link->mode->quiesced ? (uint32_t)EPOLLIN : 0;
+        broker |= reads_broker(link) && !link->carried ? (uint32_t)EPOLLIN : 0;
     }
     if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
         hold_until_durable(&link->hold, atomic_load(&link->watermark->durable), &ready);
@@ -323,6 +347,19 @@ static void watch_next(struct link *link)
     }
     watch(link, &link->paho, paho);
     watch(link, &link->broker, broker);
+}
+
+bool link_carry(struct link *link)
+{
+    if (link->phase != LINK_OPEN || link->severed || !link->has_messages) {
+        return false;
+    }
+    if (!link->carried) {
+        link->carried = true;
+        link_catch_up(link); /* what it has written before was not told */
+        watch_next(link);
+    }
+    return link->phase == LINK_OPEN && reads_broker(link);
 }
 
 void link_settle(struct link *link)

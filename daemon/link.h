@@ -61,6 +61,9 @@ struct link {
     char request[CONNECT_REQUEST_MAX];
     size_t request_length;
     int64_t ack_at_ms;                /* when to ask the kernel to acknowledge; 0: never */
+    bool has_messages;                /* one has come; from LINK_OPEN on */
+    bool carried;                     /* Paho's receive thread relays: see gate_lockstep.c */
+    bool left;                        /* more may be there of what Paho has written */
     struct hold hold;                 /* Paho to broker */
     uint8_t down[LINK_DOWN_CAPACITY]; /* broker to Paho */
     size_t down_start;
@@ -91,8 +94,13 @@ void link_serve(struct link *link, const struct link_end *end, uint32_t events);
 /* Forbid every further byte towards the broker, now; link_settle() closes. `reason` is copied. */
 void link_sever(struct link *link, const char *reason);
 
-/* Read what Paho has written until now, and send on what may leave. For any phase. */
-void link_catch_up(struct link *link);
+/* Read what Paho has written until now, and send on what may leave. For any phase. Returns whether
+ * something was there. */
+bool link_catch_up(struct link *link);
+
+/* Paho's receive thread relays from now on, if messages come on this link: then true, unless the
+ * broker is not to be read now. */
+bool link_carry(struct link *link);
 
 /* After a round of events: close what was severed or has had its time, send what may leave, and
  * watch for what matters next. */

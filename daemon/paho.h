@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "paho_relay.h"
+
 #define PAHO_PROBLEM_SIZE 256
 
 struct paho_options {
@@ -80,6 +82,11 @@ int paho_unsubscribe(struct paho *paho, const char *filter);
 
 /* Whether the kernel keeps nothing back of what is written to a broker with, or without, TLS. */
 bool paho_writes_at_once(bool tls);
+
+/* From now on `relay`, which lives until there is another, hears when Paho writes with TLS and
+ * waits; NULL: nobody. While no struct paho exists. Nothing where paho_writes_at_once() is false.
+ */
+void paho_set_relay(const struct paho_relay *relay);
 
 /* Write the acknowledgements that wait for company (paho_cork.c). For Paho's receive thread. */
 void paho_flush(void);

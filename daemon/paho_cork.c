@@ -19,6 +19,9 @@
  * So a message on a quiet line is acknowledged as soon as ever. Where a Paho should ever wait in
  * another way than by poll(), nothing is kept.
  *
+ * Whoever wants to know of it (paho_cork_set_relay()) is told when something was written, and waits
+ * in place of poll().
+ *
  * What must never happen: an acknowledgement goes out early. It cannot: it is only written later
  * than Paho wanted, and hold_until_durable() looks at when the gate reads it. One that is never
  * written, because the connection has gone, is one that the broker never heard.
@@ -67,6 +70,8 @@ struct cork {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct cork corks[CORKS];
+static const struct paho_relay *relay;  /* NULL: nobody wants to know */
+static unsigned writes;                 /* so far; under the mutex */
 static atomic_uint waiting;             /* acknowledgements in all corks; written under the mutex */
 static unsigned polls;                  /* since the first of them; Paho's receive thread's */
 static _Thread_local bool waits;        /* this thread has called poll() to wait, */
@@ -95,7 +100,10 @@ static void send_at_once(const SSL *ssl)
 static int write_whole(SSL *ssl, const void *bytes, int length)
 {
     struct pollfd fd = {.fd = SSL_get_fd(ssl), .events = POLLOUT};
-    int written = real_write(ssl, bytes, length);
+    int written;
+
+    writes++;
+    written = real_write(ssl, bytes, length);
 
     while (written <= 0 && SSL_get_error(ssl, written) == SSL_ERROR_WANT_WRITE) {
         real_poll(&fd, 1, -1);
@@ -177,12 +185,25 @@ static void forget(const SSL *ssl)
     }
 }
 
+void paho_cork_set_relay(const struct paho_relay *new_relay)
+{
+    relay = new_relay;
+}
+
+static void tell_written(void)
+{
+    if (relay != NULL) {
+        relay->written(relay->context);
+    }
+}
+
 void paho_cork_flush(void)
 {
     if (acknowledges && atomic_load(&waiting) > 0) {
         pthread_mutex_lock(&mutex);
         flush();
         pthread_mutex_unlock(&mutex);
+        tell_written();
     }
 }
 
@@ -190,8 +211,11 @@ int cork_write(SSL *ssl, const void *bytes, int length)
 {
     struct cork *cork;
     int result = length;
+    unsigned before;
+    bool wrote;
 
     pthread_mutex_lock(&mutex);
+    before = writes;
     if (waits && is_acknowledgement(bytes, length)) {
         acknowledges = true;
         keep(ssl, bytes);
@@ -204,7 +228,11 @@ int cork_write(SSL *ssl, const void *bytes, int length)
         send_at_once(ssl); /* CONNECT comes here first, and others are few */
         result = write_whole(ssl, bytes, length);
     }
+    wrote = writes != before;
     pthread_mutex_unlock(&mutex);
+    if (wrote) {
+        tell_written();
+    }
     return result;
 }
 
@@ -226,18 +254,27 @@ void cork_free(SSL *ssl)
     real_free(ssl);
 }
 
+/* Paho's receive thread waits. */
+static int wait_for_more(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    return relay != NULL ? relay->poll(relay->context, fds, count, timeout_ms)
+                         : real_poll(fds, count, timeout_ms);
+}
+
 int cork_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     int ready;
 
     waits |= timeout_ms != 0;
-    if (timeout_ms == 0 || !acknowledges || atomic_load(&waiting) == 0) {
+    if (timeout_ms == 0 || !acknowledges) {
         return real_poll(fds, count, timeout_ms);
     }
-    ready = real_poll(fds, count, 0);
-    if (ready != 0 && ++polls < POLLS_MAX) {
-        return ready;
+    if (atomic_load(&waiting) > 0) {
+        ready = wait_for_more(fds, count, 0);
+        if (ready != 0 && ++polls < POLLS_MAX) {
+            return ready;
+        }
+        paho_cork_flush();
     }
-    paho_cork_flush();
-    return ready != 0 ? ready : real_poll(fds, count, timeout_ms);
+    return wait_for_more(fds, count, timeout_ms);
 }

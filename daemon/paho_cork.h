@@ -5,8 +5,16 @@
 #ifndef PAHO_CORK_H
 #define PAHO_CORK_H
 
+#include "paho_relay.h"
+
 /* So many are written together at most. With fewer a large window falls into small commits. */
 #define PAHO_CORK_ACKS 256
+
+/*
+ * From now on tell `relay`, which lives until there is another, or NULL: while none of Paho's
+ * threads runs. Weak as the next one.
+ */
+void paho_cork_set_relay(const struct paho_relay *relay) __attribute__((weak));
 
 /*
  * Write the acknowledgements that wait for company. On the thread that made them, which is Paho's

@@ -124,7 +124,7 @@ static void take_message(void *context, const char *topic, size_t topic_length, 
     pthread_mutex_lock(&session->mutex);
     item.in_flight = session->status.in_flight + (qos == 2);
     pthread_mutex_unlock(&session->mutex);
-    gate_before_message(session->parts.gate, paho_flush);
+    gate_before_message(session->parts.gate, session->parts.index, paho_flush);
     result = intake_put(session->parts.intake, &item);
     if (result != INTAKE_OK) {
         gate_sever(session->parts.gate, session->parts.index, "a message could not be taken");

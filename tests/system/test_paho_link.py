@@ -1,16 +1,20 @@
 """
 How Paho is linked: without its debug heap, see daemon/paho_lean.c, with its acknowledgements written
-together, see daemon/paho_cork.c, and without two walks, see daemon/paho_shortcuts.c.
+together, see daemon/paho_cork.c, and without two walks, see daemon/paho_shortcuts.c. And what it
+makes of a small window, see daemon/gate_lockstep.c.
 """
 
+import collections
+import contextlib
 import pathlib
+import re
 import subprocess
 
 import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID
-from harness import BUILD, FOXTRACKRD
+from harness import BUILD, FOXTRACKRD, wait_until
 
 ARCHIVE = "libpaho-mqtt3as.a"
 ACKNOWLEDGEMENT = 4 + 22  # bytes, as a TLS 1.3 record of its own (RFC 8446 §5.2, AES-GCM)
@@ -68,3 +72,41 @@ def test_acknowledgements_leave_together(broker, daemon):
     manifest.check(daemon.database)
     assert session["received"] == manifest.messages
     assert session["to_broker_bytes"] < manifest.messages * ACKNOWLEDGEMENT
+
+
+@contextlib.contextmanager
+def reads_by_thread(pid, directory):
+    """{name: how often the thread has read something from a socket}, filled in at the end."""
+    report = directory / "strace.txt"
+    reads = collections.Counter()
+    tracer = subprocess.Popen(["strace", "-f", "-q", "-Y", "-e", "trace=recvfrom", "-o", report, "-p",
+                               str(pid)])
+    try:
+        wait_until(lambda: all(re.search(r"^TracerPid:\s*[1-9]", (task / "status").read_text(), re.M)
+                               for task in pathlib.Path(f"/proc/{pid}/task").iterdir()),
+                   20, lambda: "strace has not attached")
+        yield reads
+    finally:
+        tracer.terminate()
+        tracer.wait(20)
+    for name in re.findall(r"^\d+<([^>]+)> .*= [1-9]\d*$", report.read_text(), re.M):
+        reads[name] += 1
+
+
+def test_with_a_small_window_paho_relays_itself(broker, daemon):
+    """
+    Goal: where few messages at a time go round, Paho's thread reads from the broker and not the
+    gate's, for which it would have to wait several times a round.
+    """
+    if not is_lean():
+        pytest.skip("the shared library does not tell when it writes")
+    daemon.start()
+    fleet.play(broker, daemon.directory / "first.jsonl", messages=1)
+    daemon.wait_received(1)
+    with reads_by_thread(daemon.process.pid, daemon.directory) as reads:
+        manifest = fleet.play(broker, messages=150, rate=150)
+        daemon.wait_received(1 + manifest.messages)
+    daemon.stop()
+
+    fleet.Manifest(daemon.directory / "first.jsonl", manifest.path).check(daemon.database)
+    assert reads["MQTTAsync_rcv"] > 2 * reads["gate"]

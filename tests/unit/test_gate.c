@@ -9,160 +9,12 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <openssl/evp.h>
-#include <poll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "gate.h"
-#include "unit_wait.h"
+#include "gate_fixture.h"
 
-#define TARGET       "broker.example:8883"
-#define SESSIONS     2
-#define QUIET_MS     50 /* how long nothing must come where nothing may come */
-#define BUFFER_BYTES 4096
-#define DESCRIPTORS  64
-
-struct fixture {
-    struct watermark watermark;
-    struct gate *gate;
-    int paho;   /* the socket that Paho would have */
-    int broker; /* the broker's end */
-};
-
-/* --- the two peers ------------------------------------------------------------------------- */
-
-/* The session's port and credentials, as Paho would make them of the authority. */
-static unsigned short authority(struct gate *gate, unsigned session, char basic[128])
-{
-    char text[GATE_AUTHORITY_SIZE];
-    char *at;
-
-    gate_authority(gate, session, text);
-    at = strchr(text, '@');
-    assert_non_null(at);
-    *at = '\0';
-    EVP_EncodeBlock((unsigned char *)basic, (const unsigned char *)text, (int)strlen(text));
-    return (unsigned short)atoi(strrchr(at + 1, ':') + 1);
-}
-
-static int connect_to(unsigned short port)
-{
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-    return fd;
-}
-
-static bool readable_within(int fd, int timeout_ms)
-{
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-
-    return poll(&poll_fd, 1, timeout_ms) == 1;
-}
-
-static void assert_reads(int fd, const char *expected)
-{
-    char buffer[BUFFER_BYTES];
-    size_t length = strlen(expected);
-    size_t got = 0;
-
-    while (got < length) {
-        ssize_t n;
-
-        assert_true(readable_within(fd, UNIT_WAIT_MS));
-        n = read(fd, buffer + got, length - got);
-        assert_true(n > 0);
-        got += (size_t)n;
-    }
-    assert_memory_equal(buffer, expected, length);
-}
-
-static void assert_reads_nothing(int fd)
-{
-    assert_false(readable_within(fd, QUIET_MS));
-}
-
-static void assert_reads_end(int fd)
-{
-    char byte;
-
-    assert_true(readable_within(fd, UNIT_WAIT_MS));
-    assert_true(read(fd, &byte, 1) <= 0);
-}
-
-static void write_text(int fd, const char *text)
-{
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-static void offer_broker(struct fixture *fixture, unsigned session)
-{
-    int pair[2];
-
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    gate_offer(fixture->gate, session, pair[0]);
-    fixture->broker = pair[1];
-}
-
-static int send_request(struct fixture *fixture, unsigned session, const char *target)
-{
-    char basic[128];
-    char request[512];
-    int fd = connect_to(authority(fixture->gate, session, basic));
-
-    snprintf(request, sizeof(request),
-             "CONNECT %s HTTP/1.1\r\nHost: broker\r\nProxy-authorization: Basic %s\r\n\r\n", target,
-             basic);
-    write_text(fd, request);
-    return fd;
-}
-
-static void open_link(struct fixture *fixture)
-{
-    offer_broker(fixture, 0);
-    fixture->paho = send_request(fixture, 0, TARGET);
-    assert_reads(fixture->paho, "HTTP/1.1 200 Connection established\r\n\r\n");
-}
-
-static void make_durable(struct fixture *fixture, uint64_t number)
-{
-    atomic_store(&fixture->watermark.durable, number);
-    gate_release(fixture->gate);
-}
-
-static int set_up(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-    assert_non_null(fixture);
-    fixture->paho = fixture->broker = -1;
-    assert_int_equal(gate_new(&fixture->gate, TARGET, SESSIONS, false, &fixture->watermark), 0);
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-
-    gate_free(fixture->gate);
-    if (fixture->paho >= 0) {
-        close(fixture->paho);
-    }
-    if (fixture->broker >= 0) {
-        close(fixture->broker);
-    }
-    free(fixture);
-    return 0;
-}
+#define DESCRIPTORS 64
 
 /* --- who may come in ----------------------------------------------------------------------- */
 
@@ -258,15 +110,6 @@ static void holds_until_durable(void **state)
     assert_reads(fixture->broker, "ack of 5");
 }
 
-static bool holds_bytes(void *context)
-{
-    struct fixture *fixture = context;
-    struct gate_link_status status;
-
-    gate_link_status(fixture->gate, 0, &status);
-    return status.held_bytes > 0;
-}
-
 static bool holds_six_bytes(void *context)
 {
     struct fixture *fixture = context;
@@ -302,99 +145,6 @@ static void never_holds_what_comes_from_the_broker(void **state)
     atomic_store(&fixture->watermark.taken, 9);
     write_text(fixture->broker, "publish");
     assert_reads(fixture->paho, "publish");
-}
-
-/* --- lockstep ------------------------------------------------------------------------------ */
-
-/* Until the thread has come round its loop, and watches for what matters now. */
-static void let_it_come_round(struct fixture *fixture)
-{
-    write_text(fixture->broker, "publish");
-    assert_reads(fixture->paho, "publish");
-}
-
-static size_t held_bytes(struct fixture *fixture)
-{
-    struct gate_link_status status;
-
-    gate_link_status(fixture->gate, 0, &status);
-    return status.held_bytes;
-}
-
-/* A message is pending, in lockstep. */
-static void write_nothing(void)
-{
-}
-
-static void open_link_in_lockstep(struct fixture *fixture)
-{
-    open_link(fixture);
-    atomic_store(&fixture->watermark.taken, 1);
-    gate_set_lockstep(fixture->gate, true);
-    let_it_come_round(fixture);
-}
-
-/* The second of two small writes waits in the kernel (Nagle) and was not read when the message got
- * its number. */
-static void in_lockstep_what_was_written_before_a_message_leaves(void **state)
-{
-    struct fixture *fixture = *state;
-
-    open_link(fixture);
-    gate_set_lockstep(fixture->gate, true);
-    for (uint64_t number = 1; number <= 20; number++) {
-        write_text(fixture->paho, "first");
-        write_text(fixture->paho, "second");
-        gate_before_message(fixture->gate, write_nothing);
-        atomic_store(&fixture->watermark.taken, number);
-        assert_reads(fixture->broker, "firstsecond");
-        make_durable(fixture, number);
-    }
-}
-
-static void in_lockstep_it_reads_when_the_commit_begins(void **state)
-{
-    struct fixture *fixture = *state;
-
-    open_link_in_lockstep(fixture);
-    write_text(fixture->paho, "one");
-    let_it_come_round(fixture);
-    assert_int_equal(held_bytes(fixture), 0);
-    gate_before_commit(fixture->gate);
-    assert_int_equal(held_bytes(fixture), 3);
-    assert_reads_nothing(fixture->broker);
-
-    atomic_store(&fixture->watermark.taken, 2); /* the next, while the commit runs */
-    write_text(fixture->paho, "two");
-    make_durable(fixture, 1);
-    assert_reads(fixture->broker, "one");
-    assert_reads_nothing(fixture->broker);
-    make_durable(fixture, 2);
-    assert_reads(fixture->broker, "two");
-}
-
-static void out_of_lockstep_it_reads_at_once(void **state)
-{
-    struct fixture *fixture = *state;
-
-    open_link_in_lockstep(fixture);
-    write_text(fixture->paho, "ack");
-    gate_set_lockstep(fixture->gate, false);
-    unit_wait(holds_bytes, fixture, "the bytes to be read");
-    make_durable(fixture, 1);
-    assert_reads(fixture->broker, "ack");
-}
-
-static void in_lockstep_a_severed_link_stays_silent(void **state)
-{
-    struct fixture *fixture = *state;
-
-    open_link_in_lockstep(fixture);
-    write_text(fixture->paho, "ack");
-    gate_sever(fixture->gate, 0, "the disk is full");
-    gate_before_commit(fixture->gate);
-    make_durable(fixture, 1);
-    assert_reads_end(fixture->broker);
 }
 
 /* --- leaving ------------------------------------------------------------------------------- */
@@ -571,7 +321,6 @@ static void without_a_descriptor_it_turns_away(void **state)
 
 int main(void)
 {
-#define GATE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         GATE_TEST(refuses_a_wrong_token),
         GATE_TEST(refuses_another_target),
@@ -582,10 +331,6 @@ int main(void)
         GATE_TEST(holds_until_durable),
         GATE_TEST(lets_out_each_byte_with_its_own_message),
         GATE_TEST(never_holds_what_comes_from_the_broker),
-        GATE_TEST(in_lockstep_what_was_written_before_a_message_leaves),
-        GATE_TEST(in_lockstep_it_reads_when_the_commit_begins),
-        GATE_TEST(out_of_lockstep_it_reads_at_once),
-        GATE_TEST(in_lockstep_a_severed_link_stays_silent),
         GATE_TEST(severed_nothing_more_leaves),
         GATE_TEST(severing_one_session_leaves_the_other),
         GATE_TEST(after_paho_closes_the_rest_still_leaves_when_it_may),

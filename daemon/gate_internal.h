@@ -1,0 +1,49 @@
+/* The gate's parts among themselves: gate.c and gate_lockstep.c. */
+#ifndef GATE_INTERNAL_H
+#define GATE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gate.h"
+#include "link.h"
+#include "pulse.h"
+#include "token.h"
+#include "watermark.h"
+
+struct session_link {
+    struct token token;
+    int offered_fd; /* -1: none */
+    struct link_record record;
+};
+
+struct gate {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    char *target;
+    int port;
+    int epoll_fd;
+    struct link_end listener;
+    int64_t rest_until_ms; /* the listener is not watched before; 0: it is */
+    int spare_fd;          /* given up for a moment when no other descriptor is free; or -1 */
+    struct link_end wake;
+    bool stopping;
+    struct link_mode mode;
+    const struct watermark *watermark;
+    struct pulse pulse;
+    struct session_link *sessions;
+    unsigned session_count;
+    struct link *links;
+    unsigned link_count;
+};
+
+/* In lockstep: read what Paho has written until now, where it does not do that itself, and send on
+ * what may leave. With the mutex held. */
+void gate_catch_up(struct gate *gate);
+
+/* Nothing has happened for a while: read what Paho should have told of, and has not. With the mutex
+ * held. */
+void gate_find_untold(struct gate *gate);
+
+#endif
