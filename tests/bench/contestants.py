@@ -80,8 +80,11 @@ class Foxtrackrd(Daemon):
         Whether every message is in its table. In a catch-up some are still in the inbox when the last
         one is acknowledged; they are work that has to be done, too.
         """
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            return not connection.execute("SELECT EXISTS (SELECT 1 FROM inbox)").fetchone()[0]
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+                return not connection.execute("SELECT EXISTS (SELECT 1 FROM inbox)").fetchone()[0]
+        except sqlite3.OperationalError:
+            return False  # it has not been made yet
 
     def check(self, count):
         check_rows(self.database, count)
@@ -129,6 +132,11 @@ def textbook(stage, directory, port, slow_us=0):
     store = directory / "textbook.db"
     return _client(stage, directory, port, "client", "--store", store, store=store,
                    environment=slow_disk(stage, slow_us))
+
+
+def fixed_disk(stage, sync_us):
+    """No disk at all: each sync takes so long, and nothing is written by it."""
+    return {"LD_PRELOAD": stage.program("slow_sync.so"), "FIXED_SYNC_US": str(sync_us)}
 
 
 def full(stage, directory, port, slow_us=0, environment=None, **options):

@@ -3,7 +3,8 @@
 from contestants import CONTESTANTS, label
 from results import RATE, machine, markdown_table, spread, text_table
 from targets import IDLE, LATENCY, TARGETS
-from throughput import SLOW_MS, SLOW_WINDOW, WINDOWS, broker_name, sessions_name, slow_name, window_name
+from throughput import (FIXED_US, SLOW_MS, SLOW_WINDOW, WINDOWS, broker_name, fixed_name, sessions_name,
+                        slow_name, window_name)
 
 
 def _rates(results):
@@ -27,6 +28,16 @@ def _cpu(results):
 def _slow(results):
     return [[label(key), *(spread(results.values(key, slow_name(ms))) for ms in SLOW_MS)]
             for key in ("b", "d") if any(results.values(key, slow_name(ms)) for ms in SLOW_MS)]
+
+
+def _fixed(results):
+    """Rows of: how long a sync takes, rate of (b), against (a) in the same part."""
+    rows = []
+    for sync_us in FIXED_US:
+        ratio = results.ratio(("b", fixed_name(sync_us)), ("a", fixed_name(0)))
+        if ratio is not None:
+            rows.append([f"{sync_us} µs", spread(results.values("b", fixed_name(sync_us))), f"{ratio:.2f}"])
+    return rows
 
 
 def _broker(results):
@@ -88,6 +99,8 @@ def _sections(results):
            _broker(results))
     yield (f"Messages a second on a slow disk, window {SLOW_WINDOW}",
            ["", *(f"sync + {ms} ms" for ms in SLOW_MS)], _slow(results))
+    yield (f"Messages a second where the disk is left out and a sync takes so long, {window_name(WINDOWS[0])}",
+           ["a sync", "(b)", "(b)/(a)"], _fixed(results))
     yield ("Messages a second over a slow network, (b)", ["", "msg/s"], _sessions(results))
     yield ("CPU of the client, µs a message", ["", *windows], _cpu(results))
     yield ("What a message costs, (b)", ["a message", *windows], _cost(results))

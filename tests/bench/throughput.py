@@ -9,6 +9,8 @@ SLOW_WINDOW = 200
 SLOW_MS = (2, 8)
 ROUND_TRIP_MS = 30
 SLOW_COUNTS = {("b", 2): 40_000, ("b", 8): 16_000, ("d", 2): 1000, ("d", 8): 300}
+FIXED_US = (50, 100, 200, 400)
+FIXED_COUNT = 300_000
 SESSION_COUNTS = {1: 600, 4: 2400}
 BROKER_COUNT = 3_000_000
 QUICK_COUNT = 2000
@@ -20,6 +22,11 @@ def window_name(window):
 
 def slow_name(slow_ms):
     return f"window {SLOW_WINDOW}, sync + {slow_ms} ms"
+
+
+def fixed_name(sync_us):
+    return f"{window_name(WINDOWS[0])}, a sync of {sync_us} µs" if sync_us else \
+        f"{window_name(WINDOWS[0])}, nothing to sync"
 
 
 def broker_name(qos, tls):
@@ -111,6 +118,19 @@ class Throughput:
                               lambda *where, s=start, ms=slow_ms: s(*where, slow_us=ms * 1000),
                               min(count, QUICK_COUNT, 100 if key == "d" else QUICK_COUNT)
                               if self.quick else count, name, window=SLOW_WINDOW)
+
+    def fixed_disk(self):
+        say("\nNo disk: what a sync of a given time costs, and (a), which has none")
+        for round_ in range(1, self.rounds + 1):
+            name, start, count, _ = CONTESTANTS["a"]
+            self._one("a", fixed_name(0), round_, start, QUICK_COUNT if self.quick else count, name,
+                      window=WINDOWS[0])
+            for sync_us in FIXED_US:
+                self._one("b", fixed_name(sync_us), round_,
+                          lambda *where, us=sync_us: contestants.full(
+                              *where, environment=contestants.fixed_disk(self.stage, us)),
+                          QUICK_COUNT if self.quick else FIXED_COUNT, contestants.label("b"),
+                          window=WINDOWS[0])
 
     def sessions(self):
         say("\nSlow network: one session and four")
