@@ -80,11 +80,16 @@ def reads_by_thread(pid, directory):
     report = directory / "strace.txt"
     reads = collections.Counter()
     tracer = subprocess.Popen(["strace", "-f", "-q", "-Y", "-e", "trace=recvfrom", "-o", report, "-p",
-                               str(pid)])
+                               str(pid)], stderr=subprocess.PIPE, text=True)
+
+    def is_traced():
+        if tracer.poll() is not None:
+            pytest.skip(f"may not look at a process: {tracer.stderr.read()}")
+        return all(re.search(r"^TracerPid:\s*[1-9]", (task / "status").read_text(), re.M)
+                   for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+
     try:
-        wait_until(lambda: all(re.search(r"^TracerPid:\s*[1-9]", (task / "status").read_text(), re.M)
-                               for task in pathlib.Path(f"/proc/{pid}/task").iterdir()),
-                   20, lambda: "strace has not attached")
+        wait_until(is_traced, 20, lambda: "strace has not attached")
         yield reads
     finally:
         tracer.terminate()
