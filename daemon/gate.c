@@ -260,7 +260,7 @@ static void *run(void *argument)
 
             if (end == &gate->wake) {
                 (void)!read(gate->wake.fd, &value, sizeof(value));
-                gate_catch_up(gate);
+                gate_catch_up(gate, false);
             } else if (end == &gate->listener) {
                 accept_one(gate);
             } else {
@@ -268,7 +268,7 @@ static void *run(void *argument)
             }
         }
         if (count == 0) {
-            gate_find_untold(gate);
+            gate_catch_up(gate, true); /* what nobody told of */
         }
         for (unsigned i = 0; i < gate->link_count; i++) {
             link_settle(&gate->links[i]);
@@ -439,7 +439,7 @@ void gate_release(struct gate *gate)
         gate_wake(gate); /* it is awake, but may have looked at the links already */
         return;
     }
-    gate_catch_up(gate);
+    gate_catch_up(gate, false);
     for (unsigned i = 0; i < gate->link_count; i++) {
         link_settle(&gate->links[i]);
     }

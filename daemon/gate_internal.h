@@ -38,12 +38,9 @@ struct gate {
     unsigned link_count;
 };
 
-/* In lockstep: read what Paho has written until now, where it does not do that itself, and send on
- * what may leave. With the mutex held. */
-void gate_catch_up(struct gate *gate);
-
-/* Nothing has happened for a while: read what Paho should have told of, and has not. With the mutex
- * held. */
-void gate_find_untold(struct gate *gate);
+/* In lockstep: read what Paho has written until now on the links that the gate's thread relays; or,
+ * `carried`, on those that Paho's does, which reads what it is told of. Send on what may leave.
+ * With the mutex held. */
+void gate_catch_up(struct gate *gate, bool carried);
 
 #endif

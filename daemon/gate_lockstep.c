@@ -35,19 +35,10 @@
 /* What Paho's receive thread waits for at once; for more, the gate's thread relays. */
 #define POLLED_MOST 64
 
-void gate_catch_up(struct gate *gate)
+void gate_catch_up(struct gate *gate, bool carried)
 {
     for (unsigned i = 0; gate->mode.lockstep && i < gate->link_count; i++) {
-        if (!gate->links[i].carried) {
-            link_catch_up(&gate->links[i]);
-        }
-    }
-}
-
-void gate_find_untold(struct gate *gate)
-{
-    for (unsigned i = 0; i < gate->link_count; i++) {
-        if (gate->links[i].carried) {
+        if (gate->links[i].carried == carried) {
             link_catch_up(&gate->links[i]);
         }
     }
@@ -76,7 +67,7 @@ void gate_before_commit(struct gate *gate)
 {
     if (atomic_load(&gate->mode.lockstep)) {
         pthread_mutex_lock(&gate->mutex);
-        gate_catch_up(gate);
+        gate_catch_up(gate, false);
         pthread_mutex_unlock(&gate->mutex);
     }
 }
@@ -92,7 +83,7 @@ void gate_before_message(struct gate *gate, unsigned session, void (*write_out)(
     for (unsigned i = 0; i < gate->link_count; i++) {
         gate->links[i].has_messages |= gate->links[i].session == session;
     }
-    gate_catch_up(gate);
+    gate_catch_up(gate, false);
     pthread_mutex_unlock(&gate->mutex);
 }
 

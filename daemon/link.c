@@ -19,7 +19,7 @@
 
 #define REQUEST_LIMIT_MS 10000 /* from accept to a complete CONNECT */
 #define ACK_DELAY_MS     1
-#define LITTLE           4096 /* that Paho writes comes whole */
+#define LITTLE           4096 /* a read of no more bytes has left none behind */
 #define LINGER_LIMIT_MS  1000 /* from our FIN to the broker's */
 
 static void watch(const struct link *link, struct link_end *end, uint32_t events)
