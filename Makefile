@@ -52,15 +52,16 @@ LIBS_LIB    = $(shell pkg-config --libs jansson) -lm
 LIBS_DAEMON = $(LIBS_PAHO) $(shell pkg-config --libs $(PACKAGES)) -lm
 
 # Paho without its debug heap where Debian's archive allows it, see daemon/paho_lean.c, and with
-# its acknowledgements written together, see daemon/paho_cork.c, and without two walks, see
-# daemon/paho_shortcuts.c; otherwise (or with PAHO=shared) the shared library.
+# its acknowledgements written together, see daemon/paho_cork.c, many packets read at once, see
+# daemon/paho_ahead.c, and without two walks, see daemon/paho_shortcuts.c; otherwise (or with
+# PAHO=shared) the shared library.
 PAHO        ?= lean
 PAHO_FLAGS  := $(BUILD)/paho.flags
 PAHO_STATIC  = $(shell $(CC) -print-file-name=libpaho-mqtt3as.a)
 comma       := ,
-PAHO_OBJ    := $(addprefix $(BUILD)/daemon/paho_,lean.o cork.o shortcuts.o)
-PAHO_WRAPS  := $(addprefix -Wl$(comma)--wrap=,SSL_write SSL_shutdown SSL_free poll ERR_clear_error \
-                 ListFindItem ListAppend ListAppendNoMalloc ListInsert ListRemove ListEmpty ListFree \
+PAHO_OBJ    := $(addprefix $(BUILD)/daemon/paho_,lean.o cork.o ahead.o shortcuts.o)
+PAHO_WRAPS  := $(addprefix -Wl$(comma)--wrap=,SSL_write SSL_read SSL_pending SSL_shutdown SSL_free poll \
+                 ERR_clear_error ListFindItem ListAppend ListAppendNoMalloc ListInsert ListRemove ListEmpty ListFree \
                  ListFreeNoContent)
 OBJECTS      = $(filter %.o %.a,$^) # of a program that depends on PAHO_FLAGS too
 LIBS_PAHO    = $$(cat $(PAHO_FLAGS))

@@ -47,6 +47,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "paho_ahead.h"
+
 #define ACK_SIZE 4
 #define CORKS    16 /* connections that have acknowledgements waiting at once; for more, all go */
 /* Paho found something to read so often since the first one waits, and made no more of it. */
@@ -100,11 +102,9 @@ static void send_at_once(const SSL *ssl)
 static int write_whole(SSL *ssl, const void *bytes, int length)
 {
     struct pollfd fd = {.fd = SSL_get_fd(ssl), .events = POLLOUT};
-    int written;
+    int written = real_write(ssl, bytes, length);
 
     writes++;
-    written = real_write(ssl, bytes, length);
-
     while (written <= 0 && SSL_get_error(ssl, written) == SSL_ERROR_WANT_WRITE) {
         real_poll(&fd, 1, -1);
         ERR_clear_error();
@@ -251,14 +251,20 @@ void cork_free(SSL *ssl)
     pthread_mutex_lock(&mutex);
     forget(ssl);
     pthread_mutex_unlock(&mutex);
+    paho_ahead_forget(ssl);
     real_free(ssl);
 }
 
 /* Paho's receive thread waits. */
 static int wait_for_more(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-    return relay != NULL ? relay->poll(relay->context, fds, count, timeout_ms)
-                         : real_poll(fds, count, timeout_ms);
+    bool ahead = paho_ahead_has(fds, count);
+    int ready;
+
+    timeout_ms = ahead ? 0 : timeout_ms;
+    ready = relay != NULL && acknowledges ? relay->poll(relay->context, fds, count, timeout_ms)
+                                          : real_poll(fds, count, timeout_ms);
+    return ahead && ready >= 0 ? ready + paho_ahead_add(fds, count) : ready;
 }
 
 int cork_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
@@ -266,10 +272,10 @@ int cork_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     int ready;
 
     waits |= timeout_ms != 0;
-    if (timeout_ms == 0 || !acknowledges) {
+    if (timeout_ms == 0) {
         return real_poll(fds, count, timeout_ms);
     }
-    if (atomic_load(&waiting) > 0) {
+    if (acknowledges && atomic_load(&waiting) > 0) {
         ready = wait_for_more(fds, count, 0);
         if (ready != 0 && ++polls < POLLS_MAX) {
             return ready;

@@ -24,71 +24,19 @@
 #include <unistd.h>
 
 #include "paho_cork.h"
+#include "tls_pair.h"
 #include "unit_wait.h"
 
 #define ACK   4
 #define MANY  20 /* more connections than have a cork each */
 #define FLOOD 20000
 
-struct connection {
-    SSL *paho;
-    SSL *peer;
-    int paho_fd;
-    int peer_fd;
-};
-
 struct fixture {
     SSL_CTX *client;
     SSL_CTX *server;
-    struct connection one;
+    struct tls_pair one;
     int quiet[2]; /* a pipe that nobody writes to: what Paho waits for */
 };
-
-/* --- the two ends -------------------------------------------------------------------------- */
-
-/* No certificates: who the peer is does not matter here. */
-static SSL_CTX *make_context(const SSL_METHOD *method)
-{
-    SSL_CTX *context = SSL_CTX_new(method);
-
-    assert_non_null(context);
-    SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
-    assert_int_equal(SSL_CTX_set_cipher_list(context, "aNULL:@SECLEVEL=0"), 1);
-    return context;
-}
-
-static void connect_pair(const struct fixture *fixture, struct connection *connection)
-{
-    int fds[2];
-    bool paho = false;
-    bool peer = false;
-
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    *connection = (struct connection){.paho = SSL_new(fixture->client),
-                                      .peer = SSL_new(fixture->server),
-                                      .paho_fd = fds[0],
-                                      .peer_fd = fds[1]};
-    SSL_set_fd(connection->paho, fds[0]);
-    SSL_set_fd(connection->peer, fds[1]);
-    for (int i = 0; i < 100 && !(paho && peer); i++) {
-        paho = paho || SSL_connect(connection->paho) == 1;
-        peer = peer || SSL_accept(connection->peer) == 1;
-    }
-    assert_true(paho && peer);
-}
-
-static void close_pair(struct connection *connection)
-{
-    SSL_free(connection->paho);
-    SSL_free(connection->peer);
-    close(connection->paho_fd);
-    if (connection->peer_fd >= 0) {
-        close(connection->peer_fd);
-    }
-}
-
-/* As Paho's objects name it: the headers may have another function here, with checks. */
-static int (*const volatile plain_poll)(struct pollfd *fds, nfds_t count, int timeout_ms) = poll;
 
 /* As Paho does when it has read everything. */
 static void wait_for_more(const struct fixture *fixture)
@@ -103,9 +51,9 @@ static int set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof(*fixture));
 
     assert_non_null(fixture);
-    fixture->client = make_context(TLS_client_method());
-    fixture->server = make_context(TLS_server_method());
-    connect_pair(fixture, &fixture->one);
+    fixture->client = tls_context(TLS_client_method());
+    fixture->server = tls_context(TLS_server_method());
+    tls_connect(fixture->client, fixture->server, &fixture->one);
     assert_int_equal(pipe(fixture->quiet), 0);
     wait_for_more(
         fixture); /* Paho's receive thread waits before there is anything to acknowledge */
@@ -118,7 +66,7 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
 
     paho_cork_set_relay(NULL);
-    close_pair(&fixture->one);
+    tls_close(&fixture->one);
     SSL_CTX_free(fixture->client);
     SSL_CTX_free(fixture->server);
     close(fixture->quiet[0]);
@@ -135,7 +83,7 @@ static void acknowledge(SSL *ssl, unsigned id)
     assert_int_equal(SSL_write(ssl, packet, ACK), ACK);
 }
 
-static void assert_nothing_written(const struct connection *connection)
+static void assert_nothing_written(const struct tls_pair *connection)
 {
     char byte;
 
@@ -143,7 +91,7 @@ static void assert_nothing_written(const struct connection *connection)
 }
 
 /* The peer has the acknowledgements of `count` packets from `first` on, in one TLS record. */
-static void assert_written(const struct connection *connection, unsigned first, unsigned count)
+static void assert_written(const struct tls_pair *connection, unsigned first, unsigned count)
 {
     unsigned char bytes[2 * PAHO_CORK_ACKS * ACK];
 
@@ -289,7 +237,7 @@ static void a_connection_sends_at_once(void **state)
 
 /* What was heard. */
 struct heard {
-    const struct connection *connection;
+    const struct tls_pair *connection;
     unsigned written;
     unsigned in_vain; /* told, and nothing was there for the peer */
     char order[16];   /* w: written, p: polled without, P: with time */
@@ -320,7 +268,7 @@ static int hear_poll(void *context, struct pollfd *fds, nfds_t count, int timeou
 static struct heard heard;
 static const struct paho_relay relay = {hear_written, hear_poll, &heard};
 
-static void hear(const struct connection *connection)
+static void hear(const struct tls_pair *connection)
 {
     heard = (struct heard){.connection = connection};
     paho_cork_set_relay(&relay);
@@ -394,36 +342,36 @@ static void another_thread_waits_by_itself(void **state)
 static void each_connection_has_its_own(void **state)
 {
     const struct fixture *fixture = *state;
-    struct connection more[MANY];
+    struct tls_pair more[MANY];
 
     for (unsigned i = 0; i < MANY; i++) {
-        connect_pair(fixture, &more[i]);
+        tls_connect(fixture->client, fixture->server, &more[i]);
         acknowledge(more[i].paho, 100 + i);
     }
     wait_for_more(fixture);
     for (unsigned i = 0; i < MANY; i++) {
         assert_written(&more[i], 100 + i, 1);
-        close_pair(&more[i]);
+        tls_close(&more[i]);
     }
 }
 
 static void what_waits_on_a_connection_ends_with_it(void **state)
 {
     const struct fixture *fixture = *state;
-    struct connection gone;
-    struct connection shut;
+    struct tls_pair gone;
+    struct tls_pair shut;
 
-    connect_pair(fixture, &gone);
-    connect_pair(fixture, &shut);
+    tls_connect(fixture->client, fixture->server, &gone);
+    tls_connect(fixture->client, fixture->server, &shut);
     acknowledge(gone.paho, 1);
     acknowledge(shut.paho, 2);
     acknowledge(fixture->one.paho, 3);
-    close_pair(&gone);
+    tls_close(&gone);
     SSL_shutdown(shut.paho);
     wait_for_more(fixture);
     assert_written(&fixture->one, 3, 1);
     assert_int_equal(SSL_read(shut.peer, &(char){0}, 1), 0); /* the end, and nothing before it */
-    close_pair(&shut);
+    tls_close(&shut);
 }
 
 static void a_dead_connection_is_found_by_the_next_packet(void **state)
@@ -443,7 +391,7 @@ static void a_dead_connection_is_found_by_the_next_packet(void **state)
 static atomic_bool was_full;
 
 struct reader {
-    const struct connection *connection;
+    const struct tls_pair *connection;
     unsigned count; /* acknowledgements that came in order */
 };
 
@@ -451,7 +399,7 @@ struct reader {
 static void *read_when_full(void *argument)
 {
     struct reader *reader = argument;
-    const struct connection *connection = reader->connection;
+    const struct tls_pair *connection = reader->connection;
     struct pollfd peer = {.fd = connection->peer_fd, .events = POLLIN};
     struct pollfd paho = {.fd = connection->paho_fd, .events = POLLOUT};
     unsigned char ack[ACK];
