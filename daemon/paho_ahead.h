@@ -1,4 +1,4 @@
-/* What of a broker's OpenSSL has read before Paho asks for it: see paho_ahead.c. */
+/* What OpenSSL has read from a broker before Paho asks for it: see paho_ahead.c. */
 #ifndef PAHO_AHEAD_H
 #define PAHO_AHEAD_H
 
