@@ -15,18 +15,27 @@
  * The copy is made under another name in the directory of the backup, checked there, and renamed
  * last: until then nothing of the wanted name has changed. It is a database in every respect: the
  * same pages, log mode included.
+ *
+ * The directory may belong to somebody else, who can exchange every name in it at any moment. So
+ * the directory and the copy are opened once and held: SQLite writes and reads the file that is
+ * held (store_held.c), names are only looked up in the directory that is held, no symbolic link is
+ * followed, and a name is used only while it leads to the file that is held.
  */
 #include "store_tools.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "store_held.h"
 #include "store_internal.h"
 
 #define BACKUP_MODE  0640
@@ -34,15 +43,20 @@
 #define PROGRESS_OPS 100000
 #define MIB          (INT64_C(1024) * 1024)
 
+#define NAME_ATTEMPTS 100
+#define BASE_SHOWN    200 /* bytes of the wanted name in that of the copy */
+
 struct backup {
     struct store *store;
     const struct store_watcher *watcher;
     const char *file;
     bool force;
-    char *temporary;
-    char *directory;
-    int fd;            /* of the temporary file; closed after SQLite has closed its own */
-    int64_t page_size; /* bytes */
+    const char *base;             /* the file's name in its directory */
+    char *directory;              /* for people */
+    int directory_fd;             /* or -1 */
+    char temporary[NAME_MAX + 1]; /* the copy's name in the directory; "": it has none */
+    int fd;                       /* of the copy, or -1; closed after SQLite has closed its own */
+    int64_t page_size;            /* bytes */
     int64_t bytes;
 };
 
@@ -64,45 +78,96 @@ static bool go_on(const struct backup *backup, const char *what, int64_t done, i
     return backup->watcher->progress(backup->watcher->context, what, STORE_BYTES, done, total);
 }
 
-static char *join(const char *first, const char *last)
+/* Whether a name in the directory leads to the copy. */
+static bool leads_to_copy(const struct backup *backup, const char *name)
 {
-    char *joined;
+    struct stat copy;
+    struct stat named;
 
-    return asprintf(&joined, "%s%s", first, last) < 0 ? NULL : joined;
+    return fstat(backup->fd, &copy) == 0 &&
+           fstatat(backup->directory_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           copy.st_dev == named.st_dev && copy.st_ino == named.st_ino;
+}
+
+static int name_exchanged(struct backup *backup, const char *name)
+{
+    return store_refuse(backup->store, STORE_E_PATH,
+                        "%s: somebody exchanged %s in its directory while the copy was made; "
+                        "choose a directory that only you can write to",
+                        backup->file, name);
+}
+
+/* --- the wanted name ------------------------------------------------------------------------ */
+
+/* SQLite takes a file of such a name for the log or the journal of the database beside it. */
+static int check_base(struct backup *backup)
+{
+    static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
+    size_t length = strlen(backup->base);
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        size_t tail = strlen(suffixes[i]);
+
+        if (length >= tail && strcmp(backup->base + length - tail, suffixes[i]) == 0) {
+            return store_refuse(backup->store, STORE_E_PATH,
+                                "%s: a name that ends in %s belongs to the log of a database; "
+                                "choose another name for the backup",
+                                backup->file, suffixes[i]);
+        }
+    }
+    return STORE_OK;
 }
 
 /* A log of that name would be taken for the backup's own, and change it. */
 static int check_companion(struct backup *backup, const char *suffix)
 {
-    char *path = join(backup->file, suffix);
+    char name[NAME_MAX + 16];
     struct stat status;
-    int result = STORE_OK;
 
-    if (path == NULL) {
-        return store_refuse(backup->store, STORE_E_RETRY, "%s: out of memory", backup->file);
+    snprintf(name, sizeof(name), "%s%s", backup->base, suffix);
+    if (fstatat(backup->directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+        return store_refuse(backup->store, STORE_E_PATH,
+                            "%s%s: is there: %s is in use, or was when its program died; choose "
+                            "another name for the backup",
+                            backup->file, suffix, backup->file);
     }
-    if (stat(path, &status) == 0) {
-        result = store_refuse(backup->store, STORE_E_PATH,
-                              "%s: is there: %s is in use, or was when its program died; choose "
-                              "another name for the backup",
-                              path, backup->file);
+    return errno == ENOENT || errno == ENAMETOOLONG ? STORE_OK
+                                                    : path_problem(backup, backup->file, "be used");
+}
+
+/* Whether the file is the database or a companion of it. */
+static bool is_database(const struct backup *backup, const struct stat *target)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", ".lock"};
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        char path[PATH_MAX + 16];
+        struct stat source;
+
+        snprintf(path, sizeof(path), "%s%s", backup->store->path, suffixes[i]);
+        if (stat(path, &source) == 0 && source.st_dev == target->st_dev &&
+            source.st_ino == target->st_ino) {
+            return true;
+        }
     }
-    free(path);
-    return result;
+    return false;
 }
 
 /* What stands at the wanted name, and whether it may go. */
 static int check_target(struct backup *backup)
 {
     struct stat target;
-    struct stat source;
-    int result;
+    int result = check_base(backup);
 
-    if (stat(backup->file, &target) == 0) {
-        if (stat(backup->store->path, &source) == 0 && source.st_dev == target.st_dev &&
-            source.st_ino == target.st_ino) {
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (fstatat(backup->directory_fd, backup->base[0] != '\0' ? backup->base : ".", &target,
+                AT_SYMLINK_NOFOLLOW) == 0) {
+        if (is_database(backup, &target)) {
             return store_refuse(backup->store, STORE_E_PATH,
-                                "%s: is the database itself; choose another name for the backup",
+                                "%s: is the database itself, or belongs to it; choose another "
+                                "name for the backup",
                                 backup->file);
         }
         if (!S_ISREG(target.st_mode)) {
@@ -116,7 +181,7 @@ static int check_target(struct backup *backup)
                                 backup->file);
         }
     } else if (errno != ENOENT) {
-        return path_problem(backup, backup->file, "use it");
+        return path_problem(backup, backup->file, "be used");
     }
     result = check_companion(backup, "-wal");
     return result == STORE_OK ? check_companion(backup, "-journal") : result;
@@ -132,34 +197,54 @@ static char *directory_of(const char *file)
     return slash == file ? strdup("/") : strndup(file, (size_t)(slash - file));
 }
 
+static int open_directory(struct backup *backup)
+{
+    const char *slash = strrchr(backup->file, '/');
+
+    backup->base = slash == NULL ? backup->file : slash + 1;
+    backup->directory = directory_of(backup->file);
+    if (backup->directory == NULL) {
+        return store_refuse(backup->store, STORE_E_RETRY, "%s: out of memory", backup->file);
+    }
+    backup->directory_fd = open(backup->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return backup->directory_fd < 0 ? path_problem(backup, backup->directory, "be used") : STORE_OK;
+}
+
+/* A file of its own, under a name that nothing had. */
 static int make_temporary(struct backup *backup)
 {
-    backup->directory = directory_of(backup->file);
-    if (backup->directory != NULL) {
-        backup->temporary = join(backup->file, ".part-XXXXXX");
+    for (int attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
+        uint32_t number;
+        char name[NAME_MAX + 1];
+
+        if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
+            return path_problem(backup, backup->file, "be named");
+        }
+        snprintf(name, sizeof(name), "%.*s.part-%08" PRIx32, BASE_SHOWN, backup->base, number);
+        backup->fd = openat(backup->directory_fd, name,
+                            O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (backup->fd >= 0) {
+            snprintf(backup->temporary, sizeof(backup->temporary), "%s", name);
+            break;
+        }
+        if (errno != EEXIST) {
+            break;
+        }
     }
-    if (backup->temporary == NULL) {
-        store_refuse(backup->store, STORE_E_RETRY, "%s: out of memory", backup->file);
-        return STORE_E_RETRY;
-    }
-    backup->fd = mkostemp(backup->temporary, O_CLOEXEC);
     if (backup->fd < 0) {
-        free(backup->temporary);
-        backup->temporary = NULL;
         return path_problem(backup, backup->file, "be made");
     }
     if (fchmod(backup->fd, BACKUP_MODE) < 0) {
-        return path_problem(backup, backup->temporary, "get its mode");
+        return path_problem(backup, backup->file, "get its mode");
     }
     return STORE_OK;
 }
 
-/* Bytes that may still be written beside `path`. */
-static int64_t free_beside(const char *path)
-{
-    struct statvfs fs;
+/* --- the copy ------------------------------------------------------------------------------- */
 
-    return statvfs(path, &fs) == 0 ? (int64_t)fs.f_bavail * (int64_t)fs.f_frsize : INT64_MAX;
+static int64_t free_bytes(int failed, const struct statvfs *fs)
+{
+    return failed != 0 ? INT64_MAX : (int64_t)fs->f_bavail * (int64_t)fs->f_frsize;
 }
 
 static int check_space(struct backup *backup)
@@ -167,7 +252,8 @@ static int check_space(struct backup *backup)
     int64_t database_bytes;
     int64_t wal_bytes;
     long long need;
-    long long have = free_beside(backup->directory);
+    struct statvfs fs;
+    long long have = free_bytes(fstatvfs(backup->directory_fd, &fs), &fs);
 
     store_sizes(backup->store, &database_bytes, &wal_bytes);
     need = database_bytes + (wal_bytes > 0 ? wal_bytes : 0);
@@ -185,9 +271,10 @@ static int check_log(struct backup *backup)
 {
     int64_t database_bytes;
     int64_t wal_bytes;
+    struct statvfs fs;
 
     store_sizes(backup->store, &database_bytes, &wal_bytes);
-    if (wal_bytes <= free_beside(backup->store->directory)) {
+    if (wal_bytes <= free_bytes(statvfs(backup->store->directory, &fs), &fs)) {
         return STORE_OK;
     }
     return store_refuse(backup->store, STORE_E_RETRY,
@@ -282,8 +369,7 @@ static int make_copy(struct backup *backup)
     sqlite3 *copy = NULL;
     int result;
 
-    if (sqlite3_open_v2(backup->temporary, &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK) {
+    if (store_held_open(backup->fd, false, &copy) != SQLITE_OK) {
         result = copy_problem(backup, copy, "open the copy");
     } else {
         /* Nobody reads it before it is whole, and then we sync it ourselves. */
@@ -329,37 +415,13 @@ static int run_check(struct backup *backup, sqlite3 *copy, const char *sql)
     return result;
 }
 
-/* The name in an URI: immutable, so that looking at it makes no log beside it. */
-static char *immutable_uri(const char *path)
-{
-    size_t size = sizeof("file:?immutable=1") + 3 * strlen(path);
-    char *uri = malloc(size);
-    char *at = uri;
-
-    if (uri == NULL) {
-        return NULL;
-    }
-    at += sprintf(at, "file:");
-    for (; *path != '\0'; path++) {
-        at += strchr("%?#", *path) != NULL ? sprintf(at, "%%%02X", (unsigned char)*path)
-                                           : sprintf(at, "%c", *path);
-    }
-    sprintf(at, "?immutable=1");
-    return uri;
-}
-
-/* Read it back. */
+/* Read it back: immutable, so that looking at it makes no log beside it. */
 static int verify_copy(struct backup *backup)
 {
-    char *uri = immutable_uri(backup->temporary);
     sqlite3 *copy = NULL;
     int result;
 
-    if (uri == NULL) {
-        return store_refuse(backup->store, STORE_E_RETRY, "%s: out of memory", backup->file);
-    }
-    if (sqlite3_open_v2(uri, &copy, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
-                        NULL) != SQLITE_OK) {
+    if (store_held_open(backup->fd, true, &copy) != SQLITE_OK) {
         result = copy_problem(backup, copy, "open the copy");
     } else {
         sqlite3_progress_handler(copy, PROGRESS_OPS, watch_check, backup);
@@ -369,60 +431,79 @@ static int verify_copy(struct backup *backup)
         }
     }
     sqlite3_close(copy);
-    free(uri);
     return result;
 }
+
+/* --- the name of the copy ------------------------------------------------------------------- */
 
 /* Without --force, a file that has appeared meanwhile stays. Not every file system can rename like
  * that (NFS cannot); there a second name is given, and then the first one taken away. */
 static int rename_copy(const struct backup *backup)
 {
+    int directory = backup->directory_fd;
     unsigned flags = backup->force ? 0 : RENAME_NOREPLACE;
 
-    if (renameat2(AT_FDCWD, backup->temporary, AT_FDCWD, backup->file, flags) == 0) {
+    if (renameat2(directory, backup->temporary, directory, backup->base, flags) == 0) {
         return 0;
     }
     if (backup->force || (errno != EINVAL && errno != ENOSYS) ||
-        link(backup->temporary, backup->file) < 0) {
+        linkat(directory, backup->temporary, directory, backup->base, 0) < 0) {
         return -1;
     }
-    unlink(backup->temporary);
+    unlinkat(directory, backup->temporary, 0);
     return 0;
 }
 
 static int give_name(struct backup *backup)
 {
-    int fd;
-
     if (!go_on(backup, "verifying", 0, 0)) {
         return stopped(backup);
+    }
+    if (!leads_to_copy(backup, backup->temporary)) {
+        return name_exchanged(backup, backup->temporary);
     }
     if (rename_copy(backup) < 0) {
         return path_problem(backup, backup->file, "get its name");
     }
-    free(backup->temporary);
-    backup->temporary = NULL;
-
-    fd = open(backup->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL)) {
-        int result = path_problem(backup, backup->directory, "be synced to disk");
-
-        if (fd >= 0) {
-            close(fd);
-        }
-        return result;
+    backup->temporary[0] = '\0';
+    if (!leads_to_copy(backup, backup->base)) {
+        return name_exchanged(backup, backup->base);
     }
-    close(fd);
+    if (fsync(backup->directory_fd) < 0 && errno != EINVAL) {
+        return path_problem(backup, backup->directory, "be synced to disk");
+    }
     return STORE_OK;
+}
+
+/* Takes the copy away again when it did not get its name. */
+static void clear(struct backup *backup)
+{
+    if (backup->temporary[0] != '\0' && leads_to_copy(backup, backup->temporary)) {
+        unlinkat(backup->directory_fd, backup->temporary, 0);
+    }
+    if (backup->fd >= 0) {
+        close(backup->fd);
+    }
+    if (backup->directory_fd >= 0) {
+        close(backup->directory_fd);
+    }
+    free(backup->directory);
 }
 
 int store_backup(struct store *store, const char *file, bool force,
                  const struct store_watcher *watcher, int64_t *bytes)
 {
-    struct backup backup = {
-        .store = store, .watcher = watcher, .file = file, .force = force, .fd = -1};
-    int result = check_target(&backup);
+    struct backup backup = {.store = store,
+                            .watcher = watcher,
+                            .file = file,
+                            .force = force,
+                            .directory_fd = -1,
+                            .fd = -1};
+    int result = open_directory(&backup);
 
+    if (result == STORE_OK) {
+        result = check_target(&backup);
+    }
     if (result == STORE_OK) {
         result = make_temporary(&backup);
     }
@@ -438,14 +519,7 @@ int store_backup(struct store *store, const char *file, bool force,
     if (result == STORE_OK) {
         result = give_name(&backup);
     }
-    if (backup.temporary != NULL) {
-        unlink(backup.temporary);
-    }
-    if (backup.fd >= 0) {
-        close(backup.fd);
-    }
-    free(backup.temporary);
-    free(backup.directory);
+    clear(&backup);
     if (result == STORE_OK) {
         *bytes = backup.bytes;
     }

@@ -224,3 +224,74 @@ def test_backup_shows_progress(daemon, tmp_path):
     assert process.wait(20 * PATIENCE) == 0
     assert re.search(rb"copying +\d+ %  [0-9.]+ of [0-9.]+ MiB", shown), shown
     assert b"verifying" in shown
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".lock"])
+def test_backup_never_takes_the_name_of_what_belongs_to_the_database(daemon, stored, suffix):
+    """
+    Goal: no spelling of the database's log, shared memory, journal or lock is replaced, also with
+    --force, while the daemon runs; the daemon goes on and loses nothing.
+    """
+    target = daemon.directory / (daemon.database.name + suffix)
+    before = target.stat().st_ino if target.exists() else None
+    link = daemon.directory / "hard-link"
+    if before is not None:
+        os.link(target, link)
+    spelled = daemon.directory / ".." / daemon.directory.name / "." / target.name
+    for name in [target, spelled] + ([link] if before is not None else []):
+        done = foxtrackrctl(daemon, "backup", "--force", name, check=False)
+        assert done.returncode == 73, (name, done)
+        assert "another name for the backup" in done.stderr
+    assert (target.stat().st_ino if target.exists() else None) == before
+    daemon.stop()
+    link.unlink(missing_ok=True)
+    stored.check(daemon.database)
+    check_sound(daemon.database)
+
+
+def test_backup_is_not_led_away(daemon, stored, tmp_path):
+    """
+    Goal: whoever owns the directory of a backup and exchanges the unfinished copy for a symbolic
+    link to another database leads nothing there: that database stays as it is, byte for byte.
+    """
+    daemon.stop()
+    victim = tmp_path / "victim.db"
+    with contextlib.closing(sqlite3.connect(victim)) as connection:
+        connection.execute("CREATE TABLE precious (a)")
+        connection.execute("INSERT INTO precious VALUES (1)")
+        connection.commit()
+    before = victim.read_bytes()
+    place = tmp_path / "backups"
+    place.mkdir()
+    # The copy's mode is set between making it and opening it: that is where time stands still.
+    process = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fchmod",
+         "-e", "inject=fchmod:delay_enter=3000000",
+         FOXTRACKRCTL, "-c", daemon.config, "backup", place / "backup.db"],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        part = wait_until(
+            lambda: process.poll() is not None or next(place.glob("*.part-*"), None), every=0.001)
+        if process.poll() is not None and "ptrace" in process.stderr.read():
+            pytest.skip("strace may not trace here")
+        part.rename(place / "moved away")
+        part.symlink_to(victim)
+        _, err = process.communicate(timeout=60 * PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+    assert victim.read_bytes() == before
+    assert process.returncode == 73 and "exchanged" in err, err
+    assert not (place / "backup.db").exists()
+
+
+def test_backup_does_not_follow_a_link(daemon, stored, tmp_path):
+    """Goal: a symbolic link of the wanted name, also one that leads nowhere, is left as it is."""
+    elsewhere = tmp_path / "elsewhere"
+    link = tmp_path / "backup.db"
+    link.symlink_to(elsewhere)
+    for arguments in [(), ("--force",)]:
+        done = foxtrackrctl(daemon, "backup", *arguments, link, check=False)
+        assert done.returncode == 73 and "regular file" in done.stderr
+        assert link.is_symlink() and not elsewhere.exists()
+    daemon.stop()
