@@ -1,8 +1,9 @@
 /*
- * Reading the file. libinih splits lines into names and values, and is lenient: it cuts long
- * sections short, knows nothing of a section without keys, and takes an indented [section] for the
- * continuation of a value. An operator's mistake must not become a silent default, so read_line(),
- * which hands it each line, looks at the line first; that is also how line numbers are known.
+ * Reading the file. libinih tells sections, keys and indented lines apart, and is lenient: it cuts
+ * values off at a ';' and long sections short, knows nothing of a section without keys, and takes
+ * an indented [section] for the continuation of a value. An operator's mistake must not become a
+ * silent default, so read_line(), which hands it each line, looks at the line first; that is also
+ * how line numbers are known.
  *
  * The first problem ends the reading: read_line() then reports the end of the file.
  */
@@ -11,7 +12,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,31 +21,6 @@
 #include "escape.h"
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
-
-void config_note(struct config_loading *loading, int line, const char *name, const char *format,
-                 ...)
-{
-    char *out = loading->problem;
-    size_t left = CONFIG_PROBLEM_SIZE;
-    int used;
-    va_list arguments;
-
-    if (loading->failed_line != 0) {
-        return;
-    }
-    loading->failed_line = line > 0 ? line : -1;
-    used = snprintf(out, left, "%.200s:", loading->config->path);
-    if (line > 0) {
-        used += snprintf(out + used, left - (size_t)used, "%d:", line);
-    }
-    if (name != NULL) {
-        used += snprintf(out + used, left - (size_t)used, " %.100s:", name);
-    }
-    out[used++] = ' ';
-    va_start(arguments, format);
-    vsnprintf(out + used, left - (size_t)used, format, arguments);
-    va_end(arguments);
-}
 
 /* --- lines --- */
 
@@ -131,6 +106,24 @@ static int check_header(struct config_loading *loading, const char *open)
     return enter_section(loading, name);
 }
 
+/* Keeps the text of the line's value, from where inih would look for it too. */
+static void keep_value(struct config_loading *loading, const char *start)
+{
+    bool goes_on = loading->indented && loading->section_has_key;
+    const char *text = goes_on ? start : start + strcspn(start, "=:");
+    size_t length;
+
+    text += !goes_on && *text != '\0';
+    length = strlen(text);
+    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r')) {
+        length--;
+    }
+    loading->value_has_blanks_behind =
+        length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t');
+    text = config_text_trim(text, &length);
+    snprintf(loading->value, sizeof(loading->value), "%.*s", (int)length, text);
+}
+
 /* What inih would not say about a line that it is about to get. */
 static int check_line(struct config_loading *loading, const char *text, size_t length)
 {
@@ -154,8 +147,8 @@ static int check_line(struct config_loading *loading, const char *text, size_t l
         start += 3;
     }
     loading->indented = *start == ' ' || *start == '\t';
-    loading->comment_mark = strstr(text, " ;") != NULL || strstr(text, "\t;") != NULL;
     start += strspn(start, " \t");
+    keep_value(loading, start);
     if (loading->indented && loading->section_has_key && *start == '#' &&
         start[1 + strspn(start + 1, ", \t\r\n")] == '\0') {
         return config_fail(loading, loading->line, NULL,
@@ -183,7 +176,9 @@ static char *read_line(char *buffer, int size, void *context)
             return NULL;
         }
         if (used + (c == '\n' ? 1 : 2) >= size) {
-            config_note(loading, loading->line, NULL, "the line is longer than %d characters",
+            config_note(loading, loading->line, NULL,
+                        "the line is longer than %d characters: break a comment, let filters go on "
+                        "on indented lines, put a long password into password_file",
                         size - 2);
             return NULL;
         }
@@ -202,64 +197,108 @@ static char *read_line(char *buffer, int size, void *context)
 
 /* --- keys --- */
 
-static int take_field(struct config_loading *loading, const char *column, const char *source)
+static int take_field(struct config_loading *loading, const char *column)
 {
     struct foxtrackr_problem problem;
     char name[CONFIG_REASON_SIZE];
-    int result = foxtrackr_fields_add(loading->config->fields, column, source, &problem);
+    char source[CONFIG_LINE_SIZE];
+    char reason[CONFIG_REASON_SIZE];
+    int result;
 
+    snprintf(name, sizeof(name), "fields.%s", column);
+    if (config_text_take(loading->value, strlen(loading->value), source, reason) != 0) {
+        return config_fail(loading, loading->line, name, "%s", reason);
+    }
+    result = foxtrackr_fields_add(loading->config->fields, column, source, &problem);
     if (result == 0) {
         return 0;
     }
-    snprintf(name, sizeof(name), "fields.%s", column);
     return config_fail(loading, loading->line, name, "%s",
                        result > 0 ? problem.detail : "out of memory");
 }
 
-static int take_value(struct config_loading *loading, const struct config_key *key, int *key_line,
-                      const char *value)
+/* What an indented line may not be. */
+static int check_indented(struct config_loading *loading, const struct config_key *key,
+                          const char *name)
 {
-    const struct config_session *session = &loading->config->sessions[loading->session];
-    bool goes_on = loading->indented && loading->section_has_key;
-    char name[CONFIG_REASON_SIZE];
-    char reason[CONFIG_REASON_SIZE];
-
-    config_keys_full_name(key, session, name);
-    if (goes_on && !key->type->continues) {
+    if (!key->type->continues) {
         return config_fail(loading, loading->line, name,
                            "an indented line goes on with the value above it, which only filters "
                            "can have: remove the indentation");
     }
     /* "  qos = 1" under filters: a filter may hold '=', but who writes that means a key. */
-    if (goes_on && strchr(value, '=') != NULL) {
+    if (strchr(loading->value, '=') != NULL) {
         return config_fail(loading, loading->line, name,
                            "an indented line goes on with the filters above it: remove the "
                            "indentation of a new key");
     }
-    if (!goes_on && *key_line != 0) {
-        return config_fail(loading, loading->line, name, "is there already, on line %d", *key_line);
+    return 0;
+}
+
+/* Text to value. A list of filters looks at its own text, filter by filter. */
+static int parse_value(struct config_loading *loading, const struct config_key *key,
+                       const char *name)
+{
+    void *field = config_keys_field(key, loading->config, loading->session);
+    char text[CONFIG_LINE_SIZE];
+    char reason[CONFIG_REASON_SIZE];
+
+    snprintf(text, sizeof(text), "%s", loading->value);
+    if (!key->type->continues &&
+        config_text_take(loading->value, strlen(loading->value), text, reason) != 0) {
+        return config_fail(loading, loading->line, name, "%s%s", reason,
+                           key->type->secret ? "; or use password_file" : "");
     }
-    if (key->type->secret && loading->comment_mark) {
-        return config_fail(loading, loading->line, name,
-                           "holds a space and a ';', which begin a comment: use password_file");
-    }
-    if (value[0] == '\0' && !key->type->may_be_empty) {
+    if (text[0] == '\0' && !key->type->may_be_empty) {
         return config_fail(loading, loading->line, name,
                            "has no value: write one, or leave the line out");
     }
-    *key_line = loading->line;
-    if (key->type->parse(key, value, config_keys_field(key, loading->config, loading->session),
-                         reason) != 0) {
+    if (key->type->parse(key, text, field, reason) != 0) {
         return config_fail(loading, loading->line, name, "%s", reason);
+    }
+    if (key->type->secret) {
+        explicit_bzero(text, sizeof(text));
+        explicit_bzero(loading->value, sizeof(loading->value));
+        if (loading->value_has_blanks_behind) {
+            return config_warn(loading, loading->line, name,
+                               "the blanks behind it are not part of it: use password_file for a "
+                               "password that ends with a blank, or remove them");
+        }
     }
     return 0;
 }
 
-static int take_pair(struct config_loading *loading, const char *name, const char *value)
+static int take_value(struct config_loading *loading, const struct config_key *key, int *key_line)
+{
+    const struct config_session *session = &loading->config->sessions[loading->session];
+    bool goes_on = loading->indented && loading->section_has_key;
+    char name[CONFIG_REASON_SIZE];
+
+    config_keys_full_name(key, session, name);
+    if (goes_on && check_indented(loading, key, name) != 0) {
+        return 1;
+    }
+    if (!goes_on && *key_line != 0) {
+        return config_fail(loading, loading->line, name,
+                           "is there already, on line %d: keep one of them", *key_line);
+    }
+    *key_line = loading->line;
+    return parse_value(loading, key, name);
+}
+
+static int take_pair(struct config_loading *loading, const char *name)
 {
     size_t row = loading->section == CONFIG_SESSION ? loading->session : 0;
+    unsigned lookalike = config_text_lookalike(name, strlen(name), false);
     char hint[CONFIG_REASON_SIZE];
     int index;
+
+    if (lookalike != 0) {
+        return config_fail(loading, loading->line, NULL,
+                           "the character U+%04X in front of the = looks like a blank and is none: "
+                           "remove it",
+                           lookalike);
+    }
 
     if (!loading->in_section) {
         return config_fail(loading, loading->line, NULL,
@@ -269,7 +308,7 @@ static int take_pair(struct config_loading *loading, const char *name, const cha
         if (loading->indented && loading->section_has_key) {
             return config_fail(loading, loading->line, "fields", "remove the indentation");
         }
-        return take_field(loading, name, value);
+        return take_field(loading, name);
     }
     index = config_keys_find(loading->section, name);
     if (index < 0) {
@@ -277,20 +316,22 @@ static int take_pair(struct config_loading *loading, const char *name, const cha
         return config_fail(loading, loading->line, NULL, "[%s] has no key %.40s%s",
                            config_keys_section(loading->section), name, hint);
     }
-    return take_value(loading, &config_keys[index], &loading->key_lines[row][index], value);
+    return take_value(loading, &config_keys[index], &loading->key_lines[row][index]);
 }
 
-/* An ini_handler. The section is known from check_header(), where inih may have cut it short. */
+/* An ini_handler. The section is known from check_header() and the value from keep_value(), where
+ * inih may have cut them short. */
 static int take(void *context, const char *section, const char *name, const char *value)
 {
     struct config_loading *loading = context;
     int result;
 
     (void)section;
+    (void)value;
     if (loading->failed_line != 0) {
         return 0;
     }
-    result = take_pair(loading, name, value);
+    result = take_pair(loading, name);
     loading->section_has_key = true;
     return result == 0;
 }
@@ -388,6 +429,10 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config->session_count; i++) {
         free(config->sessions[i].name);
     }
+    for (size_t i = 0; i < config->warning_count; i++) {
+        free(config->warnings[i]);
+    }
+    free(config->warnings);
     foxtrackr_fields_free(config->fields);
     free(config->path);
     free(config);

@@ -1,5 +1,5 @@
 /*
- * The configuration file: one table (config.c) drives keys, parsers, defaults and checks.
+ * The configuration file: one table (config_keys.c) drives keys, parsers, defaults and checks.
  *
  * Strict: an unknown section or key, a key given twice, a value out of range or a missing required
  * key is an error that names file, line, key and reason. Nothing is logged here.
@@ -33,6 +33,9 @@ struct config_session {
 
 struct config {
     char *path; /* the file this came from */
+
+    char **warnings; /* "file:line: key: sentence": works, and may be meant otherwise */
+    size_t warning_count;
 
     struct {
         char *host;

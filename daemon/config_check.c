@@ -1,15 +1,12 @@
-/* What can be said only when the whole file is known. */
+/*
+ * What can be said only when the whole file is known: defaults, keys that are required or exclude
+ * each other, and client ids, which must differ. A configuration that passes here is complete.
+ */
 #include "config_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define PASSWORD_MAX 65535 /* MQTT 3.1.1 §3.1.3.5 */
 
 /* The line of a key in the file; 0: not there. */
 static int key_line(const struct config_loading *loading, enum config_section section,
@@ -18,9 +15,9 @@ static int key_line(const struct config_loading *loading, enum config_section se
     return loading->key_lines[session][config_keys_find(section, name)];
 }
 
-static int broker_line(const struct config_loading *loading, const char *name)
+int config_check_line(const struct config_loading *loading, const char *broker_key)
 {
-    return key_line(loading, CONFIG_BROKER, name, 0);
+    return key_line(loading, CONFIG_BROKER, broker_key, 0);
 }
 
 static int default_key(struct config_loading *loading, size_t index, size_t session)
@@ -75,7 +72,7 @@ static int apply_defaults(struct config_loading *loading)
         }
     }
     follow_retention_days(loading);
-    if (!config->broker.tls && broker_line(loading, "port") == 0) {
+    if (!config->broker.tls && config_check_line(loading, "port") == 0) {
         config->broker.port = 1883;
     }
     return 0;
@@ -139,152 +136,15 @@ static int check_sessions(struct config_loading *loading)
     return 0;
 }
 
-/* --- secrets --- */
-
-/* Reads at most PASSWORD_MAX bytes; *length may be one more when there are more. */
-static int read_all(int fd, char *buffer, size_t *length)
-{
-    *length = 0;
-    while (*length <= PASSWORD_MAX) {
-        ssize_t got = read(fd, buffer + *length, PASSWORD_MAX + 1 - *length);
-
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return -errno;
-        }
-        if (got == 0) {
-            return 0;
-        }
-        *length += (size_t)got;
-    }
-    return 0;
-}
-
-/* Returns what is wrong with a file's text, or NULL with its last end of line removed. */
-static const char *trim_password(char *text, size_t *length)
-{
-    if (*length > PASSWORD_MAX) {
-        return "holds more than 65535 bytes, the most that MQTT allows";
-    }
-    if (*length > 0 && text[*length - 1] == '\n') {
-        (*length)--;
-    }
-    if (*length > 0 && text[*length - 1] == '\r') {
-        (*length)--;
-    }
-    text[*length] = '\0';
-    if (*length == 0) {
-        return "is empty";
-    }
-    if (memchr(text, '\0', *length) != NULL) {
-        return "holds a NUL byte";
-    }
-    if (memchr(text, '\n', *length) != NULL) {
-        return "holds more than one line";
-    }
-    return NULL;
-}
-
-/* The file is open as `fd`, which this closes. `name` and `line` are for the problem. */
-static int read_password(struct config_loading *loading, int fd, const char *path, const char *name,
-                         int line)
-{
-    char *text = malloc(PASSWORD_MAX + 2);
-    size_t length = 0;
-    const char *fault = NULL;
-    int result = text != NULL ? read_all(fd, text, &length) : -ENOMEM;
-
-    close(fd);
-    if (result < 0) {
-        result =
-            config_fail(loading, line, name, "%.200s: cannot read: %s", path, strerror(-result));
-    } else if ((fault = trim_password(text, &length)) != NULL) {
-        result = config_fail(loading, line, name, "%.200s %s", path, fault);
-    } else if ((loading->config->broker.password = strdup(text)) == NULL) {
-        result = config_fail(loading, line, name, "out of memory");
-    }
-    if (text != NULL) {
-        explicit_bzero(text, PASSWORD_MAX + 2);
-    }
-    free(text);
-    return result;
-}
-
-static int load_password_file(struct config_loading *loading)
-{
-    const char *path = loading->config->broker.password_file;
-    int line = broker_line(loading, "password_file");
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct stat status;
-
-    if (fd < 0) {
-        return config_fail(loading, line, "broker.password_file", "%.200s: cannot read: %s", path,
-                           strerror(errno));
-    }
-    if (fstat(fd, &status) == 0 && (status.st_mode & S_IROTH) != 0) {
-        close(fd);
-        return config_fail(loading, line, "broker.password_file",
-                           "%.200s can be read by everybody: chmod o-rwx %.200s", path, path);
-    }
-    return read_password(loading, fd, path, "broker.password_file", line);
-}
-
-/* A credential that is not there is no error: most installations have none. */
-static int load_credential(struct config_loading *loading)
-{
-    const char *directory = getenv("CREDENTIALS_DIRECTORY");
-    char path[4096];
-    int fd;
-
-    if (directory == NULL ||
-        snprintf(path, sizeof(path), "%s/" CONFIG_CREDENTIAL, directory) >= (int)sizeof(path)) {
-        return 0;
-    }
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) {
-        return 0;
-    }
-    if (fd < 0) {
-        return config_fail(loading, 0, "credential " CONFIG_CREDENTIAL, "cannot read: %s",
-                           strerror(errno));
-    }
-    return read_password(loading, fd, path, "credential " CONFIG_CREDENTIAL, 0);
-}
+/* --- what hangs together --- */
 
 static int check_broker(struct config_loading *loading)
 {
-    struct config *config = loading->config;
-    int password = broker_line(loading, "password");
-    int password_file = broker_line(loading, "password_file");
-    int result = 0;
-
-    if (config->broker.key_file != NULL && config->broker.cert_file == NULL) {
-        return config_fail(loading, broker_line(loading, "key_file"), "broker.key_file",
+    if (loading->config->broker.key_file != NULL && loading->config->broker.cert_file == NULL) {
+        return config_fail(loading, config_check_line(loading, "key_file"), "broker.key_file",
                            "needs cert_file, the certificate that it belongs to");
     }
-    if (password != 0 && password_file != 0) {
-        return config_fail(loading, password, "broker.password",
-                           "stands beside password_file on line %d: keep one of them",
-                           password_file);
-    }
-    if (password != 0 && loading->others_read_it) {
-        return config_fail(loading, password, "broker.password",
-                           "everybody can read this file: chmod o-rwx %.200s, or use "
-                           "password_file",
-                           config->path);
-    }
-    if (password_file != 0) {
-        result = load_password_file(loading);
-    } else if (password == 0) {
-        result = load_credential(loading);
-    }
-    if (result == 0 && config->broker.password != NULL && config->broker.username == NULL) {
-        return config_fail(loading, password != 0 ? password : password_file, "broker.username",
-                           "is required where there is a password (MQTT 3.1.1 §3.1.2.9)");
-    }
-    return result;
+    return config_secret_load(loading);
 }
 
 static int check_log(struct config_loading *loading)

@@ -1,10 +1,14 @@
 /*
  * What the files of the configuration share; nobody else includes this.
  *
- *   config.c        reads the file, line by line, and puts each value where its key says
- *   config_keys.c   the table of keys, and what is derived from it
- *   config_value.c  the types of values: text to value, or a reason
- *   config_check.c  defaults, and what can be said only when the whole file is known
+ *   config.c          reads the file, line by line, and puts each value where its key says
+ *   config_keys.c     the table of keys, and what is derived from it
+ *   config_text.c     the text of a value: comments, quotes, blanks and the backslash
+ *   config_value.c    the types of values: text to value, or a reason
+ *   config_filters.c  the list of topic filters
+ *   config_check.c    defaults, and what can be said only when the whole file is known
+ *   config_secret.c   the password: from its file, the credential or the configuration
+ *   config_problem.c  the problem that ends the reading, and warnings that do not
  *
  * Functions return 0, or 1 with a reason or the problem set.
  */
@@ -15,7 +19,8 @@
 
 #define CONFIG_KEYS_MAX    40
 #define CONFIG_REASON_SIZE 384
-#define CONFIG_SECTION_MAX 49 /* what inih keeps of a section's name */
+#define CONFIG_SECTION_MAX 49  /* what inih keeps of a section's name */
+#define CONFIG_LINE_SIZE   256 /* more than a line of inih's, with its end */
 
 enum config_section {
     CONFIG_BROKER,
@@ -65,7 +70,8 @@ struct config_loading {
     bool in_section;
     bool section_has_key;
     bool indented;
-    bool comment_mark; /* the line has a ';' that may have begun a comment */
+    char value[CONFIG_LINE_SIZE]; /* of this line, as it stands there: inih cuts comments off */
+    bool value_has_blanks_behind;
     enum config_section section;
     size_t session; /* which, in a session's section */
 
@@ -74,12 +80,26 @@ struct config_loading {
     int key_lines[CONFIG_SESSIONS_MAX][CONFIG_KEYS_MAX]; /* row 0 serves the other sections too */
 };
 
-/* config.c: note the first problem: line 0 is left out, so is a NULL name. */
+/* config_problem.c: note the first problem: line 0 is left out, so is a NULL name. */
 void config_note(struct config_loading *loading, int line, const char *name, const char *format,
                  ...) __attribute__((format(printf, 4, 5)));
 
 /* The same as an expression that is 1, as a macro so that compilers and analysers know it is. */
 #define config_fail(...) (config_note(__VA_ARGS__), 1)
+
+/* config_problem.c: add to the configuration's warnings. Returns 0, or 1 when memory is out, which
+ * is noted. */
+int config_warn(struct config_loading *loading, int line, const char *name, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* config_text.c */
+/* Without blanks around it, \# as # and so on, into `out` of CONFIG_LINE_SIZE bytes. Returns 0, or
+ * 1 with the reason, which never quotes the text. */
+int config_text_take(const char *text, size_t length, char *out, char *reason);
+/* Where the text begins without blanks around it; *length becomes what is left. */
+const char *config_text_trim(const char *text, size_t *length);
+/* The first character that looks like a blank and is none (anywhere, or at the ends), or 0. */
+unsigned config_text_lookalike(const char *text, size_t length, bool ends_only);
 
 /* config_keys.c */
 extern const struct config_key config_keys[];
@@ -120,5 +140,10 @@ bool config_value_is_name(const char *text);
 
 /* config_check.c: fill in defaults, check what hangs together, read secrets. */
 int config_check_all(struct config_loading *loading);
+int config_check_line(const struct config_loading *loading,
+                      const char *broker_key); /* 0: not set */
+
+/* config_secret.c: read the password, and check what hangs on it. */
+int config_secret_load(struct config_loading *loading);
 
 #endif

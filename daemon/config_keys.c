@@ -1,5 +1,11 @@
+/*
+ * The table of keys: for each its section, default, type, range and place. Everything that is
+ * derived from it is here too: finding a key, a hint for one that is not there, and what differs
+ * between two configurations. A key that is not in the table does not exist.
+ */
 #include "config_internal.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -113,7 +119,12 @@ void config_keys_full_name(const struct config_key *key, const struct config_ses
     }
 }
 
-/* Levenshtein's distance of two short words; anything long is far. */
+static bool same_letter(char one, char other)
+{
+    return tolower((unsigned char)one) == tolower((unsigned char)other);
+}
+
+/* Levenshtein's distance of two short words, without regard to case; anything long is far. */
 static unsigned distance(const char *one, const char *other)
 {
     enum { SIZE = 24 };
@@ -132,7 +143,7 @@ static unsigned distance(const char *one, const char *other)
 
         row[0] = i;
         for (unsigned j = 1; j <= other_length; j++) {
-            unsigned best = diagonal + (one[i - 1] == other[j - 1] ? 0 : 1);
+            unsigned best = diagonal + (same_letter(one[i - 1], other[j - 1]) ? 0 : 1);
 
             if (row[j] + 1 < best) {
                 best = row[j] + 1;
@@ -184,6 +195,11 @@ void config_keys_hint(enum config_section section, const char *name, char hint[C
 void config_keys_section_hint(const char *name, char hint[CONFIG_REASON_SIZE])
 {
     hint[0] = '\0';
+    /* [session.north], [session:north], [Session north] */
+    if (strncasecmp(name, "session", 7) == 0 && name[7] != '\0' && config_value_is_name(name + 8)) {
+        snprintf(hint, CONFIG_REASON_SIZE, " (did you mean [session %.40s]?)", name + 8);
+        return;
+    }
     for (int i = 0; i < CONFIG_SECTION_COUNT; i++) {
         const char *known = config_keys_section((enum config_section)i);
 

@@ -109,38 +109,85 @@ static int digits_parse(const struct config_key *key, const char *text, void *fi
     return text_parse(key, text, field, reason);
 }
 
-static int host_parse(const struct config_key *key, const char *text, void *field, char *reason)
+/* Digits and dots alone are an IPv4 address, and getaddrinfo() takes some more for one: 010.0.0.1
+ * is 8.0.0.1 to it, and 127.1 is 127.0.0.1. */
+static bool is_wrong_ipv4(const char *text)
+{
+    struct in_addr address;
+
+    return text[strspn(text, "0123456789.")] == '\0' && inet_pton(AF_INET, text, &address) != 1;
+}
+
+/* Whether each part between dots has 1 to 63 characters; a dot may end the name. */
+static bool has_good_labels(const char *text)
+{
+    for (size_t length; *text != '\0'; text += text[length] == '.' ? length + 1 : length) {
+        length = strcspn(text, ".");
+        if (length == 0 || length > 63) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What an operator wrote beside the name. Returns the sentence that follows the value, or NULL. */
+static const char *host_fault(const char *text)
 {
     struct in6_addr address;
-    size_t length = strlen(text);
+    bool ipv6 = inet_pton(AF_INET6, text, &address) == 1;
 
     if (strstr(text, "://") != NULL || strchr(text, '/') != NULL) {
-        snprintf(reason, CONFIG_REASON_SIZE,
-                 SHOWN " is a URL: write the name of the host alone, and port and tls beside it",
-                 text);
-    } else if (text[0] == '[') {
-        snprintf(reason, CONFIG_REASON_SIZE, SHOWN ": write an IPv6 address without brackets",
-                 text);
-    } else if (strchr(text, ':') != NULL && inet_pton(AF_INET6, text, &address) != 1) {
-        snprintf(reason, CONFIG_REASON_SIZE,
-                 SHOWN " holds a port: write the name alone, and port = on a line of its own",
-                 text);
-    } else if (length > 253 ||
-               text[strspn(text, "abcdefghijklmnopqrstuvwxyz"
-                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:")] != '\0') {
-        snprintf(reason, CONFIG_REASON_SIZE,
-                 SHOWN " is neither a host name nor an IP address (no quotes, no spaces)", text);
-    } else {
-        return text_parse(key, text, field, reason);
+        return " is a URL: write the name of the host alone, and port and tls on lines of their "
+               "own";
     }
-    return 1;
+    if (strchr(text, '@') != NULL) {
+        return " holds a user: write the name of the host alone, and username on a line of its own";
+    }
+    if (text[0] == '[') {
+        return ": write an IPv6 address without brackets, as ::1, and port on a line of its own";
+    }
+    if (strchr(text, '%') != NULL) {
+        return " is an address within one network interface, which cannot be used: write the "
+               "broker's name or another address of it";
+    }
+    if (strchr(text, ':') != NULL && !ipv6) {
+        return " holds a port: write the name alone, and port = on a line of its own";
+    }
+    if (is_wrong_ipv4(text)) {
+        return " is no IPv4 address: write four numbers from 0 to 255 with dots between them and "
+               "without leading zeros";
+    }
+    if (strlen(text) > 253 || (!ipv6 && !has_good_labels(text)) ||
+        text[strspn(text, "abcdefghijklmnopqrstuvwxyz"
+                          "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:")] != '\0') {
+        return " is neither a host name nor an IP address: write one name of letters, digits, - "
+               "and dots, or one address";
+    }
+    return NULL;
+}
+
+static int host_parse(const struct config_key *key, const char *text, void *field, char *reason)
+{
+    const char *fault = host_fault(text);
+
+    if (fault != NULL) {
+        snprintf(reason, CONFIG_REASON_SIZE, SHOWN "%s", text, fault);
+        return 1;
+    }
+    return text_parse(key, text, field, reason);
 }
 
 static int path_parse(const struct config_key *key, const char *text, void *field, char *reason)
 {
     if (text[0] != '/') {
-        snprintf(reason, CONFIG_REASON_SIZE, SHOWN " is not an absolute path: it must begin with /",
+        snprintf(reason, CONFIG_REASON_SIZE,
+                 SHOWN " is not an absolute path: it must begin with / (~ and $ are not replaced)",
                  text);
+        return 1;
+    }
+    if (text[strlen(text) - 1] == '/') {
+        snprintf(reason, CONFIG_REASON_SIZE,
+                 SHOWN " is a directory: write the name of a file in it", text);
         return 1;
     }
     return text_parse(key, text, field, reason);
@@ -246,8 +293,9 @@ static int integer_parse(const struct config_key *key, const char *text, void *f
 
     if (rest == NULL || *rest != '\0' || value < key->min || value > key->max) {
         snprintf(reason, CONFIG_REASON_SIZE,
-                 SHOWN " is not a whole number from %" PRId64 " to %" PRId64, text, key->min,
-                 key->max);
+                 SHOWN " is not a whole number from %" PRId64 " to %" PRId64
+                       ": write digits alone, without a unit",
+                 text, key->min, key->max);
         return 1;
     }
     *(int *)field = (int)value;

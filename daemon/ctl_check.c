@@ -31,6 +31,9 @@ static void check_configuration(struct ctl_report *report, const struct config *
     ctl_report(report, "configuration", true, "%s: %zu session%s to %s:%d%s", config->path,
                config->session_count, config->session_count == 1 ? "" : "s", config->broker.host,
                config->broker.port, config->broker.tls ? " with TLS" : " in clear");
+    for (size_t i = 0; i < config->warning_count; i++) {
+        ctl_report(report, "warning", true, "%s", config->warnings[i]);
+    }
     if (!config->broker.tls && config->broker.password != NULL) {
         ctl_report(report, "password", true, "travels in clear: broker.tls = no");
     }

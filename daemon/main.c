@@ -279,6 +279,7 @@ static void reload(struct daemon *daemon)
     if (config_load(daemon->config->path, &loaded, problem) != 0) {
         log_error("%s; keeping the configuration as it was", problem);
     } else {
+        preflight_configuration(loaded);
         apply_live(daemon, loaded);
         if (config_needs_restart(daemon->config, loaded, names, sizeof(names)) > 0) {
             log_warning("%s reloaded; these changes need a restart: %s", loaded->path, names);
@@ -553,6 +554,7 @@ int main(int argc, char **argv)
         return EX_CONFIG;
     }
     if (check_only) {
+        preflight_configuration(daemon.config);
         printf("%s: good\n", path);
         config_free(daemon.config);
         return EX_OK;

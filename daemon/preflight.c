@@ -30,6 +30,13 @@ int preflight_certificates(const struct config *config, char *problem)
     return 1;
 }
 
+void preflight_configuration(const struct config *config)
+{
+    for (size_t i = 0; i < config->warning_count; i++) {
+        log_warning("%s", config->warnings[i]);
+    }
+}
+
 void preflight_warnings(const struct config *config)
 {
     struct tls_certificates certificates;
@@ -37,6 +44,7 @@ void preflight_warnings(const struct config *config)
     char left[DURATION_SIZE];
     int64_t now_ms = clock_wall_ms();
 
+    preflight_configuration(config);
     if (!config->broker.tls) {
         if (config->broker.password != NULL) {
             log_warning("broker.tls = no: the password and all data travel in clear to %s:%d",

@@ -10,7 +10,11 @@
  */
 int preflight_certificates(const struct config *config, char *problem);
 
-/* Log what works but should be known: a password in clear, a certificate about to expire. */
+/* Log the warnings of a configuration that has been loaded. */
+void preflight_configuration(const struct config *config);
+
+/* The same, and what else works but should be known: a password in clear, a certificate about to
+ * expire. */
 void preflight_warnings(const struct config *config);
 
 #endif

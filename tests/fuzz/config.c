@@ -183,6 +183,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(load(&again, same) == result);
     if (result == 0) {
         check_config(config);
+        for (size_t i = 0; i < config->warning_count; i++) {
+            check_problem(config->warnings[i], secrets_known);
+        }
         FUZZ_CHECK(config_needs_restart(config, again, same, sizeof(same)) == 0);
         FUZZ_CHECK(same[0] == '\0');
     } else {

@@ -41,6 +41,8 @@ MISTAKES = [
     ("host = localhost", "host = mqtts://localhost", "broker.host", "URL"),
     ("host = localhost", "host = localhost:8883", "broker.host", "port"),
     ("host = localhost", "host = two words", "broker.host", "host name"),
+    ("host = localhost", "host = [::1]", "broker.host", "without brackets"),
+    ("host = localhost", "host = 127.1", "broker.host", "IPv4"),
     ("username = reader", "key_file = {directory}/password", "broker.key_file", "cert_file"),
     ("password_file = {directory}/password", "password_file = {directory}/none",
      "broker.password_file", "no such file"),
@@ -52,7 +54,19 @@ MISTAKES = [
     ("given = test", "number = one", "session.number", "digits"),
     ("filters = foxtrackr/#", "filters = foxtrackr/#/bat", "session.filters", "#"),
     ("filters = foxtrackr/#", "filters = fox+/bat", "session.filters", "+"),
-    ("filters = foxtrackr/#", "filters = a/# a/#", "session.filters", "twice"),
+    ("filters = foxtrackr/#", "filters = a/#, a/#", "session.filters", "twice"),
+    ("filters = foxtrackr/#", "filters = a/# b/#", "session.filters", "comma (a/#, b/#)"),
+    ("filters = foxtrackr/#", "filters = foxtrackr/+/V3.0/bat   # only the batteries",
+     "session.filters", "a line of its own"),
+    ("filters = foxtrackr/#", "filters = a \t; b", "session.filters", "a line of its own"),
+    ("given = test", "client_id = foxtrackrd              # any id; one for each daemon",
+     "session.client_id", "a line of its own"),
+    ("username = reader", "username = reader # of everything", "broker.username",
+     "a line of its own"),
+    ("username = reader", 'username = "reader"', "broker.username", "without quotes"),
+    ("username = reader", "username = reader\u00a0", "broker.username", "U+00A0"),
+    ("path = {directory}/foxtrackr.db", "path = {directory}/foxtrackr.db # here",
+     "database.path", "a line of its own"),
     ("filters = foxtrackr/#", "qos = 3", "session.qos", "2"),
     ("path = {directory}/foxtrackr.db", "path = foxtrackr.db", "database.path", "absolute"),
     ("path = {directory}/foxtrackr.db", "durability = sometimes", "database.durability", "full"),
@@ -160,6 +174,31 @@ def test_password_in_a_file_that_everybody_reads(directory):
     check_refused(directory, write(directory, text), "broker.password", "chmod")
     path = write(directory, text, mode=0o640)
     run(FOXTRACKRD, "-c", path, "--check-config")
+
+
+def test_filter_with_a_blank_is_one_filter(directory):
+    """Goal: a topic may hold blanks, and filters are separated by commas and ends of lines only."""
+    text = GOOD.replace("filters = foxtrackr/#",
+                        "filters = foxtrackr/North Herd/#,\n    foxtrackr/South Herd/V3.0/bat")
+    path = write(directory, text.format(directory=directory))
+    assert run(FOXTRACKRD, "-c", path, "--check-config").stderr == ""
+    said = run(FOXTRACKRCTL, "-c", path, "check", "--json", check=False).stdout
+    assert "foxtrackrd.conf: 1 session" in said
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"\xef\xbb\xbfp4ssw0rd\n", "byte order mark"), (b"p4ssw0rd \n", "blank"),
+    (b"p4ss\tw0rd\n", "control character"),
+], ids=["mark", "blank", "control"])
+def test_what_nobody_sees_in_a_password_is_said(directory, content, words):
+    """Goal: what is cut from a password, or hidden in it, is said by check and at a start."""
+    (directory / "password").write_bytes(content)
+    path = write(directory, GOOD.format(directory=directory))
+    done = run(FOXTRACKRD, "-c", path, "--check-config")
+    assert done.stderr.count("\n") == 1
+    for said in (done.stderr, run(FOXTRACKRCTL, "-c", path, "check", check=False).stdout):
+        assert f"{path}:6: broker.password_file: " in said and words in said
+        assert "p4ss" not in said
 
 
 def test_two_sessions_with_one_client_id(directory):

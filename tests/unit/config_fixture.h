@@ -42,6 +42,30 @@ static inline struct config *load(const char *text)
     return config;
 }
 
+/* `says` follows the file's name, which every problem begins with. */
+static inline void refuse_bytes(const char *text, size_t length, mode_t mode, const char *says)
+{
+    char problem[CONFIG_PROBLEM_SIZE] = "";
+    struct config *config = NULL;
+
+    write_file(path, text, length, mode);
+    if (config_load(path, &config, problem) != 1) {
+        fail_msg("accepted, and should say \"%s\":\n%s", says, text);
+    }
+    assert_null(config);
+    if (strncmp(problem, path, strlen(path)) != 0 || strstr(problem + strlen(path), says) == NULL) {
+        fail_msg("\"%s\" does not say \"%s\" of\n%s", problem, says, text);
+    }
+    if (strstr(problem, "hunter2") != NULL) {
+        fail_msg("a secret was told: %s", problem);
+    }
+}
+
+static inline void refuse(const char *text, const char *says)
+{
+    refuse_bytes(text, strlen(text), 0640, says);
+}
+
 static inline int make_directory(void **state)
 {
     (void)state;
