@@ -104,7 +104,7 @@ struct store_expired {
 enum store_outcome {
     STORE_STORED,      /* at least one new row */
     STORE_DUPLICATE,   /* every row was there already, with the same values */
-    STORE_QUARANTINED, /* kept byte for byte in quarantine */
+    STORE_QUARANTINED, /* kept byte for byte in quarantine; one of two rows may be new */
 };
 
 /* The accounting of a run: received = stored + duplicate + quarantined, always. */
@@ -159,9 +159,10 @@ void store_limit_wait(struct store *store, int wait_ms);
 int store_begin(struct store *store);
 
 /*
- * Put a parsed message into its rows, in the open batch. A row that exists with other values makes
- * the whole message a conflict: it leaves no row and goes to quarantine with the reason
- * "conflict". Sets *outcome. STORE_OK, STORE_E_RETRY or STORE_FATAL.
+ * Put a parsed message into its rows, in the open batch. A row that exists with other values stays
+ * as it is, and the whole message goes to quarantine with the reason "conflict"; the message's
+ * other row, if it has one, is judged by itself and stored. Sets *outcome. STORE_OK, STORE_E_RETRY
+ * or STORE_FATAL.
  */
 int store_message(struct store *store, const struct foxtrackr_message *message,
                   const struct store_packet *packet, enum store_outcome *outcome);

@@ -27,9 +27,6 @@ enum store_statement {
     STATEMENT_BEGIN,
     STATEMENT_COMMIT,
     STATEMENT_ROLLBACK,
-    STATEMENT_SAVEPOINT,
-    STATEMENT_SAVEPOINT_UNDO,
-    STATEMENT_SAVEPOINT_KEEP,
     STATEMENT_RUN_BEGIN,
     STATEMENT_RUN_END,
     STATEMENT_RUN_COUNT,
@@ -240,8 +237,8 @@ int store_find_device(struct store *store, const char *family, const char *devic
                       int64_t *device);
 
 /*
- * The rows of a message without the accounting, and without quarantine: STORE_QUARANTINED means a
- * conflict, which left no row, and *conflict says with what.
+ * The rows of a message without the accounting, and without quarantine: STORE_QUARANTINED means
+ * that at least one row conflicts, and *conflict says which, and with what; the other row is there.
  */
 int store_put(struct store *store, const struct foxtrackr_message *message,
               const struct store_packet *packet, enum store_outcome *outcome,

@@ -266,7 +266,7 @@ static int write_moved(struct store *store, const struct item *item, struct stor
         return result;
     }
     if (outcome == STORE_QUARANTINED) {
-        counts->conflict++;
+        counts->conflict++; /* its other row, if it has one, is there by now */
         /* What came from `messages` stays there: with its topic, its place in quarantine is lost.
          */
         return item->source < STORE_REPLAY_MESSAGES && !change->dry_run

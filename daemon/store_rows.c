@@ -1,8 +1,16 @@
 /*
  * One message, its rows. A row goes in with ON CONFLICT DO NOTHING; when nothing went in, what
  * stands there is compared value by value: the same is a duplicate (the broker sent it again, or
- * the device is in a group), anything else a conflict, and then the message leaves no row at all
- * but goes to quarantine whole, for a person to decide.
+ * the device is in a group), anything else a conflict.
+ *
+ * A message with a battery object and a temperature object has two rows, and each is judged by
+ * itself: a battery reading that conflicts leaves the temperature its row. The whole message then
+ * goes to quarantine too, for a person to decide about the reading that has no row. It counts as
+ * quarantined, whatever became of the other row.
+ *
+ * Compared is what was measured: the columns with values, and `extra` by what it says. `extra` is
+ * compared as JSON when its bytes differ (store_same.c). `message_type` and `received_ms` tell how
+ * a reading came; the first message's stay.
  */
 #include "store_internal.h"
 
@@ -11,8 +19,10 @@
 #include <string.h>
 
 #include "digest.h"
+#include "store_same.h"
 
 #define ROW_VALUES_MAX 8
+#define ROWS_MAX       2 /* of a message */
 
 enum row_result { ROW_NEW, ROW_SAME, ROW_CONFLICT };
 
@@ -31,6 +41,13 @@ static struct store_value named(const char *column, struct store_value value)
 {
     value.column = column;
     return value;
+}
+
+/* The one text that is compared is `extra`. */
+static bool same_text(const char *stored, size_t length, const struct store_value *value)
+{
+    return (length == value->length && memcmp(stored, value->bytes, length) == 0) ||
+           (stored != NULL && store_same_json(stored, length, value->bytes, value->length));
 }
 
 /* Whether the stored column equals the value. */
@@ -54,8 +71,8 @@ static bool agrees(sqlite3_stmt *statement, int column, const struct store_value
     if (null || value->bytes == NULL) {
         return null && value->bytes == NULL;
     }
-    return (size_t)sqlite3_column_bytes(statement, column) == value->length &&
-           memcmp(sqlite3_column_blob(statement, column), value->bytes, value->length) == 0;
+    return same_text(sqlite3_column_blob(statement, column),
+                     (size_t)sqlite3_column_bytes(statement, column), value);
 }
 
 /* A text for people: at most `size` - 1 bytes, cut between characters. */
@@ -217,13 +234,13 @@ static struct row battery_row(const struct foxtrackr_message *message, int64_t d
         .add = STATEMENT_BATTERY_ADD,
         .find = STATEMENT_BATTERY_FIND,
         .keys = 2,
-        .compared = 4,
+        .compared = 3,
         .count = 7,
         .values = {store_integer(device), store_integer(message->time_ms),
                    named("voltage_v", store_real(message->voltage_v)),
                    named("level_pct", store_real(message->level_pct)),
-                   named("message_type", store_integer(message->message_type)),
-                   named("extra", store_text(message->battery_extra)), store_integer(received_ms)},
+                   named("extra", store_text(message->battery_extra)),
+                   store_integer(message->message_type), store_integer(received_ms)},
     };
 }
 
@@ -235,13 +252,12 @@ static struct row temperature_row(const struct foxtrackr_message *message, int64
         .add = STATEMENT_TEMPERATURE_ADD,
         .find = STATEMENT_TEMPERATURE_FIND,
         .keys = 2,
-        .compared = 3,
+        .compared = 2,
         .count = 6,
         .values = {store_integer(device), store_integer(message->time_ms),
                    named("celsius", store_real(message->celsius)),
-                   named("message_type", store_integer(message->message_type)),
                    named("extra", store_text(message->temperature_extra)),
-                   store_integer(received_ms)},
+                   store_integer(message->message_type), store_integer(received_ms)},
     };
 }
 
@@ -266,7 +282,7 @@ static struct row other_row(const struct foxtrackr_message *message, int64_t dev
 
 /* The rows of a message: at least one, at most two. Returns how many. `digest` is borrowed. */
 static int make_rows(const struct foxtrackr_message *message, const struct store_packet *packet,
-                     int64_t device, const uint8_t digest[DIGEST_SIZE], struct row rows[2])
+                     int64_t device, const uint8_t digest[DIGEST_SIZE], struct row rows[ROWS_MAX])
 {
     int count = 0;
 
@@ -285,29 +301,53 @@ static int make_rows(const struct foxtrackr_message *message, const struct store
     return count;
 }
 
-/* Put all rows in, or none. *worst is ROW_CONFLICT if any conflicts, else ROW_NEW if any is new. */
-static int put_rows(struct store *store, const struct row *rows, int count, enum row_result *out,
-                    struct foxtrackr_problem *problem)
+/*
+ * What became of a message, from what became of its rows: a conflict if one conflicts, else new if
+ * one is new. `problem` tells of the first conflict, and what became of the other row: not whether
+ * that is new, so that a replay of the message says the same.
+ */
+static enum row_result judge_rows(const struct row *rows, const enum row_result *each, int count,
+                                  struct foxtrackr_problem *problem)
 {
-    enum row_result each = ROW_SAME;
-    int result = STORE_OK;
+    enum row_result worst = ROW_SAME;
+    int conflicts = 0;
+    size_t length;
 
-    *out = ROW_SAME;
-    if (count > 1) {
-        result = store_execute(store, STATEMENT_SAVEPOINT, NULL, 0);
-    }
-    for (int i = 0; i < count && result == STORE_OK && *out != ROW_CONFLICT; i++) {
-        result = put_row(store, &rows[i], &each, problem);
-        if (each != ROW_SAME) {
-            *out = each;
+    for (int i = 0; i < count; i++) {
+        conflicts += each[i] == ROW_CONFLICT;
+        if (each[i] == ROW_CONFLICT || (each[i] == ROW_NEW && worst == ROW_SAME)) {
+            worst = each[i];
         }
     }
-    if (count > 1 && result == STORE_OK && *out == ROW_CONFLICT) {
-        result = store_execute(store, STATEMENT_SAVEPOINT_UNDO, NULL, 0);
+    if (conflicts > 0 && count > 1) {
+        const struct row *other = &rows[each[0] == ROW_CONFLICT ? 1 : 0];
+
+        length = strlen(problem->detail);
+        snprintf(problem->detail + length, sizeof(problem->detail) - length,
+                 conflicts > 1 ? "; its %s differs too" : "; its %s is stored", other->table);
     }
-    if (count > 1 && result == STORE_OK) {
-        result = store_execute(store, STATEMENT_SAVEPOINT_KEEP, NULL, 0);
+    return worst;
+}
+
+typedef int row_function(struct store *store, const struct row *row, enum row_result *out,
+                         struct foxtrackr_problem *problem);
+
+/* put_row() or compare_row() for each row. */
+static int do_rows(struct store *store, row_function *function, const struct row *rows, int count,
+                   enum row_result *out, struct foxtrackr_problem *problem)
+{
+    enum row_result each[ROWS_MAX] = {ROW_SAME, ROW_SAME};
+    int result = STORE_OK;
+
+    for (int i = 0; i < count && result == STORE_OK; i++) {
+        struct foxtrackr_problem own = {.reason = problem->reason};
+
+        result = function(store, &rows[i], &each[i], &own);
+        if (each[i] == ROW_CONFLICT && problem->detail[0] == '\0') {
+            *problem = own;
+        }
     }
+    *out = judge_rows(rows, each, count, problem);
     return result;
 }
 
@@ -341,12 +381,12 @@ int store_put(struct store *store, const struct foxtrackr_message *message,
 {
     enum row_result rows_result = ROW_SAME;
     uint8_t digest[DIGEST_SIZE];
-    struct row rows[2];
+    struct row rows[ROWS_MAX];
     int64_t device = 0;
     int count;
     int result = digest_payload(store, message, packet, digest);
 
-    conflict->reason = FOXTRACKR_E_CONFLICT;
+    *conflict = (struct foxtrackr_problem){.reason = FOXTRACKR_E_CONFLICT};
     if (result == STORE_OK) {
         result = number_device(store, message, packet->received_ms, &device);
     }
@@ -355,7 +395,7 @@ int store_put(struct store *store, const struct foxtrackr_message *message,
     }
     if (result == STORE_OK) {
         count = make_rows(message, packet, device, digest, rows);
-        result = put_rows(store, rows, count, &rows_result, conflict);
+        result = do_rows(store, put_row, rows, count, &rows_result, conflict);
     }
     if (result == STORE_OK) {
         *outcome = outcome_of(rows_result);
@@ -369,14 +409,14 @@ int store_would_put(struct store *store, const struct foxtrackr_message *message
 {
     const struct store_value names[] = {store_text(message->family),
                                         store_text(message->device_id)};
-    enum row_result worst = ROW_SAME;
+    enum row_result rows_result = ROW_SAME;
     uint8_t digest[DIGEST_SIZE];
-    struct row rows[2];
+    struct row rows[ROWS_MAX];
     int count = 0;
     bool known = false;
     int result = digest_payload(store, message, packet, digest);
 
-    conflict->reason = FOXTRACKR_E_CONFLICT;
+    *conflict = (struct foxtrackr_problem){.reason = FOXTRACKR_E_CONFLICT};
     if (result == STORE_OK) {
         result = store_step(store, STATEMENT_DEVICE_FIND, names, 2, &known);
     }
@@ -386,14 +426,11 @@ int store_would_put(struct store *store, const struct foxtrackr_message *message
                           rows);
     }
     store_reset(store, STATEMENT_DEVICE_FIND);
-    for (int i = 0; i < count && result == STORE_OK && worst != ROW_CONFLICT; i++) {
-        enum row_result each = ROW_SAME;
-
-        result = compare_row(store, &rows[i], &each, conflict);
-        worst = each != ROW_SAME ? each : worst;
+    if (result == STORE_OK) {
+        result = do_rows(store, compare_row, rows, count, &rows_result, conflict);
     }
     if (result == STORE_OK) {
-        *outcome = outcome_of(known ? worst : ROW_NEW);
+        *outcome = outcome_of(known ? rows_result : ROW_NEW);
     }
     return result;
 }

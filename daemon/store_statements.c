@@ -31,9 +31,6 @@ static const struct {
     [STATEMENT_BEGIN] = {"begin a batch", "BEGIN IMMEDIATE"},
     [STATEMENT_COMMIT] = {"commit the batch", "COMMIT"},
     [STATEMENT_ROLLBACK] = {"roll the batch back", "ROLLBACK"},
-    [STATEMENT_SAVEPOINT] = {"set a savepoint", "SAVEPOINT message"},
-    [STATEMENT_SAVEPOINT_UNDO] = {"undo a message", "ROLLBACK TO message"},
-    [STATEMENT_SAVEPOINT_KEEP] = {"release a savepoint", "RELEASE message"},
     [STATEMENT_RUN_BEGIN] = {"begin the run",
                              "INSERT INTO runs (started_ms, version) VALUES (?1, ?2)"},
     [STATEMENT_RUN_END] = {"end the run", "UPDATE runs SET stopped_ms = ?2 WHERE run = ?1"},
@@ -54,26 +51,26 @@ static const struct {
                              " VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"},
     [STATEMENT_BATTERY_ADD] = {"store a battery reading",
                                "INSERT INTO battery (device, time_ms, voltage_v, level_pct,"
-                               " message_type, extra, received_ms)"
+                               " extra, message_type, received_ms)"
                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING"},
     [STATEMENT_BATTERY_ADD_READINGS] = {"store battery readings",
                                         "INSERT INTO battery (device, time_ms, voltage_v,"
-                                        " level_pct, message_type, extra, received_ms)"
+                                        " level_pct, extra, message_type, received_ms)"
                                         " VALUES " BATTERY_VALUES " ON CONFLICT DO NOTHING"},
     [STATEMENT_BATTERY_FIND] = {"compare a battery reading",
-                                "SELECT voltage_v, level_pct, message_type, extra FROM battery"
+                                "SELECT voltage_v, level_pct, extra FROM battery"
                                 " WHERE device = ?1 AND time_ms = ?2"},
     [STATEMENT_TEMPERATURE_ADD] = {"store a temperature reading",
                                    "INSERT INTO temperature (device, time_ms, celsius,"
-                                   " message_type, extra, received_ms)"
+                                   " extra, message_type, received_ms)"
                                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"},
     [STATEMENT_TEMPERATURE_ADD_READINGS] = {"store temperature readings",
                                             "INSERT INTO temperature (device, time_ms, celsius,"
-                                            " message_type, extra, received_ms)"
+                                            " extra, message_type, received_ms)"
                                             " VALUES " TEMPERATURE_VALUES
                                             " ON CONFLICT DO NOTHING"},
     [STATEMENT_TEMPERATURE_FIND] = {"compare a temperature reading",
-                                    "SELECT celsius, message_type, extra FROM temperature"
+                                    "SELECT celsius, extra FROM temperature"
                                     " WHERE device = ?1 AND time_ms = ?2"},
     [STATEMENT_MESSAGE_ADD] = {"store a message",
                                "INSERT INTO messages (device, type, time_ms, version,"

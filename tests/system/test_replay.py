@@ -311,3 +311,68 @@ def test_replay_beside_a_busy_daemon(broker, daemon, many):
     assert count_rows(daemon.database) == len(many) + sum(one.row_count for one in manifests)
     check_sound(daemon.database)
     assert foxtrackrctl(daemon, "verify").returncode == 0
+
+
+FULL_STATE = [
+    ("foxtrackr/mx/V3.0/bat", {"messageType": 1, "battery": {"voltage": 3.6}}),
+    # The full state beside a temperature: the same battery reading in a message of another type.
+    ("foxtrackr/mx/V3.0/temp", {"messageType": 2, "battery": {"voltage": 3.6},
+                                "temperature": {"celsius": 20}}),
+    # Another voltage for that time: the battery reading conflicts, the temperature is the same.
+    ("foxtrackr/mx/V3.0/temp", {"messageType": 3, "battery": {"voltage": 3.5},
+                                "temperature": {"celsius": 20}}),
+    ("foxtrackr/my/V3.0/bat", {"messageType": 1, "battery": {"voltage": 3.6}}),
+    # The battery reading conflicts, the temperature is new.
+    ("foxtrackr/my/V3.0/temp", {"messageType": 2, "battery": {"voltage": 3.5},
+                                "temperature": {"celsius": 21}}),
+]
+
+
+def test_each_reading_of_a_message_is_judged_by_itself(broker, daemon):
+    """
+    Goal: a battery reading that conflicts leaves the temperature beside it its row; the message is
+    in quarantine too, counted once; replay says the same however often it runs, and gives the other
+    reading its row as soon as there is room for it.
+    """
+    daemon.start()
+    now = fleet.now_ms()
+    for topic, body in FULL_STATE:
+        broker.publish(topic, json.dumps({"deviceId": topic.split("/")[1], "version": 3,
+                                          "timeMs": now, **body}))
+    # One reading on the topics of device and group, in two spellings.
+    broker.publish("foxtrackr/gd/V3.0/bat", '{"messageType":1,"deviceId":"gd","version":3,'
+                   '"timeMs":%d,"battery":{"voltage":3.6},"hdop":1.0}' % now)
+    broker.publish("foxtrackr/herd/V3.0/bat", '{"hdop":1,"battery":{"voltage":3.60},'
+                   '"timeMs":%d,"version":3,"deviceId":"gd","messageType":7}' % now)
+    daemon.wait_received(7)
+
+    def rows():
+        return (query(daemon.database, "SELECT device_id, voltage_v, message_type FROM battery"
+                                       " JOIN devices USING (device) ORDER BY device_id"),
+                query(daemon.database, "SELECT device_id, celsius FROM temperature"
+                                       " JOIN devices USING (device) ORDER BY device_id"),
+                query(daemon.database, "SELECT reason, detail, occurrences FROM quarantine"
+                                       " ORDER BY payload"))
+
+    detail = ("battery.voltage_v is 3.6 for this device and time, the message says 3.5;"
+              " its temperature is stored")
+    expected = ([("gd", 3.6, 1), ("mx", 3.6, 1), ("my", 3.6, 1)], [("mx", 20.0), ("my", 21.0)],
+                [("conflict", detail, 1), ("conflict", detail, 1)])
+    assert rows() == expected
+    assert query(daemon.database, "SELECT group_name FROM device_groups") == [("herd",)]
+    # Stored: mx battery, mx temperature, my battery, gd; a duplicate: gd of the herd.
+    assert runs_of(daemon.database) == [(7, 4, 1, 2)]
+    for _ in range(2):
+        for option in (["--dry-run"], []):
+            assert summary(foxtrackrctl(daemon, "replay", *option))["conflict"] == [2, 0, 0, 2, 0]
+            assert rows() == expected
+    assert foxtrackrctl(daemon, "verify").returncode == 0
+
+    change(daemon.database, "DELETE FROM battery WHERE device ="
+                            " (SELECT device FROM devices WHERE device_id = 'my')")
+    assert summary(foxtrackrctl(daemon, "replay"))["conflict"] == [2, 1, 0, 1, 0]
+    assert rows() == ([("gd", 3.6, 1), ("mx", 3.6, 1), ("my", 3.5, 2)], expected[1],
+                      expected[2][:1])
+    assert foxtrackrctl(daemon, "verify").returncode == 0
+    assert runs_of(daemon.database) == [(7, 4, 1, 2)]
+    daemon.stop()

@@ -48,31 +48,39 @@ static void test_a_duplicate_is_counted_and_changes_nothing(void **state)
                 "[\"herd\",1,1700000000005]");
 }
 
-/* One column differs at a time; the detail names it with both values. */
+/* One column differs at a time; the detail names it with both values, and tells of the other row.
+ */
 static void test_a_conflict_goes_to_quarantine(void **state)
 {
     static const struct {
         double voltage_v, level_pct, celsius;
-        int64_t message_type;
         const char *battery_extra, *temperature_extra;
         const char *detail;
     } cases[] = {
-        {3.6, 50, 21, 5, "{}", NULL,
-         "battery.voltage_v is 3.7 for this device and time, the message says 3.6"},
-        {NAN, 50, 21, 5, "{}", NULL,
-         "battery.voltage_v is 3.7 for this device and time, the message says absent"},
-        {3.7, 49, 21, 5, "{}", NULL,
-         "battery.level_pct is 50 for this device and time, the message says 49"},
-        {3.7, 50, 21, 6, "{}", NULL,
-         "battery.message_type is 5 for this device and time, the message says 6"},
-        {3.7, 50, 21, 5, NULL, NULL,
-         "battery.extra is {} for this device and time, the message says absent"},
-        {3.7, 50, 21, 5, "{\"a\":1}", NULL,
-         "battery.extra is {} for this device and time, the message says {\"a\":1}"},
-        {3.7, 50, 22, 5, "{}", NULL,
-         "temperature.celsius is 21 for this device and time, the message says 22"},
-        {3.7, 50, 21, 5, "{}", "{}",
-         "temperature.extra is absent for this device and time, the message says {}"},
+        {3.6, 50, 21, "{}", NULL,
+         "battery.voltage_v is 3.7 for this device and time, the message says 3.6; its temperature"
+         " is stored"},
+        {NAN, 50, 21, "{}", NULL,
+         "battery.voltage_v is 3.7 for this device and time, the message says absent; its"
+         " temperature is stored"},
+        {3.7, 49, 21, "{}", NULL,
+         "battery.level_pct is 50 for this device and time, the message says 49; its temperature"
+         " is stored"},
+        {3.7, 50, 21, NULL, NULL,
+         "battery.extra is {} for this device and time, the message says absent; its temperature"
+         " is stored"},
+        {3.7, 50, 21, "{\"a\":1}", NULL,
+         "battery.extra is {} for this device and time, the message says {\"a\":1}; its"
+         " temperature is stored"},
+        {3.7, 50, 22, "{}", NULL,
+         "temperature.celsius is 21 for this device and time, the message says 22; its battery is"
+         " stored"},
+        {3.7, 50, 21, "{}", "{}",
+         "temperature.extra is absent for this device and time, the message says {}; its battery"
+         " is stored"},
+        {3.6, 50, 22, "{}", NULL,
+         "battery.voltage_v is 3.7 for this device and time, the message says 3.6; its temperature"
+         " differs too"},
     };
     struct fixture *fixture = *state;
     struct foxtrackr_message message = battery("d", 1000, 3.7);
@@ -89,7 +97,6 @@ static void test_a_conflict_goes_to_quarantine(void **state)
         message.voltage_v = cases[i].voltage_v;
         message.level_pct = cases[i].level_pct;
         message.celsius = cases[i].celsius;
-        message.message_type = cases[i].message_type;
         message.battery_extra = cases[i].battery_extra;
         message.temperature_extra = cases[i].temperature_extra;
         begin(fixture);
@@ -106,7 +113,7 @@ static void test_a_conflict_goes_to_quarantine(void **state)
                 "[8,\"{\\\"as\\\":\\\"it came\\\"}\"]");
 }
 
-static void test_a_conflict_in_one_row_leaves_neither(void **state)
+static void test_each_row_is_judged_by_itself(void **state)
 {
     struct fixture *fixture = *state;
     struct foxtrackr_message message = battery("d", 1000, 3.7);
@@ -116,21 +123,65 @@ static void test_a_conflict_in_one_row_leaves_neither(void **state)
     message.celsius = 20;
     begin(fixture);
     assert_int_equal(put(fixture, &message), STORE_STORED);
-    message.has_battery = true; /* its row would be new */
-    message.celsius = 30;       /* this one is not */
+    message.has_battery = true; /* its row is new */
+    message.celsius = 30;       /* this one conflicts */
     assert_int_equal(put(fixture, &message), STORE_QUARANTINED);
+    assert_int_equal(put(fixture, &message), STORE_QUARANTINED); /* as often as it comes */
     commit(fixture);
-    assert_look(fixture, "SELECT count(*) FROM battery", "0");
+    assert_look(fixture, "SELECT voltage_v FROM battery", "3.7");
     assert_look(fixture, "SELECT celsius FROM temperature", "20.0");
+    assert_look(fixture, "SELECT json_array(detail, occurrences) FROM quarantine",
+                "[\"temperature.celsius is 20 for this device and time, the message says 30; its"
+                " battery is stored\",2]");
 
     /* A row that is new beside one that is there makes the message stored. */
     begin(fixture);
-    message.celsius = 20;
+    message.time_ms = 2000;
+    message.has_battery = false;
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    message.has_battery = true;
     assert_int_equal(put(fixture, &message), STORE_STORED);
     assert_int_equal(put(fixture, &message), STORE_DUPLICATE);
     commit(fixture);
-    assert_look(fixture, "SELECT count(*) FROM battery", "1");
-    assert_counts(fixture, 2, 1, 1);
+    assert_look(fixture, "SELECT count(*) FROM battery", "2");
+    assert_counts(fixture, 3, 1, 2);
+}
+
+/* One reading, written differently or in a message of another type. */
+static void test_what_says_the_same_is_a_duplicate(void **state)
+{
+    static const char *const extras[] = {
+        "{\"battery\":{\"a\":[1,2],\"b\":\"\\u00e4\"},\"hdop\":1.0}",
+        "{\"battery\":{\"a\":[1,2],\"b\":\"\xc3\xa4\"},\"hdop\":1}",
+        "{\"hdop\":10e-1,\"battery\":{\"b\":\"\xc3\xa4\",\"a\":[1.0,2]}}",
+    };
+    struct fixture *fixture = *state;
+    struct store_reading readings[STORE_READINGS] = {{0}};
+    struct foxtrackr_message message = battery("d", 1000, 3.7);
+    bool done[STORE_READINGS] = {false};
+
+    begin(fixture);
+    for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++) {
+        message.battery_extra = extras[i];
+        message.message_type = (int64_t)i;
+        assert_int_equal(put(fixture, &message), i == 0 ? STORE_STORED : STORE_DUPLICATE);
+    }
+    /* On the way through the inbox too. */
+    for (int i = 0; i < STORE_READINGS; i++) {
+        readings[i] = (struct store_reading){1, NOW_MS, message};
+        readings[i].message.battery_extra = extras[i % 3];
+        readings[i].message.message_type = 100 + i;
+    }
+    assert_int_equal(store_readings(fixture->store, readings, STORE_READINGS, done), STORE_OK);
+    for (int i = 0; i < STORE_READINGS; i++) {
+        assert_true(done[i]);
+    }
+    message.battery_extra = "{\"battery\":{\"a\":[2,1],\"b\":\"\xc3\xa4\"},\"hdop\":1}";
+    assert_int_equal(put(fixture, &message), STORE_QUARANTINED);
+    commit(fixture);
+    assert_counts(fixture, 1, 2 + STORE_READINGS, 1);
+    assert_look(fixture, "SELECT message_type FROM battery",
+                "0"); /* of the message that came first */
 }
 
 static void test_long_values_are_cut_between_characters(void **state)
@@ -581,7 +632,8 @@ int main(void)
         test(test_a_reading_becomes_a_typed_row),
         test(test_a_duplicate_is_counted_and_changes_nothing),
         test(test_a_conflict_goes_to_quarantine),
-        test(test_a_conflict_in_one_row_leaves_neither),
+        test(test_each_row_is_judged_by_itself),
+        test(test_what_says_the_same_is_a_duplicate),
         test(test_long_values_are_cut_between_characters),
         test(test_other_types_stay_whole),
         test(test_quarantine_keeps_every_byte),
