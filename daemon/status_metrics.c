@@ -18,6 +18,8 @@
 /* The node exporter runs as another user. */
 #define METRICS_MODE 0644
 
+#define DAY_S 86400.0
+
 #define LABELS_MAX       2
 #define SESSION_ROWS_MAX 32
 #define COUNT(array)     (sizeof(array) / sizeof((array)[0]))
@@ -146,6 +148,8 @@ static void process_metrics(struct metrics *metrics, const struct status_snapsho
         GAUGE("start_timestamp_seconds", "When the process was started.",
               moment(snapshot->started_ms)),
         GAUGE("status_timestamp_seconds", "When this file was written.", moment(snapshot->wall_ms)),
+        GAUGE("status_interval_seconds", "How often this file is written.",
+              seconds_of_ms(snapshot->interval_ms)),
         GAUGE("thread_age_seconds",
               "Since the thread last made a step; a slow disk can make it wait.",
               seconds_of_ms(snapshot->writer_age_ms), LABEL(0, "thread", "writer")),
@@ -319,6 +323,9 @@ static void space_metrics(struct metrics *metrics, const struct status_snapshot 
               (double)writer->free_bytes),
         GAUGE("filesystem_min_free_bytes", "The free space below which no message is taken.",
               (double)snapshot->min_free_bytes),
+        GAUGE("space_left_seconds",
+              "About how long the free space lasts if the database grows on as observed.",
+              known_if(snapshot->growth.days_left >= 0, snapshot->growth.days_left * DAY_S)),
         GAUGE("quarantine_entries", "Rows in quarantine, counted up to 100000.",
               known_if(summary_known, (double)summary->quarantine_entries)),
         GAUGE("gaps", "Rows in the table gaps: times for which messages may be missing.",

@@ -56,8 +56,8 @@ def documented_metrics():
 
 
 CONDITIONAL = {"foxtrackrd_catch_up_done_ratio", "foxtrackrd_catch_up_left_seconds",
-               "foxtrackrd_last_gap_timestamp_seconds"}
-"""Metrics that a daemon without a catch-up and without a gap does not have."""
+               "foxtrackrd_last_gap_timestamp_seconds", "foxtrackrd_space_left_seconds"}
+"""Metrics that a young daemon without a catch-up and without a gap does not have."""
 
 
 DATABASE_NAME = 'the "north\\new" fleet.db'
