@@ -46,7 +46,7 @@ def test_connect(make_broker, make_daemon):
     queue at the broker, is not touched.
     """
     broker = make_broker(verbose=True)
-    daemon = make_daemon(broker, session={"filters": "foxtrackr/# other/+/V3.0/bat"}).start()
+    daemon = make_daemon(broker, session={"filters": "foxtrackr/#, other/+/V3.0/bat"}).start()
     found = check(daemon, "--connect")
     assert [len(found[name]) for name in ("TCP", "TLS", "credentials", "filter")] == [1, 1, 1, 2]
     assert "BAD" not in foxtrackrctl(daemon, "check", "--connect").stdout

@@ -124,7 +124,7 @@ def test_integer_device_id_and_both_objects(broker, daemon):
     # The first is on another topic than the subscription asks for: topics match with case.
     assert query(daemon.database, "SELECT count(*) FROM battery") == [(1,)]
 
-    daemon.configure(session={"filters": "foxtrackr/# Foxtrackr/#"})
+    daemon.configure(session={"filters": "foxtrackr/#, Foxtrackr/#"})
     daemon.start()
     broker.publish("Foxtrackr/12345/v3.0/bat", json.dumps(both))
     daemon.wait_received(2)

@@ -74,7 +74,7 @@ def fixture_metrics(broker, make_daemon, tmp_path):
     whose names have every character that a label must escape."""
     path = tmp_path / "fox.prom"
     daemon = make_daemon(broker, session={"given": None, "client_id": 'id-a"b\\nc',
-                                          "filters": 'foxtrackr/# other/"x\\ny"/+'},
+                                          "filters": 'foxtrackr/#, other/"x\\ny"/+'},
                          database={"path": tmp_path / DATABASE_NAME}, status={"metrics_file": path})
     daemon.start()
     manifest = fleet.play(broker, messages=50, garbage=15)

@@ -175,7 +175,7 @@ def test_refused_subscription_is_named(make_broker, make_daemon, tmp_path):
     Goal: when the broker refuses one of two filters, log and status name it and the other works.
     """
     broker = make_broker(plugin=dynamic_security(tmp_path / "dynamic-security.json"))
-    daemon = make_daemon(broker, session={"filters": "foxtrackr/+/V3.0/bat foxtrackr/+/V3.0/temp"})
+    daemon = make_daemon(broker, session={"filters": "foxtrackr/+/V3.0/bat, foxtrackr/+/V3.0/temp"})
     daemon.start(wait=None)
 
     assert "foxtrackr/+/V3.0/temp" in daemon.wait_log("refuses the subscription")

@@ -43,7 +43,7 @@ def test_sessions_and_certificates(broker, make_daemon, pki):
     Goal: what the broker granted, whether it had kept the session, the last problem after it is
     over, and when each certificate expires, the broker's own from the session's handshake.
     """
-    daemon = make_daemon(broker, session={"filters": "foxtrackr/+/V3.0/bat foxtrackr/+/V3.0/temp"},
+    daemon = make_daemon(broker, session={"filters": "foxtrackr/+/V3.0/bat, foxtrackr/+/V3.0/temp"},
                          broker={"cert_file": pki.certificate("unknown"),
                                  "key_file": pki.key("unknown")})
     daemon.start()
