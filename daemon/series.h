@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
-/* Enough for 15 minutes of samples every 5 s, or a week of them every hour. */
-#define SERIES_SIZE 182
+/* Enough for 15 minutes of samples every second, or a week of them every hour. */
+#define SERIES_SIZE 902
 
 struct series_sample {
     int64_t monotonic_ms;
@@ -29,8 +29,9 @@ void series_clear(struct series *series);
 void series_add(struct series *series, int64_t monotonic_ms, int64_t value);
 
 /*
- * How much the number changes in a second, from the youngest sample that is at least window_ms old
- * (or the oldest there is) to `value` now. NAN while less than least_ms lies between the two.
+ * How much the number changes in a second over the last window_ms (or since the oldest sample,
+ * while that is shorter), to `value` now. Where the window begins between two samples, the number
+ * is taken to change evenly between them. NAN while less than least_ms is known.
  */
 double series_rate(const struct series *series, int64_t window_ms, int64_t least_ms,
                    int64_t monotonic_ms, int64_t value);

@@ -1,3 +1,6 @@
+/*
+ * Rates, catch-up and growth from the past; see status_estimate.h.
+ */
 #include "status_estimate.h"
 
 #include <math.h>
@@ -9,7 +12,7 @@
 
 #define DAY_S 86400.0
 
-#define RATE_PERIOD_MS   (5 * SECOND_MS)
+#define RATE_PERIOD_MS   SECOND_MS
 #define LAG_WINDOW_MS    MINUTE_MS
 #define LAG_LEAST_MS     (3 * SECOND_MS) /* less says little about how it goes on */
 #define LEFT_MOST_MS     (365 * DAY_MS)  /* more is no estimate any more */

@@ -270,7 +270,7 @@ static void flow_metrics(struct metrics *metrics, const struct status_snapshot *
               (double)snapshot->writer.in_inbox),
         GAUGE("last_message_timestamp_seconds", "When a message was last made durable.",
               moment(snapshot->writer.last_message_ms)),
-        GAUGE("lag_seconds", "Age of the newest reading of the last batch, by device time.",
+        GAUGE("lag_seconds", "Age of the newest reading of the last minute, by device time.",
               known_if(snapshot->lag_ms >= 0, seconds_of_ms(snapshot->lag_ms))),
         GAUGE("catching_up", "Whether a backlog is being caught up.", catching_up),
         GAUGE("catch_up_done_ratio", "The part of the catch-up that is done.",

@@ -85,7 +85,8 @@ static void note_commit(struct writer *writer, uint64_t messages, int64_t took_u
     }
     status->counts = counts;
     if (newest_ms != 0) {
-        status->newest_time_ms = newest_ms;
+        status->newest_time_ms =
+            recent_maximum(&writer->newest_reading, clock_monotonic_ms(), newest_ms);
     }
     memcpy(status->quarantined, writer_apply_quarantined(writer->apply),
            sizeof(status->quarantined));

@@ -40,8 +40,9 @@ struct writer_status {
     int64_t commits_us;      /* how long all of them took */
     int64_t last_commit_ms;  /* wall clock; 0 before the first */
     int64_t last_message_ms; /* wall clock: last commit with a message; 0 before the first */
-    int64_t newest_time_ms;  /* device time: newest of the last batch that had one; 0: none */
-    uint64_t in_inbox;       /* messages on disk that wait to be sorted in; not in `counts` */
+    int64_t
+        newest_time_ms; /* device time: the newest reading of the last minute of batches; 0: none */
+    uint64_t in_inbox;  /* messages on disk that wait to be sorted in; not in `counts` */
     uint64_t quarantined[WRITER_REASONS]; /* this run, by enum foxtrackr_reason */
     uint64_t expired;                     /* rows deleted by retention */
     uint64_t expired_by_table[STORE_TABLES];

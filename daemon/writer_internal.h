@@ -10,6 +10,7 @@
 #include "log.h"
 #include "pace.h"
 #include "pulse.h"
+#include "recent.h"
 #include "writer.h"
 #include "writer_apply.h"
 #include "writer_expire.h"
@@ -41,6 +42,7 @@ struct writer {
     bool for_space; /* stalled because of min_free_mb */
     int64_t log_cut_ms;
     struct writer_expire expire;
+    struct recent newest_reading; /* time_ms of the newest reading of each batch */
     bool summary_due;             /* what the summary tells has changed, or was never read */
     int64_t summary_ms;           /* monotonic; when it was last read */
     uint64_t summary_quarantined; /* status.counts.quarantined then */

@@ -41,7 +41,9 @@ static void a_series_keeps_its_period(void **state)
     assert_int_equal(series.count, 2);
     /* The youngest that is old enough: 20 at 10, not 0 at 0. */
     assert_near(series_rate(&series, 10, 0, 20, 30), 1000, 1e-9);
-    assert_near(series_rate(&series, 11, 0, 20, 30), 1500, 1e-9);
+    /* A window that begins between two samples: 18 at 9. */
+    assert_near(series_rate(&series, 11, 0, 20, 30), 12000.0 / 11, 1e-9);
+    assert_near(series_rate(&series, 20, 0, 20, 30), 1500, 1e-9);
     /* No time has passed, or not enough of it. */
     assert_true(isnan(series_rate(&series, 0, 0, 10, 30)));
     assert_true(isnan(series_rate(&series, 11, 21, 20, 30)));
@@ -84,8 +86,31 @@ static void rates_are_over_true_windows(void **state)
         rates = status_estimate_rates(&estimate, at_ms, received);
     }
     assert_near(rates.over_1min_per_s, 0, 0);
-    assert_near(rates.over_5min_per_s, 6, 0.2);
-    assert_near(rates.over_15min_per_s, 10 * 13.0 / 15, 0.1);
+    assert_near(rates.over_5min_per_s, 6, 1e-9);
+    assert_near(rates.over_15min_per_s, 10 * 13.0 / 15, 1e-9);
+    /* Exactly a minute after the flow has begun again, whenever that was. */
+    for (int i = 0; i < 59; i++) {
+        at_ms += SECOND_MS;
+        received += 10;
+        status_estimate_rates(&estimate, at_ms, received);
+    }
+    rates = status_estimate_rates(&estimate, at_ms + SECOND_MS, received + 10);
+    assert_near(rates.over_1min_per_s, 10, 1e-9);
+}
+
+/* A status that is written late, after 3.7 s of a tick, tells the rate of the minute. */
+static void rates_are_exact_between_samples(void **state)
+{
+    struct status_rates rates = {0};
+    int64_t at_ms = START_MS;
+
+    (void)state;
+    for (uint64_t i = 0; i < 500; i++) {
+        rates = status_estimate_rates(&estimate, at_ms, i < 100 ? 0 : 37 * (i - 100));
+        at_ms += 3700;
+    }
+    assert_near(rates.over_1min_per_s, 10, 1e-9);
+    assert_near(rates.over_15min_per_s, 10, 1e-9);
 }
 
 /* The readings pass a day in an hour: the lag shrinks by 23 of 24. */
@@ -194,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_series_keeps_its_period),
         cmocka_unit_test(a_series_forgets_the_oldest),
         cmocka_unit_test_setup(rates_are_over_true_windows, make),
+        cmocka_unit_test_setup(rates_are_exact_between_samples, make),
         cmocka_unit_test_setup(the_time_left_follows_from_the_lag, make),
         cmocka_unit_test_setup(a_catch_up_that_stands_still_has_no_end, make),
         cmocka_unit_test_setup(the_days_left_follow_from_the_growth, make),
