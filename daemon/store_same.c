@@ -8,7 +8,9 @@
  *
  * Two cursors walk through the texts together. Nothing is allocated, so the answer cannot fail.
  * Members are looked for from where the last one was found: texts with their members in the same
- * order, as libfoxtrackr writes them, take linear time.
+ * order, as libfoxtrackr writes them, take linear time. Texts with many members in another order
+ * take quadratic time, which a hostile publisher could use to hold up the writer. Such a comparison
+ * ends after BYTES_SEARCHED_MAX with "not the same": the message goes to quarantine.
  *
  * The texts are valid JSON, because libfoxtrackr wrote them. A person may have edited a stored one:
  * what is no JSON ends the comparison with "not the same" and is never read past its end.
@@ -19,8 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEVELS_MAX       520 /* libfoxtrackr reads 512 */
-#define NUMBER_SIZE      64
+#define LEVELS_MAX  520 /* libfoxtrackr reads 512 */
+#define NUMBER_SIZE 64
+
+/* A few milliseconds. A hundred members in the opposite order take 1 % of it. */
+#define BYTES_SEARCHED_MAX INT64_C(4194304)
+
 #define EXPONENT_MAX     INT64_C(1000000000)
 #define SURROGATE_HIGH   0xd800
 #define SURROGATE_LOW    0xdc00
@@ -30,6 +36,12 @@
 struct cursor {
     const char *at;
     const char *end;
+};
+
+/* What a comparison may still use up. */
+struct allowance {
+    int levels;
+    int64_t bytes; /* searched for members, and counted */
 };
 
 static char peek(const struct cursor *cursor)
@@ -298,16 +310,16 @@ static bool skip_value(struct cursor *cursor)
     return true;
 }
 
-static bool same_value(struct cursor *first, struct cursor *second, int levels);
+static bool same_value(struct cursor *first, struct cursor *second, struct allowance *left);
 
 /* Past `[` in both. */
-static bool same_array(struct cursor *first, struct cursor *second, int levels)
+static bool same_array(struct cursor *first, struct cursor *second, struct allowance *left)
 {
     if (take(first, ']')) {
         return take(second, ']');
     }
     do {
-        if (!same_value(first, second, levels)) {
+        if (!same_value(first, second, left)) {
             return false;
         }
         if (take(first, ']')) {
@@ -318,8 +330,9 @@ static bool same_array(struct cursor *first, struct cursor *second, int levels)
 }
 
 /* How many members follow, past `{`; -1 where that is no object. */
-static int64_t count_members(struct cursor cursor)
+static int64_t count_members(struct cursor cursor, struct allowance *left)
 {
+    const char *begin = cursor.at;
     int64_t count = 0;
 
     if (take(&cursor, '}')) {
@@ -335,6 +348,7 @@ static int64_t count_members(struct cursor cursor)
         }
         count++;
     } while (take(&cursor, ','));
+    left->bytes -= cursor.at - begin;
     return take(&cursor, '}') ? count : -1;
 }
 
@@ -345,11 +359,11 @@ struct members {
 };
 
 /* Find the member whose name `name` stands on, past its quote, among `count`. *value is at its
- * colon, and `name` past the name. */
+ * colon, and `name` past the name. False also when no more may be searched. */
 static bool find_member(struct members *members, int64_t count, struct cursor *name,
-                        struct cursor *value)
+                        struct cursor *value, struct allowance *left)
 {
-    while (count-- > 0) {
+    while (count-- > 0 && left->bytes > 0) {
         struct cursor wanted = *name;
         struct cursor at = members->next;
         bool found;
@@ -360,6 +374,7 @@ static bool find_member(struct members *members, int64_t count, struct cursor *n
         skip_string(&at);
         (void)take(&at, ':');
         (void)skip_value(&at);
+        left->bytes -= at.at - members->next.at;
         members->next = take(&at, ',') ? at : members->begin;
         if (found) {
             *name = wanted;
@@ -370,20 +385,20 @@ static bool find_member(struct members *members, int64_t count, struct cursor *n
 }
 
 /* Past `{` in both. Names in an object are different ones, so as many and all found is the same. */
-static bool same_object(struct cursor *first, struct cursor *second, int levels)
+static bool same_object(struct cursor *first, struct cursor *second, struct allowance *left)
 {
     struct members members = {*second, *second};
-    int64_t count = count_members(*first);
+    int64_t count = count_members(*first, left);
 
-    if (count < 0 || count != count_members(*second)) {
+    if (count < 0 || count != count_members(*second, left)) {
         return false;
     }
     for (int64_t i = 0; i < count; i++) {
         struct cursor value;
 
         if ((i > 0 && !take(first, ',')) || !take(first, '"') ||
-            !find_member(&members, count, first, &value) || !take(first, ':') ||
-            !take(&value, ':') || !same_value(first, &value, levels)) {
+            !find_member(&members, count, first, &value, left) || !take(first, ':') ||
+            !take(&value, ':') || !same_value(first, &value, left)) {
             return false;
         }
     }
@@ -415,7 +430,23 @@ static bool same_word(struct cursor *first, struct cursor *second)
     return true;
 }
 
-static bool same_value(struct cursor *first, struct cursor *second, int levels)
+typedef bool same_function(struct cursor *first, struct cursor *second, struct allowance *left);
+
+/* Past the opening bracket in both, one level deeper. */
+static bool same_nested(same_function *function, struct cursor *first, struct cursor *second,
+                        struct allowance *left)
+{
+    bool same;
+
+    first->at++;
+    second->at++;
+    left->levels--;
+    same = function(first, second, left);
+    left->levels++;
+    return same;
+}
+
+static bool same_value(struct cursor *first, struct cursor *second, struct allowance *left)
 {
     char token = peek_token(first);
     char other = peek_token(second);
@@ -423,7 +454,7 @@ static bool same_value(struct cursor *first, struct cursor *second, int levels)
     if (token == '-' || is_digit(token)) {
         return (other == '-' || is_digit(other)) && same_number(first, second);
     }
-    if (token != other || levels == 0) {
+    if (token != other || left->levels == 0) {
         return false;
     }
     switch (token) {
@@ -432,13 +463,9 @@ static bool same_value(struct cursor *first, struct cursor *second, int levels)
         second->at++;
         return same_string(first, second);
     case '[':
-        first->at++;
-        second->at++;
-        return same_array(first, second, levels - 1);
+        return same_nested(same_array, first, second, left);
     case '{':
-        first->at++;
-        second->at++;
-        return same_object(first, second, levels - 1);
+        return same_nested(same_object, first, second, left);
     default:
         return same_word(first, second);
     }
@@ -449,7 +476,8 @@ bool store_same_json(const char *first, size_t first_length, const char *second,
 {
     struct cursor a = {first, first + first_length};
     struct cursor b = {second, second + second_length};
+    struct allowance left = {.levels = LEVELS_MAX, .bytes = BYTES_SEARCHED_MAX};
 
-    return same_value(&a, &b, LEVELS_MAX) && peek_token(&a) == '\0' && peek_token(&b) == '\0' &&
+    return same_value(&a, &b, &left) && peek_token(&a) == '\0' && peek_token(&b) == '\0' &&
            a.at == a.end && b.at == b.end;
 }
