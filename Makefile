@@ -81,6 +81,7 @@ LIBRARY    := $(BUILD)/libfoxtrackr.a
 PROGRAMS   := $(BUILD)/foxtrackrd $(BUILD)/foxtrackrctl
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 FLEET      := $(BUILD)/tests/fleet
+NAMES      := $(BUILD)/tests/names_shim.so
 
 # With lots of the inbox so small that a test fills them: for the campaigns, and for unit tests.
 SMALL_LOTS := -DINBOX_SCALE=1024
@@ -225,7 +226,7 @@ test-sanitized: ## every test under AddressSanitizer and UndefinedBehaviorSaniti
 	$(Q)LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
 	    $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized SANITIZE=address,undefined test
 
-test-programs: $(UNIT_TESTS) $(FLEET)
+test-programs: $(UNIT_TESTS) $(FLEET) $(NAMES)
 
 # System tests and campaigns wait more than they work: for a broker, a backoff, a limit.
 WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
@@ -233,7 +234,7 @@ WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
 unit: $(UNIT_TESTS) ## the unit tests
 	$(Q)printf '%s\n' $(UNIT_TESTS) | FOXTRACKR_ROOT=$(CURDIR) tests/parallel $(JOBS)
 
-system: all $(FLEET) ## the system tests: real mosquitto, real TLS, the built programs
+system: all $(FLEET) $(NAMES) ## the system tests: real mosquitto, real TLS, the built programs
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(WAITERS) \
 	    tests/system
 

@@ -130,11 +130,25 @@ static bool has_good_labels(const char *text)
     return true;
 }
 
+/* An IPv6 address, which may have the zone of a link-local one behind it: "fe80::1%eth0". */
+static bool is_ipv6(const char *text)
+{
+    struct in6_addr address;
+    char copy[INET6_ADDRSTRLEN];
+    size_t length = strcspn(text, "%");
+
+    if (length >= sizeof(copy) || (text[length] == '%' && text[length + 1] == '\0')) {
+        return false;
+    }
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return inet_pton(AF_INET6, copy, &address) == 1;
+}
+
 /* What an operator wrote beside the name. Returns the sentence that follows the value, or NULL. */
 static const char *host_fault(const char *text)
 {
-    struct in6_addr address;
-    bool ipv6 = inet_pton(AF_INET6, text, &address) == 1;
+    bool ipv6 = is_ipv6(text);
 
     if (strstr(text, "://") != NULL || strchr(text, '/') != NULL) {
         return " is a URL: write the name of the host alone, and port and tls on lines of their "
@@ -146,9 +160,8 @@ static const char *host_fault(const char *text)
     if (text[0] == '[') {
         return ": write an IPv6 address without brackets, as ::1, and port on a line of its own";
     }
-    if (strchr(text, '%') != NULL) {
-        return " is an address within one network interface, which cannot be used: write the "
-               "broker's name or another address of it";
+    if (strchr(text, '%') != NULL && !ipv6) {
+        return " is no IPv6 address with a zone behind it, as fe80::1%eth0";
     }
     if (strchr(text, ':') != NULL && !ipv6) {
         return " holds a port: write the name alone, and port = on a line of its own";
@@ -159,7 +172,7 @@ static const char *host_fault(const char *text)
     }
     if (strlen(text) > 253 || (!ipv6 && !has_good_labels(text)) ||
         text[strspn(text, "abcdefghijklmnopqrstuvwxyz"
-                          "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:")] != '\0') {
+                          "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:%")] != '\0') {
         return " is neither a host name nor an IP address: write one name of letters, digits, - "
                "and dots, or one address";
     }

@@ -130,13 +130,14 @@ static void check_name(struct ctl_report *report, const struct config *config)
 {
     char addresses[256];
     char problem[DIAL_PROBLEM_SIZE];
+    struct dial_list list;
 
-    if (dial_resolve(config->broker.host, config->broker.port, addresses, sizeof(addresses),
-                     problem) != 0) {
+    if (dial_resolve(config->broker.host, config->broker.port, NULL, &list, problem) != 0) {
         ctl_report(report, "broker name", false,
                    "%s; correct broker.host, or see the name server: getent hosts %s", problem,
                    config->broker.host);
     } else {
+        dial_list_text(&list, addresses, sizeof(addresses));
         ctl_report(report, "broker name", true, "%s: %s", config->broker.host, addresses);
     }
 }

@@ -1,6 +1,10 @@
 /*
  * The broker, asked step by step, so that what fails has a name: TCP, TLS, CONNECT, SUBSCRIBE.
  *
+ * The check goes the daemon's own way: the same addresses in the same order, the same gate as
+ * Paho's proxy, the same SNI and the same look at the certificate. A way of its own could be
+ * content where the daemon fails. One address that passes is enough, as it is for the daemon.
+ *
  * A durable session belongs to a client id, and whoever connects with that id takes the session
  * over. So the check has an id of its own, that of the first session with a word and a random
  * number behind it, and a clean session that ends with the connection. Its subscriptions are its
@@ -21,8 +25,11 @@
 #include "clock.h"
 #include "dial.h"
 #include "duration.h"
+#include "gate.h"
 #include "paho.h"
+#include "session.h"
 #include "tls.h"
+#include "watermark.h"
 
 #define DIAL_TIMEOUT_MS       10000
 #define TLS_TIMEOUT_MS        10000
@@ -72,39 +79,73 @@ static bool make_client_id(const struct config *config, char client_id[CLIENT_ID
     return true;
 }
 
-/* TCP, and with TLS the handshake. */
-static bool check_transport(struct ctl_report *report, const struct config *config)
+/* What is tried at one address. */
+struct trial {
+    struct ctl_report *report;
+    const struct config *config;
+    const char *client_id;
+    struct gate *gate;
+    const struct dial_address *address;
+    bool last; /* no other address is left: what fails is BAD */
+};
+
+/*
+ * A step has failed at this address. The daemon goes on to the next, so it is BAD only when there
+ * is none. `reason` says what is wrong and what to do.
+ */
+static void fail(const struct trial *trial, const char *step, const char *reason)
 {
+    if (trial->last) {
+        ctl_report(trial->report, step, false, "%s: %s", trial->address->name, reason);
+    } else {
+        ctl_report(trial->report, "address", true,
+                   "%s is of no use, and the daemon goes on to the next address after it: %s: %s",
+                   trial->address->name, step, reason);
+    }
+}
+
+static void report_tls(const struct trial *trial, int64_t expiry_ms)
+{
+    int64_t left_ms = expiry_ms - clock_wall_ms();
+    char left[DURATION_SIZE];
+
+    ctl_report(trial->report, "TLS", true,
+               "the broker's certificate is trusted and expires in %s%s",
+               duration_text(left_ms, left),
+               left_ms < TLS_EXPIRES_SOON_MS ? ": its operator should renew it" : "");
+}
+
+/* TCP, and with TLS the handshake: as the daemon explains a failure. False when a step fails. */
+static bool check_transport(const struct trial *trial)
+{
+    const struct config *config = trial->config;
     char problem[DIAL_PROBLEM_SIZE];
     char reason[TLS_PROBLEM_SIZE];
-    char left[DURATION_SIZE];
     int64_t expiry_ms = 0;
-    int64_t left_ms;
     enum tls_result result = TLS_OK;
-    int fd = dial(config->broker.host, config->broker.port, DIAL_TIMEOUT_MS, -1, problem);
+    int fd = dial_connect(trial->address, DIAL_TIMEOUT_MS, -1, problem);
 
     if (fd < 0) {
-        ctl_report(report, "TCP", false, "%s", problem);
+        fail(trial, "TCP", problem);
         return false;
     }
-    ctl_report(report, "TCP", true, "%s:%d accepts connections", config->broker.host,
-               config->broker.port);
     if (config->broker.tls) {
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
         result =
             tls_explain(fd, config->broker.host, config->broker.ca_file, config->broker.cert_file,
                         config->broker.key_file, TLS_TIMEOUT_MS, &expiry_ms, reason);
-        left_ms = expiry_ms - clock_wall_ms();
-        if (result != TLS_OK) {
-            ctl_report(report, "TLS", false, "%s", reason);
-        } else {
-            ctl_report(report, "TLS", true,
-                       "the broker's certificate is trusted and expires in %s%s",
-                       duration_text(left_ms, left),
-                       left_ms < TLS_EXPIRES_SOON_MS ? ": its operator should renew it" : "");
-        }
     }
     close(fd);
+    if (result != TLS_OK && !trial->last) {
+        fail(trial, "TLS", reason);
+        return false;
+    }
+    ctl_report(trial->report, "TCP", true, "%s accepts connections", trial->address->name);
+    if (result != TLS_OK) {
+        fail(trial, "TLS", reason);
+    } else if (config->broker.tls) {
+        report_tls(trial, expiry_ms);
+    }
     return result == TLS_OK;
 }
 
@@ -149,50 +190,121 @@ static void check_filters(struct ctl_report *report, const struct config *config
     }
 }
 
-static void check_credentials(struct ctl_report *report, const struct config *config,
-                              const char *client_id)
+/* Hand the gate a connection to the address and let Paho connect through it, as a session does. */
+static bool connect_paho(const struct trial *trial, struct paho *paho,
+                         const struct paho_options *options, char problem[PAHO_PROBLEM_SIZE])
 {
-    char uri[BROKER_URI_SIZE];
-    struct paho_options options = broker_options(config, uri);
-    /* systemd hands a credential to the service alone. */
-    const char *hint = config->broker.username != NULL && config->broker.password == NULL
-                           ? "; tried without a password: if the service has a credential, see the "
-                             "examples in foxtrackrctl(8)"
-                           : "";
-    char problem[PAHO_PROBLEM_SIZE];
-    struct paho *paho;
+    char dial_problem[DIAL_PROBLEM_SIZE];
+    struct gate_link_status link;
     bool present;
+    int fd = dial_connect(trial->address, DIAL_TIMEOUT_MS, -1, dial_problem);
 
-    options.client_id = client_id;
+    if (fd < 0) {
+        snprintf(problem, PAHO_PROBLEM_SIZE, "%.200s", dial_problem);
+        return false;
+    }
+    gate_offer(trial->gate, 0, fd);
+    if (paho_connect(paho, options, &present, problem) == PAHO_OK) {
+        return true;
+    }
+    gate_link_status(trial->gate, 0, &link);
+    if (link.ended[0] != '\0') {
+        size_t used = strlen(problem);
+
+        snprintf(problem + used, PAHO_PROBLEM_SIZE - used, "; %s", link.ended);
+    }
+    return false;
+}
+
+/* CONNECT and SUBSCRIBE. False when CONNECT fails. */
+static bool check_credentials(const struct trial *trial)
+{
+    const struct config *config = trial->config;
+    const char *user = config->broker.username != NULL ? config->broker.username : "none";
+    char uri[BROKER_URI_SIZE];
+    char proxy[BROKER_PROXY_SIZE];
+    char problem[PAHO_PROBLEM_SIZE];
+    char reason[CTL_DETAIL_SIZE];
+    struct paho_options options = broker_options(config, uri);
+    struct paho *paho;
+    bool good;
+
+    broker_proxy(config, trial->gate, 0, proxy);
+    options.proxy_url = proxy;
+    options.client_id = trial->client_id;
     options.clean_session = true;
     options.connect_timeout_s = CONNECT_TIMEOUT_S;
     if (paho_new(&paho, &options, drop_message, drop_released, NULL) != 0) {
-        ctl_report(report, "credentials", false, "out of memory");
+        fail(trial, "credentials", "out of memory");
+        return false;
+    }
+    good = connect_paho(trial, paho, &options, problem);
+    if (good) {
+        ctl_report(trial->report, "credentials", true, "accepted (user %s, client id %s)", user,
+                   trial->client_id);
+        check_filters(trial->report, config, paho);
+    } else {
+        /* systemd hands a credential to the service alone. */
+        snprintf(reason, sizeof(reason), "%s (user %s, client id %s)%s", problem, user,
+                 trial->client_id,
+                 config->broker.username != NULL && config->broker.password == NULL
+                     ? "; tried without a password: if the service has a credential, see the "
+                       "examples in foxtrackrctl(8)"
+                     : "");
+        fail(trial, "credentials", reason);
+    }
+    paho_disconnect(paho, DISCONNECT_TIMEOUT_MS);
+    paho_free(paho);
+    return good;
+}
+
+/* The addresses in the daemon's order, until one of them has passed every step. */
+static void check_addresses(struct ctl_report *report, const struct config *config,
+                            const char *client_id, struct gate *gate)
+{
+    char problem[DIAL_PROBLEM_SIZE];
+    struct dial_list list;
+
+    if (dial_resolve(config->broker.host, config->broker.port, NULL, &list, problem) != 0) {
+        ctl_report(report, "TCP", false, "%s", problem);
         return;
     }
-    if (paho_connect(paho, &options, &present, problem) != PAHO_OK) {
-        ctl_report(report, "credentials", false, "%s (user %s, client id %s)%s", problem,
-                   config->broker.username != NULL ? config->broker.username : "none", client_id,
-                   hint);
-    } else {
-        ctl_report(report, "credentials", true, "accepted (user %s, client id %s)",
-                   config->broker.username != NULL ? config->broker.username : "none", client_id);
-        check_filters(report, config, paho);
-        paho_disconnect(paho, DISCONNECT_TIMEOUT_MS);
+    for (size_t i = 0; i < list.count; i++) {
+        const struct trial trial = {
+            .report = report,
+            .config = config,
+            .client_id = client_id,
+            .gate = gate,
+            .address = &list.entries[i],
+            .last = i + 1 == list.count,
+        };
+
+        if (check_transport(&trial) && check_credentials(&trial)) {
+            return;
+        }
     }
-    paho_free(paho);
 }
 
 void ctl_check_connect(struct ctl_report *report, const struct config *config)
 {
+    static const struct watermark nothing_pending; /* so the gate holds nothing back */
     char client_id[CLIENT_ID_SIZE];
+    char target[BROKER_TARGET_SIZE];
+    struct gate *gate;
+    int rc;
 
-    paho_library_init();
+    session_library_init(config);
     if (!make_client_id(config, client_id)) {
         ctl_report(report, "credentials", false, "no random number for a client id");
         return;
     }
-    if (check_transport(report, config)) {
-        check_credentials(report, config, client_id);
+    broker_target(config, target);
+    rc = gate_new(&gate, target, 1, session_writes_at_once(config), &nothing_pending);
+    if (rc != 0) {
+        ctl_report(report, "TCP", false, "no relay on 127.0.0.1 to connect through: %s",
+                   strerror(-rc));
+        return;
     }
+    check_addresses(report, config, client_id, gate);
+    gate_free(gate);
 }

@@ -13,6 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "broker_options.h"
 #include "clock.h"
 #include "config.h"
 #include "gate.h"
@@ -126,13 +127,11 @@ static int start_pipeline(struct daemon *daemon)
     const struct config *config = daemon->config;
     const struct writer_limits limits = limits_of(config);
     struct writer_parts parts;
-    char target[300];
-    bool v6 = strchr(config->broker.host, ':') != NULL;
+    char target[BROKER_TARGET_SIZE];
     int rc =
         intake_new(&daemon->intake, RING_BYTES, config->parser.max_payload, &daemon->watermark);
 
-    snprintf(target, sizeof(target), "%s%s%s:%d", v6 ? "[" : "", config->broker.host, v6 ? "]" : "",
-             config->broker.port);
+    broker_target(config, target);
     if (rc == 0) {
         rc = gate_new(&daemon->gate, target, daemon->session_count, session_writes_at_once(config),
                       &daemon->watermark);
@@ -194,7 +193,7 @@ static int read_memories(struct daemon *daemon, struct session_parts parts[],
 static int start_sessions(struct daemon *daemon, struct session_parts parts[],
                           const struct memory_context memories[])
 {
-    session_library_init();
+    session_library_init(daemon->config);
     for (unsigned i = 0; i < daemon->session_count; i++) {
         int rc;
 

@@ -3,9 +3,10 @@
  *
  *     dial → hand the socket to the gate → CONNECT → subscriptions → wait for the loss → back off
  *
- * The thread dials itself and only then lets Paho connect, through the gate, to a broker that has
- * answered; what fails is known by name. Paho reports a failed TLS handshake without a reason, so
- * tls_explain() repeats it, sending no credentials.
+ * One attempt tries every address of the broker (session_connect.c). The thread dials itself and
+ * only then lets Paho connect, through the gate, to a broker that has answered; what fails is known
+ * by name. Paho reports a failed TLS handshake without a reason, so tls_explain() repeats it,
+ * sending no credentials.
  *
  * What the broker remembers for us is recorded in the database by events that go through the intake
  * among the messages. The gate lets nothing out before the events of before are durable, so the
@@ -26,13 +27,12 @@
 #include "clock.h"
 #include "tls_peer.h"
 
-#define CONNECT_TIMEOUT_S 30
-#define BACKOFF_FIRST_MS  1000
-#define BACKOFF_LAST_MS   120000
-#define STABLE_MS         30000 /* a connection that lived this long starts the backoff anew */
-#define DISCONNECT_MS     3000
-#define PEAK_KEPT_MS      10000
-#define SHORT_LIVES       3 /* in a row: not an accident any more */
+#define BACKOFF_FIRST_MS 1000
+#define BACKOFF_LAST_MS  120000
+#define STABLE_MS        30000 /* a connection that lived this long starts the backoff anew */
+#define DISCONNECT_MS    3000
+#define PEAK_KEPT_MS     10000
+#define SHORT_LIVES      3 /* in a row: not an accident any more */
 
 /* --- status and log -------------------------------------------------------------------------- */
 
@@ -218,6 +218,7 @@ static void stay(struct session *session, char *problem)
         enum paho_event event;
 
         if (result == SESSION_RECONCILE_FAILED) {
+            dial_remember_bad(&session->addresses);
             break;
         }
         if (result == SESSION_RECONCILED_PARTLY) {
@@ -336,10 +337,10 @@ static void *run(void *argument)
 
 /* --- the contract -------------------------------------------------------------------------- */
 
-void session_library_init(void)
+void session_library_init(const struct config *config)
 {
     paho_library_init();
-    tls_peer_watch();
+    tls_peer_watch(config->broker.host);
 }
 
 bool session_writes_at_once(const struct config *config)
@@ -364,14 +365,10 @@ static void fill_options(struct session *session)
 {
     const struct config *config = session->parts.config;
 
-    gate_authority(session->parts.gate, session->parts.index, session->gate_authority);
-    /* Paho wants its own scheme here; what it speaks to the proxy is HTTP in either case. */
-    snprintf(session->proxy_url, sizeof(session->proxy_url), "%s://%s",
-             config->broker.tls ? "https" : "http", session->gate_authority);
+    broker_proxy(config, session->parts.gate, session->parts.index, session->proxy_url);
     session->options = broker_options(config, session->uri);
     session->options.client_id = session->own->client_id;
     session->options.proxy_url = session->proxy_url;
-    session->options.connect_timeout_s = CONNECT_TIMEOUT_S;
 }
 
 int session_start(struct session **out, const struct session_parts *parts)

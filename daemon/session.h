@@ -56,8 +56,8 @@ struct session_parts {
 };
 
 /* Once for the process, before the first session and before any thread: clears the environment of
- * proxies. */
-void session_library_init(void);
+ * proxies, and names the broker to every TLS handshake. */
+void session_library_init(const struct config *config);
 
 /* Whether what the sessions write to the gate is never kept back by the kernel. */
 bool session_writes_at_once(const struct config *config);

@@ -1,5 +1,11 @@
 /*
  * Reaching the broker: name, TCP, TLS, CONNECT, and what went wrong in a sentence.
+ *
+ * One attempt asks for the addresses of the host and goes through all of them until one has
+ * answered CONNECT with a session; the backoff comes after the last of them. An address may fail at
+ * any stage, and each failure sends the attempt on to the next: a machine that accepts TCP and then
+ * says nothing must not keep us from the one beside it. The address that worked is tried first in
+ * the next attempt.
  */
 #include "session_internal.h"
 
@@ -9,21 +15,27 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dial.h"
 #include "tls.h"
 
 #define DIAL_TIMEOUT_MS    10000
 #define EXPLAIN_TIMEOUT_MS 5000
+#define CONNECT_TIMEOUT_S  30 /* from CONNECT to CONNACK, with the handshake */
+/* The same where there are other addresses to try, and again so much for each attempt that found
+ * none: a broker that takes long to answer is reached in the end. */
+#define CONNECT_PATIENCE_S 10
+#define CLEAN_UP_MS        3000
+
+enum reached { REACHED, NOT_REACHED, NOT_NOW };
 
 /* After a failed TLS connection: say why, if a handshake of our own fails too. */
-static enum tls_result explain_tls(struct session *session, char *problem)
+static enum tls_result explain_tls(struct session *session, const struct dial_address *address,
+                                   char *problem)
 {
     const struct config *config = session->parts.config;
     char unreachable[DIAL_PROBLEM_SIZE];
     char reason[TLS_PROBLEM_SIZE];
     enum tls_result result;
-    int fd = dial(config->broker.host, config->broker.port, DIAL_TIMEOUT_MS, session->stop_fd,
-                  unreachable);
+    int fd = dial_connect(address, DIAL_TIMEOUT_MS, session->stop_fd, unreachable);
 
     if (fd < 0) {
         return TLS_OK;
@@ -48,26 +60,29 @@ static void nothing_changed(struct session *session, bool was_uncertain)
     }
 }
 
-bool session_connect(struct session *session, bool *present, char *problem)
+/*
+ * One address: TCP, TLS, CONNECT. REACHED sets *present. NOT_REACHED: `problem` is set, to "" when
+ * the session is being stopped. NOT_NOW: another address would not help, `problem` is set.
+ */
+static enum reached try_address(struct session *session, const struct dial_address *address,
+                                bool *present, char *problem)
 {
-    const struct config *config = session->parts.config;
     char dial_problem[DIAL_PROBLEM_SIZE];
     char paho_problem[PAHO_PROBLEM_SIZE];
     struct gate_link_status before;
     struct gate_link_status after;
     bool was_uncertain = session->uncertain;
-    int fd = dial(config->broker.host, config->broker.port, DIAL_TIMEOUT_MS, session->stop_fd,
-                  dial_problem);
+    int fd = dial_connect(address, DIAL_TIMEOUT_MS, session->stop_fd, dial_problem);
 
     if (fd < 0) {
         snprintf(problem, SESSION_REASON_SIZE, "%s", dial_problem);
-        return false;
+        return NOT_REACHED;
     }
     gate_link_status(session->parts.gate, session->parts.index, &before);
     gate_offer(session->parts.gate, session->parts.index, fd);
     if (!session_put_event(session, INTAKE_CONNECTING, "", 0, STORE_GAP_NONE)) {
         snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
-        return false;
+        return NOT_NOW;
     }
     session->uncertain = true;
     switch (paho_connect(session->paho, &session->options, present, paho_problem)) {
@@ -77,17 +92,17 @@ bool session_connect(struct session *session, bool *present, char *problem)
     case PAHO_E_REFUSED:
         snprintf(problem, SESSION_REASON_SIZE, "%s", paho_problem);
         nothing_changed(session, was_uncertain);
-        return false;
+        return NOT_REACHED;
     default:
         gate_link_status(session->parts.gate, session->parts.index, &after);
         snprintf(problem, SESSION_REASON_SIZE, "%s%s%s", paho_problem,
                  after.ended[0] != '\0' ? "; " : "", after.ended);
         /* With TLS, CONNECT goes out only after a handshake. */
-        if (session->options.tls && (explain_tls(session, problem) == TLS_E_REFUSED ||
+        if (session->options.tls && (explain_tls(session, address, problem) == TLS_E_REFUSED ||
                                      after.from_broker_bytes == before.from_broker_bytes)) {
             nothing_changed(session, was_uncertain);
         }
-        return false;
+        return NOT_REACHED;
     }
     gate_link_status(session->parts.gate, session->parts.index, &after);
     if (after.opened == before.opened) {
@@ -95,7 +110,67 @@ bool session_connect(struct session *session, bool *present, char *problem)
         log_line(LOG_CRIT, "%s: Paho reached the broker without the gate", session->own->client_id);
         abort();
     }
-    return true;
+    return REACHED;
+}
+
+/* Seconds that one of `count` addresses gets to answer CONNECT. */
+static int patience_s(const struct session *session, size_t count)
+{
+    int patient_s = CONNECT_PATIENCE_S * (1 + session->failed_attempts);
+
+    return count == 1 || patient_s > CONNECT_TIMEOUT_S ? CONNECT_TIMEOUT_S : patient_s;
+}
+
+/* Add "address: reason" to what the earlier addresses of this attempt gave. */
+static void add_reason(char *problem, const struct dial_address *address, const char *reason)
+{
+    size_t used = strlen(problem);
+    size_t room = SESSION_REASON_SIZE - used;
+
+    if ((size_t)snprintf(problem + used, room, "%s%s: %.400s", used > 0 ? "; " : "", address->name,
+                         reason) >= room &&
+        used > 0) {
+        snprintf(problem + used, room, "; ...");
+    }
+}
+
+bool session_connect(struct session *session, bool *present, char *problem)
+{
+    const struct config *config = session->parts.config;
+    char dial_problem[DIAL_PROBLEM_SIZE];
+    char reason[SESSION_REASON_SIZE];
+    struct dial_list list;
+
+    if (dial_resolve(config->broker.host, config->broker.port, &session->addresses, &list,
+                     dial_problem) != 0) {
+        snprintf(problem, SESSION_REASON_SIZE, "%s", dial_problem);
+        return false;
+    }
+    session->options.connect_timeout_s = patience_s(session, list.count);
+    problem[0] = '\0';
+    for (size_t i = 0; i < list.count; i++) {
+        const struct dial_address *address = &list.entries[i];
+        enum reached reached = try_address(session, address, present, reason);
+
+        if (reached == REACHED) {
+            dial_remember_good(&session->addresses, address);
+            session->failed_attempts = 0;
+            if (problem[0] != '\0') {
+                session_log_problem(session, problem); /* of addresses before this one */
+            }
+            return true;
+        }
+        if (reached == NOT_NOW || reason[0] == '\0') {
+            snprintf(problem, SESSION_REASON_SIZE, "%s", reason);
+            return false;
+        }
+        add_reason(problem, address, reason);
+        if (i + 1 < list.count) {
+            paho_disconnect(session->paho, CLEAN_UP_MS); /* what is left of the failed one */
+        }
+    }
+    session->failed_attempts++;
+    return false;
 }
 
 bool session_record_answer(struct session *session, bool present)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "broker_options.h"
+#include "dial.h"
 #include "log.h"
 #include "paho.h"
 #include "session.h"
@@ -17,8 +18,7 @@ struct session {
     struct paho *paho;
     struct paho_options options;
     char uri[BROKER_URI_SIZE];
-    char gate_authority[GATE_AUTHORITY_SIZE];
-    char proxy_url[GATE_AUTHORITY_SIZE + 16];
+    char proxy_url[BROKER_PROXY_SIZE];
     int stop_fd; /* ends a dial */
 
     pthread_mutex_t mutex; /* of what follows, up to the blank line */
@@ -33,6 +33,8 @@ struct session {
     char pause_reason[SESSION_REASON_SIZE];
 
     /* The thread's own. */
+    struct dial_memory addresses;
+    int failed_attempts; /* in a row that found no address of use */
     struct session_memory_list memory;
     bool known;     /* the broker has had a session for us before */
     bool uncertain; /* a CONNECT left and its answer is not on record */
@@ -56,9 +58,9 @@ void session_forget_granted(struct session *session);
 bool session_put_event(struct session *session, enum intake_kind kind, const char *filter, int qos,
                        enum store_gap gap);
 
-/* session_connect.c: reach the broker and send CONNECT. True with a session, and *present tells
- * whether the broker had it; else `problem` (of SESSION_REASON_SIZE bytes) is set, to "" when the
- * session is being stopped. */
+/* session_connect.c: reach the broker at one of its addresses and send CONNECT. True with a
+ * session, and *present tells whether the broker had it; else `problem` (of SESSION_REASON_SIZE
+ * bytes) is set, to "" when the session is being stopped. */
 bool session_connect(struct session *session, bool *present, char *problem);
 
 /* session_connect.c: put on record what CONNACK has told. False when the intake refuses. */

@@ -6,7 +6,6 @@
  * first bytes that came are kept to recognise a server that does not speak TLS, and the sentence is
  * made from whatever is known at the end, the most specific first.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -20,6 +19,7 @@
 #include "escape.h"
 #include "tls.h"
 #include "tls_certificate.h"
+#include "tls_peer.h"
 
 /* How long a server of TLS 1.3, which judges our certificate after the handshake, gets to say so.
  */
@@ -404,16 +404,6 @@ static int on_certificate_wanted(SSL *ssl, void *context)
     return 1;
 }
 
-static bool expect_host(SSL *ssl, const char *host)
-{
-    unsigned char address[16];
-
-    if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1) {
-        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-    }
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
-}
-
 static bool set_up(struct handshake *handshake, const struct question *question,
                    const char *key_file)
 {
@@ -446,7 +436,7 @@ static bool set_up(struct handshake *handshake, const struct question *question,
     SSL_set_bio(handshake->ssl, handshake->from_peer, handshake->to_peer);
     SSL_set_app_data(handshake->ssl, handshake);
     SSL_set_connect_state(handshake->ssl);
-    return expect_host(handshake->ssl, question->host);
+    return tls_expect_host(handshake->ssl, question->host);
 }
 
 enum tls_result tls_explain(int fd, const char *host, const char *ca_file, const char *cert_file,

@@ -2,15 +2,36 @@
  * Every SSL object of the process gets an info callback when it is made: OpenSSL calls the
  * constructor of an application's data slot for each (CRYPTO_get_ex_new_index(3)), whoever makes
  * the object. The callback of an object goes before that of its context, which Paho uses to trace.
+ *
+ * A handshake reports its beginning before ClientHello is made. SNI and the host that OpenSSL is to
+ * look for in the certificate are set there, over what Paho has set: so Paho's handshakes and those
+ * of tls_explain.c ask for the same thing and accept the same certificates. Paho looks once more
+ * when the handshake is done.
  */
 #include "tls_peer.h"
 
-#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
+#include "host_identity.h"
 #include "tls_certificate.h"
 
 static _Atomic int64_t expiry_ms;
+static char expected_host[HOST_IDENTITY_SIZE]; /* written before any thread */
+
+bool tls_expect_host(SSL *ssl, const char *host)
+{
+    struct host_identity identity;
+
+    host_identity(host, &identity);
+    if (identity.is_address) {
+        return SSL_set_tlsext_host_name(ssl, NULL) == 1 && SSL_set1_host(ssl, NULL) == 1 &&
+               X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), identity.name) == 1;
+    }
+    return SSL_set1_host(ssl, identity.name) == 1 &&
+           SSL_set_tlsext_host_name(ssl, identity.name) == 1;
+}
 
 /* On the thread that does the handshake. */
 static void on_info(const SSL *ssl, int where, int value)
@@ -18,6 +39,10 @@ static void on_info(const SSL *ssl, int where, int value)
     const X509 *certificate;
 
     (void)value;
+    if ((where & SSL_CB_HANDSHAKE_START) != 0 && SSL_in_before(ssl)) {
+        /* When it fails (out of memory), Paho's own look at the certificate still decides. */
+        (void)tls_expect_host((SSL *)(uintptr_t)ssl, expected_host);
+    }
     if ((where & SSL_CB_HANDSHAKE_DONE) == 0) {
         return;
     }
@@ -38,8 +63,9 @@ static void on_new_ssl(void *parent, void *pointer, CRYPTO_EX_DATA *data, int in
     SSL_set_info_callback(parent, on_info);
 }
 
-void tls_peer_watch(void)
+void tls_peer_watch(const char *host)
 {
+    snprintf(expected_host, sizeof(expected_host), "%s", host);
     /* When it fails (out of memory) the date stays unknown, and nothing else is amiss. */
     (void)SSL_get_ex_new_index(0, NULL, on_new_ssl, NULL, NULL);
 }

@@ -1,15 +1,23 @@
 /*
- * The server's certificate as the handshakes of this process have shown it. Paho does the TLS of a
- * session and has no call that tells: OpenSSL itself is asked to report each handshake that is
- * done. Only a certificate that was accepted is ever seen here.
+ * The peer of this process's TLS handshakes: whom they ask for, and what it has shown. Paho does
+ * the TLS of a session. It asks for an address by SNI, which is for names alone (RFC 6066 §3), and
+ * it has no call that tells of the server's certificate. So OpenSSL itself is asked to report the
+ * beginning of each handshake, where it gets its host, and the end of each that succeeds.
  */
 #ifndef TLS_PEER_H
 #define TLS_PEER_H
 
+#include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stdint.h>
 
-/* Begin to watch. Once for the process, before its first connection and before any thread. */
-void tls_peer_watch(void);
+/* Begin to watch: every client handshake expects `host` (copied; as broker.host has it). Once for
+ * the process, before its first connection and before any thread. */
+void tls_peer_watch(const char *host);
+
+/* Expect a certificate for this host, and ask for it by SNI if it is a name. For an object whose
+ * handshake has not begun. Returns false when OpenSSL refuses: then nothing may be sent. */
+bool tls_expect_host(SSL *ssl, const char *host);
 
 /* When the certificate of the last server that was accepted expires, in ms since the epoch; 0: no
  * handshake has been done yet. Any thread. */

@@ -130,7 +130,7 @@ static const struct {
     {"[broker]\n", "host = a..b", "neither a host name nor an IP address"},
     {"[broker]\n", "host = me@x", "holds a user"},
     {"[broker]\n", "host = x/mqtt", "is a URL"},
-    {"[broker]\n", "host = fe80::1%eth0", "is an address within one network interface"},
+    {"[broker]\n", "host = fe80::1%", "is no IPv6 address with a zone behind it"},
     {"[broker]\n", "host = [::1]:8883", "without brackets"},
     {"[broker]\n", "host = 010.0.0.1", "is no IPv4 address"},
     {"[broker]\n", "host = 127.1", "is no IPv4 address"},
