@@ -81,7 +81,8 @@ LIBRARY    := $(BUILD)/libfoxtrackr.a
 PROGRAMS   := $(BUILD)/foxtrackrd $(BUILD)/foxtrackrctl
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 FLEET      := $(BUILD)/tests/fleet
-NAMES      := $(BUILD)/tests/names_shim.so
+# What system tests preload: another resolver, a disk that is never fast.
+PRELOADS   := $(addprefix $(BUILD)/tests/,names_shim.so slow_disk_shim.so)
 
 # With lots of the inbox so small that a test fills them: for the campaigns, and for unit tests.
 SMALL_LOTS := -DINBOX_SCALE=1024
@@ -226,7 +227,7 @@ test-sanitized: ## every test under AddressSanitizer and UndefinedBehaviorSaniti
 	$(Q)LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
 	    $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized SANITIZE=address,undefined test
 
-test-programs: $(UNIT_TESTS) $(FLEET) $(NAMES)
+test-programs: $(UNIT_TESTS) $(FLEET) $(PRELOADS)
 
 # System tests and campaigns wait more than they work: for a broker, a backoff, a limit.
 WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
@@ -234,7 +235,7 @@ WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
 unit: $(UNIT_TESTS) ## the unit tests
 	$(Q)printf '%s\n' $(UNIT_TESTS) | FOXTRACKR_ROOT=$(CURDIR) tests/parallel $(JOBS)
 
-system: all $(FLEET) $(NAMES) ## the system tests: real mosquitto, real TLS, the built programs
+system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, the built programs
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(WAITERS) \
 	    tests/system
 
@@ -248,7 +249,8 @@ SHIMS := $(patsubst tests/faults/%.c,$(BUILD)/tests/%.so,$(wildcard tests/faults
 $(BUILD)/tests/%_shim.so: tests/faults/%_shim.c
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
+	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS_)) $(CFLAGS) \
+	    -fPIC -shared -o $@ $< -ldl
 
 FAULTS := $(wildcard $(addprefix tests/faults/,kills powerloss disk memory network tls input operator migration))
 N           ?= 5000

@@ -41,7 +41,7 @@ def hang_guard(request):
 @pytest.fixture(scope="session", autouse=True)
 def built():
     """A missing program is said once, not by every test."""
-    for program in (harness.FOXTRACKRD, harness.FOXTRACKRCTL, harness.FLEET):
+    for program in (harness.FOXTRACKRD, harness.FOXTRACKRCTL, harness.FLEET, harness.SLOW_DISK):
         if not program.exists():
             pytest.exit(f"{program} is not there: run make system", returncode=1)
 

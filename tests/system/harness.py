@@ -15,6 +15,7 @@ BUILD = pathlib.Path(os.environ.get("FOXTRACKR_BUILD", ROOT / "build"))
 FOXTRACKRD = BUILD / "foxtrackrd"
 FOXTRACKRCTL = BUILD / "foxtrackrctl"
 FLEET = BUILD / "tests" / "fleet"
+SLOW_DISK = BUILD / "tests" / "slow_disk_shim.so"
 
 
 def _is_sanitized():
@@ -53,6 +54,15 @@ def run(*arguments, check=True, timeout=60, **options):
             f"{' '.join(str(a) for a in arguments)}: exit {done.returncode}\n"
             f"{done.stdout}\n{done.stderr}")
     return done
+
+
+def slow_disk(sync_us=0, write_us=0):
+    """The environment of a program whose disk is never faster than that, wherever the files are: so
+    that there is a middle in which to end it. See tests/faults/slow_disk_shim.c."""
+    return {"LD_PRELOAD": str(SLOW_DISK), "SLOW_SYNC_US": str(sync_us), "SLOW_WRITE_US": str(write_us),
+            # AddressSanitizer would insist on being the first library.
+            "ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"),
+                                                   "verify_asan_link_order=0"]))}
 
 
 def find_program(name):

@@ -16,7 +16,8 @@ import pytest
 
 import fleet
 from foxtrackrd import foxtrackrctl
-from harness import FOXTRACKRCTL, PATIENCE, check_sound, query, run, value, wait_until
+from harness import (FOXTRACKRCTL, PATIENCE, check_sound, query, run, slow_disk, value,
+                     wait_until)
 
 FILLER = """
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
@@ -177,7 +178,8 @@ def test_backup_interrupted(daemon, tmp_path, number):
     file.write_text("precious")
     process = subprocess.Popen(
         [FOXTRACKRCTL, "-c", daemon.config, "backup", "--force", file], stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE, text=True,
+        env={**os.environ, **slow_disk(write_us=500)})  # 5 s for all of it, at least
     wait_until(lambda: any(p.stat().st_size > 1 << 20 for p in place.glob("*.part-*")), every=0.001,
                what="a part of the copy")
     process.send_signal(number)

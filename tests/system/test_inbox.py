@@ -7,8 +7,8 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import (FLEET, SANITIZED, check_sound, count_waiting, query, run, small_disk, value,
-                     wait_until)
+from harness import (FLEET, SANITIZED, check_sound, count_waiting, query, run, slow_disk, small_disk,
+                     value, wait_until)
 
 DAY_MS = 86_400_000
 BEFORE = "id-before-07"
@@ -50,13 +50,16 @@ def check_all(daemon, *manifests):
 
 @pytest.fixture
 def slow(daemon):
-    """A daemon that takes its time over what waits: each batch sorts one message."""
+    """A daemon that takes its time over what waits: each batch sorts one message, and its commit
+    takes 2 ms or more, so that 20,000 messages wait for 40 s at least."""
     daemon.configure(database={"batch_max": 1})
     make_database(daemon)
+    daemon.environment = slow_disk(sync_us=2000)
     return daemon
 
 
 def go_on_fast(daemon):
+    daemon.environment = {}
     daemon.configure(database={"batch_max": None})
     daemon.start()
     wait_until(lambda: count_waiting(daemon.database) == 0, what="an inbox with nothing in it")
@@ -154,6 +157,7 @@ def test_sorted_in_without_a_broker(broker, slow):
     slow.wait_received(100)
     slow.kill()
     assert count_waiting(slow.database) > 0
+    slow.environment = {}
     slow.configure(database={"batch_max": None})
     slow.start(wait=None)
     slow.wait_received(3000)

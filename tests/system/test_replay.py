@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import sqlite3
 import subprocess
@@ -11,9 +12,12 @@ import pytest
 
 import fleet
 from foxtrackrd import foxtrackrctl
-from harness import FOXTRACKRCTL, check_sound, count_rows, db, query, value, wait_until
+from harness import (FOXTRACKRCTL, check_sound, count_rows, db, query, slow_disk, value,
+                     wait_until)
 
 DAY_MS = 86_400_000
+SLOW = slow_disk(sync_us=50_000)
+"""For a replay that must be ended in the middle: each of its transactions takes so long at least."""
 
 
 def quarantine_of(path):
@@ -246,7 +250,8 @@ def test_replay_killed_at_random(daemon, many):
     moved = 0
     for _ in range(6):
         process = subprocess.Popen([FOXTRACKRCTL, "-c", daemon.config, "replay"],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   env={**os.environ, **SLOW})
         goal = moved + chance.randrange(1, 400)
         wait_until(lambda: value(daemon.database, "SELECT count(*) FROM battery") >= goal,
                    every=0.001, what=f"{goal} rows")
@@ -264,7 +269,8 @@ def test_replay_killed_at_random(daemon, many):
 def test_replay_interrupted(daemon, many):
     """Goal: Ctrl-C ends it between two transactions, with a summary of what is done."""
     process = subprocess.Popen([FOXTRACKRCTL, "-c", daemon.config, "replay"], text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env={**os.environ, **SLOW})
     wait_until(lambda: value(daemon.database, "SELECT count(*) FROM battery") > 0, every=0.001)
     process.terminate()
     out, err = process.communicate(timeout=30)
