@@ -198,8 +198,12 @@ $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lm
 
+# tests/system/test_metrics.py looks there, whatever BUILD is.
+TOOLS := build/tools
+
 deps: ## install what build, tests and lint need (Debian packages, only what is missing)
 	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_LINT) $(DEPS_PACKAGING)
+	@tests/promtool $(TOOLS)
 
 deps-check: ## install what build and tests need
 	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK)

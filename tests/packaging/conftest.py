@@ -12,6 +12,10 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("FOXTRACKR_BUILD", ROOT / "build"))
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# The hooks of pytest that name what is left out.
+from left_out import pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
 
 import machine as machines  # pylint: disable=wrong-import-position
 

@@ -1,11 +1,17 @@
 """Fixtures. See tests/README.md."""
 
 import faulthandler
+import pathlib
 import signal
 import sys
 import tempfile
 
 import pytest
+
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1]))
+
+# The hooks of pytest that name what is left out, and what they need.
+from left_out import pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
 
 import broker as brokers
 import harness
@@ -40,7 +46,9 @@ def hang_guard(request):
 
 @pytest.fixture(scope="session", autouse=True)
 def built():
-    """A missing program is said once, not by every test."""
+    """A missing program, or name, is said once, not by every test."""
+    if problem := harness.localhost_problem():
+        pytest.exit(problem, returncode=1)
     for program in (harness.FOXTRACKRD, harness.FOXTRACKRCTL, harness.FLEET, harness.SLOW_DISK):
         if not program.exists():
             pytest.exit(f"{program} is not there: run make system", returncode=1)

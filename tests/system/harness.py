@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import socket
 import sqlite3
 import subprocess
 import time
@@ -63,6 +64,21 @@ def slow_disk(sync_us=0, write_us=0):
             # AddressSanitizer would insist on being the first library.
             "ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"),
                                                    "verify_asan_link_order=0"]))}
+
+
+def localhost_problem():
+    """Why brokers on this machine cannot be reached as localhost, and what to do; None: they can."""
+    try:
+        found = {address[4][0] for address in socket.getaddrinfo("localhost", None)}
+    except OSError as problem:
+        found = problem
+    else:
+        if "127.0.0.1" in found:
+            return None
+        found = f"it is {', '.join(sorted(found))}"
+    return (f"the name localhost does not lead to 127.0.0.1 on this machine ({found}), and the broker is"
+            " there: add the line '127.0.0.1 localhost' to /etc/hosts, and see that the line 'hosts:'"
+            " in /etc/nsswitch.conf has 'files'")
 
 
 def find_program(name):

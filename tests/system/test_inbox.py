@@ -9,6 +9,7 @@ import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
 from harness import (FLEET, SANITIZED, check_sound, count_waiting, query, run, slow_disk, small_disk,
                      value, wait_until)
+from left_out import NO_MATTER
 
 DAY_MS = 86_400_000
 BEFORE = "id-before-07"
@@ -101,7 +102,7 @@ def drain_a_backlog(broker, daemon):
     return manifest
 
 
-@pytest.mark.skipif(SANITIZED, reason="too slow to be a catch-up for the inbox")
+@pytest.mark.skipif(SANITIZED, reason=f"{NO_MATTER}too slow to be a catch-up for the inbox")
 def test_a_backlog_goes_through_the_inbox(broker, daemon):
     """
     Goal: a backlog of many devices is taken by the inbox, and everything is in the tables soon
