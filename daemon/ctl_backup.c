@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "ctl_work.h"
 #include "duration.h"
+#include "paths.h"
 #include "store.h"
 
 #define PROBLEM_SIZE 1024
@@ -27,11 +28,17 @@ int ctl_backup(const struct config *config, const struct ctl_words *words)
     struct ctl_work work;
     struct store *store;
     char problem[PROBLEM_SIZE];
+    char paths[CONFIG_PROBLEM_SIZE];
     char took[DURATION_SIZE];
     int64_t begun_ms = clock_monotonic_ms();
     int64_t bytes = 0;
     int result;
 
+    if (paths_check(config, paths) != 0 ||
+        paths_check_target(config, words->operands[0], "the backup", paths) != 0) {
+        fprintf(stderr, "foxtrackrctl: %s\n", paths);
+        return EX_CANTCREAT;
+    }
     if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
         fprintf(stderr, "foxtrackrctl: %s\n", problem);
         return EX_NOINPUT;

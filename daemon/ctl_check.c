@@ -241,6 +241,7 @@ int ctl_check(const struct config *config, const struct ctl_words *words)
     ctl_report_begin(&report, (words->options & CTL_JSON) != 0);
     check_configuration(&report, config);
     ctl_check_files(&report, config);
+    ctl_check_paths(&report, config);
     check_certificates(&report, config);
     check_database(&report, config, &growth);
     check_space(&report, config, &growth);

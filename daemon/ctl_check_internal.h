@@ -13,4 +13,7 @@ void ctl_check_files(struct ctl_report *report, const struct config *config);
  * clean session of its own, so that no durable session is touched. */
 void ctl_check_connect(struct ctl_report *report, const struct config *config);
 
+/* ctl_check_paths.c: reports files that are used for two purposes, or are somebody else's. */
+void ctl_check_paths(struct ctl_report *report, const struct config *config);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "ctl_work.h"
 #include "foxtrackr.h"
+#include "paths.h"
 #include "store.h"
 
 #define PROBLEM_SIZE 1024
@@ -74,6 +75,7 @@ int ctl_replay(const struct config *config, const struct ctl_words *words)
     struct ctl_work work;
     struct store *store;
     char problem[PROBLEM_SIZE];
+    char paths[CONFIG_PROBLEM_SIZE];
     int result;
 
     if (words->reason != NULL) {
@@ -91,6 +93,10 @@ int ctl_replay(const struct config *config, const struct ctl_words *words)
                   stderr);
             return EX_USAGE;
         }
+    }
+    if (paths_check(config, paths) != 0) {
+        fprintf(stderr, "foxtrackrctl: %s\n", paths);
+        return EX_CONFIG;
     }
     if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
         fprintf(stderr, "foxtrackrctl: %s\n", problem);

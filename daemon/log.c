@@ -5,7 +5,9 @@
  * that gets through.
  *
  * A line is one write(2) on a descriptor in append mode. A disk that is full may take a part of it;
- * the next line then starts on a line of its own.
+ * the next line then starts on a line of its own, also when the file is opened anew in between: how
+ * a file ends is looked at whenever it is opened. A file that is no text is not appended to
+ * (own_file.c).
  */
 #include "log.h"
 
@@ -29,10 +31,12 @@
 
 #include "clock.h"
 #include "escape.h"
+#include "own_file.h"
 #include "pulse.h"
 
 #define TEXT_SIZE       2048
 #define ESCAPED_SIZE    4096
+#define OPEN_ATTEMPTS   3
 #define WINDOW_FIRST_MS 60000
 #define WINDOW_LAST_MS  3600000
 #define JOURNAL_SOCKET  "/run/systemd/journal/socket"
@@ -81,23 +85,6 @@ static bool stderr_is_journal(void)
            status.st_ino == inode;
 }
 
-static int open_file(const char *file, char *problem, size_t problem_size)
-{
-    /* Non-blocking: a FIFO without a reader is an error and not a daemon that hangs. */
-    int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-
-    if (fd < 0) {
-        const char *advice = errno == ENOENT ? "; its directory must be there"
-                             : errno == EACCES
-                                 ? "; the user that runs foxtrackrd must be able to write it"
-                                 : "";
-
-        snprintf(problem, problem_size, "log file %s: cannot open: %s%s", file, strerror(errno),
-                 advice);
-    }
-    return fd;
-}
-
 static void close_fd(int fd)
 {
     if (fd >= 0) {
@@ -105,10 +92,91 @@ static void close_fd(int fd)
     }
 }
 
+/*
+ * A file that is there is opened, also through a symbolic link; one that is not is made, but never
+ * by way of a link. Non-blocking: a FIFO without a reader is an error and not a daemon that hangs.
+ */
+static int open_descriptor(const char *file)
+{
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = -1;
+
+    for (int attempt = 0; attempt < OPEN_ATTEMPTS; attempt++) {
+        fd = open(file, flags);
+        if (fd >= 0 || errno != ENOENT) {
+            break;
+        }
+        fd = open(file, flags | O_CREAT | O_EXCL, 0640);
+        if (fd >= 0 || errno != EEXIST) {
+            break;
+        }
+        /* A link that leads nowhere, or logrotate has made the file meanwhile. */
+    }
+    return fd;
+}
+
+/* The same file for reading, or -1: how it begins and ends is of interest only for a file. */
+static int open_to_read(const char *file, int fd)
+{
+    struct stat written;
+    struct stat opened;
+    int reader;
+
+    if (fstat(fd, &written) != 0 || !S_ISREG(written.st_mode) || written.st_size == 0) {
+        return -1;
+    }
+    reader = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (reader >= 0 && (fstat(reader, &opened) != 0 || opened.st_dev != written.st_dev ||
+                        opened.st_ino != written.st_ino)) {
+        close(reader);
+        reader = -1;
+    }
+    return reader;
+}
+
+/* Whether the file ends within a line: a full disk, or a power loss. */
+static bool ends_torn(int reader)
+{
+    off_t end = lseek(reader, 0, SEEK_END);
+    char last = '\n';
+
+    return end > 0 && pread(reader, &last, 1, end - 1) == 1 && last != '\n';
+}
+
+/* Opens the log file to append to it; *torn tells whether it ends within a line. */
+static int open_file(const char *file, bool *torn, char *problem, size_t problem_size)
+{
+    int fd = open_descriptor(file);
+    int reader;
+    char reason[OWN_FILE_REASON_SIZE];
+
+    if (fd < 0) {
+        const char *advice = errno == ENOENT   ? "; its directory must be there"
+                             : errno == EEXIST ? ": it is a symbolic link that leads nowhere"
+                             : errno == EACCES
+                                 ? "; the user that runs foxtrackrd must be able to write it"
+                                 : "";
+
+        snprintf(problem, problem_size, "log file %s: cannot open: %s%s", file, strerror(errno),
+                 advice);
+        return -1;
+    }
+    reader = open_to_read(file, fd);
+    *torn = reader >= 0 && ends_torn(reader);
+    if (reader >= 0 && own_file_judge_open(reader, OWN_FILE_LOG, reason) != OWN_FILE_FINE) {
+        snprintf(problem, problem_size, "log file %s %s", file, reason);
+        close(fd);
+        fd = -1;
+    }
+    close_fd(reader);
+    return fd;
+}
+
 int log_open(enum log_target target, const char *file, int level, char *problem,
              size_t problem_size)
 {
     char *copy = NULL;
+    bool torn = false;
     int fd = -1;
 
     if (target == LOG_TARGET_FILE) {
@@ -117,7 +185,7 @@ int log_open(enum log_target target, const char *file, int level, char *problem,
             snprintf(problem, problem_size, "log file %s: out of memory", file);
             return 1;
         }
-        fd = open_file(file, problem, problem_size);
+        fd = open_file(file, &torn, problem, problem_size);
         if (fd < 0) {
             free(copy);
             return 1;
@@ -132,7 +200,7 @@ int log_open(enum log_target target, const char *file, int level, char *problem,
     log_state.file = copy;
     log_state.fd = fd;
     log_state.stderr_prefixes = stderr_is_journal();
-    log_state.torn = false;
+    log_state.torn = torn;
     pthread_mutex_unlock(&log_state.mutex);
     log_set_level(level);
     return 0;
@@ -149,14 +217,15 @@ int log_reopen(char *problem, size_t problem_size)
 
     pthread_mutex_lock(&log_state.mutex);
     if (log_state.target == LOG_TARGET_FILE) {
-        int fd = open_file(log_state.file, problem, problem_size);
+        bool torn;
+        int fd = open_file(log_state.file, &torn, problem, problem_size);
 
         if (fd < 0) {
             result = 1;
         } else {
             close_fd(log_state.fd);
             log_state.fd = fd;
-            log_state.torn = false;
+            log_state.torn = torn;
         }
     }
     pthread_mutex_unlock(&log_state.mutex);

@@ -218,7 +218,12 @@ static int start(struct daemon *daemon)
     struct memory_context memories[CONFIG_SESSIONS_MAX] = {0};
     struct status_sources sources;
     int rc = open_store(daemon);
+    char problem[CONFIG_PROBLEM_SIZE];
 
+    if (rc == EX_OK && preflight_neighbours(daemon->config, problem) != 0) {
+        log_error("%s", problem);
+        rc = EX_CONFIG;
+    }
     daemon->session_count = (unsigned)daemon->config->session_count;
     for (unsigned i = 0; i < daemon->session_count; i++) {
         daemon->client_ids[i] = daemon->config->sessions[i].client_id;
@@ -277,6 +282,9 @@ static void reload(struct daemon *daemon)
     }
     if (config_load(daemon->config->path, &loaded, problem) != 0) {
         log_error("%s; keeping the configuration as it was", problem);
+    } else if (preflight_files(loaded, problem) != 0) {
+        log_error("%s; keeping the configuration as it was", problem);
+        config_free(loaded);
     } else {
         preflight_configuration(loaded);
         apply_live(daemon, loaded);
@@ -547,6 +555,7 @@ int main(int argc, char **argv)
     /* Until the configuration is read: its errors have their priority in the journal then. */
     log_open(LOG_TARGET_STDERR, NULL, LOG_INFO, problem, sizeof(problem));
     if (config_load(path, &daemon.config, problem) != 0 ||
+        preflight_files(daemon.config, problem) != 0 ||
         preflight_certificates(daemon.config, problem) != 0) {
         log_error("%s", problem);
         config_free(daemon.config);

@@ -1,11 +1,82 @@
+/*
+ * What can be found out about a configuration before anything is opened for writing: files that
+ * would be used for two purposes, files that are somebody else's, certificates that cannot work.
+ */
 #include "preflight.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "clock.h"
 #include "duration.h"
 #include "log.h"
+#include "own_file.h"
+#include "paths.h"
 #include "tls.h"
+
+struct replaced {
+    const char *key;
+    const char *path; /* NULL: none */
+    enum own_file_kind kind;
+};
+
+enum { REPLACED = 2 };
+
+static void list_replaced(const struct config *config, struct replaced list[REPLACED])
+{
+    list[0] = (struct replaced){"status.file", config->status.file, OWN_FILE_STATUS};
+    list[1] =
+        (struct replaced){"status.metrics_file", config->status.metrics_file, OWN_FILE_METRICS};
+}
+
+/* Whether one of the files that are replaced has this verdict. */
+static int find_verdict(const struct config *config, enum own_file_verdict verdict, char *problem)
+{
+    struct replaced list[REPLACED];
+    char reason[OWN_FILE_REASON_SIZE];
+    int error;
+
+    list_replaced(config, list);
+    for (size_t i = 0; i < REPLACED; i++) {
+        if (list[i].path != NULL &&
+            own_file_judge(list[i].path, list[i].kind, &error, reason) == verdict) {
+            snprintf(problem, CONFIG_PROBLEM_SIZE, "%.120s: %s: %.130s %.200s", config->path,
+                     list[i].key, list[i].path, reason);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A pipe would hold whoever reads it up for ever. */
+static int check_regular(const struct config *config, const char *key, const char *path,
+                         char *problem)
+{
+    struct stat status;
+
+    if (path == NULL || stat(path, &status) != 0 || S_ISREG(status.st_mode)) {
+        return 0;
+    }
+    snprintf(problem, CONFIG_PROBLEM_SIZE, "%.120s: %s: %.200s is not a regular file", config->path,
+             key, path);
+    return 1;
+}
+
+int preflight_files(const struct config *config, char *problem)
+{
+    if (paths_check(config, problem) != 0 ||
+        check_regular(config, "broker.ca_file", config->broker.ca_file, problem) != 0 ||
+        check_regular(config, "broker.cert_file", config->broker.cert_file, problem) != 0 ||
+        check_regular(config, "broker.key_file", config->broker.key_file, problem) != 0) {
+        return 1;
+    }
+    return find_verdict(config, OWN_FILE_OTHER, problem);
+}
+
+int preflight_neighbours(const struct config *config, char *problem)
+{
+    return find_verdict(config, OWN_FILE_IN_USE, problem);
+}
 
 int preflight_certificates(const struct config *config, char *problem)
 {
@@ -37,6 +108,12 @@ void preflight_configuration(const struct config *config)
     }
 }
 
+static void warn(void *context, const char *sentence)
+{
+    (void)context;
+    log_warning("%s", sentence);
+}
+
 void preflight_warnings(const struct config *config)
 {
     struct tls_certificates certificates;
@@ -45,6 +122,7 @@ void preflight_warnings(const struct config *config)
     int64_t now_ms = clock_wall_ms();
 
     preflight_configuration(config);
+    paths_each_shared(config, warn, NULL);
     if (!config->broker.tls) {
         if (config->broker.password != NULL) {
             log_warning("broker.tls = no: the password and all data travel in clear to %s:%d",

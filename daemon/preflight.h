@@ -10,6 +10,17 @@
  */
 int preflight_certificates(const struct config *config, char *problem);
 
+/*
+ * Compare the files that the configuration names (paths.h), and see that those which the daemon
+ * replaces are its own (own_file.h) and those which it reads as a whole are regular files. Returns
+ * as preflight_certificates(), which comes after it.
+ */
+int preflight_files(const struct config *config, char *problem);
+
+/* Whether another daemon that runs writes the status file or the metrics file. Returns as
+ * preflight_certificates(). Comes after the database is open: its lock tells more. */
+int preflight_neighbours(const struct config *config, char *problem);
+
 /* Log the warnings of a configuration that has been loaded. */
 void preflight_configuration(const struct config *config);
 

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "duration.h"
 #include "log.h"
+#include "own_file.h"
 #include "pulse.h"
 #include "status_file.h"
 #include "watchdog.h"
@@ -41,6 +41,8 @@ struct status {
     char told[STATUS_TEXT_SIZE]; /* the last STATUS= */
     int64_t written_ms;          /* the last status file; monotonic */
     const char *written_state;
+    struct own_file file;
+    struct own_file metrics;
     struct log_cause file_cause;
     struct log_cause metrics_cause;
 
@@ -81,6 +83,9 @@ int status_new(struct status **out, const struct config *config,
     status->sources = *sources;
     status->snapshot.started_ms = clock_wall_ms();
     set_live(&status->snapshot, config);
+    own_file_init(&status->file, config->status.file, OWN_FILE_STATUS, STATUS_FILE_MODE);
+    own_file_init(&status->metrics, config->status.metrics_file, OWN_FILE_METRICS,
+                  STATUS_FILE_METRICS_MODE);
     status->written_ms = INT64_MIN / 2;
     pulse_view_begin(&status->writer_pulse, writer_pulse(sources->writer), clock_monotonic_ms());
     pulse_view_begin(&status->gate_pulse, gate_pulse(sources->gate), clock_monotonic_ms());
@@ -98,12 +103,8 @@ void status_free(struct status *status)
     if (status == NULL) {
         return;
     }
-    if (status->config->status.file != NULL) {
-        unlink(status->config->status.file);
-    }
-    if (status->config->status.metrics_file != NULL) {
-        unlink(status->config->status.metrics_file);
-    }
+    own_file_remove(&status->file);
+    own_file_remove(&status->metrics);
     for (unsigned i = 0; i < CONFIG_SESSIONS_MAX; i++) {
         free(status->snapshot.granted[i]);
     }
@@ -386,21 +387,21 @@ static void write_files(struct status *status)
     int rc = 0;
 
     if (config->status.file != NULL) {
-        rc = status_file_write_json(config->status.file, config, &status->snapshot);
+        rc = status_file_write_json(&status->file, config, &status->snapshot);
     }
     if (rc != 0) {
         log_line_limited(&status->file_cause, LOG_WARNING, NULL,
-                         "status.file %s: cannot write: %s; going on without it",
-                         config->status.file, strerror(-rc));
+                         "status.file %s: %s; going on without it", config->status.file,
+                         status->file.problem);
     }
     rc = 0;
     if (config->status.metrics_file != NULL) {
-        rc = status_file_write_metrics(config->status.metrics_file, config, &status->snapshot);
+        rc = status_file_write_metrics(&status->metrics, config, &status->snapshot);
     }
     if (rc != 0) {
         log_line_limited(&status->metrics_cause, LOG_WARNING, NULL,
-                         "status.metrics_file %s: cannot write: %s; going on without it",
-                         config->status.metrics_file, strerror(-rc));
+                         "status.metrics_file %s: %s; going on without it",
+                         config->status.metrics_file, status->metrics.problem);
     }
 }
 

@@ -67,8 +67,8 @@ struct status;
 int status_new(struct status **out, const struct config *config,
                const struct status_sources *sources);
 
-/* Removes the status file and the metrics file: there is nothing to tell any more. NULL is allowed.
- */
+/* Removes the status file and the metrics file, if they are those that it wrote: there is nothing
+ * to tell any more. NULL is allowed. */
 void status_free(struct status *status);
 
 /* Take from a newly loaded configuration what a reload changes: how often the files are written,

@@ -2,15 +2,13 @@
  * A snapshot as JSON: what `foxtrackrctl status` reads. Every member is documented in
  * foxtrackrctl(8), and a test compares the two.
  */
-#include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "status_file.h"
-
-#define STATUS_MODE 0640
 
 /* Times of 0 mean "never", or "unknown". */
 static json_t *time_or_null(int64_t time_ms)
@@ -183,15 +181,16 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
         certificates_json(&snapshot->certificates));
 }
 
-int status_file_write_json(const char *path, const struct config *config,
+int status_file_write_json(struct own_file *file, const struct config *config,
                            const struct status_snapshot *snapshot)
 {
     json_t *root = snapshot_json(config, snapshot);
     char *text = root != NULL ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
-    int rc = -ENOMEM;
+    int rc = 1;
 
+    snprintf(file->problem, sizeof(file->problem), "out of memory");
     if (text != NULL) {
-        rc = status_file_replace(path, STATUS_MODE, text, strlen(text));
+        rc = own_file_replace(file, text, strlen(text));
     }
     free(text);
     json_decref(root);

@@ -7,16 +7,12 @@
  * the rows of the tables below, in the order of the file; a metric more is a row more, and its name
  * in foxtrackrd(8).
  */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "status_file.h"
-
-/* The node exporter runs as another user. */
-#define METRICS_MODE 0644
 
 #define DAY_S 86400.0
 
@@ -351,7 +347,7 @@ static void certificate_metrics(struct metrics *metrics,
     write_rows(metrics, rows, COUNT(rows));
 }
 
-int status_file_write_metrics(const char *path, const struct config *config,
+int status_file_write_metrics(struct own_file *file, const struct config *config,
                               const struct status_snapshot *snapshot)
 {
     char *text = NULL;
@@ -360,8 +356,9 @@ int status_file_write_metrics(const char *path, const struct config *config,
                               .database = config->database.path};
     int rc;
 
+    snprintf(file->problem, sizeof(file->problem), "out of memory");
     if (metrics.out == NULL) {
-        return -ENOMEM;
+        return 1;
     }
     process_metrics(&metrics, snapshot);
     session_metrics(&metrics, config, snapshot);
@@ -373,9 +370,9 @@ int status_file_write_metrics(const char *path, const struct config *config,
     certificate_metrics(&metrics, &snapshot->certificates);
     if (fclose(metrics.out) != 0) {
         free(text);
-        return -ENOMEM;
+        return 1;
     }
-    rc = status_file_replace(path, METRICS_MODE, text, length);
+    rc = own_file_replace(file, text, length);
     free(text);
     return rc;
 }

@@ -1,0 +1,282 @@
+"""One file, one purpose: nothing that is not the daemon's own is replaced, cut short or removed."""
+
+import json
+import os
+import pathlib
+import shutil
+
+import pytest
+
+from foxtrackrd import foxtrackrctl
+from harness import FOXTRACKRD, check_sound, run, wait_until
+
+FILES = ["foxtrackrd.conf", "foxtrackr.db", "password", "ca.crt"]
+
+
+@pytest.fixture
+def set_up(broker, make_daemon, pki):
+    """A daemon that has run once, with everything that it uses in its directory, stopped."""
+    daemon = make_daemon(broker)
+    shutil.copy(pki.certificate("ca"), daemon.directory / "ca.crt")
+    daemon.configure(broker={"ca_file": daemon.directory / "ca.crt"})
+    daemon.start()
+    daemon.stop()
+    return daemon
+
+
+def contents(directory):
+    """Every file, but what SQLite makes and removes around a reader, and the lock with a pid."""
+    return {path.name: path.read_bytes() for path in directory.iterdir()
+            if path.is_file() and path.name != "stderr.log"
+            and not path.name.endswith((".lock", "-wal", "-shm"))}
+
+
+def spell(daemon, name, how):
+    """Another way to write the path of a file in the daemon's directory."""
+    target = daemon.directory / name
+    if how == "plain":
+        return target
+    if how == "dots":
+        return f"{daemon.directory}/./../{daemon.directory.name}//{name}"
+    if how == "directory link":
+        link = daemon.directory / "elsewhere"
+        link.symlink_to(daemon.directory)
+        return link / name
+    link = daemon.directory / "link"
+    if how == "symbolic link":
+        link.symlink_to(target)
+    else:
+        os.link(target, link)
+    return link
+
+
+def refused(daemon, *words):
+    """The daemon, --check-config and `check` all say so, and nothing has changed."""
+    before = contents(daemon.directory)
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == 78, daemon.log_tail()
+    assert all(word in daemon.log() for word in words), daemon.log()
+    done = run(FOXTRACKRD, "--check-config", "-c", daemon.config, check=False)
+    assert done.returncode == 78 and all(word in done.stderr for word in words)
+    done = foxtrackrctl(daemon, "check", "--json", check=False)
+    said = " ".join(check["detail"] for check in json.loads(done.stdout)["checks"]
+                    if check["check"] == "paths" and not check["good"])
+    assert all(word in said for word in words), done.stdout
+    assert contents(daemon.directory) == before
+
+
+@pytest.mark.parametrize("how", ["plain", "dots", "directory link", "symbolic link", "hard link"])
+@pytest.mark.parametrize("key", ["status.file", "status.metrics_file", "log.file"])
+def test_no_other_file_of_the_daemon(set_up, key, how):
+    """
+    Goal: a status file, a metrics file or a log that is the database, the configuration, the
+    password or the CA, however it is spelled, is refused with a sentence and changes nothing.
+    """
+    section, name = key.split(".")
+    for file in FILES:
+        if how == "hard link" and file == "foxtrackr.db":
+            continue  # a database of two names is refused for that alone
+        path = spell(set_up, file, how)
+        extra = {"target": "file"} if section == "log" else {}
+        set_up.configure(**{section: {name: path, **extra}})
+        refused(set_up, key, file)
+        for link in ("link", "elsewhere"):
+            (set_up.directory / link).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".lock"])
+def test_no_companion_of_the_database(set_up, suffix):
+    """Goal: names that SQLite or the lock will use are taken, also while there is no such file."""
+    set_up.configure(status={"file": f"{set_up.database}{suffix}"})
+    refused(set_up, "status.file", f"{set_up.database.name}{suffix}")
+
+
+def test_no_rotated_log_and_no_temporary_file(set_up):
+    """Goal: what logrotate will call the log, and what a status file is called first, is taken."""
+    log = set_up.directory / "foxtrackrd.log"
+    set_up.configure(log={"target": "file", "file": log},
+                     status={"metrics_file": f"{log}.1"})
+    refused(set_up, "log.file", "status.metrics_file")
+    set_up.configure(log={"target": "stderr", "file": None},
+                     status={"metrics_file": f"{set_up.status_path}.tmp"})
+    refused(set_up, "status.metrics_file", "temporary file")
+
+
+def test_no_file_of_a_neighbour(set_up):
+    """
+    Goal: a file of another configuration beside this one is not used for another purpose; a copy
+    of this configuration is no mistake, and a shared status file of two daemons is a warning.
+    """
+    other = set_up.directory / "north.conf"
+    theirs = set_up.directory / "north.db"
+    shutil.copy(set_up.config, other)
+    set_up.start()
+    set_up.stop()
+    assert "is that of" not in set_up.log()
+
+    set_up.configure(status={"file": other})
+    refused(set_up, "status.file", "north.conf")
+    other.write_text(set_up.config.read_text().replace(str(set_up.database), str(theirs)).replace(
+        f"file = {other}", f"file = {set_up.directory}/status.json"))
+    set_up.configure(status={"file": f"{theirs}-wal"})
+    refused(set_up, "status.file", "north.db-wal", "north.conf")
+
+    set_up.configure(status={"file": set_up.directory / "status.json"})
+    set_up.start()
+    set_up.wait_log("warning: .*status.file.*is that of .*north.conf too")
+    set_up.stop()
+    done = foxtrackrctl(set_up, "check", check=False)
+    assert done.returncode == 1 and "is that of" in done.stdout
+
+
+@pytest.mark.parametrize("key", ["file", "metrics_file"])
+@pytest.mark.parametrize("what", ["text", "database", "link", "dangling link", "pipe", "json"])
+def test_what_is_not_ours_is_not_replaced(set_up, key, what, tmp_path):
+    """Goal: a status file knows its own kind: anything else at its path is left alone, and said."""
+    target = tmp_path / "precious"
+    path = set_up.directory / "not-ours"
+    if what == "text":
+        path.write_text("# notes of a person\n")
+    elif what == "json":
+        path.write_text('{"notes": ["of a person"]}')
+    elif what == "database":
+        run("sqlite3", path, "CREATE TABLE precious (a)")
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(target)
+        if what == "link":
+            target.write_text("precious")
+    set_up.configure(status={key: path})
+    refused(set_up, f"status.{key}", "not-ours")
+    assert path.is_symlink() or path.is_fifo() or path.exists()
+    assert target.exists() == (what == "link")
+
+
+def test_what_becomes_another_file_while_the_daemon_runs(set_up):
+    """
+    Goal: a file that is put in the place of the status file while the daemon runs is neither
+    replaced nor removed at the end; the daemon goes on, and says so.
+    """
+    set_up.start()
+    diary = set_up.directory / "diary"
+    diary.write_text("Dear diary")
+    diary.replace(set_up.status_path)
+    set_up.wait_log("status.file .* no status file of foxtrackrd")
+    set_up.stop()
+    assert set_up.status_path.read_text() == "Dear diary"
+
+
+@pytest.mark.parametrize("planted", ["link", "file", "pipe"])
+def test_temporary_files_follow_nothing(set_up, planted, tmp_path):
+    """
+    Goal: a symbolic link, a file or a pipe that waits under the name of a status file's temporary
+    file is not followed, cut short or removed, and the operator is told.
+    """
+    metrics = set_up.directory / "fox.prom"
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    set_up.configure(status={"metrics_file": metrics})
+    for path in (set_up.status_path, metrics):
+        temporary = path.with_name(path.name + ".tmp")
+        if planted == "link":
+            temporary.symlink_to(victim)
+        elif planted == "file":
+            temporary.write_text("precious")
+        else:
+            os.mkfifo(temporary)
+    set_up.start(wait="ready")
+    for name in ("status.json.tmp", "fox.prom.tmp"):
+        set_up.wait_log(f"{name} stands in its directory")
+    assert victim.read_text() == "precious"
+    for path in (set_up.status_path, metrics):
+        temporary = path.with_name(path.name + ".tmp")
+        assert planted != "file" or temporary.read_text() == "precious"
+        temporary.unlink()
+    set_up.wait_subscribed()
+    set_up.stop()
+    assert not set_up.status_path.exists() and not metrics.exists()
+
+
+def test_a_killed_daemons_files_are_taken_over(set_up):
+    """Goal: what a killed daemon leaves, half a temporary file included, is in nobody's way."""
+    set_up.start()
+    set_up.kill()
+    left = set_up.status_path.read_bytes()
+    temporary = set_up.status_path.with_name("status.json.tmp")
+    temporary.write_bytes(left[:50])
+    set_up.start()
+    wait_until(lambda: not temporary.exists(), what="the end of the temporary file")
+    set_up.stop()
+    assert not set_up.status_path.exists()
+
+
+def test_two_daemons_and_one_status_file(broker, make_daemon, set_up, tmp_path):
+    """Goal: a second daemon does not take the status file of one that runs, but of one that died."""
+    other = make_daemon(broker, session={"given": "other"})
+    other.configure(status={"file": set_up.status_path})
+    set_up.start()
+    other.start(wait=None)
+    assert other.wait_exit() == 78
+    assert "another foxtrackrd" in other.log() and str(set_up.status_path) in other.log()
+    assert set_up.status()["pid"] == set_up.process.pid
+    set_up.kill()
+    other.start()
+    other.stop()
+
+
+def test_a_reload_compares_too(set_up):
+    """Goal: a mistake that comes with a reload is refused as a whole, and changes nothing."""
+    set_up.start()
+    set_up.configure(status={"metrics_file": set_up.database, "interval": "2s"})
+    set_up.reload()
+    set_up.wait_log("status.metrics_file.*same file.*keeping the configuration")
+    set_up.stop()
+    check_sound(set_up.database)
+
+
+@pytest.mark.parametrize("content", [b"SQLite format 3\0", b"\x7fELF\x02\x01\x01\0",
+                                     b"-----BEGIN PRIVATE KEY-----\n"])
+def test_a_log_is_text(set_up, content):
+    """Goal: nothing is appended to a file that is no log, neither at the start nor by a reload."""
+    log = set_up.directory / "foxtrackrd.log"
+    set_up.configure(log={"target": "file", "file": log})
+    log.write_bytes(content)
+    set_up.start(wait=None)
+    assert set_up.wait_exit() == 78 and "log.file" in set_up.log()
+    assert log.read_bytes() == content
+    log.unlink()
+    set_up.start()
+    log.rename(log.with_name("moved"))
+    log.write_bytes(content)
+    set_up.reload()
+    assert log.read_bytes() == content
+    assert "going on with the old file" in log.with_name("moved").read_text()
+    set_up.stop()
+
+
+def test_a_log_is_not_made_through_a_link(set_up, tmp_path):
+    """Goal: a symbolic link that leads nowhere makes no file elsewhere."""
+    elsewhere = tmp_path / "elsewhere"
+    log = set_up.directory / "foxtrackrd.log"
+    log.symlink_to(elsewhere)
+    set_up.configure(log={"target": "file", "file": log})
+    set_up.start(wait=None)
+    assert set_up.wait_exit() == 78 and "leads nowhere" in set_up.log()
+    assert not elsewhere.exists()
+
+
+def test_commands_that_write(set_up):
+    """Goal: backup and replay refuse a contradictory configuration, and backup every file of it."""
+    for name in FILES[:1] + FILES[2:]:
+        path = pathlib.Path(spell(set_up, name, "dots"))
+        before = (set_up.directory / name).read_bytes()
+        done = foxtrackrctl(set_up, "backup", "--force", path, check=False)
+        assert done.returncode == 73 and "same file" in done.stderr, done
+        assert (set_up.directory / name).read_bytes() == before
+    set_up.configure(status={"file": set_up.database})
+    before = set_up.database.read_bytes()
+    for command in (["backup", set_up.directory / "b.db"], ["replay"]):
+        done = foxtrackrctl(set_up, *command, check=False)
+        assert done.returncode != 0 and "status.file" in done.stderr
+    assert set_up.database.read_bytes() == before
