@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "json_text.h"
+
 void ctl_report_begin(struct ctl_report *report, bool json)
 {
     report->json = json;
@@ -22,8 +24,8 @@ void ctl_report(struct ctl_report *report, const char *check, bool good, const c
 
     report->good = report->good && good;
     if (report->json) {
-        json_array_append_new(report->checks, json_pack("{s:s, s:b, s:s}", "check", check, "good",
-                                                        good, "detail", text));
+        json_array_append_new(report->checks, json_pack("{s:s, s:b, s:o}", "check", check, "good",
+                                                        good, "detail", json_text(text)));
     } else {
         printf("%-14s %-5s %s\n", check, good ? "good" : "BAD", text);
         fflush(stdout); /* the next check may take minutes */

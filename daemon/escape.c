@@ -98,3 +98,45 @@ size_t escape_line(char *out, size_t size, const char *text)
     out[used] = '\0';
     return used;
 }
+
+/* Whether the bytes begin a character whose end is missing: they were cut, and are not wrong. */
+static bool is_cut(const char *text, size_t length)
+{
+    static const char continuation[] = "\xbf\xbf\xbf";
+    char whole[4];
+
+    if (length == 0 || length >= sizeof(whole)) {
+        return false;
+    }
+    memcpy(whole, text, length);
+    for (size_t missing = 1; length + missing <= sizeof(whole); missing++) {
+        memcpy(whole + length, continuation, missing);
+        if (escape_utf8_length(whole, length + missing) == length + missing) {
+            return true;
+        }
+        whole[length] = (char)0x80; /* some leading bytes allow no 0xbf behind them */
+        if (escape_utf8_length(whole, length + missing) == length + missing) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void escape_clean(char *text)
+{
+    size_t length = strlen(text);
+
+    for (size_t at = 0; at < length;) {
+        size_t taken = escape_utf8_length(text + at, length - at);
+
+        if (taken == 0 && is_cut(text + at, length - at)) {
+            text[at] = '\0';
+            return;
+        }
+        if (taken == 0) {
+            text[at] = '?';
+            taken = 1;
+        }
+        at += taken;
+    }
+}

@@ -21,4 +21,11 @@ bool escape_is_control(const char *text, size_t length);
  */
 size_t escape_line(char *out, size_t size, const char *text);
 
+/*
+ * Make a text well-formed UTF-8 in place, for what refuses anything else (JSON, systemd): a
+ * character that was cut at the end of a buffer is removed, and every other byte of invalid UTF-8
+ * becomes "?". The text never grows.
+ */
+void escape_clean(char *text);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "duration.h"
+#include "escape.h"
 #include "log.h"
 #include "own_file.h"
 #include "pulse.h"
@@ -377,6 +378,7 @@ static void describe(struct status *status)
                  duration_text(now->quiet_ms, duration));
         append(now->text, part);
     }
+    escape_clean(now->text); /* systemd ignores a STATUS= that is not UTF-8 */
 }
 
 /* --- telling ------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "json_text.h"
 #include "status_file.h"
 
 /* Times of 0 mean "never", or "unknown". */
@@ -31,9 +32,10 @@ static json_t *filters_json(const struct config_session *own, const int *granted
     json_t *filters = json_array();
 
     for (size_t i = 0; i < own->filter_count; i++) {
-        json_array_append_new(filters, json_pack("{s:s, s:i, s:o}", "filter", own->filters[i],
-                                                 "qos", own->qos, "granted_qos",
-                                                 integer_or_null(granted[i] >= 0, granted[i])));
+        json_array_append_new(filters,
+                              json_pack("{s:o, s:i, s:o}", "filter", json_text(own->filters[i]),
+                                        "qos", own->qos, "granted_qos",
+                                        integer_or_null(granted[i] >= 0, granted[i])));
     }
     return filters;
 }
@@ -46,20 +48,20 @@ static json_t *session_json(const struct config_session *own, const struct sessi
     bool connected = session->connected_since_ms != 0;
 
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
         "s:I}",
-        "name", own->name, "client_id", own->client_id, "state",
-        status_file_session_state(session->state), "reason", session->reason, "retry_in_ms",
-        integer_or_null(waiting, session->retry_at_ms - monotonic_ms), "connected_since_ms",
-        time_or_null(session->connected_since_ms), "session_present",
+        "name", json_text(own->name), "client_id", json_text(own->client_id), "state",
+        status_file_session_state(session->state), "reason", json_text(session->reason),
+        "retry_in_ms", integer_or_null(waiting, session->retry_at_ms - monotonic_ms),
+        "connected_since_ms", time_or_null(session->connected_since_ms), "session_present",
         connected ? json_boolean(session->session_present) : json_null(), "last_error",
-        session->last_error, "last_error_ms", time_or_null(session->last_error_ms), "filters",
-        filters_json(own, granted), "connects", (json_int_t)session->connects, "received",
-        (json_int_t)session->received, "refused_qos0", (json_int_t)session->refused_qos0,
-        "in_flight", (json_int_t)session->in_flight, "in_flight_peak",
-        (json_int_t)session->in_flight_peak, "held_bytes", (json_int_t)link->held_bytes,
-        "from_broker_bytes", (json_int_t)link->from_broker_bytes, "to_broker_bytes",
-        (json_int_t)link->to_broker_bytes);
+        json_text(session->last_error), "last_error_ms", time_or_null(session->last_error_ms),
+        "filters", filters_json(own, granted), "connects", (json_int_t)session->connects,
+        "received", (json_int_t)session->received, "refused_qos0",
+        (json_int_t)session->refused_qos0, "in_flight", (json_int_t)session->in_flight,
+        "in_flight_peak", (json_int_t)session->in_flight_peak, "held_bytes",
+        (json_int_t)link->held_bytes, "from_broker_bytes", (json_int_t)link->from_broker_bytes,
+        "to_broker_bytes", (json_int_t)link->to_broker_bytes);
 }
 
 static json_t *sessions_json(const struct config *config, const struct status_snapshot *snapshot)
@@ -114,9 +116,10 @@ static json_t *gaps_json(const struct writer_status *writer)
     json_t *last = json_null();
 
     if (summary->gaps > 0) {
-        last = json_pack("{s:s, s:s, s:o, s:I}", "client_id", summary->gap_client_id, "reason",
-                         summary->gap_reason, "from_ms", time_or_null(summary->gap_from_ms),
-                         "to_ms", (json_int_t)summary->gap_to_ms);
+        last =
+            json_pack("{s:o, s:o, s:o, s:I}", "client_id", json_text(summary->gap_client_id),
+                      "reason", json_text(summary->gap_reason), "from_ms",
+                      time_or_null(summary->gap_from_ms), "to_ms", (json_int_t)summary->gap_to_ms);
     }
     return json_pack("{s:o, s:o}", "count",
                      integer_or_null(writer->summary_known, (int64_t)summary->gaps), "last", last);
@@ -128,10 +131,10 @@ static json_t *database_json(const struct config *config, const struct status_sn
     const struct status_growth *growth = &snapshot->growth;
 
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:o, s:I, s:I, s:o, s:o, "
+        "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:o, s:I, s:I, s:o, s:o, "
         "s:o}",
-        "path", config->database.path, "state", status_file_writer_state(writer->state), "reason",
-        writer->reason, "commits", (json_int_t)writer->commits, "last_batch",
+        "path", json_text(config->database.path), "state", status_file_writer_state(writer->state),
+        "reason", json_text(writer->reason), "commits", (json_int_t)writer->commits, "last_batch",
         (json_int_t)writer->last_batch, "last_commit_us", (json_int_t)writer->last_commit_us,
         "commits_us", (json_int_t)writer->commits_us, "last_commit_ms",
         time_or_null(writer->last_commit_ms), "expired", (json_int_t)writer->expired,
@@ -161,12 +164,12 @@ static json_t *counts_json(const struct store_counts *counts)
 static json_t *snapshot_json(const struct config *config, const struct status_snapshot *snapshot)
 {
     return json_pack(
-        "{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:i, s:o, s:o, s:o, s:f, s:f, s:f, s:f, "
+        "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:i, s:o, s:i, s:o, s:o, s:o, s:f, s:f, s:f, s:f, "
         "s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
-        "format", STATUS_FILE_FORMAT, "state", snapshot->state, "text", snapshot->text, "version",
-        FOXTRACKRD_VERSION, "pid", (json_int_t)getpid(), "started_ms",
+        "format", STATUS_FILE_FORMAT, "state", snapshot->state, "text", json_text(snapshot->text),
+        "version", FOXTRACKRD_VERSION, "pid", (json_int_t)getpid(), "started_ms",
         (json_int_t)snapshot->started_ms, "updated_ms", (json_int_t)snapshot->wall_ms,
-        "interval_ms", snapshot->interval_ms, "host", config->broker.host, "port",
+        "interval_ms", snapshot->interval_ms, "host", json_text(config->broker.host), "port",
         config->broker.port, "sessions", sessions_json(config, snapshot), "lag_ms",
         integer_or_null(snapshot->lag_ms >= 0, snapshot->lag_ms), "last_message_ms",
         time_or_null(snapshot->writer.last_message_ms), "rate_per_s", snapshot->rate_per_s,

@@ -1,5 +1,6 @@
 """The status file and `foxtrackrctl status`, once and live."""
 
+import contextlib
 import datetime
 import fcntl
 import json
@@ -9,6 +10,7 @@ import pty
 import re
 import select
 import signal
+import sqlite3
 import struct
 import subprocess
 import termios
@@ -18,7 +20,7 @@ import pytest
 import fleet
 import harness
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import FOXTRACKRCTL, PATIENCE, wait_until
+from harness import FOXTRACKRCTL, PATIENCE, run, wait_until
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -138,6 +140,35 @@ def test_gaps_and_quarantine_of_all_runs(broker, daemon):
     assert re.search(r"^Quarantine of all runs: not counted by reason: .*elsewhere\.db: ",
                      foxtrackrctl(daemon, "status").stdout, re.MULTILINE)
     daemon.stop()
+
+
+def test_texts_that_are_cut_within_a_character(make_broker, make_daemon):
+    """
+    Goal: buffers cut texts at a byte, and a path may hold any bytes: the status file is written all
+    the same, and check tells every finding.
+    """
+    client_id = "id-" + "é" * 90
+    daemon = make_daemon(make_broker(), session={
+        "given": None, "client_id": client_id}).start()
+    daemon.stop()
+    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
+        connection.execute("INSERT INTO gaps (client_id, last_durable_ms, resumed_ms, reason)"
+                           " VALUES (?, 1, 2, 'session lost')", [client_id])
+    daemon.start()
+    last = daemon.wait_status(lambda s: s["gaps"]["count"] == 1)["gaps"]["last"]
+    assert last["client_id"] == client_id[:len(last["client_id"])] and len(last["client_id"]) > 50
+    assert "é" in json.loads(foxtrackrctl(daemon, "status", "--json").stdout)["gaps"]["last"][
+        "client_id"]
+    daemon.stop()
+
+    # Not UTF-8 as a whole: 0xff begins no character.
+    directory = os.fsencode(daemon.directory) + b"/\xff"
+    os.mkdir(directory)
+    config = os.fsdecode(directory) + "/foxtrackrd.conf"
+    os.rename(daemon.config, config)
+    done = run(FOXTRACKRCTL, "-c", config, "check", "--json", check=False)
+    names = [one["check"] for one in json.loads(done.stdout)["checks"]]
+    assert "configuration" in names, names
 
 
 def told_by_reason(daemon):

@@ -141,6 +141,37 @@ static void test_escape(void **state)
     assert_string_equal(out, "123...");
 }
 
+static void test_clean(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *clean;
+    } cases[] = {
+        {"", ""},
+        {"plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\xa6\x8a",
+         "plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\xa6\x8a"},
+        {"cut \xc3", "cut "},
+        {"cut \xe2\x82", "cut "},
+        {"cut \xed\x9f", "cut "},
+        {"cut \xe0", "cut "},
+        {"cut \xf0\x9f\xa6", "cut "},
+        {"cut \xf4\x8f", "cut "},
+        {"\xed\xa0", "??"}, /* the beginning of a surrogate */
+        {"\xf4\x90", "??"}, /* beyond Unicode */
+        {"\x80 \xff", "? ?"},
+        {"a\xc3(b", "a?(b"},
+        {"\xe2\x82 and on", "?? and on"},
+    };
+    char text[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(text, sizeof(text), "%s", cases[i].text);
+        escape_clean(text);
+        assert_string_equal(text, cases[i].clean);
+    }
+}
+
 /* --- targets --- */
 
 static void test_file(void **state)
@@ -458,6 +489,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_clean),
         cmocka_unit_test_teardown(test_file, close_log),
         cmocka_unit_test_teardown(test_levels, close_log),
         cmocka_unit_test_teardown(test_stderr, close_log),
