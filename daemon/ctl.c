@@ -12,6 +12,7 @@
 #include "ctl_check.h"
 #include "ctl_parse.h"
 #include "ctl_replay.h"
+#include "ctl_restore.h"
 #include "ctl_status.h"
 #include "ctl_verify.h"
 #include "ctl_words.h"
@@ -65,6 +66,14 @@ static const struct command {
      {CTL_FORCE, 1, 1},
      false,
      ctl_backup},
+    {"restore",
+     "[--force] FILE",
+     "put a backup in the place of the database, while no daemon\n"
+     "runs; the old one is set aside; --force accepts what verify\n"
+     "finds in it, but no damage\n",
+     {CTL_FORCE, 1, 1},
+     false,
+     ctl_restore},
     {"replay",
      "[--reason R] [--dry-run]",
      "parse what is in quarantine again, and messages and extra,\n"

@@ -14,6 +14,7 @@
 #include "ctl_check_internal.h"
 #include "dial.h"
 #include "duration.h"
+#include "moment.h"
 #include "store.h"
 #include "store_tools.h"
 #include "tls.h"
@@ -152,6 +153,8 @@ static void check_database(struct ctl_report *report, const struct config *confi
     struct store *store;
     char problem[CTL_DETAIL_SIZE];
     int64_t now_ms = clock_wall_ms();
+    int64_t taken_ms = 0;
+    char taken[MOMENT_SIZE];
 
     if (access(config->database.path, F_OK) != 0 && errno == ENOENT) {
         ctl_report(report, "database", true, "%s: not there yet, the daemon will create it",
@@ -164,6 +167,16 @@ static void check_database(struct ctl_report *report, const struct config *confi
     }
     if (store_growth(store, now_ms - WEEK_MS, now_ms, growth) != STORE_OK) {
         ctl_report(report, "database", false, "%s", store_error(store));
+    } else if (store_is_backup(store, &taken_ms)) {
+        ctl_report(report, "database", true,
+                   "%s: is a backup of %s; the daemon takes it over when it starts, and notes in "
+                   "the table gaps what is not in it",
+                   config->database.path, moment_text(taken_ms, taken));
+    } else if (store_links(store) > 1) {
+        ctl_report(report, "database", false,
+                   "%s: has %u names (hard links), so the daemon refuses it: remove the others "
+                   "(find -samefile lists them)",
+                   config->database.path, store_links(store));
     } else {
         ctl_report(report, "database", true,
                    "%s: schema %d, %.1f MiB, %" PRId64 " messages received", config->database.path,

@@ -4,6 +4,7 @@
 
 #include "ctl_report.h"
 #include "ctl_work.h"
+#include "moment.h"
 #include "store.h"
 
 struct verification {
@@ -29,6 +30,8 @@ int ctl_verify(const struct config *config, const struct ctl_words *words)
     struct verification verification;
     struct store *store;
     char problem[CTL_DETAIL_SIZE];
+    char taken[MOMENT_SIZE];
+    int64_t taken_ms = 0;
     int result;
 
     ctl_work_begin(&verification.work);
@@ -37,7 +40,12 @@ int ctl_verify(const struct config *config, const struct ctl_words *words)
         ctl_report(&verification.report, "database", false, "%s", problem);
         return ctl_report_end(&verification.report);
     }
-    ctl_report(&verification.report, "database", true, "%s", options.path);
+    if (store_is_backup(store, &taken_ms)) {
+        ctl_report(&verification.report, "database", true, "%s: a backup of %s", options.path,
+                   moment_text(taken_ms, taken));
+    } else {
+        ctl_report(&verification.report, "database", true, "%s", options.path);
+    }
     result = store_verify(store, &verification.work.watcher, finding, &verification);
     ctl_work_clear(&verification.work);
     if (result != STORE_OK) {

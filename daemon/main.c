@@ -19,6 +19,7 @@
 #include "gate.h"
 #include "intake.h"
 #include "log.h"
+#include "moment.h"
 #include "paho.h"
 #include "preflight.h"
 #include "session.h"
@@ -75,6 +76,25 @@ static int open_log(const struct config *config)
     return EX_OK;
 }
 
+/* The database is an older state of itself: say so as loud as a session that the broker lost. */
+static void tell_restored(const struct store *store)
+{
+    const struct store_restoration *restoration = store_restored(store);
+    const struct log_fields fields = {.id = LOG_ID_GAP};
+    char from[MOMENT_SIZE];
+    char to[MOMENT_SIZE];
+
+    if (!restoration->happened) {
+        return;
+    }
+    log_line_fields(LOG_ERR, &fields,
+                    "database: it is a backup that was put in its place: messages acknowledged "
+                    "between %s and %s are not in it, and the broker will not send them again; "
+                    "noted in the table gaps for %lld session%s",
+                    moment_text(restoration->from_ms, from), moment_text(restoration->to_ms, to),
+                    (long long)restoration->clients, restoration->clients == 1 ? "" : "s");
+}
+
 static int open_store(struct daemon *daemon)
 {
     struct upgrade upgrade = {.started_ms = clock_monotonic_ms()};
@@ -84,6 +104,8 @@ static int open_store(struct daemon *daemon)
         .busy_timeout_ms = daemon->config->database.busy_timeout_ms,
         .progress = upgrade_progress,
         .progress_context = &upgrade,
+        .client_ids = daemon->client_ids,
+        .client_count = daemon->session_count,
     };
     char problem[1024];
     int result;
@@ -101,6 +123,7 @@ static int open_store(struct daemon *daemon)
         log_error("%s", problem);
         return EX_IOERR;
     }
+    tell_restored(daemon->store);
     if (store_run_begin(daemon->store, FOXTRACKRD_VERSION, clock_wall_ms()) != STORE_OK) {
         log_error("database: %s", store_error(daemon->store));
         return EX_IOERR;
@@ -217,16 +240,17 @@ static int start(struct daemon *daemon)
     struct session_parts parts[CONFIG_SESSIONS_MAX] = {0};
     struct memory_context memories[CONFIG_SESSIONS_MAX] = {0};
     struct status_sources sources;
-    int rc = open_store(daemon);
     char problem[CONFIG_PROBLEM_SIZE];
+    int rc;
 
-    if (rc == EX_OK && preflight_neighbours(daemon->config, problem) != 0) {
-        log_error("%s", problem);
-        rc = EX_CONFIG;
-    }
     daemon->session_count = (unsigned)daemon->config->session_count;
     for (unsigned i = 0; i < daemon->session_count; i++) {
         daemon->client_ids[i] = daemon->config->sessions[i].client_id;
+    }
+    rc = open_store(daemon);
+    if (rc == EX_OK && preflight_neighbours(daemon->config, problem) != 0) {
+        log_error("%s", problem);
+        rc = EX_CONFIG;
     }
     if (rc == EX_OK) {
         rc = read_memories(daemon, parts, memories);

@@ -185,6 +185,16 @@ bool store_is_file(const char *path, const struct store_identity *identity)
            status.stx_ino == identity->inode;
 }
 
+unsigned store_links(const struct store *store)
+{
+    struct statx status;
+
+    return store->file_fd >= 0 && statx(store->file_fd, "", AT_EMPTY_PATH | AT_STATX_SYNC_AS_STAT,
+                                        STATX_NLINK, &status) == 0
+               ? status.stx_nlink
+               : 1;
+}
+
 /* Tells the first name that stands for another file by now, or NULL. */
 static const char *find_replaced(const struct store *store)
 {
@@ -285,6 +295,9 @@ void store_discard(struct store *store)
     }
     store_finalize(store);
     sqlite3_close(store->db);
+    if (store->file_fd >= 0) {
+        close(store->file_fd); /* after SQLite's own, whose locks this ends, too */
+    }
     if (store->lock_fd >= 0) {
         close(store->lock_fd); /* the lock ends last: until here the database was ours */
     }

@@ -59,6 +59,17 @@ struct store_options {
     bool beside;    /* for tools that write while the daemon does: the same, but not read-only */
     store_progress_function *progress; /* NULL: none */
     void *progress_context;
+    const char *const *client_ids; /* the configured sessions, for rows in `gaps`; borrowed during
+                                      store_open() */
+    unsigned client_count;
+};
+
+/* What store_open() found to have been put in the place of the database. */
+struct store_restoration {
+    bool happened;   /* an older state of the database: rows were written into `gaps` */
+    int64_t from_ms; /* everything until then is in the file; wall clock, 0: not known */
+    int64_t to_ms;   /* wall clock */
+    int64_t clients; /* rows written */
 };
 
 /* The tables that retention deletes from. */
@@ -145,6 +156,16 @@ int store_close(struct store *store);
 
 /* The sentence for the last result that was not STORE_OK. Lives until the next call. */
 const char *store_error(const struct store *store);
+
+/* What store_open() found; lives as long as the store. */
+const struct store_restoration *store_restored(const struct store *store);
+
+/* Whether the open database is a backup that no daemon has accepted yet. Sets *taken_ms to its
+ * moment (wall clock; 0: not known) when it is. For a store that is open read-only. */
+bool store_is_backup(struct store *store, int64_t *taken_ms);
+
+/* How many names (hard links) the database file has now; 1 where that cannot be told. */
+unsigned store_links(const struct store *store);
 
 /* Begin the run: a row in `runs`. Own transaction. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
 int store_run_begin(struct store *store, const char *version, int64_t now_ms);

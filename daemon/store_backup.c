@@ -14,7 +14,8 @@
  *
  * The copy is made under another name in the directory of the backup, checked there, and renamed
  * last: until then nothing of the wanted name has changed. It is a database in every respect: the
- * same pages, log mode included.
+ * same pages, log mode included. Only its header says that it is a backup, and a table of when, so
+ * that a daemon that finds it in the place of its database knows (store_mark.c).
  *
  * The directory may belong to somebody else, who can exchange every name in it at any moment. So
  * the directory and the copy are opened once and held: SQLite writes and reads the file that is
@@ -35,8 +36,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "store_held.h"
 #include "store_internal.h"
+#include "store_mark.h"
 
 #define BACKUP_MODE  0640
 #define STEP_PAGES   1024 /* 4 MiB: between two looks at the world, and two syncs */
@@ -58,6 +61,7 @@ struct backup {
     int fd;                       /* of the copy, or -1; closed after SQLite has closed its own */
     int64_t page_size;            /* bytes */
     int64_t bytes;
+    int64_t taken_ms; /* wall clock: what was committed until then is in the copy */
 };
 
 static int path_problem(struct backup *backup, const char *path, const char *doing)
@@ -340,6 +344,7 @@ static int copy_database(struct backup *backup, sqlite3 *copy)
     int result;
     int code;
 
+    backup->taken_ms = clock_wall_ms();
     errno = 0;
     if (sqlite3_exec(source, "BEGIN; SELECT count(*) FROM sqlite_schema; PRAGMA page_size",
                      note_page_size, backup, NULL) != SQLITE_OK) {
@@ -364,6 +369,38 @@ static int copy_database(struct backup *backup, sqlite3 *copy)
     return result;
 }
 
+static int copy_damaged(struct backup *backup, const char *how)
+{
+    return store_refuse(backup->store, STORE_FATAL,
+                        "%s: the copy is damaged (%s), so nothing was kept; see whether the "
+                        "database is: foxtrackrctl verify",
+                        backup->file, how);
+}
+
+/* The copy's own log would be made beside it, so it has none while this is written. */
+static int mark_copy(struct backup *backup)
+{
+    sqlite3 *copy = NULL;
+    int result = STORE_OK;
+
+    if (store_mark_set_log(backup->fd, false) < 0) {
+        return path_problem(backup, backup->file, "be marked as a backup");
+    }
+    if (store_held_open(backup->fd, false, &copy) != SQLITE_OK ||
+        sqlite3_exec(copy, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL,
+                     NULL) != SQLITE_OK ||
+        store_mark_copy(copy, STORE_MARK_BACKUP, backup->taken_ms) != SQLITE_OK) {
+        result = sqlite3_errcode(copy) == SQLITE_CORRUPT
+                     ? copy_damaged(backup, sqlite3_errmsg(copy))
+                     : copy_problem(backup, copy, "be marked as a backup");
+    }
+    sqlite3_close(copy);
+    if (result == STORE_OK && store_mark_set_log(backup->fd, true) < 0) {
+        result = path_problem(backup, backup->file, "be marked as a backup");
+    }
+    return result;
+}
+
 static int make_copy(struct backup *backup)
 {
     sqlite3 *copy = NULL;
@@ -377,6 +414,9 @@ static int make_copy(struct backup *backup)
         result = copy_database(backup, copy);
     }
     sqlite3_close(copy);
+    if (result == STORE_OK) {
+        result = mark_copy(backup);
+    }
     if (result == STORE_OK && fsync(backup->fd) < 0) {
         result = path_problem(backup, backup->file, "be made durable");
     }
@@ -403,13 +443,9 @@ static int run_check(struct backup *backup, sqlite3 *copy, const char *sql)
     } else if (code != SQLITE_DONE &&
                (code != SQLITE_ROW ||
                 strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0)) {
-        result = store_refuse(
-            backup->store, STORE_FATAL,
-            "%s: the copy is damaged (%s), so nothing was kept; see whether the database is: "
-            "foxtrackrctl verify",
-            backup->file,
-            code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0)
-                               : sqlite3_errmsg(copy));
+        result = copy_damaged(backup, code == SQLITE_ROW
+                                          ? (const char *)sqlite3_column_text(statement, 0)
+                                          : sqlite3_errmsg(copy));
     }
     sqlite3_finalize(statement);
     return result;

@@ -104,7 +104,12 @@ struct store {
     char *path;       /* without symbolic links, absolute */
     char *wal_path;
     char *directory;
-    int lock_fd; /* -1: none */
+    int lock_fd; /* of the lock file; -1: none */
+    int file_fd; /* of the database, opened before SQLite's and closed after it; -1: none */
+    bool marked; /* the file is a backup that was put here, and is not accepted yet */
+    struct store_restoration restoration;
+    const char *const *client_ids; /* borrowed while opening; see store_options */
+    unsigned client_count;
     bool read_only;
     int busy_timeout_ms;
     int wait_ms;              /* how long to wait for a lock now: busy_timeout_ms or less */
@@ -221,6 +226,16 @@ void store_watch_log(struct store *store);
 
 /* Whether a name still stands for the file that we opened. */
 bool store_is_file(const char *path, const struct store_identity *identity);
+
+/* A store of these options that has opened nothing; NULL: out of memory. For store_discard(). */
+struct store *store_new(const struct store_options *options);
+
+/* Find path, directory and wal_path of given_path, without symbolic links. STORE_OK, STORE_E_PATH
+ * or STORE_E_RETRY. */
+int store_resolve(struct store *store);
+
+/* Sync the database's directory. STORE_OK, or what store_classify() makes of the errno. */
+int store_sync_directory(struct store *store);
 
 /* Close without a checkpoint and free everything: for an open that failed. NULL is allowed. */
 void store_discard(struct store *store);

@@ -1,18 +1,21 @@
 /*
  * Opening the database: every check that can refuse it comes before the first byte that changes it.
  *
- *   path      a directory, a missing parent, no permission: a sentence, nothing made
- *   lock      PATH.lock, before the database is touched; a second daemon ends here
+ *   path      a directory, a missing parent, no permission, a second name: a sentence, nothing made
+ *   lock      PATH.lock, before the database is touched; a second daemon ends here (store_lock.c)
  *   create    mode 0640, by us: SQLite gives its log the same mode
+ *   hold      the file itself is opened, locked by its inode, and its header read: a backup is
+ *             recognised before SQLite puts a log beside it into it (store_mark.c)
  *   inspect   a database of someone else, or of a newer foxtrackrd, is left as it is: reading does
  *             not change it, and NO_CKPT_ON_CLOSE keeps closing from changing it
  *   configure log mode, synchronous, ...
+ *   accept    a backup becomes the database, and gets its rows in `gaps` (store_restored.c)
  *   migrate   one transaction for each step, see store_migrate.c
  *   sync      the directory: SQLite ignores it when that fails, and a log whose name is not on disk
  *             is no log after a power loss
  *
- * The database file is never opened with open() once SQLite has it: closing such a descriptor
- * would drop the POSIX locks that SQLite holds on the file.
+ * Closing any descriptor of the database file drops the POSIX locks that SQLite holds on it. So the
+ * descriptor of "hold" is opened before SQLite's and closed after it, and there is no other.
  */
 #include "store_internal.h"
 
@@ -21,14 +24,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "migrations.h"
 #include "pulse.h"
+#include "store_lock.h"
 #include "store_log.h"
+#include "store_mark.h"
+#include "store_restored.h"
 
 #define DATABASE_MODE 0640
 
@@ -70,11 +75,9 @@ static char *real_directory(const char *path, const char *base)
     return real;
 }
 
-/*
- * Find the path without symbolic links: log and lock stand beside the file itself, so that two
- * names for one database meet at one lock.
- */
-static int resolve(struct store *store)
+/* Log and lock stand beside the file itself, so that two symbolic links to one database meet at one
+ * lock. */
+int store_resolve(struct store *store)
 {
     const char *slash = strrchr(store->given_path, '/');
     const char *base = slash == NULL ? store->given_path : slash + 1;
@@ -107,7 +110,7 @@ static int resolve(struct store *store)
     return store->wal_path == NULL ? out_of_memory(store) : STORE_OK;
 }
 
-/* What stands at the path now. *size is -1 when there is nothing. */
+/* Describes what stands at the path. *size is -1 when there is nothing. */
 static int check_file(struct store *store, int64_t *size)
 {
     struct stat status;
@@ -128,53 +131,11 @@ static int check_file(struct store *store, int64_t *size)
         return store_refuse(store, STORE_E_PATH, "%s: is not a regular file", store->path);
     }
     *size = status.st_size;
-    return STORE_OK;
+    /* A reader changes nothing, and a backup may well have more than one name. */
+    return store->read_only ? STORE_OK : store_check_links(store, &status);
 }
 
-/* Who has the lock, as that process wrote it; 0 when it is not known. */
-static long lock_owner(int fd)
-{
-    char text[32] = "";
-
-    if (pread(fd, text, sizeof(text) - 1, 0) <= 0) {
-        return 0;
-    }
-    return strtol(text, NULL, 10);
-}
-
-static int take_lock(struct store *store)
-{
-    char *lock_path = join(store->path, ".lock", "");
-    int result = STORE_OK;
-
-    if (lock_path == NULL) {
-        return out_of_memory(store);
-    }
-    store->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, DATABASE_MODE);
-    if (store->lock_fd < 0) {
-        result = store_refuse(store, STORE_E_PATH,
-                              "%s: cannot be made: %s; the directory of the database must be "
-                              "writable for the user of foxtrackrd",
-                              lock_path, strerrordesc_np(errno));
-    } else if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0) {
-        /* The process id is a courtesy for the sentence below; the lock works without it. */
-        if (ftruncate(store->lock_fd, 0) == 0) {
-            (void)!dprintf(store->lock_fd, "%ld\n", (long)getpid());
-        }
-    } else if (errno == EWOULDBLOCK) {
-        result = store_refuse(store, STORE_E_LOCKED,
-                              "%s: another foxtrackrd (process %ld) has this database: %s is "
-                              "locked; stop it, or give this one a database of its own",
-                              store->path, lock_owner(store->lock_fd), lock_path);
-    } else {
-        result = store_refuse(store, STORE_E_PATH, "%s: cannot be locked: %s", lock_path,
-                              strerrordesc_np(errno));
-    }
-    free(lock_path);
-    return result;
-}
-
-static int sync_directory(struct store *store)
+int store_sync_directory(struct store *store)
 {
     int fd = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error = 0;
@@ -218,7 +179,7 @@ static int create(struct store *store)
                             strerrordesc_np(errno));
     }
     close(fd);
-    return sync_directory(store);
+    return store_sync_directory(store);
 }
 
 int store_open_failed(struct store *store, const char *doing)
@@ -342,7 +303,8 @@ static int inspect(struct store *store, int *version)
         return result;
     }
 
-    if (application != STORE_APPLICATION_ID &&
+    store->marked = store_mark_of(application) != STORE_MARK_NONE;
+    if (application != STORE_APPLICATION_ID && !store->marked &&
         (application != 0 || *version != 0 || objects != 0)) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: is not a foxtrackrd database but another program's; correct "
@@ -354,6 +316,12 @@ static int inspect(struct store *store, int *version)
                             "%s: has schema version %d, and this foxtrackrd knows versions up to "
                             "%d; install a newer foxtrackrd",
                             store->path, *version, migration_count);
+    }
+    if (store->beside && store->marked) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: is a backup that foxtrackrd has not taken over yet; start "
+                            "foxtrackrd, which does that",
+                            store->path);
     }
     if (!owns(store) && *version < migration_count) {
         return store_refuse(store, STORE_E_PATH,
@@ -432,6 +400,10 @@ static int set_up(struct store *store, bool fresh)
 {
     int result = configure(store, fresh);
 
+    /* Before the migrations, which end with the number of a database that is no backup. */
+    if (result == STORE_OK && owns(store) && store->marked) {
+        result = store_accept(store);
+    }
     if (result == STORE_OK && owns(store)) {
         result = store_migrate(store, migrations, migration_count);
     }
@@ -446,7 +418,7 @@ static int set_up(struct store *store, bool fresh)
         result = remember(store, store->wal_path, &store->wal);
     }
     if (result == STORE_OK) {
-        result = sync_directory(store);
+        result = store_sync_directory(store);
     }
     store_watch_log(store);
     return result;
@@ -456,16 +428,22 @@ static int open_steps(struct store *store)
 {
     int64_t size = -1;
     int version = 0;
-    int result = resolve(store);
+    int result = store_resolve(store);
 
     if (result == STORE_OK) {
         result = check_file(store, &size);
     }
     if (result == STORE_OK && owns(store)) {
-        result = take_lock(store);
+        result = store_take_lock(store);
     }
     if (result == STORE_OK && owns(store) && size <= 0) {
         result = create(store);
+    }
+    if (result == STORE_OK) {
+        result = store_hold(store);
+    }
+    if (result == STORE_OK) {
+        result = store_check_mark(store);
     }
     if (result == STORE_OK) {
         result = connect_database(store);
@@ -482,21 +460,20 @@ static int open_steps(struct store *store)
     return result;
 }
 
-int store_open(const struct store_options *options, struct store **out, char *problem,
-               size_t problem_size)
+struct store *store_new(const struct store_options *options)
 {
     struct store *store = calloc(1, sizeof(*store));
-    int result;
 
-    if (store != NULL) {
-        store->given_path = strdup(options->path);
-    }
-    if (store == NULL || store->given_path == NULL) {
-        free(store);
-        snprintf(problem, problem_size, "%s: out of memory", options->path);
-        return STORE_E_RETRY;
+    if (store == NULL) {
+        return NULL;
     }
     store->lock_fd = -1;
+    store->file_fd = -1;
+    store->given_path = strdup(options->path);
+    if (store->given_path == NULL) {
+        free(store);
+        return NULL;
+    }
     store->read_only = options->read_only;
     store->beside = options->beside;
     store->durability = options->durability;
@@ -504,7 +481,21 @@ int store_open(const struct store_options *options, struct store **out, char *pr
     store->wait_ms = options->busy_timeout_ms;
     store->progress = options->progress;
     store->progress_context = options->progress_context;
+    store->client_ids = options->client_ids;
+    store->client_count = options->client_count;
+    return store;
+}
 
+int store_open(const struct store_options *options, struct store **out, char *problem,
+               size_t problem_size)
+{
+    struct store *store = store_new(options);
+    int result;
+
+    if (store == NULL) {
+        snprintf(problem, problem_size, "%s: out of memory", options->path);
+        return STORE_E_RETRY;
+    }
     result = open_steps(store);
     if (result == STORE_OK) {
         *out = store;

@@ -46,6 +46,31 @@ typedef void (*store_finding_fn)(void *context, const char *check, bool good, co
 int store_verify(struct store *store, const struct store_watcher *watcher, store_finding_fn finding,
                  void *context);
 
+/* What to restore, and what came of it. */
+struct store_restore {
+    const char *file; /* a backup, or another copy of a database */
+    bool force;       /* although the verification found something; never a damaged file */
+    char *aside;      /* set: the path where the old database is now, for free(); NULL: there was
+                         none, or nothing was changed */
+    struct store_restoration restoration; /* set */
+    bool taken_over; /* set: a daemon was started meanwhile, and accepts the database itself */
+};
+
+/*
+ * Put a copy of `request->file` in the place of the database of `options` (path, client ids), and
+ * write into `gaps` what is not in it. No daemon may run. The copy is verified first; each finding
+ * is told. The old database and its log are set aside beside it under a name with the time, and
+ * stay. A process that is killed leaves the old database or the new one, complete.
+ *
+ * STORE_OK; STORE_E_LOCKED (a daemon runs), STORE_E_PATH (the file cannot be read, or the database
+ * not be written), STORE_E_NEWER, STORE_E_RETRY (no space), STORE_E_STOPPED, or STORE_FATAL (the
+ * file is damaged, or the disk fails). `problem` gets a sentence on any result but STORE_OK, which
+ * also says so where the new database is in its place already.
+ */
+int store_restore(const struct store_options *options, struct store_restore *request,
+                  const struct store_watcher *watcher, store_finding_fn finding, void *context,
+                  char *problem, size_t problem_size);
+
 /* How fast the database grew lately. */
 struct store_growth {
     int64_t bytes;    /* of the database */

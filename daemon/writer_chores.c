@@ -84,6 +84,28 @@ bool writer_tidy_log(struct writer *writer)
     return true;
 }
 
+/*
+ * A second name of the database, made while it is in use, does no harm by itself, and may be a
+ * backup program's for a moment. So it is said and not more. The next start refuses it.
+ */
+static void look_at_names(struct writer *writer)
+{
+    unsigned links = store_links(writer->parts.store);
+
+    if (links == writer->links || links == 0) {
+        return;
+    }
+    if (links > 1) {
+        log_error("%s: has %u names (hard links) now; a program that opens it by another name "
+                  "destroys it, and foxtrackrd does not start with it: remove the others (find "
+                  "-samefile lists them)",
+                  writer->database_path, links);
+    } else if (writer->links > 1) {
+        log_notice("%s: has one name again", writer->database_path);
+    }
+    writer->links = links;
+}
+
 /* Look at the free space and the files, once a second; before every batch when space is scarce.
  * False ends the thread. */
 bool writer_look_at_space(struct writer *writer)
@@ -100,6 +122,7 @@ bool writer_look_at_space(struct writer *writer)
         statvfs(writer->database_path, &fs) == 0) {
         writer->space_checked_ms = now_ms;
         writer->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+        look_at_names(writer);
         store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
         result = store_used_bytes(writer->parts.store, &used_bytes);
         pthread_mutex_lock(&writer->mutex);

@@ -46,6 +46,7 @@ struct writer {
     bool summary_due;             /* what the summary tells has changed, or was never read */
     int64_t summary_ms;           /* monotonic; when it was last read */
     uint64_t summary_quarantined; /* status.counts.quarantined then */
+    unsigned links;               /* names of the database file, as last said */
     struct log_cause stall_cause;
     bool stall_said; /* in the log, and its end not yet */
     struct log_cause expire_cause;

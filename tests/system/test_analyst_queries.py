@@ -350,7 +350,7 @@ def deleted():
     return [("battery", 150, utc(NOW - 30 * DAY)), ("messages", 7, utc(NOW - 50 * DAY))]
 
 
-@expect("When may data be missing because the broker lost a session?")
+@expect("When may data be missing?")
 def lost_sessions():
     return [
         ("id-a-01", "session lost", utc(NOW - 20 * DAY), utc(NOW - 12 * DAY), 192.0),

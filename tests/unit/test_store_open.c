@@ -131,6 +131,51 @@ static void test_a_second_daemon_is_refused(void **state)
     assert_int_equal(store_close(second.store), STORE_OK);
 }
 
+/* By another name the file has another lock file, and another log. */
+static void test_a_second_name_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct store_options reading = {.path = fixture->path, .read_only = true};
+    struct fixture second = *fixture;
+    char lock[256];
+    char link_path[192];
+
+    snprintf(link_path, sizeof(link_path), "%s/link.db", fixture->directory);
+    snprintf(second.path, sizeof(second.path), "%s", link_path);
+    snprintf(lock, sizeof(lock), "%s.lock", link_path);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_int_equal(store_links(fixture->store), 1);
+    assert_int_equal(link(fixture->path, link_path), 0);
+    assert_int_equal(store_links(fixture->store), 2);
+    assert_int_equal(fixture_open(&second), STORE_E_PATH);
+    assert_non_null(strstr(second.problem, "2 names"));
+    assert_int_equal(access(lock, F_OK), -1); /* before anything is made */
+    fixture_close(fixture);
+    assert_int_equal(fixture_open(fixture), STORE_E_PATH);
+    assert_int_equal(store_open(&reading, &fixture->store, fixture->problem, 512), STORE_OK);
+    fixture_close(fixture);
+    assert_int_equal(unlink(link_path), 0);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+}
+
+/* The inode is locked, whatever leads to it: a bind mount looks like this. */
+static void test_the_file_itself_is_locked(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture second = *fixture;
+
+    snprintf(second.path, sizeof(second.path), "%s/moved.db", fixture->directory);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_int_equal(rename(fixture->path, second.path), 0);
+    assert_int_equal(fixture_open(&second), STORE_E_LOCKED);
+    assert_non_null(strstr(second.problem, "by another name"));
+    assert_int_equal(rename(second.path, fixture->path), 0);
+    fixture_close(fixture);
+    assert_int_equal(rename(fixture->path, second.path), 0);
+    assert_int_equal(fixture_open(&second), STORE_OK);
+    assert_int_equal(store_close(second.store), STORE_OK);
+}
+
 static void test_tools_read_beside_the_daemon(void **state)
 {
     struct fixture *fixture = *state;
@@ -504,6 +549,8 @@ int main(void)
         test_closed(test_an_empty_file_becomes_a_database),
         test_closed(test_durability_is_what_was_asked_for),
         test_closed(test_a_second_daemon_is_refused),
+        test_closed(test_a_second_name_is_refused),
+        test_closed(test_the_file_itself_is_locked),
         test_closed(test_tools_read_beside_the_daemon),
         test_closed(test_paths_that_cannot_be),
         test_closed(test_no_permission),

@@ -1,0 +1,279 @@
+"""An older state of the database in its place: a backup that was copied there, or foxtrackrctl restore."""
+
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+import fleet
+from foxtrackrd import CLIENT_ID, foxtrackrctl
+from harness import FOXTRACKRCTL, check_sound, count_rows, query, value, wait_until
+
+FOXB = b"FOXB"
+
+
+def log_of(path):
+    return path.with_name(path.name + "-wal")
+
+
+def gaps(path):
+    return query(path, "SELECT client_id, last_durable_ms, resumed_ms, reason FROM gaps "
+                       "ORDER BY resumed_ms, client_id")
+
+
+def publish(broker, daemon, device, count):
+    """So many readings of a device, stored when this returns."""
+    now = fleet.now_ms()
+    rows = count_rows(daemon.database)
+    for i in range(count):
+        broker.publish(f"foxtrackr/{device}/V3.0/bat", fleet.battery(device, now + i))
+    daemon.wait_rows(rows + count)
+
+
+@pytest.fixture
+def history(broker, daemon, tmp_path):
+    """A backup, readings that came after it, and a daemon that was killed: its log is not empty."""
+    daemon.start()
+    publish(broker, daemon, "before", 30)
+    backup = tmp_path / "backup.db"
+    begun = fleet.now_ms()
+    foxtrackrctl(daemon, "backup", backup)
+    publish(broker, daemon, "after", 40)
+    daemon.kill()
+    assert log_of(daemon.database).stat().st_size > 0
+    return backup, begun
+
+
+def digest(path):
+    return {name.name: name.read_bytes() for name in path.parent.glob(path.name + "*")
+            if not name.name.endswith(("-shm", ".lock"))}
+
+
+def test_a_backup_says_so(daemon, history):
+    """Goal: a backup is recognised by its header, opens like any database, and says of when it is."""
+    backup, begun = history
+    assert backup.read_bytes()[68:72] == FOXB
+    taken = value(backup, "SELECT taken_ms FROM foxtrackr_backup")
+    assert begun <= taken <= fleet.now_ms()
+    assert query(backup, "PRAGMA integrity_check") == [("ok",)]
+    assert query(backup, "PRAGMA journal_mode") == [("wal",)]
+    said = foxtrackrctl(daemon, "verify", backup)
+    assert "backup of" in said.stdout
+    # A backup of it is a backup of the same moment.
+    daemon.configure(database={"path": backup})
+    assert "backup of" in foxtrackrctl(daemon, "check", check=False).stdout
+    copy = backup.with_name("copy.db")
+    foxtrackrctl(daemon, "backup", copy)
+    assert value(copy, "SELECT taken_ms FROM foxtrackr_backup") == taken
+
+
+def test_a_backup_copied_over_a_log(daemon, history):
+    """Goal: a backup beside another database's log is refused, and nothing is touched."""
+    backup, _ = history
+    shutil.copyfile(backup, daemon.database)
+    before = digest(daemon.database)
+    for _ in range(2):
+        daemon.start(wait=False)
+        assert daemon.wait_exit() == 74
+        assert "is a backup" in daemon.log() and "foxtrackrctl restore" in daemon.log()
+        assert digest(daemon.database) == before
+    for command in ("check", "verify"):
+        said = foxtrackrctl(daemon, command, check=False)
+        assert said.returncode == 1 and "is a backup" in said.stdout
+    assert digest(daemon.database) == before
+
+
+def test_a_backup_copied_properly(broker, daemon, history):
+    """Goal: a backup that stands alone becomes the database, with a gap from its moment to now."""
+    backup, _ = history
+    taken = value(backup, "SELECT taken_ms FROM foxtrackr_backup")
+    for name in daemon.database.parent.glob(daemon.database.name + "-*"):
+        name.unlink()
+    shutil.copyfile(backup, daemon.database)
+    started = fleet.now_ms()
+    daemon.start()
+    line = daemon.wait_log("err: .*backup that was put in its place")
+    assert "noted in the table gaps for 1 session" in line
+    found = gaps(daemon.database)
+    assert [row[::3] for row in found] == [(CLIENT_ID, "restored")]
+    assert found[0][1] == taken and started <= found[0][2] <= fleet.now_ms()
+    daemon.wait_status(lambda s: s["gaps"]["count"] == 1 and s["gaps"]["last"]["reason"] == "restored")
+    publish(broker, daemon, "later", 5)
+    daemon.stop()
+    daemon.start()
+    assert len(gaps(daemon.database)) == 1
+    assert "backup that was put" not in daemon.log()
+    daemon.stop()
+    assert daemon.database.read_bytes()[68:72] == b"FOXT"
+    check_sound(daemon.database)
+    assert value(daemon.database, "SELECT count(*) FROM sqlite_schema "
+                                  "WHERE name = 'foxtrackr_backup'") == 0
+
+
+def set_aside(database):
+    """The old database after a restore."""
+    found = [path for path in database.parent.glob(database.name + ".replaced-*")
+             if not path.name.endswith(("-wal", "-shm"))]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def devices(path):
+    return dict(query(path, "SELECT device_id, count(*) FROM battery JOIN devices USING (device) "
+                            "GROUP BY 1 ORDER BY 1"))
+
+
+def test_restore(broker, daemon, history):
+    """Goal: restore does all of it: the old files stay, the new database has the gap, and works."""
+    backup, _ = history
+    original = backup.read_bytes()
+    old = digest(daemon.database)
+    os.chmod(daemon.database, 0o604)
+    started = fleet.now_ms()
+    said = foxtrackrctl(daemon, "restore", backup)
+    taken = value(backup, "SELECT taken_ms FROM foxtrackr_backup")
+    assert "good  integrity" in said.stdout and "set aside" not in said.stderr
+    assert backup.read_bytes() == original
+    aside = set_aside(daemon.database)
+    assert str(aside) in said.stdout
+    assert {name.replace(aside.name, daemon.database.name): content
+            for name, content in digest(aside).items()} == old
+    assert daemon.database.stat().st_mode & 0o777 == 0o604
+    found = gaps(daemon.database)
+    assert [(row[0], row[1], row[3]) for row in found] == [(CLIENT_ID, taken, "restored")]
+    assert started <= found[0][2] <= fleet.now_ms()
+    assert foxtrackrctl(daemon, "verify").returncode == 0
+    assert devices(daemon.database) == {"before": 30}
+    assert devices(aside) == {"after": 40, "before": 30}
+    assert not list(daemon.database.parent.glob("*.restoring-*"))
+
+    daemon.start()
+    publish(broker, daemon, "later", 5)
+    assert len(gaps(daemon.database)) == 1
+    refused = foxtrackrctl(daemon, "restore", aside, check=False)
+    assert refused.returncode == 1 and "stop it" in refused.stderr
+    daemon.stop()
+    # Back again: what was set aside is restored with its log.
+    foxtrackrctl(daemon, "restore", aside)
+    assert devices(daemon.database) == {"after": 40, "before": 30}
+    assert [row[3] for row in gaps(daemon.database)] == ["restored"]
+    check_sound(daemon.database)
+
+
+def test_restore_of_other_files(daemon, history, tmp_path):
+    """Goal: a copy that is no backup of ours can be restored; what is none, or damaged, is refused."""
+    backup, _ = history
+    before = digest(daemon.database)
+
+    def refused(file, status, words):
+        done = foxtrackrctl(daemon, "restore", file, check=False)
+        assert done.returncode == status, (done.stdout, done.stderr)
+        assert words in done.stderr
+        assert digest(daemon.database) == before
+
+    refused(daemon.database, 66, "the database itself")
+    refused(tmp_path / "none.db", 66, "No such file")
+    refused(tmp_path, 66, "regular file")
+    notes = tmp_path / "notes.db"
+    notes.write_text("no database at all, but long enough for a header" * 10)
+    refused(notes, 66, "not a database")
+    other = tmp_path / "other.db"
+    subprocess.run(["sqlite3", other, "CREATE TABLE t (a)"], check=True)
+    refused(other, 66, "not a foxtrackrd database")
+    newer = tmp_path / "newer.db"
+    shutil.copy(backup, newer)
+    subprocess.run(["sqlite3", newer, "PRAGMA user_version = 99"], check=True)
+    refused(newer, 66, "install a newer")
+    damaged = tmp_path / "damaged.db"
+    content = bytearray(backup.read_bytes())
+    for offset in range(3 * 4096, len(content), 4096):
+        content[offset:offset + 512] = b"\xa5" * 512
+    damaged.write_bytes(content)
+    refused(damaged, 74, "nothing was changed")
+    beside = tmp_path / "beside.db"
+    shutil.copy(backup, beside)
+    shutil.copy(log_of(daemon.database), log_of(beside))
+    refused(beside, 66, "not its own")
+
+    plain = tmp_path / "plain.db"
+    subprocess.run(["sqlite3", daemon.database, f".backup {plain}"], check=True)
+    durable = value(plain, "SELECT max(last_durable_ms) FROM sessions")
+    foxtrackrctl(daemon, "restore", plain)
+    assert devices(daemon.database) == {"after": 40, "before": 30}
+    assert [row[1] >= durable for row in gaps(daemon.database)] == [True]
+
+
+def test_restore_where_there_is_none(daemon, history):
+    """Goal: a database that is gone, its log too or not, comes back."""
+    backup, _ = history
+    os.unlink(daemon.database)
+    foxtrackrctl(daemon, "restore", backup)
+    assert devices(daemon.database) == {"before": 30}
+    assert len(gaps(daemon.database)) == 1
+    check_sound(daemon.database)
+
+
+CALLS = "link,linkat,rename,renameat2,unlink,fsync,fdatasync,pwrite64,ftruncate,fchown,fchmod"
+
+
+def strace(*arguments):
+    return subprocess.run(["strace", "-f", "-qq", *arguments], capture_output=True, text=True,
+                          timeout=60)
+
+
+@pytest.mark.limit(400)
+def test_restore_killed_at_every_step(make_daemon, daemon, history, tmp_path):
+    """
+    Goal: killed before any of the calls that change files, restore leaves the old database with its
+    log, or the new one with one gap, once a daemon has been started, or restore said again.
+    """
+    backup, _ = history
+    probe = strace("-e", "trace=fsync", "true")
+    if probe.returncode != 0:
+        pytest.skip(f"strace may not trace here: {probe.stderr.strip()}")
+    place = tmp_path / "place"
+    lone = make_daemon(None, directory=place)
+    files = {name.name: name.read_bytes() for name in daemon.database.parent.glob(
+        daemon.database.name + "*") if not name.name.endswith((".lock", "-shm"))}
+
+    def lay():
+        for name in place.glob("*.db*"):
+            name.unlink()
+        for name, content in files.items():
+            (place / name).write_bytes(content)
+
+    command = (FOXTRACKRCTL, "-c", lone.config, "restore", backup)
+    lay()
+    trace = tmp_path / "trace"
+    done = strace("-e", f"trace={CALLS}", "-o", trace, *command)
+    assert done.returncode == 0, done.stderr
+    calls = [line.split("(")[0].split()[-1] for line in trace.read_text().splitlines() if "(" in line]
+    assert {"link", "renameat2", "unlink", "rename"} <= set(calls)
+    outcomes = []
+    for at, call in enumerate(calls):
+        lay()
+        number = calls[:at + 1].count(call)
+        killed = strace("-e", f"trace={CALLS}", "-e", f"inject={call}:signal=SIGKILL:when={number}",
+                        *command)
+        assert killed.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), killed.stderr
+        lone.start(wait=None)
+        lone.wait_log("starting")
+        wait_until(lambda: lone.process.poll() is not None or value(
+            lone.database, "SELECT count(*) FROM runs WHERE stopped_ms IS NULL"), what="a run")
+        lone.stop()
+        found = devices(lone.database)
+        restored = [row[3] for row in gaps(lone.database)]
+        assert (found, restored) in (({"after": 40, "before": 30}, []),
+                                     ({"before": 30}, ["restored"])), (at, call, found, restored)
+        check_sound(lone.database)
+        outcomes.append(len(restored))
+        if restored:
+            kept = [path for path in place.glob("*.db.re*") if path.read_bytes()[:6] == b"SQLite"
+                    and devices(path) == {"after": 40, "before": 30}]
+            assert len(kept) == 1, list(place.iterdir())
+        foxtrackrctl(lone, "restore", backup)
+        assert devices(lone.database) == {"before": 30}
+    print(*zip(calls, outcomes))
+    assert outcomes == sorted(outcomes) and 0 < sum(outcomes) < len(outcomes), outcomes
