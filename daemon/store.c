@@ -21,6 +21,10 @@
  * - After an I/O error nothing more is written, not even by closing: the log stays as it is, for
  *   SQLite's recovery at the next start.
  *
+ * Closing leaves the log, empty, and its shared index where they are (NO_CKPT_ON_CLOSE keeps SQLite
+ * from deleting them): a reader who may not write to the directory could not make them, and without
+ * them could not open the database at all.
+ *
  * Waiting is bounded by busy_timeout. Readers never block us (write-ahead log); another writer
  * does, for as long as its transaction lasts.
  */
@@ -331,11 +335,6 @@ int store_close(struct store *store)
         if (code != SQLITE_OK &&
             store_fail(store, "move the log into the database") == STORE_FATAL) {
             result = STORE_FATAL;
-        }
-        /* SQLite deletes the log by its name: let it, while that is still our log. A database that
-         * was put in our place finds an empty one, which does it no harm. */
-        if (result == STORE_OK && store_is_file(store->wal_path, &store->wal)) {
-            sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
         }
     }
     if (store->broken) {

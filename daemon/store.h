@@ -148,7 +148,8 @@ int store_open(const struct store_options *options, struct store **out, char *pr
                size_t problem_size);
 
 /*
- * Checkpoint, truncate the log, close. NULL is allowed. To be called after STORE_FATAL too: it then
+ * Checkpoint, truncate the log, close. The empty log and its index stay, for readers without write
+ * permission. NULL is allowed. To be called after STORE_FATAL too: it then
  * leaves the log for recovery, or empties it where another database was put in our place.
  * Returns STORE_OK or STORE_FATAL.
  */
@@ -281,14 +282,18 @@ const char *store_table_name(enum store_table table);
 int store_checkpoint(struct store *store);
 
 /* Move it if it is time to: store_begin() does, and who has nothing else to do. in_pause: no
- * message has come for a while, so little is enough. Never with a batch open. STORE_OK,
- * STORE_E_RETRY or STORE_FATAL. */
+ * message has come for a while, so little is enough. A log of 128 MiB, which readers keep from
+ * beginning anew, waits for these, 5 s at most and busy_timeout at most. Never with a batch open.
+ * STORE_OK, STORE_E_RETRY or STORE_FATAL. */
 int store_tidy_log(struct store *store, bool in_pause);
 
 /* Move the log into the database and give the space of both that is not used back to the file
  * system; waits a second for readers at most, and does what can be done without them. Never with
  * a batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
 int store_shrink(struct store *store);
+
+/* How much of the log is in use, in bytes: what a reader keeps is, after it was moved too. */
+int64_t store_log_bytes(const struct store *store);
 
 /* Bytes of the database and of its log; -1 where there is none. */
 void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes);

@@ -16,6 +16,14 @@
  * little to it. It need not wait for ever: what messages add makes the log move, and when they add
  * nothing there is a pause. Nor does a reader stop it that holds the log: what it may add counts
  * from the last attempt to move the log, whatever came of it.
+ *
+ * A log that has moved begins anew with the next commit, unless a reader still uses it. Readers
+ * that overlap, however short each is, leave no moment without one, and the log would grow without
+ * end. So from 128 MiB on it is restarted (SQLITE_CHECKPOINT_RESTART): SQLite moves everything and
+ * waits until the readers of that moment have ended; later ones find all pages in the database and
+ * read only there. Commits, and with them acknowledgements, wait for 5 s at most. If that was not
+ * enough, a reader stays for long: the next attempt is a minute later, and then more and more
+ * rarely.
  */
 #include <errno.h>
 #include <sqlite3.h>
@@ -28,6 +36,11 @@
 #define CHECKPOINT_PAGES_MOST 12288
 #define CHECKPOINT_APART_MS   2000
 
+#define LOG_PAGE_BYTES (4096 + 24) /* SQLite's default page and its frame header */
+
+/* The free space is looked at once for 1 MiB of log. */
+#define SMALL_LOG_PAGES 256
+
 /* What retention adds to the log moves at 2 MiB, in less time, and so does any log in a pause. */
 #define CHECKPOINT_PAGES_LEAST 512
 
@@ -38,9 +51,12 @@
 
 #define SHRINK_WAIT_MS 1000 /* for readers */
 
-/* The free space is looked at once for 1 MiB of log. */
-#define SMALL_LOG_PAGES 256
-#define LOG_PAGE_BYTES  (4096 + 24) /* SQLite's default page and its frame header */
+/* 128 MiB. A restart waits so long for readers; one that was in vain is tried again so much later.
+ */
+#define RESTART_PAGES          (128 * 1024 * 1024 / LOG_PAGE_BYTES)
+#define RESTART_WAIT_MS        5000
+#define RESTART_AGAIN_FIRST_MS 60000
+#define RESTART_AGAIN_LAST_MS  3600000
 
 static int watch_log(void *context, sqlite3 *db, const char *schema, int pages)
 {
@@ -48,8 +64,14 @@ static int watch_log(void *context, sqlite3 *db, const char *schema, int pages)
 
     (void)db;
     (void)schema;
-    store->commit_pages = pages > store->wal_pages ? pages - store->wal_pages : pages;
-    store->wal_pages = pages;
+    if (pages > store->log_pages) {
+        store->commit_pages = pages - store->log_pages;
+    } else { /* it has begun anew */
+        store->commit_pages = pages;
+        store->base_pages = 0;
+    }
+    store->log_pages = pages;
+    store->wal_pages = pages - store->base_pages;
     return SQLITE_OK;
 }
 
@@ -61,6 +83,23 @@ void store_watch_log(struct store *store)
     sqlite3_wal_hook(store->db, watch_log, store);
 }
 
+/* After an attempt to move the log: of `pages` in it, `done` are in the database. */
+static void note_moved(struct store *store, int pages, int done)
+{
+    store->checkpointed_ms = clock_monotonic_ms();
+    store->retention_pages = 0;
+    if (pages == done) {
+        store->base_pages = store->log_pages; /* should readers keep it from beginning anew */
+        store->wal_pages = 0;
+        store->moved_pages = 0;
+    } else {
+        store->moved_pages = done > store->base_pages ? done - store->base_pages : 0;
+    }
+    /* What a reader still needs stays in the log: try again when as much more has come. */
+    store->checkpoint_at = store->wal_pages + CHECKPOINT_PAGES;
+    store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
+}
+
 int store_checkpoint(struct store *store)
 {
     int pages = -1;
@@ -69,19 +108,11 @@ int store_checkpoint(struct store *store)
 
     errno = 0;
     code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
-
-    store->checkpointed_ms = clock_monotonic_ms();
-    /* What a reader still needs stays in the log: try again when as much more has come. */
-    store->checkpoint_at = (pages == done ? 0 : store->wal_pages) + CHECKPOINT_PAGES;
-    store->moved_pages = pages == done ? 0 : done;
-    store->retention_pages = 0;
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
+        store->checkpointed_ms = clock_monotonic_ms();
         return store_fail(store, "move the log into the database");
     }
-    if (pages == done) {
-        store->wal_pages = 0;
-    }
-    store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
+    note_moved(store, pages, done);
     return STORE_OK;
 }
 
@@ -113,6 +144,18 @@ enum store_turn store_retention_turn(const struct store *store, bool nobody_wait
                                                                           : STORE_TURN_WORK;
 }
 
+/* The next commit begins the log anew. */
+static void note_restart(struct store *store)
+{
+    store->log_pages = 0;
+    store->base_pages = 0;
+    store->wal_pages = 0;
+    store->moved_pages = 0;
+    store->retention_pages = 0;
+    store->checkpoint_at = CHECKPOINT_PAGES;
+    store->look_at_space_at = SMALL_LOG_PAGES;
+}
+
 int store_shrink(struct store *store)
 {
     int pages = -1;
@@ -128,12 +171,45 @@ int store_shrink(struct store *store)
         return store_fail(store, "move the log into the database");
     }
     if (code == SQLITE_OK) {
-        store->wal_pages = 0;
-        store->moved_pages = 0;
-        store->retention_pages = 0;
-        store->checkpoint_at = CHECKPOINT_PAGES;
-        store->look_at_space_at = SMALL_LOG_PAGES;
+        note_restart(store);
     }
+    return STORE_OK;
+}
+
+/* Only the daemon: a tool that writes beside it must not make it wait. */
+static bool log_must_restart(const struct store *store)
+{
+    return store->log_pages >= RESTART_PAGES && !store->beside &&
+           clock_monotonic_ms() >= store->restart_at_ms;
+}
+
+/* Move the log, and wait until no reader needs it any more: the next commit begins it anew, and
+ * cuts the file to journal_size_limit. */
+static int restart_log(struct store *store)
+{
+    int pages = -1;
+    int done = -1;
+    int code;
+
+    errno = 0;
+    store->wait_ms =
+        store->busy_timeout_ms < RESTART_WAIT_MS ? store->busy_timeout_ms : RESTART_WAIT_MS;
+    code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_RESTART, &pages, &done);
+    store->wait_ms = store->busy_timeout_ms;
+    if (code != SQLITE_OK && code != SQLITE_BUSY) {
+        return store_fail(store, "move the log into the database");
+    }
+    note_moved(store, pages, done);
+    if (code == SQLITE_OK) {
+        note_restart(store);
+        store->restart_again_ms = 0;
+        return STORE_OK;
+    }
+    store->restart_again_ms = store->restart_again_ms == 0 ? RESTART_AGAIN_FIRST_MS
+                              : store->restart_again_ms < RESTART_AGAIN_LAST_MS / 2
+                                  ? 2 * store->restart_again_ms
+                                  : RESTART_AGAIN_LAST_MS;
+    store->restart_at_ms = clock_monotonic_ms() + store->restart_again_ms;
     return STORE_OK;
 }
 
@@ -164,6 +240,14 @@ static bool log_outgrows_disk(struct store *store)
 
 int store_tidy_log(struct store *store, bool in_pause)
 {
+    if (log_must_restart(store)) {
+        return restart_log(store);
+    }
     return log_is_long(store, in_pause) || log_outgrows_disk(store) ? store_checkpoint(store)
                                                                     : STORE_OK;
+}
+
+int64_t store_log_bytes(const struct store *store)
+{
+    return (int64_t)store->log_pages * LOG_PAGE_BYTES;
 }

@@ -121,13 +121,17 @@ struct store {
     sqlite3_stmt *statements[STATEMENT_COUNT];
     struct store_identity database;
     struct store_identity wal;
-    int wal_pages;           /* after the last commit */
-    int commit_pages;        /* that the last commit wrote */
-    int moved_pages;         /* of these: in the database, and kept for a reader */
-    int retention_pages;     /* of these: retention's, since the last attempt to move the log */
-    int checkpoint_at;       /* wal_pages from which the log moves; see store_checkpoint.c */
-    int64_t checkpointed_ms; /* monotonic */
-    int look_at_space_at;    /* wal_pages from which the free space is looked at again */
+    int log_pages;            /* in the log after the last commit, those that have moved included */
+    int base_pages;           /* of these: all moved, and kept because a reader uses the log */
+    int wal_pages;            /* the others */
+    int commit_pages;         /* that the last commit wrote */
+    int moved_pages;          /* of these: in the database, and kept for a reader */
+    int retention_pages;      /* of these: retention's, since the last attempt to move the log */
+    int checkpoint_at;        /* wal_pages from which the log moves; see store_checkpoint.c */
+    int64_t checkpointed_ms;  /* monotonic */
+    int64_t restart_at_ms;    /* monotonic; the next restart of a long log is not before */
+    int64_t restart_again_ms; /* so long after the last one, which failed; 0: it did not */
+    int look_at_space_at;     /* wal_pages from which the free space is looked at again */
     store_progress_function *progress; /* while opening */
     void *progress_context;
     bool synced; /* a commit waits until it is on disk */

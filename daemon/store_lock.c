@@ -24,11 +24,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store_internal.h"
 
-#define LOCK_MODE 0640
+/* Who may read the database must not be able to lock it: flock() needs no more than a file that can
+ * be opened, and a reader's lock would keep the daemon from starting. */
+#define LOCK_MODE 0600
 
 /* "FOXT", and 32 bits. SQLite locks the bytes from 0x40000000 to 0x400001ff. */
 #define INODE_LOCK_BYTE INT64_C(0x464f585400000000)
@@ -59,6 +62,7 @@ int store_take_lock(struct store *store)
                               "writable for the user of foxtrackrd",
                               lock_path, strerrordesc_np(errno));
     } else if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+        (void)!fchmod(store->lock_fd, LOCK_MODE); /* one that an earlier version made */
         /* The process id is a courtesy for the sentence below; the lock works without it. */
         if (ftruncate(store->lock_fd, 0) == 0) {
             (void)!dprintf(store->lock_fd, "%ld\n", (long)getpid());

@@ -41,7 +41,7 @@ def make(older, newer):
 
 def main():
     newer, copy = map(pathlib.Path, sys.argv[1:])
-    assert not newer.with_name(newer.name + "-wal").exists(), "it was not closed"
+    assert newer.with_name(newer.name + "-wal").stat().st_size == 0, "it was not closed"
     owner = newer.stat()
     make(copy, newer)
     newer.unlink()

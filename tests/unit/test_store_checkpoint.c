@@ -1,7 +1,9 @@
 /* When the log moves into the database, and which commits wait for the disk. */
 #include "store_fixture.h"
 
+#include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "clock.h"
 
@@ -343,6 +345,129 @@ static void test_only_messages_wait_for_the_disk(void **state)
     }
 }
 
+/* --- readers that never leave a moment without one ------------------------------------------- */
+
+#define LONG_LOG      (128 * MIB)
+#define LARGE_BYTES   4000000
+#define READ_US       100000
+#define BUSY_LIMIT_MS 5000
+
+/* A batch of some thousand pages. */
+static void put_very_much(struct fixture *fixture)
+{
+    static char payload[LARGE_BYTES + 1];
+    static unsigned number;
+    const struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_JSON, .detail = "no"};
+    struct store_packet bad;
+
+    memset(payload, 'x', LARGE_BYTES);
+    payload[snprintf(payload, 20, "%u", number++)] = 'x';
+    bad = packet(payload);
+    begin(fixture);
+    assert_int_equal(store_quarantine(fixture->store, &problem, &bad), STORE_OK);
+    commit(fixture);
+}
+
+/* Another process reads with two connections in turn, each transaction short, until it is killed.
+ */
+static void read_without_pause(const char *path)
+{
+    sqlite3 *readers[2] = {NULL, NULL};
+
+    for (unsigned turn = 0;; turn ^= 1) {
+        if (readers[turn] == NULL && (sqlite3_open(path, &readers[turn]) != SQLITE_OK ||
+                                      sqlite3_busy_timeout(readers[turn], 1000) != SQLITE_OK))
+            _exit(1);
+        if (sqlite3_exec(readers[turn], "BEGIN; SELECT count(*) FROM devices", NULL, NULL, NULL) !=
+            SQLITE_OK)
+            _exit(2);
+        if (readers[turn ^ 1] != NULL &&
+            sqlite3_exec(readers[turn ^ 1], "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+            _exit(3);
+        usleep(READ_US);
+    }
+}
+
+static void test_readers_that_overlap_do_not_make_it_grow(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t database_bytes;
+    int64_t wal_bytes;
+    int most = 0;
+    pid_t child = fork();
+
+    if (child == 0)
+        read_without_pause(fixture->path);
+    assert_true(child > 0);
+    fixture->store->busy_timeout_ms = BUSY_LIMIT_MS;
+    for (int i = 0; i < 50; i++) { /* 200 MB */
+        put_very_much(fixture);
+        most = fixture->store->log_pages > most ? fixture->store->log_pages : most;
+        assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+    }
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_in_range(most, 1, LONG_LOG + 16 * MIB);
+    store_sizes(fixture->store, &database_bytes, &wal_bytes);
+    assert_in_range(wal_bytes, 1, INT64_C(160) << 20);
+}
+
+/* It waits for a reader that stays, no longer than it may, and then not again for a minute. */
+static void test_a_reader_that_stays_is_waited_for_once(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *reader = hold_log(fixture);
+    int64_t begun_ms;
+
+    fixture->store->busy_timeout_ms = 100;
+    fixture->store->restart_at_ms = INT64_MAX;
+    while (fixture->store->log_pages < LONG_LOG) {
+        put_very_much(fixture);
+    }
+    fixture->store->restart_at_ms = 0;
+    begun_ms = clock_monotonic_ms();
+    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
+    assert_in_range(clock_monotonic_ms() - begun_ms, 100, BUSY_LIMIT_MS);
+    assert_in_range(fixture->store->restart_at_ms, begun_ms + 60000, begun_ms + 70000);
+    assert_true(store_log_bytes(fixture->store) >= INT64_C(127) << 20);
+
+    begun_ms = clock_monotonic_ms();
+    for (int i = 0; i < 3; i++) {
+        put_much(fixture);
+    }
+    assert_true(fixture->store->log_pages > LONG_LOG);
+    fixture->store->restart_at_ms = begun_ms; /* the minute is over */
+    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
+    assert_in_range(fixture->store->restart_at_ms, begun_ms + 120000, begun_ms + 130000);
+
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+    fixture->store->restart_at_ms = begun_ms;
+    put_much(fixture);
+    assert_in_range(fixture->store->log_pages, 1, MIB);
+    assert_int_equal(fixture->store->restart_again_ms, 0);
+}
+
+/* Short readers that end leave what has moved in the log: that is no reason to move it again with
+ * every batch. */
+static void test_what_has_moved_and_stays_does_not_count(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *reader;
+
+    assert_int_equal(fill_log(fixture, true, 40 * MIB), 0);
+    reader = hold_log(fixture);
+    time_passes(fixture);
+    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK); /* all of it, and it stays */
+    assert_int_equal(fixture->store->wal_pages, 0);
+    for (int i = 0; i < 5; i++) {
+        put_much(fixture);
+        assert_in_range(store_commit_pages(fixture->store), 40, MIB);
+        assert_in_range(fixture->store->wal_pages, 1, 5 * MIB);
+        assert_true(fixture->store->log_pages > 40 * MIB);
+    }
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_make_open, fixture_remove)
 
 int main(void)
@@ -359,6 +484,9 @@ int main(void)
         TEST(test_a_reader_does_not_stop_retention),
         TEST(test_what_a_reader_has_held_is_a_long_log),
         TEST(test_only_messages_wait_for_the_disk),
+        TEST(test_readers_that_overlap_do_not_make_it_grow),
+        TEST(test_a_reader_that_stays_is_waited_for_once),
+        TEST(test_what_has_moved_and_stays_does_not_count),
     };
 
     return cmocka_run_group_tests_name("store_checkpoint", tests, NULL, NULL);
