@@ -67,6 +67,13 @@ def user_ids(machine):
     return int(user[2]), int(group[2])
 
 
+def readers_of(machine):
+    """The group that may read the database: the user is a member, and nobody else yet."""
+    group = machine.run("getent", "group", "foxtrackr-readers").strip().split(":")
+    assert group[3] == "foxtrackrd"
+    return int(group[2])
+
+
 def mode_of(path):
     status = path.stat()
     return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
@@ -77,7 +84,7 @@ def assert_modes(machine):
     user, group = user_ids(machine)
     assert mode_of(machine.root / CONF) == (0o640, 0, group)
     assert mode_of(machine.root / "etc/foxtrackrd") == (0o755, 0, 0)
-    assert mode_of(machine.root / "var/lib/foxtrackrd") == (0o750, user, group)
+    assert mode_of(machine.root / "var/lib/foxtrackrd") == (0o2750, user, readers_of(machine))
 
 
 def use(machine):
@@ -154,6 +161,26 @@ def test_enabled_stays_enabled(machine, packages, tmp_path):
     assert machine.run("systemctl", "is-enabled", "foxtrackrd") == "enabled\n"
     machine.run("dpkg", "--purge", "foxtrackrd")
     assert leftovers(machine) == {}
+
+
+def test_upgrade_gives_the_database_to_its_readers(machine, packages, tmp_path):
+    """What a version with one group for everything has left: the database and no other file."""
+    install(machine, older(packages.daemon, tmp_path))
+    use(machine)
+    user, group = user_ids(machine)
+    directory = machine.root / "var/lib/foxtrackrd"
+    names = ["foxtrackr.db", "foxtrackr.db-wal", "foxtrackr.db-shm", "foxtrackr.db.lock", "notes"]
+    for name in names:
+        (directory / name).touch()
+        os.chown(directory / name, user, group)
+        (directory / name).chmod(0o640)
+    os.chown(directory, user, group)
+    directory.chmod(0o750)
+    install(machine, packages.daemon)
+    assert_modes(machine)
+    readers = readers_of(machine)
+    assert [mode_of(directory / name) for name in names] == \
+        [(0o640, user, readers)] * 3 + [(0o640, user, group)] * 2
 
 
 def test_upgrade_that_fails(machine, packages, tmp_path):

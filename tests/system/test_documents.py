@@ -176,7 +176,7 @@ def test_unit_is_valid_and_confined(installed, tmp_path, name):
 
 
 def test_sysusers_and_tmpfiles(tmp_path):
-    """The user is made, and the group of that user is the one that may read the configuration."""
+    """The user is made; its group may read the configuration, and another one the database."""
     if os.getuid() != 0:
         pytest.skip("systemd-sysusers --root needs root")
     sysusers, tmpfiles = need("systemd-sysusers"), need("systemd-tmpfiles")
@@ -187,7 +187,10 @@ def test_sysusers_and_tmpfiles(tmp_path):
     run(sysusers, f"--root={tmp_path}", directory / "foxtrackrd.sysusers")
     run(tmpfiles, f"--root={tmp_path}", "--create", directory / "foxtrackrd.tmpfiles")
     user = (tmp_path / "etc/passwd").read_text().split(":")
-    group = int((tmp_path / "etc/group").read_text().split(":")[2])
+    groups = {line.split(":")[0]: line.split(":")[2:]
+              for line in (tmp_path / "etc/group").read_text().splitlines()}
+    assert groups["foxtrackr-readers"][1] == "foxtrackrd"
+    group, readers = int(groups["foxtrackrd"][0]), int(groups["foxtrackr-readers"][0])
     assert (user[0], user[5], user[6].strip()) == (
         "foxtrackrd",
         "/var/lib/foxtrackrd",
@@ -196,7 +199,8 @@ def test_sysusers_and_tmpfiles(tmp_path):
     status = conf.stat()
     assert (status.st_gid, stat.S_IMODE(status.st_mode)) == (group, 0o640)
     status = (tmp_path / "var/lib/foxtrackrd").stat()
-    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (int(user[2]), 0o750)
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) \
+        == (int(user[2]), readers, 0o2750)
 
 
 def test_logrotate_accepts_its_file(tmp_path):
