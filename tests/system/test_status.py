@@ -384,7 +384,9 @@ class Terminal:
         return self.shown
 
     def wait(self, text, after=0):
-        wait_until(lambda: text in self.read()[after:], 20,
+        """Wait for it on one line or more: a terminal breaks lines that a long path makes longer."""
+        wait_until(lambda: text in re.sub(rb"\x1b\[K\r*\n", b"", self.read()[after:])
+                   or text in self.shown[after:], 20,
                    lambda: f"{text} on the terminal; it shows {self.shown[-3000:]}")
 
     def type(self, keys):
