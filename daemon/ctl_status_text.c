@@ -186,6 +186,11 @@ static void print_counts(FILE *out, const json_t *root)
         fprintf(out, "  %-14s %" PRId64 " messages, on disk, on their way into the tables\n",
                 "in the inbox", ctl_status_integer(root, "in_inbox"));
     }
+    if (ctl_status_integer(root, "strangers") > 0) {
+        fprintf(out,
+                "  %-14s %" PRId64 " connections of other programs to the relay, turned away\n",
+                "strangers", ctl_status_integer(root, "strangers"));
+    }
     ctl_status_print_reasons(out, json_object_get(root, "quarantined_by_reason"));
 }
 

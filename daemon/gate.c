@@ -22,8 +22,14 @@
  *
  * With a small window everything goes round in step, and Paho relays itself: gate_lockstep.c.
  *
- * Only this process may use the port: a request needs the session's random token, and the target
- * has to be the configured broker.
+ * Only this process may use the port. Every program of the machine can connect to it, and must
+ * not take from Paho what Paho needs: a place among the links, a place in the kernel's queue, the
+ * time of this thread. So each connection is accepted as soon as it is there, and one whose other
+ * end is not a socket of this process (gate_stranger.c) is closed at once: it never has a link, is
+ * never waited for, and leaves nothing behind. A bound on waiting requests would not do: Paho
+ * itself connects first and asks later, and a program that connects fast enough would push it out.
+ * A Unix socket would need a Paho that can connect to one; the shared library cannot. Beyond that a
+ * request needs the session's random token, and the target has to be the configured broker.
  *
  * The thread holds the mutex except while it waits in epoll, so when gate_sever() returns, nothing
  * more is written on that link. Its work between two waits is bounded: every write is non-blocking.
@@ -50,10 +56,16 @@
 #include "clock.h"
 #include "connect_request.h"
 #include "gate_internal.h"
+#include "gate_stranger.h"
 
 #define TICK_MS 500
 /* How long the listener rests when there is no descriptor even to turn somebody away. */
 #define REST_MS 1000
+/* Connections that the kernel completes while this thread is busy, and how many of them one round
+ * takes before the links have their turn. */
+#define BACKLOG      4096
+#define ACCEPTS_MAX  32
+#define STRANGERS_MS 60000 /* from one look at who a stranger is to the next */
 
 /* --- opening a link ------------------------------------------------------------------------ */
 
@@ -192,25 +204,90 @@ static void end_rest(struct gate *gate)
     }
 }
 
-static void accept_one(struct gate *gate)
+/* A connection of another program: close it so that the kernel keeps nothing of it either. */
+static void refuse_stranger(struct gate *gate, int fd)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    int64_t now_ms = clock_monotonic_ms();
+
+    gate->strangers++;
+    if (gate->stranger_look_ms == 0 || now_ms - gate->stranger_look_ms >= STRANGERS_MS) {
+        gate->stranger_look_ms = now_ms;
+        gate->stranger_user = gate_stranger_user(fd);
+        gate->stranger_unsaid = true;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(fd);
+}
+
+/* A link for a connection of Paho's: a free one, or that of the oldest request. */
+static struct link *link_for_request(struct gate *gate)
+{
+    struct link *oldest = NULL;
+
+    for (unsigned i = 0; i < gate->link_count; i++) {
+        struct link *link = &gate->links[i];
+
+        if (link->phase == LINK_FREE) {
+            return link;
+        }
+        if (link->phase == LINK_REQUEST && (oldest == NULL || link->since_ms < oldest->since_ms)) {
+            oldest = link;
+        }
+    }
+    if (oldest != NULL) {
+        link_close(oldest, NULL);
+    }
+    return oldest;
+}
+
+/* Returns whether the kernel may have another connection. */
+static bool accept_one(struct gate *gate)
 {
     const int on = 1;
     int fd = accept4(gate->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct link *link;
 
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             turn_away(gate);
+            return false;
         }
-        return; /* or gone again */
+        return errno == ECONNABORTED;
+    }
+    if (!gate_stranger_is_own(fd)) {
+        refuse_stranger(gate, fd);
+        return true;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    for (unsigned i = 0; i < gate->link_count; i++) {
-        if (gate->links[i].phase == LINK_FREE) {
-            link_accept(&gate->links[i], fd);
-            return;
-        }
+    link = link_for_request(gate);
+    if (link != NULL) {
+        link_accept(link, fd);
+    } else {
+        close(fd);
     }
-    close(fd);
+    return true;
+}
+
+static void accept_some(struct gate *gate)
+{
+    for (int i = 0; i < ACCEPTS_MAX && accept_one(gate); i++) {
+    }
+}
+
+/* Without the mutex: the log may be slow. */
+static void say_stranger(struct gate *gate, long user)
+{
+    char owner[64] = "";
+
+    if (user >= 0) {
+        snprintf(owner, sizeof(owner), " of user number %ld", user);
+    }
+    log_line_limited(&gate->stranger_cause, LOG_WARNING, NULL,
+                     "another program%s on this machine connects to 127.0.0.1:%d, the daemon's own "
+                     "relay to the broker, and is turned away; the broker has no part in it: stop "
+                     "that program (ss -tnp 'dport = :%d' shows it)",
+                     owner, gate->port, gate->port);
 }
 
 /* --- the thread ---------------------------------------------------------------------------- */
@@ -262,7 +339,7 @@ static void *run(void *argument)
                 (void)!read(gate->wake.fd, &value, sizeof(value));
                 gate_catch_up(gate, false);
             } else if (end == &gate->listener) {
-                accept_one(gate);
+                accept_some(gate);
             } else {
                 serve(gate, end, events[i].events);
             }
@@ -274,6 +351,14 @@ static void *run(void *argument)
             link_settle(&gate->links[i]);
         }
         end_rest(gate);
+        if (gate->stranger_unsaid) {
+            long user = gate->stranger_user;
+
+            gate->stranger_unsaid = false;
+            pthread_mutex_unlock(&gate->mutex);
+            say_stranger(gate, user);
+            pthread_mutex_lock(&gate->mutex);
+        }
     }
     pthread_mutex_unlock(&gate->mutex);
     return NULL;
@@ -291,8 +376,8 @@ static int listen_on_loopback(struct gate *gate)
     if (fd < 0) {
         return -errno;
     }
-    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 16) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
+    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+        listen(fd, BACKLOG) != 0 || getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
         error = -errno;
         close(fd);
         return error;
@@ -316,7 +401,7 @@ static int set_up(struct gate *gate, const char *target, unsigned session_count,
     gate->watermark = watermark;
     gate->target = strdup(target);
     gate->sessions = calloc(session_count, sizeof(*gate->sessions));
-    /* Room for each session's link, one it is taking leave of, and a few strangers. */
+    /* Room for each session's link, one it is taking leave of, and requests that lead nowhere. */
     gate->link_count = 2 * session_count + 4;
     gate->links = calloc(gate->link_count, sizeof(*gate->links));
     if (gate->target == NULL || gate->sessions == NULL || gate->links == NULL) {
@@ -495,6 +580,16 @@ void gate_link_status(struct gate *gate, unsigned session, struct gate_link_stat
     out->to_broker_bytes = record->to_broker_bytes;
     memcpy(out->ended, record->ended, sizeof(out->ended));
     pthread_mutex_unlock(&gate->mutex);
+}
+
+uint64_t gate_strangers(struct gate *gate)
+{
+    uint64_t strangers;
+
+    pthread_mutex_lock(&gate->mutex);
+    strangers = gate->strangers;
+    pthread_mutex_unlock(&gate->mutex);
+    return strangers;
 }
 
 unsigned gate_open_links(struct gate *gate)

@@ -93,6 +93,9 @@ void gate_quiesce(struct gate *gate);
 /* Copy the status of a session's link. */
 void gate_link_status(struct gate *gate, unsigned session, struct gate_link_status *out);
 
+/* Connections of other programs that were turned away so far. */
+uint64_t gate_strangers(struct gate *gate);
+
 /* Links that are open. */
 unsigned gate_open_links(struct gate *gate);
 

@@ -8,6 +8,7 @@
 
 #include "gate.h"
 #include "link.h"
+#include "log.h"
 #include "pulse.h"
 #include "token.h"
 #include "watermark.h"
@@ -28,6 +29,11 @@ struct gate {
     int64_t rest_until_ms; /* the listener is not watched before; 0: it is */
     int spare_fd;          /* given up for a moment when no other descriptor is free; or -1 */
     struct link_end wake;
+    uint64_t strangers;       /* connections of other programs so far */
+    int64_t stranger_look_ms; /* when stranger_user was last looked up; monotonic, 0: never */
+    long stranger_user;       /* who that was; -1: not known */
+    bool stranger_unsaid;     /* and the log is to say it */
+    struct log_cause stranger_cause;
     bool stopping;
     struct link_mode mode;
     const struct watermark *watermark;

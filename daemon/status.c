@@ -171,6 +171,7 @@ static void look(struct status *status)
         now->unacknowledged += now->sessions[i].in_flight;
         now->subscribed += now->sessions[i].state == SESSION_SUBSCRIBED;
     }
+    now->strangers = gate_strangers(from->gate);
     now->lag_ms = now->writer.newest_time_ms == 0 ? -1 : now->wall_ms - now->writer.newest_time_ms;
     if (now->lag_ms < -1) {
         now->lag_ms = 0; /* a tracker's clock is ahead of ours */

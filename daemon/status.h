@@ -59,6 +59,7 @@ struct status_snapshot {
     int64_t disk_wait_ms; /* for how long the disk has been busy with one call of ours; 0: not */
     const char *state;    /* in words */
     char text[STATUS_TEXT_SIZE];
+    uint64_t strangers; /* connections of other programs to the gate */
 };
 
 struct status;

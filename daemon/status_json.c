@@ -165,7 +165,7 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
 {
     return json_pack(
         "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:i, s:o, s:i, s:o, s:o, s:o, s:f, s:f, s:f, s:f, "
-        "s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
         "format", STATUS_FILE_FORMAT, "state", snapshot->state, "text", json_text(snapshot->text),
         "version", FOXTRACKRD_VERSION, "pid", (json_int_t)getpid(), "started_ms",
         (json_int_t)snapshot->started_ms, "updated_ms", (json_int_t)snapshot->wall_ms,
@@ -177,8 +177,9 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
         snapshot->rates.over_5min_per_s, "rate_15min_per_s", snapshot->rates.over_15min_per_s,
         "pending", (json_int_t)snapshot->pending, "pending_bytes",
         (json_int_t)snapshot->pending_bytes, "unacknowledged", (json_int_t)snapshot->unacknowledged,
-        "in_inbox", (json_int_t)snapshot->writer.in_inbox, "catching_up", snapshot->catching_up,
-        "catch_up", catch_up_json(snapshot), "counts", counts_json(&snapshot->writer.counts),
+        "in_inbox", (json_int_t)snapshot->writer.in_inbox, "strangers",
+        (json_int_t)snapshot->strangers, "catching_up", snapshot->catching_up, "catch_up",
+        catch_up_json(snapshot), "counts", counts_json(&snapshot->writer.counts),
         "quarantined_by_reason", quarantined_json(&snapshot->writer), "gaps",
         gaps_json(&snapshot->writer), "database", database_json(config, snapshot), "certificates",
         certificates_json(&snapshot->certificates));

@@ -147,7 +147,7 @@ def test_texts_that_are_cut_within_a_character(make_broker, make_daemon):
     Goal: buffers cut texts at a byte, and a path may hold any bytes: the status file is written all
     the same, and check tells every finding.
     """
-    client_id = "id-" + "é" * 90
+    client_id = "id-x" + "é" * 90
     daemon = make_daemon(make_broker(), session={
         "given": None, "client_id": client_id}).start()
     daemon.stop()

@@ -40,14 +40,20 @@ static inline unsigned short authority(struct gate *gate, unsigned session, char
     return (unsigned short)atoi(strrchr(at + 1, ':') + 1);
 }
 
+static inline int connect_loopback(int fd, unsigned short port)
+{
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    return connect(fd, (const struct sockaddr *)&address, sizeof(address));
+}
+
 static inline int connect_to(unsigned short port)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(connect_loopback(fd, port), 0);
     return fd;
 }
 

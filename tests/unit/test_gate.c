@@ -10,7 +10,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "gate_fixture.h"
 
@@ -33,6 +35,64 @@ static void refuses_a_wrong_token(void **state)
     assert_reads(fd, "HTTP/1.1 407");
     close(fd);
     assert_reads_nothing(fixture->broker);
+}
+
+/* Another process, with the token even: opens connections to the gate, asks on the last one and
+ * returns whether that was closed without an answer. */
+static bool stranger_is_refused(struct fixture *fixture, int count)
+{
+    int status = -1;
+    pid_t child = fork();
+
+    if (child == 0) {
+        char byte;
+        int fd = -1;
+
+        for (int i = 0; i < count; i++) {
+            char basic[128];
+
+            fd = socket(AF_INET, SOCK_STREAM, 0);
+            if (connect_loopback(fd, authority(fixture->gate, 0, basic)) == 0) {
+                dprintf(fd, "CONNECT %s HTTP/1.1\r\nProxy-authorization: Basic %s\r\n\r\n", TARGET,
+                        basic);
+            }
+        }
+        _exit(read(fd, &byte, 1) > 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void another_process_takes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+
+    signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(gate_strangers(fixture->gate), 0);
+    offer_broker(fixture, 0);
+    assert_true(stranger_is_refused(fixture, 100));
+    assert_int_equal(gate_strangers(fixture->gate), 100);
+    fixture->paho = send_request(fixture, 0, TARGET);
+    assert_reads(fixture->paho, "HTTP/1.1 200 Connection established\r\n\r\n");
+    assert_true(stranger_is_refused(fixture, 1));
+    write_text(fixture->paho, "still open");
+    assert_reads(fixture->broker, "still open");
+}
+
+/* Requests of this process that never come make way for one that does. */
+static void silent_requests_make_way(void **state)
+{
+    struct fixture *fixture = *state;
+    char basic[128];
+    int silent[40];
+
+    for (size_t i = 0; i < 40; i++) {
+        silent[i] = connect_to(authority(fixture->gate, 0, basic));
+    }
+    open_link(fixture);
+    for (size_t i = 0; i < 40; i++) {
+        close(silent[i]);
+    }
 }
 
 static void refuses_another_target(void **state)
@@ -323,6 +383,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         GATE_TEST(refuses_a_wrong_token),
+        GATE_TEST(another_process_takes_nothing),
+        GATE_TEST(silent_requests_make_way),
         GATE_TEST(refuses_another_target),
         GATE_TEST(refuses_without_a_broker),
         GATE_TEST(refuses_what_is_no_request),
