@@ -1,3 +1,7 @@
+/*
+ * foxtrackrctl parse: one message through the parser of the daemon, with the configuration's
+ * [fields] and [parser] where there is one. Reads no database and writes none.
+ */
 #include "ctl_parse.h"
 
 #include <errno.h>

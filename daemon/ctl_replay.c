@@ -83,7 +83,7 @@ int ctl_replay(const struct config *config, const struct ctl_words *words)
         if (replay.reason < 0) {
             fprintf(stderr,
                     "foxtrackrctl: --reason %s: there is no such reason; they are topic, "
-                    "version, encoding, json, envelope, body, time and conflict\n",
+                    "version, encoding, json, envelope, body, time, conflict and empty\n",
                     words->reason);
             return EX_USAGE;
         }

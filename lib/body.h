@@ -2,16 +2,21 @@
 #ifndef FOXTRACKR_BODY_H
 #define FOXTRACKR_BODY_H
 
-#include <jansson.h>
-
 #include "fields.h"
 #include "text.h"
 
 /* Room for foxtrackr__body_describe(). */
 #define FOXTRACKR__DESCRIBE_SIZE 96
 
-/* Values of a body that needs no memory but its struct's: more than a tracker sends. */
+/* A body with at most this many values needs no memory but its struct's: trackers send fewer. */
 #define FOXTRACKR__BODY_VALUES 32
+
+/* The same for the decoded strings of a payload of at most this many bytes. */
+#define FOXTRACKR__BODY_DECODED 1024
+
+/* SQLite's functions read 1000 levels (older releases 2000), and one row beyond that makes an error
+ * of every query that looks into its column. */
+#define FOXTRACKR__DEPTH_MAX 512
 
 enum foxtrackr__kind {
     FOXTRACKR__OBJECT,
@@ -19,6 +24,8 @@ enum foxtrackr__kind {
     FOXTRACKR__STRING,
     FOXTRACKR__INTEGER,
     FOXTRACKR__REAL,
+    FOXTRACKR__DECIMAL,  /* an integer beyond int64_t, a real below the least double: its text */
+    FOXTRACKR__OVERFLOW, /* a real beyond the largest double; never in a body */
     FOXTRACKR__TRUE,
     FOXTRACKR__FALSE,
     FOXTRACKR__NULL
@@ -27,7 +34,7 @@ enum foxtrackr__kind {
 /* No text in here ends in NUL, or holds one. */
 struct foxtrackr__value {
     enum foxtrackr__kind kind;
-    const char *name; /* of a member; NULL of what is none */
+    const char *name; /* of a member; NULL for an element of an array and for the root */
     size_t name_length;
     struct foxtrackr__value *next; /* of the same object or array */
     union {
@@ -38,32 +45,61 @@ struct foxtrackr__value {
         struct {
             const char *string;
             size_t length;
-        };
+        }; /* string, decimal */
         int64_t integer;
         double real;
     };
 };
 
-/* Not to be copied: values point to each other, and into the payload. */
+struct foxtrackr__block; /* more values, where there are too many for the struct */
+
+/* Not to be copied: values point to each other, into `decoded` and into the payload. */
 struct foxtrackr__body {
     struct foxtrackr__value *root; /* any JSON value */
-    struct foxtrackr__value *more; /* where there are too many for `values` */
-    json_t *json;                  /* whose texts these are, or NULL: the payload's */
-    size_t count;
+    struct foxtrackr__block *blocks;
+    char *long_decoded; /* where the payload is too long for `decoded` */
+    bool has_unit;      /* there may be a member that gives a unit, see columns.c */
     struct foxtrackr__value values[FOXTRACKR__BODY_VALUES];
+    char decoded[FOXTRACKR__BODY_DECODED]; /* the strings that were written with escapes */
+};
+
+/* Where a payload stops being a body, and why. */
+struct foxtrackr__fault {
+    int result; /* -ENOMEM, FOXTRACKR_E_ENCODING or FOXTRACKR_E_JSON */
+    const char *at;
+    const char *text;
+    int unit; /* the surrogate that stands alone; 0: it is another fault */
 };
 
 /*
- * Read a payload, which is borrowed. Returns 0, and the body is for foxtrackr__body_clear(); or
- * -ENOMEM, FOXTRACKR_E_ENCODING or FOXTRACKR_E_JSON with *problem filled in, and nothing is there.
+ * Read a payload, which is borrowed as long as the body is used. Returns 0, and the caller passes
+ * the body to foxtrackr__body_clear(); or -ENOMEM, FOXTRACKR_E_ENCODING or FOXTRACKR_E_JSON with
+ * *problem filled in, and the body is empty.
  */
 int foxtrackr__body_read(struct foxtrackr__body *body, const char *payload, size_t length,
                          struct foxtrackr_problem *problem);
 
-/* The same for a payload that is plain (body_plain.c). False where it is not, or is no JSON. */
-bool foxtrackr__body_read_plain(struct foxtrackr__body *body, const char *payload, size_t length);
+/* The same (body_reader.c) with the fault instead of a problem. On false, too, the caller passes
+ * the body to foxtrackr__body_clear(). */
+bool foxtrackr__body_scan(struct foxtrackr__body *body, const char *payload, size_t length,
+                          struct foxtrackr__fault *fault);
 
 void foxtrackr__body_clear(struct foxtrackr__body *body);
+
+/*
+ * Read the JSON number that begins at *at (body_number.c). Returns false if there is none; else
+ * sets kind and value of *out and moves *at behind the number. A decimal's text is borrowed.
+ */
+bool foxtrackr__number_read(const char **at, const char *end, struct foxtrackr__value *out);
+
+/*
+ * Read the string that begins at `start`, behind its opening quotation mark, and is printable ASCII
+ * up to *at (body_string.c). A string with escapes is decoded to *decoded, where there is room for
+ * the whole payload. Returns false with *fault filled in; else sets *string and *length, and moves
+ * *at behind the closing quotation mark and *decoded behind what was decoded.
+ */
+bool foxtrackr__string_read(const char *start, const char **at, const char *end, char **decoded,
+                            const char **string, size_t *length, struct foxtrackr__fault *fault);
 
 /* What a value is, for a detail: `string "abc"`, `nothing` for NULL. Returns `out`. */
 const char *foxtrackr__body_describe(char out[FOXTRACKR__DESCRIBE_SIZE],
@@ -81,6 +117,9 @@ void foxtrackr__body_remove_member(struct foxtrackr__value *object, const char *
 
 /* Remove the value at a field's path, and every object on the way that this leaves empty. */
 void foxtrackr__body_remove(struct foxtrackr__value *root, const struct foxtrackr__field *field);
+
+/* Sort an object's members by name, as strcmp() does. */
+void foxtrackr__body_sort(struct foxtrackr__value *object);
 
 /* Print an object, without its member `skip` (NULL: with all), compact and with sorted keys. */
 void foxtrackr__body_print(struct foxtrackr__text *text, struct foxtrackr__value *object,

@@ -48,6 +48,13 @@ static struct foxtrackr__value *sort(struct foxtrackr__value *first, size_t coun
     return merge(first, middle);
 }
 
+void foxtrackr__body_sort(struct foxtrackr__value *object)
+{
+    struct foxtrackr__value *rest;
+
+    object->first = sort(object->first, object->count, &rest);
+}
+
 static void print_value(struct foxtrackr__text *text, struct foxtrackr__value *value);
 
 /* Recursion ends: a body has a limited depth. */
@@ -73,9 +80,7 @@ static void print_list(struct foxtrackr__text *text, struct foxtrackr__value *li
 static void print_object(struct foxtrackr__text *text, struct foxtrackr__value *object,
                          const char *skip)
 {
-    struct foxtrackr__value *rest;
-
-    object->first = sort(object->first, object->count, &rest);
+    foxtrackr__body_sort(object);
     foxtrackr__text_add(text, "{", 1);
     print_list(text, object, skip ? foxtrackr__body_member(object, skip) : NULL);
     foxtrackr__text_add(text, "}", 1);
@@ -98,6 +103,9 @@ static void print_value(struct foxtrackr__text *text, struct foxtrackr__value *v
     case FOXTRACKR__INTEGER:
         foxtrackr__text_add_integer(text, value->integer);
         break;
+    case FOXTRACKR__DECIMAL:
+        foxtrackr__text_add(text, value->string, value->length);
+        break;
     case FOXTRACKR__REAL:
         foxtrackr__text_add_real(text, value->real);
         break;
@@ -108,6 +116,7 @@ static void print_value(struct foxtrackr__text *text, struct foxtrackr__value *v
         foxtrackr__text_add_string(text, "false");
         break;
     case FOXTRACKR__NULL:
+    case FOXTRACKR__OVERFLOW:
         foxtrackr__text_add_string(text, "null");
         break;
     }

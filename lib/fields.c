@@ -9,8 +9,9 @@
  * `extra`, and can become a column later by parsing the message again.
  *
  * A name that carries a unit (batMv) is taken at its word. One that does not (voltage) is taken in
- * the column's own unit; where that is wrong for a fleet, a mapping of its own wins over this
- * table. Degrees Fahrenheit differ by more than a factor and stay in extra.
+ * the unit that the message gives beside it (columns.c), and without one in the column's own; where
+ * that is wrong for a fleet, a mapping of its own with a factor wins over this table. A number in
+ * no plausible range of its column stays in extra: 255 % and 3712 V are a sentinel and millivolts.
  *
  * Invariant: no path occurs twice, so a member can become one column only. Adding a path that is
  * there takes it away from the column that had it.
@@ -25,65 +26,70 @@
 
 #include "problem.h"
 
+/* The ranges are documented in libfoxtrackr(3) and schema/README.md. */
 static const struct {
     const char *name;
     enum foxtrackr__row row;
+    enum foxtrackr__unit unit;
+    double least;
+    double most;
 } columns[FOXTRACKR__COLUMNS] = {
-    [FOXTRACKR__VOLTAGE_V] = {"battery.voltage_v", FOXTRACKR__BATTERY},
-    [FOXTRACKR__LEVEL_PCT] = {"battery.level_pct", FOXTRACKR__BATTERY},
-    [FOXTRACKR__CELSIUS] = {"temperature.celsius", FOXTRACKR__TEMPERATURE},
+    [FOXTRACKR__VOLTAGE_V] = {"battery.voltage_v", FOXTRACKR__BATTERY, FOXTRACKR__UNIT_V, 0, 1000},
+    [FOXTRACKR__LEVEL_PCT] = {"battery.level_pct", FOXTRACKR__BATTERY, FOXTRACKR__UNIT_PCT, 0, 100},
+    [FOXTRACKR__CELSIUS] = {"temperature.celsius", FOXTRACKR__TEMPERATURE, FOXTRACKR__UNIT_C,
+                            -273.15, 3000},
 };
 
 static const struct {
     enum foxtrackr__column column;
     const char *path;
-    double factor;
+    enum foxtrackr__unit unit; /* that the name states */
 } builtin[] = {
-    {FOXTRACKR__VOLTAGE_V, "battery.voltage", 1},
-    {FOXTRACKR__VOLTAGE_V, "battery.voltageV", 1},
-    {FOXTRACKR__VOLTAGE_V, "battery.voltage_v", 1},
-    {FOXTRACKR__VOLTAGE_V, "battery.batV", 1},
-    {FOXTRACKR__VOLTAGE_V, "battery.bat_v", 1},
-    {FOXTRACKR__VOLTAGE_V, "battery.vbat", 1},
-    {FOXTRACKR__VOLTAGE_V, "battery.vBat", 1},
-    {FOXTRACKR__VOLTAGE_V, "battery.batteryVoltage", 1},
-    {FOXTRACKR__VOLTAGE_V, "battery.volts", 1},
-    {FOXTRACKR__VOLTAGE_V, "battery.volt", 1},
-    {FOXTRACKR__VOLTAGE_V, "battery.voltageMv", 0.001},
-    {FOXTRACKR__VOLTAGE_V, "battery.voltage_mv", 0.001},
-    {FOXTRACKR__VOLTAGE_V, "battery.batMv", 0.001},
-    {FOXTRACKR__VOLTAGE_V, "battery.bat_mv", 0.001},
-    {FOXTRACKR__VOLTAGE_V, "battery.vbatMv", 0.001},
-    {FOXTRACKR__VOLTAGE_V, "battery.vbat_mv", 0.001},
-    {FOXTRACKR__VOLTAGE_V, "battery.millivolts", 0.001},
-    {FOXTRACKR__VOLTAGE_V, "battery.mv", 0.001},
-    {FOXTRACKR__VOLTAGE_V, "battery.mV", 0.001},
-    {FOXTRACKR__VOLTAGE_V, "battery", 1}, /* a bare number */
+    {FOXTRACKR__VOLTAGE_V, "battery.voltage", FOXTRACKR__UNIT_COLUMN},
+    {FOXTRACKR__VOLTAGE_V, "battery.voltageV", FOXTRACKR__UNIT_V},
+    {FOXTRACKR__VOLTAGE_V, "battery.voltage_v", FOXTRACKR__UNIT_V},
+    {FOXTRACKR__VOLTAGE_V, "battery.batV", FOXTRACKR__UNIT_V},
+    {FOXTRACKR__VOLTAGE_V, "battery.bat_v", FOXTRACKR__UNIT_V},
+    {FOXTRACKR__VOLTAGE_V, "battery.vbat", FOXTRACKR__UNIT_COLUMN},
+    {FOXTRACKR__VOLTAGE_V, "battery.vBat", FOXTRACKR__UNIT_COLUMN},
+    {FOXTRACKR__VOLTAGE_V, "battery.batteryVoltage", FOXTRACKR__UNIT_COLUMN},
+    {FOXTRACKR__VOLTAGE_V, "battery.volts", FOXTRACKR__UNIT_V},
+    {FOXTRACKR__VOLTAGE_V, "battery.volt", FOXTRACKR__UNIT_V},
+    {FOXTRACKR__VOLTAGE_V, "battery.voltageMv", FOXTRACKR__UNIT_MV},
+    {FOXTRACKR__VOLTAGE_V, "battery.voltage_mv", FOXTRACKR__UNIT_MV},
+    {FOXTRACKR__VOLTAGE_V, "battery.batMv", FOXTRACKR__UNIT_MV},
+    {FOXTRACKR__VOLTAGE_V, "battery.bat_mv", FOXTRACKR__UNIT_MV},
+    {FOXTRACKR__VOLTAGE_V, "battery.vbatMv", FOXTRACKR__UNIT_MV},
+    {FOXTRACKR__VOLTAGE_V, "battery.vbat_mv", FOXTRACKR__UNIT_MV},
+    {FOXTRACKR__VOLTAGE_V, "battery.millivolts", FOXTRACKR__UNIT_MV},
+    {FOXTRACKR__VOLTAGE_V, "battery.mv", FOXTRACKR__UNIT_MV},
+    {FOXTRACKR__VOLTAGE_V, "battery.mV", FOXTRACKR__UNIT_MV},
+    {FOXTRACKR__VOLTAGE_V, "battery", FOXTRACKR__UNIT_COLUMN}, /* a bare number */
 
-    {FOXTRACKR__LEVEL_PCT, "battery.level", 1},
-    {FOXTRACKR__LEVEL_PCT, "battery.levelPct", 1},
-    {FOXTRACKR__LEVEL_PCT, "battery.level_pct", 1},
-    {FOXTRACKR__LEVEL_PCT, "battery.percent", 1},
-    {FOXTRACKR__LEVEL_PCT, "battery.percentage", 1},
-    {FOXTRACKR__LEVEL_PCT, "battery.pct", 1},
-    {FOXTRACKR__LEVEL_PCT, "battery.batPct", 1},
-    {FOXTRACKR__LEVEL_PCT, "battery.bat_pct", 1},
-    {FOXTRACKR__LEVEL_PCT, "battery.batteryLevel", 1},
-    {FOXTRACKR__LEVEL_PCT, "battery.soc", 1},
-    {FOXTRACKR__LEVEL_PCT, "battery.stateOfCharge", 1},
+    {FOXTRACKR__LEVEL_PCT, "battery.level", FOXTRACKR__UNIT_COLUMN},
+    {FOXTRACKR__LEVEL_PCT, "battery.levelPct", FOXTRACKR__UNIT_PCT},
+    {FOXTRACKR__LEVEL_PCT, "battery.level_pct", FOXTRACKR__UNIT_PCT},
+    {FOXTRACKR__LEVEL_PCT, "battery.percent", FOXTRACKR__UNIT_PCT},
+    {FOXTRACKR__LEVEL_PCT, "battery.percentage", FOXTRACKR__UNIT_PCT},
+    {FOXTRACKR__LEVEL_PCT, "battery.pct", FOXTRACKR__UNIT_PCT},
+    {FOXTRACKR__LEVEL_PCT, "battery.batPct", FOXTRACKR__UNIT_PCT},
+    {FOXTRACKR__LEVEL_PCT, "battery.bat_pct", FOXTRACKR__UNIT_PCT},
+    {FOXTRACKR__LEVEL_PCT, "battery.batteryLevel", FOXTRACKR__UNIT_COLUMN},
+    {FOXTRACKR__LEVEL_PCT, "battery.soc", FOXTRACKR__UNIT_COLUMN},
+    {FOXTRACKR__LEVEL_PCT, "battery.stateOfCharge", FOXTRACKR__UNIT_COLUMN},
 
-    {FOXTRACKR__CELSIUS, "temperature.celsius", 1},
-    {FOXTRACKR__CELSIUS, "temperature.temperature", 1},
-    {FOXTRACKR__CELSIUS, "temperature.temperatureC", 1},
-    {FOXTRACKR__CELSIUS, "temperature.temperature_c", 1},
-    {FOXTRACKR__CELSIUS, "temperature.tempC", 1},
-    {FOXTRACKR__CELSIUS, "temperature.temp_c", 1},
-    {FOXTRACKR__CELSIUS, "temperature.temp", 1},
-    {FOXTRACKR__CELSIUS, "temperature.degC", 1},
-    {FOXTRACKR__CELSIUS, "temperature.value", 1},
-    {FOXTRACKR__CELSIUS, "temperature.milliCelsius", 0.001},
-    {FOXTRACKR__CELSIUS, "temperature.tempMilliC", 0.001},
-    {FOXTRACKR__CELSIUS, "temperature", 1}, /* a bare number */
+    {FOXTRACKR__CELSIUS, "temperature.celsius", FOXTRACKR__UNIT_C},
+    {FOXTRACKR__CELSIUS, "temperature.temperature", FOXTRACKR__UNIT_COLUMN},
+    {FOXTRACKR__CELSIUS, "temperature.temperatureC", FOXTRACKR__UNIT_C},
+    {FOXTRACKR__CELSIUS, "temperature.temperature_c", FOXTRACKR__UNIT_C},
+    {FOXTRACKR__CELSIUS, "temperature.tempC", FOXTRACKR__UNIT_C},
+    {FOXTRACKR__CELSIUS, "temperature.temp_c", FOXTRACKR__UNIT_C},
+    {FOXTRACKR__CELSIUS, "temperature.temp", FOXTRACKR__UNIT_COLUMN},
+    {FOXTRACKR__CELSIUS, "temperature.degC", FOXTRACKR__UNIT_C},
+    {FOXTRACKR__CELSIUS, "temperature.value", FOXTRACKR__UNIT_COLUMN},
+    {FOXTRACKR__CELSIUS, "temperature.milliCelsius", FOXTRACKR__UNIT_MC},
+    {FOXTRACKR__CELSIUS, "temperature.tempMilliC", FOXTRACKR__UNIT_MC},
+    {FOXTRACKR__CELSIUS, "temperature", FOXTRACKR__UNIT_COLUMN}, /* a bare number */
 };
 
 #define BUILTIN_COUNT (sizeof(builtin) / sizeof(builtin[0]))
@@ -93,20 +99,37 @@ enum foxtrackr__row foxtrackr__column_row(enum foxtrackr__column column)
     return columns[column].row;
 }
 
-/* Split `length` bytes of a path that was checked into *field. Returns 0 or -ENOMEM. */
-static int field_init(struct foxtrackr__field *field, enum foxtrackr__column column,
-                      const char *path, size_t length, double factor)
+enum foxtrackr__unit foxtrackr__column_unit(enum foxtrackr__column column)
+{
+    return columns[column].unit;
+}
+
+bool foxtrackr__column_takes(enum foxtrackr__column column, double number)
+{
+    return number >= columns[column].least && number <= columns[column].most;
+}
+
+static void set_factor(struct foxtrackr__field *field, double factor)
 {
     double reciprocal = round(1 / factor);
 
-    field->column = column;
+    field->unit = FOXTRACKR__UNIT_FACTOR;
     field->multiplier = factor;
-    field->divisor = 1;
     /* No double is 0.001, so 3300 * 0.001 is 3.3000000000000003; 3300 / 1000 is 3.3. */
     if (fabs(factor) < 1 && isfinite(reciprocal) && 1 / reciprocal == factor) {
         field->multiplier = 1;
         field->divisor = reciprocal;
     }
+}
+
+/* Split `length` bytes of a path that was checked into *field. Returns 0 or -ENOMEM. */
+static int field_init(struct foxtrackr__field *field, enum foxtrackr__column column,
+                      const char *path, size_t length, enum foxtrackr__unit unit)
+{
+    field->column = column;
+    field->unit = unit;
+    field->multiplier = 1;
+    field->divisor = 1;
     field->depth = 1;
     field->names_size = length + 1;
     field->names = malloc(length + 1);
@@ -140,7 +163,7 @@ int foxtrackr_fields_new(struct foxtrackr_fields **out)
         size_t i = fields->count;
 
         if (field_init(&fields->field[i], builtin[i].column, builtin[i].path,
-                       strlen(builtin[i].path), builtin[i].factor)) {
+                       strlen(builtin[i].path), builtin[i].unit)) {
             foxtrackr_fields_free(fields);
             return -ENOMEM;
         }
@@ -353,9 +376,12 @@ int foxtrackr_fields_add(struct foxtrackr_fields *fields, const char *column, co
             return result;
         }
     }
-    result = field_init(&field, which, path, length, factor);
+    result = field_init(&field, which, path, length, FOXTRACKR__UNIT_COLUMN);
     if (result) {
         return result;
+    }
+    if (star) {
+        set_factor(&field, factor);
     }
     result = put_first(fields, &field);
     if (result) {

@@ -1,4 +1,4 @@
-/* Inside the library: the mapping table, as message.c walks it. */
+/* Inside the library: the mapping table, as columns.c walks it. */
 #ifndef FOXTRACKR_FIELDS_H
 #define FOXTRACKR_FIELDS_H
 
@@ -15,17 +15,35 @@ enum foxtrackr__column {
     FOXTRACKR__COLUMNS
 };
 
-/* One mapping: the number at a path, times `multiplier`, over `divisor`, is the column. */
+/* The units of units.c, and what else can be known about the unit of a number. */
+enum foxtrackr__unit {
+    FOXTRACKR__UNIT_V,
+    FOXTRACKR__UNIT_MV,
+    FOXTRACKR__UNIT_PCT,
+    FOXTRACKR__UNIT_RATIO,
+    FOXTRACKR__UNIT_PERMILLE,
+    FOXTRACKR__UNIT_C,
+    FOXTRACKR__UNIT_MC,
+    FOXTRACKR__UNIT_F,
+    FOXTRACKR__UNIT_K,
+    FOXTRACKR__UNITS,        /* the number of known units */
+    FOXTRACKR__UNIT_COLUMN,  /* not stated: the column's, unless the message says otherwise */
+    FOXTRACKR__UNIT_FACTOR,  /* stated by a factor in a mapping, whatever the message says */
+    FOXTRACKR__UNIT_UNKNOWN, /* stated, and not known */
+};
+
+/* One mapping: the number at a path is the column, in that unit. */
 struct foxtrackr__field {
     enum foxtrackr__column column;
     size_t depth; /* member names in the path, at least 1 */
     char *names;  /* the names, each with its NUL, one after the other */
     size_t names_size;
-    double multiplier;
-    double divisor;
+    enum foxtrackr__unit unit; /* a known one, _COLUMN or _FACTOR */
+    double multiplier;         /* with _FACTOR: times this */
+    double divisor;            /* and over that; else both are 1 */
 };
 
-/* The first mapping whose path holds a number wins its column. No path occurs twice. */
+/* The first mapping whose path holds a number that the column takes wins. No path occurs twice. */
 struct foxtrackr_fields {
     struct foxtrackr__field *field;
     size_t count;
@@ -33,5 +51,11 @@ struct foxtrackr_fields {
 
 /* The row that a column belongs to. */
 enum foxtrackr__row foxtrackr__column_row(enum foxtrackr__column column);
+
+/* The unit of a column. */
+enum foxtrackr__unit foxtrackr__column_unit(enum foxtrackr__column column);
+
+/* Whether a number lies in the documented range of a column. */
+bool foxtrackr__column_takes(enum foxtrackr__column column, double number);
 
 #endif

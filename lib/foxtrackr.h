@@ -20,6 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The version of this header and of the library that it came with. */
+#define FOXTRACKR_VERSION "0.1.0"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -33,13 +36,15 @@ enum foxtrackr_reason {
     FOXTRACKR_E_TOPIC = 1,    /* not family/device-or-group/version/type */
     FOXTRACKR_E_VERSION = 2,  /* topic or body is not version 3.x */
     FOXTRACKR_E_ENCODING = 3, /* NUL, a byte order mark, or not UTF-8 */
-    FOXTRACKR_E_JSON = 4,     /* not JSON (RFC 8259), a name twice in an object, over 512 levels */
+    FOXTRACKR_E_JSON = 4,     /* not JSON (RFC 8259), a name twice in an object, over 512 levels,
+                                 a real beyond the largest double */
     FOXTRACKR_E_ENVELOPE = 5, /* messageType, deviceId, version or timeMs missing or mistyped */
     FOXTRACKR_E_BODY = 6,     /* the object that the topic announces is missing or not an object */
     FOXTRACKR_E_TIME = 7,     /* timeMs before 2010, or too far in the future */
     FOXTRACKR_E_CONFLICT = 8, /* same device and time as a stored row, other values (the store) */
     FOXTRACKR_E_OVERSIZE = 9, /* payload over the limit (the store keeps its beginning) */
-    FOXTRACKR_E_FIELD = 10,   /* a mapping for foxtrackr_fields_add() is wrong; never a message */
+    FOXTRACKR_E_EMPTY = 10,   /* no payload: a retained message was cleared */
+    FOXTRACKR_E_FIELD = 11,   /* a mapping for foxtrackr_fields_add() is wrong; never a message */
 };
 
 /* 2010-01-01T00:00:00Z: no tracker is older, so an earlier time is a clock that was never set. */
@@ -96,7 +101,8 @@ int foxtrackr_fields_new(struct foxtrackr_fields **out);
  *
  * `column` is "table.column" as in the schema: battery.voltage_v, battery.level_pct or
  * temperature.celsius. `source` is the path of a number in the body, member names joined by dots,
- * with an optional factor: "battery.batMv * 0.001". Both strings are copied.
+ * with an optional factor: "battery.batMv * 0.001". With a factor, a unit that the message gives
+ * beside the number does not count; without one it does. Both strings are copied.
  *
  * Returns 0, -ENOMEM, or FOXTRACKR_E_FIELD with *problem naming what is wrong; the table is then
  * unchanged.
@@ -114,8 +120,9 @@ void foxtrackr_fields_free(struct foxtrackr_fields *fields);
 struct foxtrackr_message {
     const char *family;    /* in lower case: family matches without case */
     const char *device_id; /* deviceId of the body, an integer as its decimal text */
-    const char *group;     /* second topic level where it differs from device_id, else NULL */
-    const char *type;      /* last topic level, as sent */
+    const char *group;     /* second topic level where it is not device_id, whatever the case of
+                              letters and the leading zeros; else NULL */
+    const char *type;      /* last topic level, in lower case: type matches without case */
     const char *version;   /* third topic level, as sent */
     int64_t time_ms;
     int64_t message_type;
@@ -135,12 +142,13 @@ struct foxtrackr_message {
 };
 
 /*
- * Parse one message.
+ * Parse one message. `fields` may be NULL: no number becomes a column. A number becomes one only if
+ * the column can say the same: libfoxtrackr(3) has the ranges and the units.
  *
  * The extra of a row is the body, as compact JSON with sorted keys, less everything that became a
  * column: messageType, deviceId, version, timeMs, the members mapped by `fields`, and the other
  * row's object. Members keep their place, so a path in extra is the path that fields would name.
- * The same content gives the same text, whatever the order of members, locale or jansson version.
+ * The same content gives the same text, whatever the order of members or the locale.
  *
  * Exactly one of these holds on success: has_other, or at least one of has_battery and
  * has_temperature. `max_future_ms` bounds timeMs by now_ms + max_future_ms.
@@ -159,7 +167,8 @@ int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_m
  *
  * `row` is a message of which only these are set: has_battery or has_temperature, one of them; its
  * columns, NAN where NULL; and its extra, a string of the caller's. Columns that are NAN are
- * filled, no other is touched, and `storage` is NULL.
+ * filled, no other is touched, and `storage` is NULL. Where `row` or its extra is NULL there is
+ * nothing to map: 0, and the row is unchanged. `fields` may be NULL.
  *
  * Returns 0: columns and extra are then as they would be stored (extra NULL if nothing is left),
  * and the caller passes the row to foxtrackr_message_clear(). Or -ENOMEM, FOXTRACKR_E_ENCODING or

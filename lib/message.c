@@ -21,7 +21,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "body.h"
+#include "columns.h"
 #include "problem.h"
 
 /* The rows by the last topic level that announces them and by their member of the body. */
@@ -71,11 +71,6 @@ static bool is_kind(const struct foxtrackr__value *value, enum foxtrackr__kind k
     return value && value->kind == kind;
 }
 
-static bool is_number(const struct foxtrackr__value *value)
-{
-    return is_kind(value, FOXTRACKR__INTEGER) || is_kind(value, FOXTRACKR__REAL);
-}
-
 /* An integer, or a real without a fraction: some encoders write every number as a real. */
 static bool get_whole(const struct foxtrackr__value *value, int64_t *out)
 {
@@ -91,6 +86,18 @@ static bool get_whole(const struct foxtrackr__value *value, int64_t *out)
         return false;
     }
     *out = (int64_t)real;
+    return true;
+}
+
+/* An integer beyond 64 bits, such as the EUI of a radio, names a device as well as a smaller one.
+ */
+static bool is_integer_text(const struct foxtrackr__value *decimal)
+{
+    for (size_t i = 0; i < decimal->length; i++) {
+        if (decimal->string[i] != '-' && (decimal->string[i] < '0' || decimal->string[i] > '9')) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -111,15 +118,15 @@ static int read_envelope(struct foxtrackr__value *root, struct envelope *out,
     device = foxtrackr__body_member(root, "deviceId");
     version = foxtrackr__body_member(root, "version");
     time = foxtrackr__body_member(root, "timeMs");
-    if (!is_kind(type, FOXTRACKR__INTEGER)) {
+    if (!get_whole(type, &out->message_type)) {
         return expected(problem, FOXTRACKR_E_ENVELOPE, "messageType", "an integer", type);
     }
-    out->message_type = type->integer;
     if (is_kind(device, FOXTRACKR__INTEGER)) {
         out->device_id_length = (size_t)snprintf(out->device_number, sizeof(out->device_number),
                                                  "%" PRId64, device->integer);
         out->device_id = out->device_number;
-    } else if (is_kind(device, FOXTRACKR__STRING) && device->length > 0) {
+    } else if ((is_kind(device, FOXTRACKR__STRING) && device->length > 0) ||
+               (is_kind(device, FOXTRACKR__DECIMAL) && is_integer_text(device))) {
         out->device_id = device->string;
         out->device_id_length = device->length;
     } else {
@@ -181,7 +188,8 @@ static int check_time(int64_t time_ms, int64_t now_ms, int64_t max_future_ms,
 
 static bool type_is(const struct foxtrackr_topic *topic, const char *type)
 {
-    return topic->type_length == strlen(type) && memcmp(topic->type, type, topic->type_length) == 0;
+    return topic->type_length == strlen(type) &&
+           foxtrackr__same_letters(topic->type, type, topic->type_length);
 }
 
 /* Which rows the message gives: none for a type without columns. */
@@ -193,7 +201,7 @@ static int find_rows(const struct foxtrackr_topic *topic, struct foxtrackr__valu
     for (int row = 0; row < FOXTRACKR__ROWS; row++) {
         const struct foxtrackr__value *value = foxtrackr__body_member(root, rows[row].member);
 
-        present[row] = is_kind(value, FOXTRACKR__OBJECT) || is_number(value);
+        present[row] = is_kind(value, FOXTRACKR__OBJECT) || foxtrackr__is_number(value);
         if (type_is(topic, rows[row].type)) {
             known = true;
             if (!present[row]) {
@@ -208,39 +216,6 @@ static int find_rows(const struct foxtrackr_topic *topic, struct foxtrackr__valu
     return 0;
 }
 
-/* Fill the columns (those that are NAN) of the rows that are present, and take what filled them out
- * of the body. */
-static void map_columns(const struct foxtrackr_fields *fields, const bool present[FOXTRACKR__ROWS],
-                        struct foxtrackr__value *root, double columns[FOXTRACKR__COLUMNS])
-{
-    const struct foxtrackr__field *used[FOXTRACKR__COLUMNS] = {NULL};
-
-    for (size_t i = 0; i < fields->count; i++) {
-        const struct foxtrackr__field *field = &fields->field[i];
-        const struct foxtrackr__value *value;
-        double number;
-
-        if (!isnan(columns[field->column]) || !present[foxtrackr__column_row(field->column)]) {
-            continue;
-        }
-        value = foxtrackr__body_find(root, field);
-        if (!is_number(value)) {
-            continue;
-        }
-        number = value->kind == FOXTRACKR__REAL ? value->real : (double)value->integer;
-        number = number * field->multiplier / field->divisor;
-        if (isfinite(number)) { /* a factor can carry it out of range */
-            columns[field->column] = number;
-            used[field->column] = field;
-        }
-    }
-    for (int column = 0; column < FOXTRACKR__COLUMNS; column++) {
-        if (used[column]) {
-            foxtrackr__body_remove(root, used[column]);
-        }
-    }
-}
-
 static size_t add_string(struct strings *strings, const char *string, size_t length)
 {
     size_t start = strings->text.length;
@@ -250,14 +225,40 @@ static size_t add_string(struct strings *strings, const char *string, size_t len
     return start;
 }
 
-/* Family matches without case, so one spelling is kept. Letters beyond ASCII match as they are. */
-static void lower(char *text, size_t length)
+/* Family and type match without case, so one spelling is kept. */
+static size_t add_lower(struct strings *strings, const char *string, size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] >= 'A' && text[i] <= 'Z') {
-            text[i] = (char)(text[i] - 'A' + 'a');
+    size_t start = add_string(strings, string, length);
+
+    if (!strings->text.failed) {
+        char *text = strings->text.data + start;
+
+        for (size_t i = 0; i < length; i++) {
+            text[i] = foxtrackr__lower(text[i]);
         }
     }
+    return start;
+}
+
+static void skip_zeros(const char **text, size_t *length)
+{
+    while (*length > 1 && **text == '0') {
+        (*text)++;
+        (*length)--;
+    }
+}
+
+/* Whether a topic's second level is the device: case and leading zeros do not matter. */
+static bool names_device(const struct foxtrackr_topic *topic, const struct envelope *envelope)
+{
+    const char *level = topic->device_or_group;
+    const char *id = envelope->device_id;
+    size_t level_length = topic->device_or_group_length;
+    size_t id_length = envelope->device_id_length;
+
+    skip_zeros(&level, &level_length);
+    skip_zeros(&id, &id_length);
+    return level_length == id_length && foxtrackr__same_letters(level, id, id_length);
 }
 
 static void add_names(struct strings *strings, const struct foxtrackr_topic *topic,
@@ -265,16 +266,12 @@ static void add_names(struct strings *strings, const struct foxtrackr_topic *top
 {
     size_t id_length = envelope->device_id_length;
 
-    strings->family = add_string(strings, topic->family, topic->family_length);
-    if (!strings->text.failed) {
-        lower(strings->text.data + strings->family, topic->family_length);
-    }
+    strings->family = add_lower(strings, topic->family, topic->family_length);
     strings->group = ABSENT;
-    if (topic->device_or_group_length != id_length ||
-        memcmp(topic->device_or_group, envelope->device_id, id_length) != 0) {
+    if (!names_device(topic, envelope)) {
         strings->group = add_string(strings, topic->device_or_group, topic->device_or_group_length);
     }
-    strings->type = add_string(strings, topic->type, topic->type_length);
+    strings->type = add_lower(strings, topic->type, topic->type_length);
     strings->version = add_string(strings, topic->version, topic->version_length);
     strings->device_id = add_string(strings, envelope->device_id, id_length);
 }
@@ -307,8 +304,9 @@ static const char *string_at(const struct strings *strings, size_t start)
 
 static int build(const struct foxtrackr_fields *fields, const struct foxtrackr_topic *topic,
                  const struct envelope *envelope, const bool present[FOXTRACKR__ROWS],
-                 struct foxtrackr__value *root, size_t size_hint, struct foxtrackr_message *out)
+                 struct foxtrackr__body *body, size_t size_hint, struct foxtrackr_message *out)
 {
+    struct foxtrackr__value *root = body->root;
     double columns[FOXTRACKR__COLUMNS] = {NAN, NAN, NAN};
     struct strings strings = {.text = {0}};
     bool any = present[FOXTRACKR__BATTERY] || present[FOXTRACKR__TEMPERATURE];
@@ -316,7 +314,7 @@ static int build(const struct foxtrackr_fields *fields, const struct foxtrackr_t
     foxtrackr__text_reserve(&strings.text, size_hint);
     add_names(&strings, topic, envelope); /* before the envelope goes: device_id points into it */
     if (any) {
-        map_columns(fields, present, root, columns);
+        foxtrackr__columns_map(fields, present, body, columns);
         for (size_t i = 0; i < sizeof(envelope_members) / sizeof(envelope_members[0]); i++) {
             foxtrackr__body_remove_member(root, envelope_members[i]);
         }
@@ -379,7 +377,7 @@ int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_m
     }
     if (!result) {
         /* The names, and at most about what came: usually the only allocation. */
-        result = build(fields, &levels, &envelope, present, body.root,
+        result = build(fields, &levels, &envelope, present, &body,
                        topic_length + payload_length + 64, out);
     }
     foxtrackr__body_clear(&body);
@@ -388,12 +386,13 @@ int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_m
 
 /* The row's columns and what is left of its extra, which it owns from now on. 0 or -ENOMEM. */
 static int rebuild_row(struct foxtrackr_message *row, struct foxtrackr__value *root,
-                       const double columns[FOXTRACKR__COLUMNS])
+                       const double columns[FOXTRACKR__COLUMNS], size_t size_hint)
 {
     struct foxtrackr__text text = {0};
     bool any = root->count > 0;
 
     if (any) {
+        foxtrackr__text_reserve(&text, size_hint);
         foxtrackr__body_print(&text, root, NULL);
         foxtrackr__text_add(&text, "", 1);
     }
@@ -416,15 +415,22 @@ static int rebuild_row(struct foxtrackr_message *row, struct foxtrackr__value *r
 int foxtrackr_extra_map(const struct foxtrackr_fields *fields, struct foxtrackr_message *row,
                         struct foxtrackr_problem *problem)
 {
-    const char *extra = row->has_battery ? row->battery_extra : row->temperature_extra;
-    const bool present[FOXTRACKR__ROWS] = {row->has_battery, !row->has_battery};
-    double columns[FOXTRACKR__COLUMNS] = {row->voltage_v, row->level_pct, row->celsius};
+    const char *extra = !row               ? NULL
+                        : row->has_battery ? row->battery_extra
+                                           : row->temperature_extra;
     struct foxtrackr__body body;
-    int result = foxtrackr__body_read(&body, extra, strlen(extra), problem);
+    int result;
 
+    if (!extra) {
+        return 0;
+    }
+    result = foxtrackr__body_read(&body, extra, strlen(extra), problem);
     if (!result) {
-        map_columns(fields, present, body.root, columns);
-        result = rebuild_row(row, body.root, columns);
+        const bool present[FOXTRACKR__ROWS] = {row->has_battery, !row->has_battery};
+        double columns[FOXTRACKR__COLUMNS] = {row->voltage_v, row->level_pct, row->celsius};
+
+        foxtrackr__columns_map(fields, present, &body, columns);
+        result = rebuild_row(row, body.root, columns, strlen(extra) + 1);
         foxtrackr__body_clear(&body);
     }
     return result;

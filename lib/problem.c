@@ -23,6 +23,7 @@ static const char *const reason_names[] = {
     [FOXTRACKR_E_TIME] = "time",
     [FOXTRACKR_E_CONFLICT] = "conflict",
     [FOXTRACKR_E_OVERSIZE] = "oversize",
+    [FOXTRACKR_E_EMPTY] = "empty",
     [FOXTRACKR_E_FIELD] = "field",
 };
 
@@ -35,12 +36,25 @@ const char *foxtrackr_reason_name(int reason)
 
 int foxtrackr_reason_from_name(const char *name)
 {
-    for (int reason = FOXTRACKR_E_TOPIC; reason < FOXTRACKR_E_FIELD; reason++) {
+    for (int reason = FOXTRACKR_E_TOPIC; name && reason < FOXTRACKR_E_FIELD; reason++) {
         if (strcmp(name, reason_names[reason]) == 0) {
             return reason;
         }
     }
     return -1;
+}
+
+bool foxtrackr__same_letters(const char *one, const char *other, size_t length)
+{
+    if (memcmp(one, other, length) == 0) {
+        return true;
+    }
+    for (size_t i = 0; i < length; i++) {
+        if (foxtrackr__lower(one[i]) != foxtrackr__lower(other[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool is_continuation(uint8_t byte)

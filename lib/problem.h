@@ -19,6 +19,15 @@ int foxtrackr__problem(struct foxtrackr_problem *problem, int reason, const char
 /* `length` bytes of `text` in double quotes, shortened to fit. Returns `out`. */
 const char *foxtrackr__quote(char out[FOXTRACKR__QUOTE_SIZE], const char *text, size_t length);
 
+/* An ASCII letter in lower case; any other byte as it is. Independent of the locale. */
+static inline char foxtrackr__lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Whether two texts of `length` bytes are the same but for the case of ASCII letters. */
+bool foxtrackr__same_letters(const char *one, const char *other, size_t length);
+
 /* Bytes of the UTF-8 sequence (RFC 3629) that `text` begins with; 0 if it is none. NUL is one. */
 size_t foxtrackr__utf8_sequence(const char *text, size_t length);
 

@@ -7,7 +7,6 @@
  */
 #include "text.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,21 +34,6 @@ void foxtrackr__text_reserve(struct foxtrackr__text *text, size_t length)
     text->capacity = capacity;
 }
 
-void foxtrackr__text_add(struct foxtrackr__text *text, const char *bytes, size_t length)
-{
-    foxtrackr__text_reserve(text, length);
-    if (text->failed || length == 0) {
-        return;
-    }
-    memcpy(text->data + text->length, bytes, length);
-    text->length += length;
-}
-
-void foxtrackr__text_add_string(struct foxtrackr__text *text, const char *string)
-{
-    foxtrackr__text_add(text, string, strlen(string));
-}
-
 static void add_escape(struct foxtrackr__text *text, unsigned char byte)
 {
     static const char letter[256] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
@@ -66,29 +50,37 @@ static void add_escape(struct foxtrackr__text *text, unsigned char byte)
 
 void foxtrackr__text_add_quoted(struct foxtrackr__text *text, const char *string, size_t length)
 {
-    size_t start = 0;
+    const char *end = string + length;
 
     foxtrackr__text_reserve(text, length + 2);
     foxtrackr__text_add(text, "\"", 1);
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)string[i];
+    while (string < end) {
+        size_t plain = foxtrackr__plain_span(string, end, false);
 
-        if (byte < 0x20 || byte == '"' || byte == '\\') {
-            foxtrackr__text_add(text, string + start, i - start);
-            add_escape(text, byte);
-            start = i + 1;
+        foxtrackr__text_add(text, string, plain);
+        string += plain;
+        if (string < end) {
+            add_escape(text, (unsigned char)*string++);
         }
     }
-    foxtrackr__text_add(text, string + start, length - start);
     foxtrackr__text_add(text, "\"", 1);
 }
 
 void foxtrackr__text_add_integer(struct foxtrackr__text *text, int64_t value)
 {
     char number[24];
+    char *const end = number + sizeof(number);
+    char *start = end;
+    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
 
-    snprintf(number, sizeof(number), "%" PRId64, value);
-    foxtrackr__text_add_string(text, number);
+    do {
+        *--start = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0) {
+        *--start = '-';
+    }
+    foxtrackr__text_add(text, start, (size_t)(end - start));
 }
 
 /* What was written with up to 15 digits comes back as written; 17 tell any two doubles apart. */

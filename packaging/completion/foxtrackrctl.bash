@@ -2,7 +2,7 @@
 # this file does not fall behind.
 
 # The reasons of quarantine that replay takes, as foxtrackr_reason_name() names them.
-_foxtrackrctl_reasons="topic version encoding json envelope body time conflict"
+_foxtrackrctl_reasons="topic version encoding json envelope body time conflict empty"
 
 _foxtrackrctl()
 {

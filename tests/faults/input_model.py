@@ -13,6 +13,7 @@ from broker import Row
 TIME_MIN_MS = 1_262_304_000_000     # 2010-01-01
 DEPTH_MAX = 512
 VERSION = re.compile(r"[Vv]3(\.[0-9]+)*\Z")
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
 MEMBERS = {"bat": ("battery", "battery"), "temp": ("temperature", "temperature")}
 
 
@@ -48,7 +49,7 @@ def _type_of(topic):
     levels = text.split("/")
     _require("+" not in text and "#" not in text and len(levels) == 4 and all(levels), "topic")
     _require(VERSION.match(levels[2]), "version")
-    return levels[3]
+    return "".join(c.lower() if c.isascii() else c for c in levels[3])
 
 
 def _object(pairs):
@@ -62,8 +63,6 @@ def _check(value, depth=1):
     """What RFC 8259 leaves open and the daemon does not."""
     if isinstance(value, str):
         value.encode()                                  # UnicodeEncodeError: a lone surrogate
-    elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
-        raise ValueError("beyond 64 bits")
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError("not finite")
     elif isinstance(value, (dict, list)):
@@ -74,6 +73,7 @@ def _check(value, depth=1):
 
 
 def _load(payload):
+    _require(payload, "empty")
     text = _text(payload)
     _require(not text.startswith("\ufeff"), "encoding")
 
@@ -92,12 +92,15 @@ def _whole(value):
     """An integer, or a real that is one; None otherwise."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    if isinstance(value, float) and not (value.is_integer() and -2.0**63 <= value < 2.0**63):
+    if isinstance(value, float) and not value.is_integer():
         return None
-    return int(value)
+    return int(value) if -(1 << 63) <= value < 1 << 63 else None
 
 
 def _is_number(value):
+    """A string that is exactly a number is one."""
+    if isinstance(value, str):
+        return NUMBER.match(value) is not None
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -106,7 +109,7 @@ def _row(topic, payload, time_max_ms):
     body = _load(payload)
     _require(isinstance(body, dict), "envelope")
     message_type, device = body.get("messageType"), body.get("deviceId")
-    _require(isinstance(message_type, int) and not isinstance(message_type, bool), "envelope")
+    _require(_whole(message_type) is not None, "envelope")
     _require(isinstance(device, (str, int)) and not isinstance(device, bool) and device != "",
              "envelope")
     version, time_ms = _whole(body.get("version")), _whole(body.get("timeMs"))

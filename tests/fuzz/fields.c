@@ -77,6 +77,7 @@ static void check_path(const struct foxtrackr__field *field)
     }
     value = foxtrackr__body_find(body.root, field);
     FUZZ_CHECK(value && value->kind == FOXTRACKR__INTEGER && value->integer == 3300);
+    FUZZ_CHECK(field->unit == FOXTRACKR__UNIT_COLUMN || field->unit == FOXTRACKR__UNIT_FACTOR);
     foxtrackr__body_remove(body.root, field);
     FUZZ_CHECK(body.root->count == 0);
     foxtrackr__body_clear(&body);

@@ -171,6 +171,7 @@ def test_parse_says_why_not(daemon, tmp_path):
     for topic, body, reason in (
             ("foxtrackr/p1/V3.0", "{}", "topic"), ("foxtrackr/p1/V2.0/bat", "{}", "version"),
             ("foxtrackr/p1/V3.0/bat", "{", "json"), ("foxtrackr/p1/V3.0/bat", "{}", "envelope"),
+            ("foxtrackr/p1/V3.0/bat", "", "empty"),
             ("foxtrackr/p1/V3.0/bat", "x" * 300000, "oversize")):
         done = foxtrackrctl(daemon, "parse", topic, input=body, check=False)
         assert done.returncode == 1

@@ -194,13 +194,13 @@ def test_repeated_garbage_counts_up(broker, daemon):
 
 
 def test_empty_payload(broker, daemon):
-    """Goal: an empty payload (which clears a retained message) is a message like any other."""
+    """Goal: an empty payload (which clears a retained message) is kept, for a reason of its own."""
     daemon.start()
     broker.publish("foxtrackr/e1/V3.0/bat", b"")
     daemon.wait_rows(1)
     daemon.stop()
 
-    assert query(daemon.database, "SELECT payload, reason FROM quarantine") == [(b"", "json")]
+    assert query(daemon.database, "SELECT payload, reason FROM quarantine") == [(b"", "empty")]
 
 
 def test_two_sessions_fill_one_database(broker, make_daemon):

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fields.h"
+#include "units.h"
 
 #define ENVELOPE "{\"messageType\":1,\"deviceId\":\"1\",\"version\":3,\"timeMs\":1767225000000"
 
@@ -133,38 +133,164 @@ static void test_refused(void **state)
     assert_true(isnan(voltage("\"battery\":{\"x\":1}")));
 }
 
+static double celsius(const char *rest)
+{
+    struct foxtrackr_message message;
+    double value;
+
+    parse(rest, &message);
+    value = message.celsius;
+    foxtrackr_message_clear(&message);
+    return value;
+}
+
 static void test_factors(void **state)
 {
     static const struct {
         const char *source;
         double value; /* of 1234 */
     } cases[] = {
-        {"battery.x", 1234},
-        {"battery.x * 1", 1234},
-        {"battery.x*1", 1234},
-        {"\tbattery.x\t *  0.001 ", 1.234},
-        {"battery.x * 1e-3", 1.234},
-        {"battery.x * 1E-03", 1.234},
-        {"battery.x * 0.01", 12.34},
-        {"battery.x * 0.1", 123.4},
-        {"battery.x * +0.5", 617},
-        {"battery.x * -1", -1234},
-        {"battery.x * -0.001", -1.234},
-        {"battery.x * 2.5e1", 30850},
-        {"battery.x * 1000", 1234000},
-        {"battery.x * 00.10", 123.4},
+        {"temperature.x", 1234},           {"temperature.x * 1", 1234},
+        {"temperature.x*1", 1234},         {"\ttemperature.x\t *  0.001 ", 1.234},
+        {"temperature.x * 1e-3", 1.234},   {"temperature.x * 1E-03", 1.234},
+        {"temperature.x * 0.01", 12.34},   {"temperature.x * 0.1", 123.4},
+        {"temperature.x * +0.5", 617},     {"temperature.x * -0.001", -1.234},
+        {"temperature.x * -1e-1", -123.4}, {"temperature.x * 2.5e0", 3085},
+        {"temperature.x * 2", 2468},       {"temperature.x * 00.10", 123.4},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        bool in_range = cases[i].value <= 3000;
         double value;
 
-        add("battery.voltage_v", cases[i].source);
-        value = voltage("\"battery\":{\"x\":1234}");
-        if (value != cases[i].value) {
+        add("temperature.celsius", cases[i].source);
+        value = celsius("\"battery\":0,\"temperature\":{\"x\":1234}");
+        if (in_range ? value != cases[i].value : !isnan(value)) {
             fail_msg("%s: expected %.17g, got %.17g", cases[i].source, cases[i].value, value);
         }
     }
+}
+
+/* Every known unit, in the spellings that trackers use; and spellings of none. */
+static void test_units(void **state)
+{
+    static const struct {
+        const char *unit;
+        double volts; /* 5 of it */
+        double percent;
+        double celsius;
+    } cases[] = {
+        {"V", 5, NAN, NAN},
+        {"v", 5, NAN, NAN},
+        {"Volt", 5, NAN, NAN},
+        {" volts ", 5, NAN, NAN},
+        {"mV", 0.005, NAN, NAN},
+        {"mv", 0.005, NAN, NAN},
+        {"milli-volts", 0.005, NAN, NAN},
+        {"%", NAN, 5, NAN},
+        {"Percent", NAN, 5, NAN},
+        {"pct", NAN, 5, NAN},
+        {"percentage", NAN, 5, NAN},
+        {"\xe2\x80\xb0", NAN, 0.5, NAN},
+        {"permille", NAN, 0.5, NAN},
+        {"C", NAN, NAN, 5},
+        {"c", NAN, NAN, 5},
+        {"\xc2\xb0\x43", NAN, NAN, 5},
+        {"\xc2\xb0 C", NAN, NAN, 5},
+        {"\xc2\xba\x43", NAN, NAN, 5},
+        {"\xe2\x84\x83", NAN, NAN, 5},
+        {"celsius", NAN, NAN, 5},
+        {"Celsius", NAN, NAN, 5},
+        {"degC", NAN, NAN, 5},
+        {"deg. C", NAN, NAN, 5},
+        {"degrees Celsius", NAN, NAN, 5},
+        {"m\xc2\xb0\x43", NAN, NAN, 0.005},
+        {"F", NAN, NAN, -15},
+        {"f", NAN, NAN, -15},
+        {"\xc2\xb0\x46", NAN, NAN, -15},
+        {"\xe2\x84\x89", NAN, NAN, -15},
+        {"FAHRENHEIT", NAN, NAN, -15},
+        {"deg_F", NAN, NAN, -15},
+        {"K", NAN, NAN, -268.15},
+        {"Kelvin", NAN, NAN, -268.15},
+        {"\xe2\x84\xaa", NAN, NAN, -268.15},
+        {"", NAN, NAN, NAN},
+        {"\xc2\xb0", NAN, NAN, NAN},
+        {"deg", NAN, NAN, NAN},
+        {"MV", NAN, NAN, NAN},
+        {"Mv", NAN, NAN, NAN},
+        {" MV", NAN, NAN, NAN},
+        {"kV", NAN, NAN, NAN},
+        {"VV", NAN, NAN, NAN},
+        {"Rankine", NAN, NAN, NAN},
+        {"C/F", NAN, NAN, NAN},
+        {"a text that is longer than any unit has ever been", NAN, NAN, NAN},
+        {"\xe2\x82", NAN, NAN, NAN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        enum foxtrackr__unit unit = foxtrackr__unit_read(cases[i].unit, strlen(cases[i].unit));
+        const double expected[FOXTRACKR__COLUMNS] = {cases[i].volts, cases[i].percent,
+                                                     cases[i].celsius};
+        bool known = false;
+
+        for (int column = 0; column < FOXTRACKR__COLUMNS; column++) {
+            if (!isnan(expected[column])) {
+                known = true;
+                assert_int_not_equal(unit, FOXTRACKR__UNIT_UNKNOWN);
+                assert_int_equal(foxtrackr__unit_column(unit), column);
+                assert_true(foxtrackr__unit_convert(unit, 5) == expected[column]);
+            }
+        }
+        if (!known && unit != FOXTRACKR__UNIT_UNKNOWN) {
+            fail_msg("\"%s\" is known", cases[i].unit);
+        }
+    }
+    assert_true(foxtrackr__unit_convert(foxtrackr__unit_read("ratio", 5), 0.29) == 29);
+    assert_true(foxtrackr__unit_convert(foxtrackr__unit_read("F", 1), 70.7) == 21.5);
+}
+
+/* One table for people, one for the program: every mapping with its column and unit, in order. */
+static void test_page_has_the_table(void **state)
+{
+    static const char *const column_names[] = {"voltage_v", "level_pct", "celsius"};
+    static const char *const unit_names[] = {
+        [FOXTRACKR__UNIT_V] = "V",        [FOXTRACKR__UNIT_MV] = "mV",
+        [FOXTRACKR__UNIT_PCT] = "%",      [FOXTRACKR__UNIT_C] = "\\(deC",
+        [FOXTRACKR__UNIT_MC] = "m\\(deC", [FOXTRACKR__UNIT_COLUMN] = "\\-",
+    };
+    const char *root = getenv("FOXTRACKR_ROOT") ? getenv("FOXTRACKR_ROOT") : ".";
+    char line[512];
+    size_t found = 0;
+    FILE *page;
+
+    (void)state;
+    snprintf(line, sizeof(line), "%s/lib/libfoxtrackr.3", root);
+    page = fopen(line, "r");
+    assert_non_null(page);
+    while (fgets(line, sizeof(line), page)) {
+        const struct foxtrackr__field *field = &fields->field[found];
+        char expected[512];
+        char path[256];
+
+        if (strncmp(line, ".It Li battery", 14) != 0 &&
+            strncmp(line, ".It Li temperature", 18) != 0) {
+            continue;
+        }
+        assert_true(found < fields->count);
+        memcpy(path, field->names, field->names_size);
+        for (size_t i = 0; i + 1 < field->names_size; i++) {
+            path[i] = path[i] == '\0' ? '.' : path[i];
+        }
+        snprintf(expected, sizeof(expected), ".It Li %s Ta %s Ta %s\n", path,
+                 column_names[field->column], unit_names[field->unit]);
+        assert_string_equal(line, expected);
+        found++;
+    }
+    fclose(page);
+    assert_int_equal(found, fields->count);
 }
 
 /* A decimal comma in the environment must not change what 0.001 means. */
@@ -332,6 +458,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_factors, setup, teardown),
+        cmocka_unit_test(test_units),
+        cmocka_unit_test_setup_teardown(test_page_has_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(test_locale_does_not_matter, setup, teardown),
         cmocka_unit_test_setup_teardown(test_latest_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_path_is_there_once, setup, teardown),

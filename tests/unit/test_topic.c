@@ -203,8 +203,9 @@ static void test_detail_that_just_fits(void **state)
 
 static void test_reason_names(void **state)
 {
-    static const char *const names[] = {"ok",   "topic", "version",  "encoding", "json", "envelope",
-                                        "body", "time",  "conflict", "oversize", "field"};
+    static const char *const names[] = {"ok",       "topic",    "version", "encoding",
+                                        "json",     "envelope", "body",    "time",
+                                        "conflict", "oversize", "empty",   "field"};
 
     (void)state;
     for (int reason = FOXTRACKR_OK; reason <= FOXTRACKR_E_FIELD; reason++) {
@@ -216,6 +217,7 @@ static void test_reason_names(void **state)
     assert_null(foxtrackr_reason_name(-1));
     assert_null(foxtrackr_reason_name(FOXTRACKR_E_FIELD + 1));
     assert_int_equal(foxtrackr_reason_from_name(""), -1);
+    assert_int_equal(foxtrackr_reason_from_name(NULL), -1);
     assert_int_equal(foxtrackr_reason_from_name("Topic"), -1);
 }
 

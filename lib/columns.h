@@ -1,0 +1,39 @@
+/* Inside the library: columns out of a body. */
+#ifndef FOXTRACKR_COLUMNS_H
+#define FOXTRACKR_COLUMNS_H
+
+#include "body.h"
+#include "problem.h"
+
+/* Whether a name ends as those that give a unit do: in nit, its or uom. */
+static inline bool foxtrackr__may_be_unit(const struct foxtrackr__value *member)
+{
+    const char *end = member->name + member->name_length;
+
+    if (member->name_length < 3) {
+        return false;
+    }
+    switch (foxtrackr__lower(end[-1])) {
+    case 't':
+        return foxtrackr__lower(end[-2]) == 'i';
+    case 's':
+        return foxtrackr__lower(end[-2]) == 't';
+    case 'm':
+        return foxtrackr__lower(end[-2]) == 'o';
+    default:
+        return false;
+    }
+}
+
+/* A JSON number, or a string that is exactly one. */
+bool foxtrackr__is_number(const struct foxtrackr__value *value);
+
+/*
+ * Fill the columns that are NAN of the rows that are present, and take the members that filled them
+ * out of the body. `fields` may be NULL: no column is filled.
+ */
+void foxtrackr__columns_map(const struct foxtrackr_fields *fields,
+                            const bool present[FOXTRACKR__ROWS], struct foxtrackr__body *body,
+                            double columns[FOXTRACKR__COLUMNS]);
+
+#endif
