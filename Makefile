@@ -48,7 +48,6 @@ CFLAGS_     = -std=c11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(HARDENING) -pthread -
 LDFLAGS_    := $(LDHARDENING) -pthread
 # Looked up when a recipe runs, so that `make deps` works where pkg-config is not there yet.
 PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES))
-LIBS_LIB    = $(shell pkg-config --libs jansson) -lm
 LIBS_DAEMON = $(LIBS_PAHO) $(shell pkg-config --libs $(PACKAGES)) -lm
 
 # Paho without its debug heap where Debian's archive allows it, see daemon/paho_lean.c, and with

@@ -1,7 +1,7 @@
 # What the benchmarks run: a broker, the clients to compare with, and shims.
 
 BENCH_BROKER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/broker/*.c))
-BENCH_PROGRAMS   := $(addprefix $(BUILD)/bench/,broker ceiling client client-shared sqlite_floor slow_sync.so \
+BENCH_PROGRAMS   := $(addprefix $(BUILD)/bench/,broker ceiling client client-shared parse sqlite_floor slow_sync.so \
                       alloc_count.so)
 
 bench-programs: $(BENCH_PROGRAMS)
@@ -27,6 +27,11 @@ $(BUILD)/bench/client-shared: $(BUILD)/tests/bench/client.o $(BUILD)/tests/bench
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lsqlite3 -ljansson
+
+$(BUILD)/bench/parse: $(BUILD)/tests/bench/parse.o $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lm
 
 $(BUILD)/bench/sqlite_floor: $(BUILD)/tests/bench/sqlite_floor.o
 	@mkdir -p $(@D)

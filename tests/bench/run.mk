@@ -10,8 +10,12 @@ bench-deps:
 bench: bench-deps all bench-programs ## every comparison in one run: table, CSV and SVG (10 minutes)
 	$(Q)$(BENCH)
 
-bench-quick: bench-deps all bench-programs ## does the benchmark work? each contestant once, nothing is timed
+bench-quick: bench-deps all bench-programs ## does the benchmark work? each contestant once; and the parser's ratios
 	$(Q)$(BENCH) --quick
+	$(Q)$(BUILD)/bench/parse --messages 400000 --least-ratio 0.8
+
+bench-parse: bench-programs ## the library alone: bodies in plain ASCII, UTF-8, with escapes and arrays
+	$(Q)$(BUILD)/bench/parse --messages 4000000 --least-ratio 0.8
 
 bench-backlog: bench-deps all bench-programs ## drain COUNT=10000000 messages: rate, memory, disk
 	$(Q)$(PYTHON) -B tests/bench/backlog --build $(BUILD) --count $(COUNT)
@@ -24,4 +28,4 @@ bench-real: bench-deps all bench-programs ## 200,000 messages on a real broker (
 bench-retention: all $(FLEET) ## what deleting a million old rows costs those who wait (a minute)
 	$(Q)$(PYTHON) -B tests/bench/retention --build $(BUILD)
 
-.PHONY: bench-retention bench bench-deps bench-quick bench-backlog bench-real
+.PHONY: bench-retention bench-parse bench bench-deps bench-quick bench-backlog bench-real
