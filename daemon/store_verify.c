@@ -344,7 +344,8 @@ static int check_accounting(struct verify *verify)
         " AND (inbox.device, inbox.n) > (p.device, p.n))";
     static const char *const rows_sql =
         "SELECT count(*), total(occurrences), total(occurrences < 1 OR reason NOT IN ('topic',"
-        " 'version', 'encoding', 'json', 'envelope', 'body', 'time', 'conflict', 'oversize', 'empty')),"
+        " 'version', 'encoding', 'json', 'envelope', 'body', 'time', 'conflict', 'oversize', "
+        "'empty')),"
         " (SELECT count(*) FROM battery), (SELECT count(*) FROM temperature),"
         " (SELECT count(*) FROM messages) FROM quarantine";
     sqlite3 *db = verify->store->db;
