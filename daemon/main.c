@@ -23,6 +23,7 @@
 #include "paho.h"
 #include "preflight.h"
 #include "session.h"
+#include "signals.h"
 #include "status.h"
 #include "store.h"
 #include "store_memory.h"
@@ -216,7 +217,6 @@ static int read_memories(struct daemon *daemon, struct session_parts parts[],
 static int start_sessions(struct daemon *daemon, struct session_parts parts[],
                           const struct memory_context memories[])
 {
-    session_library_init(daemon->config);
     for (unsigned i = 0; i < daemon->session_count; i++) {
         int rc;
 
@@ -548,20 +548,24 @@ static bool parse_arguments(int argc, char **argv, const char **path, bool *chec
     return true;
 }
 
-/* Before any thread: signals come through a descriptor, and a peer that has gone is an error. */
-static int block_signals(struct daemon *daemon)
-{
-    sigset_t signals;
+/* Before every constructor, of the libraries too: see signals.c. */
+__attribute__((section(".preinit_array"),
+               used)) static void (*const block_first)(void) = signals_block;
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &signals, NULL) != 0) {
-        return -1;
+/* Reads and checks the configuration. Returns EX_OK, or EX_CONFIG after having said why. */
+static int load(struct daemon *daemon, const char *path, bool check_only)
+{
+    char problem[CONFIG_PROBLEM_SIZE];
+
+    if ((!check_only && preflight_regular(path, problem) != 0) ||
+        config_load(path, &daemon->config, problem) != 0 ||
+        preflight_files(daemon->config, problem) != 0 ||
+        preflight_certificates(daemon->config, problem) != 0) {
+        log_error("%s", problem);
+        config_free(daemon->config);
+        return EX_CONFIG;
     }
-    daemon->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-    return daemon->signal_fd < 0 ? -1 : 0;
+    return EX_OK;
 }
 
 int main(int argc, char **argv)
@@ -575,15 +579,15 @@ int main(int argc, char **argv)
     if (!parse_arguments(argc, argv, &path, &check_only, &status)) {
         return status;
     }
+    if (check_only) {
+        signals_unblock();
+    }
     umask(CREATE_MASK);
     /* Until the configuration is read: its errors have their priority in the journal then. */
     log_open(LOG_TARGET_STDERR, NULL, LOG_INFO, problem, sizeof(problem));
-    if (config_load(path, &daemon.config, problem) != 0 ||
-        preflight_files(daemon.config, problem) != 0 ||
-        preflight_certificates(daemon.config, problem) != 0) {
-        log_error("%s", problem);
-        config_free(daemon.config);
-        return EX_CONFIG;
+    status = load(&daemon, path, check_only);
+    if (status != EX_OK) {
+        return status;
     }
     if (check_only) {
         preflight_configuration(daemon.config);
@@ -591,12 +595,18 @@ int main(int argc, char **argv)
         config_free(daemon.config);
         return EX_OK;
     }
-    if (block_signals(&daemon) != 0) {
+    daemon.signal_fd = signals_open();
+    if (daemon.signal_fd < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
         log_error("cannot set up signals: %s", strerror(errno));
         config_free(daemon.config);
         return EX_OSERR;
     }
     status = open_log(daemon.config);
+    session_library_init(daemon.config); /* changes the environment: before any thread */
+    if (status == EX_OK && signals_stop_pending()) {
+        log_notice("stopped by a signal before anything was begun");
+        status = STOPPED;
+    }
     if (status == EX_OK && watchdog_new(&daemon.watchdog) != 0) {
         log_error("cannot start: no thread for the watchdog");
         status = EX_OSERR;

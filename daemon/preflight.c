@@ -62,6 +62,18 @@ static int check_regular(const struct config *config, const char *key, const cha
     return 1;
 }
 
+int preflight_regular(const char *path, char *problem)
+{
+    struct stat status;
+
+    if (stat(path, &status) != 0 || S_ISREG(status.st_mode)) {
+        return 0; /* the one who reads it says why it cannot be read */
+    }
+    snprintf(problem, CONFIG_PROBLEM_SIZE,
+             "%.200s: is not a regular file, and a reload could not read it again", path);
+    return 1;
+}
+
 int preflight_files(const struct config *config, char *problem)
 {
     if (paths_check(config, problem) != 0 ||

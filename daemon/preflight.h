@@ -10,6 +10,10 @@
  */
 int preflight_certificates(const struct config *config, char *problem);
 
+/* The configuration of a daemon is a regular file: it is read again by every reload, and nothing
+ * interrupts the reading. Returns as preflight_certificates(). */
+int preflight_regular(const char *path, char *problem);
+
 /*
  * Compare the files that the configuration names (paths.h), and see that those which the daemon
  * replaces are its own (own_file.h) and those which it reads as a whole are regular files. Returns

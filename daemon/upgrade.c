@@ -1,13 +1,13 @@
 #include "upgrade.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "clock.h"
 #include "duration.h"
 #include "log.h"
 #include "pulse.h"
+#include "signals.h"
 #include "status.h"
 
 #define STATUS_PERIOD_MS 1000
@@ -78,14 +78,6 @@ static void notify(struct upgrade *upgrade, const struct store_progress *progres
     status_notify_starting(text, SILENCE_MS + progress->bytes_to_sync / SLOW_BYTES_A_MS);
 }
 
-static bool told_to_stop(void)
-{
-    sigset_t pending;
-
-    return sigpending(&pending) == 0 &&
-           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
-}
-
 bool upgrade_progress(void *context, const struct store_progress *progress)
 {
     struct upgrade *upgrade = context;
@@ -101,5 +93,5 @@ bool upgrade_progress(void *context, const struct store_progress *progress)
     if (progress->done) { /* another may follow */
         *upgrade = (struct upgrade){.started_ms = clock_monotonic_ms(), .fresh = upgrade->fresh};
     }
-    return !told_to_stop();
+    return !signals_stop_pending();
 }

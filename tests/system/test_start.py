@@ -2,13 +2,17 @@
 
 import json
 import os
+import pathlib
+import signal
 import sqlite3
 import stat
 import time
 
+import pytest
+
 import harness
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import PATIENCE, check_sound, query, value, wait_until
+from harness import PATIENCE, SANITIZED, check_sound, query, run, value, wait_until
 
 TABLES = {"devices", "device_groups", "battery", "temperature", "messages", "quarantine", "gaps",
           "runs", "expired", "sessions", "subscriptions"}
@@ -173,3 +177,123 @@ def test_new_schema_is_said(broker, daemon):
     daemon.start()
     daemon.stop()
     assert "its schema" not in daemon.log()
+
+
+def blocks(pid, number):
+    """Whether the process keeps this signal pending."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    mask = next(int(line.split()[1], 16) for line in lines if line.startswith("SigBlk:"))
+    return mask >> (number - 1) & 1 == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", ["umask", "configuration", "password"])
+def test_a_signal_in_the_first_milliseconds(make_daemon, broker, number, moment):
+    """
+    Goal: a signal to stop that comes before the configuration is read is no crash: exit 0, and
+    no database has been made.
+    """
+    # The signal comes with a system call of the daemon's own.
+    inject = {"umask": ["-e", f"inject=umask:signal={int(number)}"],
+              "configuration": ["-e", f"inject=openat,open:signal={int(number)}", "-P", "CONFIG"],
+              "password": ["-e", f"inject=openat,open:signal={int(number)}", "-P", "PASSWORD"]}[moment]
+    daemon = make_daemon(broker)
+    daemon.prefix = [
+        "strace", "-qq", "-o", "/dev/null",
+        *(str({"CONFIG": daemon.config, "PASSWORD": daemon.password_path}.get(one, one))
+          for one in inject)]
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == 0, daemon.log()
+    assert "before anything was begun" in daemon.log()
+    assert not daemon.database.exists()
+
+
+def test_sighup_in_the_first_milliseconds(make_daemon, broker):
+    """Goal: a reload that comes before the configuration is read kills nothing."""
+    daemon = make_daemon(broker)
+    daemon.prefix = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=umask:signal=HUP"]
+    daemon.start(wait=None)
+    daemon.prefix = ()
+    daemon.wait_log("reloaded")
+    tracer = daemon.process
+    child = int(pathlib.Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text().split()[0])
+    os.kill(child, signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+
+
+def test_a_signal_at_any_moment(make_daemon, broker):
+    """Goal: from the moment on that signals are blocked, SIGTERM ends in exit 0, whatever goes on."""
+    daemon = make_daemon(broker)
+    for step in range(20):
+        daemon.start(wait=None)
+        pid = daemon.process.pid
+        wait_until(lambda: blocks(pid, signal.SIGTERM), every=0)
+        time.sleep(step * 0.004)  # no synchronisation: a sample of moments
+        daemon.stop()
+    check_sound(daemon.database)
+
+
+def test_a_configuration_that_is_a_pipe(make_daemon, broker):
+    """Goal: a daemon that could not be stopped while it reads a pipe does not read one."""
+    daemon = make_daemon(broker)
+    daemon.config.unlink()
+    os.mkfifo(daemon.config)
+    daemon.start(wait=None)
+    code = daemon.wait_exit()
+    daemon.config.unlink()
+    assert code == 78 and "regular file" in daemon.log()
+
+
+ENVIRONMENT_SHIM = r"""
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void check(void)
+{
+    static const char text[] = "the environment is changed beside other threads\n";
+    DIR *tasks = opendir("/proc/self/task");
+    int count = 0;
+
+    while (readdir(tasks) != NULL) {
+        count++;
+    }
+    closedir(tasks);
+    if (count > 3) {
+        (void)!write(2, text, sizeof(text) - 1);
+        abort();
+    }
+}
+
+int unsetenv(const char *name)
+{
+    int (*real)(const char *) = (int (*)(const char *))dlsym(RTLD_NEXT, "unsetenv");
+
+    check();
+    return real(name);
+}
+
+int setenv(const char *name, const char *value, int overwrite)
+{
+    int (*real)(const char *, const char *, int) =
+        (int (*)(const char *, const char *, int))dlsym(RTLD_NEXT, "setenv");
+
+    check();
+    return real(name, value, overwrite);
+}
+"""
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer insists on being the first library")
+def test_the_environment_is_changed_before_any_thread(make_daemon, broker, tmp_path):
+    """Goal: getenv() of a thread never reads an environment that another one changes."""
+    source = tmp_path / "shim.c"
+    source.write_text(ENVIRONMENT_SHIM)
+    shim = tmp_path / "shim.so"
+    run("cc", "-shared", "-fPIC", "-o", shim, source, "-ldl")
+    daemon = make_daemon(broker, environment={"LD_PRELOAD": str(shim), "no_proxy": "*"})
+    daemon.start()
+    daemon.stop()
+    assert "beside other threads" not in daemon.log()
