@@ -2,7 +2,6 @@
  * foxtrackrd: a table of contents. Acquire in order, READY, wait for signals, release in reverse.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "broker_options.h"
 #include "clock.h"
 #include "config.h"
@@ -480,74 +480,6 @@ static int stop(struct daemon *daemon, int status)
 
 /* --- main ---------------------------------------------------------------------------------- */
 
-static void print_help(FILE *out)
-{
-    fputs("Usage: foxtrackrd [-c FILE] [--check-config] [--version] [--help]\n"
-          "\n"
-          "Store what Foxtrackr trackers report by MQTT in an SQLite database.\n"
-          "\n"
-          "  -c, --config FILE   configuration (" CONFIG_DEFAULT_PATH ")\n"
-          "      --check-config  check the configuration and exit\n"
-          "      --version       print the version and exit\n"
-          "      --help          print this and exit\n"
-          "\n"
-          "It stays in the foreground and notifies systemd. See foxtrackrd(8).\n",
-          out);
-}
-
-static void print_version(void)
-{
-    char paho[PAHO_PROBLEM_SIZE];
-
-    paho_describe(paho);
-    printf("foxtrackrd %s\n%s\n", FOXTRACKRD_VERSION, paho);
-}
-
-/* Parse the arguments. EX_OK to go on; otherwise *exit_status is what to end with. */
-static bool parse_arguments(int argc, char **argv, const char **path, bool *check_only,
-                            int *exit_status)
-{
-    enum { OPTION_CHECK = 256, OPTION_VERSION, OPTION_HELP };
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check-config", no_argument, NULL, OPTION_CHECK},
-        {"version", no_argument, NULL, OPTION_VERSION},
-        {"help", no_argument, NULL, OPTION_HELP},
-        {0},
-    };
-    int option;
-
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            *path = optarg;
-            break;
-        case OPTION_CHECK:
-            *check_only = true;
-            break;
-        case OPTION_VERSION:
-            print_version();
-            *exit_status = EX_OK;
-            return false;
-        case OPTION_HELP:
-            print_help(stdout);
-            *exit_status = EX_OK;
-            return false;
-        default:
-            print_help(stderr);
-            *exit_status = EX_USAGE;
-            return false;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "foxtrackrd: unexpected argument: %s\n", argv[optind]);
-        print_help(stderr);
-        *exit_status = EX_USAGE;
-        return false;
-    }
-    return true;
-}
-
 /* Before every constructor, of the libraries too: see signals.c. */
 __attribute__((section(".preinit_array"),
                used)) static void (*const block_first)(void) = signals_block;
@@ -576,7 +508,7 @@ int main(int argc, char **argv)
     bool check_only = false;
     int status;
 
-    if (!parse_arguments(argc, argv, &path, &check_only, &status)) {
+    if (!arguments_parse(argc, argv, &path, &check_only, &status)) {
         return status;
     }
     if (check_only) {
