@@ -172,7 +172,8 @@ static char *read_line(char *buffer, int size, void *context)
     loading->line++;
     while (c != '\n' && (c = getc(file)) != EOF) {
         if (c == '\0') {
-            config_note(loading, loading->line, NULL, "the line holds a NUL byte");
+            config_note(loading, loading->line, NULL,
+                        "the line holds a NUL byte: save the file as UTF-8 if it is UTF-16");
             return NULL;
         }
         if (used + (c == '\n' ? 1 : 2) >= size) {
@@ -240,6 +241,7 @@ static int parse_value(struct config_loading *loading, const struct config_key *
                        const char *name)
 {
     void *field = config_keys_field(key, loading->config, loading->session);
+    unsigned lookalike = config_text_lookalike(loading->value, strlen(loading->value), false);
     char text[CONFIG_LINE_SIZE];
     char reason[CONFIG_REASON_SIZE];
 
@@ -255,6 +257,14 @@ static int parse_value(struct config_loading *loading, const struct config_key *
     }
     if (key->type->parse(key, text, field, reason) != 0) {
         return config_fail(loading, loading->line, name, "%s", reason);
+    }
+    if (lookalike != 0 &&
+        config_warn(
+            loading, loading->line, name,
+            "holds the character U+%04X, which looks like a blank or like nothing and is part "
+            "of the value: write a blank if one was meant",
+            lookalike) != 0) {
+        return 1;
     }
     if (key->type->secret) {
         explicit_bzero(text, sizeof(text));

@@ -178,6 +178,10 @@ void config_keys_hint(enum config_section section, const char *name, char hint[C
             closest = key;
             closest_distance = away;
         }
+        if (closest == NULL && key->section == section && strlen(name) > 3 &&
+            strncmp(key->name, name, strlen(name)) == 0) {
+            closest = key; /* retention for retention_days; a typing error is closer */
+        }
         if (away == 0) {
             elsewhere = key;
         }

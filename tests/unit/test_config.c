@@ -164,6 +164,7 @@ static const struct {
     {BROKER "prot = 1\n", ":3: [broker] has no key prot (did you mean port?)"},
     {BROKER "qos = 1\n", ":3: [broker] has no key qos (it belongs to [session])"},
     {BROKER "colour = 1\n", ":3: [broker] has no key colour"},
+    {BROKER SESSION "[database]\nretention = 1\n", "(did you mean retention_days?)"},
     {BROKER "= 1\n", ":3: [broker] has no key "},
     {BROKER "username =\n", ":3: broker.username: has no value"},
     {BROKER "HOST = x\n", "has no key HOST (did you mean host?)"},

@@ -226,12 +226,23 @@ static void test_password_warnings(void **state)
     config_free(config);
 }
 
+/* A character that only looks like a blank is within a value what it is, and said. */
+static void test_lookalikes_within(void **state)
+{
+    struct config *config = load(BROKER SESSION "filters = a, foxtrackr/North\xc2\xa0Herd/#\n");
+
+    (void)state;
+    assert_string_equal(config->sessions[0].filters[1], "foxtrackr/North\xc2\xa0Herd/#");
+    assert_int_equal(config->warning_count, 1);
+    assert_non_null(strstr(config->warnings[0], ":5: session.filters: holds the character U+00A0"));
+    config_free(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_filters),           cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_refused),           cmocka_unit_test(test_lookalikes_within),
         cmocka_unit_test(test_password_warnings),
     };
 
