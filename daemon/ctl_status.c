@@ -50,7 +50,8 @@ json_t *ctl_status_read(const struct config *config, bool *good,
     }
     state = ctl_status_string(root, "state");
     *good = alive(root, path, problem) &&
-            (strcmp(state, "subscribed") == 0 || strcmp(state, "catching up") == 0);
+            (strcmp(state, "subscribed") == 0 || strcmp(state, "catching up") == 0) &&
+            !json_is_object(json_object_get(json_object_get(root, "database"), "log_reader"));
     return root;
 }
 

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "ctl_status.h"
 #include "duration.h"
+#include "process_name.h"
 #include "store.h"
 
 #define MIB       1048576.0
@@ -229,6 +230,22 @@ static void print_space(FILE *out, const json_t *database)
     }
 }
 
+/* The reader that keeps the log. The daemon may not see its name; we may. */
+static void print_reader(FILE *out, const json_t *reader)
+{
+    char process[PROCESS_TEXT_SIZE];
+    char age[DURATION_SIZE];
+
+    if (json_is_object(reader)) {
+        fprintf(out,
+                "  %-14s kept from beginning anew by %s, for %s at least: end its transaction\n",
+                "log",
+                process_text(ctl_status_integer(reader, "pid"), ctl_status_string(reader, "name"),
+                             process),
+                duration_text(ctl_status_integer(reader, "for_ms"), age));
+    }
+}
+
 static void print_database(FILE *out, const json_t *root)
 {
     const json_t *database = json_object_get(root, "database");
@@ -242,6 +259,7 @@ static void print_database(FILE *out, const json_t *root)
     print_commits(out, database, ctl_status_integer(json_object_get(root, "counts"), "received"));
     fprintf(out, "  %-14s %.1f MiB, log %.1f MiB\n", "size", real(database, "bytes") / MIB,
             real(database, "wal_bytes") / MIB);
+    print_reader(out, json_object_get(database, "log_reader"));
     print_space(out, database);
     if (known(database, "quarantine_entries")) {
         fprintf(out, "  %-14s %" PRId64 "%s\n", "quarantine", entries,

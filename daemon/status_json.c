@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "json_text.h"
+#include "process_name.h"
 #include "status_file.h"
 
 /* Times of 0 mean "never", or "unknown". */
@@ -125,14 +126,29 @@ static json_t *gaps_json(const struct writer_status *writer)
                      integer_or_null(writer->summary_known, (int64_t)summary->gaps), "last", last);
 }
 
+/* The reader that keeps the log, while that is too long. Its process may be one of another
+ * namespace, and its name hidden from the daemon. */
+static json_t *reader_json(const struct store_reader *reader)
+{
+    char name[PROCESS_NAME_SIZE];
+
+    if (!reader->held) {
+        return json_null();
+    }
+    process_name(reader->pid, name);
+    return json_pack("{s:o, s:o, s:I}", "pid", time_or_null(reader->pid), "name",
+                     name[0] != '\0' ? json_string(name) : json_null(), "for_ms",
+                     (json_int_t)reader->for_ms);
+}
+
 static json_t *database_json(const struct config *config, const struct status_snapshot *snapshot)
 {
     const struct writer_status *writer = &snapshot->writer;
     const struct status_growth *growth = &snapshot->growth;
 
     return json_pack(
-        "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:o, s:I, s:I, s:o, s:o, "
-        "s:o}",
+        "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:o, s:I, s:o, s:I, s:o, "
+        "s:o, s:o}",
         "path", json_text(config->database.path), "state", status_file_writer_state(writer->state),
         "reason", json_text(writer->reason), "commits", (json_int_t)writer->commits, "last_batch",
         (json_int_t)writer->last_batch, "last_commit_us", (json_int_t)writer->last_commit_us,
@@ -141,8 +157,8 @@ static json_t *database_json(const struct config *config, const struct status_sn
         "expired_by_table", expired_json(writer), "expire_longest_us",
         (json_int_t)writer->expire_longest_us, "bytes", (json_int_t)writer->database_bytes,
         "used_bytes", time_or_null(writer->used_bytes), "wal_bytes", (json_int_t)writer->wal_bytes,
-        "free_bytes", (json_int_t)writer->free_bytes, "growth_bytes_per_day",
-        real_or_null(growth->known, growth->bytes_per_day), "days_left",
+        "log_reader", reader_json(&writer->reader), "free_bytes", (json_int_t)writer->free_bytes,
+        "growth_bytes_per_day", real_or_null(growth->known, growth->bytes_per_day), "days_left",
         real_or_null(growth->days_left >= 0, growth->days_left), "quarantine_entries",
         integer_or_null(writer->summary_known, (int64_t)writer->summary.quarantine_entries));
 }

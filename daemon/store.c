@@ -40,6 +40,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "store_log.h"
 
 int store_refuse(struct store *store, int result, const char *format, ...)
@@ -279,6 +280,11 @@ void store_counts(const struct store *store, struct store_counts *out)
     *out = store->counts;
 }
 
+void store_reader(struct store *store, struct store_reader *out)
+{
+    store_readers_look(&store->readers, clock_monotonic_ms(), out);
+}
+
 static int64_t size_of(const char *path)
 {
     struct stat status;
@@ -302,6 +308,7 @@ void store_discard(struct store *store)
     if (store->file_fd >= 0) {
         close(store->file_fd); /* after SQLite's own, whose locks this ends, too */
     }
+    store_readers_close(&store->readers); /* not before: it would drop SQLite's locks */
     if (store->lock_fd >= 0) {
         close(store->lock_fd); /* the lock ends last: until here the database was ours */
     }

@@ -292,6 +292,17 @@ int store_tidy_log(struct store *store, bool in_pause);
  * a batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
 int store_shrink(struct store *store);
 
+/* A read transaction of another process. */
+struct store_reader {
+    bool held;      /* there is one */
+    int64_t pid;    /* 0: of another process id namespace, or not known */
+    int64_t for_ms; /* since it was first seen */
+};
+
+/* The read transaction that has been open for longest. To be called about once a second: what it
+ * tells is from several looks. */
+void store_reader(struct store *store, struct store_reader *out);
+
 /* How much of the log is in use, in bytes: what a reader keeps is, after it was moved too. */
 int64_t store_log_bytes(const struct store *store);
 

@@ -14,6 +14,7 @@
 #include "digest.h"
 #include "store.h"
 #include "store_cache.h"
+#include "store_reader.h"
 
 /* PRAGMA application_id of every database we made: "FOXT". */
 #define STORE_APPLICATION_ID 0x464f5854
@@ -136,6 +137,8 @@ struct store {
     void *progress_context;
     bool synced; /* a commit waits until it is on disk */
     bool broken; /* SQLite reported what must not be retried: leave the log for recovery */
+
+    struct store_readers readers;
 
     int64_t run; /* 0: none begun */
     struct store_counts counts;

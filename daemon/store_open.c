@@ -420,6 +420,9 @@ static int set_up(struct store *store, bool fresh)
     if (result == STORE_OK) {
         result = store_sync_directory(store);
     }
+    if (result == STORE_OK && owns(store)) {
+        (void)store_readers_open(&store->readers, store->path); /* only status needs it */
+    }
     store_watch_log(store);
     return result;
 }
@@ -468,6 +471,7 @@ struct store *store_new(const struct store_options *options)
         return NULL;
     }
     store->lock_fd = -1;
+    store->readers.fd = -1;
     store->file_fd = -1;
     store->given_path = strdup(options->path);
     if (store->given_path == NULL) {

@@ -17,7 +17,8 @@
 #include "watermark.h"
 
 #define WRITER_REASON_SIZE 256
-#define WRITER_REASONS     16 /* more than enum foxtrackr_reason has */
+#define WRITER_LOG_HELD    (INT64_C(256) * 1024 * 1024) /* a log of so many bytes is too long */
+#define WRITER_REASONS     16                           /* more than enum foxtrackr_reason has */
 
 enum writer_state {
     WRITER_RUNNING,
@@ -50,6 +51,7 @@ struct writer_status {
     int64_t database_bytes;
     int64_t used_bytes; /* see store_used_bytes(); 0: not known */
     int64_t wal_bytes;
+    struct store_reader reader; /* which keeps the log, while it is too long; else none */
     int64_t free_bytes;
     bool summary_known; /* false until the thread has looked for the first time */
     struct store_summary summary;

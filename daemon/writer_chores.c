@@ -131,6 +131,7 @@ bool writer_look_at_space(struct writer *writer)
         writer->status.wal_bytes = wal_bytes;
         writer->status.used_bytes = used_bytes;
         pthread_mutex_unlock(&writer->mutex);
+        writer_look_at_readers(writer);
     }
     if (result < 0) {
         writer_fail(writer, store_error(writer->parts.store));

@@ -50,6 +50,8 @@ struct writer {
     struct log_cause stall_cause;
     bool stall_said; /* in the log, and its end not yet */
     struct log_cause expire_cause;
+    struct log_cause reader_cause; /* a reader keeps the log */
+    bool reader_said;
 };
 
 /* The database cannot be trusted: say so, cut the links, and be WRITER_FATAL. */
@@ -72,6 +74,9 @@ bool writer_tidy_log(struct writer *writer);
 bool writer_look_at_content(struct writer *writer, bool idle);
 bool writer_delete_old(struct writer *writer);
 bool writer_wait_for_space(struct writer *writer);
+
+/* See writer_readers.c. */
+void writer_look_at_readers(struct writer *writer);
 
 bool writer_space_left(const struct writer *writer);
 void writer_end_wait_for_space(struct writer *writer);

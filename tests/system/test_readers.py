@@ -1,12 +1,18 @@
-"""Analysts: users of a group that may read the database and nothing else."""
+"""Readers: analysts, who may read the database and nothing else; and those who keep the log."""
 
+import contextlib
 import os
 import pathlib
+import re
 import shutil
+import sqlite3
+import subprocess
 import tempfile
 
 import pytest
 
+import fleet
+from foxtrackrd import foxtrackrctl
 from harness import FOXTRACKRD, find_program, run, wait_until
 
 DAEMON, ANALYST, STRANGER = 64001, 64002, 64003
@@ -118,3 +124,75 @@ def test_a_lock_of_an_earlier_version_is_closed_to_readers(installed):
     start(installed)
     wait_until(lambda: lock.stat().st_mode & 0o7777 == 0o600, what="the mode of the lock")
     installed.stop()
+
+
+HELD = 256 << 20
+"""A log of so many bytes that a reader keeps is too long."""
+
+
+def fill_log(database):
+    """Another program writes more than HELD, so that no message has to."""
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("CREATE TABLE pad (bytes)")
+        for _ in range(HELD // (64 << 20) + 1):
+            connection.execute("INSERT INTO pad VALUES (zeroblob(?))", (64 << 20,))
+
+
+@pytest.fixture
+def held_reader(broker, make_daemon, tmp_path):
+    """A daemon whose log is kept by a shell that has begun to read and not ended."""
+    daemon = make_daemon(broker, database={"busy_timeout": "300ms"},
+                         status={"metrics_file": tmp_path / "foxtrackrd.prom"})
+    daemon.start()
+    shell = subprocess.Popen(["sqlite3", daemon.database], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    try:
+        shell.stdin.write("BEGIN; SELECT count(*) FROM runs;\n")
+        shell.stdin.flush()
+        assert shell.stdout.readline() == "1\n"
+        fill_log(daemon.database)
+        yield daemon, shell
+    finally:
+        shell.kill()
+        shell.wait(10)
+        shell.stdin.close()
+        shell.stdout.close()
+
+
+def test_a_reader_that_keeps_the_log_is_named(broker, held_reader, tmp_path):
+    """
+    Goal: a reader past 256 MiB of log is named by log, status and metrics, with its process and its
+    age; messages go on meanwhile; and when it has ended all of them say so.
+    """
+    daemon, shell = held_reader
+    metric = re.compile(r"^foxtrackrd_log_reader_age_seconds\{.*\} ([0-9.]+)$", re.MULTILINE)
+
+    def age():
+        return float(metric.search((tmp_path / "foxtrackrd.prom").read_text())[1])
+
+    assert age() == 0
+    assert foxtrackrctl(daemon, "status").returncode == 0
+    broker.publish("foxtrackr/1/V3.0/bat", fleet.battery("1", fleet.now_ms()))
+    status = daemon.wait_status(lambda s: s["database"]["log_reader"])
+    reader = status["database"]["log_reader"]
+    assert (reader["pid"], reader["name"]) == (shell.pid, "sqlite3")
+    assert status["state"] == "subscribed" and status["database"]["wal_bytes"] > HELD
+    line = daemon.wait_log("a reader keeps the write-ahead log")
+    assert line.startswith("warning") and f"process {shell.pid} (sqlite3)" in line
+    later = daemon.wait_status(lambda s: s["database"]["log_reader"]["for_ms"] > reader["for_ms"])
+    assert later["database"]["log_reader"]["pid"] == shell.pid
+    assert age() > 0
+    said = foxtrackrctl(daemon, "status", check=False)
+    assert said.returncode == 1 and f"by process {shell.pid} (sqlite3), for " in said.stdout
+    broker.publish("foxtrackr/1/V3.0/bat", fleet.battery("1", fleet.now_ms()))
+    daemon.wait_received(2)
+
+    shell.kill()
+    daemon.wait_status(lambda s: s["database"]["log_reader"] is None)
+    daemon.wait_log("no reader keeps the write-ahead log")
+    wait_until(lambda: age() == 0, what="the metric")
+    assert foxtrackrctl(daemon, "status").returncode == 0
+    assert daemon.log().count("a reader keeps") == 1
+    daemon.stop()
