@@ -52,16 +52,16 @@ LIBS_DAEMON = $(LIBS_PAHO) $(shell pkg-config --libs $(PACKAGES)) -lm
 
 # Paho without its debug heap where Debian's archive allows it, see daemon/paho_lean.c, and with
 # its acknowledgements written together, see daemon/paho_cork.c, many packets read at once, see
-# daemon/paho_ahead.c, and without two walks, see daemon/paho_shortcuts.c; otherwise (or with
-# PAHO=shared) the shared library.
+# daemon/paho_ahead.c, without two walks, see daemon/paho_shortcuts.c, and with every packet checked
+# first, see daemon/paho_check.c; otherwise (or with PAHO=shared) the shared library.
 PAHO        ?= lean
 PAHO_FLAGS  := $(BUILD)/paho.flags
 PAHO_STATIC  = $(shell $(CC) -print-file-name=libpaho-mqtt3as.a)
 comma       := ,
-PAHO_OBJ    := $(addprefix $(BUILD)/daemon/paho_,lean.o cork.o ahead.o shortcuts.o)
+PAHO_OBJ    := $(addprefix $(BUILD)/daemon/paho_,lean.o cork.o ahead.o shortcuts.o check.o)
 PAHO_WRAPS  := $(addprefix -Wl$(comma)--wrap=,SSL_write SSL_read SSL_pending SSL_shutdown SSL_free poll \
                  ERR_clear_error ListFindItem ListAppend ListAppendNoMalloc ListInsert ListRemove ListEmpty ListFree \
-                 ListFreeNoContent)
+                 ListFreeNoContent WebSocket_getch WebSocket_getdata)
 OBJECTS      = $(filter %.o %.a,$^) # of a program that depends on PAHO_FLAGS too
 LIBS_PAHO    = $$(cat $(PAHO_FLAGS))
 LIBS_PAHO_BARE = $$(sed 's|[^ ]*paho_cork.o .*$(PAHO_WRAPS)||' $(PAHO_FLAGS))
@@ -81,7 +81,7 @@ PROGRAMS   := $(BUILD)/foxtrackrd $(BUILD)/foxtrackrctl
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 FLEET      := $(BUILD)/tests/fleet
 # What system tests preload: another resolver, a disk that is never fast.
-PRELOADS   := $(addprefix $(BUILD)/tests/,names_shim.so slow_disk_shim.so)
+PRELOADS   := $(addprefix $(BUILD)/tests/,names_shim.so slow_disk_shim.so tls_write_shim.so)
 
 # With lots of the inbox so small that a test fills them: for the campaigns, and for unit tests.
 SMALL_LOTS := -DINBOX_SCALE=1024
@@ -103,11 +103,11 @@ $(PROGRAMS) $(SMALL_DAEMON):
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
 
 # What to link for Paho, found by trying: it fails if the debug heap's members are taken in.
-$(PAHO_FLAGS): $(PAHO_OBJ) Makefile
+$(PAHO_FLAGS): $(PAHO_OBJ) $(BUILD)/daemon/mqtt_packet.o Makefile
 	$(Q)if [ $(PAHO) = lean ] && \
 	    printf '%s\n' '#include <MQTTAsync.h>' '_Noreturn void paho_out_of_memory(void) { for (;;) {} }' \
 	        'int main(void) { return MQTTAsync_create(NULL, "", "", 0, NULL); }' | \
-	    $(CC) $(LDFLAGS_) -fPIE -o $@.probe -x c - -x none $(PAHO_OBJ) $(PAHO_WRAPS) \
+	    $(CC) $(LDFLAGS_) -fPIE -o $@.probe -x c - -x none $(PAHO_OBJ) $(BUILD)/daemon/mqtt_packet.o $(PAHO_WRAPS) \
 	        $(PAHO_STATIC) -lssl -lcrypto 2> $@.log; \
 	then \
 	    echo "  PAHO    $(PAHO_STATIC), without its debug heap"; \
@@ -182,6 +182,9 @@ $(BUILD)/tiny/test_%.o: tests/unit/test_%.c
 # This one counts how many messages a search has looked at.
 $(BUILD)/tests/test_paho_shortcuts: private LDFLAGS_ += -Wl,--wrap=messageIDCompare
 
+# This one has Paho's callbacks at hand.
+$(BUILD)/tests/test_paho: private LDFLAGS_ += -Wl,--wrap=MQTTAsync_create,--wrap=MQTTAsync_setCallbacks
+
 # This one makes the library's allocations fail, one after the other.
 $(BUILD)/tests/test_library: private LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
@@ -255,7 +258,7 @@ $(BUILD)/tests/%_shim.so: tests/faults/%_shim.c
 	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS_)) $(CFLAGS) \
 	    -fPIC -shared -o $@ $< -ldl
 
-FAULTS := $(wildcard $(addprefix tests/faults/,kills powerloss disk memory network tls input operator migration))
+FAULTS := $(wildcard $(addprefix tests/faults/,kills powerloss disk memory network malformed tls input operator migration))
 N           ?= 5000
 SEED        ?= 1
 # The same every time: a check that fails must fail again. Other seeds are for the campaigns.

@@ -12,11 +12,15 @@
  *
  * Nothing is lost by not storing: after a restart, or on CONNACK, Paho answers a PUBREL that it
  * does not know with PUBCOMP, so that the handshake of an old packet id completes.
+ *
+ * What must never happen: a message that was acknowledged and not handed over. So a Paho that does
+ * otherwise than the above, anywhere on the way of a message, ends the process (unexpected()).
  */
 #include "paho.h"
 
 #include <MQTTAsync.h>
 #include <MQTTClientPersistence.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,13 +30,15 @@
 
 #include "clock.h"
 #include "log.h"
+#include "paho_check.h"
 #include "paho_cork.h"
 #include "paho_lean.h"
+#include "paho_put.h"
 #include "tls.h"
 
 #define SLOTS            8
 #define ANSWER_TIMEOUT_S 30
-#define KEY_RECEIVED     "r-" /* Paho's key prefix for an MQTT 3.1.1 PUBLISH received */
+#define PACKET_IDS       65536
 
 /* The answer to one request. A late answer to a request that was given up finds its own slot, not
  * that of the next request. */
@@ -59,6 +65,13 @@ struct paho {
     bool lost;
     bool woken;
     bool stopping;
+    unsigned heard;                           /* messages so far, */
+    bool is_handing_over;                     /* and one is on its way into the intake now */
+    const void *connection;                   /* see paho_check.h */
+    char complaint[MQTT_PACKET_PROBLEM_SIZE]; /* "" or why the connection was closed */
+
+    /* Paho's receive thread's: packet identifiers that were handed over by store_put(). */
+    unsigned char put[PACKET_IDS / CHAR_BIT];
 };
 
 /* --- the persistence plugin ---------------------------------------------------------------- */
@@ -77,30 +90,54 @@ static int store_close_nothing(void *handle)
     return 0;
 }
 
-/* A PUBLISH without its fixed header: topic, packet identifier, payload (MQTT 3.1.1 §3.3). */
-static void take_publish(const struct paho *paho, const char *bytes, size_t length)
+/*
+ * Paho goes on, and acknowledges, whatever a callback makes of what it is given: when that is not
+ * what Paho 1.3 gives, a message may be in it that nothing here has understood. End before the
+ * acknowledgement leaves; the broker has heard nothing and sends the message again.
+ */
+static _Noreturn void unexpected(const char *reason)
 {
-    const unsigned char *at = (const unsigned char *)bytes;
-    size_t topic_length;
-    size_t before_payload;
+    char version[PAHO_PROBLEM_SIZE];
 
-    if (length < 2) {
-        return; /* Paho has refused it by now */
-    }
-    topic_length = (size_t)at[0] << 8 | at[1];
-    before_payload = 2 + topic_length + 2;
-    if (length < before_payload) {
-        return;
-    }
-    paho->message(paho->context, bytes + 2, topic_length, bytes + before_payload,
-                  length - before_payload, 2);
+    paho_describe(version);
+    log_line(LOG_CRIT,
+             "Paho does otherwise than this program expects (%s): ending, before it acknowledges a "
+             "message that was not handed over; install the version of the library that this "
+             "program was built for, or report this; the library is %s",
+             reason, version);
+    _exit(EX_SOFTWARE);
+}
+
+/* Hand a message over. Whoever waits for an answer of the broker's learns that the broker is at
+ * work, see slot_wait(). */
+static void hand_over(struct paho *paho, const char *topic, size_t topic_length,
+                      const void *payload, size_t payload_length, int qos)
+{
+    pthread_mutex_lock(&paho->mutex);
+    paho->is_handing_over = true;
+    pthread_mutex_unlock(&paho->mutex);
+    paho->message(paho->context, topic, topic_length, payload, payload_length, qos);
+    pthread_mutex_lock(&paho->mutex);
+    paho->is_handing_over = false;
+    paho->heard++;
+    pthread_mutex_unlock(&paho->mutex);
 }
 
 static int store_put(void *handle, char *key, int count, char *buffers[], int lengths[])
 {
-    /* Two buffers: the fixed header, and the rest of the packet. */
-    if (strncmp(key, KEY_RECEIVED, strlen(KEY_RECEIVED)) == 0 && count == 2) {
-        take_publish(handle, buffers[1], (size_t)lengths[1]);
+    struct paho *paho = handle;
+    const char *reason;
+    struct paho_put put;
+
+    switch (paho_put_read(key, count, buffers, lengths, &put, &reason)) {
+    case PAHO_PUT_MESSAGE:
+        paho->put[put.id / CHAR_BIT] |= (unsigned char)(1U << put.id % CHAR_BIT);
+        hand_over(paho, put.topic, put.topic_length, put.payload, put.payload_length, 2);
+        break;
+    case PAHO_PUT_NOTHING:
+        break;
+    default:
+        unexpected(reason);
     }
     return 0;
 }
@@ -138,20 +175,54 @@ static int store_contains(void *handle, char *key)
 
 /* --- callbacks, on Paho's threads ---------------------------------------------------------- */
 
+/* PUBREL has come for a QoS 2 message, which was handed over before its PUBREC was written. */
+static void release(struct paho *paho, int id)
+{
+    if (id <= 0 || id >= PACKET_IDS ||
+        (paho->put[id / CHAR_BIT] >> (unsigned)id % CHAR_BIT & 1) == 0) {
+        unexpected("a QoS 2 message that was not given to the persistence");
+    }
+    paho->released(paho->context);
+}
+
 static int on_message(void *context, char *topic, int topic_length, MQTTAsync_message *message)
 {
-    const struct paho *paho = context;
-    size_t length = topic_length > 0 ? (size_t)topic_length : strlen(topic);
+    struct paho *paho = context;
 
-    if (message->qos != 2) {
-        paho->message(paho->context, topic, length, message->payload, (size_t)message->payloadlen,
-                      message->qos);
-    } else {
-        paho->released(paho->context);
+    if (topic == NULL || topic_length < 0 || message == NULL || message->payloadlen < 0) {
+        unexpected("a message without a topic or a payload");
+    }
+    switch (message->qos) {
+    case 0:
+    case 1:
+        hand_over(paho, topic, topic_length > 0 ? (size_t)topic_length : strlen(topic),
+                  message->payload, (size_t)message->payloadlen, message->qos);
+        break;
+    case 2:
+        release(paho, message->msgid);
+        break;
+    default:
+        unexpected("a message with another QoS than 0, 1 and 2");
     }
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);
     return 1;
+}
+
+/* Under the mutex: note why this connection was closed, if a packet of it was malformed. */
+static void take_complaint(struct paho *paho)
+{
+    if (paho_check_take != NULL) {
+        paho_check_take(paho->connection, paho->complaint);
+    }
+}
+
+/* Under the mutex, in a callback about a CONNECT: this is the connection that it is about. */
+static void note_connection(struct paho *paho)
+{
+    if (paho_check_connection != NULL && paho_check_connection() != NULL) {
+        paho->connection = paho_check_connection();
+    }
 }
 
 static void on_lost(void *context, char *cause)
@@ -161,6 +232,7 @@ static void on_lost(void *context, char *cause)
     (void)cause; /* always NULL */
     pthread_mutex_lock(&paho->mutex);
     paho->lost = true;
+    take_complaint(paho);
     pthread_cond_broadcast(&paho->changed);
     pthread_mutex_unlock(&paho->mutex);
 }
@@ -181,6 +253,11 @@ static void answer(struct slot *slot, bool ok, int code, bool session_present, c
 
 static void on_connected(void *context, MQTTAsync_successData *data)
 {
+    struct paho *paho = ((struct slot *)context)->paho;
+
+    pthread_mutex_lock(&paho->mutex);
+    note_connection(paho);
+    pthread_mutex_unlock(&paho->mutex);
     answer(context, true, 0, data->alt.connect.sessionPresent != 0, NULL);
 }
 
@@ -202,6 +279,17 @@ static void on_failure(void *context, MQTTAsync_failureData *data)
     } else {
         answer(context, false, MQTTASYNC_FAILURE, false, NULL);
     }
+}
+
+static void on_unconnected(void *context, MQTTAsync_failureData *data)
+{
+    struct paho *paho = ((struct slot *)context)->paho;
+
+    pthread_mutex_lock(&paho->mutex);
+    note_connection(paho);
+    take_complaint(paho);
+    pthread_mutex_unlock(&paho->mutex);
+    on_failure(context, data);
 }
 
 /*
@@ -243,21 +331,45 @@ static struct slot *slot_take(struct paho *paho)
 }
 
 /*
+ * Under the mutex: wait for a change until `*deadline`. Past it, begin anew if messages came
+ * meanwhile, or one waits for room in the intake: the answer is behind them. False: it is over.
+ */
+static bool wait_on(struct paho *paho, struct timespec *deadline, unsigned *heard,
+                    int64_t timeout_ms)
+{
+    if (pthread_cond_timedwait(&paho->changed, &paho->mutex, deadline) == 0) {
+        return true;
+    }
+    if (paho->heard == *heard && !paho->is_handing_over) {
+        return false;
+    }
+    *heard = paho->heard;
+    *deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
+    return true;
+}
+
+/*
  * Wait for the answer to a request that MQTTAsync took with `rc`; a connection lost or, unless
- * `leaving`, paho_stop() ends the wait. PAHO_OK, PAHO_E_REFUSED (a code from the broker) or
- * PAHO_E_FAILED.
+ * `leaving`, paho_stop() ends the wait. `timeout_ms` is for a broker that sends nothing, and unless
+ * `leaving` messages count: a broker that has kept many sends them first. PAHO_OK, PAHO_E_REFUSED
+ * (a code from the broker) or PAHO_E_FAILED.
  */
 static int slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeout_ms, bool leaving)
 {
     struct timespec deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
     int result = PAHO_E_FAILED;
+    unsigned heard;
 
     if (rc != MQTTASYNC_SUCCESS) {
         return PAHO_E_FAILED;
     }
     pthread_mutex_lock(&paho->mutex);
-    while (!slot->done && !paho->lost && (leaving || !paho->stopping) &&
-           pthread_cond_timedwait(&paho->changed, &paho->mutex, &deadline) == 0) {
+    heard = paho->heard;
+    while (!slot->done && !paho->lost && (leaving || !paho->stopping)) {
+        if (leaving ? pthread_cond_timedwait(&paho->changed, &paho->mutex, &deadline) != 0
+                    : !wait_on(paho, &deadline, &heard, timeout_ms)) {
+            break;
+        }
     }
     if (slot->done && slot->ok) {
         result = PAHO_OK;
@@ -321,11 +433,12 @@ int paho_connect(struct paho *paho, const struct paho_options *options, bool *se
         connect.httpProxy = options->proxy_url;
     }
     connect.onSuccess = on_connected;
-    connect.onFailure = on_failure;
+    connect.onFailure = on_unconnected;
     connect.context = slot;
 
     pthread_mutex_lock(&paho->mutex);
     paho->lost = false;
+    paho->complaint[0] = '\0';
     pthread_mutex_unlock(&paho->mutex);
     /* Paho gives up by itself after connect_timeout_s; a little later we do. */
     result = slot_wait(paho, slot, MQTTAsync_connect(paho->handle, &connect),
@@ -334,7 +447,7 @@ int paho_connect(struct paho *paho, const struct paho_options *options, bool *se
         *session_present = slot->session_present;
     } else if (result == PAHO_E_REFUSED) {
         snprintf(problem, PAHO_PROBLEM_SIZE, "%s", refusal(slot->code));
-    } else {
+    } else if (!paho_complaint(paho, problem)) {
         snprintf(problem, PAHO_PROBLEM_SIZE, "no answer to CONNECT%s%.200s",
                  slot->message[0] != '\0' ? ": " : "", slot->message);
     }
@@ -368,6 +481,19 @@ int paho_unsubscribe(struct paho *paho, const char *filter)
     response.context = slot;
     return slot_wait(paho, slot, MQTTAsync_unsubscribe(paho->handle, filter, &response),
                      ANSWER_TIMEOUT_S * INT64_C(1000), false);
+}
+
+bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE])
+{
+    bool is_known;
+
+    pthread_mutex_lock(&paho->mutex);
+    is_known = paho->complaint[0] != '\0';
+    if (is_known) {
+        snprintf(problem, PAHO_PROBLEM_SIZE, "%s", paho->complaint);
+    }
+    pthread_mutex_unlock(&paho->mutex);
+    return is_known;
 }
 
 bool paho_writes_at_once(bool tls)

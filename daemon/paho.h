@@ -74,7 +74,11 @@ void paho_free(struct paho *paho);
 int paho_connect(struct paho *paho, const struct paho_options *options, bool *session_present,
                  char problem[PAHO_PROBLEM_SIZE]);
 
-/* Subscribe and wait for SUBACK. PAHO_OK sets *granted_qos. */
+/* What was wrong with a packet of the last connection, so that it was closed: sets `problem`, a
+ * sentence about the broker. False: nothing, or not known (shared library). */
+bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE]);
+
+/* Subscribe and wait for SUBACK, as long as messages come before it. PAHO_OK sets *granted_qos. */
 int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_qos);
 
 /* Unsubscribe and wait for UNSUBACK. */

@@ -24,7 +24,8 @@
  *
  * What must never happen: an acknowledgement goes out early. It cannot: it is only written later
  * than Paho wanted, and hold_until_durable() looks at when the gate reads it. One that is never
- * written, because the connection has gone, is one that the broker never heard.
+ * written, because the connection has gone, is one that the broker never heard; and where it cannot
+ * be written on a connection that is there, the connection is closed: its messages come again.
  *
  * Threads. Only Paho's receive thread acknowledges, so only there poll() is more than poll(). Paho
  * writes, shuts down and frees a connection under a lock of its own, which is not held in poll();
@@ -113,11 +114,17 @@ static int write_whole(SSL *ssl, const void *bytes, int length)
     return written;
 }
 
-/* Where the connection has gone they are lost; Paho learns of that by reading. */
+/*
+ * Paho believes that these were written. Where they cannot be, the connection is of no use: a
+ * broker that never hears an acknowledgement keeps its window full of messages that it does not
+ * send again. Closing the socket makes Paho see the end of the connection when it reads next.
+ */
 static void write_cork(struct cork *cork)
 {
     ERR_clear_error();
-    write_whole(cork->ssl, cork->bytes, cork->length);
+    if (write_whole(cork->ssl, cork->bytes, cork->length) != cork->length) {
+        shutdown(SSL_get_fd(cork->ssl), SHUT_RDWR);
+    }
     ERR_clear_error();
 }
 

@@ -22,12 +22,18 @@
  * The signatures are those of Heap.h and StackTrace.h of Paho 1.3; `enum LOG_LEVELS` is passed
  * as an int.
  *
- * One thing is not as in upstream's build. Paho goes on when an allocation fails and acknowledges
+ * Two things are not as in upstream's build. Paho goes on when an allocation fails and acknowledges
  * the message that it could not store, so a failure ends the program here.
+ *
+ * And memory is handed out zeroed. Some of Paho's parsers free a member that they have not set;
+ * what was in that memory before came from the broker. paho_check.c keeps the packets that are
+ * known to do so away from the parsers; zeroes are for those that are not known.
  */
 #include "paho_lean.h"
 
+#include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char paho_lean[] = "lean";
 
@@ -49,9 +55,10 @@ void Heap_terminate(void)
 {
 }
 
+/* Zeroed: what Paho has not set is NULL then, and not what the broker sent before. */
 void *mymalloc(char *file, int line, size_t size)
 {
-    void *pointer = malloc(size);
+    void *pointer = calloc(1, size);
 
     (void)file;
     (void)line;
@@ -61,15 +68,16 @@ void *mymalloc(char *file, int line, size_t size)
     return pointer;
 }
 
+/* Zeroed where it is new. Rare: Paho's buffer for a packet that is larger than all before it. */
 void *myrealloc(char *file, int line, void *pointer, size_t size)
 {
-    void *moved = realloc(pointer, size);
+    size_t before = pointer != NULL ? malloc_usable_size(pointer) : 0;
+    void *moved = mymalloc(file, line, size);
 
-    (void)file;
-    (void)line;
-    if (moved == NULL && size > 0) {
-        paho_out_of_memory();
+    if (moved != NULL && pointer != NULL) {
+        memcpy(moved, pointer, before < size ? before : size);
     }
+    free(pointer);
     return moved;
 }
 

@@ -207,10 +207,29 @@ static bool ends_soon_again(struct session *session)
     return session->short_lives >= SHORT_LIVES;
 }
 
+/* Why the connection has ended. */
+static void tell_loss(struct session *session, char *problem)
+{
+    char complaint[PAHO_PROBLEM_SIZE];
+    struct gate_link_status link;
+
+    if (paho_complaint(session->paho, complaint)) {
+        session->short_lives = 0; /* not the doing of another client */
+        snprintf(problem, SESSION_REASON_SIZE,
+                 "connection closed: %s; nothing of that packet was acknowledged", complaint);
+        return;
+    }
+    gate_link_status(session->parts.gate, session->parts.index, &link);
+    snprintf(problem, SESSION_REASON_SIZE, "connection lost: %s%s",
+             link.ended[0] != '\0' ? link.ended : "no answer from the broker",
+             ends_soon_again(session) ? " soon after it was made, again and again: does another "
+                                        "client use this client id?"
+                                      : "");
+}
+
 /* Stay connected: retry what the broker does not grant; leave on a loss or a stop. */
 static void stay(struct session *session, char *problem)
 {
-    struct gate_link_status link;
     int retry_ms = BACKOFF_FIRST_MS;
 
     for (;;) {
@@ -233,14 +252,8 @@ static void stay(struct session *session, char *problem)
             break;
         }
     }
-    gate_link_status(session->parts.gate, session->parts.index, &link);
     if (!stopping(session)) {
-        snprintf(problem, SESSION_REASON_SIZE, "connection lost: %s%s",
-                 link.ended[0] != '\0' ? link.ended : "no answer from the broker",
-                 ends_soon_again(session)
-                     ? " soon after it was made, again and again: does another "
-                       "client use this client id?"
-                     : "");
+        tell_loss(session, problem);
     }
 }
 

@@ -105,6 +105,8 @@ class Daemon:
         """The daemon's own, whatever it is wrapped in; None when it has ended."""
         if self.process is None:
             return None
+        if self.wrapper and self.wrapper[0] == "valgrind":      # becomes the daemon itself
+            return self.process.pid
         queue = [self.process.pid]
         while queue:
             pid = queue.pop()

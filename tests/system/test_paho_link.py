@@ -1,11 +1,12 @@
 """
 How Paho is linked: without its debug heap, see daemon/paho_lean.c, with its acknowledgements written
-together, see daemon/paho_cork.c, reading ahead, see daemon/paho_ahead.c, and without two walks, see
-daemon/paho_shortcuts.c. And what it makes of a small window, see daemon/gate_lockstep.c.
+together, see daemon/paho_cork.c, reading ahead, see daemon/paho_ahead.c, without two walks, see daemon/paho_shortcuts.c,
+and with every packet checked first, see daemon/paho_check.c. And what it makes of a small window, see daemon/gate_lockstep.c.
 """
 
 import collections
 import contextlib
+import os
 import pathlib
 import re
 import subprocess
@@ -41,7 +42,7 @@ def test_the_debug_heap_is_gone():
     for gone in ("HeapDump", "Heap_findItem", "StackTrace_printStack"):
         assert gone not in names, f"{gone}: see {BUILD}/paho.flags.log"
     for present in ("mymalloc", "MQTTAsync_create", "__wrap_SSL_write", "__wrap_SSL_read",
-                    "__wrap_ListFindItem"):
+                    "__wrap_ListFindItem", "__wrap_WebSocket_getch", "__wrap_WebSocket_getdata"):
         assert f" {present}\n" in names
     assert "paho" not in subprocess.run(["ldd", FOXTRACKRD], capture_output=True, text=True,
                                         check=True).stdout
@@ -97,6 +98,28 @@ def reads_by_thread(pid, directory, call):
         tracer.wait(20)
     for name in re.findall(r"^\d+<([^>]+)> .*= [1-9]\d*$", report.read_text(), re.M):
         reads[name] += 1
+
+
+def test_an_acknowledgement_that_cannot_be_written_cuts_the_link(broker, daemon):
+    """
+    Goal: where TLS cannot write acknowledgements the broker would wait for them for ever, on a
+    connection that looks well. The link is cut, and the broker sends the messages again.
+    """
+    if not is_lean():
+        pytest.skip("the shared library writes each by itself, and sees the failure")
+    fleet.register(broker, CLIENT_ID, daemon.password_path)
+    manifest = fleet.play(broker, messages=200)
+    daemon.environment = {"LD_PRELOAD": str(BUILD / "tests" / "tls_write_shim.so"),
+                          "TLS_WRITE_FAILS": "2",
+                          "ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"),
+                                                                 "verify_asan_link_order=0"]))}
+    daemon.start(wait=None)
+    daemon.wait_status(lambda s: s["sessions"][0]["connects"] == 3)
+    daemon.wait_received(manifest.messages)
+    daemon.wait_status(lambda s: s["sessions"][0]["in_flight"] == 0)
+    daemon.stop()
+
+    manifest.check(daemon.database)
 
 
 def test_with_a_small_window_paho_relays_itself(broker, daemon):

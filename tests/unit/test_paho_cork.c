@@ -386,6 +386,25 @@ static void a_dead_connection_is_found_by_the_next_packet(void **state)
     assert_true(SSL_write(fixture->one.paho, ping, sizeof(ping)) <= 0);
 }
 
+/* TLS takes nothing more, TCP is well: the broker would wait for what it never hears. */
+static void a_connection_that_takes_no_acknowledgement_is_closed(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct tls_pair mute;
+    char byte;
+
+    tls_connect(fixture->client, fixture->server, &mute);
+    acknowledge(mute.paho, 1);
+    acknowledge(fixture->one.paho, 2);
+    SSL_shutdown(mute.paho);
+    assert_int_equal(recv(mute.paho_fd, &byte, 1, MSG_DONTWAIT), -1);
+    wait_for_more(fixture);
+    assert_int_equal(recv(mute.paho_fd, &byte, 1, MSG_DONTWAIT), 0);
+    assert_written(&fixture->one, 2, 1);
+    assert_nothing_written(&fixture->one);
+    tls_close(&mute);
+}
+
 /* --- a full socket ------------------------------------------------------------------------- */
 
 static atomic_bool was_full;
@@ -458,6 +477,7 @@ int main(void)
         TEST(each_connection_has_its_own),
         TEST(what_waits_on_a_connection_ends_with_it),
         TEST(a_dead_connection_is_found_by_the_next_packet),
+        TEST(a_connection_that_takes_no_acknowledgement_is_closed),
         TEST(a_full_socket_makes_it_wait),
     };
 

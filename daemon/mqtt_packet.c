@@ -1,0 +1,129 @@
+/*
+ * A look at every packet of the broker before the MQTT library parses it.
+ *
+ * A library that takes a packet for well-formed reads beyond its end, frees what it has not set, or
+ * acknowledges what it could not hand over. Every packet that the daemon can get has a fixed length
+ * or a least one, so a few comparisons tell the malformed ones (MQTT 3.1.1 §2.2, §3.2 to §3.13).
+ *
+ * Contents are not judged here: an odd topic or payload is a message, which goes into the database
+ * or into quarantine. Reserved flag bits are not judged either: no parser looks at them, and a
+ * broker that sets them wrongly loses nothing.
+ */
+#include "mqtt_packet.h"
+
+#include <stdio.h>
+
+#define TYPE(first) ((unsigned)(first) >> 4)
+#define QOS(first)  (((unsigned)(first) >> 1) & 3)
+
+enum {
+    CONNACK = 2,
+    PUBLISH = 3,
+    PUBACK = 4,
+    PUBREC = 5,
+    PUBREL = 6,
+    PUBCOMP = 7,
+    SUBACK = 9,
+    UNSUBACK = 11,
+    PINGRESP = 13,
+    TYPES = 16,
+};
+
+/* Packets whose length is fixed. SUBACK: a packet identifier and one return code, for the one
+ * filter of its SUBSCRIBE. */
+static const struct {
+    const char *name;
+    size_t length;
+} fixed[TYPES] = {
+    [CONNACK] = {"CONNACK", 2},   [PUBACK] = {"PUBACK", 2},     [PUBREC] = {"PUBREC", 2},
+    [PUBREL] = {"PUBREL", 2},     [PUBCOMP] = {"PUBCOMP", 2},   [SUBACK] = {"SUBACK", 3},
+    [UNSUBACK] = {"UNSUBACK", 2}, [PINGRESP] = {"PINGRESP", 0},
+};
+
+static const char *name_of(unsigned char first)
+{
+    const char *name = TYPE(first) == PUBLISH ? "PUBLISH" : fixed[TYPE(first)].name;
+
+    return name != NULL ? name : "packet";
+}
+
+static enum mqtt_packet_result malformed(unsigned char first, const char *reason, char *problem)
+{
+    snprintf(problem, MQTT_PACKET_PROBLEM_SIZE, "the broker sent a malformed %s (%s)",
+             name_of(first), reason);
+    return MQTT_PACKET_E_MALFORMED;
+}
+
+enum mqtt_packet_result mqtt_packet_check_header(unsigned char first, size_t remaining_length,
+                                                 char problem[MQTT_PACKET_PROBLEM_SIZE])
+{
+    unsigned type = TYPE(first);
+    char reason[64];
+
+    if (type == PUBLISH) {
+        if (QOS(first) == 3) {
+            return malformed(first, "its QoS is 3", problem);
+        }
+        if (remaining_length < (QOS(first) > 0 ? 4U : 2U)) {
+            return malformed(first, "too short for a topic and a packet identifier", problem);
+        }
+        return MQTT_PACKET_OK;
+    }
+    if (fixed[type].name == NULL) {
+        snprintf(problem, MQTT_PACKET_PROBLEM_SIZE,
+                 "the broker sent a packet of type %u, which no broker sends to a client", type);
+        return MQTT_PACKET_E_MALFORMED;
+    }
+    if (remaining_length != fixed[type].length) {
+        snprintf(reason, sizeof(reason), "its length is %zu, not %zu", remaining_length,
+                 fixed[type].length);
+        return malformed(first, reason, problem);
+    }
+    return MQTT_PACKET_OK;
+}
+
+static unsigned two_bytes(const unsigned char *at)
+{
+    return (unsigned)at[0] << 8 | at[1];
+}
+
+static enum mqtt_packet_result check_publish(unsigned char first, const unsigned char *body,
+                                             size_t length, char *problem)
+{
+    size_t topic_end = 2 + (size_t)two_bytes(body);
+
+    if (length < topic_end + (QOS(first) > 0 ? 2 : 0)) {
+        return malformed(first, "its topic is longer than the packet", problem);
+    }
+    if (QOS(first) > 0 && two_bytes(body + topic_end) == 0) {
+        return malformed(first, "its packet identifier is 0", problem);
+    }
+    return MQTT_PACKET_OK;
+}
+
+enum mqtt_packet_result mqtt_packet_check_body(unsigned char first, const unsigned char *body,
+                                               size_t length,
+                                               char problem[MQTT_PACKET_PROBLEM_SIZE])
+{
+    switch (TYPE(first)) {
+    case PUBLISH:
+        return check_publish(first, body, length, problem);
+    case CONNACK:
+        return (body[0] & 0xFE) == 0 ? MQTT_PACKET_OK
+                                     : malformed(first, "its reserved flags are set", problem);
+    case SUBACK:
+        if (body[2] > 2 && body[2] != 0x80) {
+            return malformed(first, "its return code is none of 0, 1, 2 and 128", problem);
+        }
+        /* fall through */
+    default:
+        return length < 2 || two_bytes(body) != 0
+                   ? MQTT_PACKET_OK
+                   : malformed(first, "its packet identifier is 0", problem);
+    }
+}
+
+void mqtt_packet_endless_length(unsigned char first, char problem[MQTT_PACKET_PROBLEM_SIZE])
+{
+    malformed(first, "its remaining length has more than four bytes", problem);
+}
