@@ -32,6 +32,14 @@ PATIENCE = (4 if SANITIZED else 1) * (2 if "PYTEST_XDIST_WORKER" in os.environ e
 """Other tests that run beside this one slow it down, too. Every limit is multiplied by this. A limit is for a hang, never for a measurement."""
 
 
+def find_promtool():
+    """Prometheus's tool, installed or where `make deps` puts it; without it the test is left out."""
+    path = shutil.which("promtool", path=f"{os.environ.get('PATH', '')}:{ROOT / 'build/tools'}")
+    if path is None:
+        pytest.skip("promtool (of Debian's package prometheus) is not there: run make deps")
+    return path
+
+
 def wait_until(condition, timeout=20, what=None, every=0.02):
     """Wait until condition() is true and return what it returned; fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout * PATIENCE

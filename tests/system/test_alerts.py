@@ -5,7 +5,6 @@ and none of the others then.
 
 import itertools
 import json
-import shutil
 
 import pytest
 import yaml
@@ -103,10 +102,7 @@ CASES = {
 
 @pytest.fixture(name="promtool")
 def fixture_promtool():
-    path = shutil.which("promtool")
-    if path is None:
-        pytest.skip("promtool (Debian's package prometheus) is not installed")
-    return path
+    return harness.find_promtool()
 
 
 def series(name, values):

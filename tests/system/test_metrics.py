@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import os
 import re
 import shutil
 import stat
@@ -157,9 +156,7 @@ def test_two_daemons_in_one_directory(broker, make_daemon, tmp_path):
 
 def test_metrics_pass_promtool(metrics):
     """Goal: Prometheus's own tool has nothing to say, of the metrics and of the rules."""
-    promtool = shutil.which("promtool", path=f"{os.environ.get('PATH', '')}:{harness.ROOT / 'build/tools'}")
-    if promtool is None:
-        pytest.skip("promtool (of Debian's package prometheus) is not there: run make deps")
+    promtool = harness.find_promtool()
     done = run(promtool, "check", "metrics", input=metrics[0].read_text())
     assert done.stdout + done.stderr == ""
     run(promtool, "check", "rules", RULES)
