@@ -245,7 +245,9 @@ static struct link *link_for_request(struct gate *gate)
 static bool accept_one(struct gate *gate)
 {
     const int on = 1;
+    const int buffer = LINK_PAHO_BUFFER;
     int fd = accept4(gate->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int paho;
     struct link *link;
 
     if (fd < 0) {
@@ -255,11 +257,14 @@ static bool accept_one(struct gate *gate)
         }
         return errno == ECONNABORTED;
     }
-    if (!gate_stranger_is_own(fd)) {
+    paho = gate_stranger_own_end(fd);
+    if (paho < 0) {
         refuse_stranger(gate, fd);
         return true;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+    setsockopt(paho, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
     link = link_for_request(gate);
     if (link != NULL) {
         link_accept(link, fd);

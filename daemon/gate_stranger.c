@@ -57,7 +57,7 @@ static bool is_other_end(int fd, const struct ends *ends)
 }
 
 /* Every number that a descriptor can have, where the list of the open ones cannot be read. */
-static bool walk_all(const struct ends *ends)
+static int walk_all(const struct ends *ends)
 {
     struct rlimit limit;
     int most = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536 ? (int)limit.rlim_cur
@@ -65,28 +65,30 @@ static bool walk_all(const struct ends *ends)
 
     for (int fd = 0; fd < most; fd++) {
         if (is_other_end(fd, ends)) {
-            return true;
+            return fd;
         }
     }
-    return false;
+    return -1;
 }
 
-bool gate_stranger_is_own(int fd)
+int gate_stranger_own_end(int fd)
 {
     struct ends ends;
     struct dirent *entry;
-    bool found = false;
+    int found = -1;
     DIR *directory;
 
     if (!ends_of(fd, &ends)) {
-        return false;
+        return -1;
     }
     directory = opendir("/proc/self/fd");
     if (directory == NULL) {
         return walk_all(&ends);
     }
-    while (!found && (entry = readdir(directory)) != NULL) {
-        found = entry->d_name[0] != '.' && is_other_end(atoi(entry->d_name), &ends);
+    while (found < 0 && (entry = readdir(directory)) != NULL) {
+        if (entry->d_name[0] != '.' && is_other_end(atoi(entry->d_name), &ends)) {
+            found = atoi(entry->d_name);
+        }
     }
     closedir(directory);
     return found;

@@ -5,9 +5,9 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 
-/* Whether the other end of an accepted loopback connection (AF_INET) is a socket of this process.
- * False too when it has been closed meanwhile. */
-bool gate_stranger_is_own(int fd);
+/* The descriptor of the other end of an accepted loopback connection (AF_INET), if that is a socket
+ * of this process; else, and when it has been closed meanwhile, -1. */
+int gate_stranger_own_end(int fd);
 
 /*
  * The user that owns the other end of an accepted loopback connection, or -1 when it is not known:

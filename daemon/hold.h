@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HOLD_CAPACITY ((size_t)128 * 1024)
+#define HOLD_CAPACITY ((size_t)512 * 1024)
 #define HOLD_MARKS    128U
 
 struct hold {

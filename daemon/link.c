@@ -2,7 +2,10 @@
  * Relaying one link. See gate.c for what it is for, and hold_until_durable() for the rule.
  *
  * Nothing here blocks. A full buffer stops the reading on its other side, so that TCP pushes back
- * on whoever sends too fast.
+ * on whoever sends too fast. One buffer must not fill: when the hold is full, Paho's next write
+ * waits, and with it every other session. So the broker is not read while much is held for it
+ * (LINK_HELD_HIGH), the buffers towards Paho are small enough that the answers to what they hold
+ * find room, and a broker that takes nothing for long while that lasts is cut off.
  */
 #include "link.h"
 
@@ -21,6 +24,12 @@
 #define ACK_DELAY_MS     1
 #define LITTLE           4096 /* a read of no more bytes has left none behind */
 #define LINGER_LIMIT_MS  1000 /* from our FIN to the broker's */
+/* How long a broker may take nothing of what waits for it: when so much waits that it is not read
+ * either, and when we are taking leave of it. */
+#define STUCK_LIMIT_MS 10000
+#define LEAVE_LIMIT_MS 1000
+/* Unsent bytes that the kernel takes for a broker: the rest waits here, where it is counted. */
+#define UNSENT_MOST (64 * 1024)
 
 static void watch(const struct link *link, struct link_end *end, uint32_t events)
 {
@@ -70,10 +79,14 @@ bool link_accept(struct link *link, int paho_fd)
 
 bool link_open(struct link *link, unsigned session, struct link_record *record, int broker_fd)
 {
+    const int unsent = UNSENT_MOST;
+
     if (link_end_watch(link->epoll_fd, &link->broker, broker_fd, 0) != 0) {
         link_end_close(&link->broker);
         return false;
     }
+    setsockopt(broker_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+    link->stuck_since_ms = 0;
     link->session = session;
     link->record = record;
     record->opened++;
@@ -123,15 +136,19 @@ static void send_held(struct link *link)
         ssize_t sent;
 
         if (length == 0) {
+            link->stuck_since_ms = 0;
             break;
         }
         sent = send(link->broker.fd, bytes, length, MSG_NOSIGNAL);
         if (sent < 0) {
             if (errno != EAGAIN && errno != EINTR) {
                 link_close(link, strerror(errno));
+            } else if (link->stuck_since_ms == 0) {
+                link->stuck_since_ms = clock_monotonic_ms();
             }
             return;
         }
+        link->stuck_since_ms = 0;
         hold_consume(&link->hold, (size_t)sent);
         link->record->to_broker_bytes += (uint64_t)sent;
     }
@@ -286,7 +303,8 @@ static void read_broker(struct link *link)
 
 static bool reads_broker(const struct link *link)
 {
-    return link->down_end < LINK_DOWN_CAPACITY && !link->mode->quiesced;
+    return link->down_end < LINK_DOWN_CAPACITY && !link->mode->quiesced &&
+           hold_length(&link->hold) < LINK_HELD_HIGH;
 }
 
 /* An event may be an old one by now: the other thread that relays has read, and there is no room.
@@ -354,12 +372,34 @@ bool link_carry(struct link *link)
     if (link->phase != LINK_OPEN || link->severed || !link->has_messages) {
         return false;
     }
+    if (hold_length(&link->hold) >= LINK_HELD_HIGH) {
+        link->carried = false; /* the gate's thread sees when there is room again */
+        watch_next(link);
+        return false;
+    }
     if (!link->carried) {
         link->carried = true;
         link_catch_up(link); /* what it has written before was not told */
         watch_next(link);
     }
     return link->phase == LINK_OPEN && reads_broker(link);
+}
+
+/* Cut off a broker that takes nothing of what may leave, where that is in somebody's way. */
+static void end_stuck(struct link *link)
+{
+    bool leaving = link->phase == LINK_DRAIN || link->mode->quiesced;
+    int64_t limit_ms = leaving ? LEAVE_LIMIT_MS : STUCK_LIMIT_MS;
+    char reason[LINK_REASON_SIZE];
+
+    if (link->stuck_since_ms == 0 || clock_monotonic_ms() - link->stuck_since_ms < limit_ms ||
+        (!leaving && hold_length(&link->hold) < LINK_HELD_HIGH)) {
+        return;
+    }
+    snprintf(reason, sizeof(reason),
+             "the broker does not read: %zu bytes of acknowledgements wait for it for %d s",
+             hold_length(&link->hold), (int)(limit_ms / 1000));
+    link_close(link, reason);
 }
 
 void link_settle(struct link *link)
@@ -376,6 +416,9 @@ void link_settle(struct link *link)
     }
     if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
         send_held(link);
+    }
+    if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
+        end_stuck(link);
     }
     if (link->phase == LINK_OPEN) {
         acknowledge_quickly(link);

@@ -1,6 +1,9 @@
 /*
  * A link of the gate: one connection of Paho's and the connection to the broker that it stands for.
  * The gate's thread owns its links and calls everything here, holding the gate's mutex.
+ *
+ * All Paho clients of the process share a lock and a receive thread, so a link must never make Paho
+ * wait for its own broker: LINK_HELD_HIGH.
  */
 #ifndef LINK_H
 #define LINK_H
@@ -15,6 +18,11 @@
 
 #define LINK_DOWN_CAPACITY ((size_t)64 * 1024)
 #define LINK_REASON_SIZE   160
+/* With so many bytes held towards the broker, nothing more is read from it: what it has sent
+ * already, and Paho still answers, finds room. */
+#define LINK_HELD_HIGH ((size_t)64 * 1024)
+/* Of each of the two kernel buffers between the gate and Paho, in bytes. */
+#define LINK_PAHO_BUFFER (128 * 1024)
 
 enum link_phase {
     LINK_FREE,
@@ -60,11 +68,12 @@ struct link {
     struct link_end broker;
     char request[CONNECT_REQUEST_MAX];
     size_t request_length;
-    int64_t ack_at_ms;                /* when to ask the kernel to acknowledge; 0: never */
-    bool has_messages;                /* one has come; from LINK_OPEN on */
-    bool carried;                     /* Paho's receive thread relays: see gate_lockstep.c */
-    bool left;                        /* more may be there of what Paho has written */
-    struct hold hold;                 /* Paho to broker */
+    int64_t stuck_since_ms; /* bytes may leave since then, and the broker takes none; 0: it does */
+    int64_t ack_at_ms;      /* when to ask the kernel to acknowledge; 0: never */
+    bool has_messages;      /* one has come; from LINK_OPEN on */
+    bool carried;           /* Paho's receive thread relays: see gate_lockstep.c */
+    bool left;              /* more may be there of what Paho has written */
+    struct hold hold;       /* Paho to broker */
     uint8_t down[LINK_DOWN_CAPACITY]; /* broker to Paho */
     size_t down_start;
     size_t down_end;

@@ -32,7 +32,8 @@
  * so these three and a flush exclude each other here.
  *
  * Where the socket is full the thread waits, as it does for a full intake: at its other end is the
- * gate, which takes what there is room for, and closes the connection when a commit fails.
+ * gate, which takes what there is room for, and closes the connection when a commit fails. A broker
+ * that does not read is no reason to wait: the gate stops reading from it long before (link.c).
  */
 #include "paho_cork.h"
 

@@ -1,18 +1,22 @@
 """The relay between Paho and the broker, and those who should not be able to disturb it."""
 
+import contextlib
 import errno
 import os
 import pathlib
 import re
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 import fleet
-from harness import wait_until
+from harness import PATIENCE, wait_until
+from listener import Listener
 
 CONNECTS = 60   # at once
 PAUSE_S = 0.002  # before they are opened anew
@@ -133,3 +137,126 @@ def test_strangers_without_end(broker, daemon, knock):
     assert "no answer to CONNECT" not in log
     wait_until(lambda: daemon.status()["strangers"] > 1000, what="many strangers in the status")
     daemon.stop()
+
+
+class DeafBroker(Listener):
+    """
+    A broker of MQTT 3.1.1 for two sessions. To the client id that ends in -01 it sends messages as
+    fast as they are taken, and reads nothing of what comes back. The other one gets a message at a
+    time; latencies are the seconds until its PUBACK.
+    """
+
+    def __init__(self, pki, *, tls, deaf):
+        self.pki = pki
+        self.latencies = []
+        self.sent = 0
+        self.connects = 0
+        self._deaf = deaf
+        self._over = threading.Event()
+        self._context = None
+        if tls:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(pki.certificate("server"), pki.key("server"))
+        super().__init__()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+    def close(self):
+        self._over.set()
+        super().close()
+
+    def accepted(self, connection):
+        threading.Thread(target=self._run, args=[connection], daemon=True).start()
+
+    def _run(self, connection):
+        with contextlib.suppress(OSError, ConnectionError), connection:
+            connection.settimeout(10)
+            if self._context:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            self._speak(connection)
+
+    def _speak(self, connection):
+        connect = self._packet(connection)
+        connection.sendall(b"\x20\x02\x00\x00")
+        while (packet := self._packet(connection))[0] & 0xf0 != 0x80:
+            pass
+        connection.sendall(b"\x90\x03" + packet[2:4] + b"\x01")
+        if b"-01" in connect and self._deaf:
+            self.connects += 1
+            self._flood(connection)
+        elif b"-02" in connect:
+            self._ask(connection)
+        else:
+            self._over.wait()
+
+    @staticmethod
+    def _packet(connection):
+        """A packet of less than 128 bytes."""
+        def read(count):
+            data = b""
+            while len(data) < count:
+                more = connection.recv(count - len(data))
+                if not more:
+                    raise ConnectionError
+                data += more
+            return data
+
+        header = read(2)
+        return header + read(header[1])
+
+    @staticmethod
+    def _publish(identifier):
+        topic = b"foxtrackr/d/V3.0/bat"
+        payload = fleet.battery("d", 1_700_000_000_000 + identifier, 3.5).encode()
+        body = len(topic).to_bytes(2, "big") + topic + identifier.to_bytes(2, "big") + payload
+        length = bytes([len(body) % 128 + 128, len(body) // 128]) if len(body) > 127 \
+            else bytes([len(body)])
+        return b"\x32" + length + body
+
+    def _flood(self, connection):
+        connection.settimeout(None)
+        lot = [b"".join(self._publish(n) for n in range(begin, begin + 100))
+               for begin in range(1, 60001, 100)]
+        while not self._over.is_set():
+            for packets in lot:
+                connection.sendall(packets)
+                self.sent += 100
+
+    def _ask(self, connection):
+        identifier = 0
+        while not self._over.is_set():
+            identifier = identifier % 60000 + 1
+            begun = time.monotonic()
+            connection.settimeout(60)
+            connection.sendall(self._publish(identifier))
+            while self._packet(connection)[0] != 0x40:
+                pass
+            self.latencies.append(time.monotonic() - begun)
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["TLS", "clear"])
+def test_a_broker_that_reads_no_acknowledgements(pki, make_daemon, tls):
+    """
+    Goal: a broker that sends and never reads has its own session cut, with a sentence that names the
+    broker; the other sessions go on as if nothing were, and a stop takes no longer than ever.
+    """
+    deaf = DeafBroker(pki, tls=tls, deaf=True)
+    try:
+        daemon = make_daemon(deaf, session=None, **{
+            "broker": {} if tls else {"tls": "no", "ca_file": None},
+            "session one": {"given": "test", "number": "01", "filters": "foxtrackr/#", "qos": 1},
+            "session two": {"given": "test", "number": "02", "filters": "foxtrackr/#", "qos": 1}})
+        daemon.start()
+        daemon.wait_log("id-test-01: .*the broker does not read", 40)
+        seen = len(deaf.latencies)
+        wait_until(lambda: deaf.connects > 2 and len(deaf.latencies) > seen + 100, 40,
+                   lambda: (deaf.connects, deaf.sent, deaf.latencies[-5:]))
+        took = daemon.stop(20)
+    finally:
+        deaf.close()
+    log = daemon.log()
+    assert max(deaf.latencies) < 1 * PATIENCE, sorted(deaf.latencies)[-10:]
+    assert took < 3 * PATIENCE
+    assert "id-test-02" not in "".join(
+        line for line in log.splitlines() if line.startswith(("warning", "err")))
+    assert "database" not in log, log

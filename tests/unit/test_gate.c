@@ -345,6 +345,56 @@ static void relays_more_than_it_can_hold(void **state)
  * No descriptor is free: a connection that waited in the queue would wake the gate's thread without
  * end. It is turned away at once, the session learns why, and later everything is as before.
  */
+/* Make the peer of a socket one that does not read. Returns the bytes that took. */
+static size_t fill(int fd)
+{
+    static const char bytes[4096];
+    size_t filled = 0;
+    ssize_t sent;
+
+    while ((sent = send(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL)) > 0) {
+        filled += (size_t)sent;
+    }
+    return filled;
+}
+
+static bool holds_much(void *context)
+{
+    return held_bytes(context) >= LINK_HELD_HIGH;
+}
+
+/* What Paho may write before the gate stops reading from the broker is taken at once, also when the
+ * broker takes nothing; and then nothing more comes from the broker. */
+static void a_broker_that_does_not_read_makes_nobody_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char bytes[LINK_HELD_HIGH];
+    struct gate_link_status status;
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    assert_true(fill(pair[0]) > 0);
+    gate_offer(fixture->gate, 0, pair[0]);
+    fixture->broker = pair[1];
+    fixture->paho = send_request(fixture, 0, TARGET);
+    assert_reads(fixture->paho, "HTTP/1.1 200 Connection established\r\n\r\n");
+    write_text(fixture->broker, "a message");
+    assert_reads(fixture->paho, "a message");
+
+    assert_int_equal(send(fixture->paho, bytes, sizeof(bytes), MSG_NOSIGNAL), sizeof(bytes));
+    unit_wait(holds_much, fixture, "the acknowledgements to be held");
+    write_text(fixture->broker, "another message");
+    assert_reads_nothing(fixture->paho);
+    gate_link_status(fixture->gate, 0, &status);
+    assert_true(status.open);
+
+    /* On a stop it is not waited for. */
+    gate_quiesce(fixture->gate);
+    assert_reads_end(fixture->paho);
+    gate_link_status(fixture->gate, 0, &status);
+    assert_non_null(strstr(status.ended, "the broker does not read"));
+}
+
 static void without_a_descriptor_it_turns_away(void **state)
 {
     struct fixture *fixture = *state;
@@ -400,6 +450,7 @@ int main(void)
         GATE_TEST(quiesced_it_reads_nothing_from_the_broker),
         GATE_TEST(a_new_link_replaces_the_old_one),
         GATE_TEST(relays_more_than_it_can_hold),
+        GATE_TEST(a_broker_that_does_not_read_makes_nobody_wait),
         GATE_TEST(without_a_descriptor_it_turns_away),
     };
 
