@@ -20,6 +20,13 @@
  *   waits for it.
  * - After an I/O error nothing more is written, not even by closing: the log stays as it is, for
  *   SQLite's recovery at the next start.
+ * - A failed sync is such an error whatever its errno, ENOSPC and EDQUOT included. The kernel may
+ *   drop the pages that it could not write and report success to the next sync, so a retried COMMIT
+ *   could return while frames from before it (a chunk of retention, a batch with
+ *   durability = normal, replay) are gone. Errors of write, open and truncate may be retried: the
+ *   program still has the bytes and writes them again. store_disk.c refuses every later write to a
+ *   file whose sync has failed, and store_renew.c writes the log anew at the next start, so that no
+ *   frame is left of which only the page cache knows.
  *
  * Closing leaves the log, empty, and its shared index where they are (NO_CKPT_ON_CLOSE keeps SQLite
  * from deleting them): a reader who may not write to the directory could not make them, and without
@@ -76,6 +83,9 @@ int store_classify(int code, int system_errno)
         if (code == SQLITE_IOERR_NOMEM) {
             return STORE_E_RETRY;
         }
+        if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
+            return STORE_FATAL; /* whatever errno says: see the opening of this file */
+        }
         /* SQLite calls only some of these "full"; the disk is as sound as with SQLITE_FULL. */
         return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EROFS ||
                        system_errno == EFBIG
@@ -112,6 +122,11 @@ static const char *advice(int code, int system_errno)
     case SQLITE_READONLY:
         return "make the file, its directory and its file system writable";
     case SQLITE_IOERR:
+        if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
+            return "what was written since the last sync may not be on the disk, so it is not "
+                   "tried again: see the kernel's log, and the free space and quota of its file "
+                   "system";
+        }
         return "see the kernel's log for what the disk reported";
     case SQLITE_CANTOPEN:
         return "see that the file and its directory are there and may be used";

@@ -72,6 +72,15 @@ static int path_problem(struct backup *backup, const char *path, const char *doi
     return result;
 }
 
+/* A sync that failed says nothing good about the disk, whatever its errno: not tried again. */
+static int sync_problem(struct backup *backup, const char *path)
+{
+    return store_refuse(backup->store, STORE_FATAL,
+                        "%s: cannot be synced to disk: %s; do not use it, and look at the kernel's "
+                        "log, the free space and the quota of its file system",
+                        path, strerrordesc_np(errno));
+}
+
 static int stopped(struct backup *backup)
 {
     return store_refuse(backup->store, STORE_E_STOPPED, "stopped; %s is as it was", backup->file);
@@ -316,7 +325,7 @@ static int copy_pages(struct backup *backup, sqlite3_backup *pages)
             return stopped(backup);
         }
         if (fdatasync(backup->fd) < 0) {
-            return path_problem(backup, backup->file, "be written");
+            return sync_problem(backup, backup->file);
         }
         result = check_log(backup);
         if (result != STORE_OK) {
@@ -418,7 +427,7 @@ static int make_copy(struct backup *backup)
         result = mark_copy(backup);
     }
     if (result == STORE_OK && fsync(backup->fd) < 0) {
-        result = path_problem(backup, backup->file, "be made durable");
+        result = sync_problem(backup, backup->file);
     }
     return result;
 }
@@ -506,7 +515,7 @@ static int give_name(struct backup *backup)
         return name_exchanged(backup, backup->base);
     }
     if (fsync(backup->directory_fd) < 0 && errno != EINVAL) {
-        return path_problem(backup, backup->directory, "be synced to disk");
+        return sync_problem(backup, backup->directory);
     }
     return STORE_OK;
 }

@@ -1,8 +1,15 @@
 /*
- * A VFS that lies over the system's default one and changes nothing but this: while a call that
- * may wait for the disk is in the kernel, the thread's pulse says so, and it beats when the call
- * returns. That is how the watchdog tells a commit, a checkpoint or a migration on a slow disk,
- * which goes on with every page, from a thread that hangs.
+ * A VFS that lies over the system's default one and changes two things.
+ *
+ * While a call that may wait for the disk is in the kernel, the thread's pulse says so, and it
+ * beats when the call returns. That is how the watchdog tells a commit, a checkpoint or a migration
+ * on a slow disk, which goes on with every page, from a thread that hangs.
+ *
+ * After a failed sync of a file nothing is written to that file, nor is it synced or cut, as
+ * long as it is open: each of these calls gives SQLITE_IOERR_FSYNC. The kernel reports a lost
+ * page once; the next sync may succeed and say nothing about it. SQLite passes some errors over in
+ * silence (those of a checkpoint while closing), so the rule "no success after a failed sync"
+ * stands here, below all of them, and not only with those who read SQLite's results.
  *
  * Memory-mapped reads are not offered (version 2 of the methods): SQLite does not use them unless
  * told to, and a page fault could not be marked.
@@ -48,11 +55,19 @@ static int disk_read(sqlite3_file *file, void *bytes, int length, sqlite3_int64 
     return code;
 }
 
+static bool sync_has_failed(sqlite3_file *file)
+{
+    return ((struct disk_file *)(void *)file)->sync_failed;
+}
+
 static int disk_write(sqlite3_file *file, const void *bytes, int length, sqlite3_int64 offset)
 {
     sqlite3_file *real = real_of(file);
     int code;
 
+    if (sync_has_failed(file)) {
+        return SQLITE_IOERR_FSYNC;
+    }
     pulse_wait_begin();
     code = real->pMethods->xWrite(real, bytes, length, offset);
     pulse_wait_end();
@@ -64,6 +79,9 @@ static int disk_truncate(sqlite3_file *file, sqlite3_int64 size)
     sqlite3_file *real = real_of(file);
     int code;
 
+    if (sync_has_failed(file)) {
+        return SQLITE_IOERR_FSYNC;
+    }
     pulse_wait_begin();
     code = real->pMethods->xTruncate(real, size);
     pulse_wait_end();
@@ -75,10 +93,17 @@ static int disk_sync(sqlite3_file *file, int flags)
     sqlite3_file *real = real_of(file);
     int code;
 
+    if (sync_has_failed(file)) {
+        return SQLITE_IOERR_FSYNC;
+    }
     pulse_wait_begin();
     code = real->pMethods->xSync(real, flags);
     pulse_wait_end();
-    return code;
+    if (code != SQLITE_OK) {
+        ((struct disk_file *)(void *)file)->sync_failed = true;
+        return SQLITE_IOERR_FSYNC;
+    }
+    return SQLITE_OK;
 }
 
 static int disk_size(sqlite3_file *file, sqlite3_int64 *size)

@@ -18,6 +18,7 @@ struct gathered {
 struct disk_file {
     sqlite3_file base;
     struct gathered gathered; /* store_log.c's */
+    bool sync_failed;         /* nothing is written or synced any more */
 };
 
 /* The VFS that lies over the system's default one, for another to lie over it: it is not

@@ -208,6 +208,11 @@ int store_refuse(struct store *store, int result, const char *format, ...)
  * store->progress asked for it. */
 int store_migrate(struct store *store, const char *const *list, int count);
 
+/* Write the log that an earlier process has left anew and sync it, before anything is added to it;
+ * see store_renew.c. While opening, by the daemon alone. STORE_OK, STORE_E_RETRY, STORE_E_PATH or
+ * STORE_FATAL. */
+int store_renew_log(struct store *store);
+
 /* SQLite's errors while opening that are the operator's to mend rather than the disk's. */
 int store_open_failed(struct store *store, const char *doing);
 

@@ -405,6 +405,9 @@ static int set_up(struct store *store, bool fresh)
         result = store_accept(store);
     }
     if (result == STORE_OK && owns(store)) {
+        result = store_renew_log(store);
+    }
+    if (result == STORE_OK && owns(store)) {
         result = store_migrate(store, migrations, migration_count);
     }
     if (result == STORE_OK && sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL)) {

@@ -13,6 +13,7 @@
 static struct {
     int countdown;
     bool lasting;
+    bool only_syncs;
     int code; /* 0: as of a disk error, by operation */
     int system_errno;
 } fault;
@@ -42,23 +43,24 @@ static const sqlite3_io_methods *original_of(sqlite3_file *file)
 
 static int write_or_fail(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset)
 {
-    if (disk_strikes()) {
+    if (!fault.only_syncs && disk_strikes()) {
         return fault.code != 0 ? fault.code : SQLITE_IOERR_WRITE;
     }
     return original_of(file)->xWrite(file, bytes, count, offset);
 }
 
+/* A full disk (fault.code) is met by writes and truncations; a sync that fails is a disk error. */
 static int sync_or_fail(sqlite3_file *file, int flags)
 {
-    if (disk_strikes()) {
-        return fault.code != 0 ? fault.code : SQLITE_IOERR_FSYNC;
+    if (fault.code == 0 && disk_strikes()) {
+        return SQLITE_IOERR_FSYNC;
     }
     return original_of(file)->xSync(file, flags);
 }
 
 static int truncate_or_fail(sqlite3_file *file, sqlite3_int64 size)
 {
-    if (disk_strikes()) {
+    if (!fault.only_syncs && disk_strikes()) {
         return fault.code != 0 ? fault.code : SQLITE_IOERR_TRUNCATE;
     }
     return original_of(file)->xTruncate(file, size);

@@ -104,6 +104,60 @@ static void test_disk_errors_are_fatal(void **state)
     assert_true(struck > 20);
 }
 
+/* A sync that fails is fatal whatever its errno, and a later one of the same file never succeeds:
+ * the disk below would say yes. */
+static void test_a_failed_sync_is_never_retried(void **state)
+{
+    static const int errors[] = {EIO, ENOSPC, EDQUOT, EROFS, 0};
+    int struck = 0;
+
+    (void)state;
+    for (int n = 1;; n++) {
+        void *made = NULL;
+        struct fixture *fixture;
+        int result = STORE_OK;
+        int batches = 0;
+
+        assert_int_equal(fixture_make_open(&made), 0);
+        fixture = made;
+        fault.only_syncs = true;
+        fault.countdown = n;
+        fault.lasting = false;
+        fault.code = 0;
+        fault.system_errno = errors[n % 5];
+        while (batches < BATCHES && result == STORE_OK) {
+            result = put_batch(fixture, batches);
+            batches += result == STORE_OK;
+        }
+        if (result == STORE_OK) {
+            fault.countdown = 0;
+            fault.only_syncs = false;
+            fixture_remove(&made);
+            break;
+        }
+        struck++;
+        if (result != STORE_FATAL) {
+            fail_msg("sync %d, errno %d: result %d: %s", n, errors[n % 5], result,
+                     store_error(fixture->store));
+        }
+        (void)store_rollback(fixture->store);
+        assert_int_not_equal(put_batch(fixture, batches), STORE_OK);
+        assert_int_equal(store_close(fixture->store), STORE_FATAL);
+        fault.countdown = 0;
+        fault.only_syncs = false;
+        fixture->store = NULL;
+        assert_int_equal(fixture_open(fixture), STORE_OK);
+        /* Not sum(received): a batch that was there counts as duplicates when it comes again. */
+        assert_look(fixture, "PRAGMA integrity_check", "ok");
+        assert_look(fixture, "SELECT sum(stored) = (SELECT count(*) FROM battery) FROM runs", "1");
+        assert_true(atoi(look(fixture, "SELECT count(*) FROM battery")) >= batches * MESSAGES);
+        assert_int_equal(store_run_begin(fixture->store, "again", NOW_MS), STORE_OK);
+        finish(fixture);
+        fixture_remove(&made);
+    }
+    assert_true(struck >= BATCHES);
+}
+
 /* A full disk is waited for: roll back, the same batch again, on the same connection. */
 static void test_a_full_disk_is_retried(void **state)
 {
@@ -189,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_disk_errors_are_fatal),
+        cmocka_unit_test(test_a_failed_sync_is_never_retried),
         cmocka_unit_test(test_a_full_disk_is_retried),
         cmocka_unit_test(test_creating_on_a_failing_disk),
     };
