@@ -3,6 +3,8 @@ What a disk can hold after the power failed, computed from the journal of powerl
 
 The model is harsher than most file systems, and never kinder:
 - What was synced (fsync or fdatasync of the file) is there.
+- A sync that failed drops what was dirty: nothing of it reaches the disk any more, though programs go
+  on reading it from memory, and the next sync succeeds. Only what is written again after it counts.
 - Of every write and truncation since then, any part may be there: nothing, all, the first ones,
   some, or some of their sectors (512 or 4096 bytes), so that later writes survive without earlier
   ones. A file may have grown and hold zeros, or rubbish, where its new bytes should be.
@@ -18,19 +20,21 @@ that time must be covered by the records up to p.
 
 import struct
 
-OPEN, WRITE, TRUNCATE, SYNC, SYNC_DIRECTORY, UNLINK, RENAME = range(1, 8)
-KINDS = ("", "open", "write", "truncate", "sync", "sync-directory", "unlink", "rename")
+OPEN, WRITE, TRUNCATE, SYNC, SYNC_DIRECTORY, UNLINK, RENAME, SYNC_FAILED = range(1, 9)
+KINDS = ("", "open", "write", "truncate", "sync", "sync-directory", "unlink", "rename", "sync-failed")
 MADE, EMPTIED = 1, 2
-HEADER = struct.Struct("=IiQQQII")
+HEADER = struct.Struct("=IiQQQIIII")
 
 KEEP_NOTHING, KEEP_ALL, KEEP_FIRST, KEEP_SOME, KEEP_SECTORS, KEEP_PAGES = range(6)
 
 
 class Record:
     __slots__ = ("kind", "fd", "begin_ns", "end_ns", "offset", "flags", "payload")
+    # fd: (pid, number of the descriptor)
 
     def __init__(self, fields, payload):
-        self.kind, self.fd, self.begin_ns, self.end_ns, self.offset, _, self.flags = fields
+        (self.kind, fd, self.begin_ns, self.end_ns, self.offset, _, self.flags, pid, _) = fields
+        self.fd = pid, fd
         self.payload = payload
 
     @property
@@ -80,26 +84,31 @@ def cut_to(content, size):
 
 
 class Inode:
-    """A file: what is safely on the disk, and what was done since then."""
+    """A file: what is safely on the disk, what was done since then, and what programs see."""
 
     def __init__(self, content=b""):
         self.synced = bytearray(content)
+        self.cache = bytearray(content)
         self.pending = []   # (offset, bytes), or (size, None) for a truncation
 
     def write(self, offset, data):
         self.pending.append((offset, data))
+        put(self.cache, offset, data)
 
     def truncate(self, size):
         self.pending.append((size, None))
+        cut_to(self.cache, size)
 
     def sync(self):
         self._apply_all(self.synced)
         self.pending = []
 
+    def sync_failed(self):
+        """What was dirty is clean now, and not on the disk: only writing it again brings it there."""
+        self.pending = [(offset, data) for offset, data in self.pending if data is None]
+
     def live(self):
-        content = bytearray(self.synced)
-        self._apply_all(content)
-        return content
+        return self.cache
 
     def _apply_all(self, content):
         for offset, data in self.pending:
@@ -181,6 +190,9 @@ class Disk:
 
     def _sync(self, record):
         self.descriptors[record.fd].sync()
+
+    def _sync_failed(self, record):
+        self.descriptors[record.fd].sync_failed()
 
     def _sync_directory(self, _record):
         self.synced_names = dict(self.names)

@@ -7,12 +7,20 @@
  * renamed, what was synced, and between which two readings of CLOCK_MONOTONIC it happened. From
  * these records powerloss builds what a machine can find after the power failed at any moment.
  *
- * One mutex is held over a call and its record, so that the records are in the order of the
+ * One lock is held over a call and its record, so that the records are in the order of the
  * effects. A record is written after its call: of a process that is killed, the last call may be
  * missing. That is sound: a write whose record is missing was not synced, and a sync whose record
  * is missing had not yet returned to the program, so that nothing can have been built upon it.
  *
  * Shared memory (-shm) is left out: SQLite makes it anew after a restart.
+ *
+ * Several processes may share a journal: a lock on it keeps their records in order, and each record
+ * names its process.
+ *
+ * $POWERLOSS_FAIL = "SUFFIX:N:ERRNO": the Nth sync by this process of a file whose name ends so
+ * fails with that error. Nothing is synced then. As in Linux, every other descriptor that has the
+ * file open hears of it once, at its next sync, in whatever process ($POWERLOSS_ERRORS: a file of
+ * 64 uint32_t that they share), and then no more.
  *
  * $POWERLOSS_IGNORE = "file" or "directory": syncs of those do nothing and leave no record, as
  * with a disk that lies. With it the campaign must fail; that is how it is tested itself.
@@ -26,6 +34,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -43,6 +53,7 @@ enum kind {
     KIND_SYNC_DIRECTORY,
     KIND_UNLINK, /* payload: the name */
     KIND_RENAME, /* payload: the old name, NUL, the new name */
+    KIND_SYNC_FAILED,
 };
 
 enum watched {
@@ -51,7 +62,7 @@ enum watched {
     WATCHED_DIRECTORY,
 };
 
-/* powerloss reads this with struct.unpack("=IiQQQII"). */
+/* powerloss reads this with struct.unpack("=IiQQQIIII"). */
 struct record {
     uint32_t kind;
     int32_t fd;
@@ -60,6 +71,8 @@ struct record {
     uint64_t offset;
     uint32_t length;
     uint32_t flags;
+    uint32_t pid;
+    uint32_t none;
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -69,6 +82,37 @@ static int journal_fd = -1;
 static bool ignore_file;
 static bool ignore_directory;
 static unsigned char watched[DESCRIPTORS];
+
+#define SLOTS 64
+static uint32_t own_errors[SLOTS];
+static uint32_t *errors = own_errors; /* by file: how many syncs have failed */
+static uint32_t seen_errors[DESCRIPTORS];
+static unsigned char slots[DESCRIPTORS];
+static char fail_suffix[32];
+static unsigned char fails[DESCRIPTORS]; /* its name ends like fail_suffix */
+static int fail_in;                      /* after so many syncs of it; 0: never */
+static int fail_errno;
+
+static void set_up_failures(void)
+{
+    const char *fail = getenv("POWERLOSS_FAIL");
+    const char *shared = getenv("POWERLOSS_ERRORS");
+    void *map;
+    int fd;
+
+    if (fail != NULL && sscanf(fail, "%31[^:]:%d:%d", fail_suffix, &fail_in, &fail_errno) != 3) {
+        abort();
+    }
+    if (shared != NULL) {
+        fd = (int)syscall(SYS_openat, AT_FDCWD, shared, O_RDWR | O_CLOEXEC, 0);
+        map = mmap(NULL, sizeof(own_errors), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (map == MAP_FAILED) {
+            abort();
+        }
+        syscall(SYS_close, fd);
+        errors = map;
+    }
+}
 
 __attribute__((constructor)) static void set_up(void)
 {
@@ -87,6 +131,7 @@ __attribute__((constructor)) static void set_up(void)
     if (journal_fd < 0) {
         abort();
     }
+    set_up_failures();
 }
 
 static uint64_t now_ns(void)
@@ -97,7 +142,24 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-/* Write a record; the mutex is held. A journal with a hole would prove nothing: better no test. */
+/* One call and its record at a time, of all threads and processes. */
+static void lock(void)
+{
+    pthread_mutex_lock(&mutex);
+    while (flock(journal_fd, LOCK_EX) < 0) {
+    }
+}
+
+static void unlock(void)
+{
+    int saved = errno;
+
+    flock(journal_fd, LOCK_UN);
+    errno = saved;
+    pthread_mutex_unlock(&mutex);
+}
+
+/* Write a record; the lock is held. A journal with a hole would prove nothing: better no test. */
 static void note(enum kind kind, int fd, uint64_t begin_ns, uint64_t offset, const void *payload,
                  size_t length, unsigned flags)
 {
@@ -109,6 +171,7 @@ static void note(enum kind kind, int fd, uint64_t begin_ns, uint64_t offset, con
         .offset = offset,
         .length = (uint32_t)length,
         .flags = flags,
+        .pid = (uint32_t)getpid(),
     };
     struct iovec parts[2] = {{&record, sizeof(record)}, {(void *)(uintptr_t)payload, length}};
     int saved = errno;
@@ -139,6 +202,35 @@ static const char *name_of(const char *path)
     return path[directory_length] == '/' ? path + directory_length + 1 : NULL;
 }
 
+/* A descriptor hears of failures from when it was opened on. */
+static void note_errors(int fd, const char *name)
+{
+    size_t length = strlen(name);
+    size_t end = strlen(fail_suffix);
+    unsigned slot = 0;
+
+    for (const char *at = name; *at != '\0'; at++) {
+        slot = slot * 31 + (unsigned char)*at;
+    }
+    slots[fd] = (unsigned char)(slot % SLOTS);
+    seen_errors[fd] = errors[slots[fd]];
+    fails[fd] = fail_in > 0 && length >= end && strcmp(name + length - end, fail_suffix) == 0;
+}
+
+/* Whether this sync fails; errno is set then. The lock is held. */
+static bool sync_fails(int fd)
+{
+    if (fails[fd] && fail_in > 0 && --fail_in == 0) {
+        errors[slots[fd]]++;
+    }
+    if (seen_errors[fd] == errors[slots[fd]]) {
+        return false;
+    }
+    seen_errors[fd] = errors[slots[fd]];
+    errno = fail_errno != 0 ? fail_errno : EIO;
+    return true;
+}
+
 /* --- names --------------------------------------------------------------------------------- */
 
 static int open_watched(int at, const char *path, int flags, mode_t mode)
@@ -156,7 +248,7 @@ static int open_watched(int at, const char *path, int flags, mode_t mode)
         }
         return fd;
     }
-    pthread_mutex_lock(&mutex);
+    lock();
     begin_ns = now_ns();
     was_there = fstatat(AT_FDCWD, path, &before, 0) == 0;
     fd = (int)syscall(SYS_openat, at, path, flags, mode);
@@ -165,12 +257,13 @@ static int open_watched(int at, const char *path, int flags, mode_t mode)
     }
     if (fd >= 0) {
         watched[fd] = name[0] == '\0' ? WATCHED_DIRECTORY : WATCHED_FILE;
+        note_errors(fd, name);
         if (name[0] != '\0') {
             note(KIND_OPEN, fd, begin_ns, 0, name, strlen(name),
                  (was_there ? 0U : 1U) | ((flags & O_TRUNC) != 0 ? 2U : 0U));
         }
     }
-    pthread_mutex_unlock(&mutex);
+    unlock();
     return fd;
 }
 
@@ -243,13 +336,13 @@ EXPORT int unlink(const char *path)
     if (name == NULL) {
         return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
     }
-    pthread_mutex_lock(&mutex);
+    lock();
     begin_ns = now_ns();
     result = (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
     if (result == 0) {
         note(KIND_UNLINK, -1, begin_ns, 0, name, strlen(name), 0);
     }
-    pthread_mutex_unlock(&mutex);
+    unlock();
     return result;
 }
 
@@ -280,13 +373,13 @@ EXPORT int rename(const char *from, const char *to)
     if (from_name == NULL || to_name == NULL) {
         abort(); /* into or out of the directory: powerloss does not know how to follow that */
     }
-    pthread_mutex_lock(&mutex);
+    lock();
     begin_ns = now_ns();
     result = (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
     if (result == 0) {
         note_rename(from_name, to_name, begin_ns);
     }
-    pthread_mutex_unlock(&mutex);
+    unlock();
     return result;
 }
 
@@ -297,13 +390,13 @@ static ssize_t write_at(int fd, const void *bytes, size_t length, off_t offset)
     uint64_t begin_ns;
     ssize_t result;
 
-    pthread_mutex_lock(&mutex);
+    lock();
     begin_ns = now_ns();
     result = syscall(SYS_pwrite64, fd, bytes, length, offset);
     if (result > 0) {
         note(KIND_WRITE, fd, begin_ns, (uint64_t)offset, bytes, (size_t)result, 0);
     }
-    pthread_mutex_unlock(&mutex);
+    unlock();
     return result;
 }
 
@@ -328,7 +421,7 @@ EXPORT ssize_t write(int fd, const void *bytes, size_t length)
     if (watch_of(fd) != WATCHED_FILE) {
         return syscall(SYS_write, fd, bytes, length);
     }
-    pthread_mutex_lock(&mutex);
+    lock();
     begin_ns = now_ns();
     result = syscall(SYS_write, fd, bytes, length);
     if (result > 0) {
@@ -336,7 +429,7 @@ EXPORT ssize_t write(int fd, const void *bytes, size_t length)
 
         note(KIND_WRITE, fd, begin_ns, (uint64_t)(end - result), bytes, (size_t)result, 0);
     }
-    pthread_mutex_unlock(&mutex);
+    unlock();
     return result;
 }
 
@@ -369,13 +462,13 @@ EXPORT int ftruncate(int fd, off_t size)
     if (watch_of(fd) != WATCHED_FILE) {
         return (int)syscall(SYS_ftruncate, fd, size);
     }
-    pthread_mutex_lock(&mutex);
+    lock();
     begin_ns = now_ns();
     result = (int)syscall(SYS_ftruncate, fd, size);
     if (result == 0) {
         note(KIND_TRUNCATE, fd, begin_ns, (uint64_t)size, NULL, 0, 0);
     }
-    pthread_mutex_unlock(&mutex);
+    unlock();
     return result;
 }
 
@@ -413,13 +506,18 @@ static int sync_watched(long call, int fd)
     if (is_directory ? ignore_directory : ignore_file) {
         return 0;
     }
-    pthread_mutex_lock(&mutex);
+    lock();
     begin_ns = now_ns();
+    if (!is_directory && sync_fails(fd)) {
+        note(KIND_SYNC_FAILED, fd, begin_ns, 0, NULL, 0, 0);
+        unlock();
+        return -1;
+    }
     result = (int)syscall(call, fd);
     if (result == 0) {
         note(is_directory ? KIND_SYNC_DIRECTORY : KIND_SYNC, fd, begin_ns, 0, NULL, 0, 0);
     }
-    pthread_mutex_unlock(&mutex);
+    unlock();
     return result;
 }
 
