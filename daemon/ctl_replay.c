@@ -8,6 +8,7 @@
 #include "foxtrackr.h"
 #include "paths.h"
 #include "store.h"
+#include "wall.h"
 
 #define PROBLEM_SIZE 1024
 
@@ -76,6 +77,7 @@ int ctl_replay(const struct config *config, const struct ctl_words *words)
     struct store *store;
     char problem[PROBLEM_SIZE];
     char paths[CONFIG_PROBLEM_SIZE];
+    int64_t newest_ms = 0;
     int result;
 
     if (words->reason != NULL) {
@@ -102,6 +104,9 @@ int ctl_replay(const struct config *config, const struct ctl_words *words)
         fprintf(stderr, "foxtrackrctl: %s\n", problem);
         return EX_NOINPUT;
     }
+    (void)store_newest_ms(store, &newest_ms); /* without it the clock is believed */
+    wall_begin(newest_ms);
+    replay.now_ms = wall_now_ms();
     ctl_work_begin(&work);
     result = store_replay(store, &replay, &work.watcher);
     ctl_work_clear(&work);

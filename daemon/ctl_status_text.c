@@ -250,6 +250,7 @@ static void print_database(FILE *out, const json_t *root)
 {
     const json_t *database = json_object_get(root, "database");
     int64_t entries = ctl_status_integer(database, "quarantine_entries");
+    char left[DURATION_SIZE];
 
     fprintf(out, "Database %s: %s\n", ctl_status_string(database, "path"),
             ctl_status_string(database, "state"));
@@ -261,6 +262,12 @@ static void print_database(FILE *out, const json_t *root)
             real(database, "wal_bytes") / MIB);
     print_reader(out, json_object_get(database, "log_reader"));
     print_space(out, database);
+    if (ctl_status_string(database, "retention_waits")[0] != '\0') {
+        fprintf(out, "  %-14s %s before it deletes %s, more than half of a table: see the log\n",
+                "retention waits",
+                duration_text(ctl_status_integer(database, "retention_waits_left_ms"), left),
+                ctl_status_string(database, "retention_waits"));
+    }
     if (known(database, "quarantine_entries")) {
         fprintf(out, "  %-14s %" PRId64 "%s\n", "quarantine", entries,
                 entries >= STORE_QUARANTINE_COUNTED ? " or more entries" : " entries");

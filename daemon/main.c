@@ -28,6 +28,7 @@
 #include "store.h"
 #include "store_memory.h"
 #include "upgrade.h"
+#include "wall.h"
 #include "watchdog.h"
 #include "watermark.h"
 #include "writer.h"
@@ -108,6 +109,7 @@ static int open_store(struct daemon *daemon)
         .client_ids = daemon->client_ids,
         .client_count = daemon->session_count,
     };
+    int64_t newest_ms = 0;
     char problem[1024];
     int result;
 
@@ -125,7 +127,11 @@ static int open_store(struct daemon *daemon)
         return EX_IOERR;
     }
     tell_restored(daemon->store);
-    if (store_run_begin(daemon->store, FOXTRACKRD_VERSION, clock_wall_ms()) != STORE_OK) {
+    result = store_newest_ms(daemon->store, &newest_ms);
+    wall_begin(newest_ms);
+    wall_say();
+    if (result != STORE_OK ||
+        store_run_begin(daemon->store, FOXTRACKRD_VERSION, wall_now_ms()) != STORE_OK) {
         log_error("database: %s", store_error(daemon->store));
         return EX_IOERR;
     }
@@ -372,6 +378,7 @@ static int run(struct daemon *daemon)
             return EX_OK;
         }
         pulse_beat();
+        wall_say();
         status_set_disk_wait(daemon->status, watchdog_disk_wait_ms(daemon->watchdog));
         watchdog_say_disk_wait(daemon->watchdog);
         status_tick(daemon->status);
@@ -440,7 +447,7 @@ static bool stop_store(struct daemon *daemon, int64_t deadline_ms, int *status)
         store_limit_wait(daemon->store, left_ms > 0 ? (int)left_ms : 0);
     }
     if (state != WRITER_FATAL && daemon->store != NULL &&
-        store_run_end(daemon->store, clock_wall_ms()) != STORE_OK) {
+        store_run_end(daemon->store, wall_now_ms()) != STORE_OK) {
         log_warning("database: %s", store_error(daemon->store));
     }
     if (store_close(daemon->store) != STORE_OK && *status == EX_OK) {

@@ -26,6 +26,7 @@
 
 #include "clock.h"
 #include "tls_peer.h"
+#include "wall.h"
 
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_LAST_MS  120000
@@ -113,7 +114,7 @@ static void take_message(void *context, const char *topic, size_t topic_length, 
         .kind = INTAKE_MESSAGE,
         .session = session->parts.index,
         .qos = qos,
-        .received_ms = clock_wall_ms(),
+        .received_ms = wall_now_ms(),
         .topic = topic,
         .topic_length = topic_length,
         .payload = payload,
@@ -154,7 +155,7 @@ bool session_put_event(struct session *session, enum intake_kind kind, const cha
         .session = session->parts.index,
         .qos = qos,
         .gap = (int)gap,
-        .received_ms = clock_wall_ms(),
+        .received_ms = wall_now_ms(),
         .topic = filter,
         .topic_length = strlen(filter),
     };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "clock.h"
 #include "duration.h"
@@ -14,6 +15,7 @@
 #include "own_file.h"
 #include "pulse.h"
 #include "status_file.h"
+#include "wall.h"
 #include "watchdog.h"
 
 #define SAMPLES            6      /* ticks that a rate looks back over */
@@ -125,6 +127,39 @@ void status_reload(struct status *status, const struct config *loaded)
 
 /* --- looking ------------------------------------------------------------------------------- */
 
+static void date_text(int64_t time_ms, char text[32])
+{
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm utc;
+
+    gmtime_r(&seconds, &utc);
+    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+/* What retention has announced and not begun. */
+static void describe_waits(struct status_snapshot *now)
+{
+    char date[32];
+    size_t length = 0;
+
+    now->waits[0] = '\0';
+    now->waits_until_ms = 0;
+    for (int i = 0; i < STORE_TABLES && length < sizeof(now->waits); i++) {
+        const struct writer_wait *wait = &now->writer.waits[i];
+
+        if (wait->rows > 0) {
+            date_text(wait->before_ms, date);
+            length +=
+                (size_t)snprintf(now->waits + length, sizeof(now->waits) - length,
+                                 "%s%" PRId64 " rows of %s from before %s", length > 0 ? ", " : "",
+                                 wait->rows, store_table_name((enum store_table)i), date);
+            if (now->waits_until_ms == 0 || wait->until_ms < now->waits_until_ms) {
+                now->waits_until_ms = wait->until_ms;
+            }
+        }
+    }
+}
+
 static void look_at_rate(struct status *status)
 {
     struct status_snapshot *now = &status->snapshot;
@@ -178,8 +213,14 @@ static void look(struct status *status)
     }
     now->quiet_ms =
         now->writer.last_message_ms == 0 ? -1 : now->wall_ms - now->writer.last_message_ms;
+    if (now->quiet_ms < -1) {
+        now->quiet_ms = 0; /* the clock was set back */
+    }
     now->writer_age_ms = age_ms(&status->writer_pulse, now->monotonic_ms);
     now->gate_age_ms = age_ms(&status->gate_pulse, now->monotonic_ms);
+    now->clock_least_ms = 0;
+    now->clock_behind = wall_is_behind(&now->clock_least_ms);
+    describe_waits(now);
     look_at_rate(status);
     now->rates =
         status_estimate_rates(&status->estimate, now->monotonic_ms, now->writer.counts.received);
@@ -290,6 +331,9 @@ static const char *state_in_words(const struct status_snapshot *now)
     if (now->disk_wait_ms >= WATCHDOG_WAIT_WORTH_SAYING_MS) {
         return "waiting for the disk";
     }
+    if (session == NULL && now->clock_behind) {
+        return "clock behind";
+    }
     if (session == NULL) {
         return now->catching_up ? "catching up" : "subscribed";
     }
@@ -323,6 +367,10 @@ static void describe_trouble(const struct status *status, char *text)
     } else if (now->disk_wait_ms >= WATCHDOG_WAIT_WORTH_SAYING_MS) {
         snprintf(part, sizeof(part), " for %s", duration_text(now->disk_wait_ms, wait));
         append(text, part);
+    } else if (session == NULL && now->clock_behind) {
+        date_text(now->clock_least_ms, wait);
+        snprintf(part, sizeof(part), ": it is %s at least: set the system's clock", wait);
+        append(text, part);
     } else if (session != NULL && session->reason[0] != '\0') {
         snprintf(part, sizeof(part), ": %s: %s", status->config->sessions[index].client_id,
                  session->reason);
@@ -354,6 +402,7 @@ static void describe(struct status *status)
 {
     struct status_snapshot *now = &status->snapshot;
     char part[160];
+    char waits[STATUS_WAITS_SIZE + 64];
     char duration[DURATION_SIZE];
 
     now->state = state_in_words(now);
@@ -363,6 +412,11 @@ static void describe(struct status *status)
         append(now->text, part);
     }
     describe_trouble(status, now->text);
+    if (now->waits[0] != '\0') {
+        snprintf(waits, sizeof(waits), "; retention waits %s before it deletes %s",
+                 duration_text(now->waits_until_ms - now->monotonic_ms, duration), now->waits);
+        append(now->text, waits);
+    }
     if (now->rate_per_s >= 0.5) {
         snprintf(part, sizeof(part), "; %.0f msg/s", now->rate_per_s);
         append(now->text, part);

@@ -19,7 +19,8 @@
 #include "status_estimate.h"
 #include "writer.h"
 
-#define STATUS_TEXT_SIZE 1024
+#define STATUS_TEXT_SIZE  1024
+#define STATUS_WAITS_SIZE 256
 
 /* Where to look; all of it outlives the status. */
 struct status_sources {
@@ -56,6 +57,10 @@ struct status_snapshot {
     struct status_certificates certificates;
     int64_t writer_age_ms; /* since its thread made a step; the same of the gate's */
     int64_t gate_age_ms;
+    bool clock_behind;             /* see wall.h; */
+    int64_t clock_least_ms;        /* and what the time is at least; 0: it is not behind */
+    char waits[STATUS_WAITS_SIZE]; /* what retention has announced, in words; "": nothing */
+    int64_t waits_until_ms;        /* monotonic; the first of them */
     int64_t disk_wait_ms; /* for how long the disk has been busy with one call of ours; 0: not */
     const char *state;    /* in words */
     char text[STATUS_TEXT_SIZE];

@@ -148,7 +148,7 @@ static json_t *database_json(const struct config *config, const struct status_sn
 
     return json_pack(
         "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:o, s:I, s:o, s:I, s:o, "
-        "s:o, s:o}",
+        "s:o, s:o, s:I, s:s, s:o}",
         "path", json_text(config->database.path), "state", status_file_writer_state(writer->state),
         "reason", json_text(writer->reason), "commits", (json_int_t)writer->commits, "last_batch",
         (json_int_t)writer->last_batch, "last_commit_us", (json_int_t)writer->last_commit_us,
@@ -160,7 +160,11 @@ static json_t *database_json(const struct config *config, const struct status_sn
         "log_reader", reader_json(&writer->reader), "free_bytes", (json_int_t)writer->free_bytes,
         "growth_bytes_per_day", real_or_null(growth->known, growth->bytes_per_day), "days_left",
         real_or_null(growth->days_left >= 0, growth->days_left), "quarantine_entries",
-        integer_or_null(writer->summary_known, (int64_t)writer->summary.quarantine_entries));
+        integer_or_null(writer->summary_known, (int64_t)writer->summary.quarantine_entries),
+        "rejudged", (json_int_t)writer->rejudged, "retention_waits", snapshot->waits,
+        "retention_waits_left_ms",
+        integer_or_null(snapshot->waits[0] != '\0',
+                        snapshot->waits_until_ms - snapshot->monotonic_ms));
 }
 
 static json_t *certificates_json(const struct status_certificates *certificates)
@@ -181,7 +185,7 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
 {
     return json_pack(
         "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:i, s:o, s:i, s:o, s:o, s:o, s:f, s:f, s:f, s:f, "
-        "s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
         "format", STATUS_FILE_FORMAT, "state", snapshot->state, "text", json_text(snapshot->text),
         "version", FOXTRACKRD_VERSION, "pid", (json_int_t)getpid(), "started_ms",
         (json_int_t)snapshot->started_ms, "updated_ms", (json_int_t)snapshot->wall_ms,
@@ -198,7 +202,8 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
         catch_up_json(snapshot), "counts", counts_json(&snapshot->writer.counts),
         "quarantined_by_reason", quarantined_json(&snapshot->writer), "gaps",
         gaps_json(&snapshot->writer), "database", database_json(config, snapshot), "certificates",
-        certificates_json(&snapshot->certificates));
+        certificates_json(&snapshot->certificates), "clock_behind", snapshot->clock_behind,
+        "clock_least_ms", time_or_null(snapshot->clock_least_ms));
 }
 
 int status_file_write_json(struct own_file *file, const struct config *config,

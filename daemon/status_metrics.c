@@ -295,6 +295,9 @@ static void commit_metrics(struct metrics *metrics, const struct writer_status *
               (double)writer->last_batch),
         GAUGE("last_commit_timestamp_seconds", "When the last transaction was committed.",
               moment(writer->last_commit_ms)),
+        COUNTER("rejudged_messages_total",
+                "Messages that left quarantine because their time has come.",
+                (double)writer->rejudged),
     };
 
     write_rows(metrics, rows, COUNT(rows));
@@ -334,6 +337,10 @@ static void space_metrics(struct metrics *metrics, const struct status_snapshot 
               known_if(summary_known, (double)summary->gaps)),
         GAUGE("last_gap_timestamp_seconds", "When the last gap ended.",
               known_if(summary_known, moment(summary->gap_to_ms))),
+        GAUGE("clock_behind", "Whether the system's clock is earlier than the database knows.",
+              snapshot->clock_behind),
+        GAUGE("retention_waits", "Whether retention waits before it deletes half of a table.",
+              snapshot->waits[0] != '\0'),
     };
 
     write_rows(metrics, rows, COUNT(rows));

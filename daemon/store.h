@@ -258,6 +258,11 @@ int store_unsubscribed(struct store *store, const char *client_id, const char *f
  */
 int store_commit(struct store *store);
 
+/* The newest time of our own clock that the database holds: of the sessions' last commits and of
+ * devices' newest readings; 0: none. Before messages are taken: a few milliseconds. STORE_OK or an
+ * error, and then *newest_ms is left alone. */
+int store_newest_ms(struct store *store, int64_t *newest_ms);
+
 /* How many pages the last commit put into the log. */
 int store_commit_pages(const struct store *store);
 

@@ -14,8 +14,12 @@
  * that two replays at once, or one after the other, do no harm either. What was taken away while we
  * parsed is left alone.
  *
- * A message is judged by the clock of its arrival, not by today's: a time that lay in the future
- * then does not become right by waiting. Its rows say received_ms = first_received_ms.
+ * A message is judged by the clock of now and not of its arrival: a time that lay in the future
+ * then was perhaps right, and our clock behind. Its rows say received_ms = first_received_ms. The
+ * daemon itself does so with those whose time has come (store_rejudge(), writer_rejudge.c). A
+ * message that stays for another reason than before has been judged anew: its last_received_ms
+ * becomes that moment, from which retention counts, because the clock of its arrival may have been
+ * wrong.
  *
  * `runs` stays as it is: it tells what became of each message when it arrived.
  */
@@ -29,8 +33,12 @@
 #include "clock.h"
 #include "store_internal.h"
 #include "store_replay.h"
+#include "wall.h"
 
 #define BATCH_ITEMS 256
+/* Times before 2010 are wrong whatever the clock says; the parser has the same limit. */
+#define TIME_FIRST_MS INT64_C(1262304000000)
+
 #define BATCH_BYTES ((size_t)4 * 1024 * 1024)
 
 enum verdict { KEEP, MOVE, NOTE };
@@ -95,10 +103,15 @@ static bool keep_packet(struct item *item, const void *topic, size_t topic_lengt
     return true;
 }
 
+static int64_t now_of(const struct store_replay *replay)
+{
+    return replay->now_ms != 0 ? replay->now_ms : wall_now_ms();
+}
+
 /* 0, a reason (enum foxtrackr_reason), or negative: out of memory. */
 static int parse(struct item *item, const struct store_replay *replay)
 {
-    return foxtrackr_message_parse(replay->fields, item->packet.received_ms, replay->max_future_ms,
+    return foxtrackr_message_parse(replay->fields, now_of(replay), replay->max_future_ms,
                                    item->packet.topic, item->packet.topic_length,
                                    item->packet.payload, item->packet.payload_length,
                                    &item->message, &item->problem);
@@ -122,10 +135,35 @@ static int judge_quarantined(struct store *store, const struct store_replay *rep
     if (result == 0) {
         item->verdict = MOVE;
     } else if (strcmp(reason, foxtrackr_reason_name(result)) != 0 ||
-               strcmp(detail, item->problem.detail) != 0) {
+               /* Of a time in the future, detail tells the limit, which moves on with the clock. */
+               (result != FOXTRACKR_E_TIME && strcmp(detail, item->problem.detail) != 0)) {
         item->verdict = NOTE;
     }
     return STORE_OK;
+}
+
+/* The row of quarantine that a statement stands on, with the columns of STATEMENT_REPLAY_NEXT. */
+static int take_quarantined(struct store *store, const struct store_replay *replay,
+                            sqlite3_stmt *statement, struct item *item)
+{
+    const char *reason = (const char *)sqlite3_column_text(statement, 3);
+    const char *detail = (const char *)sqlite3_column_text(statement, 4);
+    int known = reason == NULL ? -1 : foxtrackr_reason_from_name(reason);
+
+    if (detail == NULL || sqlite3_column_bytes(statement, 0) != DIGEST_SIZE || known < 0) {
+        return store_refuse(store, STORE_FATAL,
+                            "%s: quarantine holds a row that foxtrackrd did not write; see "
+                            "foxtrackrctl verify",
+                            store->path);
+    }
+    memcpy(item->digest, sqlite3_column_blob(statement, 0), DIGEST_SIZE);
+    item->source = known;
+    item->taken = STATEMENT_REPLAY_TAKEN;
+    return keep_packet(item, sqlite3_column_blob(statement, 1),
+                       (size_t)sqlite3_column_bytes(statement, 1), statement, 2,
+                       sqlite3_column_int64(statement, 5))
+               ? judge_quarantined(store, replay, item, reason, detail)
+               : no_memory(store);
 }
 
 /* The next row of quarantine into `item`; *end when there is none. `cursor` is the last digest. */
@@ -141,27 +179,9 @@ static int read_quarantined(struct store *store, const struct store_replay *repl
 
     *end = !row;
     if (result == STORE_OK && row) {
-        const char *reason = (const char *)sqlite3_column_text(statement, 3);
-        const char *detail = (const char *)sqlite3_column_text(statement, 4);
-        int known = reason == NULL ? -1 : foxtrackr_reason_from_name(reason);
-
-        if (detail == NULL || sqlite3_column_bytes(statement, 0) != DIGEST_SIZE || known < 0) {
-            result = store_refuse(store, STORE_FATAL,
-                                  "%s: quarantine holds a row that foxtrackrd did not write; see "
-                                  "foxtrackrctl verify",
-                                  store->path);
-        } else {
-            memcpy(item->digest, sqlite3_column_blob(statement, 0), DIGEST_SIZE);
-            memcpy(cursor->digest, item->digest, DIGEST_SIZE);
-            cursor->begun = true;
-            item->source = known;
-            item->taken = STATEMENT_REPLAY_TAKEN;
-            result = keep_packet(item, sqlite3_column_blob(statement, 1),
-                                 (size_t)sqlite3_column_bytes(statement, 1), statement, 2,
-                                 sqlite3_column_int64(statement, 5))
-                         ? judge_quarantined(store, replay, item, reason, detail)
-                         : no_memory(store);
-        }
+        result = take_quarantined(store, replay, statement, item);
+        memcpy(cursor->digest, item->digest, DIGEST_SIZE);
+        cursor->begun = true;
     }
     store_reset(store, STATEMENT_REPLAY_NEXT);
     return result;
@@ -220,14 +240,14 @@ static int still_there(struct store *store, const struct item *item, bool *there
     return result;
 }
 
-static int note_why(struct store *store, const struct item *item,
+static int note_why(struct store *store, const struct item *item, int64_t now_ms,
                     const struct foxtrackr_problem *problem)
 {
     const struct store_value values[] = {store_bytes(false, item->digest, DIGEST_SIZE),
                                          store_text(foxtrackr_reason_name(problem->reason)),
-                                         store_text(problem->detail)};
+                                         store_text(problem->detail), store_integer(now_ms)};
 
-    return store_execute(store, STATEMENT_REPLAY_STAYS, values, 3);
+    return store_execute(store, STATEMENT_REPLAY_STAYS, values, 4);
 }
 
 /* Remove it from where it was, and let "first seen" tell of the first message. */
@@ -270,7 +290,7 @@ static int write_moved(struct store *store, const struct item *item, struct stor
         /* What came from `messages` stays there: with its topic, its place in quarantine is lost.
          */
         return item->source < STORE_REPLAY_MESSAGES && !change->dry_run
-                   ? note_why(store, item, &conflict)
+                   ? note_why(store, item, change->restamp ? now_of(change) : 0, &conflict)
                    : STORE_OK;
     }
     if (outcome == STORE_STORED) {
@@ -295,8 +315,9 @@ static int write_item(struct store *store, const struct item *item, struct store
         return write_moved(store, item, change);
     }
     change->counts[item->source].kept++;
-    return item->verdict == NOTE && !change->dry_run ? note_why(store, item, &item->problem)
-                                                     : STORE_OK;
+    return item->verdict == NOTE && !change->dry_run
+               ? note_why(store, item, change->restamp ? now_of(change) : 0, &item->problem)
+               : STORE_OK;
 }
 
 static bool changes_something(const struct batch *batch)
@@ -462,6 +483,109 @@ int store_replay(struct store *store, struct store_replay *replay,
     }
     if (result == STORE_OK && replay->reason == 0) {
         result = replay_extras(store, replay, watcher);
+    }
+    return result;
+}
+
+/* --- by the daemon ------------------------------------------------------------------------- */
+
+/* The next entry with the reason `time` into `item` if its time has come by replay->now_ms; *there
+ * is false when it has not, *end when there is none. */
+static int read_due(struct store *store, const struct store_replay *replay,
+                    struct store_rejudge_place *place, struct item *item, bool *there, bool *end)
+{
+    sqlite3_stmt *statement = store->statements[STATEMENT_REJUDGE_NEXT];
+    const struct store_value value =
+        store_bytes(false, place->digest, place->begun ? DIGEST_SIZE : 0);
+    bool row = false;
+    int result = store_step(store, STATEMENT_REJUDGE_NEXT, &value, 1, &row);
+
+    *end = !row;
+    *there = false;
+    if (result == STORE_OK && row) {
+        int64_t claimed_ms = sqlite3_column_int64(statement, 6);
+        int64_t due_ms = claimed_ms - replay->max_future_ms;
+        bool in_future = claimed_ms >= TIME_FIRST_MS && due_ms > sqlite3_column_int64(statement, 5);
+
+        if (in_future && due_ms <= replay->now_ms) {
+            *there = true;
+            result = take_quarantined(store, replay, statement, item);
+        } else if (in_future && due_ms < place->next_due_ms) {
+            place->next_due_ms = due_ms;
+        }
+        if (sqlite3_column_bytes(statement, 0) == DIGEST_SIZE) {
+            memcpy(place->digest, sqlite3_column_blob(statement, 0), DIGEST_SIZE);
+        }
+        place->begun = true;
+    }
+    store_reset(store, STATEMENT_REJUDGE_NEXT);
+    return result;
+}
+
+static int write_due(struct store *store, const struct batch *batch, struct store_replay *change)
+{
+    int result = store_begin(store);
+
+    for (int i = 0; i < batch->count && result == STORE_OK; i++) {
+        result = write_item(store, &batch->items[i], change);
+    }
+    return result == STORE_OK ? store_commit(store) : result;
+}
+
+int store_rejudge(struct store *store, struct store_replay *replay,
+                  struct store_rejudge_place *place, bool *done)
+{
+    struct batch *batch = calloc(1, sizeof(*batch));
+    struct store_rejudge_place next = *place;
+    struct store_replay change = *replay;
+    bool end = false;
+    int result = STORE_OK;
+
+    if (batch == NULL) {
+        return no_memory(store);
+    }
+    for (int looked = 0; result == STORE_OK && !end && looked < BATCH_ITEMS &&
+                         batch->count < REPLAY_HOLD_ROWS && batch->bytes < REPLAY_HOLD_BYTES;
+         looked++) {
+        struct item *item = &batch->items[batch->count];
+        bool there = false;
+
+        *item = (struct item){.verdict = KEEP};
+        result = read_due(store, replay, &next, item, &there, &end);
+        if (there) {
+            batch->count++; /* also with a failure: what it holds is freed */
+            batch->bytes += item->packet.topic_length + item->packet.payload_length;
+        }
+    }
+    if (result == STORE_OK && changes_something(batch)) {
+        result = write_due(store, batch, &change);
+    }
+    clear_batch(batch);
+    free(batch);
+    if (result == STORE_OK) {
+        *replay = change;
+        *place = next;
+        *done = end;
+    }
+    return result;
+}
+
+int store_restamp(struct store *store, int64_t from_ms, int64_t to_ms, int64_t now_ms, bool *done)
+{
+    const struct store_value values[] = {store_integer(from_ms), store_integer(to_ms),
+                                         store_integer(now_ms), store_integer(REPLAY_HOLD_ROWS)};
+    int changed = 0;
+    int result = store_begin(store);
+
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_REJUDGE_RESTAMP, values, 4);
+        changed = sqlite3_changes(store->db);
+    }
+    if (result == STORE_OK) {
+        result = store_commit(store);
+    }
+    if (result == STORE_OK) {
+        *done = changed < REPLAY_HOLD_ROWS;
     }
     return result;
 }

@@ -157,6 +157,49 @@ static const struct {
     [STATEMENT_DEVICE_NEXT] = {"go on to the next device",
                                "SELECT device FROM devices WHERE device > ?1"
                                " ORDER BY device LIMIT 1"},
+    [STATEMENT_SURVEY_DEVICE] =
+        {"look up a device's newest reading",
+         "SELECT device, max(ifnull((SELECT max(time_ms) FROM battery AS b"
+         " WHERE b.device = d.device), 0), ifnull((SELECT max(time_ms) FROM temperature AS t"
+         " WHERE t.device = d.device), 0), ifnull((SELECT max(time_ms) FROM messages AS m"
+         " WHERE m.device = d.device), 0)) FROM devices AS d WHERE device > ?1"
+         " ORDER BY device LIMIT 1"},
+    /* Where there is one device with readings: the walk over the others finds nothing. */
+    [STATEMENT_SURVEY_BEFORE] =
+        {"look up the reading before the newest",
+         "SELECT max(max(ifnull((SELECT max(time_ms) FROM battery AS b WHERE b.device = d.device"
+         " AND time_ms < ?1), 0), ifnull((SELECT max(time_ms) FROM temperature AS t"
+         " WHERE t.device = d.device AND time_ms < ?1), 0), ifnull((SELECT max(time_ms)"
+         " FROM messages AS m WHERE m.device = d.device AND time_ms < ?1), 0)))"
+         " FROM devices AS d"},
+    [STATEMENT_SURVEY_QUARANTINE] = {"look up the newest message of quarantine",
+                                     "SELECT max(last_received_ms) FROM quarantine"},
+    [STATEMENT_BATTERY_COUNT] = {"count battery readings",
+                                 "SELECT count(*), max(time_ms) FROM (SELECT time_ms FROM battery"
+                                 " WHERE device = ?1 AND time_ms >= ?2 AND time_ms < ?3"
+                                 " ORDER BY time_ms LIMIT ?4)"},
+    [STATEMENT_TEMPERATURE_COUNT] = {"count temperature readings",
+                                     "SELECT count(*), max(time_ms) FROM (SELECT time_ms"
+                                     " FROM temperature WHERE device = ?1 AND time_ms >= ?2"
+                                     " AND time_ms < ?3 ORDER BY time_ms LIMIT ?4)"},
+    [STATEMENT_MESSAGES_COUNT] = {"count messages",
+                                  "SELECT count(*), max(time_ms) FROM (SELECT time_ms FROM messages"
+                                  " WHERE device = ?1 AND time_ms >= ?2 AND time_ms < ?3"
+                                  " ORDER BY time_ms LIMIT ?4)"},
+    [STATEMENT_QUARANTINE_COUNT] = {"count the quarantine by age",
+                                    "SELECT count(*), max(last_received_ms) FROM"
+                                    " (SELECT last_received_ms FROM quarantine"
+                                    " WHERE ?1 IS NOT NULL AND last_received_ms >= ?2"
+                                    " AND last_received_ms < ?3"
+                                    " ORDER BY last_received_ms LIMIT ?4)"},
+    /* Of 256 devices: the time to start is bounded. */
+    [STATEMENT_NEWEST_RECEIVED] =
+        {"look up when the last messages came",
+         "SELECT (SELECT max(last_durable_ms) FROM sessions), (SELECT max(max(ifnull("
+         "(SELECT received_ms FROM battery AS b WHERE b.device = d.device"
+         " ORDER BY time_ms DESC LIMIT 1), 0), ifnull((SELECT received_ms FROM temperature AS t"
+         " WHERE t.device = d.device ORDER BY time_ms DESC LIMIT 1), 0)))"
+         " FROM (SELECT device FROM devices ORDER BY device DESC LIMIT 256) AS d)"},
     [STATEMENT_EXPIRED_ADD] = {"count what was deleted",
                                "INSERT INTO expired (run, table_name, row_count, before_ms,"
                                " last_ms) VALUES (?1, ?2, ?3, ?4, ?5)"
@@ -203,7 +246,8 @@ static const struct {
     [STATEMENT_REPLAY_TAKEN] = {"take a message out of quarantine",
                                 "DELETE FROM quarantine WHERE digest = ?1"},
     [STATEMENT_REPLAY_STAYS] = {"note why a message stays in quarantine",
-                                "UPDATE quarantine SET reason = ?2, detail = ?3"
+                                "UPDATE quarantine SET reason = ?2, detail = ?3,"
+                                " last_received_ms = max(last_received_ms, ?4)"
                                 " WHERE digest = ?1"},
     [STATEMENT_REPLAY_MESSAGE] = {"read a message",
                                   "SELECT m.rowid, d.family, m.version, m.type, m.body,"
@@ -214,6 +258,18 @@ static const struct {
                                         "SELECT 1 FROM messages WHERE rowid = ?1 AND digest = ?2"},
     [STATEMENT_REPLAY_MESSAGE_TAKEN] = {"take a message out of messages",
                                         "DELETE FROM messages WHERE rowid = ?1 AND digest = ?2"},
+    /* By the index quarantine_with_time. The last column is the time that the body claims;
+     * json_extract() cannot be part of an index where the schema is not trusted. */
+    [STATEMENT_REJUDGE_NEXT] = {"look for messages whose time has come",
+                                "SELECT digest, topic, payload, reason, detail,"
+                                " first_received_ms, CASE WHEN json_valid(CAST(payload AS TEXT))"
+                                " THEN CAST(json_extract(CAST(payload AS TEXT), '$.timeMs')"
+                                " AS INTEGER) END FROM quarantine"
+                                " WHERE reason = 'time' AND digest > ?1 ORDER BY digest LIMIT 1"},
+    [STATEMENT_REJUDGE_RESTAMP] = {"correct when messages of quarantine came",
+                                   "UPDATE quarantine SET last_received_ms = ?3 WHERE rowid IN"
+                                   " (SELECT rowid FROM quarantine WHERE last_received_ms >= ?1"
+                                   " AND last_received_ms <= ?2 LIMIT ?4)"},
     [STATEMENT_REPLAY_DEVICE_SEEN] = {"correct when a device was first seen",
                                       "UPDATE devices SET first_seen_ms = ?3"
                                       " WHERE family = ?1 AND device_id = ?2"

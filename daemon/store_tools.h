@@ -110,8 +110,10 @@ struct store_replay_counts {
 struct store_replay {
     const struct foxtrackr_fields *fields;
     int64_t max_future_ms;
-    int reason;   /* only messages in quarantine with this one; 0: everything */
-    bool dry_run; /* the store is open read-only: only count */
+    int64_t now_ms; /* wall clock: what is further ahead than max_future_ms stays; 0: of now */
+    bool restamp;   /* what stays for another reason than before has last_received_ms = now_ms */
+    int reason;     /* only messages in quarantine with this one; 0: everything */
+    bool dry_run;   /* the store is open read-only: only count */
     struct store_replay_counts counts[STORE_REPLAY_SOURCES];
 };
 
@@ -124,5 +126,26 @@ struct store_replay {
  */
 int store_replay(struct store *store, struct store_replay *replay,
                  const struct store_watcher *watcher);
+
+/* How far a pass of store_rejudge() is. Begin with zero and next_due_ms = INT64_MAX. */
+struct store_rejudge_place {
+    bool begun;
+    uint8_t digest[32];
+    int64_t next_due_ms; /* when the first of those that were left will be due; INT64_MAX: none */
+};
+
+/*
+ * Parse again some entries of quarantine with the reason `time` whose time is not too far ahead of
+ * replay->now_ms any more, and move what is understood, in one transaction of the daemon's own
+ * connection that is as short as a batch of replay's. replay->counts add up. *done: none is left.
+ * After an error the caller rolls back, and `place` and `replay` are as before. Never with a batch
+ * open. STORE_OK, STORE_E_RETRY or STORE_FATAL.
+ */
+int store_rejudge(struct store *store, struct store_replay *replay,
+                  struct store_rejudge_place *place, bool *done);
+
+/* The clock that said from_ms to to_ms was behind and says now_ms now: what quarantine received by
+ * it gets now_ms as last_received_ms, some entries at a time. *done: none is left. As above. */
+int store_restamp(struct store *store, int64_t from_ms, int64_t to_ms, int64_t now_ms, bool *done);
 
 #endif

@@ -34,6 +34,7 @@
 #include "clock.h"
 #include "log.h"
 #include "pulse.h"
+#include "wall.h"
 #include "writer_apply.h"
 #include "writer_internal.h"
 
@@ -273,7 +274,7 @@ static int apply_batch(struct writer *writer, const struct intake_item *first, s
         result = next_item(writer, &item, batch);
     }
     if (result == STORE_OK) {
-        result = writer_apply_finish(writer->apply, clock_wall_ms());
+        result = writer_apply_finish(writer->apply, wall_now_ms());
     }
     return result;
 }
@@ -446,11 +447,10 @@ static bool round_once(struct writer *writer)
     if (sorts(writer)) {
         return sort_with_batch(writer) && writer_delete_old(writer);
     }
-    switch (
-        intake_next(writer->parts.intake, &item,
-                    state_of(writer) == WRITER_STALLED
-                        ? 0
-                        : INT64_C(1000) * writer_expire_wait_ms(&writer->expire, IDLE_WAIT_MS))) {
+    switch (intake_next(writer->parts.intake, &item,
+                        state_of(writer) == WRITER_STALLED
+                            ? 0
+                            : INT64_C(1000) * writer_chores_wait_ms(writer, IDLE_WAIT_MS))) {
     case INTAKE_OK:
         return write_batch(writer, &item) && writer_delete_old(writer);
     case INTAKE_E_CLOSED:
@@ -507,6 +507,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer->free_bytes = INT64_MAX;
     writer->space_checked_ms = INT64_MIN / 2;
     writer_expire_init(&writer->expire);
+    writer_rejudge_init(&writer->rejudge);
     writer->summary_due = true;
     writer->database_path = strdup(database_path);
     writer->inbox = inbox_new(parts->store);

@@ -29,6 +29,13 @@ enum writer_state {
                        acknowledged, the broker has it */
 };
 
+/* What retention has announced of a table and waits with; rows 0: nothing. */
+struct writer_wait {
+    int64_t rows;
+    int64_t before_ms; /* wall clock: all of them are older */
+    int64_t until_ms;  /* monotonic */
+};
+
 /* A snapshot for status. Rates are for the reader to derive. */
 struct writer_status {
     enum writer_state state;
@@ -47,6 +54,8 @@ struct writer_status {
     uint64_t quarantined[WRITER_REASONS]; /* this run, by enum foxtrackr_reason */
     uint64_t expired;                     /* rows deleted by retention */
     uint64_t expired_by_table[STORE_TABLES];
+    struct writer_wait waits[STORE_TABLES];
+    uint64_t rejudged;         /* messages that left quarantine because their time has come */
     int64_t expire_longest_us; /* its longest chunk: for so long a message had to wait */
     int64_t database_bytes;
     int64_t used_bytes; /* see store_used_bytes(); 0: not known */

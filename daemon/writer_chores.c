@@ -148,26 +148,83 @@ bool writer_space_left(const struct writer *writer)
     return writer->free_bytes >= need + (writer->for_space ? need / SPACE_MARGIN : 0);
 }
 
+/* A chunk failed: roll back, and go on with messages. False ends the thread. */
+static bool chunk_failed(struct writer *writer, int result, const char *what)
+{
+    struct store *store = writer->parts.store;
+    char reason[WRITER_REASON_SIZE];
+
+    snprintf(reason, sizeof(reason), "%s", store_error(store));
+    if (result < 0 || store_rollback(store) != STORE_OK) {
+        writer_fail(writer, result < 0 ? reason : store_error(store));
+        return false;
+    }
+    log_line_limited(&writer->expire_cause, LOG_WARNING, NULL, "database: %s: %s", what, reason);
+    return true;
+}
+
+/* A part of a pass through quarantine. False ends the thread. */
+static bool rejudge(struct writer *writer)
+{
+    int result = writer_rejudge_chunk(&writer->rejudge, writer->parts.store, &writer->limits,
+                                      writer->status.quarantined[FOXTRACKR_E_TIME]);
+
+    if (result != STORE_OK) {
+        writer_expire_postpone(&writer->expire);
+        return chunk_failed(writer, result, "messages stay in quarantine for the moment");
+    }
+    pthread_mutex_lock(&writer->mutex);
+    writer->status.rejudged = writer->rejudge.moved_all;
+    pthread_mutex_unlock(&writer->mutex);
+    return true;
+}
+
+/* Retention begins a pass only behind one through quarantine; see writer_rejudge.c. For want of
+ * space that cannot be written: then quarantine stays as it is. */
+static bool retention_may_work(struct writer *writer)
+{
+    struct writer_expire *expire = &writer->expire;
+
+    if (!expire->active) {
+        bool judged = writer_rejudge_done_since(&writer->rejudge, expire->next_pass_ms);
+
+        expire->spare_quarantine = !judged;
+        return judged || writer->for_space;
+    }
+    return true;
+}
+
+int writer_chores_wait_ms(const struct writer *writer, int limit_ms)
+{
+    int64_t wait_ms = writer->rejudge.rest_until - clock_monotonic_ms();
+
+    if (!writer->rejudge.active) {
+        return writer_expire_wait_ms(&writer->expire, limit_ms);
+    }
+    return wait_ms < 0 ? 0 : wait_ms < limit_ms ? (int)wait_ms : limit_ms;
+}
+
 /*
- * A chunk of retention, if it is time for one. An error of it is no reason to stop taking messages:
- * the next batch finds out for itself whether the disk takes it. False ends the thread.
+ * A chunk of retention, or of judging quarantine again, if it is time for one. An error of it is no
+ * reason to stop taking messages: the next batch finds out for itself whether the disk takes it.
+ * False ends the thread.
  */
 bool writer_delete_old(struct writer *writer)
 {
     struct store *store = writer->parts.store;
     struct store_expired expired;
-    char reason[WRITER_REASON_SIZE];
-    int result = writer_expire_chunk(&writer->expire, store, &writer->limits, &expired);
+    int result;
 
-    if (result != STORE_OK) {
-        snprintf(reason, sizeof(reason), "%s", store_error(store));
-        if (result < 0 || store_rollback(store) != STORE_OK) {
-            writer_fail(writer, result < 0 ? reason : store_error(store));
-            return false;
-        }
-        log_line_limited(&writer->expire_cause, LOG_WARNING, NULL,
-                         "database: old rows stay for the moment: %s", reason);
+    if (!writer->for_space &&
+        writer_rejudge_due(&writer->rejudge, writer->status.quarantined[FOXTRACKR_E_TIME])) {
+        return rejudge(writer);
+    }
+    if (writer_expire_wait_ms(&writer->expire, 1) > 0 || !retention_may_work(writer)) {
         return true;
+    }
+    result = writer_expire_chunk(&writer->expire, store, &writer->limits, &expired);
+    if (result != STORE_OK) {
+        return chunk_failed(writer, result, "old rows stay for the moment");
     }
     if (expired.done && writer->for_space && store_shrink(store) == STORE_FATAL) {
         writer_fail(writer, store_error(store));
@@ -179,6 +236,7 @@ bool writer_delete_old(struct writer *writer)
         writer->status.expired_by_table[i] += expired.rows[i];
     }
     writer->status.expire_longest_us = writer->expire.longest_us;
+    writer_survey_waits(&writer->expire.survey, writer->status.waits);
     pthread_mutex_unlock(&writer->mutex);
     return true;
 }

@@ -1,3 +1,12 @@
+/*
+ * The pace of retention: passes ten minutes apart, in chunks with rests between them.
+ *
+ * A pass is a survey, which decides from when on it may delete (writer_survey.c), and then the
+ * deleting (store_expire.c). A chunk of either takes a few milliseconds on the writer's thread, and
+ * messages are written between two chunks. The cutoffs of a pass stay as they are until its end,
+ * whatever the clock does meanwhile. Nothing is deleted in silence: what went is in the table
+ * `expired`, in the counts of status, and once a day in the log.
+ */
 #include "writer_expire.h"
 
 #include <inttypes.h>
@@ -7,6 +16,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "wall.h"
 
 #define BUDGET_US      5000  /* for the deleting, without the commit */
 #define TARGET_US      12000 /* for all of a chunk */
@@ -17,8 +27,7 @@
 #define PAGES_MOST     256
 #define PASS_PERIOD_MS 600000
 #define AFTER_ERROR_MS 60000
-#define DAY_MS         INT64_C(86400000)
-#define SAY_PERIOD_MS  DAY_MS
+#define SAY_PERIOD_MS  86400000
 
 /* New rows take the place of old ones; only what is free beyond this goes back. */
 #define KEEP_FREE_PERCENT 25
@@ -65,18 +74,40 @@ int writer_expire_adapt(int limit, bool reached_limit, int64_t took_us)
     return limit;
 }
 
-static void begin_pass(struct writer_expire *expire, const struct writer_limits *limits)
+static void begin_pass(struct writer_expire *expire)
 {
-    int64_t now_ms = clock_wall_ms();
+    expire->active = true;
+    expire->surveying = true;
+    writer_survey_begin(&expire->survey);
+}
 
+/* The survey is over: delete by what it has found. */
+static void begin_deleting(struct writer_expire *expire)
+{
+    expire->surveying = false;
     expire->pass =
         (struct store_expiry){.keep_free_percent = expire->short_of_space ? 0 : KEEP_FREE_PERCENT};
-    for (int i = 0; i < STORE_TABLES; i++) {
-        int days = limits->retention_days[i];
-
-        expire->pass.cutoff_ms[i] = days == 0 ? STORE_KEEP : now_ms - days * DAY_MS;
+    memcpy(expire->pass.cutoff_ms, expire->survey.cutoff_ms, sizeof(expire->pass.cutoff_ms));
+    if (expire->spare_quarantine) {
+        expire->pass.cutoff_ms[STORE_QUARANTINE] = STORE_KEEP;
     }
-    expire->active = true;
+}
+
+/* A chunk of either part of a pass. */
+static int do_chunk(struct writer_expire *expire, struct store *store,
+                    const struct writer_limits *limits, const struct store_chunk *chunk,
+                    struct store_expired *out)
+{
+    int result;
+
+    if (!expire->surveying) {
+        return store_expire(store, &expire->pass, chunk, out);
+    }
+    result = writer_survey_step(&expire->survey, store, limits, chunk);
+    if (result == STORE_OK && expire->survey.phase == WRITER_SURVEY_DONE) {
+        begin_deleting(expire);
+    }
+    return result;
 }
 
 static void end_pass(struct writer_expire *expire, int64_t pause_ms)
@@ -88,12 +119,17 @@ static void end_pass(struct writer_expire *expire, int64_t pause_ms)
     }
 }
 
+void writer_expire_postpone(struct writer_expire *expire)
+{
+    end_pass(expire, AFTER_ERROR_MS);
+}
+
 int writer_expire_chunk(struct writer_expire *expire, struct store *store,
                         const struct writer_limits *limits, struct store_expired *out)
 {
     const struct store_chunk chunk = {.budget_us = BUDGET_US,
                                       .limit_pages = expire->limit_pages,
-                                      .now_ms = clock_wall_ms(),
+                                      .now_ms = wall_now_ms(),
                                       .nobody_waits = expire->short_of_space,
                                       .clock_us = clock_us};
     int64_t begun_us;
@@ -105,10 +141,10 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
         return STORE_OK;
     }
     if (!expire->active) {
-        begin_pass(expire, limits);
+        begin_pass(expire);
     }
     begun_us = clock_us();
-    result = store_expire(store, &expire->pass, &chunk, out);
+    result = do_chunk(expire, store, limits, &chunk, out);
     took_us = clock_us() - begun_us;
     expire->limit_pages = writer_expire_adapt(expire->limit_pages, out->reached_limit, took_us);
     expire->rest_until_us =
@@ -133,13 +169,13 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
         }
     }
     if (out->done) {
-        end_pass(expire, PASS_PERIOD_MS);
+        end_pass(expire, writer_survey_next_ms(&expire->survey, PASS_PERIOD_MS));
     }
     return STORE_OK;
 }
 
-/* What retention deletes is never deleted in silence: a clock that is a year ahead would take
- * everything. Once a day is enough where a little goes every few minutes. */
+/* What retention deletes is never deleted in silence. Once a day is enough where a little goes
+ * every few minutes; more than half of a table is said beforehand too (writer_survey.c). */
 void writer_expire_say(struct writer_expire *expire)
 {
     char text[320] = "";

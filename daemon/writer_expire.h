@@ -5,6 +5,9 @@
  * (writer_expire.c), the commit and its sync included, by learning from the last one how many pages
  * the disk takes in that time. After a chunk it rests three times as long: batches come first. Only
  * while no message is taken for want of space it does not.
+ *
+ * A pass begins with a survey (writer_survey.c) that decides from when on it may delete; its steps
+ * are chunks as short as the others.
  */
 #ifndef WRITER_EXPIRE_H
 #define WRITER_EXPIRE_H
@@ -14,11 +17,15 @@
 
 #include "store.h"
 #include "writer.h"
+#include "writer_survey.h"
 
 struct writer_expire {
     struct store_expiry pass;
+    struct writer_survey survey;
     bool active;           /* in a pass */
+    bool surveying;        /* at its beginning */
     bool short_of_space;   /* give back all that is free */
+    bool spare_quarantine; /* it was not judged anew before this pass: none of it goes */
     int64_t next_pass_ms;  /* monotonic */
     int64_t rest_until_us; /* monotonic */
     int limit_pages;       /* of the next chunk */
@@ -32,6 +39,9 @@ void writer_expire_init(struct writer_expire *expire);
 
 /* Begin a new pass with the next chunk: the limits have changed, or space is short. */
 void writer_expire_restart(struct writer_expire *expire, bool short_of_space);
+
+/* Begin the next pass a minute from now. */
+void writer_expire_postpone(struct writer_expire *expire);
 
 /* How long until there is something to do, at most `limit_ms`. */
 int writer_expire_wait_ms(const struct writer_expire *expire, int limit_ms);

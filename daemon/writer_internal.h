@@ -14,6 +14,7 @@
 #include "writer.h"
 #include "writer_apply.h"
 #include "writer_expire.h"
+#include "writer_rejudge.h"
 
 struct writer {
     pthread_t thread;
@@ -43,6 +44,7 @@ struct writer {
     int64_t log_cut_ms;
     struct writer_expire expire;
     struct recent newest_reading; /* time_ms of the newest reading of each batch */
+    struct writer_rejudge rejudge;
     bool summary_due;             /* what the summary tells has changed, or was never read */
     int64_t summary_ms;           /* monotonic; when it was last read */
     uint64_t summary_quarantined; /* status.counts.quarantined then */
@@ -77,6 +79,9 @@ bool writer_wait_for_space(struct writer *writer);
 
 /* See writer_readers.c. */
 void writer_look_at_readers(struct writer *writer);
+
+/* How long until retention or quarantine has something to do, at most limit_ms. */
+int writer_chores_wait_ms(const struct writer *writer, int limit_ms);
 
 bool writer_space_left(const struct writer *writer);
 void writer_end_wait_for_space(struct writer *writer);

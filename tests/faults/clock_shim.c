@@ -4,6 +4,8 @@
  *     FAULT_CLOCK    a file of one int64_t, the seconds by which the wall clock is ahead. It is
  *                    mapped: whoever writes it moves the clock of the running process at once.
  *
+ *     FAULT_CLOCK_SYNCED  1: adjtimex() says that the clock is synchronised; else that it is not.
+ *
  * CLOCK_MONOTONIC stays as it is. A wait until a moment of the wall clock ends when that clock says
  * so, also if it is moved meanwhile, as the kernel would do it: it is waited for in short turns.
  */
@@ -18,9 +20,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,6 +90,15 @@ time_t time(time_t *out)
         *out = now.tv_sec;
     }
     return now.tv_sec;
+}
+
+/* Whatever the machine that runs the test knows. */
+int adjtimex(struct timex *out)
+{
+    const char *synced = getenv("FAULT_CLOCK_SYNCED");
+
+    out->status = synced != NULL && strcmp(synced, "1") == 0 ? 0 : STA_UNSYNC;
+    return (out->status & STA_UNSYNC) != 0 ? TIME_ERROR : TIME_OK;
 }
 
 static bool is_before(const struct timespec *a, const struct timespec *b)

@@ -239,6 +239,14 @@ def test_garbage_that_waits_keeps_its_session(broker, daemon, journal):
 def test_old_rows_go_while_messages_wait(slow):
     """Goal: retention goes on while there is something to sort in: a catch-up can last for hours."""
     leave_in_inbox(slow, 20000)                 # of a month ago
+    with sqlite3.connect(slow.database) as connection:
+        connection.execute("INSERT INTO devices VALUES (70000, 'foxtrackr', 'old', 1)")
+        for days in (100, 20):                  # more than half of a table would wait
+            connection.execute(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+                " INSERT INTO battery SELECT 70000, ? - i, 3.7, 50, 5, NULL, 1 FROM n",
+                (fleet.now_ms() - days * DAY_MS,))
+    connection.close()
     slow.configure(database={"batch_max": 1, "retention_days": 1})
     slow.start(wait=None)
     wait_until(lambda: value(slow.database, "SELECT sum(row_count) FROM expired"),

@@ -139,14 +139,20 @@ def test_replay_corrects_first_seen(daemon):
         == [(now - 500, now - 500, now - 500)]
 
 
-def test_replay_judges_by_the_clock_of_the_arrival(daemon):
-    """Goal: a time that lay in the future when it came does not become right by waiting."""
+def test_replay_judges_by_the_clock_of_now(daemon):
+    """
+    Goal: a time that lay in the future by the clock of its arrival, and does not now, is right: that
+    clock was behind. What lies in the future now stays, untouched, until max_future lets it pass.
+    """
     daemon.start()
     daemon.stop()
     now = fleet.now_ms()
     put_in_quarantine(daemon.database, [
         ("foxtrackr/a/V3.0/bat", fleet.battery("a", now - DAY_MS))], received_ms=now - 9 * DAY_MS)
-    assert summary(foxtrackrctl(daemon, "replay"))["time"] == [1, 0, 0, 0, 1]
+    put_in_quarantine(daemon.database, [
+        ("foxtrackr/a/V3.0/bat", fleet.battery("a", now + 9 * DAY_MS))], received_ms=now)
+    assert summary(foxtrackrctl(daemon, "replay"))["time"] == [2, 1, 0, 0, 1]
+    assert query(daemon.database, "SELECT detail, last_received_ms FROM quarantine") == [("old", now)]
     daemon.configure(parser={"max_future": "30d"})
     assert summary(foxtrackrctl(daemon, "replay"))["time"] == [1, 1, 0, 0, 0]
 

@@ -1,9 +1,13 @@
 /* How large the next chunk of retention may be, and when it may be. */
 #include "store_fixture.h"
 
+#include <inttypes.h>
 #include <time.h>
 
+#include "clock.h"
 #include "writer_expire.h"
+
+#define DAY_MS INT64_C(86400000)
 
 /* A disk that takes `us_a_page` and a fixed time for its sync. */
 static int64_t disk(int pages, int64_t us_a_page)
@@ -45,6 +49,44 @@ static int64_t now_us(void)
     return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
 }
 
+/* Chunks until the pass is over; the rests are waited for. */
+static void finish_pass(struct writer_expire *expire, struct store *store,
+                        const struct writer_limits *limits)
+{
+    struct store_expired out;
+
+    do {
+        while (writer_expire_wait_ms(expire, 1) > 0) {
+        }
+        assert_int_equal(writer_expire_chunk(expire, store, limits, &out), STORE_OK);
+    } while (!out.done);
+}
+
+/* The chunks of a survey: nothing is deleted yet. */
+static void finish_survey(struct writer_expire *expire, struct store *store,
+                          const struct writer_limits *limits)
+{
+    struct store_expired out;
+
+    do {
+        while (writer_expire_wait_ms(expire, 1) > 0) {
+        }
+        assert_int_equal(writer_expire_chunk(expire, store, limits, &out), STORE_OK);
+        assert_int_equal(out.rows[STORE_BATTERY], 0);
+    } while (expire->surveying);
+}
+
+static void put_readings(struct fixture *fixture, const char *device, int64_t first_ms, int count)
+{
+    begin(fixture);
+    for (int i = 0; i < count; i++) {
+        struct foxtrackr_message message = battery(device, first_ms + i, 3.7);
+
+        put(fixture, &message);
+    }
+    commit(fixture);
+}
+
 static void test_chunks_rest_and_passes_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -53,35 +95,168 @@ static void test_chunks_rest_and_passes_end(void **state)
     struct writer_expire expire;
     int64_t begun_us;
 
-    begin(fixture);
-    for (int64_t time_ms = 1; time_ms <= 500; time_ms++) {
-        struct foxtrackr_message message = battery("a", time_ms, 3.7);
-
-        put(fixture, &message);
-    }
-    commit(fixture);
+    put_readings(fixture, "a", 1, 500);
+    put_readings(fixture, "a", clock_wall_ms() - 500, 500);
     writer_expire_init(&expire);
     assert_int_equal(writer_expire_wait_ms(&expire, 500), 0); /* the first pass begins at once */
+    expire.limit_pages = 1;
+    finish_survey(&expire, fixture->store, &limits);
+    while (writer_expire_wait_ms(&expire, 1) > 0) {
+    }
     expire.limit_pages = 1;
     begun_us = now_us();
     assert_int_equal(writer_expire_chunk(&expire, fixture->store, &limits, &out), STORE_OK);
     assert_int_equal(out.rows[STORE_BATTERY], 64);
     assert_false(out.done);
     /* Three times as long as it took, from its end. */
-    assert_true(expire.rest_until_us >= begun_us + 4 * expire.longest_us);
-    do {
-        while (writer_expire_wait_ms(&expire, 1) > 0) {
-        }
-        assert_int_equal(writer_expire_chunk(&expire, fixture->store, &limits, &out), STORE_OK);
-    } while (!out.done);
-    assert_look(fixture, "SELECT count(*) FROM battery", "0");
+    assert_true(expire.rest_until_us > begun_us);
+    finish_pass(&expire, fixture->store, &limits);
+    assert_look(fixture, "SELECT count(*) FROM battery", "500");
+    assert_look(fixture, "SELECT min(time_ms) > 500 FROM battery", "1");
     assert_int_equal(writer_expire_wait_ms(&expire, 500), 500); /* minutes, in fact */
     writer_expire_restart(&expire, true);
     assert_int_equal(writer_expire_wait_ms(&expire, 500), 0);
     limits.retention_days[STORE_BATTERY] = 0;
-    assert_int_equal(writer_expire_chunk(&expire, fixture->store, &limits, &out), STORE_OK);
+    finish_survey(&expire, fixture->store, &limits);
     assert_int_equal(expire.pass.keep_free_percent, 0);
     assert_true(expire.rest_until_us <= now_us()); /* nobody waits for an acknowledgement */
+}
+
+/* Retention counts from the newest reading where that is older than the clock. */
+static void test_what_the_clock_alone_calls_old_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct writer_limits limits = {.retention_days = {365, 365, 365, 365}};
+    struct writer_expire expire;
+
+    put_readings(fixture, "a", clock_wall_ms() - 730 * DAY_MS, 100);
+    put_readings(fixture, "b", clock_wall_ms() - 731 * DAY_MS, 100);
+    writer_expire_init(&expire);
+    finish_pass(&expire, fixture->store, &limits);
+    assert_look(fixture, "SELECT count(*) FROM battery", "200");
+    /* One device that agrees with the clock does not make the others' readings old. */
+    put_readings(fixture, "c", clock_wall_ms(), 300);
+    writer_expire_restart(&expire, false);
+    finish_pass(&expire, fixture->store, &limits);
+    assert_look(fixture, "SELECT count(*) FROM battery", "500");
+    /* After an hour it does. */
+    expire.survey.alone_since_ms -= 3600000;
+    writer_expire_restart(&expire, false);
+    finish_pass(&expire, fixture->store, &limits);
+    assert_look(fixture, "SELECT count(*) FROM battery", "300");
+}
+
+static void test_where_retention_counts_from(void **state)
+{
+    const int64_t now = INT64_C(1800000000000);
+    const int64_t hour = 3600000;
+    const struct {
+        struct store_newest newest;
+        int64_t alone_ms, basis_ms;
+    } cases[] = {
+        {{0}, 0, INT64_MIN},
+        /* One device: it agrees, it is ahead, it does not agree. */
+        {{.devices = 1, .first_ms = now - hour, .before_ms = 5}, 0, now - hour},
+        {{.devices = 1, .first_ms = now + hour, .before_ms = 5}, 0, now},
+        {{.devices = 1, .first_ms = now - 2 * DAY_MS, .before_ms = 5}, 0, 5},
+        {{.devices = 1, .first_ms = now - 2 * DAY_MS, .before_ms = 0}, 0, INT64_MIN},
+        /* Two that agree. */
+        {{.devices = 9, .first_ms = now, .second_ms = now - hour}, 0, now},
+        {{.devices = 9, .first_ms = now - 1, .second_ms = now - hour}, 0, now - 1},
+        {{.devices = 9, .first_ms = now + hour, .second_ms = now - hour}, 0, now},
+        /* One that agrees, alone: after an hour. */
+        {{.devices = 9, .first_ms = now, .second_ms = now - 700 * DAY_MS}, 0, now - 700 * DAY_MS},
+        {{.devices = 9, .first_ms = now, .second_ms = now - 700 * DAY_MS}, hour, now},
+        /* None: the newest does not count. */
+        {{.devices = 9, .first_ms = now - 36 * DAY_MS, .second_ms = now - 700 * DAY_MS},
+         0,
+         now - 700 * DAY_MS},
+        /* Quarantine alone. */
+        {{.devices = 0, .first_ms = now - 700 * DAY_MS, .before_ms = now - 700 * DAY_MS},
+         0,
+         now - 700 * DAY_MS},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t basis_ms = writer_survey_basis(&cases[i].newest, now, cases[i].alone_ms);
+
+        if (basis_ms != cases[i].basis_ms) {
+            fail_msg("case %zu: %" PRId64 " and not %" PRId64, i, basis_ms, cases[i].basis_ms);
+        }
+    }
+}
+
+/* More than half of a table waits for an hour that neither a reload nor want of space shortens. */
+static void test_more_than_half_waits(void **state)
+{
+    struct fixture *fixture = *state;
+    struct writer_limits limits = {.retention_days = {30, 30, 30, 30}};
+    struct writer_wait waits[STORE_TABLES];
+    struct writer_expire expire;
+
+    put_readings(fixture, "a", clock_wall_ms() - 100 * DAY_MS, 1100);
+    put_readings(fixture, "a", clock_wall_ms() - 2000, 1099);
+    writer_expire_init(&expire);
+    finish_pass(&expire, fixture->store, &limits);
+    assert_look(fixture, "SELECT count(*) FROM battery", "2199");
+    writer_survey_waits(&expire.survey, waits);
+    assert_int_equal(waits[STORE_BATTERY].rows, 1100);
+    assert_int_equal(waits[STORE_TEMPERATURE].rows, 0);
+    assert_true(waits[STORE_BATTERY].until_ms > clock_monotonic_ms() + 3590000);
+    assert_true(expire.next_pass_ms <= clock_monotonic_ms() + 600000);
+
+    expire.survey.holds[STORE_BATTERY].since_ms -= 3000000;
+    for (int i = 0; i < 2; i++) { /* a reload, and want of space */
+        writer_expire_restart(&expire, i == 1);
+        finish_pass(&expire, fixture->store, &limits);
+        assert_look(fixture, "SELECT count(*) FROM battery", "2199");
+    }
+    writer_survey_waits(&expire.survey, waits);
+    assert_true(waits[STORE_BATTERY].until_ms < clock_monotonic_ms() + 600001);
+
+    /* Another limit is another announcement. */
+    expire.survey.holds[STORE_BATTERY].since_ms -= 3000000;
+    limits.retention_days[STORE_BATTERY] = 29;
+    writer_expire_restart(&expire, false);
+    finish_pass(&expire, fixture->store, &limits);
+    assert_look(fixture, "SELECT count(*) FROM battery", "2199");
+
+    /* The hour is over. */
+    expire.survey.holds[STORE_BATTERY].since_ms -= 3600000;
+    writer_expire_restart(&expire, false);
+    finish_pass(&expire, fixture->store, &limits);
+    assert_look(fixture, "SELECT count(*) FROM battery", "1099");
+    writer_survey_waits(&expire.survey, waits);
+    assert_int_equal(waits[STORE_BATTERY].rows, 0);
+}
+
+/* Exactly half goes; what does not come to be does not wait any more; a cutoff that has run ahead
+ * of the monotonic clock is announced anew. */
+static void test_what_was_announced_must_hold(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct writer_limits limits = {.retention_days = {30, 30, 30, 30}};
+    struct writer_expire expire;
+
+    put_readings(fixture, "a", clock_wall_ms() - 100 * DAY_MS, 600);
+    put_readings(fixture, "a", clock_wall_ms() - 1000, 599);
+    writer_expire_init(&expire);
+    finish_pass(&expire, fixture->store, &limits);
+    assert_true(expire.survey.holds[STORE_BATTERY].held);
+    /* As if the clock had been set two days ahead since then. */
+    expire.survey.holds[STORE_BATTERY].since_ms -= 3600000;
+    expire.survey.holds[STORE_BATTERY].cutoff_ms -= 2 * DAY_MS;
+    writer_expire_restart(&expire, false);
+    finish_pass(&expire, fixture->store, &limits);
+    assert_look(fixture, "SELECT count(*) FROM battery", "1199");
+    assert_true(expire.survey.holds[STORE_BATTERY].since_ms > clock_monotonic_ms() - 60000);
+
+    put_readings(fixture, "b", clock_wall_ms(), 1);
+    writer_expire_restart(&expire, false);
+    finish_pass(&expire, fixture->store, &limits);
+    assert_look(fixture, "SELECT count(*) FROM battery", "600");
+    assert_false(expire.survey.holds[STORE_BATTERY].held);
 }
 
 /* While no message is taken nobody waits for a long log to move, and no chunk is too long. */
@@ -94,12 +269,12 @@ static void test_for_space_a_long_log_moves(void **state)
 
     writer_expire_init(&expire);
     fixture->store->wal_pages = 3000;
-    assert_int_equal(writer_expire_chunk(&expire, fixture->store, &limits, &out), STORE_OK);
-    assert_true(out.done);
+    finish_pass(&expire, fixture->store, &limits);
     assert_int_equal(fixture->store->wal_pages, 3000);
 
-    expire.longest_us = 0;
     writer_expire_restart(&expire, true);
+    finish_survey(&expire, fixture->store, &limits);
+    expire.longest_us = 0;
     assert_int_equal(writer_expire_chunk(&expire, fixture->store, &limits, &out), STORE_OK);
     assert_int_equal(fixture->store->wal_pages, 0);
     assert_int_equal(expire.longest_us, 0);
@@ -112,6 +287,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_limit_follows_the_disk),
         test(test_chunks_rest_and_passes_end),
+        test(test_what_the_clock_alone_calls_old_stays),
+        cmocka_unit_test(test_where_retention_counts_from),
+        test(test_more_than_half_waits),
+        test(test_what_was_announced_must_hold),
         test(test_for_space_a_long_log_moves),
     };
 
