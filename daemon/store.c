@@ -349,13 +349,9 @@ int store_close(struct store *store)
             result = STORE_FATAL;
         }
     } else if (!store->read_only && !store->broken) {
-        int code;
-
-        errno = 0;
-        code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-        /* A reader that is in the way, or a full disk, leaves the log for the next start. */
-        if (code != SQLITE_OK &&
-            store_fail(store, "move the log into the database") == STORE_FATAL) {
+        /* A reader that is in the way for more than a second, or a full disk, leaves the log for
+         * the next start: a stop has no more time. */
+        if (store_shrink(store) == STORE_FATAL) {
             result = STORE_FATAL;
         }
     }

@@ -8,12 +8,13 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import time
 
 import pytest
 
 import fleet
 from foxtrackrd import foxtrackrctl
-from harness import FOXTRACKRD, find_program, run, wait_until
+from harness import FOXTRACKRD, PATIENCE, find_program, run, wait_until
 
 DAEMON, ANALYST, STRANGER = 64001, 64002, 64003
 """User and group numbers. No names are needed, so nothing is added to this machine."""
@@ -140,12 +141,9 @@ def fill_log(database):
             connection.execute("INSERT INTO pad VALUES (zeroblob(?))", (64 << 20,))
 
 
-@pytest.fixture
-def held_reader(broker, make_daemon, tmp_path):
-    """A daemon whose log is kept by a shell that has begun to read and not ended."""
-    daemon = make_daemon(broker, database={"busy_timeout": "300ms"},
-                         status={"metrics_file": tmp_path / "foxtrackrd.prom"})
-    daemon.start()
+@contextlib.contextmanager
+def log_kept_by_reader(daemon):
+    """A shell that has begun to read and not ended, and a log that is too long because of it."""
     shell = subprocess.Popen(["sqlite3", daemon.database], stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, text=True)
     try:
@@ -153,12 +151,21 @@ def held_reader(broker, make_daemon, tmp_path):
         shell.stdin.flush()
         assert shell.stdout.readline() == "1\n"
         fill_log(daemon.database)
-        yield daemon, shell
+        yield shell
     finally:
         shell.kill()
         shell.wait(10)
         shell.stdin.close()
         shell.stdout.close()
+
+
+@pytest.fixture
+def held_reader(broker, make_daemon, tmp_path):
+    daemon = make_daemon(broker, database={"busy_timeout": "300ms"},
+                         status={"metrics_file": tmp_path / "foxtrackrd.prom"})
+    daemon.start()
+    with log_kept_by_reader(daemon) as shell:
+        yield daemon, shell
 
 
 def test_a_reader_that_keeps_the_log_is_named(broker, held_reader, tmp_path):
@@ -196,3 +203,31 @@ def test_a_reader_that_keeps_the_log_is_named(broker, held_reader, tmp_path):
     assert foxtrackrctl(daemon, "status").returncode == 0
     assert daemon.log().count("a reader keeps") == 1
     daemon.stop()
+
+
+def test_messages_wait_for_readers_five_seconds_and_once(broker, make_daemon):
+    """
+    Goal: the daemon waits for a reader that keeps a long log for 5 s, however long it may wait for
+    other programs; its watchdog is fed meanwhile, and the next message does not wait again.
+    """
+    daemon = make_daemon(broker, environment={"WATCHDOG_USEC": "2000000"},
+                         database={"busy_timeout": "60s"})
+    daemon.start()
+
+    def stored_in(number):
+        begun = time.monotonic()
+        broker.publish("foxtrackr/1/V3.0/bat", fleet.battery("1", fleet.now_ms() - number))
+        daemon.wait_received(number, timeout=30)
+        return time.monotonic() - begun
+
+    with log_kept_by_reader(daemon):
+        # The first commit finds out how long the log is; what follows waits.
+        begun = time.monotonic()
+        broker.publish("foxtrackr/1/V3.0/bat", fleet.battery("1", fleet.now_ms()))
+        time_of_second = stored_in(2)
+        waited = time.monotonic() - begun
+        assert 5 <= waited < 5 + 5 * PATIENCE, (waited, time_of_second)
+        assert stored_in(3) < 5
+        assert stored_in(4) < 5
+        assert "hang" not in daemon.log() and "no step" not in daemon.log()
+        daemon.stop(timeout=20)
