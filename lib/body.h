@@ -86,6 +86,12 @@ bool foxtrackr__body_scan(struct foxtrackr__body *body, const char *payload, siz
 
 void foxtrackr__body_clear(struct foxtrackr__body *body);
 
+/* For the reader (body_memory.c): an empty body; *count more values, uninitialised; and room for
+ * decoded strings, once. Both are NULL when memory has run out, and belong to the body. */
+void foxtrackr__body_init(struct foxtrackr__body *body);
+struct foxtrackr__value *foxtrackr__body_more(struct foxtrackr__body *body, size_t *count);
+char *foxtrackr__body_room(struct foxtrackr__body *body, size_t length);
+
 /*
  * Read the JSON number that begins at *at (body_number.c). Returns false if there is none; else
  * sets kind and value of *out and moves *at behind the number. A decimal's text is borrowed.

@@ -24,6 +24,7 @@
 #define POWER_MAX    22  /* 10^22 is the largest power of ten that a double holds exactly */
 #define DIGITS_MAX   800 /* no rounding depends on a digit behind these, but on whether one is */
 #define EXPONENT_MAX 100000000
+#define EXPONENT_MIN (-1600) /* of the last of DIGITS_MAX digits: they are below any double */
 
 static const double power[POWER_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                             1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -138,6 +139,7 @@ static void set_integer(const struct token *token, struct foxtrackr__value *out)
 struct digits {
     char text[DIGITS_MAX + 32];
     size_t count;
+    bool more; /* a digit that is not zero follows those in `text` */
     int64_t exponent;
 };
 
@@ -152,15 +154,15 @@ static void gather(struct digits *digits, const char *at, const char *end, bool 
             digits->exponent -= fraction;
         } else {
             digits->exponent += !fraction;
-            digits->text[DIGITS_MAX - 1] |= *at != '0'; /* 0, 2, 4, … become odd: see below */
+            digits->more = digits->more || *at != '0';
         }
     }
 }
 
 /*
- * The digits behind the first 800 only tell which of two neighbours is nearer when those 800 lie
- * exactly between them. No such midpoint has more than 767 significant digits, so any change of the
- * last digit kept that is no zero moves the number off a midpoint, to the side on which it is.
+ * A digit 1 stands for all the digits behind the first 800, where one of them is not zero. They
+ * only tell on which side of the middle between two doubles a number is, and no such middle has
+ * more than 767 significant digits.
  */
 static double convert(struct digits *digits, bool negative)
 {
@@ -179,10 +181,11 @@ static double convert(struct digits *digits, bool negative)
                                      : value * power[digits->exponent];
         return negative ? -value : value;
     }
-    if (digits->exponent > 400 || digits->exponent < -2 * DIGITS_MAX) {
+    if (digits->exponent > 400 || digits->exponent < EXPONENT_MIN) {
         return digits->exponent > 0 ? INFINITY : DBL_TRUE_MIN;
     }
-    snprintf(digits->text + digits->count, 32, "e%d", (int)digits->exponent);
+    snprintf(digits->text + digits->count, 32, "%se%d", digits->more ? "1" : "",
+             (int)digits->exponent - digits->more);
     value = strtod(digits->text, NULL);
     return negative ? -value : value;
 }
@@ -193,6 +196,7 @@ static void set_real(const struct token *token, struct foxtrackr__value *out)
     double value;
 
     digits.count = 0;
+    digits.more = false;
     digits.exponent = token->exponent;
     gather(&digits, token->digits, token->digits_end, false);
     if (token->fraction) {

@@ -13,19 +13,11 @@
  * behind it is found, so that a payload of many members costs no square of them.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "columns.h"
 
-#define LINEAR_MAX   16
-#define BLOCK_VALUES 128 /* in the first block; each further one has twice as many */
-
-struct foxtrackr__block {
-    struct foxtrackr__block *next;
-    size_t count;
-    struct foxtrackr__value values[];
-};
+#define LINEAR_MAX 16
 
 struct reader {
     const char *at;
@@ -91,8 +83,7 @@ static bool read_word(struct reader *reader, const char *word, enum foxtrackr__k
 /* Decoded strings are never longer than the payload. */
 static bool make_room(struct reader *reader)
 {
-    reader->body->long_decoded = malloc((size_t)(reader->end - reader->payload));
-    reader->decoded = reader->body->long_decoded;
+    reader->decoded = foxtrackr__body_room(reader->body, (size_t)(reader->end - reader->payload));
     return reader->decoded || out_of_memory(reader);
 }
 
@@ -127,19 +118,14 @@ static bool read_string(struct reader *reader, const char **string, size_t *leng
 
 static bool more_values(struct reader *reader)
 {
-    struct foxtrackr__body *body = reader->body;
-    size_t count = body->blocks ? 2 * body->blocks->count : BLOCK_VALUES;
-    struct foxtrackr__block *block =
-        malloc(sizeof(*block) + count * sizeof(struct foxtrackr__value));
+    size_t count;
+    struct foxtrackr__value *values = foxtrackr__body_more(reader->body, &count);
 
-    if (!block) {
+    if (!values) {
         return out_of_memory(reader);
     }
-    block->next = body->blocks;
-    block->count = count;
-    body->blocks = block;
-    reader->unused = block->values;
-    reader->unused_end = block->values + count;
+    reader->unused = values;
+    reader->unused_end = values + count;
     return true;
 }
 
@@ -173,10 +159,10 @@ static bool same_name(const struct foxtrackr__value *one, const struct foxtrackr
            memcmp(one->name, other->name, one->name_length) == 0;
 }
 
-static bool occurs(const struct foxtrackr__value *object, const struct foxtrackr__value *member)
+static bool occurs(const struct foxtrackr__value *object, const struct foxtrackr__value *wanted)
 {
-    for (const struct foxtrackr__value *other = object->first; other; other = other->next) {
-        if (same_name(other, member)) {
+    for (const struct foxtrackr__value *member = object->first; member; member = member->next) {
+        if (same_name(member, wanted)) {
             return true;
         }
     }
@@ -338,26 +324,12 @@ bool foxtrackr__body_scan(struct foxtrackr__body *body, const char *payload, siz
                             .fault = fault};
 
     *fault = (struct foxtrackr__fault){0};
-    body->blocks = NULL;
-    body->long_decoded = NULL;
-    body->has_unit = false;
+    foxtrackr__body_init(body);
     reader.decoded = length <= sizeof(body->decoded) ? body->decoded : NULL;
     body->root = new_value(&reader);
-    if (!read_value(&reader, body->root)) {
+    if (!body->root || !read_value(&reader, body->root)) {
         return false;
     }
     skip_space(&reader);
     return reader.at == reader.end || fail(&reader, "end of file expected");
-}
-
-void foxtrackr__body_clear(struct foxtrackr__body *body)
-{
-    while (body->blocks) {
-        struct foxtrackr__block *next = body->blocks->next;
-
-        free(body->blocks);
-        body->blocks = next;
-    }
-    free(body->long_decoded);
-    body->long_decoded = NULL;
 }

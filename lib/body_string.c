@@ -135,16 +135,19 @@ static bool read_escape(struct scanner *scanner)
 {
     static const char meaning[256] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
                                       ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
-    char letter = scanner->end - scanner->at >= 2 ? scanner->at[1] : '\0';
+    unsigned char letter = 0;
 
+    if (scanner->end - scanner->at >= 2) {
+        letter = (unsigned char)scanner->at[1];
+    }
     if (letter == 'u') {
         scanner->at += 2;
         return read_unit(scanner);
     }
-    if (!meaning[(unsigned char)letter]) {
+    if (!meaning[letter]) {
         return fail(scanner, scanner->at, "unknown escape");
     }
-    *scanner->out++ = meaning[(unsigned char)letter];
+    *scanner->out++ = meaning[letter];
     scanner->at += 2;
     return true;
 }

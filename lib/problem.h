@@ -22,7 +22,10 @@ const char *foxtrackr__quote(char out[FOXTRACKR__QUOTE_SIZE], const char *text, 
 /* An ASCII letter in lower case; any other byte as it is. Independent of the locale. */
 static inline char foxtrackr__lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z') {
+        return (char)(c - 'A' + 'a');
+    }
+    return c;
 }
 
 /* Whether two texts of `length` bytes are the same but for the case of ASCII letters. */

@@ -10,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "problem.h"
+
 #define TEXT_SIZE 24 /* the longest text below fits */
 
 /* (number - zero) * multiplier / divisor is the number in the column's unit. */
@@ -51,7 +53,7 @@ static size_t put_character(const char *text, size_t length, char **out)
             return size;
         }
     }
-    *(*out)++ = text[0] >= 'A' && text[0] <= 'Z' ? (char)(text[0] - 'A' + 'a') : text[0];
+    *(*out)++ = foxtrackr__lower(text[0]);
     return 1;
 }
 
