@@ -230,9 +230,9 @@ def test_garbage_that_waits_keeps_its_session(broker, daemon, journal):
                  " ORDER BY topic") == [
         ("foxtrackr/g1/V3.0/bat", b"{\x00'\xff", "encoding", 1700000000000),
         ("foxtrackr/g3/V3.0/bat", b"[]", "envelope", 1700000000000),
-        ("foxtrackr/nobody/V3.0/what", b"", "json", 1700000000000)]
+        ("foxtrackr/nobody/V3.0/what", b"", "empty", 1700000000000)]
     assert {(one["SESSION"], one["REASON"]) for one in journal.entries()
-            if "REASON" in one} == {(BEFORE, "encoding"), (BEFORE, "json"),
+            if "REASON" in one} == {(BEFORE, "encoding"), (BEFORE, "empty"),
                                     (CLIENT_ID, "envelope")}
 
 
