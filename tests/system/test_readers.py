@@ -202,7 +202,7 @@ def test_a_reader_that_keeps_the_log_is_named(broker, held_reader, tmp_path):
     wait_until(lambda: age() == 0, what="the metric")
     assert foxtrackrctl(daemon, "status").returncode == 0
     assert daemon.log().count("a reader keeps") == 1
-    daemon.stop()
+    daemon.stop(timeout=60)  # it moves the whole log
 
 
 def test_messages_wait_for_readers_five_seconds_and_once(broker, make_daemon):
@@ -224,10 +224,10 @@ def test_messages_wait_for_readers_five_seconds_and_once(broker, make_daemon):
         # The first commit finds out how long the log is; what follows waits.
         begun = time.monotonic()
         broker.publish("foxtrackr/1/V3.0/bat", fleet.battery("1", fleet.now_ms()))
-        time_of_second = stored_in(2)
+        stored_in(2)
         waited = time.monotonic() - begun
-        assert 5 <= waited < 5 + 5 * PATIENCE, (waited, time_of_second)
+        assert 5 <= waited < 5 + 5 * PATIENCE
         assert stored_in(3) < 5
         assert stored_in(4) < 5
         assert "hang" not in daemon.log() and "no step" not in daemon.log()
-        daemon.stop(timeout=20)
+        daemon.stop(timeout=20)  # without waiting for busy_timeout
