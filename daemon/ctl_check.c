@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "broker_options.h"
 #include "clock.h"
 #include "ctl_check_internal.h"
 #include "dial.h"
@@ -143,11 +144,32 @@ static void check_name(struct ctl_report *report, const struct config *config)
     }
 }
 
+/* Whether the configured broker is the one that the database remembers of each session. */
+static void check_sessions(struct ctl_report *report, const struct config *config,
+                           struct store *store)
+{
+    for (size_t i = 0; i < config->session_count; i++) {
+        const char *client_id = config->sessions[i].client_id;
+        struct store_session session;
+
+        if (store_session_find(store, client_id, &session) != STORE_OK) {
+            ctl_report(report, "database", false, "%s", store_error(store));
+        } else if (session.elsewhere && !session.known) {
+            ctl_report(report, "session", true,
+                       "%s: the database knows it from another broker, and not from %s:%d: what "
+                       "the other one has kept for it stays there, and the table gaps will say so",
+                       client_id, config->broker.host, config->broker.port);
+        }
+    }
+}
+
 /* Fills *growth, with zeros where nothing is known. */
 static void check_database(struct ctl_report *report, const struct config *config,
                            struct store_growth *growth)
 {
+    char broker[BROKER_TARGET_SIZE];
     const struct store_options options = {.path = config->database.path,
+                                          .broker = broker,
                                           .busy_timeout_ms = config->database.busy_timeout_ms,
                                           .read_only = true};
     struct store *store;
@@ -156,6 +178,7 @@ static void check_database(struct ctl_report *report, const struct config *confi
     int64_t taken_ms = 0;
     char taken[MOMENT_SIZE];
 
+    broker_target(config, broker);
     if (access(config->database.path, F_OK) != 0 && errno == ENOENT) {
         ctl_report(report, "database", true, "%s: not there yet, the daemon will create it",
                    config->database.path);
@@ -181,6 +204,7 @@ static void check_database(struct ctl_report *report, const struct config *confi
         ctl_report(report, "database", true,
                    "%s: schema %d, %.1f MiB, %" PRId64 " messages received", config->database.path,
                    store_schema_version(), (double)growth->bytes / (double)MIB, growth->received);
+        check_sessions(report, config, store);
     }
     store_close(store);
 }

@@ -100,8 +100,10 @@ static void tell_restored(const struct store *store)
 static int open_store(struct daemon *daemon)
 {
     struct upgrade upgrade = {.started_ms = clock_monotonic_ms()};
+    char broker[BROKER_TARGET_SIZE];
     const struct store_options options = {
         .path = daemon->config->database.path,
+        .broker = broker,
         .durability = daemon->config->database.durability_full ? STORE_FULL : STORE_NORMAL,
         .busy_timeout_ms = daemon->config->database.busy_timeout_ms,
         .progress = upgrade_progress,
@@ -113,6 +115,7 @@ static int open_store(struct daemon *daemon)
     char problem[1024];
     int result;
 
+    broker_target(daemon->config, broker);
     if (!store_reserve_memory()) {
         log_debug("the memory of the page cache could not be taken at once; it grows as needed");
     }
@@ -209,8 +212,7 @@ static int read_memories(struct daemon *daemon, struct session_parts parts[],
     for (unsigned i = 0; i < daemon->session_count; i++) {
         const char *client_id = daemon->client_ids[i];
 
-        if (store_session_known(daemon->store, client_id, &parts[i].known, &parts[i].uncertain) !=
-                STORE_OK ||
+        if (store_session_find(daemon->store, client_id, &parts[i].record) != STORE_OK ||
             store_subscriptions(daemon->store, client_id, remember, &memories[i]) != STORE_OK) {
             log_error("database: %s",
                       memories[i].rc != 0 ? "out of memory" : store_error(daemon->store));

@@ -397,8 +397,9 @@ int session_start(struct session **out, const struct session_parts *parts)
     clock_cond_init(&session->ended_changed);
     session->parts = *parts;
     session->own = &parts->config->sessions[parts->index];
-    session->known = parts->known;
-    session->uncertain = parts->uncertain;
+    session->known = parts->record.known;
+    session->elsewhere = parts->record.elsewhere;
+    session->uncertain = parts->record.uncertain;
     session->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     session->granted = malloc(session->own->filter_count * sizeof(*session->granted));
     if (session->granted == NULL) {

@@ -13,6 +13,7 @@
 #include "gate.h"
 #include "intake.h"
 #include "session_memory.h"
+#include "store.h"
 
 #define SESSION_REASON_SIZE 512
 #define SESSION_NOT_GRANTED (-1)
@@ -49,8 +50,7 @@ struct session_parts {
     unsigned index;
     struct gate *gate;
     struct intake *intake;
-    bool known;     /* the database has seen this client's session before */
-    bool uncertain; /* a CONNECT of an earlier process was never answered, see store.h */
+    struct store_session record; /* what the database knows of this client's session */
     const struct session_memory *memory;
     size_t memory_count;
 };

@@ -173,40 +173,79 @@ bool session_connect(struct session *session, bool *present, char *problem)
     return false;
 }
 
-bool session_record_answer(struct session *session, bool present)
+/* What may be missing because the broker made a new session. */
+static enum store_gap gap_of(const struct session *session, bool present)
 {
-    bool new_session = !present || session->uncertain;
-    enum store_gap gap = STORE_GAP_NONE;
-
-    if (!new_session) {
-        if (!session_put_event(session, INTAKE_SETTLED, "", 0, STORE_GAP_NONE)) {
-            return false;
-        }
-    } else {
-        if (session->known) {
-            gap = present ? STORE_GAP_UNCERTAIN : STORE_GAP_LOST;
-        }
-        if (!session_put_event(session, INTAKE_ESTABLISHED, "", 0, gap)) {
-            return false;
-        }
-        session_memory_clear(&session->memory);
-        session_forget_granted(session);
+    if (session->known) {
+        return present ? STORE_GAP_UNCERTAIN : STORE_GAP_LOST;
     }
-    if (gap == STORE_GAP_LOST) {
-        const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_GAP};
+    return session->elsewhere && !present ? STORE_GAP_MOVED : STORE_GAP_NONE;
+}
 
+static void say_gap(struct session *session, enum store_gap gap)
+{
+    const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_GAP};
+    const struct config *config = session->parts.config;
+
+    switch (gap) {
+    case STORE_GAP_NONE:
+        break;
+    case STORE_GAP_LOST:
         session_note_error(session, "the broker has lost the session and what it kept for us");
         log_line_fields(
             LOG_ERR, &fields,
             "%s: the broker has lost the session and what it kept for us; messages "
             "since the last commit may be missing, see the table gaps; subscribing again",
             session->own->client_id);
-    } else if (gap == STORE_GAP_UNCERTAIN) {
+        break;
+    case STORE_GAP_MOVED:
+        session_note_error(session, "the broker is another one than before");
+        log_line_fields(LOG_ERR, &fields,
+                        "%s: %s:%d is another broker than before, and has no session for this "
+                        "client id; what the one before has kept stays there (to fetch it, run "
+                        "with its broker.host once more), see the table gaps",
+                        session->own->client_id, config->broker.host, config->broker.port);
+        break;
+    case STORE_GAP_UNCERTAIN:
         session_log_problem(session,
                             "a CONNECT was not answered before, so the session may be a new one; "
                             "noted in the table gaps, subscribing again");
+        break;
     }
+}
+
+/* A session that this broker has, and that the database does not know from it: of another database,
+ * or the broker has another name than before. */
+static void say_found(const struct session *session)
+{
+    if (!session->known) {
+        log_notice(
+            "%s: the broker has a session for this client id that the database does not know "
+            "from it: the broker has a new name, or another foxtrackrd had this client id",
+            session->own->client_id);
+    }
+}
+
+bool session_record_answer(struct session *session, bool present)
+{
+    bool new_session = !present || session->uncertain;
+    enum store_gap gap = new_session ? gap_of(session, present) : STORE_GAP_NONE;
+
+    session_forget_granted(session);
+    if (!new_session) {
+        if (!session_put_event(session, INTAKE_SETTLED, "", 0, STORE_GAP_NONE)) {
+            return false;
+        }
+        say_found(session);
+    } else {
+        if (!session_put_event(session, INTAKE_ESTABLISHED, "", 0, gap)) {
+            return false;
+        }
+        session_memory_clear(&session->memory);
+    }
+    say_gap(session, gap);
     session->known = true;
+    session->elsewhere = false;
     session->uncertain = false;
     return true;
 }

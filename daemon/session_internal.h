@@ -37,6 +37,7 @@ struct session {
     int failed_attempts; /* in a row that found no address of use */
     struct session_memory_list memory;
     bool known;     /* the broker has had a session for us before */
+    bool elsewhere; /* another broker has, and this one has not been connected to yet */
     bool uncertain; /* a CONNECT left and its answer is not on record */
     int backoff_ms;
     int64_t connected_ms; /* monotonic */

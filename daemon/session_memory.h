@@ -1,6 +1,6 @@
 /*
- * The subscriptions that the broker holds for a client, as far as we were told. Used by the
- * session's thread only. A zeroed list is empty.
+ * The subscriptions that the broker was last seen to grant a client. Used by the session's thread
+ * only. A zeroed list is empty.
  */
 #ifndef SESSION_MEMORY_H
 #define SESSION_MEMORY_H
@@ -27,7 +27,7 @@ int session_memory_add(struct session_memory_list *list, const char *filter, int
 /* Forget a filter; it may be the list's own string. */
 void session_memory_remove(struct session_memory_list *list, const char *filter);
 
-/* Whether the broker holds this filter with this QoS. */
+/* Whether this filter is remembered with this QoS. */
 bool session_memory_has(const struct session_memory_list *list, const char *filter, int qos);
 
 /* A filter that is remembered but not configured for the session, or NULL. */

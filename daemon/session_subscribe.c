@@ -1,5 +1,14 @@
 /*
- * Subscriptions: SUBSCRIBE and UNSUBSCRIBE only what differs from what the broker is known to hold.
+ * Subscriptions: what the broker holds becomes what is configured.
+ *
+ * Every filter is subscribed at every connection, and what the broker grants is what counts.
+ * "Session present" says that the broker has a session, not that our subscriptions are in it: it
+ * may have been restored from an older state, be another broker, or somebody may have unsubscribed
+ * this client id. A repeated SUBSCRIBE replaces the subscription (MQTT 3.1.1 §3.8.4) and brings
+ * retained messages again, which are duplicates.
+ *
+ * What the database remembers serves two ends: a filter that is no longer configured is
+ * unsubscribed, and the log tells of a subscription that is new or has another QoS.
  */
 #include "session_internal.h"
 
@@ -23,6 +32,25 @@ static bool drop_unwanted(struct session *session)
     return true;
 }
 
+/* Put a granted subscription on record, and say it, unless it is as it was. */
+static bool remember(struct session *session, const char *filter, int granted)
+{
+    const struct log_fields fields = {.session = session->own->client_id, .topic = filter};
+
+    if (session_memory_has(&session->memory, filter, granted)) {
+        log_line_fields(LOG_DEBUG, &fields, "%s: subscribed again to %s with QoS %d",
+                        session->own->client_id, filter, granted);
+        return true;
+    }
+    if (!session_put_event(session, INTAKE_SUBSCRIBED, filter, granted, STORE_GAP_NONE) ||
+        session_memory_add(&session->memory, filter, granted) != 0) {
+        return false;
+    }
+    log_line_fields(LOG_INFO, &fields, "%s: subscribed to %s with QoS %d", session->own->client_id,
+                    filter, granted);
+    return true;
+}
+
 /* Subscribe to one filter of the configuration. */
 static enum session_reconciled subscribe(struct session *session, size_t index, char *problem)
 {
@@ -43,6 +71,10 @@ static enum session_reconciled subscribe(struct session *session, size_t index, 
         return SESSION_RECONCILE_FAILED;
     }
     session_note_granted(session, index, granted);
+    if (!remember(session, filter, granted)) {
+        snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
+        return SESSION_RECONCILE_FAILED;
+    }
     if (granted < own->qos) {
         snprintf(problem, SESSION_REASON_SIZE,
                  "the broker grants QoS %d for %.200s, asked was %d: messages may be lost on the "
@@ -50,13 +82,6 @@ static enum session_reconciled subscribe(struct session *session, size_t index, 
                  granted, filter, own->qos);
         return SESSION_RECONCILED_PARTLY;
     }
-    if (!session_put_event(session, INTAKE_SUBSCRIBED, filter, granted, STORE_GAP_NONE) ||
-        session_memory_add(&session->memory, filter, granted) != 0) {
-        snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
-        return SESSION_RECONCILE_FAILED;
-    }
-    log_line_fields(LOG_INFO, &(struct log_fields){.session = own->client_id, .topic = filter},
-                    "%s: subscribed to %s with QoS %d", own->client_id, filter, granted);
     return SESSION_RECONCILED;
 }
 
@@ -69,11 +94,10 @@ enum session_reconciled session_reconcile(struct session *session, char *problem
         return SESSION_RECONCILE_FAILED;
     }
     for (size_t i = 0; i < session->own->filter_count; i++) {
-        const char *filter = session->own->filters[i];
         enum session_reconciled one;
 
-        if (session_memory_has(&session->memory, filter, session->own->qos)) {
-            session_note_granted(session, i, session->own->qos);
+        /* Granted on this connection: a retry is for the others. */
+        if (session->granted[i] >= session->own->qos) {
             continue;
         }
         one = subscribe(session, i, problem);

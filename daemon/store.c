@@ -328,6 +328,7 @@ void store_discard(struct store *store)
         close(store->lock_fd); /* the lock ends last: until here the database was ours */
     }
     free(store->given_path);
+    free(store->broker);
     free(store->path);
     free(store->wal_path);
     free(store->directory);

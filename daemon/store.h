@@ -53,6 +53,7 @@ typedef bool store_progress_function(void *context, const struct store_progress 
 
 struct store_options {
     const char *path;
+    const char *broker; /* host:port, whose sessions these are; copied; NULL: of no broker */
     enum store_durability durability;
     int busy_timeout_ms;
     bool read_only; /* for tools: no lock, no migration, no creation */
@@ -225,6 +226,8 @@ enum store_gap {
     STORE_GAP_LOST,      /* the broker forgot a session that it had; gaps.reason "session lost" */
     STORE_GAP_UNCERTAIN, /* a CONNECT was never answered: the session may be a new one; gaps.reason
                             "session uncertain" */
+    STORE_GAP_MOVED,     /* another broker than before: what that one keeps for us stays there;
+                            gaps.reason "broker changed" */
 };
 
 /*
@@ -336,12 +339,19 @@ int store_summary(struct store *store, struct store_summary *out);
  * or STORE_FATAL; *used_bytes is set only with the first. */
 int store_used_bytes(struct store *store, int64_t *used_bytes);
 
-/* What is on record of a client. `known`: a session was established before (established_ms is not
- * NULL); `uncertain`: the connecting flag is set. Sets both. STORE_OK or an error. */
-int store_session_known(struct store *store, const char *client_id, bool *known, bool *uncertain);
+/* What is on record of a client's session. */
+struct store_session {
+    bool known;     /* the broker has had a session for it (established_ms is not NULL) */
+    bool uncertain; /* the connecting flag is set */
+    bool elsewhere; /* another broker has had a session for it */
+};
 
-/* Call `each` for every remembered subscription of a client, in the order of filters. `filter`
- * lives until `each` returns. A non-zero return of `each` ends the walk and is returned. */
+/* Read it. *out is set only with STORE_OK; otherwise an error. */
+int store_session_find(struct store *store, const char *client_id, struct store_session *out);
+
+/* Call `each` for every remembered subscription of a client at the broker, in the order of filters.
+ * `filter` lives until `each` returns. A non-zero return of `each` ends the walk and is returned.
+ */
 int store_subscriptions(struct store *store, const char *client_id,
                         int (*each)(void *context, const char *filter, int qos), void *context);
 

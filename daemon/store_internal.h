@@ -52,6 +52,8 @@ enum store_statement {
     STATEMENT_INBOX_MOVE,
     STATEMENT_INBOX_DELETE,
     STATEMENT_INBOX_CLEAR,
+    STATEMENT_SESSIONS_ADOPT,
+    STATEMENT_SUBSCRIPTIONS_ADOPT,
     STATEMENT_SESSION_DURABLE,
     STATEMENT_SESSION_CONNECTING,
     STATEMENT_SESSION_SETTLED,
@@ -112,6 +114,7 @@ struct store_identity {
 
 struct store {
     char *given_path; /* as configured; may lead through symbolic links */
+    char *broker;     /* host:port, whose sessions are read and written; "": of no broker */
     char *path;       /* without symbolic links, absolute */
     char *wal_path;
     char *directory;
@@ -251,6 +254,10 @@ bool store_is_file(const char *path, const struct store_identity *identity);
 
 /* A store of these options that has opened nothing; NULL: out of memory. For store_discard(). */
 struct store *store_new(const struct store_options *options);
+
+/* Sessions and subscriptions of a version that did not tell brokers apart become the broker's.
+ * Two statements, each a transaction of its own. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_adopt_sessions(struct store *store);
 
 /* Find path, directory and wal_path of given_path, without symbolic links. STORE_OK, STORE_E_PATH
  * or STORE_E_RETRY. */

@@ -463,6 +463,9 @@ static int open_steps(struct store *store)
     if (result == STORE_OK) {
         result = store_prepare(store);
     }
+    if (result == STORE_OK && owns(store) && store->broker[0] != '\0') {
+        result = store_adopt_sessions(store);
+    }
     return result;
 }
 
@@ -477,7 +480,10 @@ struct store *store_new(const struct store_options *options)
     store->readers.fd = -1;
     store->file_fd = -1;
     store->given_path = strdup(options->path);
-    if (store->given_path == NULL) {
+    store->broker = strdup(options->broker != NULL ? options->broker : "");
+    if (store->given_path == NULL || store->broker == NULL) {
+        free(store->given_path);
+        free(store->broker);
         free(store);
         return NULL;
     }

@@ -1,5 +1,9 @@
 /*
  * The rows that are not readings: runs, sessions, subscriptions, gaps.
+ *
+ * Sessions and subscriptions are keyed by client id and broker (store_options.broker), because
+ * another broker has another session with another queue. What they say is what was true when the
+ * broker was last heard of; nothing is left undone at a connection because of it.
  */
 #include "store_internal.h"
 
@@ -23,47 +27,61 @@ int store_run_end(struct store *store, int64_t now_ms)
     return store_execute(store, STATEMENT_RUN_END, values, 2);
 }
 
+int store_adopt_sessions(struct store *store)
+{
+    const struct store_value broker = store_text(store->broker);
+    int result = store_execute(store, STATEMENT_SESSIONS_ADOPT, &broker, 1);
+
+    return result == STORE_OK ? store_execute(store, STATEMENT_SUBSCRIPTIONS_ADOPT, &broker, 1)
+                              : result;
+}
+
 int store_session_durable(struct store *store, const char *client_id, int64_t now_ms)
 {
-    const struct store_value values[] = {store_text(client_id), store_integer(now_ms)};
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_integer(now_ms)};
 
-    return store_execute(store, STATEMENT_SESSION_DURABLE, values, 2);
+    return store_execute(store, STATEMENT_SESSION_DURABLE, values, 3);
 }
 
 int store_session_connecting(struct store *store, const char *client_id)
 {
-    const struct store_value client = store_text(client_id);
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
 
-    return store_execute(store, STATEMENT_SESSION_CONNECTING, &client, 1);
+    return store_execute(store, STATEMENT_SESSION_CONNECTING, values, 2);
 }
 
 int store_session_settled(struct store *store, const char *client_id, int64_t now_ms)
 {
-    const struct store_value values[] = {store_text(client_id), store_integer(now_ms)};
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_integer(now_ms)};
 
-    return store_execute(store, STATEMENT_SESSION_SETTLED, values, 2);
+    return store_execute(store, STATEMENT_SESSION_SETTLED, values, 3);
 }
 
 int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
                               int64_t now_ms)
 {
-    const struct store_value values[] = {
-        store_text(client_id),
-        store_integer(now_ms),
-        store_text(gap == STORE_GAP_LOST ? "session lost" : "session uncertain"),
+    static const char *const reasons[] = {
+        [STORE_GAP_NONE] = "",
+        [STORE_GAP_LOST] = "session lost",
+        [STORE_GAP_UNCERTAIN] = "session uncertain",
+        [STORE_GAP_MOVED] = "broker changed",
     };
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_integer(now_ms), store_text(reasons[gap])};
     int result = STORE_OK;
 
     /* The gap first: it begins where the session of before was last heard of. */
     if (gap != STORE_GAP_NONE) {
-        result = store_execute(store, STATEMENT_GAP_ADD, values, 3);
+        result = store_execute(store, STATEMENT_GAP_ADD, values, 4);
     }
     if (result == STORE_OK) {
-        result = store_execute(store, STATEMENT_SESSION_ESTABLISHED, values, 2);
+        result = store_execute(store, STATEMENT_SESSION_ESTABLISHED, values, 3);
     }
     /* A new session has no subscriptions. */
     if (result == STORE_OK) {
-        result = store_execute(store, STATEMENT_SUBSCRIPTIONS_FORGET, values, 1);
+        result = store_execute(store, STATEMENT_SUBSCRIPTIONS_FORGET, values, 2);
     }
     return result;
 }
@@ -71,41 +89,52 @@ int store_session_established(struct store *store, const char *client_id, enum s
 int store_subscribed(struct store *store, const char *client_id, const char *filter, int qos,
                      int64_t now_ms)
 {
-    const struct store_value values[] = {store_text(client_id), store_text(filter),
-                                         store_integer(qos), store_integer(now_ms)};
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_text(filter), store_integer(qos),
+                                         store_integer(now_ms)};
 
-    return store_execute(store, STATEMENT_SUBSCRIPTION_ADD, values, 4);
+    return store_execute(store, STATEMENT_SUBSCRIPTION_ADD, values, 5);
 }
 
 int store_unsubscribed(struct store *store, const char *client_id, const char *filter)
 {
-    const struct store_value values[] = {store_text(client_id), store_text(filter)};
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_text(filter)};
 
-    return store_execute(store, STATEMENT_SUBSCRIPTION_REMOVE, values, 2);
+    return store_execute(store, STATEMENT_SUBSCRIPTION_REMOVE, values, 3);
 }
 
-int store_session_known(struct store *store, const char *client_id, bool *known, bool *uncertain)
+int store_session_find(struct store *store, const char *client_id, struct store_session *out)
 {
-    const struct store_value client = store_text(client_id);
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
     sqlite3_stmt *statement = store->statements[STATEMENT_SESSION_FIND];
+    struct store_session found = {0};
     bool row = false;
-    int result = store_step(store, STATEMENT_SESSION_FIND, &client, 1, &row);
+    int result = store_step(store, STATEMENT_SESSION_FIND, values, 2, &row);
 
-    if (result == STORE_OK) {
-        *known = row && sqlite3_column_int(statement, 0) != 0;
-        *uncertain = row && sqlite3_column_int(statement, 1) != 0;
+    while (result == STORE_OK && row) {
+        bool here = sqlite3_column_int(statement, 0) != 0;
+        bool established = sqlite3_column_int(statement, 1) != 0;
+
+        found.known = found.known || (here && established);
+        found.uncertain = found.uncertain || (here && sqlite3_column_int(statement, 2) != 0);
+        found.elsewhere = found.elsewhere || (!here && established);
+        result = store_step(store, STATEMENT_SESSION_FIND, NULL, 0, &row);
     }
     store_reset(store, STATEMENT_SESSION_FIND);
+    if (result == STORE_OK) {
+        *out = found;
+    }
     return result;
 }
 
 int store_subscriptions(struct store *store, const char *client_id,
                         int (*each)(void *context, const char *filter, int qos), void *context)
 {
-    const struct store_value client = store_text(client_id);
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
     sqlite3_stmt *statement = store->statements[STATEMENT_SUBSCRIPTIONS];
     bool row = false;
-    int result = store_step(store, STATEMENT_SUBSCRIPTIONS, &client, 1, &row);
+    int result = store_step(store, STATEMENT_SUBSCRIPTIONS, values, 2, &row);
 
     while (result == STORE_OK && row) {
         result = each(context, (const char *)sqlite3_column_text(statement, 0),

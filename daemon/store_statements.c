@@ -98,45 +98,54 @@ static const struct {
     [STATEMENT_INBOX_DELETE] = {"take messages out of the inbox",
                                 "DELETE FROM inbox WHERE n <= ?1"},
     [STATEMENT_INBOX_CLEAR] = {"empty the inbox", "DELETE FROM inbox"},
+    [STATEMENT_SESSIONS_ADOPT] = {"put a broker to the sessions of an earlier version",
+                                  "UPDATE OR REPLACE sessions SET broker = ?1 WHERE broker = ''"},
+    [STATEMENT_SUBSCRIPTIONS_ADOPT] = {"put a broker to the subscriptions of an earlier version",
+                                       "UPDATE OR REPLACE subscriptions SET broker = ?1"
+                                       " WHERE broker = ''"},
     [STATEMENT_SESSION_DURABLE] = {"note a session's last data",
-                                   "INSERT INTO sessions (client_id, last_durable_ms)"
-                                   " VALUES (?1, ?2) ON CONFLICT (client_id)"
+                                   "INSERT INTO sessions (client_id, broker, last_durable_ms)"
+                                   " VALUES (?1, ?2, ?3) ON CONFLICT (client_id, broker)"
                                    " DO UPDATE SET last_durable_ms = excluded.last_durable_ms"},
     [STATEMENT_SESSION_CONNECTING] = {"note that a session connects",
-                                      "INSERT INTO sessions (client_id, connecting)"
-                                      " VALUES (?1, 1) ON CONFLICT (client_id)"
+                                      "INSERT INTO sessions (client_id, broker, connecting)"
+                                      " VALUES (?1, ?2, 1) ON CONFLICT (client_id, broker)"
                                       " DO UPDATE SET connecting = 1"},
     [STATEMENT_SESSION_SETTLED] = {"note that a session is as it was",
-                                   "INSERT INTO sessions (client_id, established_ms)"
-                                   " VALUES (?1, nullif(?2, 0)) ON CONFLICT (client_id)"
+                                   "INSERT INTO sessions (client_id, broker, established_ms)"
+                                   " VALUES (?1, ?2, nullif(?3, 0))"
+                                   " ON CONFLICT (client_id, broker)"
                                    " DO UPDATE SET connecting = 0, established_ms ="
                                    " coalesce(established_ms, excluded.established_ms)"},
     [STATEMENT_SESSION_ESTABLISHED] = {"note a new session",
-                                       "INSERT INTO sessions (client_id, established_ms)"
-                                       " VALUES (?1, ?2) ON CONFLICT (client_id)"
+                                       "INSERT INTO sessions (client_id, broker, established_ms)"
+                                       " VALUES (?1, ?2, ?3) ON CONFLICT (client_id, broker)"
                                        " DO UPDATE SET connecting = 0,"
                                        " established_ms = excluded.established_ms"},
     [STATEMENT_SESSION_FIND] = {"look up a session",
-                                "SELECT established_ms IS NOT NULL, connecting FROM sessions"
-                                " WHERE client_id = ?1"},
+                                "SELECT broker = ?2, established_ms IS NOT NULL, connecting"
+                                " FROM sessions WHERE client_id = ?1"},
+    /* With "broker changed" the gap begins with the last data from any broker. */
     [STATEMENT_GAP_ADD] = {"note a gap",
                            "INSERT INTO gaps (client_id, last_durable_ms, resumed_ms, reason)"
-                           " VALUES (?1, (SELECT coalesce(last_durable_ms, established_ms)"
-                           " FROM sessions WHERE client_id = ?1), ?2, ?3)"
+                           " VALUES (?1, (SELECT max(coalesce(last_durable_ms, established_ms))"
+                           " FROM sessions WHERE client_id = ?1"
+                           " AND (broker = ?2 OR ?4 = 'broker changed')), ?3, ?4)"
                            " ON CONFLICT DO NOTHING"},
     [STATEMENT_SUBSCRIPTION_ADD] = {"remember a subscription",
-                                    "INSERT INTO subscriptions (client_id, filter, qos,"
-                                    " subscribed_ms) VALUES (?1, ?2, ?3, ?4)"
-                                    " ON CONFLICT (client_id, filter) DO UPDATE SET"
+                                    "INSERT INTO subscriptions (client_id, broker, filter, qos,"
+                                    " subscribed_ms) VALUES (?1, ?2, ?3, ?4, ?5)"
+                                    " ON CONFLICT (client_id, broker, filter) DO UPDATE SET"
                                     " qos = excluded.qos, subscribed_ms = excluded.subscribed_ms"},
     [STATEMENT_SUBSCRIPTION_REMOVE] = {"forget a subscription",
                                        "DELETE FROM subscriptions"
-                                       " WHERE client_id = ?1 AND filter = ?2"},
+                                       " WHERE client_id = ?1 AND broker = ?2 AND filter = ?3"},
     [STATEMENT_SUBSCRIPTIONS_FORGET] = {"forget a session's subscriptions",
-                                        "DELETE FROM subscriptions WHERE client_id = ?1"},
+                                        "DELETE FROM subscriptions"
+                                        " WHERE client_id = ?1 AND broker = ?2"},
     [STATEMENT_SUBSCRIPTIONS] = {"read the subscriptions",
-                                 "SELECT filter, qos FROM subscriptions WHERE client_id = ?1"
-                                 " ORDER BY filter"},
+                                 "SELECT filter, qos FROM subscriptions"
+                                 " WHERE client_id = ?1 AND broker = ?2 ORDER BY filter"},
     /* One device at a time, so that its old end is a seek and not a walk through the table. */
     [STATEMENT_BATTERY_EXPIRE] = {"delete old battery readings",
                                   "DELETE FROM battery WHERE device = ?1 AND time_ms IN"

@@ -9,8 +9,8 @@ import pytest
 
 import broker as brokers
 import fleet
-from foxtrackrd import CLIENT_ID
-from harness import query, value, wait_until
+from foxtrackrd import CLIENT_ID, foxtrackrctl
+from harness import query, run, value, wait_until
 
 
 def filters_on_record(daemon):
@@ -20,9 +20,9 @@ def filters_on_record(daemon):
 
 def test_changed_filters_are_subscribed_and_unsubscribed(make_broker, make_daemon):
     """
-    Goal: a filter that is new in the configuration is subscribed, one that is gone is
-    unsubscribed, and where nothing has changed nothing is sent, so that no retained message comes
-    again.
+    Goal: a filter that is new in the configuration is subscribed and one that is gone is
+    unsubscribed. Where nothing has changed, every filter is subscribed again all the same; the
+    retained message that comes again for it is a duplicate.
     """
     broker = make_broker(verbose=True)
     daemon = make_daemon(broker, session={"filters": "foxtrackr/+/V3.0/bat, foxtrackr/+/V3.0/gps"})
@@ -33,14 +33,17 @@ def test_changed_filters_are_subscribed_and_unsubscribed(make_broker, make_daemo
     assert broker.count_log(f"Received SUBSCRIBE from {CLIENT_ID}") == 2
 
     daemon.start()
+    daemon.wait_received(1)
     daemon.stop()
-    assert broker.count_log(f"Received SUBSCRIBE from {CLIENT_ID}") == 2
+    assert broker.count_log(f"Received SUBSCRIBE from {CLIENT_ID}") == 4
     assert broker.count_log(f"Received UNSUBSCRIBE from {CLIENT_ID}") == 0
-    assert value(daemon.database, "SELECT received FROM runs ORDER BY run DESC LIMIT 1") == 0
+    assert query(daemon.database, "SELECT received, duplicate FROM runs ORDER BY run DESC LIMIT 1") \
+        == [(1, 1)]
+    assert value(daemon.database, "SELECT count(*) FROM battery") == 1
 
     daemon.configure(session={"filters": "foxtrackr/+/V3.0/gps\n  foxtrackr/+/V3.0/temp"})
     daemon.start()
-    assert broker.count_log(f"Received SUBSCRIBE from {CLIENT_ID}") == 3
+    assert broker.count_log(f"Received SUBSCRIBE from {CLIENT_ID}") == 6
     assert broker.count_log(f"Received UNSUBSCRIBE from {CLIENT_ID}") == 1
     now = fleet.now_ms()
     broker.publish("foxtrackr/f1/V3.0/bat", fleet.battery("f1", now))
@@ -74,6 +77,113 @@ def test_changed_qos_is_subscribed_again(make_broker, make_daemon):
 
     assert broker.count_log(f"Received SUBSCRIBE from {CLIENT_ID}") == 2
     assert query(daemon.database, "SELECT filter, qos FROM subscriptions") == [("foxtrackr/#", 2)]
+
+
+def register_without(broker, daemon, *filters):
+    """As a person with the same client id and mosquitto_sub: the session stays, filters go."""
+    run(brokers.find_program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(broker.plain_port),
+        "-u", brokers.USER, "-P", brokers.PASSWORD, "-i", CLIENT_ID, "-c", "-q", "2", "-E",
+        "-t", "nothing/of/ours", *[word for name in filters for word in ("-U", name)])
+
+
+def check_delivers(broker, daemon):
+    """What is published now becomes a row."""
+    rows = value(daemon.database, "SELECT count(*) FROM battery")
+    broker.publish("foxtrackr/s1/V3.0/bat", fleet.battery("s1", fleet.now_ms()))
+    daemon.wait_rows(rows + 1)
+
+
+def test_unsubscribed_by_somebody_else(broker, daemon):
+    """
+    Goal: somebody has unsubscribed our client id while the daemon was stopped. The broker still has
+    the session, the database remembers the subscription, and messages come again all the same.
+    """
+    daemon.start()
+    check_delivers(broker, daemon)
+    daemon.stop()
+    register_without(broker, daemon, "foxtrackr/#")
+
+    daemon.start()
+    check_delivers(broker, daemon)
+    assert daemon.status()["sessions"][0]["session_present"] is True
+    daemon.stop()
+    assert query(daemon.database, "SELECT * FROM gaps") == []
+
+
+def test_broker_restored_from_an_older_state(broker, daemon):
+    """
+    Goal: the broker comes back with a session of ours from before a filter was added. Session
+    present is 1, and the filter is subscribed again.
+    """
+    daemon.configure(session={"filters": "foxtrackr/+/V3.0/gps"})
+    daemon.start()
+    daemon.stop()
+    broker.stop()
+    older = (broker.directory / "mosquitto.db").read_bytes()
+    broker.start()
+
+    daemon.configure(session={"filters": "foxtrackr/+/V3.0/gps, foxtrackr/+/V3.0/bat"})
+    daemon.start()
+    check_delivers(broker, daemon)
+    broker.stop()
+    (broker.directory / "mosquitto.db").write_bytes(older)
+    broker.start()
+    daemon.wait_status(lambda s: s["sessions"][0]["connects"] == 2
+                       and s["sessions"][0]["state"] == "subscribed")
+    assert daemon.status()["sessions"][0]["session_present"] is True
+    check_delivers(broker, daemon)
+    daemon.stop()
+
+
+def test_another_broker(make_broker, make_daemon):
+    """
+    Goal: broker.host is moved to another broker, and back. What the first remembers is not taken
+    for what the second has: subscriptions work at both, a row in `gaps` says that messages stay at
+    the first, and they arrive when the daemon is back there.
+    """
+    first, second = make_broker(), make_broker()
+    daemon = make_daemon(first)
+    daemon.start()
+    check_delivers(first, daemon)
+    daemon.stop()
+    first.publish("foxtrackr/left/V3.0/bat", fleet.battery("left", fleet.now_ms()))
+
+    daemon.configure(broker={"port": second.tls_port})
+    check = foxtrackrctl(daemon, "check", check=False).stdout
+    assert "another broker" in check
+    daemon.start()
+    assert "another broker than before" in daemon.wait_log("^err")
+    check_delivers(second, daemon)
+    assert query(daemon.database, "SELECT reason, last_durable_ms > 0 FROM gaps") \
+        == [("broker changed", 1)]
+    daemon.stop()
+    assert "another broker" not in foxtrackrctl(daemon, "check", check=False).stdout
+
+    daemon.configure(broker={"port": first.tls_port})
+    rows = value(daemon.database, "SELECT count(*) FROM battery")
+    daemon.start()
+    daemon.wait_rows(rows + 1)
+    check_delivers(first, daemon)
+    daemon.stop()
+    assert value(daemon.database, "SELECT count(*) FROM gaps") == 1
+
+
+def test_a_session_that_somebody_else_left(make_broker, make_daemon):
+    """
+    Goal: the broker that broker.host is moved to has a session with our client id and other filters.
+    Ours are subscribed; no gap, because nothing of that session was lost.
+    """
+    first, second = make_broker(), make_broker()
+    daemon = make_daemon(first)
+    fleet.register(second, CLIENT_ID, daemon.password_path, filters=("other/#",))
+    daemon.start()
+    daemon.stop()
+    daemon.configure(broker={"port": second.tls_port})
+    daemon.start()
+    check_delivers(second, daemon)
+    daemon.wait_log("does not know from it")
+    daemon.stop()
+    assert query(daemon.database, "SELECT * FROM gaps") == []
 
 
 def check_gap(daemon, broker, gaps):

@@ -426,13 +426,12 @@ static void test_subscriptions_are_remembered_in_order(void **state)
 
 static void assert_session(struct fixture *fixture, bool known, bool uncertain)
 {
-    bool is_known = !known;
-    bool is_uncertain = !uncertain;
+    struct store_session session = {.known = !known, .uncertain = !uncertain};
 
-    assert_int_equal(store_session_known(fixture->store, "id-a-01", &is_known, &is_uncertain),
-                     STORE_OK);
-    assert_int_equal(is_known, known);
-    assert_int_equal(is_uncertain, uncertain);
+    assert_int_equal(store_session_find(fixture->store, "id-a-01", &session), STORE_OK);
+    assert_int_equal(session.known, known);
+    assert_int_equal(session.uncertain, uncertain);
+    assert_false(session.elsewhere);
 }
 
 static void test_sessions_and_gaps(void **state)

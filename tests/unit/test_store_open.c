@@ -186,8 +186,7 @@ static void test_tools_read_beside_the_daemon(void **state)
     struct fixture *fixture = *state;
     const struct store_options options = {.path = fixture->path, .read_only = true};
     struct store *reader = NULL;
-    bool known = true;
-    bool uncertain = true;
+    struct store_session session = {.known = true};
 
     assert_int_equal(store_open(&options, &reader, fixture->problem, 512), STORE_E_PATH);
     assert_non_null(strstr(fixture->problem, "No such file"));
@@ -195,8 +194,8 @@ static void test_tools_read_beside_the_daemon(void **state)
 
     assert_int_equal(fixture_open(fixture), STORE_OK);
     assert_int_equal(store_open(&options, &reader, fixture->problem, 512), STORE_OK);
-    assert_int_equal(store_session_known(reader, "id-a-01", &known, &uncertain), STORE_OK);
-    assert_false(known);
+    assert_int_equal(store_session_find(reader, "id-a-01", &session), STORE_OK);
+    assert_false(session.known);
     assert_int_equal(store_run_begin(reader, "r", 1), STORE_E_RETRY); /* read-only */
     assert_int_equal(store_close(reader), STORE_OK);
     fixture_close(fixture);

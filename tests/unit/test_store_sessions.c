@@ -1,0 +1,113 @@
+/* What is remembered of sessions and subscriptions belongs to a broker and a client id. */
+#include "store_fixture.h"
+
+#define CLIENT "id-a-01"
+
+/* Close what is open, and open the database as a daemon does whose broker this is. */
+static struct store *open_for(struct fixture *fixture, const char *broker)
+{
+    const struct store_options options = {
+        .path = fixture->path, .broker = broker, .durability = STORE_FULL, .busy_timeout_ms = 20};
+
+    if (fixture->store != NULL) {
+        fixture_close(fixture);
+    }
+    assert_int_equal(store_open(&options, &fixture->store, fixture->problem, 512), STORE_OK);
+    assert_int_equal(store_begin(fixture->store), STORE_OK);
+    return fixture->store;
+}
+
+static void assert_session(struct store *store, bool known, bool uncertain, bool elsewhere)
+{
+    struct store_session session;
+
+    assert_int_equal(store_session_find(store, CLIENT, &session), STORE_OK);
+    assert_int_equal(session.known, known);
+    assert_int_equal(session.uncertain, uncertain);
+    assert_int_equal(session.elsewhere, elsewhere);
+}
+
+static int collect(void *context, const char *filter, int qos)
+{
+    char *text = context;
+
+    snprintf(text + strlen(text), 32, "%s=%d ", filter, qos);
+    return 0;
+}
+
+static void assert_subscriptions(struct store *store, const char *expected)
+{
+    char text[128] = "";
+
+    assert_int_equal(store_subscriptions(store, CLIENT, collect, text), STORE_OK);
+    assert_string_equal(text, expected);
+}
+
+static void each_broker_has_its_own(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = open_for(fixture, "north:8883");
+
+    assert_int_equal(store_session_established(store, CLIENT, STORE_GAP_NONE, 100), STORE_OK);
+    assert_int_equal(store_session_durable(store, CLIENT, 150), STORE_OK);
+    assert_int_equal(store_subscribed(store, CLIENT, "n/#", 2, 100), STORE_OK);
+    assert_int_equal(store_commit(store), STORE_OK);
+
+    store = open_for(fixture, "south:8883");
+    assert_session(store, false, false, true);
+    assert_subscriptions(store, "");
+    assert_int_equal(store_session_connecting(store, CLIENT), STORE_OK);
+    assert_session(store, false, true, true);
+    assert_int_equal(store_session_established(store, CLIENT, STORE_GAP_MOVED, 300), STORE_OK);
+    assert_int_equal(store_subscribed(store, CLIENT, "s/#", 1, 300), STORE_OK);
+    assert_int_equal(store_session_durable(store, CLIENT, 350), STORE_OK);
+    assert_session(store, true, false, true);
+    assert_int_equal(store_commit(store), STORE_OK);
+    assert_look(
+        fixture,
+        "SELECT json_group_array(json_array(last_durable_ms, resumed_ms, reason)) FROM gaps",
+        "[[150,300,\"broker changed\"]]");
+
+    /* Back again: everything is as it was left, and a loss begins where this one was last heard. */
+    store = open_for(fixture, "north:8883");
+    assert_session(store, true, false, true);
+    assert_subscriptions(store, "n/#=2 ");
+    assert_int_equal(store_session_established(store, CLIENT, STORE_GAP_LOST, 400), STORE_OK);
+    assert_subscriptions(store, "");
+    assert_int_equal(store_commit(store), STORE_OK);
+    assert_look(fixture, "SELECT last_durable_ms FROM gaps WHERE reason = 'session lost'", "150");
+
+    store = open_for(fixture, "south:8883");
+    assert_subscriptions(store, "s/#=1 ");
+    assert_int_equal(store_unsubscribed(store, CLIENT, "s/#"), STORE_OK);
+    assert_subscriptions(store, "");
+    assert_int_equal(store_commit(store), STORE_OK);
+}
+
+static void rows_without_a_broker_get_the_configured_one(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = open_for(fixture, "");
+
+    assert_int_equal(store_session_established(store, CLIENT, STORE_GAP_NONE, 100), STORE_OK);
+    assert_int_equal(store_subscribed(store, CLIENT, "a/#", 2, 100), STORE_OK);
+    assert_int_equal(store_commit(store), STORE_OK);
+
+    store = open_for(fixture, "north:8883");
+    assert_session(store, true, false, false);
+    assert_subscriptions(store, "a/#=2 ");
+    assert_int_equal(store_commit(store), STORE_OK);
+    assert_look(fixture, "SELECT group_concat(broker) FROM sessions", "north:8883");
+    assert_look(fixture, "SELECT group_concat(broker) FROM subscriptions", "north:8883");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(each_broker_has_its_own, fixture_make, fixture_remove),
+        cmocka_unit_test_setup_teardown(rows_without_a_broker_get_the_configured_one, fixture_make,
+                                        fixture_remove),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
