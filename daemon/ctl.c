@@ -13,6 +13,7 @@
 #include "ctl_parse.h"
 #include "ctl_replay.h"
 #include "ctl_restore.h"
+#include "ctl_say.h"
 #include "ctl_status.h"
 #include "ctl_verify.h"
 #include "ctl_words.h"
@@ -114,7 +115,7 @@ static void print_help(FILE *out)
 
 static int usage(const char *problem, const char *what)
 {
-    fprintf(stderr, "foxtrackrctl: %s%s%s\n", problem, what[0] != '\0' ? ": " : "", what);
+    ctl_say("%s%s%s", problem, what[0] != '\0' ? ": " : "", what);
     print_help(stderr);
     return EX_USAGE;
 }
@@ -147,7 +148,7 @@ static int run_command(const char *path, bool path_given, int count, char **word
         return usage(wrong, word);
     }
     if (config_load(path, &config, problem) != 0 && (path_given || !command->can_do_without)) {
-        fprintf(stderr, "foxtrackrctl: %s\n", problem);
+        ctl_say("%s", problem);
         return EX_CONFIG;
     }
     status = command->run(config, &read);

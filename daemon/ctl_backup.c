@@ -1,4 +1,5 @@
 #include "ctl_backup.h"
+#include "ctl_say.h"
 
 #include <linux/ioprio.h>
 #include <stdio.h>
@@ -24,7 +25,8 @@ int ctl_backup(const struct config *config, const struct ctl_words *words)
 {
     const struct store_options options = {.path = config->database.path,
                                           .busy_timeout_ms = config->database.busy_timeout_ms,
-                                          .read_only = true};
+                                          .read_only = true,
+                                          .stopped = ctl_work_stopped};
     struct ctl_work work;
     struct store *store;
     char problem[PROBLEM_SIZE];
@@ -36,15 +38,15 @@ int ctl_backup(const struct config *config, const struct ctl_words *words)
 
     if (paths_check(config, paths) != 0 ||
         paths_check_target(config, words->operands[0], "the backup", paths) != 0) {
-        fprintf(stderr, "foxtrackrctl: %s\n", paths);
+        ctl_say("%s", paths);
         return EX_CANTCREAT;
     }
+    ctl_work_begin(&work);
     if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
-        fprintf(stderr, "foxtrackrctl: %s\n", problem);
+        ctl_say("%s", problem);
         return EX_NOINPUT;
     }
     step_back();
-    ctl_work_begin(&work);
     result = store_backup(store, words->operands[0], (words->options & CTL_FORCE) != 0,
                           &work.watcher, &bytes);
     ctl_work_clear(&work);
@@ -52,7 +54,7 @@ int ctl_backup(const struct config *config, const struct ctl_words *words)
         printf("%s: %.1f MiB, verified, in %s\n", words->operands[0], (double)bytes / 1048576,
                duration_text(clock_monotonic_ms() - begun_ms, took));
     } else {
-        fprintf(stderr, "foxtrackrctl: %s\n", store_error(store));
+        ctl_say("%s", store_error(store));
     }
     store_close(store);
     switch (result) {

@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ctl_say.h"
 #include "ctl_status.h"
+#include "escape.h"
 
 #define LOOK_PERIOD_MS 1000
 
@@ -113,6 +115,7 @@ static void draw(const char *text)
 static void draw_status(const json_t *root, const char *problem, bool quit_by_key)
 {
     char *text = NULL;
+    char *escaped;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
 
@@ -126,9 +129,11 @@ static void draw_status(const json_t *root, const char *problem, bool quit_by_ke
     if (root != NULL) {
         ctl_status_print(out, root);
     }
-    if (fclose(out) == 0) {
-        draw(text);
+    escaped = fclose(out) == 0 ? escape_text(text) : NULL;
+    if (escaped != NULL) {
+        draw(escaped);
     }
+    free(escaped);
     free(text);
 }
 
@@ -143,7 +148,7 @@ static void print_line(struct follow *follow, const json_t *root, const char *pr
     if (strcmp(problem, follow->shown_problem) != 0) {
         snprintf(follow->shown_problem, sizeof(follow->shown_problem), "%s", problem);
         if (problem[0] != '\0') {
-            fprintf(stderr, "foxtrackrctl: %s\n", problem);
+            ctl_say("%s", problem);
         }
     }
     if (root == NULL || updated_ms == follow->shown_ms) {
@@ -151,13 +156,14 @@ static void print_line(struct follow *follow, const json_t *root, const char *pr
     }
     follow->shown_ms = updated_ms;
     if (follow->json) {
-        json_dumpf(root, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
-        putchar('\n');
+        ctl_say_json(root, JSON_COMPACT | JSON_REAL_PRECISION(6));
     } else {
         if (gmtime_r(&seconds, &utc) != NULL) {
             strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);
         }
-        printf("%s %s\n", when, ctl_status_string(root, "text"));
+        printf("%s ", when);
+        ctl_say_text(ctl_status_string(root, "text"));
+        putchar('\n');
     }
     fflush(stdout);
 }
@@ -223,7 +229,7 @@ static bool set_up(struct follow *follow)
     signal(SIGPIPE, SIG_IGN); /* a reader that has seen enough is no error */
     follow->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     if (follow->signal_fd < 0) {
-        fprintf(stderr, "foxtrackrctl: signalfd: %s\n", strerror(errno));
+        ctl_say("signalfd: %s", strerror(errno));
         return false;
     }
     return true;

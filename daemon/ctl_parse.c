@@ -3,6 +3,7 @@
  * [fields] and [parser] where there is one. Reads no database and writes none.
  */
 #include "ctl_parse.h"
+#include "ctl_say.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sysexits.h>
 
 #include "clock.h"
+#include "escape.h"
 #include "foxtrackr.h"
 
 #define DEFAULT_MAX_FUTURE_MS INT64_C(86400000)
@@ -49,12 +51,14 @@ static int print_rows(const struct foxtrackr_fields *fields, int64_t max_future_
 {
     struct foxtrackr_message message;
     struct foxtrackr_problem problem;
+    char detail[4 * sizeof(problem.detail) + 8];
     char *json = NULL;
     int result = foxtrackr_message_parse(fields, clock_wall_ms(), max_future_ms, topic,
                                          strlen(topic), payload, length, &message, &problem);
 
     if (result > 0) {
-        fprintf(stderr, "%s: %s\n", foxtrackr_reason_name(result), problem.detail);
+        escape_line(detail, sizeof(detail), problem.detail);
+        fprintf(stderr, "%s: %s\n", foxtrackr_reason_name(result), detail);
         return 1;
     }
     if (result == 0) {
@@ -65,7 +69,7 @@ static int print_rows(const struct foxtrackr_fields *fields, int64_t max_future_
         fputs("foxtrackrctl: out of memory\n", stderr);
         return EX_OSERR;
     }
-    puts(json);
+    ctl_say_json_text(json);
     free(json);
     return EX_OK;
 }
@@ -79,13 +83,12 @@ int ctl_parse(const struct config *config, const char *topic, const char *file)
     int status = EX_OSERR;
 
     if (in == NULL) {
-        fprintf(stderr, "foxtrackrctl: %s: %s\n", file, strerror(errno));
+        ctl_say("%s: %s", file, strerror(errno));
         return EX_NOINPUT;
     }
     payload = read_all(in, &length);
     if (payload == NULL) {
-        fprintf(stderr, "foxtrackrctl: %s: %s\n", file != NULL ? file : "standard input",
-                strerror(errno));
+        ctl_say("%s: %s", file != NULL ? file : "standard input", strerror(errno));
         status = EX_NOINPUT;
     } else if (config != NULL && length > config->parser.max_payload) {
         fprintf(stderr, "oversize: payload of %zu bytes, over parser.max_payload = %zu\n", length,

@@ -1,4 +1,5 @@
 #include "ctl_replay.h"
+#include "ctl_say.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -69,6 +70,7 @@ int ctl_replay(const struct config *config, const struct ctl_words *words)
         .busy_timeout_ms = config->database.busy_timeout_ms,
         .read_only = dry_run,
         .beside = !dry_run,
+        .stopped = ctl_work_stopped,
     };
     struct store_replay replay = {.fields = config->fields,
                                   .max_future_ms = config->parser.max_future_ms,
@@ -83,9 +85,8 @@ int ctl_replay(const struct config *config, const struct ctl_words *words)
     if (words->reason != NULL) {
         replay.reason = foxtrackr_reason_from_name(words->reason);
         if (replay.reason < 0) {
-            fprintf(stderr,
-                    "foxtrackrctl: --reason %s: there is no such reason; they are topic, "
-                    "version, encoding, json, envelope, body, time, conflict and empty\n",
+            ctl_say("--reason %s: there is no such reason; they are topic, "
+                    "version, encoding, json, envelope, body, time, conflict and empty",
                     words->reason);
             return EX_USAGE;
         }
@@ -97,23 +98,23 @@ int ctl_replay(const struct config *config, const struct ctl_words *words)
         }
     }
     if (paths_check(config, paths) != 0) {
-        fprintf(stderr, "foxtrackrctl: %s\n", paths);
+        ctl_say("%s", paths);
         return EX_CONFIG;
     }
+    ctl_work_begin(&work);
     if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
-        fprintf(stderr, "foxtrackrctl: %s\n", problem);
+        ctl_say("%s", problem);
         return EX_NOINPUT;
     }
     (void)store_newest_ms(store, &newest_ms); /* without it the clock is believed */
     wall_begin(newest_ms);
     replay.now_ms = wall_now_ms();
-    ctl_work_begin(&work);
     result = store_replay(store, &replay, &work.watcher);
     ctl_work_clear(&work);
     print_summary(&replay);
     if (result != STORE_OK) {
         fflush(stdout);
-        fprintf(stderr, "foxtrackrctl: %s\n", store_error(store));
+        ctl_say("%s", store_error(store));
     }
     if (store_close(store) == STORE_FATAL && result == STORE_OK) {
         result = STORE_FATAL;

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "ctl_say.h"
+#include "escape.h"
+
 #include "json_text.h"
 
 void ctl_report_begin(struct ctl_report *report, bool json)
@@ -16,18 +19,20 @@ void ctl_report_begin(struct ctl_report *report, bool json)
 void ctl_report(struct ctl_report *report, const char *check, bool good, const char *detail, ...)
 {
     char text[CTL_DETAIL_SIZE];
+    char escaped[2 * CTL_DETAIL_SIZE];
     va_list arguments;
 
     va_start(arguments, detail);
     vsnprintf(text, sizeof(text), detail, arguments);
     va_end(arguments);
+    escape_line(escaped, sizeof(escaped), text);
 
     report->good = report->good && good;
     if (report->json) {
         json_array_append_new(report->checks, json_pack("{s:s, s:b, s:o}", "check", check, "good",
                                                         good, "detail", json_text(text)));
     } else {
-        printf("%-14s %-5s %s\n", check, good ? "good" : "BAD", text);
+        printf("%-14s %-5s %s\n", check, good ? "good" : "BAD", escaped);
         fflush(stdout); /* the next check may take minutes */
     }
 }
@@ -37,8 +42,7 @@ int ctl_report_end(struct ctl_report *report)
     if (report->json) {
         json_t *root = json_pack("{s:b, s:o}", "good", report->good, "checks", report->checks);
 
-        json_dumpf(root, stdout, JSON_INDENT(2));
-        putchar('\n');
+        ctl_say_json(root, JSON_INDENT(2));
         json_decref(root);
         report->checks = NULL;
     }

@@ -4,6 +4,7 @@
  * missing from the new one.
  */
 #include "ctl_restore.h"
+#include "ctl_say.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,9 +74,9 @@ int ctl_restore(const struct config *config, const struct ctl_words *words)
         print_result(config->database.path, &restore);
     } else {
         fflush(stdout);
-        fprintf(stderr, "foxtrackrctl: %s\n", problem);
+        ctl_say("%s", problem);
         if (restore.aside != NULL) {
-            fprintf(stderr, "foxtrackrctl: %s: the old database\n", restore.aside);
+            ctl_say("%s: the old database", restore.aside);
         }
     }
     free(restore.aside);

@@ -1,16 +1,22 @@
 #include "ctl_status.h"
+#include "ctl_say.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "duration.h"
 
 #define STALE_INTERVALS 3
 #define STALE_SLACK_MS  5000
+#define FILE_MAX        (4 * 1024 * 1024) /* bytes; that of a full fleet of sessions is 20 KiB */
 
 /* Whether the daemon that wrote the file still runs and still writes. */
 static bool alive(const json_t *root, const char *path, char problem[CTL_STATUS_PROBLEM_SIZE])
@@ -33,19 +39,43 @@ static bool alive(const json_t *root, const char *path, char problem[CTL_STATUS_
     return true;
 }
 
+/* The file as JSON, or NULL with `problem` set. Never waits: a pipe is no status file. */
+static json_t *load(const char *path, char problem[CTL_STATUS_PROBLEM_SIZE])
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    struct stat status;
+    json_error_t error;
+    json_t *root = NULL;
+
+    if (fd < 0) {
+        snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "%s: %s: is foxtrackrd running?", path,
+                 strerror(errno));
+        return NULL;
+    }
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > FILE_MAX) {
+        snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "%s: is no status file of foxtrackrd", path);
+    } else {
+        root = json_loadfd(fd, 0, &error);
+    }
+    close(fd);
+    if (root == NULL && problem[0] == '\0') {
+        snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "%s: %s: is foxtrackrd running?", path,
+                 error.text);
+    }
+    return root;
+}
+
 json_t *ctl_status_read(const struct config *config, bool *good,
                         char problem[CTL_STATUS_PROBLEM_SIZE])
 {
     const char *path = config->status.file;
     const char *state;
-    json_error_t error;
-    json_t *root = json_load_file(path, 0, &error);
+    json_t *root;
 
     *good = false;
     problem[0] = '\0';
+    root = load(path, problem);
     if (root == NULL) {
-        snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "%s: %s: is foxtrackrd running?", path,
-                 error.text);
         return NULL;
     }
     state = ctl_status_string(root, "state");
@@ -59,8 +89,7 @@ json_t *ctl_status_read(const struct config *config, bool *good,
 static bool has_file(const struct config *config)
 {
     if (config->status.file == NULL) {
-        fprintf(stderr, "foxtrackrctl: status.file is off in %s: there is nothing to read\n",
-                config->path);
+        ctl_say("status.file is off in %s: there is nothing to read", config->path);
     }
     return config->status.file != NULL;
 }
@@ -72,20 +101,39 @@ static void print_json(const struct config *config, json_t *root)
 
     json_object_set_new(json_object_get(root, "database"), "quarantine_by_reason",
                         counted != NULL ? counted : json_null());
-    json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-    putchar('\n');
+    ctl_say_json(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+}
+
+/* What a FILE in memory holds goes to standard output. */
+static void print_memory(FILE *memory, char **text)
+{
+    if (memory != NULL && fclose(memory) == 0) {
+        ctl_say_text(*text);
+    }
+    free(*text);
+    *text = NULL;
 }
 
 static void print_words(const struct config *config, const json_t *root)
 {
     char problem[CTL_STATUS_PROBLEM_SIZE];
+    char *text = NULL;
+    size_t length = 0;
+    FILE *memory = open_memstream(&text, &length);
     json_t *counted;
 
-    ctl_status_print(stdout, root);
+    if (memory != NULL) {
+        ctl_status_print(memory, root);
+    }
+    print_memory(memory, &text);
     /* Whatever the database does to us, what is known without it has been said. */
     fflush(stdout);
     counted = ctl_status_quarantine(config, root, problem);
-    ctl_status_print_quarantine(stdout, counted, problem);
+    memory = open_memstream(&text, &length);
+    if (memory != NULL) {
+        ctl_status_print_quarantine(memory, counted, problem);
+    }
+    print_memory(memory, &text);
     json_decref(counted);
 }
 
@@ -100,7 +148,7 @@ int ctl_status(const struct config *config, bool json)
     }
     root = ctl_status_read(config, &good, problem);
     if (problem[0] != '\0') {
-        fprintf(stderr, "foxtrackrctl: %s\n", problem);
+        ctl_say("%s", problem);
     }
     if (root != NULL && json) {
         print_json(config, root);

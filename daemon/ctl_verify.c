@@ -26,6 +26,7 @@ int ctl_verify(const struct config *config, const struct ctl_words *words)
         .path = words->operand_count > 0 ? words->operands[0] : config->database.path,
         .busy_timeout_ms = config->database.busy_timeout_ms,
         .read_only = true,
+        .stopped = ctl_work_stopped,
     };
     struct verification verification;
     struct store *store;

@@ -1,6 +1,8 @@
 #include "escape.h"
 
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static uint32_t decode(const unsigned char *text, size_t length)
@@ -139,4 +141,62 @@ void escape_clean(char *text)
         }
         at += taken;
     }
+}
+
+char *escape_text(const char *text)
+{
+    /* Four bytes for each, and room for "..." that is never used. */
+    size_t size = 4 * strlen(text) + 8;
+    char *out = malloc(size);
+    char *line = malloc(strlen(text) + 1);
+    size_t used = 0;
+
+    while (out != NULL && line != NULL && *text != '\0') {
+        size_t length = strcspn(text, "\n\t");
+
+        memcpy(line, text, length);
+        line[length] = '\0';
+        used += escape_line(out + used, size - used, line);
+        text += length;
+        if (*text != '\0') {
+            out[used++] = *text++;
+        }
+    }
+    if (line == NULL) {
+        free(out);
+        out = NULL;
+    }
+    free(line);
+    if (out != NULL) {
+        out[used] = '\0';
+    }
+    return out;
+}
+
+char *escape_json(const char *json)
+{
+    size_t length = strlen(json);
+    char *out = malloc(6 * length + 1);
+    size_t used = 0;
+
+    for (size_t at = 0; out != NULL && at < length;) {
+        size_t taken = escape_utf8_length(json + at, length - at);
+
+        if (taken == 0) { /* no JSON */
+            out[used++] = '?';
+            at++;
+        } else if (json[at] != '\n' && escape_is_control(json + at, taken)) {
+            used += (size_t)sprintf(out + used, "\\u%04x",
+                                    decode((const unsigned char *)json + at, taken) & 0xffffU);
+            at += taken;
+        } else {
+            memcpy(out + used, json + at, taken);
+            used += taken;
+            at += taken;
+        }
+    }
+    if (out != NULL) {
+        out[used] = '\0';
+    }
+    return out;
 }

@@ -28,4 +28,12 @@ size_t escape_line(char *out, size_t size, const char *text);
  */
 void escape_clean(char *text);
 
+/* A copy of a text of several lines, each of them as escape_line() makes it; ends of line and tabs
+ * stay. NULL when memory is out. The caller frees it. */
+char *escape_text(const char *text);
+
+/* A copy of JSON text in which characters that escape_is_control() names, which stand in strings
+ * only, are written as \uNNNN; ends of line stay. NULL when memory is out. The caller frees it. */
+char *escape_json(const char *json);
+
 #endif

@@ -8,7 +8,9 @@
  *
  * Invariants.
  * - store_commit() of a batch returns STORE_OK only when SQLite has synced the log and the names of
- *   the database and of its log still lead to the files that we hold open. A database that was
+ *   the database and of its log still lead to the files that we hold open. When that cannot be
+ *   looked at (a directory without permission for a moment), the batch is not acknowledged and
+ *   comes again. A database that was
  *   deleted or replaced takes every write without an error; its rows just cannot be found
  *   afterwards. store_begin() turns the syncing on, whoever had it off.
  * - The run's counts are written by the transaction that they count, so that
@@ -149,6 +151,8 @@ int store_fail(struct store *store, const char *doing)
 
     if (result == STORE_FATAL) {
         store->broken = true;
+    } else if (store->stopped != NULL && store->stopped()) {
+        return store_refuse(store, STORE_E_STOPPED, "stopped; run it again to go on");
     }
     return store_refuse(store, result, "%s: cannot %s: %s%s%s%s; %s", store->path, doing,
                         sqlite3_errmsg(store->db), system_errno != 0 ? " (" : "",
@@ -171,10 +175,80 @@ int store_set_synced(struct store *store, bool synced)
     return STORE_OK;
 }
 
+/*
+ * After every commit. Not stat(): that asks for the times too, and Linux (from 6.13 on, "multigrain
+ * timestamps") gives a file whose times were looked at a new one with the very next write, instead
+ * of one a tick. So each commit would change the log's inode, and fdatasync wait for a second write
+ * where that is written with it (ext4 without a journal).
+ */
+static int look_at(const char *path, const struct store_identity *identity)
+{
+    struct statx status;
+
+    if (statx(AT_FDCWD, path, AT_STATX_SYNC_AS_STAT, STATX_INO, &status) != 0) {
+        return errno;
+    }
+    return makedev(status.stx_dev_major, status.stx_dev_minor) == identity->device &&
+                   status.stx_ino == identity->inode
+               ? 0
+               : ENOENT;
+}
+
+/*
+ * Whether one name still leads to the file that is open. Only an answer is an answer: a directory
+ * that may not be searched for a moment says nothing about the file in it, and is waited for. A
+ * disk that fails is not.
+ */
+static int verify_name(struct store *store, const char *path, const struct store_identity *identity)
+{
+    int error = identity->known ? look_at(path, identity) : 0;
+
+    switch (error) {
+    case 0:
+        return STORE_OK;
+    case ENOENT:
+    case ENOTDIR:
+        return store_refuse(store, STORE_FATAL,
+                            "%s: was deleted or replaced while in use; what came since then is "
+                            "not in the file of that name",
+                            path);
+    case EIO:
+    case ESTALE:
+        return store_refuse(store, STORE_FATAL, "%s: cannot be looked at: %s; see the kernel's log",
+                            path, strerrordesc_np(error));
+    default:
+        return store_refuse(store, STORE_E_RETRY,
+                            "%s: cannot be looked at: %s; nothing is acknowledged until it is "
+                            "known to be the file in use: mend the permissions on the way to it",
+                            path, strerrordesc_np(error));
+    }
+}
+
+/* Whether every name still leads to the file that is open. */
+static int verify_names(struct store *store)
+{
+    int result = verify_name(store, store->given_path, &store->database);
+
+    if (result == STORE_OK && strcmp(store->path, store->given_path) != 0) {
+        result = verify_name(store, store->path, &store->database);
+    }
+    if (result == STORE_OK) {
+        result = verify_name(store, store->wal_path, &store->wal);
+    }
+    store->unverified = result == STORE_E_RETRY;
+    return result;
+}
+
 int store_begin(struct store *store)
 {
-    int result = store_tidy_log(store, false);
+    /* What was committed and could not be verified comes again and makes no second row; but it is
+     * not applied again and again while there is no answer. */
+    int result = store->unverified ? verify_names(store) : STORE_OK;
 
+    if (result != STORE_OK) {
+        return result;
+    }
+    result = store_tidy_log(store, false);
     /* A checkpoint that finds the disk full is no reason to stop: the log takes what it can. */
     if (result != STORE_FATAL) {
         result = store_set_synced(store, store->durability == STORE_FULL);
@@ -190,21 +264,6 @@ void store_limit_wait(struct store *store, int wait_ms)
     }
 }
 
-/*
- * After every commit. Not stat(): that asks for the times too, and Linux (from 6.13 on, "multigrain
- * timestamps") gives a file whose times were looked at a new one with the very next write, instead
- * of one a tick. So each commit would change the log's inode, and fdatasync wait for a second write
- * where that is written with it (ext4 without a journal).
- */
-bool store_is_file(const char *path, const struct store_identity *identity)
-{
-    struct statx status;
-
-    return statx(AT_FDCWD, path, AT_STATX_SYNC_AS_STAT, STATX_INO, &status) == 0 &&
-           makedev(status.stx_dev_major, status.stx_dev_minor) == identity->device &&
-           status.stx_ino == identity->inode;
-}
-
 unsigned store_links(const struct store *store)
 {
     struct statx status;
@@ -213,22 +272,6 @@ unsigned store_links(const struct store *store)
                                         STATX_NLINK, &status) == 0
                ? status.stx_nlink
                : 1;
-}
-
-/* Tells the first name that stands for another file by now, or NULL. */
-static const char *find_replaced(const struct store *store)
-{
-    if (store->database.known && !store_is_file(store->given_path, &store->database)) {
-        return store->given_path;
-    }
-    if (store->database.known && strcmp(store->path, store->given_path) != 0 &&
-        !store_is_file(store->path, &store->database)) {
-        return store->path;
-    }
-    if (store->wal.known && !store_is_file(store->wal_path, &store->wal)) {
-        return store->wal_path;
-    }
-    return NULL;
 }
 
 int store_commit(struct store *store)
@@ -240,7 +283,6 @@ int store_commit(struct store *store)
         store_integer((int64_t)store->counts.duplicate),
         store_integer((int64_t)store->counts.quarantined),
     };
-    const char *replaced;
     int result = store_execute(store, STATEMENT_RUN_COUNT, values, 5);
 
     if (result == STORE_OK) {
@@ -249,14 +291,7 @@ int store_commit(struct store *store)
     if (result != STORE_OK) {
         return result;
     }
-    replaced = find_replaced(store);
-    if (replaced != NULL) {
-        return store_refuse(store, STORE_FATAL,
-                            "%s: was deleted or replaced while in use; what came since then is "
-                            "not in the file of that name",
-                            replaced);
-    }
-    return STORE_OK;
+    return verify_names(store);
 }
 
 int store_rollback(struct store *store)

@@ -60,6 +60,8 @@ struct store_options {
     bool beside;    /* for tools that write while the daemon does: the same, but not read-only */
     store_progress_function *progress; /* NULL: none */
     void *progress_context;
+    bool (*stopped)(void); /* NULL: never. For tools: asked while they wait for others or read for
+                              long; true ends that with STORE_E_STOPPED */
     const char *const *client_ids; /* the configured sessions, for rows in `gaps`; borrowed during
                                       store_open() */
     unsigned client_count;

@@ -148,7 +148,9 @@ struct store {
     int look_at_space_at;     /* wal_pages from which the free space is looked at again */
     store_progress_function *progress; /* while opening */
     void *progress_context;
-    bool synced; /* a commit waits until it is on disk */
+    bool (*stopped)(void); /* see store_options */
+    bool unverified;       /* the names could not be looked at after the last commit */
+    bool synced;           /* a commit waits until it is on disk */
     bool broken; /* SQLite reported what must not be retried: leave the log for recovery */
 
     struct store_readers readers;
@@ -250,7 +252,6 @@ int store_set_synced(struct store *store, bool synced);
 void store_watch_log(struct store *store);
 
 /* Whether a name still stands for the file that we opened. */
-bool store_is_file(const char *path, const struct store_identity *identity);
 
 /* A store of these options that has opened nothing; NULL: out of memory. For store_discard(). */
 struct store *store_new(const struct store_options *options);

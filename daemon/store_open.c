@@ -47,6 +47,8 @@
  * asks more and more rarely, and so could miss the pauses of somebody who writes without end. */
 #define QUESTION_US 1000
 
+#define PROGRESS_OPS 100000 /* of SQLite's machine: some milliseconds */
+
 /* Whether the database is ours to create, lock and migrate. */
 static bool owns(const struct store *store)
 {
@@ -166,7 +168,7 @@ static int create(struct store *store)
 
     /* SQLite would delete this log unread. It holds readings if someone deleted the database after
      * a crash, so it is theirs to decide about. */
-    if (stat(store->wal_path, &status) == 0 && status.st_size > 0) {
+    if (stat(store->wal_path, &status) == 0 ? status.st_size > 0 : errno != ENOENT) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: is missing or empty, but its log %s is not; put the database back "
                             "beside its log, or move the log away",
@@ -202,9 +204,22 @@ int store_open_failed(struct store *store, const char *doing)
     }
 }
 
+static bool is_stopped(const struct store *store)
+{
+    return store->stopped != NULL && store->stopped();
+}
+
+/* A progress handler: a long read of a tool ends. */
+static int ask_whether_stopped(void *context)
+{
+    return is_stopped(context) ? 1 : 0;
+}
+
 static int wait_beside(void *context, int asked)
 {
-    (void)context;
+    if (is_stopped(context)) {
+        return 0;
+    }
     usleep(BESIDE_QUESTION_US);
     return asked < BESIDE_WAIT_MS * 1000 / BESIDE_QUESTION_US;
 }
@@ -217,7 +232,7 @@ static int wait_turn(void *context, int asked)
     if (asked == 0) {
         store->waiting_since_ms = now_ms;
     }
-    if (now_ms - store->waiting_since_ms >= store->wait_ms) {
+    if (now_ms - store->waiting_since_ms >= store->wait_ms || is_stopped(store)) {
         return 0;
     }
     pulse_beat();
@@ -238,9 +253,12 @@ static int connect_database(struct store *store)
         return store_open_failed(store, "open it");
     }
     if (store->beside) {
-        sqlite3_busy_handler(store->db, wait_beside, NULL);
+        sqlite3_busy_handler(store->db, wait_beside, store);
     } else {
         sqlite3_busy_handler(store->db, wait_turn, store);
+    }
+    if (store->stopped != NULL) {
+        sqlite3_progress_handler(store->db, PROGRESS_OPS, ask_whether_stopped, store);
     }
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -494,6 +512,7 @@ struct store *store_new(const struct store_options *options)
     store->wait_ms = options->busy_timeout_ms;
     store->progress = options->progress;
     store->progress_context = options->progress_context;
+    store->stopped = options->stopped;
     store->client_ids = options->client_ids;
     store->client_count = options->client_count;
     return store;

@@ -1,6 +1,7 @@
 """foxtrackrctl, the operator's tool."""
 
 import json
+import os
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
@@ -188,3 +189,44 @@ def test_parse_without_a_configuration(tmp_path):
     done = run(FOXTRACKRCTL, "parse", "foxtrackr/p1/V3.0/bat",
                input=fleet.battery("p1", fleet.now_ms(), 3.25), cwd=tmp_path)
     assert json.loads(done.stdout)["battery"]["voltage_v"] == 3.25
+
+
+FORGED = "\x1b]0;forged\x07\x1b[2J \x7f \x9b31m \u202e"
+
+
+def test_nothing_from_outside_reaches_the_terminal(broker, daemon):
+    """
+    Goal: control characters of a forged status file, a message or a file's name are shown and not
+    obeyed: DEL, C1 and changes of direction among them.
+    """
+    daemon.start()
+    wait_until(daemon.status, what="the status file")
+    forged = daemon.status()
+    daemon.stop()
+    forged["state"] = forged["text"] = forged["version"] = forged["database"]["path"] = FORGED
+    forged["sessions"][0]["reason"] = forged["sessions"][0]["client_id"] = FORGED
+    daemon.status_path.write_text(json.dumps(forged))
+    body = json.dumps({"messageType": 1, "deviceId": "d", "version": 3, "timeMs": 1700000000000,
+                       "battery": {"x": FORGED}}, ensure_ascii=False)
+    message = daemon.directory / f"message{FORGED.replace('/', '')}"
+    message.write_text(body)
+    for arguments in (["status"], ["status", "--json"], ["parse", "foxtrackr/d/V3.0/bat", message],
+                      ["parse", f"foxtrackr/{FORGED}/V3.0/bat", message],
+                      ["parse", "foxtrackr/d/V3.0/bat", f"{message}-missing"]):
+        done = foxtrackrctl(daemon, *arguments, check=False)
+        said = done.stdout + done.stderr
+        assert said.strip()
+        assert not [c for c in said if c not in "\n\t" and (
+            ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0 or c == "\u202e")], (arguments, said)
+    parsed = json.loads(foxtrackrctl(daemon, "parse", "foxtrackr/d/V3.0/bat", message).stdout)
+    assert parsed["battery"]["extra"]["battery"]["x"] == FORGED
+
+
+def test_status_of_a_pipe(daemon):
+    """Goal: a status file that is a pipe or a directory is said at once, and not waited for."""
+    for make in (os.mkfifo, os.mkdir):
+        make(daemon.status_path)
+        done = foxtrackrctl(daemon, "status", check=False, timeout=10)
+        assert done.returncode == 1 and "no status file" in done.stderr
+        if make is os.mkfifo:
+            daemon.status_path.unlink()

@@ -473,3 +473,31 @@ def test_damaged_database_is_not_repaired(broker, daemon):
     daemon.wait_log("malformed|corrupt|damaged")
     assert daemon.database.stat().st_size >= size
     assert b"\xff" * 65536 in daemon.database.read_bytes()
+
+
+def test_a_directory_without_permission_for_a_moment(make_daemon, broker, tmp_path):
+    """
+    Goal: a directory that may not be searched for a while says nothing about the database in it:
+    the daemon waits, acknowledges nothing, and goes on with the same process; no message is lost.
+    """
+    place = tmp_path / "place"
+    place.mkdir(mode=0o700)
+    # Root without the right to go through every directory is like everybody else.
+    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+    daemon = make_daemon(broker, database={"path": place / "foxtrackr.db"})
+    daemon.prefix = prefix
+    daemon.start()
+    process = daemon.process
+    broker.publish("foxtrackr/one/V3.0/bat", fleet.battery("one", fleet.now_ms()))
+    daemon.wait_rows(1)
+    place.chmod(0)
+    try:
+        broker.publish("foxtrackr/two/V3.0/bat", fleet.battery("two", fleet.now_ms()))
+        daemon.wait_log("cannot be looked at: Permission denied")
+    finally:
+        place.chmod(0o700)
+    daemon.wait_rows(2)
+    assert "deleted or replaced" not in daemon.log()
+    assert daemon.process is process and process.poll() is None
+    daemon.stop()
+    check_sound(daemon.database)

@@ -1,9 +1,12 @@
 """foxtrackrctl replay: what was not understood gets another try, and nothing is lost or doubled."""
 
+import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import random
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -12,7 +15,7 @@ import pytest
 
 import fleet
 from foxtrackrd import foxtrackrctl
-from harness import (FOXTRACKRCTL, check_sound, count_rows, db, query, slow_disk, value,
+from harness import (FOXTRACKRCTL, PATIENCE, check_sound, count_rows, db, query, slow_disk, value,
                      wait_until)
 
 DAY_MS = 86_400_000
@@ -388,3 +391,42 @@ def test_each_reading_of_a_message_is_judged_by_itself(broker, daemon):
     assert foxtrackrctl(daemon, "verify").returncode == 0
     assert runs_of(daemon.database) == [(7, 4, 1, 2)]
     daemon.stop()
+
+
+@pytest.mark.parametrize("command", [["replay"], ["replay", "--dry-run"], ["verify"]])
+def test_ctrl_c_ends_every_wait(broker, daemon, command):
+    """Goal: Ctrl-C ends a command that waits for another program's transaction, soon."""
+    daemon.start()
+    broker.publish("foxtrackr/d/V3.0/bat", b"no JSON")
+    daemon.wait_received(1)
+    daemon.stop()
+    with contextlib.closing(sqlite3.connect(daemon.database)) as connection:
+        connection.execute("UPDATE quarantine SET detail = 'of an older version'")  # work for replay
+        connection.commit()
+    if command == ["replay"]:
+        holder = sqlite3.connect(daemon.database, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+    else:  # only a recovery of the log keeps a reader waiting
+        holder = sqlite3.connect(daemon.database, isolation_level=None)
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        holder.execute("CREATE TABLE held (a)")
+    process = subprocess.Popen(
+        [FOXTRACKRCTL, "-c", daemon.config, *command], stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: handles(process.pid, signal.SIGINT), what="a handler of SIGINT")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10 * PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+        holder.close()
+    assert process.returncode != 0 and "stopped" in out + err, (out, err)
+
+
+def handles(pid, number):
+    """Whether the process has a handler for this signal."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    mask = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:"))
+    return mask >> (number - 1) & 1 == 1
