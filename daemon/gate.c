@@ -56,16 +56,10 @@
 #include "clock.h"
 #include "connect_request.h"
 #include "gate_internal.h"
-#include "gate_stranger.h"
 
 #define TICK_MS 500
-/* How long the listener rests when there is no descriptor even to turn somebody away. */
-#define REST_MS 1000
-/* Connections that the kernel completes while this thread is busy, and how many of them one round
- * takes before the links have their turn. */
-#define BACKLOG      4096
-#define ACCEPTS_MAX  32
-#define STRANGERS_MS 60000 /* from one look at who a stranger is to the next */
+/* Connections that the kernel completes while this thread is busy. */
+#define BACKLOG 4096
 
 /* --- opening a link ------------------------------------------------------------------------ */
 
@@ -161,140 +155,6 @@ static void read_request(struct gate *gate, struct link *link)
     }
 }
 
-static void watch_listener(struct gate *gate, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data.ptr = &gate->listener};
-
-    epoll_ctl(gate->epoll_fd, EPOLL_CTL_MOD, gate->listener.fd, &event);
-}
-
-/*
- * No descriptor is free. A connection that is not accepted stays in the queue and would wake the
- * thread without end: give up the spare descriptor for it and close it, so that the attempt fails
- * at once and has a reason. Where somebody else was faster, the listener takes a rest.
- */
-static void turn_away(struct gate *gate)
-{
-    int fd;
-
-    if (gate->spare_fd >= 0) {
-        close(gate->spare_fd);
-    }
-    fd = accept4(gate->listener.fd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0) {
-        close(fd);
-    } else {
-        watch_listener(gate, 0);
-        gate->rest_until_ms = clock_monotonic_ms() + REST_MS;
-    }
-    gate->spare_fd = fcntl(gate->wake.fd, F_DUPFD_CLOEXEC, 0);
-    for (unsigned i = 0; i < gate->session_count; i++) {
-        if (gate->sessions[i].offered_fd >= 0) {
-            snprintf(gate->sessions[i].record.ended, sizeof(gate->sessions[i].record.ended), "%s",
-                     "no file descriptor is free: raise the limit (LimitNOFILE=, ulimit -n)");
-        }
-    }
-}
-
-static void end_rest(struct gate *gate)
-{
-    if (gate->rest_until_ms != 0 && clock_monotonic_ms() >= gate->rest_until_ms) {
-        gate->rest_until_ms = 0;
-        watch_listener(gate, EPOLLIN);
-    }
-}
-
-/* A connection of another program: close it so that the kernel keeps nothing of it either. */
-static void refuse_stranger(struct gate *gate, int fd)
-{
-    const struct linger at_once = {.l_onoff = 1};
-    int64_t now_ms = clock_monotonic_ms();
-
-    gate->strangers++;
-    if (gate->stranger_look_ms == 0 || now_ms - gate->stranger_look_ms >= STRANGERS_MS) {
-        gate->stranger_look_ms = now_ms;
-        gate->stranger_user = gate_stranger_user(fd);
-        gate->stranger_unsaid = true;
-    }
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-    close(fd);
-}
-
-/* A link for a connection of Paho's: a free one, or that of the oldest request. */
-static struct link *link_for_request(struct gate *gate)
-{
-    struct link *oldest = NULL;
-
-    for (unsigned i = 0; i < gate->link_count; i++) {
-        struct link *link = &gate->links[i];
-
-        if (link->phase == LINK_FREE) {
-            return link;
-        }
-        if (link->phase == LINK_REQUEST && (oldest == NULL || link->since_ms < oldest->since_ms)) {
-            oldest = link;
-        }
-    }
-    if (oldest != NULL) {
-        link_close(oldest, NULL);
-    }
-    return oldest;
-}
-
-/* Returns whether the kernel may have another connection. */
-static bool accept_one(struct gate *gate)
-{
-    const int on = 1;
-    const int buffer = LINK_PAHO_BUFFER;
-    int fd = accept4(gate->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    int paho;
-    struct link *link;
-
-    if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            turn_away(gate);
-            return false;
-        }
-        return errno == ECONNABORTED;
-    }
-    paho = gate_stranger_own_end(fd);
-    if (paho < 0) {
-        refuse_stranger(gate, fd);
-        return true;
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
-    setsockopt(paho, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
-    link = link_for_request(gate);
-    if (link != NULL) {
-        link_accept(link, fd);
-    } else {
-        close(fd);
-    }
-    return true;
-}
-
-static void accept_some(struct gate *gate)
-{
-    for (int i = 0; i < ACCEPTS_MAX && accept_one(gate); i++) {
-    }
-}
-
-/* Without the mutex: the log may be slow. */
-static void say_stranger(struct gate *gate, long user)
-{
-    char owner[64] = "";
-
-    if (user >= 0) {
-        snprintf(owner, sizeof(owner), " of user number %ld", user);
-    }
-    log_line_limited(&gate->stranger_cause, LOG_WARNING, NULL,
-                     "another program%s on this machine connects to 127.0.0.1:%d, the daemon's own "
-                     "relay to the broker, and is turned away; the broker has no part in it: stop "
-                     "that program (ss -tnp 'dport = :%d' shows it)",
-                     owner, gate->port, gate->port);
-}
-
 /* --- the thread ---------------------------------------------------------------------------- */
 
 static void serve(struct gate *gate, const struct link_end *end, uint32_t events)
@@ -344,7 +204,7 @@ static void *run(void *argument)
                 (void)!read(gate->wake.fd, &value, sizeof(value));
                 gate_catch_up(gate, false);
             } else if (end == &gate->listener) {
-                accept_some(gate);
+                gate_accept(gate);
             } else {
                 serve(gate, end, events[i].events);
             }
@@ -355,15 +215,8 @@ static void *run(void *argument)
         for (unsigned i = 0; i < gate->link_count; i++) {
             link_settle(&gate->links[i]);
         }
-        end_rest(gate);
-        if (gate->stranger_unsaid) {
-            long user = gate->stranger_user;
-
-            gate->stranger_unsaid = false;
-            pthread_mutex_unlock(&gate->mutex);
-            say_stranger(gate, user);
-            pthread_mutex_lock(&gate->mutex);
-        }
+        gate_end_rest(gate);
+        gate_say_stranger(gate);
     }
     pthread_mutex_unlock(&gate->mutex);
     return NULL;

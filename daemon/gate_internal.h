@@ -1,4 +1,4 @@
-/* The gate's parts among themselves: gate.c and gate_lockstep.c. */
+/* The gate's parts among themselves: gate.c, gate_door.c and gate_lockstep.c. */
 #ifndef GATE_INTERNAL_H
 #define GATE_INTERNAL_H
 
@@ -48,5 +48,15 @@ struct gate {
  * `carried`, on those that Paho's does, which reads what it is told of. Send on what may leave.
  * With the mutex held. */
 void gate_catch_up(struct gate *gate, bool carried);
+
+/* gate_door.c: take the connections that wait at the listener, a limited number of them. */
+void gate_accept(struct gate *gate);
+
+/* gate_door.c: watch the listener again when its rest is over. */
+void gate_end_rest(struct gate *gate);
+
+/* gate_door.c: put into the log that a stranger was turned away, if that is due; the mutex is
+ * released meanwhile. */
+void gate_say_stranger(struct gate *gate);
 
 #endif
