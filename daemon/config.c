@@ -24,9 +24,40 @@
 
 /* --- lines --- */
 
-static int enter_section(struct config_loading *loading, const char *name)
+/* [session] or [session NAME]; `name` is what stands between the brackets. */
+static int enter_session(struct config_loading *loading, const char *name)
 {
     struct config *config = loading->config;
+    char *own_name;
+
+    name += strlen("session");
+    if (*name != '\0' && !config_value_is_name(++name)) {
+        return config_fail(loading, loading->line, NULL,
+                           "[session %s]: a session's name is letters, digits, - and _", name);
+    }
+    for (size_t i = 0; i < config->session_count; i++) {
+        if (strcmp(config->sessions[i].name, name) == 0) {
+            return config_fail(loading, loading->line, NULL,
+                               "section [session%s%s] is there already, on line %d",
+                               *name != '\0' ? " " : "", name, loading->session_lines[i]);
+        }
+    }
+    if (config->session_count == CONFIG_SESSIONS_MAX) {
+        return config_fail(loading, loading->line, NULL, "more than %d sessions",
+                           CONFIG_SESSIONS_MAX);
+    }
+    loading->session = config->session_count;
+    own_name = strdup(name);
+    if (own_name == NULL) {
+        return config_fail(loading, loading->line, NULL, "out of memory");
+    }
+    config->sessions[loading->session].name = own_name;
+    loading->session_lines[config->session_count++] = loading->line;
+    return 0;
+}
+
+static int enter_section(struct config_loading *loading, const char *name)
+{
     char hint[CONFIG_REASON_SIZE];
     int section = 0;
 
@@ -53,29 +84,7 @@ static int enter_section(struct config_loading *loading, const char *name)
         loading->section_lines[section] = loading->line;
         return 0;
     }
-    name += strlen("session");
-    if (*name != '\0' && !config_value_is_name(++name)) {
-        return config_fail(loading, loading->line, NULL,
-                           "[session %s]: a session's name is letters, digits, - and _", name);
-    }
-    for (size_t i = 0; i < config->session_count; i++) {
-        if (strcmp(config->sessions[i].name, name) == 0) {
-            return config_fail(loading, loading->line, NULL,
-                               "section [session%s%s] is there already, on line %d",
-                               *name != '\0' ? " " : "", name, loading->session_lines[i]);
-        }
-    }
-    if (config->session_count == CONFIG_SESSIONS_MAX) {
-        return config_fail(loading, loading->line, NULL, "more than %d sessions",
-                           CONFIG_SESSIONS_MAX);
-    }
-    loading->session = config->session_count;
-    config->sessions[loading->session].name = strdup(name);
-    if (config->sessions[loading->session].name == NULL) {
-        return config_fail(loading, loading->line, NULL, "out of memory");
-    }
-    loading->session_lines[config->session_count++] = loading->line;
-    return 0;
+    return enter_session(loading, name);
 }
 
 /* A line that begins with '[', which is at `open`. */

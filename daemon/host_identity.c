@@ -14,6 +14,7 @@ void host_identity(const char *host, struct host_identity *out)
     unsigned char address[16];
     size_t length;
 
+    *out = (struct host_identity){0};
     snprintf(out->name, sizeof(out->name), "%s", host);
     if (strchr(out->name, ':') != NULL) {
         out->name[strcspn(out->name, "%")] = '\0';

@@ -185,13 +185,9 @@ static void release(struct paho *paho, int id)
     paho->released(paho->context);
 }
 
-static int on_message(void *context, char *topic, int topic_length, MQTTAsync_message *message)
+static void deliver(struct paho *paho, const char *topic, int topic_length,
+                    const MQTTAsync_message *message)
 {
-    struct paho *paho = context;
-
-    if (topic == NULL || topic_length < 0 || message == NULL || message->payloadlen < 0) {
-        unexpected("a message without a topic or a payload");
-    }
     switch (message->qos) {
     case 0:
     case 1:
@@ -203,6 +199,15 @@ static int on_message(void *context, char *topic, int topic_length, MQTTAsync_me
         break;
     default:
         unexpected("a message with another QoS than 0, 1 and 2");
+    }
+}
+
+static int on_message(void *context, char *topic, int topic_length, MQTTAsync_message *message)
+{
+    if (topic != NULL && topic_length >= 0 && message != NULL && message->payloadlen >= 0) {
+        deliver(context, topic, topic_length, message);
+    } else {
+        unexpected("a message without a topic or a payload");
     }
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);

@@ -74,7 +74,7 @@ static const char *read_publish(const char *bytes, size_t length, struct paho_pu
 enum paho_put_kind paho_put_read(const char *key, int count, char *const buffers[],
                                  const int lengths[], struct paho_put *out, const char **reason)
 {
-    struct paho_put read;
+    struct paho_put read = {0};
 
     if (is_of_others(key)) {
         return PAHO_PUT_NOTHING;
