@@ -280,3 +280,23 @@ def test_commands_that_write(set_up):
         done = foxtrackrctl(set_up, *command, check=False)
         assert done.returncode != 0 and "status.file" in done.stderr
     assert set_up.database.read_bytes() == before
+
+
+@pytest.mark.parametrize("how", ["start", "reload"])
+def test_a_line_after_a_torn_one(set_up, how):
+    """Goal: what a full disk left of a line is not glued to the next one, also when the file is
+    opened anew in between."""
+    log = set_up.directory / "foxtrackrd.log"
+    set_up.configure(log={"target": "file", "file": log})
+    torn = "2026-01-01T00:00:00.000Z notice half a li"
+    if how == "start":
+        log.write_text(torn)
+        set_up.start()
+    else:
+        set_up.start()
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(torn)
+        set_up.reload()
+    set_up.stop()
+    lines = log.read_text().split("\n")
+    assert torn in lines and all(line.startswith("20") for line in lines if line), lines
