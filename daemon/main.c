@@ -79,20 +79,30 @@ static int open_log(const struct config *config)
 }
 
 /* The database is an older state of itself: say so as loud as a session that the broker lost. */
-static void tell_restored(const struct store *store)
+static void tell_restored(const struct store *store, const char *path)
 {
     const struct store_restoration *restoration = store_restored(store);
     const struct log_fields fields = {.id = LOG_ID_GAP};
     char from[MOMENT_SIZE];
     char to[MOMENT_SIZE];
 
-    if (!restoration->happened) {
+    if (store_was_strange(store)) {
+        log_warning("database: %s was not closed, and is not as foxtrackrd left it: the power "
+                    "failed, another program wrote to it, or a copy was put in its place beside "
+                    "the old log, which has then undone that (foxtrackrctl restore sets the log "
+                    "aside); no damage was found",
+                    path);
+    }
+    if (restoration->kind == STORE_NOT_RESTORED) {
         return;
     }
     log_line_fields(LOG_ERR, &fields,
-                    "database: it is a backup that was put in its place: messages acknowledged "
-                    "between %s and %s are not in it, and the broker will not send them again; "
-                    "noted in the table gaps for %lld session%s",
+                    "database: it is %s: messages acknowledged between %s and %s are not in it, "
+                    "and the broker will not send them again; noted in the table gaps for %lld "
+                    "session%s",
+                    restoration->kind == STORE_RESTORED_BACKUP
+                        ? "a backup that was put in its place"
+                        : "older than what foxtrackrd wrote here last: a copy was put in its place",
                     moment_text(restoration->from_ms, from), moment_text(restoration->to_ms, to),
                     (long long)restoration->clients, restoration->clients == 1 ? "" : "s");
 }
@@ -129,7 +139,7 @@ static int open_store(struct daemon *daemon)
         log_error("%s", problem);
         return EX_IOERR;
     }
-    tell_restored(daemon->store);
+    tell_restored(daemon->store, daemon->config->database.path);
     result = store_newest_ms(daemon->store, &newest_ms);
     wall_begin(newest_ms);
     wall_say();

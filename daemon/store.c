@@ -291,7 +291,11 @@ int store_commit(struct store *store)
     if (result != STORE_OK) {
         return result;
     }
-    return verify_names(store);
+    result = verify_names(store);
+    if (result == STORE_OK) {
+        store_record_commit(store);
+    }
+    return result;
 }
 
 int store_rollback(struct store *store)

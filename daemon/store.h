@@ -69,10 +69,15 @@ struct store_options {
 
 /* What store_open() found to have been put in the place of the database. */
 struct store_restoration {
-    bool happened;   /* an older state of the database: rows were written into `gaps` */
-    int64_t from_ms; /* everything until then is in the file; wall clock, 0: not known */
-    int64_t to_ms;   /* wall clock */
-    int64_t clients; /* rows written */
+    enum {
+        STORE_NOT_RESTORED,
+        STORE_RESTORED_BACKUP, /* a backup; gaps.reason "restored" */
+        STORE_RESTORED_OLDER,  /* an older state of the database, or another one; gaps.reason "older
+                                  database" */
+    } kind;                    /* not the first: rows were written into `gaps` */
+    int64_t from_ms;           /* everything until then is in the file; wall clock, 0: not known */
+    int64_t to_ms;             /* wall clock */
+    int64_t clients;           /* rows written */
 };
 
 /* The tables that retention deletes from. */
@@ -160,6 +165,10 @@ int store_close(struct store *store);
 
 /* The sentence for the last result that was not STORE_OK. Lives until the next call. */
 const char *store_error(const struct store *store);
+
+/* Whether the database had a log, was changed by another program since foxtrackrd left the two, and
+ * shows no damage all the same. */
+bool store_was_strange(const struct store *store);
 
 /* What store_open() found; lives as long as the store. */
 const struct store_restoration *store_restored(const struct store *store);

@@ -112,6 +112,7 @@ int store_checkpoint(struct store *store)
         store->checkpointed_ms = clock_monotonic_ms();
         return store_fail(store, "move the log into the database");
     }
+    store_record_file(store);
     note_moved(store, pages, done);
     return STORE_OK;
 }
@@ -167,6 +168,7 @@ int store_shrink(struct store *store)
         store->busy_timeout_ms < SHRINK_WAIT_MS ? store->busy_timeout_ms : SHRINK_WAIT_MS;
     code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, &pages, &done);
     store->wait_ms = store->busy_timeout_ms;
+    store_record_file(store);
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
         return store_fail(store, "move the log into the database");
     }
@@ -196,6 +198,7 @@ static int restart_log(struct store *store)
         store->busy_timeout_ms < RESTART_WAIT_MS ? store->busy_timeout_ms : RESTART_WAIT_MS;
     code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_RESTART, &pages, &done);
     store->wait_ms = store->busy_timeout_ms;
+    store_record_file(store);
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
         return store_fail(store, "move the log into the database");
     }

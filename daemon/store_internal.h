@@ -15,6 +15,7 @@
 #include "store.h"
 #include "store_cache.h"
 #include "store_reader.h"
+#include "store_record.h"
 
 /* PRAGMA application_id of every database we made: "FOXT". */
 #define STORE_APPLICATION_ID 0x464f5854
@@ -122,6 +123,10 @@ struct store {
     int file_fd; /* of the database, opened before SQLite's and closed after it; -1: none */
     bool marked; /* the file is a backup that was put here, and is not accepted yet */
     struct store_restoration restoration;
+    struct store_record record; /* of what stood here; see store_record.c */
+    int64_t recorded_ms;        /* monotonic */
+    bool strange;               /* the file is not as we left it, and there is a log for it */
+    uint32_t wal_size; /* pages of the database after the last commit of that log; 0: not known */
     const char *const *client_ids; /* borrowed while opening; see store_options */
     unsigned client_count;
     bool read_only;

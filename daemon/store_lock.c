@@ -64,9 +64,8 @@ int store_take_lock(struct store *store)
     } else if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0) {
         (void)!fchmod(store->lock_fd, LOCK_MODE); /* one that an earlier version made */
         /* The process id is a courtesy for the sentence below; the lock works without it. */
-        if (ftruncate(store->lock_fd, 0) == 0) {
-            (void)!dprintf(store->lock_fd, "%ld\n", (long)getpid());
-        }
+        store_record_read(store);
+        store_record_write(store);
     } else if (errno == EWOULDBLOCK) {
         result = store_refuse(store, STORE_E_LOCKED,
                               "%s: another foxtrackrd (process %ld) has this database: %s is "

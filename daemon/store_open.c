@@ -8,6 +8,7 @@
  *             recognised before SQLite puts a log beside it into it (store_mark.c)
  *   inspect   a database of someone else, or of a newer foxtrackrd, is left as it is: reading does
  *             not change it, and NO_CKPT_ON_CLOSE keeps closing from changing it
+ *   compare   with the record of what stood here last (store_record.c)
  *   configure log mode, synchronous, ...
  *   accept    a backup becomes the database, and gets its rows in `gaps` (store_restored.c)
  *   migrate   one transaction for each step, see store_migrate.c
@@ -428,6 +429,9 @@ static int set_up(struct store *store, bool fresh)
     if (result == STORE_OK && owns(store)) {
         result = store_migrate(store, migrations, migration_count);
     }
+    if (result == STORE_OK && owns(store) && !fresh) {
+        result = store_note_older(store);
+    }
     if (result == STORE_OK && sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL)) {
         result = store_open_failed(store, "turn on foreign keys");
     }
@@ -444,6 +448,7 @@ static int set_up(struct store *store, bool fresh)
     if (result == STORE_OK && owns(store)) {
         (void)store_readers_open(&store->readers, store->path); /* only status needs it */
     }
+    store_record_file(store);
     store_watch_log(store);
     return result;
 }
@@ -469,11 +474,17 @@ static int open_steps(struct store *store)
     if (result == STORE_OK) {
         result = store_check_mark(store);
     }
+    if (result == STORE_OK && owns(store)) {
+        result = store_record_check_file(store);
+    }
     if (result == STORE_OK) {
         result = connect_database(store);
     }
     if (result == STORE_OK) {
         result = inspect(store, &version);
+    }
+    if (result == STORE_OK && store->strange) {
+        result = store_record_check_structure(store);
     }
     if (result == STORE_OK && !store->read_only) {
         result = set_up(store, version == 0);

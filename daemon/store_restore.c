@@ -263,7 +263,7 @@ static int accept(const struct store_options *options, struct store_restore *req
     }
     if (result == STORE_OK) {
         request->restoration = *store_restored(store);
-        request->taken_over = !request->restoration.happened;
+        request->taken_over = request->restoration.kind == STORE_NOT_RESTORED;
         result = store_close(store);
         if (result != STORE_OK) {
             snprintf(problem, problem_size, "%s: could not be closed cleanly", options->path);

@@ -10,13 +10,17 @@
 int store_run_begin(struct store *store, const char *version, int64_t now_ms)
 {
     const struct store_value values[] = {store_integer(now_ms), store_text(version)};
-    int result = store_execute(store, STATEMENT_RUN_BEGIN, values, 2);
+    int result = store_set_synced(store, true); /* what the record says must be on disk */
 
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_RUN_BEGIN, values, 2);
+    }
     if (result != STORE_OK) {
         return result;
     }
     store->run = sqlite3_last_insert_rowid(store->db);
     store->counts = (struct store_counts){0};
+    store_record_run(store, now_ms, 0);
     return STORE_OK;
 }
 
@@ -24,7 +28,15 @@ int store_run_end(struct store *store, int64_t now_ms)
 {
     const struct store_value values[] = {store_integer(store->run), store_integer(now_ms)};
 
-    return store_execute(store, STATEMENT_RUN_END, values, 2);
+    int result = store_set_synced(store, true);
+
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_RUN_END, values, 2);
+    }
+    if (result == STORE_OK && sqlite3_get_autocommit(store->db)) {
+        store_record_run(store, 0, now_ms);
+    }
+    return result;
 }
 
 int store_adopt_sessions(struct store *store)

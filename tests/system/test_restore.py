@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 
 import pytest
@@ -215,6 +216,141 @@ def test_restore_where_there_is_none(daemon, history):
     check_sound(daemon.database)
 
 
+def record(daemon):
+    """What the daemon has noted beside its database: name and number in turn."""
+    words = daemon.database.with_name(daemon.database.name + ".lock").read_text()[32:].split()
+    return {words[i]: int(words[i + 1]) for i in range(0, len(words) - 1, 2)}
+
+
+def copy_of(daemon, name):
+    """A copy that carries no mark, by other means than foxtrackrctl backup."""
+    copy = daemon.directory / name
+    subprocess.run(["sqlite3", daemon.database, f".backup {copy}"], check=True)
+    return copy
+
+
+def check_older(broker, daemon):
+    """The next start finds an older database: one row in gaps, and one line, once."""
+    started = fleet.now_ms()
+    daemon.start()
+    assert "for 1 session" in daemon.wait_log("err: .*older than what foxtrackrd wrote here last")
+    found = gaps(daemon.database)
+    assert [row[::3] for row in found] == [(CLIENT_ID, "older database")]
+    assert found[0][1] < started <= found[0][2]
+    publish(broker, daemon, "later", 5)
+    daemon.stop()
+    daemon.start()
+    assert len(gaps(daemon.database)) == 1 and "older than" not in daemon.log()
+    daemon.stop()
+    check_sound(daemon.database)
+
+
+def test_an_unmarked_copy_of_an_earlier_run(broker, daemon):
+    """Goal: a copy of a closed database from before the last run is noticed, after a clean stop too."""
+    daemon.start()
+    publish(broker, daemon, "before", 10)
+    daemon.stop()
+    copy = copy_of(daemon, "copy.db")
+    daemon.start()
+    publish(broker, daemon, "after", 10)
+    daemon.stop()
+    shutil.copyfile(copy, daemon.database)
+    check_older(broker, daemon)
+
+
+def test_an_unmarked_copy_of_the_same_run(broker, daemon):
+    """Goal: a copy made and put back within one run is noticed by the number of its messages."""
+    daemon.start()
+    publish(broker, daemon, "before", 10)
+    copy = copy_of(daemon, "copy.db")
+    received = record(daemon)["received"]
+
+    def recorded():
+        publish(broker, daemon, "after", 1)
+        return record(daemon)["received"] > max(received, 10)
+
+    wait_until(recorded, what="the record of a later second")
+    daemon.kill()
+    for name in daemon.database.parent.glob(daemon.database.name + "-*"):
+        name.unlink()
+    shutil.copyfile(copy, daemon.database)
+    check_older(broker, daemon)
+
+
+def grow(broker, daemon):
+    """Rows that move into the database with the log, and then some that stay in the log."""
+    body = "x" * 3000
+    with sqlite3.connect(daemon.database, timeout=20) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # the daemon does it
+        connection.execute("INSERT OR IGNORE INTO devices VALUES (99, 'foxtrackr', 'filler', 0)")
+        connection.executemany(
+            "INSERT INTO messages VALUES (99, 'filler', ?, 'V3.0', 9, ?, randomblob(32), 0)",
+            [(i, body) for i in range(3000)])
+    connection.close()
+    publish(broker, daemon, "grow", 20)
+
+
+def test_an_unmarked_copy_beside_a_log(broker, daemon):
+    """
+    Goal: a copy that is put in the place of the database, with the log of a killed daemon beside it,
+    is refused: by its inode, or because the two together are damaged.
+    """
+    daemon.start()
+    publish(broker, daemon, "before", 10)
+    daemon.stop()
+    copy = copy_of(daemon, "copy.db")
+    daemon.start()
+    grow(broker, daemon)
+    daemon.stop()
+    daemon.start()
+    publish(broker, daemon, "after", 10)
+    daemon.kill()
+    assert log_of(daemon.database).stat().st_size > 0
+    saved = daemon.directory / "saved.db"
+    os.rename(daemon.database, saved)
+    shutil.copyfile(copy, daemon.database)
+    before = digest(daemon.database)
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == 74
+    assert "another file was put in the place" in daemon.log()
+    assert digest(daemon.database) == before
+
+    os.unlink(daemon.database)
+    os.rename(saved, daemon.database)
+    whole = daemon.database.read_bytes()
+    shutil.copyfile(copy, daemon.database)      # the same inode
+    before = digest(daemon.database)
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == 74
+    assert "is damaged with the log that stands beside it" in daemon.log()
+    assert digest(daemon.database) == before
+
+    with open(daemon.database, "r+b") as file:  # another program has written, but the right thing
+        file.write(whole)
+    daemon.start()
+    daemon.wait_log("warning: .*is not as foxtrackrd left it.*no damage was found")
+    assert devices(daemon.database) == {"after": 10, "before": 10, "grow": 20}
+    assert gaps(daemon.database) == []
+    daemon.stop()
+
+
+def test_kill_is_not_strange(broker, daemon):
+    """Goal: an ordinary kill -9, with a checkpoint before or without one, needs no check."""
+    daemon.start()
+    publish(broker, daemon, "before", 10)
+    for _ in range(3):
+        grow(broker, daemon)
+        daemon.kill()
+        daemon.start()
+        assert "not as foxtrackrd left it" not in daemon.log()
+        with sqlite3.connect(daemon.database, timeout=20) as connection:
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute("DELETE FROM messages")
+        connection.close()
+    assert gaps(daemon.database) == []
+    daemon.stop()
+
+
 CALLS = "link,linkat,rename,renameat2,unlink,fsync,fdatasync,pwrite64,ftruncate,fchown,fchmod"
 
 
@@ -236,7 +372,7 @@ def test_restore_killed_at_every_step(make_daemon, daemon, history, tmp_path):
     place = tmp_path / "place"
     lone = make_daemon(None, directory=place)
     files = {name.name: name.read_bytes() for name in daemon.database.parent.glob(
-        daemon.database.name + "*") if not name.name.endswith((".lock", "-shm"))}
+        daemon.database.name + "*") if not name.name.endswith("-shm")}
 
     def lay():
         for name in place.glob("*.db*"):
