@@ -154,10 +154,10 @@ static void check_sessions(struct ctl_report *report, const struct config *confi
 
         if (store_session_find(store, client_id, &session) != STORE_OK) {
             ctl_report(report, "database", false, "%s", store_error(store));
-        } else if (session.elsewhere && !session.known) {
+        } else if (session.elsewhere) {
             ctl_report(report, "session", true,
-                       "%s: the database knows it from another broker, and not from %s:%d: what "
-                       "the other one has kept for it stays there, and the table gaps will say so",
+                       "%s: its last session was at another broker than %s:%d: what that one has "
+                       "kept for it stays there, and the table gaps will say so",
                        client_id, config->broker.host, config->broker.port);
         }
     }

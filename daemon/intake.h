@@ -19,8 +19,9 @@ enum intake_kind {
     INTAKE_MESSAGE,      /* topic and payload of a PUBLISH */
     INTAKE_CONNECTING,   /* a CONNECT is about to leave: what the broker does with it is unknown */
     INTAKE_REFUSED,      /* the broker refused that CONNECT, or never got it */
-    INTAKE_SETTLED,      /* the broker kept the session: CONNACK had session present */
-    INTAKE_ESTABLISHED,  /* the broker may have made a new session; `gap` tells what was lost */
+    INTAKE_SETTLED,      /* the broker has a session: CONNACK had session present; with a `gap`, it
+                            may not be the one of before */
+    INTAKE_ESTABLISHED,  /* the broker made a new session; `gap` tells what was lost */
     INTAKE_SUBSCRIBED,   /* topic is a filter that the broker granted with `qos` */
     INTAKE_UNSUBSCRIBED, /* topic is a filter that the broker dropped */
 };
@@ -33,7 +34,7 @@ struct intake_item {
     enum intake_kind kind;
     unsigned session;    /* index into the configuration's sessions */
     int qos;             /* as delivered or granted */
-    int gap;             /* enum store_gap, with INTAKE_ESTABLISHED */
+    int gap;             /* enum store_gap, with INTAKE_SETTLED and INTAKE_ESTABLISHED */
     uint64_t in_flight;  /* QoS 2 messages of the session in flight, this one included */
     int64_t received_ms; /* wall clock */
     const char *topic;   /* any bytes, not NUL-terminated */

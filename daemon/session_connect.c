@@ -173,13 +173,20 @@ bool session_connect(struct session *session, bool *present, char *problem)
     return false;
 }
 
-/* What may be missing because the broker made a new session. */
+/*
+ * What may be missing. A session that the broker had and has no more is lost for certain; at
+ * another broker than the last one, the last one may still keep messages for us, whether the new
+ * one has a session or not.
+ */
 static enum store_gap gap_of(const struct session *session, bool present)
 {
-    if (session->known) {
-        return present ? STORE_GAP_UNCERTAIN : STORE_GAP_LOST;
+    if (session->known && !present) {
+        return STORE_GAP_LOST;
     }
-    return session->elsewhere && !present ? STORE_GAP_MOVED : STORE_GAP_NONE;
+    if (session->elsewhere) {
+        return STORE_GAP_MOVED;
+    }
+    return session->known && session->uncertain ? STORE_GAP_UNCERTAIN : STORE_GAP_NONE;
 }
 
 static void say_gap(struct session *session, enum store_gap gap)
@@ -201,9 +208,9 @@ static void say_gap(struct session *session, enum store_gap gap)
     case STORE_GAP_MOVED:
         session_note_error(session, "the broker is another one than before");
         log_line_fields(LOG_ERR, &fields,
-                        "%s: %s:%d is another broker than before, and has no session for this "
-                        "client id; what the one before has kept stays there (to fetch it, run "
-                        "with its broker.host once more), see the table gaps",
+                        "%s: %s:%d is another broker than before; what the one before has kept for "
+                        "this client id stays there (to fetch it, run with its broker.host once "
+                        "more), see the table gaps",
                         session->own->client_id, config->broker.host, config->broker.port);
         break;
     case STORE_GAP_UNCERTAIN:
@@ -228,20 +235,16 @@ static void say_found(const struct session *session)
 
 bool session_record_answer(struct session *session, bool present)
 {
-    bool new_session = !present || session->uncertain;
-    enum store_gap gap = new_session ? gap_of(session, present) : STORE_GAP_NONE;
+    enum store_gap gap = gap_of(session, present);
 
     session_forget_granted(session);
-    if (!new_session) {
-        if (!session_put_event(session, INTAKE_SETTLED, "", 0, STORE_GAP_NONE)) {
-            return false;
-        }
+    if (!session_put_event(session, present ? INTAKE_SETTLED : INTAKE_ESTABLISHED, "", 0, gap)) {
+        return false;
+    }
+    if (present) {
         say_found(session);
     } else {
-        if (!session_put_event(session, INTAKE_ESTABLISHED, "", 0, gap)) {
-            return false;
-        }
-        session_memory_clear(&session->memory);
+        session_memory_clear(&session->memory); /* a new session has no subscriptions */
     }
     say_gap(session, gap);
     session->known = true;

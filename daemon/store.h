@@ -250,11 +250,13 @@ enum store_gap {
  */
 int store_session_connecting(struct store *store, const char *client_id);
 
-/* What the CONNECT did is known, and it made no new session: connecting = 0. With now_ms other than
- * 0 the broker has the session, and established_ms becomes now_ms if it was NULL. */
-int store_session_settled(struct store *store, const char *client_id, int64_t now_ms);
+/* What the CONNECT did is known: connecting = 0. With now_ms other than 0 the broker had a session:
+ * connected_ms becomes now_ms, established_ms too if it was NULL, and unless `gap` is
+ * STORE_GAP_NONE there is a row in `gaps` as with the next call. */
+int store_session_settled(struct store *store, const char *client_id, enum store_gap gap,
+                          int64_t now_ms);
 
-/* The broker has, or may have, a new session: connecting = 0, established_ms = now_ms, the
+/* The broker has made a new session: connecting = 0, established_ms and connected_ms = now_ms, the
  * client's rows in `subscriptions` go, and unless `gap` is STORE_GAP_NONE a row in `gaps` from
  * last_durable_ms to now_ms. */
 int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
@@ -354,7 +356,7 @@ int store_used_bytes(struct store *store, int64_t *used_bytes);
 struct store_session {
     bool known;     /* the broker has had a session for it (established_ms is not NULL) */
     bool uncertain; /* the connecting flag is set */
-    bool elsewhere; /* another broker has had a session for it */
+    bool elsewhere; /* the daemon's last session for it was with another broker */
 };
 
 /* Read it. *out is set only with STORE_OK; otherwise an error. */

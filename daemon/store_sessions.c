@@ -63,16 +63,9 @@ int store_session_connecting(struct store *store, const char *client_id)
     return store_execute(store, STATEMENT_SESSION_CONNECTING, values, 2);
 }
 
-int store_session_settled(struct store *store, const char *client_id, int64_t now_ms)
-{
-    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
-                                         store_integer(now_ms)};
-
-    return store_execute(store, STATEMENT_SESSION_SETTLED, values, 3);
-}
-
-int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
-                              int64_t now_ms)
+/* Before the session's row changes: the gap begins where the session of before was last heard of.
+ */
+static int add_gap(struct store *store, const char *client_id, enum store_gap gap, int64_t now_ms)
 {
     static const char *const reasons[] = {
         [STORE_GAP_NONE] = "",
@@ -82,12 +75,27 @@ int store_session_established(struct store *store, const char *client_id, enum s
     };
     const struct store_value values[] = {store_text(client_id), store_text(store->broker),
                                          store_integer(now_ms), store_text(reasons[gap])};
-    int result = STORE_OK;
 
-    /* The gap first: it begins where the session of before was last heard of. */
-    if (gap != STORE_GAP_NONE) {
-        result = store_execute(store, STATEMENT_GAP_ADD, values, 4);
-    }
+    return gap == STORE_GAP_NONE ? STORE_OK : store_execute(store, STATEMENT_GAP_ADD, values, 4);
+}
+
+int store_session_settled(struct store *store, const char *client_id, enum store_gap gap,
+                          int64_t now_ms)
+{
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_integer(now_ms)};
+    int result = add_gap(store, client_id, gap, now_ms);
+
+    return result == STORE_OK ? store_execute(store, STATEMENT_SESSION_SETTLED, values, 3) : result;
+}
+
+int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
+                              int64_t now_ms)
+{
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_integer(now_ms)};
+    int result = add_gap(store, client_id, gap, now_ms);
+
     if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_SESSION_ESTABLISHED, values, 3);
     }
@@ -121,19 +129,25 @@ int store_session_find(struct store *store, const char *client_id, struct store_
     const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
     sqlite3_stmt *statement = store->statements[STATEMENT_SESSION_FIND];
     struct store_session found = {0};
+    int64_t here_ms = 0;
+    int64_t elsewhere_ms = 0;
     bool row = false;
     int result = store_step(store, STATEMENT_SESSION_FIND, values, 2, &row);
 
     while (result == STORE_OK && row) {
-        bool here = sqlite3_column_int(statement, 0) != 0;
-        bool established = sqlite3_column_int(statement, 1) != 0;
+        int64_t connected_ms = sqlite3_column_int64(statement, 3);
 
-        found.known = found.known || (here && established);
-        found.uncertain = found.uncertain || (here && sqlite3_column_int(statement, 2) != 0);
-        found.elsewhere = found.elsewhere || (!here && established);
+        if (sqlite3_column_int(statement, 0) != 0) {
+            found.known = sqlite3_column_int(statement, 1) != 0;
+            found.uncertain = sqlite3_column_int(statement, 2) != 0;
+            here_ms = connected_ms;
+        } else if (connected_ms > elsewhere_ms) {
+            elsewhere_ms = connected_ms;
+        }
         result = store_step(store, STATEMENT_SESSION_FIND, NULL, 0, &row);
     }
     store_reset(store, STATEMENT_SESSION_FIND);
+    found.elsewhere = elsewhere_ms > here_ms;
     if (result == STORE_OK) {
         *out = found;
     }

@@ -112,18 +112,23 @@ static const struct {
                                       " VALUES (?1, ?2, 1) ON CONFLICT (client_id, broker)"
                                       " DO UPDATE SET connecting = 1"},
     [STATEMENT_SESSION_SETTLED] = {"note that a session is as it was",
-                                   "INSERT INTO sessions (client_id, broker, established_ms)"
-                                   " VALUES (?1, ?2, nullif(?3, 0))"
+                                   "INSERT INTO sessions (client_id, broker, established_ms,"
+                                   " connected_ms) VALUES (?1, ?2, nullif(?3, 0), nullif(?3, 0))"
                                    " ON CONFLICT (client_id, broker)"
                                    " DO UPDATE SET connecting = 0, established_ms ="
-                                   " coalesce(established_ms, excluded.established_ms)"},
+                                   " coalesce(established_ms, excluded.established_ms),"
+                                   " connected_ms ="
+                                   " coalesce(excluded.connected_ms, connected_ms)"},
     [STATEMENT_SESSION_ESTABLISHED] = {"note a new session",
-                                       "INSERT INTO sessions (client_id, broker, established_ms)"
-                                       " VALUES (?1, ?2, ?3) ON CONFLICT (client_id, broker)"
+                                       "INSERT INTO sessions (client_id, broker, established_ms,"
+                                       " connected_ms) VALUES (?1, ?2, ?3, ?3)"
+                                       " ON CONFLICT (client_id, broker)"
                                        " DO UPDATE SET connecting = 0,"
-                                       " established_ms = excluded.established_ms"},
+                                       " established_ms = excluded.established_ms,"
+                                       " connected_ms = excluded.connected_ms"},
     [STATEMENT_SESSION_FIND] = {"look up a session",
-                                "SELECT broker = ?2, established_ms IS NOT NULL, connecting"
+                                "SELECT broker = ?2, established_ms IS NOT NULL, connecting,"
+                                " coalesce(connected_ms, last_durable_ms, established_ms, 0)"
                                 " FROM sessions WHERE client_id = ?1"},
     /* With "broker changed" the gap begins with the last data from any broker. */
     [STATEMENT_GAP_ADD] = {"note a gap",

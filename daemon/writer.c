@@ -263,7 +263,8 @@ static int apply_batch(struct writer *writer, const struct intake_item *first, s
     }
     while (result == STORE_OK && batch->ended == INTAKE_OK) {
         result = writer_apply_item(writer->apply, &writer->limits, &item);
-        writer->summary_due |= item.kind == INTAKE_ESTABLISHED; /* perhaps with a gap */
+        writer->summary_due |=
+            item.kind == INTAKE_ESTABLISHED || item.kind == INTAKE_SETTLED; /* perhaps with a gap */
         pulse_beat();
         batch->messages++;
         batch->in_flight = item.in_flight > batch->in_flight ? item.in_flight : batch->in_flight;

@@ -265,9 +265,10 @@ int writer_apply_item(struct writer_apply *apply, const struct writer_limits *li
     case INTAKE_CONNECTING:
         return store_session_connecting(apply->store, client_id);
     case INTAKE_REFUSED:
-        return store_session_settled(apply->store, client_id, 0);
+        return store_session_settled(apply->store, client_id, STORE_GAP_NONE, 0);
     case INTAKE_SETTLED:
-        return store_session_settled(apply->store, client_id, item->received_ms);
+        return store_session_settled(apply->store, client_id, (enum store_gap)item->gap,
+                                     item->received_ms);
     case INTAKE_ESTABLISHED:
         return store_session_established(apply->store, client_id, (enum store_gap)item->gap,
                                          item->received_ms);

@@ -15,6 +15,7 @@ CREATE TABLE sessions (
     broker          TEXT NOT NULL,  -- host:port, as configured
     established_ms  INTEGER, -- when the broker last made the session; ms, our clock; NULL: none known
     last_durable_ms INTEGER, -- last commit with data of this session; ms, our clock; NULL: none yet
+    connected_ms    INTEGER, -- when the daemon last had a session there; ms, our clock; NULL: not known
     connecting      INTEGER NOT NULL DEFAULT 0, -- 1: a CONNECT was sent and its outcome is not known
     PRIMARY KEY (client_id, broker)
 ) STRICT;

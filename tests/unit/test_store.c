@@ -443,14 +443,16 @@ static void test_sessions_and_gaps(void **state)
     begin(fixture);
     assert_int_equal(store_session_connecting(store, "id-a-01"), STORE_OK);
     assert_session(fixture, false, true);
-    assert_int_equal(store_session_settled(store, "id-a-01", 0), STORE_OK); /* refused */
+    assert_int_equal(store_session_settled(store, "id-a-01", STORE_GAP_NONE, 0),
+                     STORE_OK); /* refused */
     assert_session(fixture, false, false);
     assert_int_equal(store_session_established(store, "id-a-01", STORE_GAP_NONE, 100), STORE_OK);
     assert_session(fixture, true, false);
     assert_int_equal(store_subscribed(store, "id-a-01", "a/#", 2, 100), STORE_OK);
     assert_int_equal(store_session_connecting(store, "id-a-01"), STORE_OK);
     assert_session(fixture, true, true);
-    assert_int_equal(store_session_settled(store, "id-a-01", 150), STORE_OK); /* kept: not new */
+    assert_int_equal(store_session_settled(store, "id-a-01", STORE_GAP_NONE, 150),
+                     STORE_OK); /* kept: not new */
     commit(fixture);
     assert_look(fixture,
                 "SELECT json_array(established_ms, last_durable_ms, connecting)"
