@@ -331,7 +331,7 @@ TOPIC = "foxtrackr/d0/V3.0/bat"
 def oversize():
     return [_one_of("a payload of 256 KiB and a byte", TOPIC, b"[" * ((256 << 10) + 1), "oversize"),
             _one_of("a payload of 64 MiB", TOPIC, b"[" * (64 << 20), "oversize"),
-            _one_of("an empty payload", TOPIC, b"", "json"),
+            _one_of("an empty payload", TOPIC, b"", "empty"),
             _one_of("a topic of 65,535 bytes", "foxtrackr/" + "x" * 65525, b"{}", "topic"),
             _one_of("a topic of one byte", "x", b"{}", "topic"),
             _claimed()]
@@ -402,7 +402,7 @@ def _refused(code, sentence):
         stage.wait(lambda: not stage.broker.pending_faults, what="the second refusal")
         stage.finish()
         _want_gaps(stage)
-        assert stage.ledger.steps["subscribe"] == 1, "the session is as it was"
+        assert stage.ledger.steps["subscribe"] <= len(stage.ledger.connects), "once a connection"
     return play
 
 
