@@ -72,7 +72,8 @@ int store_mark_read(int fd, enum store_mark *mark)
         return -1;
     }
     if (length == HEADER_SIZE && memcmp(header, MAGIC, sizeof(MAGIC)) == 0) {
-        *mark = store_mark_of(at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3]);
+        *mark = store_mark_of(
+            (int)((uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]));
     }
     return 0;
 }
