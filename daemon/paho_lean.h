@@ -1,5 +1,6 @@
 /*
- * Paho without its debug heap: see paho_lean.c. Only paho.c and what else links Paho include this.
+ * Paho without its debug heap: see paho_lean.c. Only paho_library.c and what else links Paho
+ * include this.
  */
 #ifndef PAHO_LEAN_H
 #define PAHO_LEAN_H
