@@ -28,7 +28,7 @@
 static int enter_session(struct config_loading *loading, const char *name)
 {
     struct config *config = loading->config;
-    char *own_name;
+    char reason[CONFIG_REASON_SIZE];
 
     name += strlen("session");
     if (*name != '\0' && !config_value_is_name(++name)) {
@@ -47,11 +47,10 @@ static int enter_session(struct config_loading *loading, const char *name)
                            CONFIG_SESSIONS_MAX);
     }
     loading->session = config->session_count;
-    own_name = strdup(name);
-    if (own_name == NULL) {
-        return config_fail(loading, loading->line, NULL, "out of memory");
+    if (config_value_copy(name, strlen(name), &config->sessions[loading->session].name, reason) !=
+        0) {
+        return config_fail(loading, loading->line, NULL, "%s", reason);
     }
-    config->sessions[loading->session].name = own_name;
     loading->session_lines[config->session_count++] = loading->line;
     return 0;
 }

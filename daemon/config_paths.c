@@ -24,8 +24,8 @@ void config_each_path(const struct config *config, config_path_fn each, void *co
         const struct config_key *key = &config_keys[i];
 
         if (holds_path(key)) {
-            const char *path =
-                *(char **)config_keys_field(key, (struct config *)(uintptr_t)config, 0);
+            /* config_keys_field() serves writers too; nothing is written here. */
+            const char *path = *(char **)config_keys_field(key, (struct config *)config, 0);
 
             if (path != NULL) {
                 each(context, key->full_name, path);

@@ -51,6 +51,7 @@ int config_warn(struct config_loading *loading, int line, const char *name, cons
     size_t size = (config->warning_count + 1) * sizeof(*config->warnings);
     char **longer = realloc(config->warnings, size);
     char sentence[CONFIG_PROBLEM_SIZE];
+    char reason[CONFIG_REASON_SIZE];
     va_list arguments;
 
     if (longer == NULL) {
@@ -60,9 +61,9 @@ int config_warn(struct config_loading *loading, int line, const char *name, cons
     va_start(arguments, format);
     write_sentence(sentence, config->path, line, name, format, arguments);
     va_end(arguments);
-    longer[config->warning_count] = strdup(sentence);
-    if (longer[config->warning_count] == NULL) {
-        return config_fail(loading, line, name, "out of memory");
+    if (config_value_copy(sentence, strlen(sentence), &longer[config->warning_count], reason) !=
+        0) {
+        return config_fail(loading, line, name, "%s", reason);
     }
     config->warning_count++;
     return 0;

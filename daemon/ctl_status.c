@@ -16,7 +16,7 @@
 
 #define STALE_INTERVALS 3
 #define STALE_SLACK_MS  5000
-#define FILE_MAX        (4 * 1024 * 1024) /* bytes; that of a full fleet of sessions is 20 KiB */
+#define FILE_MAX        (INT64_C(4) << 20) /* bytes; that of a full fleet of sessions is 20 KiB */
 
 /* Whether the daemon that wrote the file still runs and still writes. */
 static bool alive(const json_t *root, const char *path, char problem[CTL_STATUS_PROBLEM_SIZE])

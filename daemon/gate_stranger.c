@@ -10,8 +10,10 @@
 #include "gate_stranger.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <dirent.h>
-#include <inttypes.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +73,63 @@ static int walk_all(const struct ends *ends)
     return -1;
 }
 
+/* The number that begins `text` and ends before `end`, after which *rest points; false: there is
+ * none, or one above `most`. */
+static bool read_number(const char *text, int base, char end, unsigned long most, const char **rest,
+                        unsigned long *number)
+{
+    char *after;
+
+    text += strspn(text, " ");
+    if (!isxdigit((unsigned char)*text)) {
+        return false;
+    }
+    errno = 0;
+    *number = strtoul(text, &after, base);
+    if (after == text || errno != 0 || *number > most || *after != end) {
+        return false;
+    }
+    *rest = *after != '\0' ? after + 1 : after;
+    return true;
+}
+
+/* An address and a port as the kernel's table has them: "0100007F:1F90 ". */
+static bool read_address(const char *text, const char **rest, struct sockaddr_in *address)
+{
+    unsigned long host;
+    unsigned long port;
+
+    if (!read_number(text, 16, ':', UINT32_MAX, &text, &host) ||
+        !read_number(text, 16, ' ', UINT16_MAX, rest, &port)) {
+        return false;
+    }
+    address->sin_addr.s_addr = (in_addr_t)host;
+    address->sin_port = htons((uint16_t)port);
+    return true;
+}
+
+/*
+ * The user in a line of the kernel's table, if the line is of the connection with these ends; else
+ * -1. "sl: local remote state tx:rx timer:when retransmits user ..."
+ */
+static long user_in_line(const char *line, const struct ends *ends)
+{
+    struct sockaddr_in own;
+    struct sockaddr_in peer;
+    unsigned long user;
+    const char *rest = strchr(line, ':');
+
+    if (rest == NULL || !read_address(rest + 1, &rest, &own) || !read_address(rest, &rest, &peer) ||
+        !same(&own, &ends->own) || !same(&peer, &ends->peer)) {
+        return -1;
+    }
+    for (int skipped = 0; skipped < 4; skipped++) {
+        rest += strspn(rest, " ");
+        rest += strcspn(rest, " ");
+    }
+    return read_number(rest, 10, ' ', UINT32_MAX, &rest, &user) ? (long)user : -1;
+}
+
 int gate_stranger_own_end(int fd)
 {
     struct ends ends;
@@ -86,8 +145,12 @@ int gate_stranger_own_end(int fd)
         return walk_all(&ends);
     }
     while (found < 0 && (entry = readdir(directory)) != NULL) {
-        if (entry->d_name[0] != '.' && is_other_end(atoi(entry->d_name), &ends)) {
-            found = atoi(entry->d_name);
+        const char *rest;
+        unsigned long number;
+
+        if (read_number(entry->d_name, 10, '\0', INT_MAX, &rest, &number) &&
+            is_other_end((int)number, &ends)) {
+            found = (int)number;
         }
     }
     closedir(directory);
@@ -105,18 +168,7 @@ long gate_stranger_user(int fd)
         return -1;
     }
     while (ends_of(fd, &ends) && user < 0 && fgets(line, sizeof(line), table) != NULL) {
-        uint32_t own;
-        uint32_t peer;
-        unsigned own_port;
-        unsigned peer_port;
-        long found;
-
-        if (sscanf(line, "%*u: %" SCNx32 ":%x %" SCNx32 ":%x %*x %*x:%*x %*x:%*x %*x %ld", &own,
-                   &own_port, &peer, &peer_port, &found) == 5 &&
-            own == ends.own.sin_addr.s_addr && own_port == ntohs(ends.own.sin_port) &&
-            peer == ends.peer.sin_addr.s_addr && peer_port == ntohs(ends.peer.sin_port)) {
-            user = found;
-        }
+        user = user_in_line(line, &ends);
     }
     fclose(table);
     return user;

@@ -20,6 +20,7 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #define COMPLETE      0    /* TCPSOCKET_COMPLETE, */
@@ -72,7 +73,7 @@ static void complain(const void *connection, const char *problem)
         complaint = &complaints[next_complaint++ % PROBLEMS_KEPT];
     }
     complaint->connection = connection;
-    strcpy(complaint->problem, problem);
+    snprintf(complaint->problem, sizeof(complaint->problem), "%s", problem);
     pthread_mutex_unlock(&mutex);
 }
 
@@ -91,7 +92,7 @@ bool paho_check_take(const void *connection, char problem[MQTT_PACKET_PROBLEM_SI
     pthread_mutex_lock(&mutex);
     complaint = find(connection);
     if (complaint != NULL) {
-        strcpy(problem, complaint->problem);
+        snprintf(problem, MQTT_PACKET_PROBLEM_SIZE, "%s", complaint->problem);
         complaint->connection = NULL;
     }
     pthread_mutex_unlock(&mutex);

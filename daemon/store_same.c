@@ -46,7 +46,10 @@ struct allowance {
 
 static char peek(const struct cursor *cursor)
 {
-    return cursor->at < cursor->end ? *cursor->at : '\0';
+    if (cursor->at >= cursor->end) {
+        return '\0';
+    }
+    return *cursor->at;
 }
 
 static char peek_token(struct cursor *cursor)
@@ -237,7 +240,10 @@ static char next_digit(struct cursor *digits)
     if (peek(digits) == '.') {
         digits->at++;
     }
-    return digits->at < digits->end ? *digits->at++ : '0';
+    if (digits->at >= digits->end) {
+        return '0';
+    }
+    return *digits->at++;
 }
 
 static double as_double(const struct number *number)

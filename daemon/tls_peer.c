@@ -41,7 +41,7 @@ static void on_info(const SSL *ssl, int where, int value)
     (void)value;
     if ((where & SSL_CB_HANDSHAKE_START) != 0 && SSL_in_before(ssl)) {
         /* When it fails (out of memory), Paho's own look at the certificate still decides. */
-        (void)tls_expect_host((SSL *)(uintptr_t)ssl, expected_host);
+        (void)tls_expect_host((SSL *)ssl, expected_host);
     }
     if ((where & SSL_CB_HANDSHAKE_DONE) == 0) {
         return;
