@@ -31,6 +31,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,28 +49,61 @@
 
 #define RECORD_FORMAT                                                                              \
     "run %" PRId64 " started %" PRId64 " received %" PRId64 " moment %" PRId64 " stopped %" PRId64 \
-    " device %" PRIu64 " inode %" PRIu64 " log %" PRIu64 " size %" PRId64 " changed %" PRId64      \
+    " device %" PRId64 " inode %" PRId64 " log %" PRId64 " size %" PRId64 " changed %" PRId64      \
     " end"
-#define RECORD_SCAN                                                                                \
-    "run %" SCNd64 " started %" SCNd64 " received %" SCNd64 " moment %" SCNd64 " stopped %" SCNd64 \
-    " device %" SCNu64 " inode %" SCNu64 " log %" SCNu64 " size %" SCNd64 " changed %" SCNd64      \
-    " %3s"
+
+/* Past "NAME NUMBER " at *at; false where something else stands there. */
+static bool take_number(const char **at, const char *name, int64_t *number)
+{
+    size_t length = strlen(name);
+    char *end;
+
+    if (strncmp(*at, name, length) != 0 || (*at)[length] != ' ') {
+        return false;
+    }
+    errno = 0;
+    *number = strtoll(*at + length + 1, &end, 10);
+    if (errno != 0 || end == *at + length + 1 || *end != ' ') {
+        return false;
+    }
+    *at = end + 1;
+    return true;
+}
+
+/* In the order of RECORD_FORMAT. False where the record is not whole. */
+static bool take_record(const char *text, struct store_record *record)
+{
+    int64_t device;
+    int64_t inode;
+    int64_t wal_inode;
+
+    if (!take_number(&text, "run", &record->run) ||
+        !take_number(&text, "started", &record->started_ms) ||
+        !take_number(&text, "received", &record->received) ||
+        !take_number(&text, "moment", &record->moment_ms) ||
+        !take_number(&text, "stopped", &record->stopped_ms) ||
+        !take_number(&text, "device", &device) || !take_number(&text, "inode", &inode) ||
+        !take_number(&text, "log", &wal_inode) || !take_number(&text, "size", &record->size) ||
+        !take_number(&text, "changed", &record->changed_ns) || strncmp(text, "end", 3) != 0) {
+        return false;
+    }
+    record->device = (uint64_t)device;
+    record->inode = (uint64_t)inode;
+    record->wal_inode = (uint64_t)wal_inode;
+    return record->run > 0 && record->received >= 0;
+}
 
 void store_record_read(struct store *store)
 {
     struct store_record record = {0};
     char text[RECORD_SIZE + 1];
-    char end[4] = "";
     ssize_t length = pread(store->lock_fd, text, RECORD_SIZE, PROCESS_SIZE);
 
     if (length <= 0) {
         return;
     }
     text[length] = '\0';
-    if (sscanf(text, RECORD_SCAN, &record.run, &record.started_ms, &record.received,
-               &record.moment_ms, &record.stopped_ms, &record.device, &record.inode,
-               &record.wal_inode, &record.size, &record.changed_ns, end) == 11 &&
-        strcmp(end, "end") == 0 && record.run > 0 && record.received >= 0) {
+    if (take_record(text, &record)) {
         record.known = true;
         store->record = record;
     }
@@ -89,8 +123,8 @@ void store_record_write(struct store *store)
     if (record->known) {
         length += snprintf(text + length, sizeof(text) - (size_t)length, RECORD_FORMAT, record->run,
                            record->started_ms, record->received, record->moment_ms,
-                           record->stopped_ms, record->device, record->inode, record->wal_inode,
-                           record->size, record->changed_ns);
+                           record->stopped_ms, (int64_t)record->device, (int64_t)record->inode,
+                           (int64_t)record->wal_inode, record->size, record->changed_ns);
         /* As long as every other, so that nothing of an older one is left behind it. */
         if (length < (int)sizeof(text) - 2) {
             memset(text + length, ' ', sizeof(text) - 2 - (size_t)length);
