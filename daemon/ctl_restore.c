@@ -1,7 +1,8 @@
 /*
- * foxtrackrctl restore FILE. Findings of the verification come as they do from verify; then what
- * was changed, one line each, so that the operator knows where the old database is and what is
- * missing from the new one.
+ * foxtrackrctl restore FILE. The paths are compared first: FILE must not be another file of this
+ * daemon or of one configured beside it, and the database no second name of one. Findings of the
+ * verification come as they do from verify; then what was changed, one line each, so that the
+ * operator knows where the old database is and what is missing from the new one.
  */
 #include "ctl_restore.h"
 #include "ctl_say.h"
@@ -12,6 +13,8 @@
 
 #include "ctl_work.h"
 #include "moment.h"
+#include "path_identity.h"
+#include "paths.h"
 #include "store.h"
 
 #define PROBLEM_SIZE 1024
@@ -48,6 +51,34 @@ static void print_result(const char *path, const struct store_restore *restore)
     }
 }
 
+/* The database itself is left to store_restore(), which has advice for this mistake. */
+static bool is_database(const struct config *config, const char *file)
+{
+    struct path_identity database;
+    struct path_identity identity;
+
+    path_identity(config->database.path, "", false, &database);
+    path_identity(file, "", false, &identity);
+    return path_identity_same(&database, &identity);
+}
+
+/* Whether the file serves no other purpose of a daemon. Returns EX_OK, or says what is wrong. */
+static int check_paths(const struct config *config, const char *file)
+{
+    char problem[CONFIG_PROBLEM_SIZE];
+
+    if (paths_check(config, problem) != 0) {
+        ctl_say("%s", problem);
+        return EX_CANTCREAT;
+    }
+    if (!is_database(config, file) &&
+        paths_check_target(config, file, "what is to be restored", problem) != 0) {
+        ctl_say("%s", problem);
+        return EX_NOINPUT;
+    }
+    return EX_OK;
+}
+
 int ctl_restore(const struct config *config, const struct ctl_words *words)
 {
     const char *client_ids[CONFIG_SESSIONS_MAX];
@@ -63,6 +94,10 @@ int ctl_restore(const struct config *config, const struct ctl_words *words)
     char problem[PROBLEM_SIZE];
     int result;
 
+    result = check_paths(config, restore.file);
+    if (result != EX_OK) {
+        return result;
+    }
     for (size_t i = 0; i < config->session_count; i++) {
         client_ids[i] = config->sessions[i].client_id;
     }

@@ -87,6 +87,7 @@ int dial_connect(const struct dial_address *address, int timeout_ms, int stop_fd
     if (error != ECANCELED) {
         snprintf(problem, DIAL_PROBLEM_SIZE, "%s%s", strerror(error), advice(error));
     }
+    errno = error;
     return -1;
 }
 

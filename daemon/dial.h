@@ -47,7 +47,7 @@ int dial_resolve(const char *host, int port, const struct dial_memory *memory,
 /*
  * Connect to one address within timeout_ms. `stop_fd` ends the attempt when it becomes readable
  * (-1: none). Returns a connected, non-blocking, close-on-exec socket that the caller owns, or -1
- * with `problem` set to the reason without the address (to "" when stop_fd ended it).
+ * with errno set, and `problem` to the reason without the address (to "" when stop_fd ended it).
  */
 int dial_connect(const struct dial_address *address, int timeout_ms, int stop_fd,
                  char problem[DIAL_PROBLEM_SIZE]);

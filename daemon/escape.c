@@ -143,6 +143,27 @@ void escape_clean(char *text)
     }
 }
 
+void escape_one_line(char *text)
+{
+    size_t length;
+    size_t used = 0;
+
+    escape_clean(text);
+    length = strlen(text);
+    for (size_t at = 0; at < length;) {
+        size_t taken = escape_utf8_length(text + at, length - at);
+
+        if (escape_is_control(text + at, taken)) {
+            text[used++] = ' ';
+        } else {
+            memmove(text + used, text + at, taken);
+            used += taken;
+        }
+        at += taken;
+    }
+    text[used] = '\0';
+}
+
 char *escape_text(const char *text)
 {
     /* Four bytes for each, and room for "..." that is never used. */

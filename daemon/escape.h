@@ -28,6 +28,13 @@ size_t escape_line(char *out, size_t size, const char *text);
  */
 void escape_clean(char *text);
 
+/*
+ * Make a text fit for one line of systemd's protocol, in place: escape_clean(), and every control
+ * character becomes a blank. A line feed would end the line and begin another field. The text never
+ * grows.
+ */
+void escape_one_line(char *text);
+
 /* A copy of a text of several lines, each of them as escape_line() makes it; ends of line and tabs
  * stay. NULL when memory is out. The caller frees it. */
 char *escape_text(const char *text);

@@ -6,15 +6,22 @@
  * any stage, and each failure sends the attempt on to the next: a machine that accepts TCP and then
  * says nothing must not keep us from the one beside it. The address that worked is tried first in
  * the next attempt.
+ *
+ * When a later address works, the failures before it are not all equal. An address that refuses TCP
+ * at once (a broker that does not listen at ::1) is ordinary and gets a line of level "debug". An
+ * address that did not answer, or accepted and then failed, costs time at every attempt and may be
+ * a broken broker: this is a warning, and the session's last problem.
  */
 #include "session_internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "host_identity.h"
 #include "tls.h"
 
 #define DIAL_TIMEOUT_MS    10000
@@ -25,7 +32,7 @@
 #define CONNECT_PATIENCE_S 10
 #define CLEAN_UP_MS        3000
 
-enum reached { REACHED, NOT_REACHED, NOT_NOW };
+enum reached { REACHED, REFUSED, NOT_REACHED, NOT_NOW };
 
 /* After a failed TLS connection: say why, if a handshake of our own fails too. */
 static enum tls_result explain_tls(struct session *session, const struct dial_address *address,
@@ -61,7 +68,8 @@ static void nothing_changed(struct session *session, bool was_uncertain)
 }
 
 /*
- * One address: TCP, TLS, CONNECT. REACHED sets *present. NOT_REACHED: `problem` is set, to "" when
+ * One address: TCP, TLS, CONNECT. REACHED sets *present. REFUSED: there is no TCP connection, which
+ * was known at once, `problem` is set. NOT_REACHED: any other failure, `problem` is set, to "" when
  * the session is being stopped. NOT_NOW: another address would not help, `problem` is set.
  */
 static enum reached try_address(struct session *session, const struct dial_address *address,
@@ -75,8 +83,10 @@ static enum reached try_address(struct session *session, const struct dial_addre
     int fd = dial_connect(address, DIAL_TIMEOUT_MS, session->stop_fd, dial_problem);
 
     if (fd < 0) {
+        enum reached reached = errno == ETIMEDOUT || errno == ECANCELED ? NOT_REACHED : REFUSED;
+
         snprintf(problem, SESSION_REASON_SIZE, "%s", dial_problem);
-        return NOT_REACHED;
+        return reached;
     }
     gate_link_status(session->parts.gate, session->parts.index, &before);
     gate_offer(session->parts.gate, session->parts.index, fd);
@@ -121,16 +131,40 @@ static int patience_s(const struct session *session, size_t count)
     return count == 1 || patient_s > CONNECT_TIMEOUT_S ? CONNECT_TIMEOUT_S : patient_s;
 }
 
-/* Add "address: reason" to what the earlier addresses of this attempt gave. */
-static void add_reason(char *problem, const struct dial_address *address, const char *reason)
+/* Add "address: reason" to what the earlier addresses of this attempt gave. Before the first one
+ * stands broker.host with its port, where it is a name: that is what the operator has written. */
+static void add_reason(const struct config *config, char *problem,
+                       const struct dial_address *address, const char *reason)
 {
     size_t used = strlen(problem);
     size_t room = SESSION_REASON_SIZE - used;
+    char host[SESSION_REASON_SIZE / 2] = "";
+    struct host_identity identity;
 
-    if ((size_t)snprintf(problem + used, room, "%s%s: %.400s", used > 0 ? "; " : "", address->name,
-                         reason) >= room &&
+    host_identity(config->broker.host, &identity);
+    if (used == 0 && !identity.is_address) {
+        snprintf(host, sizeof(host), "%.128s:%d: ", config->broker.host, config->broker.port);
+    }
+    if ((size_t)snprintf(problem + used, room, "%s%s%s: %.400s", used > 0 ? "; " : "", host,
+                         address->name, reason) >= room &&
         used > 0) {
         snprintf(problem + used, room, "; ...");
+    }
+}
+
+/* Say what was wrong with the addresses before the one that works. */
+static void say_earlier(struct session *session, bool all_refused, const char *problem)
+{
+    const struct log_fields fields = {.session = session->own->client_id};
+
+    if (problem[0] == '\0') {
+        return;
+    }
+    if (all_refused) {
+        log_line_fields(LOG_DEBUG, &fields, "%s: %s; the next address works",
+                        session->own->client_id, problem);
+    } else {
+        session_log_problem(session, problem);
     }
 }
 
@@ -140,6 +174,7 @@ bool session_connect(struct session *session, bool *present, char *problem)
     char dial_problem[DIAL_PROBLEM_SIZE];
     char reason[SESSION_REASON_SIZE];
     struct dial_list list;
+    bool all_refused = true;
 
     if (dial_resolve(config->broker.host, config->broker.port, &session->addresses, &list,
                      dial_problem) != 0) {
@@ -155,16 +190,15 @@ bool session_connect(struct session *session, bool *present, char *problem)
         if (reached == REACHED) {
             dial_remember_good(&session->addresses, address);
             session->failed_attempts = 0;
-            if (problem[0] != '\0') {
-                session_log_problem(session, problem); /* of addresses before this one */
-            }
+            say_earlier(session, all_refused, problem);
             return true;
         }
         if (reached == NOT_NOW || reason[0] == '\0') {
             snprintf(problem, SESSION_REASON_SIZE, "%s", reason);
             return false;
         }
-        add_reason(problem, address, reason);
+        all_refused = all_refused && reached == REFUSED;
+        add_reason(config, problem, address, reason);
         if (i + 1 < list.count) {
             paho_disconnect(session->paho, CLEAN_UP_MS); /* what is left of the failed one */
         }

@@ -433,7 +433,9 @@ static void describe(struct status *status)
                  duration_text(now->quiet_ms, duration));
         append(now->text, part);
     }
-    escape_clean(now->text); /* systemd ignores a STATUS= that is not UTF-8 */
+    /* systemd ignores a STATUS= that is not UTF-8, and takes a second line for another field: the
+     * reasons hold text of a broker, of its certificate, or of a file. */
+    escape_one_line(now->text);
 }
 
 /* --- telling ------------------------------------------------------------------------------- */
@@ -497,7 +499,11 @@ const struct writer_status *status_writer(const struct status *status)
 
 void status_notify_starting(const char *text, int64_t extend_ms)
 {
-    sd_notifyf(0, "STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRId64, text, extend_ms * 1000);
+    char line[STATUS_TEXT_SIZE];
+
+    snprintf(line, sizeof(line), "%s", text);
+    escape_one_line(line);
+    sd_notifyf(0, "STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRId64, line, extend_ms * 1000);
 }
 
 void status_notify_ready(const struct status *status)
@@ -521,7 +527,11 @@ void status_notify_reloaded(void)
 
 void status_notify_stopping(const char *text)
 {
-    sd_notifyf(0, "STOPPING=1\nSTATUS=%s", text);
+    char line[STATUS_TEXT_SIZE];
+
+    snprintf(line, sizeof(line), "%s", text);
+    escape_one_line(line);
+    sd_notifyf(0, "STOPPING=1\nSTATUS=%s", line);
 }
 
 int64_t status_watchdog_ms(void)

@@ -282,6 +282,71 @@ def test_commands_that_write(set_up):
     assert set_up.database.read_bytes() == before
 
 
+def test_restore_compares(set_up, tmp_path):
+    """Goal: restore refuses a contradictory configuration, and a FILE that is one of the daemon's
+    own, by any name; nothing is changed, and a copy elsewhere is restored."""
+    backup = tmp_path / "backup.db"
+    foxtrackrctl(set_up, "backup", backup)
+    before = contents(set_up.directory)
+    metrics = set_up.directory / "foxtrackr.metrics"
+    metrics.symlink_to(backup)
+    set_up.configure(status={"metrics_file": metrics})
+    done = foxtrackrctl(set_up, "restore", backup, check=False)
+    assert done.returncode == 66 and "status.metrics_file" in done.stderr, done
+    metrics.unlink()
+    set_up.configure(status={"metrics_file": set_up.database})
+    done = foxtrackrctl(set_up, "restore", "--force", backup, check=False)
+    assert done.returncode == 73 and "one would destroy the other" in done.stderr, done
+    set_up.configure(status={"metrics_file": metrics})
+    after = contents(set_up.directory)
+    assert {name: after[name] for name in before if not name.endswith(".conf")} == {
+        name: content for name, content in before.items() if not name.endswith(".conf")}
+    assert foxtrackrctl(set_up, "restore", backup).returncode == 0
+
+
+@pytest.mark.parametrize("content", [b"12", b"\n", b"12 and more\n", b"-1\n", b"precious\n",
+                                     b"1" * 40 + b"\n", b"\0" * 4096],
+                         ids=["no newline", "newline", "words behind", "sign", "words", "long", "zeros"])
+def test_a_lock_that_is_another_file(set_up, content):
+    """Goal: a file at the lock's name that is no lock is neither emptied nor written, whoever asks,
+    and keeps its mode; a lock of an earlier daemon, whole or as a power failure left it, is used."""
+    lock = set_up.database.with_name(set_up.database.name + ".lock")
+    backup = set_up.directory / "backup.sqlite"
+    foxtrackrctl(set_up, "backup", backup)
+    lock.write_bytes(content)
+    lock.chmod(0o644)
+    set_up.start(wait=None)
+    assert set_up.wait_exit() != 0 and "no lock file of foxtrackrd" in set_up.log()
+    done = foxtrackrctl(set_up, "restore", "--force", backup, check=False)
+    assert done.returncode != 0 and "no lock file of foxtrackrd" in done.stderr, done
+    assert lock.read_bytes() == content and lock.stat().st_mode & 0o777 == 0o644
+    for ours in b"", b"4194304\n", bytes(8):
+        lock.write_bytes(ours)
+        set_up.start()
+        assert lock.read_text().split()[0] == str(set_up.process.pid)
+        set_up.stop()
+
+
+def test_check_beside_a_running_daemon(set_up):
+    """Goal: the files that a running daemon holds are its own: check finds nothing wrong with
+    them; another program's file is still found."""
+    metrics = set_up.directory / "metrics.prom"
+    set_up.configure(status={"metrics_file": metrics},
+                     log={"target": "file", "file": set_up.directory / "foxtrackrd.log"})
+    set_up.start()
+
+    def paths():
+        checks = json.loads(foxtrackrctl(set_up, "check", "--json", check=False).stdout)["checks"]
+        return [one for one in checks if one["check"] == "paths"]
+
+    for _ in range(5):
+        assert all(one["good"] for one in paths()), paths()
+    metrics.unlink()
+    metrics.write_text("precious\n")
+    assert any(not one["good"] and "status.metrics_file" in one["detail"] for one in paths())
+    set_up.stop()
+
+
 @pytest.mark.parametrize("how", ["start", "reload"])
 def test_a_line_after_a_torn_one(set_up, how):
     """Goal: what a full disk left of a line is not glued to the next one, also when the file is

@@ -172,6 +172,29 @@ static void test_clean(void **state)
     }
 }
 
+/* A status for systemd is one line: no text of others begins a field of its own. */
+static void test_one_line(void **state)
+{
+    static const struct {
+        const char *text, *line;
+    } cases[] = {
+        {"", ""},
+        {"refused: \303\251t\303\251 \\ %s", "refused: \303\251t\303\251 \\ %s"},
+        {"away\nWATCHDOG=trigger\r\n", "away WATCHDOG=trigger  "},
+        {"\033[2Jx\177\302\205y\342\200\256z", " [2Jx  y z"},
+        {"a\377\nb\342\202", "a? b"}, /* no UTF-8, and a character that was cut */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[64];
+
+        snprintf(text, sizeof(text), "%s", cases[i].text);
+        escape_one_line(text);
+        assert_string_equal(text, cases[i].line);
+    }
+}
+
 /* --- targets --- */
 
 static void test_file(void **state)
@@ -489,6 +512,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_one_line),
         cmocka_unit_test(test_clean),
         cmocka_unit_test_teardown(test_file, close_log),
         cmocka_unit_test_teardown(test_levels, close_log),
