@@ -65,13 +65,18 @@ def run(*arguments, check=True, timeout=60, **options):
     return done
 
 
+def sanitizer(*options):
+    """The environment of a program under AddressSanitizer that has these options too. What is
+    preloaded needs verify_asan_link_order=0: it insists on being the first library. What strace
+    traces needs detect_leaks=0: its search for leaks is a tracer itself."""
+    return {"ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), *options]))}
+
+
 def slow_disk(sync_us=0, write_us=0):
     """The environment of a program whose disk is never faster than that, wherever the files are: so
     that there is a middle in which to end it. See tests/faults/slow_disk_shim.c."""
     return {"LD_PRELOAD": str(SLOW_DISK), "SLOW_SYNC_US": str(sync_us), "SLOW_WRITE_US": str(write_us),
-            # AddressSanitizer would insist on being the first library.
-            "ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"),
-                                                   "verify_asan_link_order=0"]))}
+            **sanitizer("verify_asan_link_order=0")}
 
 
 def localhost_problem():

@@ -16,7 +16,8 @@ import pytest
 
 import fleet
 from foxtrackrd import foxtrackrctl
-from harness import (FOXTRACKRCTL, PATIENCE, check_sound, query, run, slow_disk, value,
+from harness import (FOXTRACKRCTL, PATIENCE, check_sound, query, run, sanitizer,
+                     slow_disk, value,
                      wait_until)
 
 FILLER = """
@@ -270,7 +271,8 @@ def test_backup_is_not_led_away(daemon, stored, tmp_path):
         ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fchmod",
          "-e", "inject=fchmod:delay_enter=3000000",
          FOXTRACKRCTL, "-c", daemon.config, "backup", place / "backup.db"],
-        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, **sanitizer("detect_leaks=0")})
     try:
         part = wait_until(
             lambda: process.poll() is not None or next(place.glob("*.part-*"), None), every=0.001)

@@ -10,7 +10,8 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import FOXTRACKRCTL, check_sound, count_rows, query, value, wait_until
+from harness import (FOXTRACKRCTL, check_sound, count_rows, query, sanitizer, value,
+                     wait_until)
 
 FOXB = b"FOXB"
 
@@ -356,7 +357,7 @@ CALLS = "link,linkat,rename,renameat2,unlink,fsync,fdatasync,pwrite64,ftruncate,
 
 def strace(*arguments):
     return subprocess.run(["strace", "-f", "-qq", *arguments], capture_output=True, text=True,
-                          timeout=60)
+                          timeout=60, env={**os.environ, **sanitizer("detect_leaks=0")})
 
 
 @pytest.mark.limit(400)

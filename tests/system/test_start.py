@@ -13,6 +13,7 @@ import pytest
 import harness
 from foxtrackrd import CLIENT_ID, foxtrackrctl
 from harness import PATIENCE, SANITIZED, check_sound, query, run, value, wait_until
+from left_out import NO_MATTER
 
 TABLES = {"devices", "device_groups", "battery", "temperature", "messages", "quarantine", "gaps",
           "runs", "expired", "sessions", "subscriptions"}
@@ -198,6 +199,7 @@ def test_a_signal_in_the_first_milliseconds(make_daemon, broker, number, moment)
               "configuration": ["-e", f"inject=openat,open:signal={int(number)}", "-P", "CONFIG"],
               "password": ["-e", f"inject=openat,open:signal={int(number)}", "-P", "PASSWORD"]}[moment]
     daemon = make_daemon(broker)
+    daemon.environment = harness.sanitizer("detect_leaks=0")
     daemon.prefix = [
         "strace", "-qq", "-o", "/dev/null",
         *(str({"CONFIG": daemon.config, "PASSWORD": daemon.password_path}.get(one, one))
@@ -211,6 +213,7 @@ def test_a_signal_in_the_first_milliseconds(make_daemon, broker, number, moment)
 def test_sighup_in_the_first_milliseconds(make_daemon, broker):
     """Goal: a reload that comes before the configuration is read kills nothing."""
     daemon = make_daemon(broker)
+    daemon.environment = harness.sanitizer("detect_leaks=0")
     daemon.prefix = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=umask:signal=HUP"]
     daemon.start(wait=None)
     daemon.prefix = ()
@@ -286,7 +289,8 @@ int setenv(const char *name, const char *value, int overwrite)
 """
 
 
-@pytest.mark.skipif(SANITIZED, reason="a sanitizer insists on being the first library")
+@pytest.mark.skipif(SANITIZED,
+                    reason=f"{NO_MATTER}a sanitizer insists on being the first library")
 def test_the_environment_is_changed_before_any_thread(make_daemon, broker, tmp_path):
     """Goal: getenv() of a thread never reads an environment that another one changes."""
     source = tmp_path / "shim.c"
