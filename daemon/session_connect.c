@@ -137,18 +137,19 @@ static void add_reason(const struct config *config, char *problem,
                        const struct dial_address *address, const char *reason)
 {
     size_t used = strlen(problem);
-    size_t room = SESSION_REASON_SIZE - used;
-    char host[SESSION_REASON_SIZE / 2] = "";
+    size_t before = used;
     struct host_identity identity;
 
     host_identity(config->broker.host, &identity);
     if (used == 0 && !identity.is_address) {
-        snprintf(host, sizeof(host), "%.128s:%d: ", config->broker.host, config->broker.port);
+        used = (size_t)snprintf(problem, SESSION_REASON_SIZE, "%.128s:%d: ", config->broker.host,
+                                config->broker.port);
     }
-    if ((size_t)snprintf(problem + used, room, "%s%s%s: %.400s", used > 0 ? "; " : "", host,
-                         address->name, reason) >= room &&
-        used > 0) {
-        snprintf(problem + used, room, "; ...");
+    if ((size_t)snprintf(problem + used, SESSION_REASON_SIZE - used, "%s%s: %.300s",
+                         before > 0 ? "; " : "", address->name,
+                         reason) >= SESSION_REASON_SIZE - used &&
+        before > 0) {
+        snprintf(problem + before, SESSION_REASON_SIZE - before, "; ...");
     }
 }
 
