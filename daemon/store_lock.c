@@ -7,8 +7,7 @@
  * named after the database as well. So
  *
  *  - PATH.lock keeps a second daemon from the same path. The path is without symbolic links. The
- *    lock is there before the database is, and names the process. A file of that name that is no
- *    lock is refused and stays as it is.
+ *    lock is there before the database is, and names the process.
  *  - A database with a second name (hard link) is refused.
  *  - The file itself is locked. This holds by inode: through a bind mount, from another container,
  *    by a name that was made later.
@@ -34,11 +33,6 @@
  * be opened, and a reader's lock would keep the daemon from starting. */
 #define LOCK_MODE 0600
 
-/* The process id with its newline; what the record begins with; more is no lock file. */
-#define LOCK_HEAD      32
-#define RECORD_BEGIN   "run "
-#define LOCK_BYTES_MAX 1024
-
 /* "FOXT", and 32 bits. SQLite locks the bytes from 0x40000000 to 0x400001ff. */
 #define INODE_LOCK_BYTE INT64_C(0x464f585400000000)
 
@@ -51,59 +45,6 @@ static long lock_owner(int fd)
         return 0;
     }
     return strtol(text, NULL, 10);
-}
-
-/*
- * Whether the file may be written to: it is empty, or begins as this program writes it, with a
- * process id, blanks and a newline, and then the record (store_record.c) or nothing. Zeros of that
- * length are what a power failure may leave of them.
- */
-static bool is_lock_file(int fd)
-{
-    char text[LOCK_HEAD + 1 + sizeof(RECORD_BEGIN)];
-    struct stat status;
-    ssize_t length;
-    size_t end;
-
-    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > LOCK_BYTES_MAX) {
-        return false;
-    }
-    length = pread(fd, text, sizeof(text) - 1, 0);
-    if (length < 0) {
-        return false;
-    }
-    text[length] = '\0';
-    end = strspn(text, "0123456789");
-    if (end == 0) {
-        while (length > 0 && text[length - 1] == '\0') {
-            length--;
-        }
-        return length == 0;
-    }
-    end += strspn(text + end, " ");
-    return text[end] == '\n' && end <= LOCK_HEAD &&
-           (text[end + 1] == '\0' ||
-            strncmp(text + end + 1, RECORD_BEGIN, strlen(RECORD_BEGIN)) == 0);
-}
-
-/* The lock is ours: write our process id into it, unless it is another program's file. */
-static int mark_lock(struct store *store, const char *lock_path)
-{
-    if (!is_lock_file(store->lock_fd)) {
-        close(store->lock_fd);
-        store->lock_fd = -1;
-        return store_refuse(store, STORE_E_PATH,
-                            "%s: is no lock file of foxtrackrd (one is empty or begins with a "
-                            "process id), and nothing was changed; foxtrackrd needs this name for "
-                            "the lock of its database: move the file elsewhere, or choose another "
-                            "database.path",
-                            lock_path);
-    }
-    (void)!fchmod(store->lock_fd, LOCK_MODE); /* one that an earlier version made */
-    store_record_read(store);
-    /* The process id is a courtesy for the sentence about a second daemon. */
-    store_record_write(store);
-    return STORE_OK;
 }
 
 int store_take_lock(struct store *store)
@@ -121,7 +62,10 @@ int store_take_lock(struct store *store)
                               "writable for the user of foxtrackrd",
                               lock_path, strerrordesc_np(errno));
     } else if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0) {
-        result = mark_lock(store, lock_path);
+        (void)!fchmod(store->lock_fd, LOCK_MODE); /* one that an earlier version made */
+        /* The process id is a courtesy for the sentence below; the lock works without it. */
+        store_record_read(store);
+        store_record_write(store);
     } else if (errno == EWOULDBLOCK) {
         result = store_refuse(store, STORE_E_LOCKED,
                               "%s: another foxtrackrd (process %ld) has this database: %s is "

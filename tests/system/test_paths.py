@@ -304,29 +304,6 @@ def test_restore_compares(set_up, tmp_path):
     assert foxtrackrctl(set_up, "restore", backup).returncode == 0
 
 
-@pytest.mark.parametrize("content", [b"12", b"\n", b"12 and more\n", b"-1\n", b"precious\n",
-                                     b"1" * 40 + b"\n", b"\0" * 4096],
-                         ids=["no newline", "newline", "words behind", "sign", "words", "long", "zeros"])
-def test_a_lock_that_is_another_file(set_up, content):
-    """Goal: a file at the lock's name that is no lock is neither emptied nor written, whoever asks,
-    and keeps its mode; a lock of an earlier daemon, whole or as a power failure left it, is used."""
-    lock = set_up.database.with_name(set_up.database.name + ".lock")
-    backup = set_up.directory / "backup.sqlite"
-    foxtrackrctl(set_up, "backup", backup)
-    lock.write_bytes(content)
-    lock.chmod(0o644)
-    set_up.start(wait=None)
-    assert set_up.wait_exit() != 0 and "no lock file of foxtrackrd" in set_up.log()
-    done = foxtrackrctl(set_up, "restore", "--force", backup, check=False)
-    assert done.returncode != 0 and "no lock file of foxtrackrd" in done.stderr, done
-    assert lock.read_bytes() == content and lock.stat().st_mode & 0o777 == 0o644
-    for ours in b"", b"4194304\n", bytes(8):
-        lock.write_bytes(ours)
-        set_up.start()
-        assert lock.read_text().split()[0] == str(set_up.process.pid)
-        set_up.stop()
-
-
 def test_check_beside_a_running_daemon(set_up):
     """Goal: the files that a running daemon holds are its own: check finds nothing wrong with
     them; another program's file is still found."""

@@ -83,6 +83,7 @@ static void test_a_record_that_makes_no_sense_is_none(void **state)
 {
     static const char *const records[] = {
         "",
+        "x",
         "12345\n",
         "12345                           \nrun 9 started 1 received 9 moment 1",
         "12345                          \nrun -1 started 1 received 9 moment 1 stopped 0 device 1 "
@@ -93,6 +94,10 @@ static void test_a_record_that_makes_no_sense_is_none(void **state)
         "inode 1 "
         "log "
         "1 size 1 changed 1 emd",
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+        "\xff"
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+        "\xff",
     };
     struct fixture *fixture = *state;
     char lock[256];
