@@ -226,7 +226,7 @@ static int take_field(struct config_loading *loading, const char *column)
                        result > 0 ? problem.detail : "out of memory");
 }
 
-/* What an indented line may not be. */
+/* Refuses an indented line that cannot go on with the value above it. */
 static int check_indented(struct config_loading *loading, const struct config_key *key,
                           const char *name)
 {

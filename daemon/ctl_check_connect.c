@@ -79,7 +79,7 @@ static bool make_client_id(const struct config *config, char client_id[CLIENT_ID
     return true;
 }
 
-/* What is tried at one address. */
+/* One address, and everything that a trial of it needs. */
 struct trial {
     struct ctl_report *report;
     const struct config *config;

@@ -1,4 +1,4 @@
-/* What foxtrackrctl prints. */
+/* The output of foxtrackrctl. */
 #ifndef CTL_SAY_H
 #define CTL_SAY_H
 

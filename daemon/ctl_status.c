@@ -104,7 +104,7 @@ static void print_json(const struct config *config, json_t *root)
     ctl_say_json(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 }
 
-/* What a FILE in memory holds goes to standard output. */
+/* Writes the content of a FILE in memory to standard output. */
 static void print_memory(FILE *memory, char **text)
 {
     if (memory != NULL && fclose(memory) == 0) {

@@ -29,7 +29,7 @@ struct dial_list {
     size_t count; /* at least 1 */
 };
 
-/* What is remembered of a host's addresses; zeroed: nothing. */
+/* The memory of a host's addresses; zeroed: empty. */
 struct dial_memory {
     struct dial_address good; /* the last that worked: tried first */
     struct dial_address bad;  /* the last that accepted us and was of no use: tried last */

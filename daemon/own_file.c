@@ -95,7 +95,7 @@ static bool is_text(const char *head, size_t length)
     return true;
 }
 
-/* What a file is that is not of our kind, for people. */
+/* Names the kind of a file that is not ours, for people. */
 static const char *describe(const char *head, size_t length)
 {
     if (length >= 15 && memcmp(head, "SQLite format 3", 15) == 0) {
