@@ -46,6 +46,7 @@ struct daemon {
     struct config *config; /* of the start: what a reload cannot change stays as it is here */
     struct config *loaded; /* of the last reload; NULL before the first */
     struct store *store;
+    int64_t newest_ms; /* see store_newest_ms(); at the start */
     struct watermark watermark;
     struct intake *intake;
     struct gate *gate;
@@ -121,7 +122,6 @@ static int open_store(struct daemon *daemon)
         .client_ids = daemon->client_ids,
         .client_count = daemon->session_count,
     };
-    int64_t newest_ms = 0;
     char problem[1024];
     int result;
 
@@ -140,8 +140,8 @@ static int open_store(struct daemon *daemon)
         return EX_IOERR;
     }
     tell_restored(daemon->store, daemon->config->database.path);
-    result = store_newest_ms(daemon->store, &newest_ms);
-    wall_begin(newest_ms);
+    result = store_newest_ms(daemon->store, &daemon->newest_ms);
+    wall_begin(daemon->newest_ms);
     wall_say();
     if (result != STORE_OK ||
         store_run_begin(daemon->store, FOXTRACKRD_VERSION, wall_now_ms()) != STORE_OK) {
@@ -189,6 +189,7 @@ static int start_pipeline(struct daemon *daemon)
             .watermark = &daemon->watermark,
             .client_ids = daemon->client_ids,
             .session_count = daemon->session_count,
+            .last_message_ms = daemon->newest_ms,
         };
         rc = writer_start(&daemon->writer, &parts, &limits, config->database.path);
     }

@@ -49,8 +49,8 @@ struct status_snapshot {
     uint64_t unacknowledged; /* QoS 2 messages whose handshake is not over, of all sessions */
     double rate_per_s;       /* messages made durable, over the last seconds */
     struct status_rates rates;
-    int64_t lag_ms;   /* age of the newest reading of the last minute; -1: none yet */
-    int64_t quiet_ms; /* since the last commit of a message; -1: none yet */
+    int64_t lag_ms;   /* age of writer.newest_time_ms; -1: none is known */
+    int64_t quiet_ms; /* since writer.last_message_ms; -1: none is known */
     bool catching_up;
     struct status_catch_up catch_up; /* while catching up */
     struct status_growth growth;

@@ -492,6 +492,14 @@ static void writer_free(struct writer *writer)
     free(writer);
 }
 
+/* A database may hold a time from a clock that was ahead; no message has come later than now. */
+static int64_t last_message_until_now(int64_t last_message_ms)
+{
+    int64_t now_ms = wall_now_ms();
+
+    return last_message_ms < now_ms ? last_message_ms : now_ms;
+}
+
 int writer_start(struct writer **out, const struct writer_parts *parts,
                  const struct writer_limits *limits, const char *database_path)
 {
@@ -510,6 +518,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer_expire_init(&writer->expire);
     writer_rejudge_init(&writer->rejudge);
     writer->summary_due = true;
+    writer->status.last_message_ms = last_message_until_now(parts->last_message_ms);
     writer->database_path = strdup(database_path);
     writer->inbox = inbox_new(parts->store);
     if (writer->inbox != NULL) {

@@ -47,10 +47,11 @@ struct writer_status {
     int64_t last_commit_us;  /* how long COMMIT took */
     int64_t commits_us;      /* how long all of them took */
     int64_t last_commit_ms;  /* wall clock; 0 before the first */
-    int64_t last_message_ms; /* wall clock: last commit with a message; 0 before the first */
-    int64_t
-        newest_time_ms; /* device time: the newest reading of the last minute of batches; 0: none */
-    uint64_t in_inbox;  /* messages on disk that wait to be sorted in; not in `counts` */
+    int64_t last_message_ms; /* wall clock: last commit with a message, of an earlier run too; 0:
+                                none is known */
+    int64_t newest_time_ms; /* device time: the newest reading of the last minute of batches, before
+                               the first of them the newest in the database; 0: none is known */
+    uint64_t in_inbox;      /* messages on disk that wait to be sorted in; not in `counts` */
     uint64_t quarantined[WRITER_REASONS]; /* this run, by enum foxtrackr_reason */
     uint64_t expired;                     /* rows deleted by retention */
     uint64_t expired_by_table[STORE_TABLES];
@@ -76,6 +77,7 @@ struct writer_parts {
     struct watermark *watermark;
     const char *const *client_ids; /* by session index */
     unsigned session_count;
+    int64_t last_message_ms; /* wall clock: of earlier runs, see store_newest_ms(); 0: none */
 };
 
 /* What a reload can change. `fields` is taken over. */

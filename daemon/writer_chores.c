@@ -205,6 +205,20 @@ int writer_chores_wait_ms(const struct writer *writer, int limit_ms)
 }
 
 /*
+ * Before the first message of a run the newest reading is the newest in the database, which the
+ * survey at the beginning of every pass finds, a few milliseconds at a time. Messages know better.
+ * With the mutex held.
+ */
+static void note_newest_reading(struct writer *writer)
+{
+    const struct store_newest *newest = &writer->expire.survey.newest;
+
+    if (writer->status.newest_time_ms == 0 && newest->done && newest->devices > 0) {
+        writer->status.newest_time_ms = newest->first_ms;
+    }
+}
+
+/*
  * A chunk of retention, or of judging quarantine again, if it is time for one. An error of it is no
  * reason to stop taking messages: the next batch finds out for itself whether the disk takes it.
  * False ends the thread.
@@ -237,6 +251,7 @@ bool writer_delete_old(struct writer *writer)
     }
     writer->status.expire_longest_us = writer->expire.longest_us;
     writer_survey_waits(&writer->expire.survey, writer->status.waits);
+    note_newest_reading(writer);
     pthread_mutex_unlock(&writer->mutex);
     return true;
 }

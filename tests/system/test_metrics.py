@@ -1,9 +1,11 @@
 """The metrics file, what it documents, and the alerts and the dashboard over it."""
 
+import contextlib
 import datetime
 import json
 import re
 import shutil
+import sqlite3
 import stat
 import time
 
@@ -18,6 +20,7 @@ from harness import run, wait_until
 PAGES = harness.ROOT / "daemon"
 RULES = harness.ROOT / "packaging" / "prometheus" / "foxtrackrd.rules.yml"
 DASHBOARD = harness.ROOT / "packaging" / "grafana" / "foxtrackrd.json"
+HOUR_MS = 3_600_000
 BROKER_EXPIRES_S = datetime.datetime(
     2049, 12, 31, 23, 59, 59, tzinfo=datetime.timezone.utc).timestamp()
 
@@ -207,3 +210,44 @@ def test_rules_and_dashboard_name_real_metrics(metrics):
             check_aggregation(target["expr"])
             for selector in re.findall(r"foxtrackrd_\w+(\S*)", target["expr"]):
                 assert 'instance=~"$instance",database=~"$database"' in selector, panel["title"]
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_lag_and_last_message_after_a_restart(broker, make_daemon, tmp_path, end):
+    """Goal: a daemon to which nothing comes after a restart, however the last run ended, knows from
+    the database when the last message came and how old the newest reading is: the alerts on silence
+    have their numbers from the first minute."""
+    path = tmp_path / "fox.prom"
+    daemon = make_daemon(broker, status={"metrics_file": path}).start()
+    read_ms = fleet.now_ms() - 5 * HOUR_MS
+    for number in range(300):
+        broker.publish(f"foxtrackr/r{number % 3}/V3.0/bat",
+                       fleet.battery(f"r{number % 3}", read_ms - number))
+    daemon.wait_received(300)
+    getattr(daemon, end)()
+    assert not path.exists() or end == "kill"
+    silent_since_ms = fleet.now_ms() - 7 * HOUR_MS
+    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
+        connection.execute("UPDATE sessions SET last_durable_ms = ?", [silent_since_ms])
+        connection.execute("UPDATE battery SET received_ms = ?", [silent_since_ms])
+
+    daemon.start()
+    pid = daemon.process.pid
+    status = daemon.wait_status(lambda s: s["pid"] == pid and s["lag_ms"] is not None)
+    assert status["counts"]["received"] == 0
+    assert status["last_message_ms"] == silent_since_ms
+    assert status["updated_ms"] - status["lag_ms"] == read_ms
+    assert not status["catching_up"] and "; last message 7 h 0 min ago" in status["text"]
+    wait_until(lambda: "foxtrackrd_lag_seconds{" in path.read_text(), what="the lag")
+    families = families_of(path)
+    [last] = families["foxtrackrd_last_message_timestamp_seconds"].samples
+    [lag] = families["foxtrackrd_lag_seconds"].samples
+    assert last.value == silent_since_ms / 1000
+    assert 5 * 3600 <= lag.value < 5 * 3600 + 600
+
+    # The first message knows better.
+    now = fleet.now_ms()
+    broker.publish("foxtrackr/r1/V3.0/bat", fleet.battery("r1", now))
+    status = daemon.wait_status(lambda s: s["counts"]["received"] == 1)
+    assert status["lag_ms"] < HOUR_MS and status["last_message_ms"] >= now - 60_000
+    daemon.stop()
