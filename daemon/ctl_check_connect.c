@@ -151,6 +151,7 @@ static bool check_transport(const struct trial *trial)
 
 static void check_filter(struct ctl_report *report, struct paho *paho, const char *filter, int qos)
 {
+    char problem[PAHO_PROBLEM_SIZE];
     int granted = 0;
 
     if (strncmp(filter, "$share/", 7) == 0) {
@@ -158,7 +159,7 @@ static void check_filter(struct ctl_report *report, struct paho *paho, const cha
                    "%s: not asked for, because that would take messages away from others", filter);
         return;
     }
-    switch (paho_subscribe(paho, filter, qos, &granted)) {
+    switch (paho_subscribe(paho, filter, qos, &granted, problem)) {
     case PAHO_OK:
         if (granted < qos) {
             ctl_report(report, "filter", false,
@@ -169,12 +170,8 @@ static void check_filter(struct ctl_report *report, struct paho *paho, const cha
             ctl_report(report, "filter", true, "%s: granted with QoS %d", filter, granted);
         }
         break;
-    case PAHO_E_REFUSED:
-        ctl_report(report, "filter", false,
-                   "%s: refused: ask the broker's operator for read access to it", filter);
-        break;
     default:
-        ctl_report(report, "filter", false, "%s: no answer to SUBSCRIBE", filter);
+        ctl_report(report, "filter", false, "%s: %s", filter, problem);
         break;
     }
 }

@@ -58,7 +58,7 @@ enum mqtt_packet_result mqtt_packet_check_header(unsigned char first, size_t rem
                                                  char problem[MQTT_PACKET_PROBLEM_SIZE])
 {
     unsigned type = TYPE(first);
-    char reason[64];
+    char reason[112];
 
     if (type == PUBLISH) {
         if (QOS(first) == 3) {
@@ -75,8 +75,11 @@ enum mqtt_packet_result mqtt_packet_check_header(unsigned char first, size_t rem
         return MQTT_PACKET_E_MALFORMED;
     }
     if (remaining_length != fixed[type].length) {
-        snprintf(reason, sizeof(reason), "its length is %zu, not %zu", remaining_length,
-                 fixed[type].length);
+        snprintf(reason, sizeof(reason), "its length is %zu, not %zu%s", remaining_length,
+                 fixed[type].length,
+                 type == CONNACK && remaining_length > fixed[type].length
+                     ? ": MQTT 5 has such answers; allow version 3.1.1 at the broker"
+                     : "");
         return malformed(first, reason, problem);
     }
     return MQTT_PACKET_OK;
@@ -112,8 +115,9 @@ enum mqtt_packet_result mqtt_packet_check_body(unsigned char first, const unsign
         return (body[0] & 0xFE) == 0 ? MQTT_PACKET_OK
                                      : malformed(first, "its reserved flags are set", problem);
     case SUBACK:
-        if (body[2] > 2 && body[2] != 0x80) {
-            return malformed(first, "its return code is none of 0, 1, 2 and 128", problem);
+        /* From 128 on the code is a refusal: 128 in MQTT 3.1.1, the others in MQTT 5. */
+        if (body[2] > 2 && body[2] < 0x80) {
+            return malformed(first, "its return code is none of 0, 1, 2 and 128 to 255", problem);
         }
         /* fall through */
     default:

@@ -30,6 +30,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "mqtt_words.h"
 #include "paho_check.h"
 #include "paho_cork.h"
 #include "paho_put.h"
@@ -38,6 +39,8 @@
 #define SLOTS            8
 #define ANSWER_TIMEOUT_S 30
 #define PACKET_IDS       65536
+
+_Static_assert(PAHO_PROBLEM_SIZE >= MQTT_WORDS_SIZE, "a refusal in words must fit");
 
 /* The answer to one request. A late answer to a request that was given up finds its own slot, not
  * that of the next request. */
@@ -267,7 +270,9 @@ static void on_connected(void *context, MQTTAsync_successData *data)
 
 static void on_subscribed(void *context, MQTTAsync_successData *data)
 {
-    answer(context, true, data->alt.qos, false, NULL);
+    int code = data->alt.qos & 0xFF; /* Paho takes a refusal of MQTT 5 for a QoS */
+
+    answer(context, code <= 2, code, false, NULL);
 }
 
 static void on_done(void *context, MQTTAsync_successData *data)
@@ -363,27 +368,6 @@ static int slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeo
     return result;
 }
 
-/* CONNACK return codes (MQTT 3.1.1 §3.2.2.3), and what an operator can do. */
-static const char *refusal(int code)
-{
-    switch (code) {
-    case 1:
-        return "the broker does not speak MQTT 3.1.1";
-    case 2:
-        return "the broker refuses the client id: Foxtrackr's begin with id-, as session.given and "
-               "session.number make them";
-    case 3:
-        return "the broker says it is unavailable";
-    case 4:
-        return "bad user name or password: check broker.username and the password";
-    case 5:
-        return "not authorised: check broker.username and the password, and that the broker "
-               "allows this client id";
-    default:
-        return "the broker refuses the connection with an unknown code";
-    }
-}
-
 int paho_connect(struct paho *paho, const struct paho_options *options, bool *session_present,
                  char problem[PAHO_PROBLEM_SIZE])
 {
@@ -429,7 +413,7 @@ int paho_connect(struct paho *paho, const struct paho_options *options, bool *se
     if (result == PAHO_OK) {
         *session_present = slot->session_present;
     } else if (result == PAHO_E_REFUSED) {
-        snprintf(problem, PAHO_PROBLEM_SIZE, "%s", refusal(slot->code));
+        mqtt_words_connack(slot->code, options->client_id, options->keepalive_s, problem);
     } else if (!paho_complaint(paho, problem)) {
         snprintf(problem, PAHO_PROBLEM_SIZE, "no answer to CONNECT%s%.200s",
                  slot->message[0] != '\0' ? ": " : "", slot->message);
@@ -437,7 +421,8 @@ int paho_connect(struct paho *paho, const struct paho_options *options, bool *se
     return result;
 }
 
-int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_qos)
+int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_qos,
+                   char problem[PAHO_PROBLEM_SIZE])
 {
     MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
     struct slot *slot = slot_take(paho);
@@ -450,6 +435,10 @@ int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_
                        ANSWER_TIMEOUT_S * INT64_C(1000), false);
     if (result == PAHO_OK) {
         *granted_qos = slot->code;
+    } else if (result == PAHO_E_REFUSED) {
+        mqtt_words_suback(slot->code, filter, problem);
+    } else {
+        snprintf(problem, PAHO_PROBLEM_SIZE, "no answer to SUBSCRIBE to %.200s", filter);
     }
     return result;
 }

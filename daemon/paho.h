@@ -12,7 +12,7 @@
 
 #include "paho_relay.h"
 
-#define PAHO_PROBLEM_SIZE 256
+#define PAHO_PROBLEM_SIZE 384
 
 struct paho_options {
     const char *uri; /* ssl://host:port or tcp://host:port */
@@ -44,7 +44,7 @@ typedef void (*paho_released_fn)(void *context);
 
 enum paho_result {
     PAHO_OK = 0,
-    PAHO_E_REFUSED = 1, /* connect: a CONNACK with an error; subscribe: SUBACK with 0x80 */
+    PAHO_E_REFUSED = 1, /* connect: a CONNACK with an error; subscribe: SUBACK with 0x80 or more */
     PAHO_E_FAILED = 2,  /* no answer: the connection failed or timed out */
 };
 
@@ -78,8 +78,10 @@ int paho_connect(struct paho *paho, const struct paho_options *options, bool *se
  * sentence about the broker. False: nothing, or not known (shared library). */
 bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE]);
 
-/* Subscribe and wait for SUBACK, as long as messages come before it. PAHO_OK sets *granted_qos. */
-int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_qos);
+/* Subscribe and wait for SUBACK, as long as messages come before it. PAHO_OK sets *granted_qos;
+ * otherwise `problem` is a sentence. */
+int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_qos,
+                   char problem[PAHO_PROBLEM_SIZE]);
 
 /* Unsubscribe and wait for UNSUBACK. */
 int paho_unsubscribe(struct paho *paho, const char *filter);

@@ -15,7 +15,7 @@
 #include "session_memory.h"
 #include "store.h"
 
-#define SESSION_REASON_SIZE 512
+#define SESSION_REASON_SIZE 768
 #define SESSION_NOT_GRANTED (-1)
 
 enum session_state {

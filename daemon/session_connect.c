@@ -145,7 +145,7 @@ static void add_reason(const struct config *config, char *problem,
         used = (size_t)snprintf(problem, SESSION_REASON_SIZE, "%.128s:%d: ", config->broker.host,
                                 config->broker.port);
     }
-    if ((size_t)snprintf(problem + used, SESSION_REASON_SIZE - used, "%s%s: %.300s",
+    if ((size_t)snprintf(problem + used, SESSION_REASON_SIZE - used, "%s%s: %.384s",
                          before > 0 ? "; " : "", address->name,
                          reason) >= SESSION_REASON_SIZE - used &&
         before > 0) {

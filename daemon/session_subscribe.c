@@ -58,16 +58,13 @@ static enum session_reconciled subscribe(struct session *session, size_t index, 
     const char *filter = own->filters[index];
     int granted = 0;
 
-    switch (paho_subscribe(session->paho, filter, own->qos, &granted)) {
+    switch (paho_subscribe(session->paho, filter, own->qos, &granted, problem)) {
     case PAHO_OK:
         break;
     case PAHO_E_REFUSED:
         session_note_granted(session, index, SESSION_NOT_GRANTED);
-        snprintf(problem, SESSION_REASON_SIZE,
-                 "the broker refuses the subscription to %.200s: check its access list", filter);
         return SESSION_RECONCILED_PARTLY;
     default:
-        snprintf(problem, SESSION_REASON_SIZE, "no answer to SUBSCRIBE to %.200s", filter);
         return SESSION_RECONCILE_FAILED;
     }
     session_note_granted(session, index, granted);

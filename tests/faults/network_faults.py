@@ -381,7 +381,7 @@ def _claim(_broker, connection):
 
 SENTENCES = {1: "does not speak MQTT 3.1.1", 2: "refuses the client id", 3: "unavailable",
              4: "bad user name or password", 5: "not authori[sz]ed", 6: "unknown code",
-             255: "unknown code"}
+             255: "code 0xFF of MQTT 5"}
 
 
 def refusals():
