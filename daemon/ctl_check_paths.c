@@ -3,6 +3,8 @@
  * appends to are its own: what foxtrackrd refuses at its start, said before.
  */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 
 #include "ctl_check_internal.h"
 #include "own_file.h"
@@ -30,6 +32,7 @@ void ctl_check_paths(struct ctl_report *report, const struct config *config)
 {
     char problem[CONFIG_PROBLEM_SIZE];
     bool before = report->good;
+    char lock[PATH_MAX + 16];
 
     report->good = true;
     if (paths_check(config, problem) != 0) {
@@ -39,6 +42,8 @@ void ctl_check_paths(struct ctl_report *report, const struct config *config)
     judge(report, "status.file", config->status.file, OWN_FILE_STATUS);
     judge(report, "status.metrics_file", config->status.metrics_file, OWN_FILE_METRICS);
     judge(report, "log.file", config->log.file, OWN_FILE_LOG);
+    snprintf(lock, sizeof(lock), "%s.lock", config->database.path);
+    judge(report, "the lock of database.path", lock, OWN_FILE_LOCK);
     if (report->good) {
         ctl_report(report, "paths", true, "every file serves one purpose");
     }

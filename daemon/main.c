@@ -87,6 +87,14 @@ static void tell_restored(const struct store *store, const char *path)
     char from[MOMENT_SIZE];
     char to[MOMENT_SIZE];
 
+    if (store_lock_is_other(store)) {
+        log_warning(
+            "database: %s.lock holds what is not foxtrackrd's: it is left as it is, and "
+            "serves as the lock; but nothing is recorded there of what the database was "
+            "like, by which an older copy in its place is noticed: move the file away while "
+            "foxtrackrd is stopped",
+            path);
+    }
     if (store_was_strange(store)) {
         log_warning("database: %s was not closed, and is not as foxtrackrd left it: the power "
                     "failed, another program wrote to it, or a copy was put in its place beside "

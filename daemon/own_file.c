@@ -5,7 +5,9 @@
  * `"format":`, the metrics file with `# HELP foxtrackrd_`. A log is text: it holds no control
  * characters at its beginning but tab, end of line and escape, and is neither a key nor one of the
  * two files above. An empty file is anybody's, so it may be taken: an operator may have made it
- * with touch(1).
+ * with touch(1). The lock of a database is written in place and never synced, so a power failure
+ * leaves any mixture of what was written there and of zeros: it is judged byte by byte, each by
+ * what may stand at its place (see store_record.c for the form).
  *
  * Replacing. The directory is opened once; the new bytes go to PATH.tmp, which is made with O_EXCL,
  * so that no file and no symbolic link of that name is ever written to, and take the name with
@@ -34,6 +36,11 @@
 #define HEAD_SIZE 512 /* bytes that a file is judged by */
 #define BLANKS    " \t\r\n"
 
+/* The lock of a database: a process id in a field of its own, and then the record. */
+#define LOCK_PROCESS 32
+#define LOCK_SIZE    448
+#define LOCK_RECORD  "run "
+
 __attribute__((format(printf, 2, 3))) static enum own_file_verdict
 refuse(char reason[OWN_FILE_REASON_SIZE], const char *format, ...)
 {
@@ -53,6 +60,7 @@ static const char *kind_name(enum own_file_kind kind)
         [OWN_FILE_STATUS] = "status file of foxtrackrd",
         [OWN_FILE_METRICS] = "metrics file of foxtrackrd",
         [OWN_FILE_LOG] = "log",
+        [OWN_FILE_LOCK] = "lock of foxtrackrd",
     };
 
     return names[kind];
@@ -95,6 +103,28 @@ static bool is_text(const char *head, size_t length)
     return true;
 }
 
+/* Whether a byte of a lock is one that this program writes at its place. */
+static bool is_lock_byte(size_t at, char byte)
+{
+    if (at < LOCK_PROCESS) {
+        return strchr("0123456789 \n", byte) != NULL;
+    }
+    if (at < LOCK_PROCESS + strlen(LOCK_RECORD)) {
+        return byte == LOCK_RECORD[at - LOCK_PROCESS];
+    }
+    return strchr("abcdefghijklmnopqrstuvwxyz0123456789- \n", byte) != NULL;
+}
+
+static bool is_lock(const char *head, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (head[i] != '\0' && !is_lock_byte(i, head[i])) {
+            return false;
+        }
+    }
+    return length <= LOCK_SIZE;
+}
+
 /* Names the kind of a file that is not ours, for people. */
 static const char *describe(const char *head, size_t length)
 {
@@ -124,6 +154,8 @@ static bool is_of_kind(const char *head, size_t length, enum own_file_kind kind)
         return is_status(head);
     case OWN_FILE_METRICS:
         return is_metrics(head);
+    case OWN_FILE_LOCK:
+        return is_lock(head, length);
     default:
         return is_text(head, length) && strncmp(head, "-----BEGIN", 10) != 0 &&
                (length < 24 || (!is_status(head) && !is_metrics(head)));
@@ -157,6 +189,7 @@ static enum own_file_verdict judge_at(int directory, const char *name, enum own_
                                       int ours, int *error, char reason[OWN_FILE_REASON_SIZE])
 {
     bool log = kind == OWN_FILE_LOG;
+    bool has_writer = !log && kind != OWN_FILE_LOCK; /* whose lock is its sign of life */
     int fd = openat(directory, name,
                     O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | (log ? 0 : O_NOFOLLOW));
     struct stat status;
@@ -175,7 +208,7 @@ static enum own_file_verdict judge_at(int directory, const char *name, enum own_
     } else if (S_ISREG(status.st_mode)) {
         result = own_file_judge_open(fd, kind, reason);
     }
-    if (result == OWN_FILE_FINE && !log && flock(fd, LOCK_SH | LOCK_NB) != 0 &&
+    if (result == OWN_FILE_FINE && has_writer && flock(fd, LOCK_SH | LOCK_NB) != 0 &&
         errno == EWOULDBLOCK &&
         (ours < 0 || fstat(ours, &held) != 0 || held.st_dev != status.st_dev ||
          held.st_ino != status.st_ino)) {

@@ -12,6 +12,7 @@ enum own_file_kind {
     OWN_FILE_STATUS,  /* the status file, JSON */
     OWN_FILE_METRICS, /* the metrics file, Prometheus text */
     OWN_FILE_LOG,     /* lines of text */
+    OWN_FILE_LOCK,    /* the lock of a database; never replaced, only judged */
 };
 
 enum own_file_verdict {

@@ -170,6 +170,10 @@ const char *store_error(const struct store *store);
  * shows no damage all the same. */
 bool store_was_strange(const struct store *store);
 
+/* Whether the lock file holds what foxtrackrd has not written there: it locks all the same, is left
+ * as it is, and no record of the database is kept. Only of a store that owns its database. */
+bool store_lock_is_other(const struct store *store);
+
 /* What store_open() found; lives as long as the store. */
 const struct store_restoration *store_restored(const struct store *store);
 

@@ -119,9 +119,10 @@ struct store {
     char *path;       /* without symbolic links, absolute */
     char *wal_path;
     char *directory;
-    int lock_fd; /* of the lock file; -1: none */
-    int file_fd; /* of the database, opened before SQLite's and closed after it; -1: none */
-    bool marked; /* the file is a backup that was put here, and is not accepted yet */
+    int lock_fd;        /* of the lock file; -1: none */
+    bool lock_is_other; /* it holds what is not ours: locked, and never written or changed */
+    int file_fd;        /* of the database, opened before SQLite's and closed after it; -1: none */
+    bool marked;        /* the file is a backup that was put here, and is not accepted yet */
     struct store_restoration restoration;
     struct store_record record; /* of what stood here; see store_record.c */
     int64_t recorded_ms;        /* monotonic */

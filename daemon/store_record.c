@@ -41,6 +41,7 @@
 #include "store_frames.h"
 #include "store_internal.h"
 
+/* own_file.c knows the lock file by this form. */
 #define PROCESS_SIZE   32 /* bytes of the lock file for the process number; the record follows */
 #define RECORD_SIZE    416
 #define PERIOD_MS      1000
@@ -116,7 +117,7 @@ void store_record_write(struct store *store)
     int cause = errno; /* of what the caller is about to report */
     int length;
 
-    if (store->lock_fd < 0) {
+    if (store->lock_fd < 0 || store->lock_is_other) {
         return;
     }
     length = snprintf(text, sizeof(text), "%-*ld\n", PROCESS_SIZE - 1, (long)getpid());

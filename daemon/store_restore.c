@@ -55,7 +55,8 @@ static int give_owner(struct restore *restore)
             "user");
     }
     /* Root may just have made the lock, which the daemon must be able to open. */
-    if (geteuid() == 0 && fchown(restore->store->lock_fd, like.st_uid, like.st_gid) < 0) {
+    if (geteuid() == 0 && !restore->store->lock_is_other &&
+        fchown(restore->store->lock_fd, like.st_uid, like.st_gid) < 0) {
         return store_restore_problem(restore, restore->store->path,
                                      "have its lock given to its owner");
     }

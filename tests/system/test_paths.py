@@ -304,6 +304,75 @@ def test_restore_compares(set_up, tmp_path):
     assert foxtrackrctl(set_up, "restore", backup).returncode == 0
 
 
+@pytest.mark.parametrize("content", [
+    b"precious\n", b"12 and more\n", b"-1\n", b"\0\0precious", b"1" * 40, bytes(4096),
+    b"%-31d\nrubbish" % 12, b"%-31d\nrun 9 started 1 Received 9" % 12],
+    ids=["words", "words behind", "sign", "zeros before", "long", "zeros", "no record", "capital"])
+def test_a_lock_that_is_another_file(set_up, content):
+    """
+    Goal: a file at the lock's name that is no lock is never written, emptied or given another mode
+    or owner, by the daemon, restore, replay or check; it still locks, and a warning and `check` say
+    what to do.
+    """
+    lock = set_up.database.with_name(set_up.database.name + ".lock")
+    backup = set_up.directory / "backup.sqlite"
+    foxtrackrctl(set_up, "backup", backup)
+    lock.write_bytes(content)
+    lock.chmod(0o644)
+    before = lock.stat()
+    set_up.start()
+    set_up.wait_log("warning: .*foxtrackr.db.lock holds what is not foxtrackrd's.*move the file away")
+    done = foxtrackrctl(set_up, "restore", backup, check=False)
+    assert done.returncode == 1 and "another foxtrackrd (process 0)" not in done.stderr, done
+    assert "another foxtrackrd has this database" in done.stderr, done
+    set_up.stop()
+    done = foxtrackrctl(set_up, "check", "--json", check=False)
+    assert any("lock of database.path" in one["detail"] and not one["good"]
+               for one in json.loads(done.stdout)["checks"]), done.stdout
+    foxtrackrctl(set_up, "replay")
+    assert foxtrackrctl(set_up, "restore", backup).returncode == 0
+    set_up.start()
+    set_up.kill()
+    after = lock.stat()
+    assert lock.read_bytes() == content
+    assert (after.st_mode, after.st_uid, after.st_ino, after.st_mtime_ns) == (
+        before.st_mode, before.st_uid, before.st_ino, before.st_mtime_ns)
+
+
+RECORD = (b"%-31d\nrun 9 started 1 received 9 moment 1 stopped 0 device 1 inode 1 log 1 size 1"
+          b" changed 1 end" % 4194304).ljust(447) + b"\n"
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"4194304\n", bytes(8), bytes(448), RECORD, RECORD[:100], RECORD[:35], RECORD[:3],
+    RECORD[:40] + bytes(408), bytes(32) + RECORD[32:], RECORD[:200] + bytes(48) + RECORD[248:],
+    b"%-31d\n" % 7 + RECORD[32:60], b"4194304\n" + bytes(440)])
+def test_a_lock_of_an_earlier_daemon(set_up, content):
+    """Goal: a lock of an earlier daemon, whole or as a power failure left it, is used."""
+    lock = set_up.database.with_name(set_up.database.name + ".lock")
+    lock.write_bytes(content)
+    set_up.start()
+    assert lock.read_text().split()[0] == str(set_up.process.pid)
+    assert lock.stat().st_mode & 0o777 == 0o600
+    assert "what is not foxtrackrd's" not in set_up.log()
+    set_up.stop()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "directory"])
+def test_a_lock_that_is_no_file(set_up, kind):
+    """Goal: what is not even a file is refused, with what to do, and nothing is made behind a link."""
+    lock = set_up.database.with_name(set_up.database.name + ".lock")
+    elsewhere = set_up.directory / "elsewhere"
+    lock.unlink()
+    {"link": lambda: lock.symlink_to(elsewhere), "pipe": lambda: os.mkfifo(lock),
+     "directory": lock.mkdir}[kind]()
+    set_up.start(wait=None)
+    assert set_up.wait_exit() == 74
+    assert {"link": "remove the link", "pipe": "is not a regular file",
+            "directory": "Is a directory"}[kind] in set_up.log()
+    assert not elsewhere.exists()
+
+
 def test_check_beside_a_running_daemon(set_up):
     """Goal: the files that a running daemon holds are its own: check finds nothing wrong with
     them; another program's file is still found."""
