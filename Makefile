@@ -61,7 +61,7 @@ comma       := ,
 PAHO_OBJ    := $(addprefix $(BUILD)/daemon/paho_,lean.o cork.o ahead.o shortcuts.o check.o)
 PAHO_WRAPS  := $(addprefix -Wl$(comma)--wrap=,SSL_write SSL_read SSL_pending SSL_shutdown SSL_free poll \
                  ERR_clear_error ListFindItem ListAppend ListAppendNoMalloc ListInsert ListRemove ListEmpty ListFree \
-                 ListFreeNoContent WebSocket_getch WebSocket_getdata)
+                 ListFreeNoContent WebSocket_getch WebSocket_getdata WebSocket_putdatas)
 OBJECTS      = $(filter %.o %.a,$^) # of a program that depends on PAHO_FLAGS too
 LIBS_PAHO    = $$(cat $(PAHO_FLAGS))
 LIBS_PAHO_BARE = $$(sed 's|[^ ]*paho_cork.o .*$(PAHO_WRAPS)||' $(PAHO_FLAGS))
@@ -166,6 +166,12 @@ endef
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 	$(link_test)
+
+# The check alone: the test stands in for Paho.
+$(BUILD)/tests/test_paho_check: $(addprefix $(BUILD)/,tests/unit/test_paho_check.o daemon/paho_check.o daemon/mqtt_packet.o)
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $$(pkg-config --libs cmocka)
 
 # What they share with the inbox is its sizes.
 $(UNIT_SMALL): $(BUILD)/tests/test_%: $(BUILD)/small/test_%.o $(SIZED:%=$(BUILD)/small/%) $(OTHER_OBJ) $(LIBRARY) $(PAHO_FLAGS)

@@ -18,7 +18,8 @@
 #define ID_MAX       65535
 
 /* Commands of ours that wait to be sent, messages that wait for messageArrived, and the two keys of
- * a message that is being sent: Paho answers an unasked PUBREC with a PUBREL, and stores that. */
+ * a message that is being sent: where nothing is checked (paho_check.c), Paho answers an unasked
+ * PUBREC with a PUBREL, and stores that. */
 static const char *const others[] = {"c-", "q-", "s-", "sc-"};
 
 static bool starts_with(const char *text, const char *prefix)

@@ -42,7 +42,8 @@ def test_the_debug_heap_is_gone():
     for gone in ("HeapDump", "Heap_findItem", "StackTrace_printStack"):
         assert gone not in names, f"{gone}: see {BUILD}/paho.flags.log"
     for present in ("mymalloc", "MQTTAsync_create", "__wrap_SSL_write", "__wrap_SSL_read",
-                    "__wrap_ListFindItem", "__wrap_WebSocket_getch", "__wrap_WebSocket_getdata"):
+                    "__wrap_ListFindItem", "__wrap_WebSocket_getch", "__wrap_WebSocket_getdata",
+                    "__wrap_WebSocket_putdatas"):
         assert f" {present}\n" in names
     assert "paho" not in subprocess.run(["ldd", FOXTRACKRD], capture_output=True, text=True,
                                         check=True).stdout

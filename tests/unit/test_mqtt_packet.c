@@ -1,5 +1,5 @@
-/* What a broker may send: the packets that are let through, and the sentence about those that are
- * not. */
+/* What a broker may send, and when: the packets that are let through, and the sentence about those
+ * that are not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,11 +55,14 @@ static void good_packets(void **state)
         PACKET(0x30, "\0\0", NULL), /* no topic: a message, for quarantine */
         PACKET(0x3D, "\0\3a/b\0\1payload", NULL),
         PACKET(0x32, "\0\3a/b\xff\xff", NULL),
-        PACKET(0x40, "\0\1", NULL),
-        PACKET(0x50, "\0\1", NULL),
+        PACKET(0x20, "\1\5", NULL), /* refused: session present does not count */
+        PACKET(0x2F, "\0\0", NULL), /* with reserved flags of the fixed header */
+        PACKET(0x30, "\0\3a/#", NULL),
+        PACKET(0x34, "\0\3a\0b\0\1", NULL),
+        PACKET(0x34, "\0\1\xff\0\1", NULL),
+        PACKET(0x38, "\0\3a/b", NULL), /* DUP with QoS 0 */
         PACKET(0x62, "\0\1", NULL),
         PACKET(0x60, "\1\0", NULL), /* without its reserved flag */
-        PACKET(0x70, "\0\1", NULL),
         PACKET(0x90, "\0\1\0", NULL),
         PACKET(0x90, "\0\1\2", NULL),
         PACKET(0x90, "\0\1\x80", NULL),
@@ -91,6 +94,9 @@ static void malformed_packets(void **state)
                "its topic is longer than the packet"),
         PACKET(0x32, "\0\3a/b\1", "its topic is longer than the packet"),
         PACKET(0x34, "\0\3a/b\0\0x", "its packet identifier is 0"),
+        PACKET(0x40, "\0\1", "PUBACK although nothing was published to it"),
+        PACKET(0x50, "\0\1", "PUBREC although nothing was published to it"),
+        PACKET(0x70, "\0\1", "PUBCOMP although nothing was published to it"),
         PACKET(0x40, "\1", "malformed PUBACK"),
         PACKET(0x50, "", "malformed PUBREC"),
         PACKET(0x62, "\0\0", "malformed PUBREL (its packet identifier is 0)"),
@@ -139,12 +145,125 @@ static void lengths_are_judged_before_the_rest_is_there(void **state)
     }
 }
 
+/* --- when a packet may come ------------------------------------------------------------------ */
+
+enum who { OURS, BROKERS };
+
+/* A packet of either side, without its remaining length. */
+struct step {
+    enum who who;
+    unsigned char first;
+    const char *body;
+    const char *said; /* a part of what is said of it; NULL: it is good */
+};
+
+#define CONNECT     OURS, 0x10, "\0\4MQTT\4\2\0\5\0\1x", NULL
+#define SUBSCRIBE_1 OURS, 0x82, "\0\1\0\1#\2", NULL
+#define ACCEPTED    BROKERS, 0x20, "\0\0", NULL
+#define STEPS_MAX   8
+
+static const struct conversation {
+    const char *name;
+    struct step steps[STEPS_MAX];
+} conversations[] = {
+    {"as it should be",
+     {{CONNECT},
+      {ACCEPTED},
+      {OURS, 0xA2, "\xff\xff\0\1x", NULL},
+      {SUBSCRIBE_1},
+      {BROKERS, 0x30, "\0\1x", NULL},
+      {BROKERS, 0xB0, "\xff\xff", NULL},
+      {BROKERS, 0x90, "\0\1\2", NULL},
+      {BROKERS, 0x62, "\0\7", NULL}}},
+    {"PINGRESP unasked", {{CONNECT}, {ACCEPTED}, {BROKERS, 0xD0, "", NULL}}},
+    {"PUBLISH first", {{CONNECT}, {BROKERS, 0x34, "\0\1x\0\1", "PUBLISH before a CONNACK"}}},
+    {"PUBREL first", {{CONNECT}, {BROKERS, 0x62, "\0\1", "PUBREL before a CONNACK"}}},
+    {"SUBACK first", {{CONNECT}, {BROKERS, 0x90, "\0\1\2", "SUBACK before a CONNACK"}}},
+    {"PINGRESP first", {{CONNECT}, {BROKERS, 0xD0, "", "PINGRESP before a CONNACK"}}},
+    {"PUBLISH after a refusal",
+     {{CONNECT},
+      {BROKERS, 0x20, "\0\5", NULL},
+      {BROKERS, 0x30, "\0\1x", "PUBLISH before a CONNACK that accepts"}}},
+    {"CONNACK twice",
+     {{CONNECT}, {ACCEPTED}, {BROKERS, 0x20, "\0\0", "CONNACK a second time on one connection"}}},
+    {"the next connection begins anew",
+     {{CONNECT},
+      {ACCEPTED},
+      {SUBSCRIBE_1},
+      {CONNECT},
+      {BROKERS, 0x90, "\0\1\2", "SUBACK before a CONNACK"},
+      {ACCEPTED},
+      {BROKERS, 0x90, "\0\1\2", "although no SUBSCRIBE waits"}}},
+    {"SUBACK twice",
+     {{CONNECT},
+      {ACCEPTED},
+      {SUBSCRIBE_1},
+      {BROKERS, 0x90, "\0\1\2", NULL},
+      {BROKERS, 0x90, "\0\1\2", "SUBACK with packet identifier 1 although no SUBSCRIBE waits"}}},
+    {"SUBACK for another",
+     {{CONNECT},
+      {ACCEPTED},
+      {SUBSCRIBE_1},
+      {BROKERS, 0x90, "\0\2\2", "SUBACK with packet identifier 2, the SUBSCRIBE has 1"},
+      {BROKERS, 0x90, "\0\1\2", NULL}}},
+    {"UNSUBACK for a SUBSCRIBE",
+     {{CONNECT},
+      {ACCEPTED},
+      {SUBSCRIBE_1},
+      {BROKERS, 0xB0, "\0\1", "UNSUBACK with packet identifier 1 although no UNSUBSCRIBE waits"}}},
+    {"SUBACK for an UNSUBSCRIBE",
+     {{CONNECT},
+      {ACCEPTED},
+      {OURS, 0xA2, "\0\1\0\1x", NULL},
+      {BROKERS, 0x90, "\0\1\2", "although no SUBSCRIBE waits"}}},
+    {"PUBREC and PUBCOMP of ours are no requests",
+     {{CONNECT},
+      {ACCEPTED},
+      {OURS, 0x50, "\0\1", NULL},
+      {OURS, 0x70, "\0\1", NULL},
+      {BROKERS, 0x90, "\0\1\2", "although no SUBSCRIBE waits"}}},
+};
+
+static bool is_taken(struct mqtt_exchange *exchange, const struct step *step, char *problem)
+{
+    const unsigned char *body = (const unsigned char *)step->body;
+
+    if (step->who == OURS) {
+        mqtt_exchange_sent(exchange, step->first, (unsigned)body[0] << 8 | body[1]);
+        return true;
+    }
+    return mqtt_exchange_check_header(exchange, step->first, problem) == MQTT_PACKET_OK &&
+           mqtt_exchange_check_body(exchange, step->first, body, problem) == MQTT_PACKET_OK;
+}
+
+static void packets_come_when_they_may(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(conversations) / sizeof(conversations[0]); i++) {
+        const struct conversation *conversation = &conversations[i];
+        struct mqtt_exchange exchange = {0};
+
+        for (int j = 0; j < STEPS_MAX && conversation->steps[j].body != NULL; j++) {
+            const struct step *step = &conversation->steps[j];
+            char problem[MQTT_PACKET_PROBLEM_SIZE] = "";
+            bool taken = is_taken(&exchange, step, problem);
+
+            if (taken != (step->said == NULL) ||
+                (!taken && (strncmp(problem, "the broker sent a ", 18) != 0 ||
+                            strstr(problem, step->said) == NULL))) {
+                fail_msg("%s, step %d: \"%s\"", conversation->name, j, problem);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_packets),
         cmocka_unit_test(malformed_packets),
         cmocka_unit_test(lengths_are_judged_before_the_rest_is_there),
+        cmocka_unit_test(packets_come_when_they_may),
     };
 
     return cmocka_run_group_tests_name("mqtt_packet", tests, NULL, NULL);
