@@ -19,11 +19,12 @@ Q             := $(if $(filter 1,$(V)),,@)
 PYTHON        ?= /usr/bin/python3
 JOBS          := $(shell nproc)
 
-# Debian's names. Tests and lint need more than the build does.
+# Debian's names. The demonstration needs little more than the build, tests and lint much more.
 DEPS_BUILD := gcc make pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
               libssl-dev libinih-dev
-DEPS_CHECK := libcmocka-dev mosquitto mosquitto-clients python3-paho-mqtt python3-pytest \
-              python3-pytest-xdist sqlite3 openssl binutils ca-certificates clang g++ iproute2 \
+DEPS_DEMO  := mosquitto openssl sqlite3
+DEPS_CHECK := $(DEPS_DEMO) libcmocka-dev mosquitto-clients python3-paho-mqtt python3-pytest \
+              python3-pytest-xdist binutils ca-certificates clang g++ iproute2 \
               libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd \
               systemd-container util-linux python3-prometheus-client python3-yaml
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
@@ -213,6 +214,12 @@ deps: ## install what build, tests and lint need (Debian packages, only what is 
 	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_LINT) $(DEPS_PACKAGING)
 	@tests/promtool $(TOOLS)
 
+deps-build: ## install what the build needs
+	@tests/deps $(DEPS_BUILD)
+
+deps-demo: ## install what build and demo need
+	@tests/deps $(DEPS_BUILD) $(DEPS_DEMO)
+
 deps-check: ## install what build and tests need
 	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK)
 
@@ -251,8 +258,10 @@ system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, 
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(WAITERS) \
 	    tests/system
 
-demo: deps-check ## a private broker, a fleet with a 7-day backlog, and what an analyst sees
-	$(Q)$(MAKE) --no-print-directory all $(FLEET)
+demo: ## a private broker, a fleet with a 7-day backlog, and what an analyst sees
+	$(Q)tests/demo --check-localhost
+	$(Q)$(MAKE) --no-print-directory deps-demo
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(FLEET)
 	$(Q)tests/demo $(abspath $(BUILD))
 
 # What is preloaded into the daemon to make its surroundings fail.
@@ -317,7 +326,8 @@ lint-compilers:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all test-programs bench-programs
 
 MAN_PAGES := $(wildcard daemon/*.[58] lib/*.3)
-EXAMPLES  := packaging/prometheus/foxtrackrd.rules.yml packaging/grafana/foxtrackrd.json
+EXAMPLES  := packaging/prometheus/foxtrackrd.rules.yml packaging/grafana/foxtrackrd.json \
+             $(wildcard packaging/examples/*.json)
 CONF      := $(SYSCONFDIR)/foxtrackrd/foxtrackrd.conf
 LOGROTATE := $(SYSCONFDIR)/logrotate.d/foxtrackrd
 # Lines of the unit that only systemd 254 and newer know; an older one would complain about them.
@@ -366,7 +376,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check check check-debian13 test test-sanitized test-programs unit system \
+.PHONY: all deps deps-build deps-demo deps-check check check-debian13 test test-sanitized test-programs unit system \
         demo faults crash-campaign lint \
         lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers install uninstall clean help FORCE
 .DELETE_ON_ERROR:

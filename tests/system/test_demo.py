@@ -1,0 +1,90 @@
+"""The demonstration, and the example messages that it, the manual and the README name."""
+
+import json
+import os
+import re
+import shlex
+
+import pytest
+
+from harness import BUILD, FOXTRACKRCTL, ROOT, query, run
+
+EXAMPLES = ROOT / "packaging/examples"
+INSTALLED = "/usr/share/doc/foxtrackrd/examples/"
+DOCUMENTS = ["README.md", "daemon/foxtrackrctl.8"]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """What the demonstration shows, and its directory."""
+    directory = tmp_path_factory.mktemp("demo")
+    environment = {**os.environ, "FOXTRACKR_DEMO_DIR": str(directory)}
+    return run(ROOT / "tests/demo", BUILD, env=environment, timeout=120).stdout, directory
+
+
+def test_demo_tells_one_story(demo):
+    """Goal: the bar grows, is full when the demonstration says so, and nothing else tells of the state."""
+    shown, directory = demo
+    bars = re.findall(r"^  \[(#*)(\.*)\] +(\d+) of (\d+) messages", shown, re.MULTILINE)
+    assert bars and [len(full) for full, *_ in bars] == sorted(len(full) for full, *_ in bars)
+    full, empty, arrived, messages = bars[-1]
+    assert (len(full), empty, arrived) == (28, "", messages)
+    assert shown.index("Caught up") > shown.rindex("[####")
+    assert "READY" not in shown
+    assert query(directory / "foxtrackr.db", "SELECT received FROM runs") == [(int(messages),)]
+
+
+def test_demo_explains_the_duplicates(demo):
+    """Goal: nobody takes half of all messages for an error."""
+    shown, directory = demo
+    [(duplicate,)] = query(directory / "foxtrackr.db", "SELECT duplicate FROM runs")
+    assert f'{duplicate} are "duplicate" because each' in shown and "two topics" in shown
+
+
+def test_commands_at_the_end_of_the_demo_run(demo):
+    """Goal: every command that it proposes can be pasted."""
+    shown, directory = demo
+    commands = re.findall(r"^  (\S.*)$", shown.split("How to go on\n")[1], re.MULTILINE)
+    commands = [line for line in commands if line.startswith(("/", "sqlite3"))]
+    assert len(commands) == 3
+    for line in commands:
+        run(*shlex.split(line), *([".tables"] if line.startswith("sqlite3") else []))
+    [parse] = [line for line in commands if " parse " in line]
+    assert json.loads(run(*shlex.split(parse)).stdout)["device"]["device_id"] == "1BBCE"
+
+
+def test_queries_of_the_readme_return_rows(demo):
+    """Goal: who pastes a query of the front page on the demonstration's database sees something."""
+    front = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^ +sqlite> (.*;)", front, re.MULTILINE)
+    assert len(shown) >= 5
+    for sql in shown:
+        assert query(demo[1] / "foxtrackr.db", sql), sql
+
+
+def documented():
+    """(document, topic, file, output) of every parse of an example that a document shows."""
+    for document in DOCUMENTS:
+        text = (ROOT / document).read_text().replace("\\e", "\\").replace("\\\n", "")
+        for topic, file, output in re.findall(
+                rf"^ *\$ foxtrackrctl parse (\S+)\s+{INSTALLED}(\S+)\n((?: *[{{\"].*\n)+)", text,
+                re.MULTILINE):
+            yield document, topic, file, output
+
+
+DOCUMENTED = list(documented())
+
+
+def test_every_kind_of_message_is_documented():
+    """Goal: one example of each kind, and the manual shows what becomes of it."""
+    shown = {file for document, _, file, _ in DOCUMENTED if document == "daemon/foxtrackrctl.8"}
+    assert shown == {file.name for file in EXAMPLES.iterdir()} == {
+        "battery.json", "temperature.json", "other.json"}
+    assert {document for document, *_ in DOCUMENTED} == set(DOCUMENTS)
+
+
+@pytest.mark.parametrize("document, topic, file, output", DOCUMENTED)
+def test_example_becomes_the_row_that_is_documented(document, topic, file, output):
+    """Goal: what the documents say about the examples is what the program prints."""
+    printed = run(FOXTRACKRCTL, "parse", topic, EXAMPLES / file).stdout
+    assert json.loads(printed) == json.loads(output)
