@@ -101,7 +101,7 @@ int foxtrackr_fields_new(struct foxtrackr_fields **out);
  *
  * `column` is "table.column" as in the schema: battery.voltage_v, battery.level_pct or
  * temperature.celsius. `source` is the path of a number in the body, member names joined by dots,
- * with an optional factor: "battery.batMv * 0.001". With a factor, a unit that the message gives
+ * with an optional factor: "battery.akkuMv * 0.001". With a factor, a unit that the message gives
  * beside the number does not count; without one it does. Both strings are copied.
  *
  * Returns 0, -ENOMEM, or FOXTRACKR_E_FIELD with *problem naming what is wrong; the table is then
