@@ -26,6 +26,7 @@
 #include "dial.h"
 #include "duration.h"
 #include "gate.h"
+#include "loss.h"
 #include "paho.h"
 #include "session.h"
 #include "tls.h"
@@ -189,27 +190,38 @@ static void check_filters(struct ctl_report *report, const struct config *config
 
 /* Hand the gate a connection to the address and let Paho connect through it, as a session does. */
 static bool connect_paho(const struct trial *trial, struct paho *paho,
-                         const struct paho_options *options, char problem[PAHO_PROBLEM_SIZE])
+                         const struct paho_options *options, char problem[LOSS_TEXT_SIZE])
 {
     char dial_problem[DIAL_PROBLEM_SIZE];
-    struct gate_link_status link;
+    char paho_problem[PAHO_PROBLEM_SIZE];
+    char complaint[PAHO_PROBLEM_SIZE];
+    struct loss_facts facts = {.packets_checked = paho_checks_packets(),
+                               .tls = options->tls,
+                               .keepalive_s = options->keepalive_s};
+    enum paho_result result;
     bool present;
     int fd = dial_connect(trial->address, DIAL_TIMEOUT_MS, -1, dial_problem);
 
     if (fd < 0) {
-        snprintf(problem, PAHO_PROBLEM_SIZE, "%.200s", dial_problem);
+        snprintf(problem, LOSS_TEXT_SIZE, "%.200s", dial_problem);
         return false;
     }
+    gate_link_status(trial->gate, 0, &facts.link);
+    facts.opened_before = facts.link.opened;
     gate_offer(trial->gate, 0, fd);
-    if (paho_connect(paho, options, &present, problem) == PAHO_OK) {
+    result = paho_connect(paho, options, &present, paho_problem);
+    if (result == PAHO_OK) {
         return true;
     }
-    gate_link_status(trial->gate, 0, &link);
-    if (link.ended[0] != '\0') {
-        size_t used = strlen(problem);
-
-        snprintf(problem + used, PAHO_PROBLEM_SIZE - used, "; %s", link.ended);
+    if (result == PAHO_E_REFUSED) {
+        snprintf(problem, LOSS_TEXT_SIZE, "%s", paho_problem);
+        return false;
     }
+    gate_link_status(trial->gate, 0, &facts.link);
+    if (paho_complaint(paho, complaint)) {
+        facts.complaint = complaint;
+    }
+    loss_of_connect(&facts, paho_problem, problem);
     return false;
 }
 
@@ -220,7 +232,7 @@ static bool check_credentials(const struct trial *trial)
     const char *user = config->broker.username != NULL ? config->broker.username : "none";
     char uri[BROKER_URI_SIZE];
     char proxy[BROKER_PROXY_SIZE];
-    char problem[PAHO_PROBLEM_SIZE];
+    char problem[LOSS_TEXT_SIZE];
     char reason[CTL_DETAIL_SIZE];
     struct paho_options options = broker_options(config, uri);
     struct paho *paho;

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#define CTL_DETAIL_SIZE 1024
+#define CTL_DETAIL_SIZE 1536
 
 struct ctl_report {
     bool json;

@@ -362,6 +362,7 @@ void gate_offer(struct gate *gate, unsigned session, int broker_fd)
     pthread_mutex_lock(&gate->mutex);
     before = gate->sessions[session].offered_fd;
     gate->sessions[session].offered_fd = broker_fd;
+    gate->sessions[session].record.ending = (struct link_ending){0};
     pthread_mutex_unlock(&gate->mutex);
     if (before >= 0) {
         close(before);
@@ -425,18 +426,19 @@ void gate_link_status(struct gate *gate, unsigned session, struct gate_link_stat
 
     memset(out, 0, sizeof(*out));
     pthread_mutex_lock(&gate->mutex);
+    out->ending = record->ending;
     for (unsigned i = 0; i < gate->link_count; i++) {
         const struct link *link = &gate->links[i];
 
         if (link->session == session && link->phase == LINK_OPEN && !link->severed) {
             out->open = true;
             out->held_bytes = hold_length(&link->hold);
+            link_ending(link, &out->ending);
         }
     }
     out->opened = record->opened;
     out->from_broker_bytes = record->from_broker_bytes;
     out->to_broker_bytes = record->to_broker_bytes;
-    memcpy(out->ended, record->ended, sizeof(out->ended));
     pthread_mutex_unlock(&gate->mutex);
 }
 

@@ -17,7 +17,7 @@
 #include "watermark.h"
 
 #define GATE_AUTHORITY_SIZE 96
-#define GATE_REASON_SIZE    160
+#define GATE_REASON_SIZE    LINK_REASON_SIZE
 
 struct gate;
 
@@ -28,7 +28,7 @@ struct gate_link_status {
     uint64_t held_bytes;        /* towards the broker, waiting for a commit */
     uint64_t from_broker_bytes; /* since the gate was made */
     uint64_t to_broker_bytes;
-    char ended[LINK_REASON_SIZE]; /* why the last one ended; "" when nothing was wrong */
+    struct link_ending ending; /* of the last one, see link_ending() */
 };
 
 /*
@@ -49,7 +49,8 @@ void gate_authority(const struct gate *gate, unsigned session, char out[GATE_AUT
 
 /*
  * Give the gate a connected, non-blocking socket to the broker for the session's next link; the
- * gate owns it from here. An earlier one that was not used is closed.
+ * gate owns it from here. An earlier one that was not used is closed, and how the last link ended
+ * is forgotten.
  */
 void gate_offer(struct gate *gate, unsigned session, int broker_fd);
 

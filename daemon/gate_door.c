@@ -52,7 +52,10 @@ static void turn_away(struct gate *gate)
     gate->spare_fd = fcntl(gate->wake.fd, F_DUPFD_CLOEXEC, 0);
     for (unsigned i = 0; i < gate->session_count; i++) {
         if (gate->sessions[i].offered_fd >= 0) {
-            snprintf(gate->sessions[i].record.ended, sizeof(gate->sessions[i].record.ended), "%s",
+            struct link_ending *ending = &gate->sessions[i].record.ending;
+
+            ending->closer = LINK_CLOSED_BY_DAEMON;
+            snprintf(ending->reason, sizeof(ending->reason), "%s",
                      "no file descriptor is free: raise the limit (LimitNOFILE=, ulimit -n)");
         }
     }

@@ -90,7 +90,9 @@ bool link_open(struct link *link, unsigned session, struct link_record *record, 
     link->session = session;
     link->record = record;
     record->opened++;
-    record->ended[0] = '\0';
+    record->ending = (struct link_ending){0};
+    link->held_since_ms = 0;
+    link->heard_ms = clock_monotonic_ms();
     hold_reset(&link->hold);
     link->down_start = link->down_end = 0;
     link->ack_at_ms = 0;
@@ -99,16 +101,36 @@ bool link_open(struct link *link, unsigned session, struct link_record *record, 
     return true;
 }
 
-static void note_end(struct link *link, const char *reason)
+void link_ending(const struct link *link, struct link_ending *out)
 {
-    if (link->phase > LINK_REQUEST && reason != NULL) {
-        snprintf(link->record->ended, sizeof(link->record->ended), "%s", reason);
+    int64_t now_ms = clock_monotonic_ms();
+
+    *out = link->record->ending;
+    if (out->closer == LINK_CLOSED_BY_NOBODY) {
+        out->silent_ms = now_ms - link->heard_ms;
+        out->held_ms = link->held_since_ms != 0 ? now_ms - link->held_since_ms : 0;
     }
+}
+
+/* What ends a link first is why it ended; the rest follows from that. */
+static void note_end(struct link *link, enum link_closer closer, const char *reason)
+{
+    struct link_ending ending;
+
+    if (link->phase <= LINK_REQUEST || link->record->ending.closer != LINK_CLOSED_BY_NOBODY) {
+        return;
+    }
+    link_ending(link, &ending);
+    ending.closer = closer;
+    snprintf(ending.reason, sizeof(ending.reason), "%s", reason);
+    link->record->ending = ending;
 }
 
 void link_close(struct link *link, const char *reason)
 {
-    note_end(link, reason);
+    if (reason != NULL) {
+        note_end(link, LINK_CLOSED_BY_DAEMON, reason);
+    }
     link_end_close(&link->paho);
     link_end_close(&link->broker);
     link->phase = LINK_FREE;
@@ -116,10 +138,19 @@ void link_close(struct link *link, const char *reason)
     link->carried = false;
 }
 
+/* An error of the socket towards the broker has ended the link. */
+static void broker_failed(struct link *link, int error)
+{
+    bool was_reset = error == ECONNRESET || error == EPIPE;
+
+    note_end(link, was_reset ? LINK_CLOSED_BY_BROKER : LINK_CLOSED_BY_NETWORK, strerror(error));
+    link_close(link, NULL);
+}
+
 void link_sever(struct link *link, const char *reason)
 {
     if (link->phase > LINK_REQUEST && !link->severed) {
-        note_end(link, reason);
+        note_end(link, LINK_CLOSED_BY_DAEMON, reason);
         link->severed = true;
     }
 }
@@ -137,12 +168,18 @@ static void send_held(struct link *link)
 
         if (length == 0) {
             link->stuck_since_ms = 0;
+            if (hold_length(&link->hold) == 0) {
+                link->held_since_ms = 0;
+            } else if (link->held_since_ms == 0) {
+                link->held_since_ms = clock_monotonic_ms();
+            }
             break;
         }
+        link->held_since_ms = 0;
         sent = send(link->broker.fd, bytes, length, MSG_NOSIGNAL);
         if (sent < 0) {
             if (errno != EAGAIN && errno != EINTR) {
-                link_close(link, strerror(errno));
+                broker_failed(link, errno);
             } else if (link->stuck_since_ms == 0) {
                 link->stuck_since_ms = clock_monotonic_ms();
             }
@@ -161,6 +198,7 @@ static void send_held(struct link *link)
 /* Paho has closed its side: what it has written still leaves when it may. */
 static void paho_closed(struct link *link)
 {
+    note_end(link, LINK_CLOSED_BY_PAHO, "");
     link_end_close(&link->paho);
     enter(link, LINK_DRAIN);
 }
@@ -284,6 +322,7 @@ static void read_broker(struct link *link)
     got = room > 0 ? recv(link->broker.fd, link->down + link->down_end, room, 0) : -1;
     if (got > 0) {
         link->record->from_broker_bytes += (uint64_t)got;
+        link->heard_ms = clock_monotonic_ms();
         if (link->mode->lockstep) {
             acknowledge_broker(link);
         }
@@ -293,9 +332,10 @@ static void read_broker(struct link *link)
         }
     } else if (room == 0 || got == 0) {
         /* No room: only a hang-up is reported then, and Paho is not reading. */
-        link_close(link, relaying ? "the broker closed the connection" : NULL);
+        note_end(link, LINK_CLOSED_BY_BROKER, "the broker closed the connection");
+        link_close(link, NULL);
     } else if (errno != EAGAIN && errno != EINTR) {
-        link_close(link, relaying ? strerror(errno) : NULL);
+        broker_failed(link, errno);
     }
 }
 

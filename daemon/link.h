@@ -17,7 +17,7 @@
 #include "watermark.h"
 
 #define LINK_DOWN_CAPACITY ((size_t)64 * 1024)
-#define LINK_REASON_SIZE   160
+#define LINK_REASON_SIZE   256
 /* With so many bytes held towards the broker, nothing more is read from it: what it has sent
  * already, and Paho still answers, finds room. */
 #define LINK_HELD_HIGH ((size_t)64 * 1024)
@@ -30,6 +30,23 @@ enum link_phase {
     LINK_OPEN,    /* relaying */
     LINK_DRAIN,   /* Paho has closed; what is held still goes out when it may */
     LINK_LINGER,  /* all is out and our FIN sent; reading the broker's last bytes away */
+};
+
+/* Who ended a link first. */
+enum link_closer {
+    LINK_CLOSED_BY_NOBODY,  /* it is open, or there was none */
+    LINK_CLOSED_BY_BROKER,  /* the end of its stream, or a reset */
+    LINK_CLOSED_BY_NETWORK, /* an error of the socket towards the broker */
+    LINK_CLOSED_BY_PAHO,
+    LINK_CLOSED_BY_DAEMON, /* cut: gate_sever(), or what the broker does not take was too much */
+};
+
+/* How a link ended. */
+struct link_ending {
+    enum link_closer closer;
+    char reason[LINK_REASON_SIZE]; /* "" when Paho or nobody ended it */
+    int64_t silent_ms;             /* since bytes last came from the broker */
+    int64_t held_ms; /* for how long bytes waited for a commit that did not end; 0: none did */
 };
 
 /* How the gate runs; see there. */
@@ -46,7 +63,7 @@ struct link_record {
     uint64_t opened; /* links so far */
     uint64_t from_broker_bytes;
     uint64_t to_broker_bytes;
-    char ended[LINK_REASON_SIZE]; /* why the last one ended; "" when nothing was wrong */
+    struct link_ending ending; /* of the last one */
 };
 
 /* One of a link's two sockets, as epoll hands it back. */
@@ -69,11 +86,13 @@ struct link {
     char request[CONNECT_REQUEST_MAX];
     size_t request_length;
     int64_t stuck_since_ms; /* bytes may leave since then, and the broker takes none; 0: it does */
-    int64_t ack_at_ms;      /* when to ask the kernel to acknowledge; 0: never */
-    bool has_messages;      /* one has come; from LINK_OPEN on */
-    bool carried;           /* Paho's receive thread relays: see gate_lockstep.c */
-    bool left;              /* more may be there of what Paho has written */
-    struct hold hold;       /* Paho to broker */
+    int64_t held_since_ms; /* bytes wait for a commit since then, and none may leave; 0: they may */
+    int64_t heard_ms;      /* when bytes last came from the broker, or the link was opened */
+    int64_t ack_at_ms;     /* when to ask the kernel to acknowledge; 0: never */
+    bool has_messages;     /* one has come; from LINK_OPEN on */
+    bool carried;          /* Paho's receive thread relays: see gate_lockstep.c */
+    bool left;             /* more may be there of what Paho has written */
+    struct hold hold;      /* Paho to broker */
     uint8_t down[LINK_DOWN_CAPACITY]; /* broker to Paho */
     size_t down_start;
     size_t down_end;
@@ -94,8 +113,12 @@ bool link_accept(struct link *link, int paho_fd);
  * link. */
 bool link_open(struct link *link, unsigned session, struct link_record *record, int broker_fd);
 
-/* Close both ends; `reason` is why, NULL when nothing is wrong. */
+/* Close both ends; `reason` is why this daemon does so, NULL when nothing is wrong or why is known
+ * already. */
 void link_close(struct link *link, const char *reason);
+
+/* How the link ended; of an open one how long the broker has been silent, and bytes are held. */
+void link_ending(const struct link *link, struct link_ending *out);
 
 /* Relay after an epoll event on one of its ends, in any phase but LINK_FREE and LINK_REQUEST. */
 void link_serve(struct link *link, const struct link_end *end, uint32_t events);

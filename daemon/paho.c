@@ -468,6 +468,11 @@ bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE])
     return is_known;
 }
 
+bool paho_checks_packets(void)
+{
+    return paho_check_take != NULL;
+}
+
 bool paho_writes_at_once(bool tls)
 {
     return tls && paho_cork_flush != NULL;

@@ -78,6 +78,9 @@ int paho_connect(struct paho *paho, const struct paho_options *options, bool *se
  * sentence about the broker. False: nothing, or not known (shared library). */
 bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE]);
 
+/* Whether paho_complaint() knows every packet for which a connection was closed. */
+bool paho_checks_packets(void);
+
 /* Subscribe and wait for SUBACK, as long as messages come before it. PAHO_OK sets *granted_qos;
  * otherwise `problem` is a sentence. */
 int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_qos,

@@ -30,10 +30,8 @@
 
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_LAST_MS  120000
-#define STABLE_MS        30000 /* a connection that lived this long starts the backoff anew */
 #define DISCONNECT_MS    3000
 #define PEAK_KEPT_MS     10000
-#define SHORT_LIVES      3 /* in a row: not an accident any more */
 
 /* --- status and log -------------------------------------------------------------------------- */
 
@@ -128,7 +126,8 @@ static void take_message(void *context, const char *topic, size_t topic_length, 
     gate_before_message(session->parts.gate, session->parts.index, paho_flush);
     result = intake_put(session->parts.intake, &item);
     if (result != INTAKE_OK) {
-        gate_sever(session->parts.gate, session->parts.index, "a message could not be taken");
+        gate_sever(session->parts.gate, session->parts.index,
+                   "the database takes nothing at the moment");
     }
     pthread_mutex_lock(&session->mutex);
     session->status.received += result == INTAKE_OK;
@@ -198,47 +197,17 @@ static void note_connected(struct session *session, bool present)
     log_cause_over(&session->cause);
 }
 
-/* Count connections in a row that do not last. The broker closes one when the client id comes again
- * (MQTT 3.1.1 §3.1.4), and says nothing. */
-static bool ends_soon_again(struct session *session)
-{
-    bool soon = clock_monotonic_ms() - session->connected_ms < STABLE_MS;
-
-    session->short_lives = soon ? session->short_lives + 1 : 0;
-    return session->short_lives >= SHORT_LIVES;
-}
-
-/* Why the connection has ended. */
-static void tell_loss(struct session *session, char *problem)
-{
-    char complaint[PAHO_PROBLEM_SIZE];
-    struct gate_link_status link;
-
-    if (paho_complaint(session->paho, complaint)) {
-        session->short_lives = 0; /* not the doing of another client */
-        snprintf(problem, SESSION_REASON_SIZE,
-                 "connection closed: %s; nothing of that packet was acknowledged", complaint);
-        return;
-    }
-    gate_link_status(session->parts.gate, session->parts.index, &link);
-    snprintf(problem, SESSION_REASON_SIZE, "connection lost: %s%s",
-             link.ended[0] != '\0' ? link.ended : "no answer from the broker",
-             ends_soon_again(session) ? " soon after it was made, again and again: does another "
-                                        "client use this client id?"
-                                      : "");
-}
-
 /* Stay connected: retry what the broker does not grant; leave on a loss or a stop. */
 static void stay(struct session *session, char *problem)
 {
     int retry_ms = BACKOFF_FIRST_MS;
+    enum session_reconciled result;
 
     for (;;) {
-        enum session_reconciled result = session_reconcile(session, problem);
         enum paho_event event;
 
-        if (result == SESSION_RECONCILE_FAILED) {
-            dial_remember_bad(&session->addresses);
+        result = session_reconcile(session, problem);
+        if (result == SESSION_RECONCILE_FAILED || result == SESSION_NOT_RECORDED) {
             break;
         }
         if (result == SESSION_RECONCILED_PARTLY) {
@@ -254,7 +223,7 @@ static void stay(struct session *session, char *problem)
         }
     }
     if (!stopping(session)) {
-        tell_loss(session, problem);
+        session_tell_loss(session, result, problem);
     }
 }
 
@@ -272,10 +241,10 @@ static void attempt(struct session *session, char *problem)
     note_connected(session, present);
     if (session_record_answer(session, present)) {
         stay(session, problem);
-    } else {
-        snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
+    } else if (!stopping(session)) {
+        session_tell_loss(session, SESSION_NOT_RECORDED, problem);
     }
-    if (clock_monotonic_ms() - session->connected_ms > STABLE_MS) {
+    if (clock_monotonic_ms() - session->connected_ms > SESSION_STABLE_MS) {
         session->backoff_ms = 0;
     }
 }

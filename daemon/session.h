@@ -12,6 +12,7 @@
 #include "config.h"
 #include "gate.h"
 #include "intake.h"
+#include "loss.h"
 #include "session_memory.h"
 #include "store.h"
 
@@ -38,6 +39,7 @@ struct session_status {
     uint64_t in_flight;                   /* QoS 2 messages whose PUBREL has not come */
     uint64_t in_flight_peak;              /* the most of them in the last seconds */
     uint64_t refused_qos0;                /* QoS 0 messages that came while the disk took nothing */
+    uint64_t lost[LOSS_CAUSES];           /* connections that ended, by cause */
     char last_error[SESSION_REASON_SIZE]; /* of this run, also when it is over; "" when none */
     int64_t last_error_ms;                /* wall clock; 0 when none */
 };

@@ -67,6 +67,28 @@ static void nothing_changed(struct session *session, bool was_uncertain)
     }
 }
 
+/* No answer to CONNECT, at an address that accepted TCP when the link's status was `before`: set
+ * `problem`. */
+static void say_unanswered(struct session *session, const struct dial_address *address,
+                           const struct gate_link_status *before, const char *paho_problem,
+                           char *problem, bool was_uncertain)
+{
+    char complaint[PAHO_PROBLEM_SIZE];
+    struct loss_facts facts = session_loss_facts(session, before, complaint);
+    enum loss_cause cause = loss_of_connect(&facts, paho_problem, problem);
+    enum tls_result handshake = TLS_OK;
+
+    /* A handshake of our own tells nothing about a connection that the daemon has spoilt itself. */
+    if (session->options.tls && cause != LOSS_DAEMON && cause != LOSS_SLOW_DISK) {
+        handshake = explain_tls(session, address, problem);
+    }
+    /* With TLS, CONNECT goes out only after a handshake. */
+    if (session->options.tls &&
+        (handshake == TLS_E_REFUSED || facts.link.from_broker_bytes == before->from_broker_bytes)) {
+        nothing_changed(session, was_uncertain);
+    }
+}
+
 /*
  * One address: TCP, TLS, CONNECT. REACHED sets *present. REFUSED: there is no TCP connection, which
  * was known at once, `problem` is set. NOT_REACHED: any other failure, `problem` is set, to "" when
@@ -104,14 +126,7 @@ static enum reached try_address(struct session *session, const struct dial_addre
         nothing_changed(session, was_uncertain);
         return NOT_REACHED;
     default:
-        gate_link_status(session->parts.gate, session->parts.index, &after);
-        snprintf(problem, SESSION_REASON_SIZE, "%s%s%s", paho_problem,
-                 after.ended[0] != '\0' ? "; " : "", after.ended);
-        /* With TLS, CONNECT goes out only after a handshake. */
-        if (session->options.tls && (explain_tls(session, address, problem) == TLS_E_REFUSED ||
-                                     after.from_broker_bytes == before.from_broker_bytes)) {
-            nothing_changed(session, was_uncertain);
-        }
+        say_unanswered(session, address, &before, paho_problem, problem, was_uncertain);
         return NOT_REACHED;
     }
     gate_link_status(session->parts.gate, session->parts.index, &after);

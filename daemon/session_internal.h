@@ -7,6 +7,7 @@
 #include "broker_options.h"
 #include "dial.h"
 #include "log.h"
+#include "loss.h"
 #include "paho.h"
 #include "session.h"
 #include "store.h"
@@ -41,7 +42,7 @@ struct session {
     bool uncertain; /* a CONNECT left and its answer is not on record */
     int backoff_ms;
     int64_t connected_ms; /* monotonic */
-    int short_lives;      /* connections in a row that ended soon */
+    int short_lives;      /* connections in a row that the broker ended soon */
     struct log_cause cause;
     bool problem_said; /* in the log, and its end not yet */
     struct log_cause refused_cause;
@@ -67,14 +68,28 @@ bool session_connect(struct session *session, bool *present, char *problem);
 /* session_connect.c: put on record what CONNACK has told. False when the intake refuses. */
 bool session_record_answer(struct session *session, bool present);
 
+/* A connection that lived this long starts the backoff anew. */
+#define SESSION_STABLE_MS 30000
+
 enum session_reconciled {
     SESSION_RECONCILED,
     SESSION_RECONCILED_PARTLY, /* a filter is refused, or granted below the asked QoS */
-    SESSION_RECONCILE_FAILED,  /* the connection is of no use any more */
+    SESSION_RECONCILE_FAILED,  /* no answer: the connection is of no use any more */
+    SESSION_NOT_RECORDED,      /* the intake refuses the record of an answer */
 };
 
 /* session_subscribe.c: make the broker's subscriptions those of the configuration. Sets `problem`
  * (of SESSION_REASON_SIZE bytes) unless all are. */
 enum session_reconciled session_reconcile(struct session *session, char *problem);
+
+/* session_loss.c: what is known of the session's connection, or attempt to connect, that began when
+ * `before` was its link's status. `complaint` is where a complaint is put. */
+struct loss_facts session_loss_facts(struct session *session, const struct gate_link_status *before,
+                                     char complaint[PAHO_PROBLEM_SIZE]);
+
+/* session_loss.c: a connection with a CONNACK has ended, or is given up because of `result`: count
+ * it by its cause, and make `problem` (of SESSION_REASON_SIZE bytes) say why. Where
+ * session_reconcile() failed, `problem` has its reason. */
+void session_tell_loss(struct session *session, enum session_reconciled result, char *problem);
 
 #endif

@@ -14,22 +14,26 @@
 
 #include <stdio.h>
 
-/* Unsubscribe from what is remembered and no longer configured. False: the connection failed. */
-static bool drop_unwanted(struct session *session)
+/* Unsubscribe from what is remembered and no longer configured. Sets `problem` unless it returns
+ * SESSION_RECONCILED. */
+static enum session_reconciled drop_unwanted(struct session *session, char *problem)
 {
     const char *filter;
 
     while ((filter = session_memory_unwanted(&session->memory, session->own)) != NULL) {
-        if (paho_unsubscribe(session->paho, filter) != PAHO_OK ||
-            !session_put_event(session, INTAKE_UNSUBSCRIBED, filter, 0, STORE_GAP_NONE)) {
-            return false;
+        if (paho_unsubscribe(session->paho, filter) != PAHO_OK) {
+            snprintf(problem, SESSION_REASON_SIZE, "no answer to UNSUBSCRIBE from %.200s", filter);
+            return SESSION_RECONCILE_FAILED;
+        }
+        if (!session_put_event(session, INTAKE_UNSUBSCRIBED, filter, 0, STORE_GAP_NONE)) {
+            return SESSION_NOT_RECORDED;
         }
         log_line_fields(LOG_INFO,
                         &(struct log_fields){.session = session->own->client_id, .topic = filter},
                         "%s: unsubscribed from %s", session->own->client_id, filter);
         session_memory_remove(&session->memory, filter);
     }
-    return true;
+    return SESSION_RECONCILED;
 }
 
 /* Put a granted subscription on record, and say it, unless it is as it was. */
@@ -69,8 +73,7 @@ static enum session_reconciled subscribe(struct session *session, size_t index, 
     }
     session_note_granted(session, index, granted);
     if (!remember(session, filter, granted)) {
-        snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
-        return SESSION_RECONCILE_FAILED;
+        return SESSION_NOT_RECORDED;
     }
     if (granted < own->qos) {
         snprintf(problem, SESSION_REASON_SIZE,
@@ -84,11 +87,10 @@ static enum session_reconciled subscribe(struct session *session, size_t index, 
 
 enum session_reconciled session_reconcile(struct session *session, char *problem)
 {
-    enum session_reconciled result = SESSION_RECONCILED;
+    enum session_reconciled result = drop_unwanted(session, problem);
 
-    if (!drop_unwanted(session)) {
-        snprintf(problem, SESSION_REASON_SIZE, "no answer to UNSUBSCRIBE");
-        return SESSION_RECONCILE_FAILED;
+    if (result != SESSION_RECONCILED) {
+        return result;
     }
     for (size_t i = 0; i < session->own->filter_count; i++) {
         enum session_reconciled one;
@@ -98,7 +100,7 @@ enum session_reconciled session_reconcile(struct session *session, char *problem
             continue;
         }
         one = subscribe(session, i, problem);
-        if (one == SESSION_RECONCILE_FAILED) {
+        if (one == SESSION_RECONCILE_FAILED || one == SESSION_NOT_RECORDED) {
             return one;
         }
         if (one == SESSION_RECONCILED_PARTLY) {

@@ -41,6 +41,17 @@ static json_t *filters_json(const struct config_session *own, const int *granted
     return filters;
 }
 
+static json_t *lost_json(const uint64_t lost[LOSS_CAUSES])
+{
+    json_t *object = json_object();
+
+    for (int cause = 0; cause < LOSS_CAUSES; cause++) {
+        json_object_set_new(object, loss_cause_name((enum loss_cause)cause),
+                            json_integer((json_int_t)lost[cause]));
+    }
+    return object;
+}
+
 static json_t *session_json(const struct config_session *own, const struct session_status *session,
                             const int *granted, const struct gate_link_status *link,
                             int64_t monotonic_ms)
@@ -49,16 +60,16 @@ static json_t *session_json(const struct config_session *own, const struct sessi
     bool connected = session->connected_since_ms != 0;
 
     return json_pack(
-        "{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I}",
+        "{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, s:I}",
         "name", json_text(own->name), "client_id", json_text(own->client_id), "state",
         status_file_session_state(session->state), "reason", json_text(session->reason),
         "retry_in_ms", integer_or_null(waiting, session->retry_at_ms - monotonic_ms),
         "connected_since_ms", time_or_null(session->connected_since_ms), "session_present",
         connected ? json_boolean(session->session_present) : json_null(), "last_error",
         json_text(session->last_error), "last_error_ms", time_or_null(session->last_error_ms),
-        "filters", filters_json(own, granted), "connects", (json_int_t)session->connects,
-        "received", (json_int_t)session->received, "refused_qos0",
+        "filters", filters_json(own, granted), "connects", (json_int_t)session->connects, "lost",
+        lost_json(session->lost), "received", (json_int_t)session->received, "refused_qos0",
         (json_int_t)session->refused_qos0, "in_flight", (json_int_t)session->in_flight,
         "in_flight_peak", (json_int_t)session->in_flight_peak, "held_bytes",
         (json_int_t)link->held_bytes, "from_broker_bytes", (json_int_t)link->from_broker_bytes,

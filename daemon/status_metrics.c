@@ -217,6 +217,22 @@ static void session_metrics(struct metrics *metrics, const struct config *config
     }
 }
 
+static void loss_metrics(struct metrics *metrics, const struct config *config,
+                         const struct status_snapshot *snapshot)
+{
+    for (unsigned i = 0; i < snapshot->session_count; i++) {
+        for (int cause = 0; cause < LOSS_CAUSES; cause++) {
+            const struct metric row =
+                COUNTER("session_lost_connections_total", "Connections that ended, by cause.",
+                        (double)snapshot->sessions[i].lost[cause],
+                        LABEL(0, "client_id", config->sessions[i].client_id),
+                        LABEL(1, "cause", loss_cause_name((enum loss_cause)cause)));
+
+            write_metric(metrics, &row);
+        }
+    }
+}
+
 static void filter_metrics(struct metrics *metrics, const struct config *config,
                            const struct status_snapshot *snapshot)
 {
@@ -376,6 +392,7 @@ int status_file_write_metrics(struct own_file *file, const struct config *config
     }
     process_metrics(&metrics, snapshot);
     session_metrics(&metrics, config, snapshot);
+    loss_metrics(&metrics, config, snapshot);
     filter_metrics(&metrics, config, snapshot);
     outcome_metrics(&metrics, &snapshot->writer);
     flow_metrics(&metrics, snapshot);

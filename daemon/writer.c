@@ -110,10 +110,19 @@ static void writer_publish(struct writer *writer)
 
 /* --- when the disk does not take it ---------------------------------------------------------- */
 
+/* Why this daemon cuts its links is what their sessions say. */
+static void cut_links(struct writer *writer, const char *problem, const char *reason)
+{
+    char why[GATE_REASON_SIZE];
+
+    snprintf(why, sizeof(why), "%s: %.200s", problem, reason);
+    gate_sever_all(writer->parts.gate, why);
+}
+
 void writer_fail(struct writer *writer, const char *reason)
 {
     log_error("database: %s", reason);
-    gate_sever_all(writer->parts.gate, "the database failed");
+    cut_links(writer, "the database failed", reason);
     intake_set_stalled(writer->parts.intake, true);
     set_state(writer, WRITER_FATAL, reason);
 }
@@ -124,7 +133,7 @@ void writer_stall(struct writer *writer, const char *reason)
     char text[WRITER_REASON_SIZE];
 
     snprintf(text, sizeof(text), "%s", reason);
-    gate_sever_all(writer->parts.gate, "the database takes nothing at the moment");
+    cut_links(writer, "the database takes nothing", text);
     intake_set_stalled(writer->parts.intake, true);
     writer->backoff_ms = writer->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * writer->backoff_ms;
     if (writer->backoff_ms > BACKOFF_LAST_MS) {

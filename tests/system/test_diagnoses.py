@@ -1,12 +1,19 @@
-"""What is wrong is said: refusals in the words of the daemon and of foxtrackrctl check."""
+"""
+What is wrong is said: refusals in the words of the daemon and of foxtrackrctl check, and who ended
+a connection.
+"""
 
 import contextlib
 import json
 import re
+import socket
+import sqlite3
 
 import pytest
 
-from foxtrackrd import foxtrackrctl
+import fleet
+from foxtrackrd import CLIENT_ID, foxtrackrctl
+from harness import wait_until
 from scripted_broker import ScriptedBroker, mqtt
 
 REFUSALS = {
@@ -94,3 +101,89 @@ def test_a_refused_subscription(scripted, code, words):
     for text in (line, session["reason"], bad(daemon, "filter")):
         for word in words:
             assert word in text, text
+
+
+OTHER_CLIENT = "does another client use this client id"
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_broker_that_closes_without_an_answer(scripted, tls):
+    """Goal: no CONNACK at all: what that may mean, and the keys."""
+    _, daemon = scripted(connack=b"", tls=tls)
+    daemon.start(wait=None)
+    line = daemon.wait_log("without an answer to CONNECT")
+    daemon.stop()
+    for text in (line, bad(daemon, "credentials")):
+        assert ("broker.tls" in text) == (not tls), text
+        assert "another protocol than MQTT 3.1.1" in text and "broker.username" in text, text
+
+
+def lost(daemon):
+    """The connections of the session that ended, by cause; causes without any are left out."""
+    return {cause: count for cause, count in daemon.status()["sessions"][0]["lost"].items() if count}
+
+
+def close(connection):
+    connection.close()
+    return False
+
+
+def close_tls_only(connection):
+    """close_notify, and the end of the stream only when the client has gone."""
+    with contextlib.suppress(OSError):
+        connection.unwrap()
+    return False
+
+
+def reset(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    return close(connection)
+
+
+@pytest.mark.parametrize("end, tls", [(close, False), (close, True), (close_tls_only, True),
+                                      (reset, False)])
+def test_a_broker_that_ends_every_connection(scripted, end, tls):
+    """Goal: connections that the broker ends again and again may be another client's doing."""
+    _, daemon = scripted(subscribed=end, tls=tls)
+    daemon.start(wait=None)
+    daemon.wait_log(f"connection lost.*{OTHER_CLIENT}")
+    daemon.wait_status(lambda now: now["sessions"][0]["lost"]["broker"] >= 3)
+    assert list(lost(daemon)) == ["broker"]
+    daemon.stop()
+
+
+def test_malformed_packets_are_nobody_elses_doing(scripted):
+    """Goal: a connection that a malformed packet ends is not put down to another client, however
+    often that happens."""
+    _, daemon = scripted(subscribed=lambda connection: connection.sendall(mqtt.packet(0)))
+    daemon.start(wait=None)
+    daemon.wait_status(lambda now: now["sessions"][0]["lost"]["packet"] >= 4)
+    assert list(lost(daemon)) == ["packet"] and OTHER_CLIENT not in daemon.log()
+    daemon.wait_log("connection closed: the broker sent a packet of type 0")
+    daemon.stop()
+
+
+def test_connections_that_the_daemon_cuts(broker, make_daemon, tmp_path):
+    """
+    Goal: connections that the daemon cuts itself, because the database takes nothing, again and again
+    soon after they were made, are its own doing in the log, the status and the metrics.
+    """
+    metrics = tmp_path / "foxtrackrd.prom"
+    daemon = make_daemon(broker, database={"busy_timeout": "50ms"},
+                         status={"metrics_file": metrics}).start()
+    connection = sqlite3.connect(daemon.database, isolation_level=None)
+    for number in range(1, 5):
+        connection.execute("BEGIN IMMEDIATE")
+        broker.publish("foxtrackr/c/V3.0/bat", fleet.battery("c", fleet.now_ms() + number))
+        daemon.wait_status(lambda now, number=number: now["sessions"][0]["lost"]["daemon"] >= number)
+        connection.execute("ROLLBACK")
+        daemon.wait_rows(number)
+        daemon.wait_status(lambda now: now["sessions"][0]["state"] == "subscribed")
+    connection.close()
+    assert "connection cut by foxtrackrd: the database takes nothing" in (
+        daemon.status()["sessions"][0]["last_error"])
+    daemon.wait_log(f"{CLIENT_ID}: connection cut by foxtrackrd: the database takes nothing: .*locked")
+    assert list(lost(daemon)) == ["daemon"] and OTHER_CLIENT not in daemon.log()
+    wait_until(lambda: re.search(r'lost_connections_total{[^}]*cause="daemon"} [4-9]',
+                                 metrics.read_text()), what="the metric")
+    daemon.stop()

@@ -223,7 +223,7 @@ def paths_of(value, path=""):
     """Every member by its path; members of a list count once."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            name = {"quarantined_by_reason": "REASON",
+            name = {"quarantined_by_reason": "REASON", "sessions[].lost": "CAUSE",
                     "database.expired_by_table": "TABLE",
                     "database.quarantine_by_reason": "REASON"}.get(path, name)
             here = f"{path}.{name}" if path else name

@@ -209,6 +209,17 @@ static void never_holds_what_comes_from_the_broker(void **state)
 
 /* --- leaving ------------------------------------------------------------------------------- */
 
+#define HELD_MS 30
+
+static bool has_held_for_a_while(void *context)
+{
+    struct fixture *fixture = context;
+    struct gate_link_status status;
+
+    gate_link_status(fixture->gate, 0, &status);
+    return status.ending.held_ms >= HELD_MS;
+}
+
 static void severed_nothing_more_leaves(void **state)
 {
     struct fixture *fixture = *state;
@@ -224,7 +235,49 @@ static void severed_nothing_more_leaves(void **state)
     assert_reads_end(fixture->paho);
     gate_link_status(fixture->gate, 0, &status);
     assert_false(status.open);
-    assert_string_equal(status.ended, "the disk is full");
+    assert_string_equal(status.ending.reason, "the disk is full");
+}
+
+/* How long bytes have waited for a commit when the broker ends the link is kept, and who ended it.
+ */
+static void a_broker_that_loses_patience_with_what_is_held(void **state)
+{
+    struct fixture *fixture = *state;
+    struct gate_link_status status;
+
+    open_link(fixture);
+    atomic_store(&fixture->watermark.taken, 1);
+    write_text(fixture->paho, "ack");
+    unit_wait(holds_bytes, fixture, "the bytes to be held");
+    unit_wait(has_held_for_a_while, fixture, "time to pass");
+    close(fixture->broker);
+    fixture->broker = -1;
+    assert_reads_end(fixture->paho);
+    gate_link_status(fixture->gate, 0, &status);
+    assert_int_equal(status.ending.closer, LINK_CLOSED_BY_BROKER);
+    assert_true(status.ending.held_ms >= HELD_MS);
+    assert_true(status.ending.silent_ms >= HELD_MS);
+}
+
+/* What goes out is no longer held, and a sever says whose doing the end is. */
+static void what_has_left_is_not_held(void **state)
+{
+    struct fixture *fixture = *state;
+    struct gate_link_status status;
+
+    open_link(fixture);
+    atomic_store(&fixture->watermark.taken, 1);
+    write_text(fixture->paho, "ack");
+    unit_wait(has_held_for_a_while, fixture, "time to pass");
+    make_durable(fixture, 1);
+    assert_reads(fixture->broker, "ack");
+    gate_link_status(fixture->gate, 0, &status);
+    assert_int_equal(status.ending.held_ms, 0);
+    assert_int_equal(status.ending.closer, LINK_CLOSED_BY_NOBODY);
+    gate_sever(fixture->gate, 0, "the disk is full");
+    assert_reads_end(fixture->paho);
+    gate_link_status(fixture->gate, 0, &status);
+    assert_int_equal(status.ending.closer, LINK_CLOSED_BY_DAEMON);
 }
 
 static void severing_one_session_leaves_the_other(void **state)
@@ -276,7 +329,7 @@ static void a_broker_that_closes_ends_the_link_and_is_named(void **state)
     assert_reads_end(fixture->paho);
     unit_wait(no_links, fixture, "the link to be closed");
     gate_link_status(fixture->gate, 0, &status);
-    assert_non_null(strstr(status.ended, "broker"));
+    assert_non_null(strstr(status.ending.reason, "broker"));
 }
 
 static void quiesced_it_reads_nothing_from_the_broker(void **state)
@@ -392,7 +445,7 @@ static void a_broker_that_does_not_read_makes_nobody_wait(void **state)
     gate_quiesce(fixture->gate);
     assert_reads_end(fixture->paho);
     gate_link_status(fixture->gate, 0, &status);
-    assert_non_null(strstr(status.ended, "the broker does not read"));
+    assert_non_null(strstr(status.ending.reason, "the broker does not read"));
 }
 
 static void without_a_descriptor_it_turns_away(void **state)
@@ -418,7 +471,7 @@ static void without_a_descriptor_it_turns_away(void **state)
     assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
     assert_reads_end(fd);
     gate_link_status(fixture->gate, 0, &status);
-    assert_non_null(strstr(status.ended, "no file descriptor"));
+    assert_non_null(strstr(status.ending.reason, "no file descriptor"));
 
     while (count > 0) {
         close(fillers[--count]);
@@ -444,6 +497,8 @@ int main(void)
         GATE_TEST(lets_out_each_byte_with_its_own_message),
         GATE_TEST(never_holds_what_comes_from_the_broker),
         GATE_TEST(severed_nothing_more_leaves),
+        GATE_TEST(a_broker_that_loses_patience_with_what_is_held),
+        GATE_TEST(what_has_left_is_not_held),
         GATE_TEST(severing_one_session_leaves_the_other),
         GATE_TEST(after_paho_closes_the_rest_still_leaves_when_it_may),
         GATE_TEST(a_broker_that_closes_ends_the_link_and_is_named),

@@ -348,7 +348,7 @@ static void a_broker_that_closes_is_noticed(void **state)
     assert_int_equal(wait_as_paho(fixture, UNIT_WAIT_MS), 1);
     assert_reads_end(fixture->paho);
     gate_link_status(fixture->gate, 0, &status);
-    assert_string_equal(status.ended, "the broker closed the connection");
+    assert_string_equal(status.ending.reason, "the broker closed the connection");
 }
 
 static void a_severed_link_stays_silent(void **state)
