@@ -5,7 +5,8 @@
  * silent default, so read_line(), which hands it each line, looks at the line first; that is also
  * how line numbers are known.
  *
- * The first problem ends the reading: read_line() then reports the end of the file.
+ * A problem does not end the reading: libinih gets an empty line in the place of one that is wrong,
+ * and the next line is looked at.
  */
 #include "config.h"
 
@@ -24,7 +25,8 @@
 
 /* --- lines --- */
 
-/* [session] or [session NAME]; `name` is what stands between the brackets. */
+/* [session] or [session NAME]; `name` is what stands between the brackets. A session is entered
+ * also where something is wrong with the name, so that its keys are looked at. */
 static int enter_session(struct config_loading *loading, const char *name)
 {
     struct config *config = loading->config;
@@ -32,17 +34,19 @@ static int enter_session(struct config_loading *loading, const char *name)
 
     name += strlen("session");
     if (*name != '\0' && !config_value_is_name(++name)) {
-        return config_fail(loading, loading->line, NULL,
-                           "[session %s]: a session's name is letters, digits, - and _", name);
+        config_note(loading, loading->line, NULL,
+                    "[session %s]: a session's name is letters, digits, - and _", name);
     }
     for (size_t i = 0; i < config->session_count; i++) {
         if (strcmp(config->sessions[i].name, name) == 0) {
+            loading->session = i;
             return config_fail(loading, loading->line, NULL,
                                "section [session%s%s] is there already, on line %d",
                                *name != '\0' ? " " : "", name, loading->session_lines[i]);
         }
     }
     if (config->session_count == CONFIG_SESSIONS_MAX) {
+        loading->skipping = true;
         return config_fail(loading, loading->line, NULL, "more than %d sessions",
                            CONFIG_SESSIONS_MAX);
     }
@@ -55,9 +59,9 @@ static int enter_session(struct config_loading *loading, const char *name)
     return 0;
 }
 
-static int enter_section(struct config_loading *loading, const char *name)
+/* The section of this name, or CONFIG_SECTION_COUNT. */
+static enum config_section find_section(const char *name)
 {
-    char hint[CONFIG_REASON_SIZE];
     int section = 0;
 
     while (section < CONFIG_SECTION_COUNT &&
@@ -67,23 +71,53 @@ static int enter_section(struct config_loading *loading, const char *name)
     if (section == CONFIG_SECTION_COUNT && strncmp(name, "session ", 8) == 0) {
         section = CONFIG_SESSION;
     }
-    if (section == CONFIG_SECTION_COUNT) {
-        config_keys_section_hint(name, hint);
-        return config_fail(loading, loading->line, NULL, "there is no section [%s]%s", name, hint);
+    return (enum config_section)section;
+}
+
+/* A section that does not exist: goes on in the one that was meant, or skips what is in it. */
+static int enter_unknown(struct config_loading *loading, const char *name)
+{
+    char meant[CONFIG_SECTION_MAX + 1];
+    char hint[CONFIG_REASON_SIZE];
+
+    config_keys_section_hint(name, meant, hint);
+    config_note(loading, loading->line, NULL, "there is no section [%s]%s", name, hint);
+    if (meant[0] == '\0') {
+        loading->skipping = true;
+        return 1;
     }
+    loading->section = find_section(meant);
+    if (loading->section == CONFIG_SESSION) {
+        return enter_session(loading, meant);
+    }
+    if (loading->section_lines[loading->section] == 0) {
+        loading->section_lines[loading->section] = loading->line;
+    }
+    return 1;
+}
+
+static int enter_section(struct config_loading *loading, const char *name)
+{
+    enum config_section section = find_section(name);
+
     loading->in_section = true;
+    loading->skipping = false;
     loading->section_has_key = false;
-    loading->section = (enum config_section)section;
-    if (section != CONFIG_SESSION) {
-        if (loading->section_lines[section] != 0) {
-            return config_fail(loading, loading->line, NULL,
-                               "section [%s] is there already, on line %d", name,
-                               loading->section_lines[section]);
-        }
-        loading->section_lines[section] = loading->line;
-        return 0;
+    loading->value_dropped = false;
+    if (section == CONFIG_SECTION_COUNT) {
+        return enter_unknown(loading, name);
     }
-    return enter_session(loading, name);
+    loading->section = section;
+    if (section == CONFIG_SESSION) {
+        return enter_session(loading, name);
+    }
+    if (loading->section_lines[section] != 0) {
+        return config_fail(loading, loading->line, NULL,
+                           "section [%s] is there already, on line %d", name,
+                           loading->section_lines[section]);
+    }
+    loading->section_lines[section] = loading->line;
+    return 0;
 }
 
 /* A line that begins with '[', which is at `open`. */
@@ -94,18 +128,22 @@ static int check_header(struct config_loading *loading, const char *open)
     char name[CONFIG_SECTION_MAX + 1];
 
     if (loading->indented) {
-        return config_fail(loading, loading->line, NULL,
-                           "a [section] must stand at the beginning of its line");
+        config_note(loading, loading->line, NULL,
+                    "a [section] must stand at the beginning of its line");
     }
     if (close == NULL) {
-        return config_fail(loading, loading->line, NULL, "the ] of the section is missing");
+        config_note(loading, loading->line, NULL, "the ] of the section is missing");
+        close = open + strcspn(open, " \t\r\n");
+        snprintf(name, sizeof(name), "%.*s", (int)(close - open - 1), open + 1);
+        return enter_section(loading, name);
     }
     rest = close + 1 + strspn(close + 1, " \t\r\n");
     if (*rest != '\0' && *rest != ';' && *rest != '#') {
-        return config_fail(loading, loading->line, NULL,
-                           "nothing may follow a [section] on its line");
+        config_note(loading, loading->line, NULL, "nothing may follow a [section] on its line");
     }
     if (close - open - 1 > CONFIG_SECTION_MAX) {
+        loading->in_section = true;
+        loading->skipping = true;
         return config_fail(loading, loading->line, NULL,
                            "the name of the section is longer than %d characters",
                            CONFIG_SECTION_MAX);
@@ -132,7 +170,39 @@ static void keep_value(struct config_loading *loading, const char *start)
     snprintf(loading->value, sizeof(loading->value), "%.*s", (int)length, text);
 }
 
-/* What inih would not say about a line that it is about to get. */
+/* Whether inih finds the end of a key in this line. */
+static bool has_separator(const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == '=' || *at == ':') {
+            return true;
+        }
+        if (*at == ';' && at > text && (at[-1] == ' ' || at[-1] == '\t')) {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* A line that is neither a [section] nor a comment nor blank. */
+static int check_pair(struct config_loading *loading, const char *start)
+{
+    bool goes_on = loading->indented && loading->section_has_key;
+
+    if (goes_on && *start == '#' && start[1 + strspn(start + 1, ", \t\r\n")] == '\0') {
+        return config_fail(loading, loading->line, NULL,
+                           "a # at the beginning of a line is a comment: write the filter # behind "
+                           "filters =");
+    }
+    if (goes_on || strchr("#;\r\n", *start) != NULL || has_separator(start)) {
+        return 0;
+    }
+    loading->value_dropped = true;
+    return config_fail(loading, loading->line, NULL,
+                       "neither a [section], a key = value nor a # comment");
+}
+
+/* What inih would not say about a line. Returns 0 when it is to have it. */
 static int check_line(struct config_loading *loading, const char *text, size_t length)
 {
     const char *start = text;
@@ -157,51 +227,67 @@ static int check_line(struct config_loading *loading, const char *text, size_t l
     loading->indented = *start == ' ' || *start == '\t';
     start += strspn(start, " \t");
     keep_value(loading, start);
-    if (loading->indented && loading->section_has_key && *start == '#' &&
-        start[1 + strspn(start + 1, ", \t\r\n")] == '\0') {
-        return config_fail(loading, loading->line, NULL,
-                           "a # at the beginning of a line is a comment: write the filter # behind "
-                           "filters =");
-    }
-    return *start == '[' ? check_header(loading, start) : 0;
+    return *start == '[' ? check_header(loading, start) : check_pair(loading, start);
 }
 
-/* An ini_reader: like fgets(), but a line that does not fit is an error. */
-static char *read_line(char *buffer, int size, void *context)
+enum line { LINE_READ, LINE_DROPPED, LINE_NONE };
+
+/* Reads a line into `buffer`. One that does not fit is noted and dropped. */
+static enum line get_line(struct config_loading *loading, char *buffer, int size, size_t *length)
 {
-    struct config_loading *loading = context;
     FILE *file = loading->stream;
+    enum line result = LINE_READ;
     int used = 0;
     int c = EOF;
 
-    if (loading->failed_line != 0) {
-        return NULL;
-    }
-    loading->line++;
     while (c != '\n' && (c = getc(file)) != EOF) {
         if (c == '\0') {
             config_note(loading, loading->line, NULL,
                         "the line holds a NUL byte: save the file as UTF-8 if it is UTF-16");
-            return NULL;
+            loading->given_up = true;
+            return LINE_NONE;
         }
-        if (used + (c == '\n' ? 1 : 2) >= size) {
+        if (result == LINE_READ && used + (c == '\n' ? 1 : 2) >= size) {
             config_note(loading, loading->line, NULL,
                         "the line is longer than %d characters: break a comment, let filters go on "
                         "on indented lines, put a long password into password_file",
                         size - 2);
-            return NULL;
+            result = LINE_DROPPED;
         }
-        buffer[used++] = (char)c;
+        if (result == LINE_READ) {
+            buffer[used++] = (char)c;
+        }
     }
     if (ferror(file)) {
         config_note(loading, 0, NULL, "cannot be read: %s", strerror(errno));
-        return NULL;
-    }
-    if (used == 0) {
-        return NULL;
+        loading->given_up = true;
+        return LINE_NONE;
     }
     buffer[used] = '\0';
-    return check_line(loading, buffer, (size_t)used) == 0 ? buffer : NULL;
+    *length = (size_t)used;
+    return used == 0 ? LINE_NONE : result;
+}
+
+/* An ini_reader: like fgets(), but what is wrong is noted, and a blank line in its place. */
+static char *read_line(char *buffer, int size, void *context)
+{
+    struct config_loading *loading = context;
+    size_t length = 0;
+    bool good;
+    enum line result;
+
+    loading->line++;
+    result = get_line(loading, buffer, size, &length);
+    if (result == LINE_NONE) {
+        return NULL;
+    }
+    good = result == LINE_READ && check_line(loading, buffer, length) == 0;
+    if (buffer[strspn(buffer, " \t\xef\xbb\xbf")] == '[') {
+        snprintf(buffer, (size_t)size, "[]\n"); /* check_header() has read the name */
+    } else if (!good) {
+        snprintf(buffer, (size_t)size, "\n");
+    }
+    return buffer;
 }
 
 /* --- keys --- */
@@ -317,10 +403,15 @@ static int take_pair(struct config_loading *loading, const char *name)
                            "remove it",
                            lookalike);
     }
-
     if (!loading->in_section) {
+        const char *home = config_keys_home(name);
+
         return config_fail(loading, loading->line, NULL,
-                           "a key must stand in a section: write [broker] above it");
+                           "a key must stand in a section: write [%s] above it",
+                           home != NULL ? home : config_keys_section(CONFIG_BROKER));
+    }
+    if (name[0] == '\0') {
+        return config_fail(loading, loading->line, NULL, "there is no key in front of the =");
     }
     if (loading->section == CONFIG_FIELDS) {
         if (loading->indented && loading->section_has_key) {
@@ -330,11 +421,18 @@ static int take_pair(struct config_loading *loading, const char *name)
     }
     index = config_keys_find(loading->section, name);
     if (index < 0) {
-        config_keys_hint(loading->section, name, hint);
+        index = config_keys_hint(loading->section, name, hint);
+        if (index >= 0) {
+            loading->key_wrong[row][index] = true;
+        }
+        loading->value_dropped = true;
         return config_fail(loading, loading->line, NULL, "[%s] has no key %.40s%s",
                            config_keys_section(loading->section), name, hint);
     }
-    return take_value(loading, &config_keys[index], &loading->key_lines[row][index]);
+    if (take_value(loading, &config_keys[index], &loading->key_lines[row][index]) != 0) {
+        loading->key_wrong[row][index] = true;
+    }
+    return 0;
 }
 
 /* An ini_handler. The section is known from check_header() and the value from keep_value(), where
@@ -342,31 +440,31 @@ static int take_pair(struct config_loading *loading, const char *name)
 static int take(void *context, const char *section, const char *name, const char *value)
 {
     struct config_loading *loading = context;
-    int result;
+    bool goes_on = loading->indented && loading->section_has_key;
 
     (void)section;
     (void)value;
-    if (loading->failed_line != 0) {
-        return 0;
+    if (!goes_on) {
+        loading->value_dropped = false;
     }
-    result = take_pair(loading, name);
+    if (!loading->skipping && !loading->value_dropped) {
+        (void)take_pair(loading, name); /* a problem is noted */
+    }
     loading->section_has_key = true;
-    return result == 0;
+    return 1;
 }
 
 /* --- files --- */
 
-static int read_file(struct config_loading *loading)
+static void read_file(struct config_loading *loading)
 {
     int result = ini_parse_stream(read_line, loading, take, loading);
 
-    /* inih goes on after a line that it cannot split, so a later problem may have been noted. */
-    if (result > 0 && (loading->failed_line == 0 || result < loading->failed_line)) {
-        loading->failed_line = 0;
-        return config_fail(loading, result, NULL,
-                           "neither a [section], a key = value nor a # comment");
+    /* check_line() has refused every line that inih cannot split. */
+    if (result != 0 && loading->problems->count == 0) {
+        config_note(loading, result > 0 ? result : 0, NULL,
+                    "neither a [section], a key = value nor a # comment");
     }
-    return loading->failed_line != 0;
 }
 
 static FILE *open_file(struct config_loading *loading)
@@ -404,31 +502,32 @@ static struct config *new_config(const char *path)
     return config;
 }
 
-int config_load(const char *path, struct config **out, char *problem)
+int config_load(const char *path, struct config **out, struct config_problems *problems)
 {
-    struct config_loading loading = {.problem = problem, .config = new_config(path)};
+    struct config_loading loading = {.problems = problems, .config = new_config(path)};
     FILE *file;
-    int result = 1;
 
+    problems->count = 0;
     if (loading.config == NULL) {
-        snprintf(problem, CONFIG_PROBLEM_SIZE, "%s: out of memory", path);
+        problems->count = 1;
+        snprintf(problems->sentences[0], CONFIG_PROBLEM_SIZE, "%s: out of memory", path);
         return 1;
     }
     file = open_file(&loading);
     if (file != NULL) {
         loading.stream = file;
-        result = read_file(&loading);
+        read_file(&loading);
+        if (!loading.given_up) {
+            config_check_all(&loading);
+        }
         fclose(file);
     }
-    if (result == 0) {
-        result = config_check_all(&loading);
-    }
-    if (result != 0) {
-        config_free(loading.config);
-    } else {
+    if (problems->count == 0 && config_doubt_all(&loading) == 0) {
         *out = loading.config;
+        return 0;
     }
-    return result;
+    config_free(loading.config);
+    return 1;
 }
 
 void config_free(struct config *config)

@@ -2,7 +2,8 @@
  * The configuration file: one table (config_keys.c) drives keys, parsers, defaults and checks.
  *
  * Strict: an unknown section or key, a key given twice, a value out of range or a missing required
- * key is an error that names file, line, key and reason. Nothing is logged here.
+ * key is an error that names file, line, key and reason. All of them are told at once. Nothing is
+ * logged here.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -17,6 +18,7 @@
 #define CONFIG_SESSIONS_MAX  16
 #define CONFIG_CREDENTIAL    "foxtrackrd.password"
 #define CONFIG_PROBLEM_SIZE  512
+#define CONFIG_PROBLEMS_MAX  20
 #define CONFIG_SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 
 enum config_log_target { CONFIG_LOG_JOURNAL, CONFIG_LOG_STDERR, CONFIG_LOG_FILE };
@@ -46,7 +48,8 @@ struct config {
         char *key_file;  /* NULL: in cert_file */
         char *username;  /* NULL: none */
         char *password_file;
-        char *password; /* from password, password_file or the credential; NULL: none */
+        char *password;       /* from password, password_file or the credential; NULL: none */
+        bool password_inline; /* from the key password: it stands in the file itself */
         int keepalive_s;
     } broker;
 
@@ -87,14 +90,28 @@ struct config {
 };
 
 /*
+ * The problems of a file: the first CONFIG_PROBLEMS_MAX by line, those without a line last. Each is
+ * "file:line: section.key: reason" (line and key where they apply) and never holds a secret.
+ */
+struct config_problems {
+    size_t count; /* of all; those past CONFIG_PROBLEMS_MAX are only counted */
+    int lines[CONFIG_PROBLEMS_MAX];
+    char sentences[CONFIG_PROBLEMS_MAX][CONFIG_PROBLEM_SIZE];
+};
+
+/*
  * Read and check a file. Secrets that it names (password_file, the systemd credential in
  * $CREDENTIALS_DIRECTORY) are read too; certificates are not, see tls.h.
  *
- * Returns 0 and sets *out, which the caller frees with config_free(); or 1 with `problem` (of
- * CONFIG_PROBLEM_SIZE bytes) set to "file:line: section.key: reason" (line and key where they
- * apply). The text never holds a secret.
+ * Returns 0 and sets *out, which the caller frees with config_free(); or 1 with *problems filled
+ * in, at least one.
  */
-int config_load(const char *path, struct config **out, char *problem);
+int config_load(const char *path, struct config **out, struct config_problems *problems);
+
+/* Tell every problem that was kept, one call each, and last "path: and 12 more problems" where some
+ * were only counted. */
+void config_problems_tell(const struct config_problems *problems, const char *path,
+                          void (*tell)(const char *sentence));
 
 /* Free a configuration and wipe its secrets. NULL is allowed. */
 void config_free(struct config *config);

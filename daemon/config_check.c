@@ -1,6 +1,9 @@
 /*
  * What can be said only when the whole file is known: defaults, keys that are required or exclude
  * each other, and client ids, which must differ. A configuration that passes here is complete.
+ *
+ * Values with a problem may be missing here. A problem that only follows from that is not noted:
+ * the operator mends one mistake for each line that is told.
  */
 #include "config_internal.h"
 
@@ -15,24 +18,33 @@ static int key_line(const struct config_loading *loading, enum config_section se
     return loading->key_lines[session][config_keys_find(section, name)];
 }
 
+/* Whether a problem with the key, or with a name that was meant for it, was noted. */
+static bool key_wrong(const struct config_loading *loading, enum config_section section,
+                      const char *name, size_t session)
+{
+    return loading->key_wrong[session][config_keys_find(section, name)];
+}
+
+bool config_check_wrong(const struct config_loading *loading, const char *broker_key)
+{
+    return key_wrong(loading, CONFIG_BROKER, broker_key, 0);
+}
+
 int config_check_line(const struct config_loading *loading, const char *broker_key)
 {
     return key_line(loading, CONFIG_BROKER, broker_key, 0);
 }
 
-static int default_key(struct config_loading *loading, size_t index, size_t session)
+static void default_key(struct config_loading *loading, size_t index, size_t session)
 {
     const struct config_key *key = &config_keys[index];
     char reason[CONFIG_REASON_SIZE];
 
-    if (loading->key_lines[session][index] != 0 || key->standard[0] == '\0') {
-        return 0;
-    }
-    if (key->type->parse(key, key->standard, config_keys_field(key, loading->config, session),
+    if (loading->key_lines[session][index] == 0 && key->standard[0] != '\0' &&
+        key->type->parse(key, key->standard, config_keys_field(key, loading->config, session),
                          reason) != 0) {
-        return config_fail(loading, 0, key->full_name, "%s", reason);
+        config_note(loading, 0, key->full_name, "%s", reason);
     }
-    return 0;
 }
 
 /* Quarantine is not among them: what nobody has understood yet is kept until somebody says how
@@ -53,7 +65,7 @@ static void follow_retention_days(struct config_loading *loading)
     }
 }
 
-static int apply_defaults(struct config_loading *loading)
+static void apply_defaults(struct config_loading *loading)
 {
     struct config *config = loading->config;
 
@@ -61,113 +73,131 @@ static int apply_defaults(struct config_loading *loading)
         size_t rows = config_keys[i].section == CONFIG_SESSION ? config->session_count : 1;
 
         for (size_t row = 0; row < rows; row++) {
-            if (default_key(loading, i, row) != 0) {
-                return 1;
-            }
+            default_key(loading, i, row);
         }
-        if (config_keys[i].required && loading->key_lines[0][i] == 0) {
-            return config_fail(loading, 0, config_keys[i].full_name,
-                               "is required: set %s = in section [%s]", config_keys[i].name,
-                               config_keys_section(config_keys[i].section));
+        if (config_keys[i].required && loading->key_lines[0][i] == 0 && !loading->key_wrong[0][i]) {
+            config_note(loading, 0, config_keys[i].full_name,
+                        "is required: set %s = in section [%s]", config_keys[i].name,
+                        config_keys_section(config_keys[i].section));
         }
     }
     follow_retention_days(loading);
     if (!config->broker.tls && config_check_line(loading, "port") == 0) {
         config->broker.port = 1883;
     }
-    return 0;
 }
 
 /* --- sessions --- */
 
-static int name_client(struct config_loading *loading, size_t index)
+/* Composes the client id, where all that it is made of is known. */
+static int compose_client(struct config_loading *loading, size_t index)
 {
     struct config_session *session = &loading->config->sessions[index];
+
+    if (key_line(loading, CONFIG_SESSION, "client_id", index) != 0 ||
+        key_wrong(loading, CONFIG_SESSION, "client_id", index) ||
+        key_wrong(loading, CONFIG_SESSION, "number", index) || session->given == NULL) {
+        return 0;
+    }
+    if (asprintf(&session->client_id, "id-%s-%s", session->given, session->number) < 0) {
+        session->client_id = NULL;
+        return config_fail(loading, 0, "session", "out of memory");
+    }
+    return 0;
+}
+
+static int name_client(struct config_loading *loading, size_t index)
+{
+    const struct config_session *session = &loading->config->sessions[index];
     int given = key_line(loading, CONFIG_SESSION, "given", index);
     int number = key_line(loading, CONFIG_SESSION, "number", index);
     int client_id = key_line(loading, CONFIG_SESSION, "client_id", index);
+    bool wrong = key_wrong(loading, CONFIG_SESSION, "given", index) ||
+                 key_wrong(loading, CONFIG_SESSION, "client_id", index);
     char name[CONFIG_REASON_SIZE];
 
     snprintf(name, sizeof(name), "session%s%s", session->name[0] != '\0' ? " " : "", session->name);
     if (client_id != 0 && (given != 0 || number != 0)) {
-        return config_fail(loading, client_id, name,
-                           "client_id is the whole name: leave out %s on line %d",
-                           given != 0 ? "given" : "number", given != 0 ? given : number);
+        config_note(loading, client_id, name,
+                    "client_id is the whole name: leave out %s on line %d",
+                    given != 0 ? "given" : "number", given != 0 ? given : number);
     }
-    if (client_id == 0 && given == 0) {
-        return config_fail(loading, loading->session_lines[index], name,
-                           "given (or client_id) is required: it is the name that the provider "
-                           "gave you");
+    if (client_id == 0 && given == 0 && !wrong) {
+        config_note(loading, loading->session_lines[index], name,
+                    "given (or client_id) is required: it is the name that the provider gave you");
     }
-    if (session->filter_count == 0) {
-        return config_fail(loading, key_line(loading, CONFIG_SESSION, "filters", index), name,
-                           "filters lists no topic filter: write one, such as foxtrackr/#");
+    if (session->filter_count == 0 && !key_wrong(loading, CONFIG_SESSION, "filters", index)) {
+        config_note(loading, key_line(loading, CONFIG_SESSION, "filters", index), name,
+                    "filters lists no topic filter: write one, such as foxtrackr/#");
     }
-    if (client_id == 0 &&
-        asprintf(&session->client_id, "id-%s-%s", session->given, session->number) < 0) {
-        session->client_id = NULL;
-        return config_fail(loading, 0, name, "out of memory");
-    }
-    return 0;
+    return compose_client(loading, index);
 }
 
-static int check_sessions(struct config_loading *loading)
+/* Notes where an earlier session has this client id. */
+static void check_taken(struct config_loading *loading, size_t index)
 {
-    struct config *config = loading->config;
+    const struct config_session *sessions = loading->config->sessions;
 
-    if (config->session_count == 0) {
-        return config_fail(loading, 0, "session",
-                           "is required: add a section [session] with given "
-                           "= the name that the provider gave you");
+    for (size_t i = 0; i < index; i++) {
+        if (sessions[i].client_id != NULL && sessions[index].client_id != NULL &&
+            strcmp(sessions[i].client_id, sessions[index].client_id) == 0) {
+            config_note(loading, loading->session_lines[index], "session",
+                        "client id %.60s is that of the session on line %d too: the broker would "
+                        "end one for the other; give each its number",
+                        sessions[i].client_id, loading->session_lines[i]);
+            return;
+        }
     }
-    for (size_t i = 0; i < config->session_count; i++) {
+}
+
+static void check_sessions(struct config_loading *loading)
+{
+    if (loading->config->session_count == 0) {
+        config_note(loading, 0, "session",
+                    "is required: add a section [session] with given = the name that the provider "
+                    "gave you");
+    }
+    for (size_t i = 0; i < loading->config->session_count; i++) {
         if (name_client(loading, i) != 0) {
-            return 1;
+            return;
         }
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(config->sessions[i].client_id, config->sessions[j].client_id) == 0) {
-                return config_fail(loading, loading->session_lines[i], "session",
-                                   "client id %.60s is that of the session on line %d too: the "
-                                   "broker would end one for the other; give each its number",
-                                   config->sessions[i].client_id, loading->session_lines[j]);
-            }
-        }
+        check_taken(loading, i);
     }
-    return 0;
 }
 
 /* --- what hangs together --- */
 
-static int check_broker(struct config_loading *loading)
+static void check_broker(struct config_loading *loading)
 {
-    if (loading->config->broker.key_file != NULL && loading->config->broker.cert_file == NULL) {
-        return config_fail(loading, config_check_line(loading, "key_file"), "broker.key_file",
-                           "needs cert_file, the certificate that it belongs to");
+    if (loading->config->broker.key_file != NULL && loading->config->broker.cert_file == NULL &&
+        !config_check_wrong(loading, "cert_file")) {
+        config_note(loading, config_check_line(loading, "key_file"), "broker.key_file",
+                    "needs cert_file, the certificate that it belongs to");
     }
-    return config_secret_load(loading);
+    config_secret_load(loading);
 }
 
-static int check_log(struct config_loading *loading)
+static void check_log(struct config_loading *loading)
 {
     const struct config *config = loading->config;
 
+    if (key_wrong(loading, CONFIG_LOG, "target", 0) || key_wrong(loading, CONFIG_LOG, "file", 0)) {
+        return;
+    }
     if (config->log.target == CONFIG_LOG_FILE && config->log.file == NULL) {
-        return config_fail(loading, key_line(loading, CONFIG_LOG, "target", 0), "log.file",
-                           "is required with target = file, such as "
-                           "/var/log/foxtrackrd/foxtrackrd.log");
+        config_note(loading, key_line(loading, CONFIG_LOG, "target", 0), "log.file",
+                    "is required with target = file, such as /var/log/foxtrackrd/foxtrackrd.log");
     }
     if (config->log.target != CONFIG_LOG_FILE && config->log.file != NULL) {
-        return config_fail(loading, key_line(loading, CONFIG_LOG, "file", 0), "log.file",
-                           "needs target = file");
+        config_note(loading, key_line(loading, CONFIG_LOG, "file", 0), "log.file",
+                    "needs target = file");
     }
-    return 0;
 }
 
-int config_check_all(struct config_loading *loading)
+void config_check_all(struct config_loading *loading)
 {
-    if (apply_defaults(loading) != 0 || check_sessions(loading) != 0 ||
-        check_broker(loading) != 0 || check_log(loading) != 0) {
-        return 1;
-    }
-    return 0;
+    apply_defaults(loading);
+    check_sessions(loading);
+    check_broker(loading);
+    check_log(loading);
 }

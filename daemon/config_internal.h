@@ -8,9 +8,12 @@
  *   config_filters.c  the list of topic filters
  *   config_check.c    defaults, and what can be said only when the whole file is known
  *   config_secret.c   the password: from its file, the credential or the configuration
- *   config_problem.c  the problem that ends the reading, and warnings that do not
+ *   config_doubt.c    values that are read and may be meant otherwise, as warnings
+ *   config_problem.c  problems, and warnings
  *
- * Functions return 0, or 1 with a reason or the problem set.
+ * Functions return 0, or 1 with a reason or after a problem was noted. Reading and checking go on
+ * after a problem, so that all of them are told at once; a problem that only follows from another
+ * one is not.
  */
 #ifndef CONFIG_INTERNAL_H
 #define CONFIG_INTERNAL_H
@@ -61,15 +64,17 @@ struct config_key {
 /* A file while it is read. */
 struct config_loading {
     struct config *config;
+    struct config_problems *problems;
     void *stream;        /* FILE */
     bool others_read_it; /* no place for a password then */
-    char *problem;       /* CONFIG_PROBLEM_SIZE bytes; the first problem stays */
-    int failed_line;     /* of the first problem; -1: one without a line; 0: none yet */
+    bool given_up;       /* the rest of the file cannot be read */
 
     int line;
     bool in_section;
+    bool skipping; /* the section does not exist, and nobody knows which one was meant */
     bool section_has_key;
     bool indented;
+    bool value_dropped;           /* of the key above: what goes on with it is dropped, too */
     char value[CONFIG_LINE_SIZE]; /* of this line, as it stands there: inih cuts comments off */
     bool value_has_blanks_behind;
     enum config_section section;
@@ -78,9 +83,11 @@ struct config_loading {
     int section_lines[CONFIG_SECTION_COUNT]; /* 0: not seen */
     int session_lines[CONFIG_SESSIONS_MAX];
     int key_lines[CONFIG_SESSIONS_MAX][CONFIG_KEYS_MAX]; /* row 0 serves the other sections too */
+    /* A problem with the key's value, or with a name that was meant for it, was noted. */
+    bool key_wrong[CONFIG_SESSIONS_MAX][CONFIG_KEYS_MAX];
 };
 
-/* config_problem.c: note the first problem: line 0 is left out, so is a NULL name. */
+/* config_problem.c: note a problem: line 0 is left out, so is a NULL name. */
 void config_note(struct config_loading *loading, int line, const char *name, const char *format,
                  ...) __attribute__((format(printf, 4, 5)));
 
@@ -110,10 +117,16 @@ void *config_keys_field(const struct config_key *key, struct config *config, siz
 /* "broker.host", "session.qos", "session north.qos" */
 void config_keys_full_name(const struct config_key *key, const struct config_session *session,
                            char name[CONFIG_REASON_SIZE]);
-/* A hint for a key that is not there: " (did you mean ...?)", or "". */
-void config_keys_hint(enum config_section section, const char *name, char hint[CONFIG_REASON_SIZE]);
-/* The same for sections. */
-void config_keys_section_hint(const char *name, char hint[CONFIG_REASON_SIZE]);
+/*
+ * A hint for a key that is not there: " (did you mean ...?)", the section that it belongs to, or
+ * the keys that there are. Returns the index of the key of this section that was meant, or -1.
+ */
+int config_keys_hint(enum config_section section, const char *name, char hint[CONFIG_REASON_SIZE]);
+/* The section that a key above every section belongs to; NULL: unknown. */
+const char *config_keys_home(const char *name);
+/* The same for sections; `meant` becomes the name that was meant, or "". */
+void config_keys_section_hint(const char *name, char meant[CONFIG_SECTION_MAX + 1],
+                              char hint[CONFIG_REASON_SIZE]);
 
 /* config_value.c */
 extern const struct config_type config_value_text;
@@ -139,11 +152,17 @@ int config_value_copy(const char *text, size_t length, char **out, char *reason)
 bool config_value_is_name(const char *text);
 
 /* config_check.c: fill in defaults, check what hangs together, read secrets. */
-int config_check_all(struct config_loading *loading);
+void config_check_all(struct config_loading *loading);
 int config_check_line(const struct config_loading *loading,
                       const char *broker_key); /* 0: not set */
+/* Whether a problem with a key of [broker] was noted, so that nothing is concluded from it. */
+bool config_check_wrong(const struct config_loading *loading, const char *broker_key);
 
 /* config_secret.c: read the password, and check what hangs on it. */
-int config_secret_load(struct config_loading *loading);
+void config_secret_load(struct config_loading *loading);
+
+/* config_doubt.c: add warnings for values that look as if something else was meant. Returns 0, or 1
+ * when memory is out, which is noted. */
+int config_doubt_all(struct config_loading *loading);
 
 #endif

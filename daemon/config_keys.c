@@ -5,11 +5,12 @@
  */
 #include "config_internal.h"
 
-#include <ctype.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+#include "similar.h"
 
 #define KEY(SECTION, section, key) CONFIG_##SECTION, #section "." #key, #key
 #define IN(member)                 .offset = offsetof(struct config, member)
@@ -119,100 +120,114 @@ void config_keys_full_name(const struct config_key *key, const struct config_ses
     }
 }
 
-static bool same_letter(char one, char other)
+/* --- hints --- */
+
+/* The sections other than `section` that have this key, as "[log] and [status]"; "" for none. */
+static void list_homes(enum config_section section, const char *name, char homes[64])
 {
-    return tolower((unsigned char)one) == tolower((unsigned char)other);
-}
+    size_t used = 0;
 
-/* Levenshtein's distance of two short words, without regard to case; anything long is far. */
-static unsigned distance(const char *one, const char *other)
-{
-    enum { SIZE = 24 };
-    size_t one_length = strlen(one);
-    size_t other_length = strlen(other);
-    unsigned row[SIZE + 1] = {0};
-
-    if (one_length > SIZE || other_length > SIZE) {
-        return UINT_MAX;
-    }
-    for (unsigned j = 0; j <= other_length; j++) {
-        row[j] = j;
-    }
-    for (unsigned i = 1; i <= one_length; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = i;
-        for (unsigned j = 1; j <= other_length; j++) {
-            unsigned best = diagonal + (same_letter(one[i - 1], other[j - 1]) ? 0 : 1);
-
-            if (row[j] + 1 < best) {
-                best = row[j] + 1;
-            }
-            if (row[j - 1] + 1 < best) {
-                best = row[j - 1] + 1;
-            }
-            diagonal = row[j];
-            row[j] = best;
+    homes[0] = '\0';
+    for (size_t i = 0; i < config_keys_count; i++) {
+        if (config_keys[i].section != section && strcasecmp(config_keys[i].name, name) == 0) {
+            used += (size_t)snprintf(homes + used, 64 - used, "%s[%s]", used > 0 ? " and " : "",
+                                     config_keys_section(config_keys[i].section));
         }
     }
-    return row[other_length];
 }
 
-/* Two slips of the finger are a typing error, in a short word one. */
-static unsigned allowed_distance(const char *name)
+/* "; it has max_payload, max_future" */
+static void list_keys(enum config_section section, char hint[CONFIG_REASON_SIZE])
 {
-    return strlen(name) > 3 ? 2 : 1;
+    size_t used = 0;
+
+    hint[0] = '\0';
+    for (size_t i = 0; i < config_keys_count; i++) {
+        if (config_keys[i].section == section) {
+            used += (size_t)snprintf(hint + used, CONFIG_REASON_SIZE - used, "%s%s",
+                                     used > 0 ? ", " : "; it has ", config_keys[i].name);
+        }
+    }
 }
 
-void config_keys_hint(enum config_section section, const char *name, char hint[CONFIG_REASON_SIZE])
+static int hint_elsewhere(const char *name, char hint[CONFIG_REASON_SIZE])
 {
-    const struct config_key *closest = NULL;
-    const struct config_key *elsewhere = NULL;
-    unsigned closest_distance = allowed_distance(name) + 1;
+    struct similar search = {.word = name};
 
     for (size_t i = 0; i < config_keys_count; i++) {
-        const struct config_key *key = &config_keys[i];
-        unsigned away = distance(key->name, name);
-
-        if (key->section == section && away < closest_distance) {
-            closest = key;
-            closest_distance = away;
-        }
-        if (closest == NULL && key->section == section && strlen(name) > 3 &&
-            strncmp(key->name, name, strlen(name)) == 0) {
-            closest = key; /* retention for retention_days; a typing error is closer */
-        }
-        if (away == 0) {
-            elsewhere = key;
-        }
+        similar_try(&search, config_keys[i].name);
     }
-    if (closest != NULL) {
-        snprintf(hint, CONFIG_REASON_SIZE, " (did you mean %s?)", closest->name);
-    } else if (elsewhere != NULL) {
-        snprintf(hint, CONFIG_REASON_SIZE, " (it belongs to [%s])",
-                 config_keys_section(elsewhere->section));
-    } else {
-        hint[0] = '\0';
+    if (search.best == NULL) {
+        return 1;
     }
+    snprintf(hint, CONFIG_REASON_SIZE, " (did you mean %s in [%s]?)", search.best,
+             config_keys_home(search.best));
+    return 0;
 }
 
-void config_keys_section_hint(const char *name, char hint[CONFIG_REASON_SIZE])
+int config_keys_hint(enum config_section section, const char *name, char hint[CONFIG_REASON_SIZE])
 {
-    hint[0] = '\0';
+    struct similar search = {.word = name};
+    char homes[64];
+
+    for (size_t i = 0; i < config_keys_count; i++) {
+        if (config_keys[i].section == section) {
+            similar_try(&search, config_keys[i].name);
+        }
+    }
+    list_homes(section, name, homes);
+    if (homes[0] != '\0' && (search.best == NULL || search.slips > 1)) {
+        snprintf(hint, CONFIG_REASON_SIZE, " (that key belongs to %s)", homes);
+        return -1;
+    }
+    if (search.best != NULL) {
+        snprintf(hint, CONFIG_REASON_SIZE, " (did you mean %s?)", search.best);
+        return config_keys_find(section, search.best);
+    }
+    if (hint_elsewhere(name, hint) != 0) {
+        list_keys(section, hint);
+    }
+    return -1;
+}
+
+const char *config_keys_home(const char *name)
+{
+    for (size_t i = 0; i < config_keys_count; i++) {
+        if (strcmp(config_keys[i].name, name) == 0) {
+            return config_keys_section(config_keys[i].section);
+        }
+    }
+    return NULL;
+}
+
+void config_keys_section_hint(const char *name, char meant[CONFIG_SECTION_MAX + 1],
+                              char hint[CONFIG_REASON_SIZE])
+{
+    struct similar search = {.word = name};
+    size_t used = 0;
+
+    meant[0] = '\0';
+    for (int i = 0; i < CONFIG_SECTION_COUNT; i++) {
+        similar_try(&search, config_keys_section((enum config_section)i));
+    }
     /* [session.north], [session:north], [Session north] */
     if (strncasecmp(name, "session", 7) == 0 && name[7] != '\0' && config_value_is_name(name + 8)) {
-        snprintf(hint, CONFIG_REASON_SIZE, " (did you mean [session %.40s]?)", name + 8);
+        snprintf(meant, CONFIG_SECTION_MAX + 1, "session %.40s", name + 8);
+    } else if (search.best != NULL) {
+        snprintf(meant, CONFIG_SECTION_MAX + 1, "%s", search.best);
+    }
+    if (meant[0] != '\0') {
+        snprintf(hint, CONFIG_REASON_SIZE, " (did you mean [%s]?)", meant);
         return;
     }
     for (int i = 0; i < CONFIG_SECTION_COUNT; i++) {
-        const char *known = config_keys_section((enum config_section)i);
-
-        if (distance(known, name) <= allowed_distance(name)) {
-            snprintf(hint, CONFIG_REASON_SIZE, " (did you mean [%s]?)", known);
-            return;
-        }
+        used += (size_t)snprintf(hint + used, CONFIG_REASON_SIZE - used, "%s[%s]",
+                                 used > 0 ? ", " : "; there are ",
+                                 config_keys_section((enum config_section)i));
     }
 }
+
+/* --- what differs --- */
 
 static void append_name(char *names, size_t names_size, const char *name)
 {

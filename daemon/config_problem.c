@@ -1,15 +1,19 @@
 /*
  * What is said about a configuration: "file:line: key: sentence".
  *
- * The first problem ends the reading and is the only one that is told. A warning does not: the
- * configuration works, and may not be what the operator meant. No text here ever holds a secret.
+ * Every problem is noted, in the order of the lines, and makes the configuration useless. A warning
+ * does not: the configuration works, and may not be what the operator meant. No text here ever
+ * holds a secret.
  */
 #include "config_internal.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "plural.h"
 
 static void write_sentence(char *out, const char *path, int line, const char *name,
                            const char *format, va_list arguments)
@@ -31,18 +35,58 @@ static void write_sentence(char *out, const char *path, int line, const char *na
     vsnprintf(out + used, left - (size_t)used, format, arguments);
 }
 
+/* Makes room for a problem of this line behind those of the same line. Returns where, or NULL when
+ * as many are kept as may be, all of earlier lines. */
+static char *insert(struct config_problems *problems, int line)
+{
+    size_t kept = problems->count < CONFIG_PROBLEMS_MAX ? problems->count : CONFIG_PROBLEMS_MAX;
+    size_t place = kept;
+    size_t moved;
+
+    problems->count++;
+    while (place > 0 && problems->lines[place - 1] > line) {
+        place--;
+    }
+    if (place == CONFIG_PROBLEMS_MAX) {
+        return NULL;
+    }
+    moved = (kept < CONFIG_PROBLEMS_MAX ? kept : CONFIG_PROBLEMS_MAX - 1) - place;
+    memmove(&problems->lines[place + 1], &problems->lines[place], moved * sizeof(int));
+    memmove(problems->sentences[place + 1], problems->sentences[place],
+            moved * sizeof(problems->sentences[0]));
+    problems->lines[place] = line;
+    return problems->sentences[place];
+}
+
 void config_note(struct config_loading *loading, int line, const char *name, const char *format,
                  ...)
 {
+    char *sentence = insert(loading->problems, line > 0 ? line : INT_MAX);
     va_list arguments;
 
-    if (loading->failed_line != 0) {
+    if (sentence == NULL) {
         return;
     }
-    loading->failed_line = line > 0 ? line : -1;
     va_start(arguments, format);
-    write_sentence(loading->problem, loading->config->path, line, name, format, arguments);
+    write_sentence(sentence, loading->config->path, line, name, format, arguments);
     va_end(arguments);
+}
+
+void config_problems_tell(const struct config_problems *problems, const char *path,
+                          void (*tell)(const char *sentence))
+{
+    char more[CONFIG_PROBLEM_SIZE];
+
+    for (size_t i = 0; i < problems->count && i < CONFIG_PROBLEMS_MAX; i++) {
+        tell(problems->sentences[i]);
+    }
+    if (problems->count > CONFIG_PROBLEMS_MAX) {
+        size_t left = problems->count - CONFIG_PROBLEMS_MAX;
+
+        snprintf(more, sizeof(more), "%.200s: and %zu more %s", path, left,
+                 plural((int64_t)left, "problem", "problems"));
+        tell(more);
+    }
 }
 
 int config_warn(struct config_loading *loading, int line, const char *name, const char *format, ...)

@@ -188,32 +188,33 @@ static int load_credential(struct config_loading *loading)
     return read_password(loading, fd, path, "credential " CONFIG_CREDENTIAL, 0);
 }
 
-int config_secret_load(struct config_loading *loading)
+void config_secret_load(struct config_loading *loading)
 {
     struct config *config = loading->config;
     int password = config_check_line(loading, "password");
     int password_file = config_check_line(loading, "password_file");
+    bool wrong =
+        config_check_wrong(loading, "password") || config_check_wrong(loading, "password_file");
+    bool known_user = config->broker.username != NULL || config_check_wrong(loading, "username");
     int result = 0;
 
+    config->broker.password_inline = password != 0;
     if (password != 0 && password_file != 0) {
-        return config_fail(loading, password, "broker.password",
-                           "stands beside password_file on line %d: keep one of them",
-                           password_file);
+        config_note(loading, password, "broker.password",
+                    "stands beside password_file on line %d: keep one of them", password_file);
     }
     if (password != 0 && loading->others_read_it) {
-        return config_fail(loading, password, "broker.password",
-                           "everybody can read this file: chmod o-rwx %.200s, or use "
-                           "password_file",
-                           config->path);
+        config_note(loading, password, "broker.password",
+                    "everybody can read this file: chmod o-rwx %.200s, or use password_file",
+                    config->path);
     }
-    if (password_file != 0) {
+    if (password == 0 && config->broker.password_file != NULL) {
         result = load_password_file(loading);
-    } else if (password == 0) {
+    } else if (password == 0 && !wrong) {
         result = load_credential(loading);
     }
-    if (result == 0 && config->broker.password != NULL && config->broker.username == NULL) {
-        return config_fail(loading, password != 0 ? password : password_file, "broker.username",
-                           "is required where there is a password (MQTT 3.1.1 §3.1.2.9)");
+    if (result == 0 && config->broker.password != NULL && !known_user) {
+        config_note(loading, password != 0 ? password : password_file, "broker.username",
+                    "is required where there is a password (MQTT 3.1.1 §3.1.2.9)");
     }
-    return result;
 }

@@ -130,12 +130,17 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+static void say(const char *sentence)
+{
+    ctl_say("%s", sentence);
+}
+
 static int run_command(const char *path, bool path_given, int count, char **words)
 {
     const struct command *command = find_command(words[0]);
     struct config *config = NULL;
     struct ctl_words read;
-    char problem[CONFIG_PROBLEM_SIZE];
+    struct config_problems problems;
     const char *wrong;
     const char *word;
     int status;
@@ -147,8 +152,8 @@ static int run_command(const char *path, bool path_given, int count, char **word
     if (wrong != NULL) {
         return usage(wrong, word);
     }
-    if (config_load(path, &config, problem) != 0 && (path_given || !command->can_do_without)) {
-        ctl_say("%s", problem);
+    if (config_load(path, &config, &problems) != 0 && (path_given || !command->can_do_without)) {
+        config_problems_tell(&problems, path, say);
         return EX_CONFIG;
     }
     status = command->run(config, &read);

@@ -321,8 +321,14 @@ static void apply_live(struct daemon *daemon, struct config *loaded)
     status_reload(daemon->status, loaded);
 }
 
+static void log_problem(const char *sentence)
+{
+    log_error("%s", sentence);
+}
+
 static void reload(struct daemon *daemon)
 {
+    struct config_problems problems;
     struct config *loaded;
     char problem[CONFIG_PROBLEM_SIZE];
     char names[512];
@@ -331,8 +337,9 @@ static void reload(struct daemon *daemon)
     if (log_reopen(problem, sizeof(problem)) != 0) {
         log_error("log.file: %s; going on with the old file", problem);
     }
-    if (config_load(daemon->config->path, &loaded, problem) != 0) {
-        log_error("%s; keeping the configuration as it was", problem);
+    if (config_load(daemon->config->path, &loaded, &problems) != 0) {
+        config_problems_tell(&problems, daemon->config->path, log_problem);
+        log_error("%s: keeping the configuration as it was", daemon->config->path);
     } else if (preflight_files(loaded, problem) != 0) {
         log_error("%s; keeping the configuration as it was", problem);
         config_free(loaded);
@@ -515,13 +522,27 @@ __attribute__((section(".preinit_array"),
 /* Reads and checks the configuration. Returns EX_OK, or EX_CONFIG after having said why. */
 static int load(struct daemon *daemon, const char *path, bool check_only)
 {
+    struct config_problems problems;
     char problem[CONFIG_PROBLEM_SIZE];
+    bool good = true;
 
-    if ((!check_only && preflight_regular(path, problem) != 0) ||
-        config_load(path, &daemon->config, problem) != 0 ||
-        preflight_files(daemon->config, problem) != 0 ||
-        preflight_certificates(daemon->config, problem) != 0) {
+    if (!check_only && preflight_regular(path, problem) != 0) {
         log_error("%s", problem);
+        return EX_CONFIG;
+    }
+    if (config_load(path, &daemon->config, &problems) != 0) {
+        config_problems_tell(&problems, path, log_problem);
+        return EX_CONFIG;
+    }
+    if (preflight_files(daemon->config, problem) != 0) {
+        log_error("%s", problem);
+        good = false;
+    }
+    if (preflight_certificates(daemon->config, problem) != 0) {
+        log_error("%s", problem);
+        good = false;
+    }
+    if (!good) {
         config_free(daemon->config);
         return EX_CONFIG;
     }

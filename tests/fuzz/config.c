@@ -1,7 +1,7 @@
 /*
  * Goal: any bytes as a configuration file are a configuration that keeps the promises of config.h,
- * or one sentence that names the file; nothing is read but what the file names, and no secret gets
- * into the sentence.
+ * or sentences that name the file; nothing is read but what the file names, and no secret gets into
+ * a sentence.
  *
  * The first character of the input is a set of bits (see VARIANT_), the rest is the file. Nothing
  * touches the disk: the file is in memory, and open() (linked with --wrap=open), by which secrets
@@ -155,13 +155,22 @@ static void check_config(const struct config *config)
     FUZZ_CHECK(config->status.interval_ms >= 1000);
 }
 
-static int load(struct config **out, char problem[CONFIG_PROBLEM_SIZE])
+static void check_problems(const struct config_problems *problems, bool secrets_known)
+{
+    FUZZ_CHECK(problems->count > 0);
+    for (size_t i = 0; i < problems->count && i < CONFIG_PROBLEMS_MAX; i++) {
+        check_problem(problems->sentences[i], secrets_known);
+        FUZZ_CHECK(i == 0 || problems->lines[i] >= problems->lines[i - 1]);
+    }
+}
+
+static int load(struct config **out, struct config_problems *problems)
 {
     int result;
 
-    memset(problem, 0x5A, CONFIG_PROBLEM_SIZE);
+    memset(problems, 0x5A, sizeof(*problems));
     loading = true;
-    result = config_load(file_path, out, problem);
+    result = config_load(file_path, out, problems);
     loading = false;
     return result;
 }
@@ -170,7 +179,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct config *config = NULL;
     struct config *again = NULL;
-    char problem[CONFIG_PROBLEM_SIZE];
+    static struct config_problems problems;
+    static struct config_problems again_problems;
     char same[CONFIG_PROBLEM_SIZE];
     bool secrets_known;
     int result;
@@ -179,8 +189,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     secrets_known = prepare(data[0], data + 1, size - 1);
-    result = load(&config, problem);
-    FUZZ_CHECK(load(&again, same) == result);
+    result = load(&config, &problems);
+    FUZZ_CHECK(load(&again, &again_problems) == result);
     if (result == 0) {
         check_config(config);
         for (size_t i = 0; i < config->warning_count; i++) {
@@ -190,8 +200,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(same[0] == '\0');
     } else {
         FUZZ_CHECK(result == 1 && !config && !again);
-        check_problem(problem, secrets_known);
-        FUZZ_CHECK(strcmp(problem, same) == 0);
+        check_problems(&problems, secrets_known);
+        FUZZ_CHECK(problems.count == again_problems.count);
+        FUZZ_CHECK(strcmp(problems.sentences[0], again_problems.sentences[0]) == 0);
     }
     config_free(again);
     config_free(config);

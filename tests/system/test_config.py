@@ -43,7 +43,7 @@ MISTAKES = [
     ("host = localhost", "host = two words", "broker.host", "host name"),
     ("host = localhost", "host = [::1]", "broker.host", "without brackets"),
     ("host = localhost", "host = 127.1", "broker.host", "IPv4"),
-    ("username = reader", "key_file = {directory}/password", "broker.key_file", "cert_file"),
+    ("username = reader", "username = reader\nkey_file = {directory}/password", "broker.key_file", "cert_file"),
     ("password_file = {directory}/password", "password_file = {directory}/none",
      "broker.password_file", "no such file"),
     ("password_file = {directory}/password", "password_file = password",
@@ -51,7 +51,7 @@ MISTAKES = [
     ("[broker]", "[brokr]", "[brokr]", "broker"),
     ("[session]", "[session a b]", "session", "name"),
     ("given = test", "given = a/b", "session.given", "letters"),
-    ("given = test", "number = one", "session.number", "digits"),
+    ("given = test", "given = test\nnumber = one", "session.number", "digits"),
     ("filters = foxtrackr/#", "filters = foxtrackr/#/bat", "session.filters", "#"),
     ("filters = foxtrackr/#", "filters = fox+/bat", "session.filters", "+"),
     ("filters = foxtrackr/#", "filters = a/#, a/#", "session.filters", "twice"),
@@ -85,7 +85,7 @@ MISTAKES = [
     (None, "[fields]\nbattery.voltage_v = battery.x * much", "fields.battery.voltage_v", "factor"),
     (None, "[broker]", "[broker]", "line 1"),
     (None, "just some words", "key = value", "section"),
-    (None, "[database", "]", "missing"),
+    (None, "[parser", "]", "missing"),
     (None, "nul = \0", "NUL", "NUL"),
 ]
 
@@ -109,7 +109,7 @@ def directory(tmp_path, pki):
     return tmp_path
 
 
-def write(directory, text, mode=0o644):
+def write(directory, text, mode=0o640):
     path = directory / "foxtrackrd.conf"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     path.chmod(mode)
@@ -171,8 +171,8 @@ def test_password_in_a_file_that_everybody_reads(directory):
     text = GOOD.replace("password_file = {directory}/password", "password = p4ssw0rd-of-the-test")
     text = text.format(directory=directory)
 
-    check_refused(directory, write(directory, text), "broker.password", "chmod")
-    path = write(directory, text, mode=0o640)
+    check_refused(directory, write(directory, text, mode=0o644), "broker.password", "chmod")
+    path = write(directory, text)
     run(FOXTRACKRD, "-c", path, "--check-config")
 
 
@@ -206,6 +206,42 @@ def test_two_sessions_with_one_client_id(directory):
     text = GOOD + "[session second]\ngiven = test\n"
     path = write(directory, text.format(directory=directory))
     check_refused(directory, path, "id-test-01", "number")
+
+
+def test_every_mistake_is_told_at_once(directory):
+    """
+    Goal: one run names all that is wrong, in the order of the lines, by the daemon, --check-config and
+    check; of very many mistakes the first 20.
+    """
+    text = GOOD.replace("port = 18883", "prot = 1").replace("given = test", "given = a/b")
+    text = text.replace("[status]", "[statsu]").replace("target = stderr", "target = printer")
+    path = write(directory, text.format(directory=directory))
+    programs = ([FOXTRACKRD, "-c", path], [FOXTRACKRD, "-c", path, "--check-config"],
+                [FOXTRACKRCTL, "-c", path, "check"])
+    for program in programs:
+        done = run(*program, check=False, timeout=10)
+        assert done.returncode == 78
+        lines = [int(line.split(f"{path}:")[1].split(":")[0]) for line in done.stderr.splitlines()]
+        assert lines == [3, 8, 12, 15], done.stderr
+        for words in ("did you mean port?", "session.given", "did you mean [status]?", "log.target"):
+            assert words in done.stderr
+
+    text += "".join(f"colour{n} = red\n" for n in range(28))
+    path = write(directory, text.format(directory=directory))
+    for program in programs:
+        lines = run(*program, check=False, timeout=10).stderr.splitlines()
+        assert len(lines) == 21 and lines[-1].endswith(f"{path}: and 12 more problems"), lines
+
+
+def test_a_reload_tells_every_mistake(daemon):
+    """Goal: a reload names all that is wrong, too, and the daemon goes on as it was."""
+    daemon.start()
+    daemon.configure(database={"batch_max": "many"}, parser={"max_payload": "much"})
+    daemon.reload()
+    daemon.wait_log("database.batch_max: ")
+    daemon.wait_log("parser.max_payload: ")
+    daemon.wait_log("foxtrackrd.conf: keeping the configuration as it was")
+    daemon.stop()
 
 
 def test_missing_file(directory):

@@ -10,7 +10,7 @@ import harness
 MARKDOWN = ["README.md", "schema/README.md", "packaging/debian/foxtrackrd.README.Debian"]
 SECTION = re.compile(r"^\[(broker|session|database|parser|fields|log|status)\b[^\]]*\]", re.MULTILINE)
 # What a snippet leaves to the reader, by the section that has to be there.
-REQUIRED = {"broker": "host = mqtt.example\nusername = me\n", "session": "given = acme\n"}
+REQUIRED = {"broker": "host = mqtt.acme.net\nusername = me\n", "session": "given = acme\n"}
 
 
 def indented_blocks(text):
@@ -82,7 +82,8 @@ def complete(block, directory):
 
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_snippet_is_a_valid_configuration(tmp_path, pki, name):
-    """Goal: who copies a snippet out of a document has a file that is accepted, without a warning."""
+    """Goal: who copies a snippet out of a document has a file that is accepted, without a warning
+    but for what the reader is to replace."""
     (tmp_path / "password").write_text("secret\n")
     (tmp_path / "password").chmod(0o600)
     (tmp_path / "ca.crt").write_bytes(pki.certificate("ca").read_bytes())
@@ -90,7 +91,8 @@ def test_snippet_is_a_valid_configuration(tmp_path, pki, name):
     conf.write_text(complete(SNIPPETS[name], tmp_path))
     conf.chmod(0o640)
     done = harness.run(harness.FOXTRACKRD, "-c", conf, "--check-config", check=False)
-    assert (done.returncode, done.stderr) == (0, ""), f"{done.stderr}{conf.read_text()}"
+    said = [line for line in done.stderr.splitlines() if "reads like a placeholder" not in line]
+    assert (done.returncode, said) == (0, []), f"{done.stderr}{conf.read_text()}"
 
 
 def mappings():

@@ -11,7 +11,7 @@
 
 #include "config.h"
 
-#define BROKER  "[broker]\nhost = mqtt.example\n"
+#define BROKER  "[broker]\nhost = mqtt.acme.net\n"
 #define SESSION "[session]\ngiven = acme\n"
 
 static char directory[] = "/tmp/test_config.XXXXXX";
@@ -32,32 +32,35 @@ static inline void write_file(const char *name, const void *text, size_t length,
 
 static inline struct config *load(const char *text)
 {
-    char problem[CONFIG_PROBLEM_SIZE] = "";
+    struct config_problems problems;
     struct config *config = NULL;
 
     write_file(path, text, strlen(text), 0640);
-    if (config_load(path, &config, problem) != 0) {
-        fail_msg("refused: %s\n%s", problem, text);
+    if (config_load(path, &config, &problems) != 0) {
+        fail_msg("refused: %s\n%s", problems.sentences[0], text);
     }
     return config;
 }
 
-/* `says` follows the file's name, which every problem begins with. */
+/* `says` follows the file's name, which every problem begins with; it is that of the first one. */
 static inline void refuse_bytes(const char *text, size_t length, mode_t mode, const char *says)
 {
-    char problem[CONFIG_PROBLEM_SIZE] = "";
+    struct config_problems problems;
+    const char *problem = problems.sentences[0];
     struct config *config = NULL;
 
     write_file(path, text, length, mode);
-    if (config_load(path, &config, problem) != 1) {
+    if (config_load(path, &config, &problems) != 1) {
         fail_msg("accepted, and should say \"%s\":\n%s", says, text);
     }
     assert_null(config);
     if (strncmp(problem, path, strlen(path)) != 0 || strstr(problem + strlen(path), says) == NULL) {
         fail_msg("\"%s\" does not say \"%s\" of\n%s", problem, says, text);
     }
-    if (strstr(problem, "hunter2") != NULL) {
-        fail_msg("a secret was told: %s", problem);
+    for (size_t i = 0; i < problems.count && i < CONFIG_PROBLEMS_MAX; i++) {
+        if (strstr(problems.sentences[i], "hunter2") != NULL) {
+            fail_msg("a secret was told: %s", problems.sentences[i]);
+        }
     }
 }
 

@@ -19,7 +19,7 @@ static void test_defaults(void **state)
 
     (void)state;
     assert_string_equal(config->path, path);
-    assert_string_equal(config->broker.host, "mqtt.example");
+    assert_string_equal(config->broker.host, "mqtt.acme.net");
     assert_int_equal(config->broker.port, 8883);
     assert_true(config->broker.tls);
     assert_string_equal(config->broker.ca_file, CONFIG_SYSTEM_BUNDLE);
@@ -157,15 +157,16 @@ static const struct {
      ":7: fields: remove the indentation"},
     {BROKER BROKER, ":3: section [broker] is there already, on line 1"},
     {BROKER SESSION SESSION, ":5: section [session] is there already, on line 3"},
-    {BROKER "[session a]\n[session a]\n", ":4: section [session a] is there already, on line 3"},
+    {BROKER "[session a]\ngiven = a\n[session a]\n",
+     ":5: section [session a] is there already, on line 3"},
     {BROKER "[session a b]\n", ":3: [session a b]: a session's name is"},
     {BROKER "[session ]\n", ":3: [session ]: a session's name is"},
     {BROKER "host = y\n", ":3: broker.host: is there already, on line 2"},
     {BROKER "prot = 1\n", ":3: [broker] has no key prot (did you mean port?)"},
-    {BROKER "qos = 1\n", ":3: [broker] has no key qos (it belongs to [session])"},
+    {BROKER "qos = 1\n", ":3: [broker] has no key qos (that key belongs to [session])"},
     {BROKER "colour = 1\n", ":3: [broker] has no key colour"},
     {BROKER SESSION "[database]\nretention = 1\n", "(did you mean retention_days?)"},
-    {BROKER "= 1\n", ":3: [broker] has no key "},
+    {BROKER "= 1\n", ":3: there is no key in front of the ="},
     {BROKER "username =\n", ":3: broker.username: has no value"},
     {BROKER "HOST = x\n", "has no key HOST (did you mean host?)"},
     {BROKER "[session.north]\n",
@@ -209,15 +210,18 @@ static void test_longest_line(void **state)
 
 static void test_no_file(void **state)
 {
-    char problem[CONFIG_PROBLEM_SIZE];
+    static struct config_problems problems;
     struct config *config;
 
     (void)state;
     unlink(path);
-    assert_int_equal(config_load(path, &config, problem), 1);
-    assert_non_null(strstr(problem, "there is no such file: name another one with -c FILE"));
-    assert_int_equal(config_load(directory, &config, problem), 1);
-    assert_non_null(strstr(problem, "cannot be read: Is a directory"));
+    assert_int_equal(config_load(path, &config, &problems), 1);
+    assert_non_null(
+        strstr(problems.sentences[0], "there is no such file: name another one with -c FILE"));
+    assert_int_equal(problems.count, 1);
+    assert_int_equal(config_load(directory, &config, &problems), 1);
+    assert_non_null(strstr(problems.sentences[0], "cannot be read: Is a directory"));
+    assert_int_equal(problems.count, 1);
 }
 
 static const struct {
@@ -249,7 +253,7 @@ static const struct {
     {BROKER "[session]\nclient_id = x\n", "number = 01", "leave out number on line 5"},
     {BROKER SESSION "[session b]\n", "given = acme",
      ":5: session: client id id-acme-01 is that of the session on line 3 too"},
-    {BROKER SESSION "[session b]\n", "qos = x", "session b.qos: \"x\" is not"},
+    {BROKER SESSION "[session b]\ngiven = b\n", "qos = x", "session b.qos: \"x\" is not"},
     {BROKER SESSION "[database]\n", "path = x.db", "is not an absolute path"},
     {BROKER SESSION "[database]\n", "durability = on", "is not one of full, normal"},
     {BROKER SESSION "[database]\n", "busy_timeout = 5", "\"5\" is not a duration: write a num"},

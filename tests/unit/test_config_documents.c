@@ -141,7 +141,7 @@ static void test_shipped_file(void **state)
         const char *start = line;
 
         if (strcmp(line, "#host =\n") == 0) {
-            start = "host = mqtt.example\n";
+            start = "host = mqtt.acme.net\n";
         } else if (strcmp(line, "#given =\n") == 0) {
             start = "given = acme\n";
         } else if (line[0] == '#' && sscanf(line, "#%63[a-z_] = %127s", name, value) == 2) {

@@ -17,14 +17,16 @@ static void assert_filters(const char *lines, const char *const *wanted, size_t 
 {
     char text[1024];
     struct config *config;
+    size_t doubts = 0;
 
     snprintf(text, sizeof(text), BROKER SESSION "%s", lines);
     config = load(text);
     assert_int_equal(config->sessions[0].filter_count, count);
     for (size_t i = 0; i < count; i++) {
         assert_string_equal(config->sessions[0].filters[i], wanted[i]);
+        doubts += wanted[i][0] == '/';
     }
-    assert_int_equal(config->warning_count, 0);
+    assert_int_equal(config->warning_count, doubts);
     config_free(config);
 }
 
