@@ -195,6 +195,10 @@ $(BUILD)/tests/test_paho: private LDFLAGS_ += -Wl,--wrap=MQTTAsync_create,--wrap
 # This one makes the library's allocations fail, one after the other.
 $(BUILD)/tests/test_library: private LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
+# These have the clocks in their hands.
+$(addprefix $(BUILD)/tests/test_writer_,rejudge survey): private LDFLAGS_ += \
+    -Wl,--wrap=clock_gettime,--wrap=adjtimex
+
 # And these what the inbox needs, or asks for.
 $(BUILD)/tests/test_inbox_faults $(BUILD)/tests/test_inbox_faults_tiny: private LDFLAGS_ += \
     -Wl,--wrap=calloc,--wrap=sqlite3_step,--wrap=sqlite3_extended_errcode
