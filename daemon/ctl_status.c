@@ -13,9 +13,12 @@
 
 #include "clock.h"
 #include "duration.h"
+#include "moment.h"
+#include "store.h"
 
 #define STALE_INTERVALS 3
 #define STALE_SLACK_MS  5000
+#define BUSY_TIMEOUT_MS 500
 #define FILE_MAX        (INT64_C(4) << 20) /* bytes; that of a full fleet of sessions is 20 KiB */
 
 /* Whether the daemon that wrote the file still runs and still writes. */
@@ -137,6 +140,28 @@ static void print_words(const struct config *config, const json_t *root)
     json_decref(counted);
 }
 
+/* No daemon tells anything: then a backup that was put in the place of the database, and that no
+ * daemon has taken over yet, is worth a line. The mark is in the first page. */
+static void tell_backup(const struct config *config)
+{
+    const struct store_options options = {
+        .path = config->database.path, .busy_timeout_ms = BUSY_TIMEOUT_MS, .read_only = true};
+    char problem[CTL_STATUS_PROBLEM_SIZE];
+    char taken[MOMENT_SIZE];
+    struct store *store;
+    int64_t taken_ms = 0;
+
+    if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
+        return;
+    }
+    if (store_is_backup(store, &taken_ms)) {
+        ctl_say("%s: is a backup of %s that was copied there; the daemon takes it over when it "
+                "starts, and notes in the table gaps what is not in it",
+                config->database.path, moment_text(taken_ms, taken));
+    }
+    store_close(store);
+}
+
 int ctl_status(const struct config *config, bool json)
 {
     char problem[CTL_STATUS_PROBLEM_SIZE];
@@ -149,6 +174,7 @@ int ctl_status(const struct config *config, bool json)
     root = ctl_status_read(config, &good, problem);
     if (problem[0] != '\0') {
         ctl_say("%s", problem);
+        tell_backup(config);
     }
     if (root != NULL && json) {
         print_json(config, root);

@@ -246,6 +246,22 @@ static void print_reader(FILE *out, const json_t *reader)
     }
 }
 
+/* An earlier state was put in the place of the database. */
+static void print_restored(FILE *out, const json_t *restored)
+{
+    char at[TIME_SIZE];
+    char from[TIME_SIZE];
+
+    if (json_is_object(restored)) {
+        fprintf(out, "  %-14s %s: %s in its place; what was acknowledged from %s on is missing\n",
+                "restored", time_text(ctl_status_integer(restored, "at_ms"), at),
+                strcmp(ctl_status_string(restored, "what"), "backup") == 0
+                    ? "a backup was put"
+                    : "an older copy was found",
+                time_text(ctl_status_integer(restored, "from_ms"), from));
+    }
+}
+
 static void print_database(FILE *out, const json_t *root)
 {
     const json_t *database = json_object_get(root, "database");
@@ -260,6 +276,7 @@ static void print_database(FILE *out, const json_t *root)
     print_commits(out, database, ctl_status_integer(json_object_get(root, "counts"), "received"));
     fprintf(out, "  %-14s %.1f MiB, log %.1f MiB\n", "size", real(database, "bytes") / MIB,
             real(database, "wal_bytes") / MIB);
+    print_restored(out, json_object_get(database, "restored"));
     print_reader(out, json_object_get(database, "log_reader"));
     print_space(out, database);
     if (ctl_status_string(database, "retention_waits")[0] != '\0') {

@@ -137,6 +137,18 @@ static json_t *gaps_json(const struct writer_status *writer)
                      integer_or_null(writer->summary_known, (int64_t)summary->gaps), "last", last);
 }
 
+static json_t *restored_json(const struct writer_status *writer)
+{
+    const struct store_summary *summary = &writer->summary;
+
+    if (!writer->summary_known || !summary->restored) {
+        return json_null();
+    }
+    return json_pack(
+        "{s:s, s:I, s:o}", "what", summary->restored_backup ? "backup" : "older database", "at_ms",
+        (json_int_t)summary->restored_ms, "from_ms", time_or_null(summary->restored_from_ms));
+}
+
 /* The reader that keeps the log, while that is too long. Its process may be one of another
  * namespace, and its name hidden from the daemon. */
 static json_t *reader_json(const struct store_reader *reader)
@@ -159,7 +171,7 @@ static json_t *database_json(const struct config *config, const struct status_sn
 
     return json_pack(
         "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:o, s:I, s:o, s:I, s:o, "
-        "s:o, s:o, s:I, s:s, s:o}",
+        "s:o, s:o, s:I, s:s, s:o, s:o}",
         "path", json_text(config->database.path), "state", status_file_writer_state(writer->state),
         "reason", json_text(writer->reason), "commits", (json_int_t)writer->commits, "last_batch",
         (json_int_t)writer->last_batch, "last_commit_us", (json_int_t)writer->last_commit_us,
@@ -175,7 +187,8 @@ static json_t *database_json(const struct config *config, const struct status_sn
         "rejudged", (json_int_t)writer->rejudged, "retention_waits", snapshot->waits,
         "retention_waits_left_ms",
         integer_or_null(snapshot->waits[0] != '\0',
-                        snapshot->waits_until_ms - snapshot->monotonic_ms));
+                        snapshot->waits_until_ms - snapshot->monotonic_ms),
+        "restored", restored_json(writer));
 }
 
 static json_t *certificates_json(const struct status_certificates *certificates)

@@ -344,6 +344,10 @@ struct store_summary {
     char gap_reason[32];
     int64_t gap_from_ms;         /* wall clock; 0: not known */
     int64_t gap_to_ms;           /* wall clock; 0: there is none */
+    bool restored;               /* an earlier state was put in its place once; the last time: */
+    bool restored_backup;        /* a backup, or a copy without a mark */
+    int64_t restored_ms;         /* when it became the database; wall clock */
+    int64_t restored_from_ms;    /* until when everything was in it; wall clock; 0: not known */
     uint64_t quarantine_entries; /* counted up to STORE_QUARANTINE_COUNTED */
 };
 

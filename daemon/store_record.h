@@ -46,8 +46,9 @@ void store_record_file(struct store *store);
 int store_record_check_file(struct store *store);
 
 /*
- * The structure of a database that is strange, with its log applied: for 20 s at most, which is 1
- * to 2 GiB on one core of 2023. STORE_OK; STORE_FATAL: it is damaged.
+ * The structure of a database that is strange, with its log applied: for 20 s at most. In that time
+ * quick_check reads about 1 GiB (225 MiB took 4.5 s on one core); what lies behind that in a larger
+ * database is not looked at. STORE_OK; STORE_FATAL: it is damaged.
  */
 int store_record_check_structure(struct store *store);
 

@@ -226,6 +226,10 @@ static const struct {
     [STATEMENT_GAPS] = {"read the gaps", "SELECT (SELECT count(*) FROM gaps), client_id, reason,"
                                          " coalesce(last_durable_ms, 0), resumed_ms FROM gaps"
                                          " ORDER BY resumed_ms DESC LIMIT 1"},
+    [STATEMENT_RESTORED] = {"read when it was restored",
+                            "SELECT reason = 'restored', resumed_ms, coalesce(last_durable_ms, 0)"
+                            " FROM gaps WHERE reason IN ('restored', 'older database')"
+                            " ORDER BY resumed_ms DESC LIMIT 1"},
     /* Bounded: nobody waits for the count of a quarantine that has run wild. */
     [STATEMENT_QUARANTINE_SIZE] = {"count the quarantine",
                                    "SELECT count(*) FROM"

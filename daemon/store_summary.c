@@ -26,6 +26,23 @@ static int read_gaps(struct store *store, struct store_summary *summary)
     return result;
 }
 
+/* The table of gaps is short: a row for each time that a session was lost. */
+static int read_restored(struct store *store, struct store_summary *summary)
+{
+    sqlite3_stmt *statement = store->statements[STATEMENT_RESTORED];
+    bool row = false;
+    int result = store_step(store, STATEMENT_RESTORED, NULL, 0, &row);
+
+    if (result == STORE_OK && row) {
+        summary->restored = true;
+        summary->restored_backup = sqlite3_column_int(statement, 0) != 0;
+        summary->restored_ms = sqlite3_column_int64(statement, 1);
+        summary->restored_from_ms = sqlite3_column_int64(statement, 2);
+    }
+    store_reset(store, STATEMENT_RESTORED);
+    return result;
+}
+
 static int read_number(struct store *store, enum store_statement id,
                        const struct store_value *values, int count, int64_t *number)
 {
@@ -46,6 +63,9 @@ int store_summary(struct store *store, struct store_summary *out)
     int64_t entries = 0;
     int result = read_gaps(store, &summary);
 
+    if (result == STORE_OK) {
+        result = read_restored(store, &summary);
+    }
     if (result == STORE_OK) {
         result = read_number(store, STATEMENT_QUARANTINE_SIZE, &limit, 1, &entries);
     }

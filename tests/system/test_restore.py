@@ -223,6 +223,47 @@ def record(daemon):
     return {words[i]: int(words[i + 1]) for i in range(0, len(words) - 1, 2)}
 
 
+def test_status_tells_a_restoration(broker, daemon, history):
+    """
+    Goal: status says of a backup that was copied in the place of the database that it is one, while
+    no daemon runs; a daemon that took it over, or found an older copy, tells when that was.
+    """
+    backup, begun = history
+
+    def restored():
+        return daemon.wait_status(lambda s: s["database"]["restored"])["database"]["restored"]
+
+    assert "backup" not in foxtrackrctl(daemon, "status", check=False).stderr   # it was killed
+    log_of(daemon.database).unlink()
+    shutil.copyfile(backup, daemon.database)
+    for status_file in True, False:
+        done = foxtrackrctl(daemon, "status", check=False)
+        assert done.returncode == 1
+        assert f"{daemon.database}: is a backup of 20" in done.stderr, (status_file, done)
+        daemon.status_path.unlink(missing_ok=True)
+
+    started = fleet.now_ms()
+    daemon.start()
+    told = restored()
+    assert told["what"] == "backup" and begun <= told["from_ms"] < started <= told["at_ms"]
+    words = foxtrackrctl(daemon, "status").stdout
+    assert "a backup was put in its place; what was acknowledged from 20" in words
+    publish(broker, daemon, "later", 5)
+    copy = copy_of(daemon, "copy.db")
+    daemon.stop()
+    daemon.start()
+    publish(broker, daemon, "later still", 5)
+    assert restored() == told       # also in a later run
+    daemon.stop()
+    assert "is a backup" not in foxtrackrctl(daemon, "status", check=False).stderr
+
+    shutil.copyfile(copy, daemon.database)
+    daemon.start()
+    assert restored()["what"] == "older database" and restored()["at_ms"] > told["at_ms"]
+    assert "an older copy was found in its place" in foxtrackrctl(daemon, "status").stdout
+    daemon.stop()
+
+
 def copy_of(daemon, name):
     """A copy that carries no mark, by other means than foxtrackrctl backup."""
     copy = daemon.directory / name

@@ -229,7 +229,8 @@ def paths_of(value, path=""):
             here = f"{path}.{name}" if path else name
             if not isinstance(inner, (dict, list)):
                 yield here
-            elif here in ("catch_up", "gaps.last", "database.log_reader", "database.quarantine_by_reason"):
+            elif here in ("catch_up", "gaps.last", "database.log_reader", "database.restored",
+                          "database.quarantine_by_reason"):
                 yield here
             yield from paths_of(inner, here)
     elif isinstance(value, list):
@@ -279,6 +280,8 @@ def test_a_catch_up_and_every_member(broker, daemon):
     status["database"]["quarantine_by_reason"] = told_by_reason(daemon)
     assert status["database"]["log_reader"] is None  # test_readers.py has one
     status["database"]["log_reader"] = {"pid": 1, "name": "sqlite3", "for_ms": 1}
+    assert status["database"]["restored"] is None  # test_restore.py has one
+    status["database"]["restored"] = {"what": "backup", "at_ms": 2, "from_ms": 1}
     documented = documented_members()
     assert len(documented) == len(set(documented))
     assert set(documented) == set(paths_of(status)), "foxtrackrctl(8), STATUS FILE"

@@ -58,6 +58,29 @@ static void the_last_gap_is_told(void **state)
     assert_int_equal(summary.gap_from_ms, 0); /* unknown */
 }
 
+static void the_last_restoration_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_summary summary = summary_of(fixture);
+
+    assert_false(summary.restored);
+    look(fixture, "INSERT INTO gaps (client_id, last_durable_ms, resumed_ms, reason) VALUES"
+                  " ('a', 5, 10, 'restored'), ('b', 5, 10, 'restored'), ('a', 1, 3, 'restored'),"
+                  " ('a', 8, 99, 'session lost')");
+    summary = summary_of(fixture);
+    assert_true(summary.restored);
+    assert_true(summary.restored_backup);
+    assert_int_equal(summary.restored_ms, 10);
+    assert_int_equal(summary.restored_from_ms, 5);
+    look(fixture, "INSERT INTO gaps (client_id, last_durable_ms, resumed_ms, reason) VALUES"
+                  " ('a', NULL, 200, 'older database')");
+    summary = summary_of(fixture);
+    assert_true(summary.restored);
+    assert_false(summary.restored_backup);
+    assert_int_equal(summary.restored_ms, 200);
+    assert_int_equal(summary.restored_from_ms, 0);
+}
+
 static void a_quarantine_is_counted_by_entries(void **state)
 {
     struct fixture *fixture = *state;
@@ -145,6 +168,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_empty_database_has_nothing_to_tell, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(the_last_gap_is_told, fixture_make_open, fixture_remove),
+        cmocka_unit_test_setup_teardown(the_last_restoration_is_told, fixture_make_open,
+                                        fixture_remove),
         cmocka_unit_test_setup_teardown(a_quarantine_is_counted_by_entries, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(a_wild_quarantine_is_not_counted_to_its_end,
