@@ -1,198 +1,181 @@
 /*
  * foxtrackrctl: the operator's tool. Exit status: 0 good, 1 something is wrong and has been said,
- * 64 usage, 78 configuration.
+ * 64 usage, 78 configuration; those of a command are in its page (ctl_commands.c).
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "config.h"
-#include "ctl_backup.h"
-#include "ctl_check.h"
-#include "ctl_parse.h"
-#include "ctl_replay.h"
-#include "ctl_restore.h"
+#include "ctl_commands.h"
+#include "ctl_help.h"
 #include "ctl_say.h"
-#include "ctl_status.h"
-#include "ctl_verify.h"
 #include "ctl_words.h"
+#include "similar.h"
 
-static int run_status(const struct config *config, const struct ctl_words *words)
-{
-    bool json = (words->options & CTL_JSON) != 0;
-
-    return (words->options & CTL_FOLLOW) != 0 ? ctl_status_follow(config, json)
-                                              : ctl_status(config, json);
-}
-
-static int run_parse(const struct config *config, const struct ctl_words *words)
-{
-    return ctl_parse(config, words->operands[0], words->operands[1]);
-}
-
-/* Every command; help and the command line follow from it. */
-static const struct command {
-    const char *name;
-    const char *arguments;
-    const char *help; /* its lines end in \n */
-    struct ctl_grammar grammar;
-    bool can_do_without; /* needs a configuration only for limits and [fields]: else defaults */
-    int (*run)(const struct config *config, const struct ctl_words *words);
-} commands[] = {
-    {"status",
-     "[--json] [--follow]",
-     "what the running daemon is doing, once or live\n",
-     {CTL_JSON | CTL_FOLLOW, 0, 0},
-     false,
-     run_status},
-    {"check",
-     "[--json] [--connect]",
-     "configuration, files, certificates, database and disk,\n"
-     "without the daemon; --connect tries the broker too\n",
-     {CTL_JSON | CTL_CONNECT, 0, 0},
-     false,
-     ctl_check},
-    {"verify",
-     "[--json] [FILE]",
-     "the database, or a backup of it: integrity, accounting,\n"
-     "every row's digest, every view\n",
-     {CTL_JSON, 0, 1},
-     false,
-     ctl_verify},
-    {"backup",
-     "[--force] FILE",
-     "a verified copy of the database, while the daemon writes;\n"
-     "--force replaces a file that is there\n",
-     {CTL_FORCE, 1, 1},
-     false,
-     ctl_backup},
-    {"restore",
-     "[--force] FILE",
-     "put a backup in the place of the database, while no daemon\n"
-     "runs; the old one is set aside; --force accepts what verify\n"
-     "finds in it, but no damage\n",
-     {CTL_FORCE, 1, 1},
-     false,
-     ctl_restore},
-    {"replay",
-     "[--reason R] [--dry-run]",
-     "parse what is in quarantine again, and messages and extra,\n"
-     "and move what is understood now\n",
-     {CTL_REASON | CTL_DRY_RUN, 0, 0},
-     false,
-     ctl_replay},
-    {"parse",
-     "TOPIC [FILE]",
-     "the rows of one message as JSON, or why there are none;\n"
-     "reads standard input without FILE\n",
-     {0, 1, 2},
-     true,
-     run_parse},
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
 };
-
-#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
-
-static void print_help(FILE *out)
-{
-    fputs("Usage: foxtrackrctl [-c FILE] COMMAND\n\n", out);
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        char head[64];
-        const char *line = commands[i].help;
-
-        snprintf(head, sizeof(head), "%s %s", commands[i].name, commands[i].arguments);
-        for (; *line != '\0'; line += strcspn(line, "\n") + 1) {
-            fprintf(out, "  %-31s  %.*s\n", head, (int)strcspn(line, "\n"), line);
-            head[0] = '\0';
-        }
-    }
-    fputs("\n"
-          "  -c, --config FILE    configuration (" CONFIG_DEFAULT_PATH ")\n"
-          "      --version        print the version and exit\n"
-          "      --help           print this and exit\n",
-          out);
-}
-
-static int usage(const char *problem, const char *what)
-{
-    ctl_say("%s%s%s", problem, what[0] != '\0' ? ": " : "", what);
-    print_help(stderr);
-    return EX_USAGE;
-}
-
-static const struct command *find_command(const char *name)
-{
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(commands[i].name, name) == 0) {
-            return &commands[i];
-        }
-    }
-    return NULL;
-}
 
 static void say(const char *sentence)
 {
     ctl_say("%s", sentence);
 }
 
+/* Two lines: what is wrong, and where the help is. `command` NULL: the overview. */
+static int usage(const char *command, const char *problem)
+{
+    ctl_say("%s", problem);
+    ctl_say("for help: foxtrackrctl help%s%s", command != NULL ? " " : "",
+            command != NULL ? command : "");
+    return EX_USAGE;
+}
+
+static int unknown_command(const char *name)
+{
+    struct similar search = {.word = name};
+    char problem[USAGE_PROBLEM_SIZE];
+
+    similar_try(&search, "help");
+    for (size_t i = 0; i < ctl_commands_count; i++) {
+        similar_try(&search, ctl_commands[i].name);
+    }
+    if (strcmp(name, "version") == 0) {
+        search.best = "--version";
+    }
+    snprintf(problem, sizeof(problem), "there is no command %.60s%s%s%s", name,
+             search.best != NULL ? " (did you mean " : "", search.best != NULL ? search.best : "",
+             search.best != NULL ? "?)" : "");
+    return usage(NULL, problem);
+}
+
+static int help(int count, char **words)
+{
+    const struct ctl_command *command;
+
+    if (count > 1) {
+        return usage(NULL, "help explains one command at a time");
+    }
+    if (count == 0 || strcmp(words[0], "help") == 0 || words[0][0] == '-') {
+        ctl_help_overview();
+        return EX_OK;
+    }
+    command = ctl_commands_find(words[0]);
+    if (command == NULL) {
+        return unknown_command(words[0]);
+    }
+    ctl_help_page(command);
+    return EX_OK;
+}
+
+/* Whether the command can do without a configuration, which cannot be loaded. A file that was named
+ * is meant to be used. */
+static bool can_do_without(const struct ctl_command *command, const struct ctl_words *words,
+                           bool path_given)
+{
+    switch (command->need) {
+    case CTL_NEEDS_CONFIG_OR_FILE:
+        return !path_given && words->operand_count > 0;
+    case CTL_TAKES_DEFAULTS:
+        return !path_given;
+    default:
+        return false;
+    }
+}
+
+/* Says that a configuration which is there does not count. */
+static void say_ignored(const struct ctl_command *command, const char *path,
+                        const struct config_problems *problems)
+{
+    if (command->need == CTL_TAKES_DEFAULTS && (access(path, F_OK) == 0 || errno != ENOENT)) {
+        config_problems_tell(problems, path, say);
+        ctl_say("%s: ignored: the defaults of [fields] and [parser] apply", path);
+    }
+}
+
 static int run_command(const char *path, bool path_given, int count, char **words)
 {
-    const struct command *command = find_command(words[0]);
+    const struct ctl_command *command = ctl_commands_find(words[0]);
+    static struct config_problems problems;
     struct config *config = NULL;
     struct ctl_words read;
-    struct config_problems problems;
-    const char *wrong;
-    const char *word;
+    char problem[USAGE_PROBLEM_SIZE];
     int status;
 
     if (command == NULL) {
-        return usage("unknown command", words[0]);
+        return unknown_command(words[0]);
     }
-    wrong = ctl_words_read(&command->grammar, count - 1, words + 1, &read, &word);
-    if (wrong != NULL) {
-        return usage(wrong, word);
+    switch (ctl_words_read(&command->grammar, count, words, &read, problem)) {
+    case CTL_WORDS_HELP:
+        ctl_help_page(command);
+        return EX_OK;
+    case CTL_WORDS_WRONG:
+        return usage(command->name, problem);
+    default:
+        break;
     }
-    if (config_load(path, &config, &problems) != 0 && (path_given || !command->can_do_without)) {
-        config_problems_tell(&problems, path, say);
-        return EX_CONFIG;
+    if (read.config != NULL) {
+        path = read.config;
+        path_given = true;
+    }
+    if (config_load(path, &config, &problems) != 0) {
+        if (!can_do_without(command, &read, path_given)) {
+            config_problems_tell(&problems, path, say);
+            return EX_CONFIG;
+        }
+        say_ignored(command, path, &problems);
     }
     status = command->run(config, &read);
     config_free(config);
     return status;
 }
 
+/* An option in front of the command that is none, or stands at the wrong place. */
+static int unknown_option(int result, char **argv)
+{
+    const char *word = argv[optind - 1];
+    char problem[USAGE_PROBLEM_SIZE];
+
+    if (result == '?' && strncmp(word, "--", 2) == 0 && ctl_words_is_option(word + 2)) {
+        snprintf(problem, sizeof(problem), "%s belongs behind its command", word);
+        return usage(NULL, problem);
+    }
+    return usage(NULL, usage_option(NULL, result, argv, options, problem));
+}
+
 int main(int argc, char **argv)
 {
-    enum { OPTION_VERSION = 256, OPTION_HELP };
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"version", no_argument, NULL, OPTION_VERSION},
-        {"help", no_argument, NULL, OPTION_HELP},
-        {0},
-    };
     const char *path = CONFIG_DEFAULT_PATH;
     bool path_given = false;
     int option;
 
-    while ((option = getopt_long(argc, argv, "+c:", options, NULL)) != -1) {
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "+:c:h", options, NULL)) != -1) {
         switch (option) {
         case 'c':
             path = optarg;
             path_given = true;
             break;
-        case OPTION_VERSION:
+        case 'V':
             puts("foxtrackrctl " FOXTRACKRD_VERSION);
             return EX_OK;
-        case OPTION_HELP:
-            print_help(stdout);
-            return EX_OK;
+        case 'h':
+            return help(optind < argc ? 1 : 0, argv + optind);
         default:
-            print_help(stderr);
-            return EX_USAGE;
+            return unknown_option(option, argv);
         }
     }
     if (optind >= argc) {
-        return usage("no command", "");
+        return usage(NULL, "a command is missing");
+    }
+    if (strcmp(argv[optind], "help") == 0) {
+        return help(argc - optind - 1, argv + optind + 1);
     }
     return run_command(path, path_given, argc - optind, argv + optind);
 }

@@ -7,6 +7,8 @@
 #include "moment.h"
 #include "store.h"
 
+#define BUSY_TIMEOUT_MS 5000 /* without a configuration */
+
 struct verification {
     struct ctl_report report;
     struct ctl_work work;
@@ -24,7 +26,7 @@ int ctl_verify(const struct config *config, const struct ctl_words *words)
 {
     const struct store_options options = {
         .path = words->operand_count > 0 ? words->operands[0] : config->database.path,
-        .busy_timeout_ms = config->database.busy_timeout_ms,
+        .busy_timeout_ms = config != NULL ? config->database.busy_timeout_ms : BUSY_TIMEOUT_MS,
         .read_only = true,
         .stopped = ctl_work_stopped,
     };

@@ -1,9 +1,11 @@
-/* The words after a command of foxtrackrctl, read by one set of rules for all commands. */
+/* The words of a command of foxtrackrctl, read by one set of rules for all commands. */
 #ifndef CTL_WORDS_H
 #define CTL_WORDS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "usage.h"
 
 #define CTL_OPERANDS_MAX 2
 
@@ -20,6 +22,7 @@ enum ctl_option {
 struct ctl_words {
     unsigned options;   /* enum ctl_option, those that were given */
     const char *reason; /* with CTL_REASON */
+    const char *config; /* -c FILE behind the command; NULL: not given there */
     const char *operands[CTL_OPERANDS_MAX];
     int operand_count;
 };
@@ -29,13 +32,19 @@ struct ctl_grammar {
     unsigned options;
     int operands_min;
     int operands_max;
+    const char *missing; /* name of the operand that is required; NULL: none is */
 };
 
+enum ctl_words_result { CTL_WORDS_GOOD, CTL_WORDS_HELP, CTL_WORDS_WRONG };
+
 /*
- * Read `count` words. Returns NULL and fills *out, which borrows them; or what is wrong, and *word
- * is then the word that it is about ("" if none).
+ * Read the words of a command, whose name is words[0]. Good: fills *out, which borrows them (their
+ * order changes). Help: somebody asked for it, whatever else is there. Wrong: fills `problem`.
  */
-const char *ctl_words_read(const struct ctl_grammar *grammar, int count, char **words,
-                           struct ctl_words *out, const char **word);
+enum ctl_words_result ctl_words_read(const struct ctl_grammar *grammar, int count, char **words,
+                                     struct ctl_words *out, char problem[USAGE_PROBLEM_SIZE]);
+
+/* Whether one of the commands' own options has this name (without dashes). */
+bool ctl_words_is_option(const char *name);
 
 #endif

@@ -81,6 +81,8 @@ _foxtrackrctl()
     done
     if [[ $current == -* || ${#positionals[@]} -eq 0 ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$option" -- "$current")
+    elif [[ ${positionals[given]-} == COMMAND ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current")
     elif [[ ${positionals[given]-} == FILE ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$current")

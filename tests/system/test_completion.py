@@ -39,7 +39,7 @@ def test_commands_and_general_options():
     assert complete("") == sorted(commands()) and "status" in commands()
     assert complete("sta") == ["status"]
     assert complete("nonsense") == []
-    assert complete("-") == ["--config", "--help", "--version", "-c"]
+    assert complete("-") == ["--config", "--help", "--version", "-c", "-h"]
     assert complete("--v") == ["--version"]
     assert complete("-c", "some.conf", "") == sorted(commands())
     assert complete("--config", "=", "some.conf", "par") == ["parse"]
@@ -56,6 +56,13 @@ def test_options_and_arguments(command, tmp_path):
         words = [command, *["x"] * given, "a"]
         offered = " ".join(complete(*words, directory=tmp_path))
         assert offered == ("a file.json" if argument == "FILE" else ""), (words, argument)
+
+
+def test_commands_to_explain():
+    """Goal: help takes one command."""
+    assert complete("help", "") == sorted(commands())
+    assert complete("help", "ver") == ["verify"]
+    assert complete("help", "verify", "") == []
 
 
 def test_files_of_general_options(tmp_path):
