@@ -173,6 +173,25 @@ void ctl_status_print_reasons(FILE *out, const json_t *counts)
     }
 }
 
+/* Most of the latest messages are not understood: how to look at them, and what helps. */
+static void print_latest(FILE *out, const json_t *root)
+{
+    const json_t *latest = json_object_get(root, "latest");
+
+    if (json_is_true(json_object_get(latest, "most"))) {
+        fprintf(
+            out,
+            "  %-14s %" PRId64 " of the latest %" PRId64 " messages, reason %s; look at them: "
+            "sqlite3 -readonly %s \"SELECT detail, topic, payload FROM quarantine WHERE reason = "
+            "'%s' ORDER BY last_received_ms DESC LIMIT 10\"; when they are understood: "
+            "foxtrackrctl replay\n",
+            "in quarantine", ctl_status_integer(latest, "quarantined"),
+            ctl_status_integer(latest, "messages"), ctl_status_string(latest, "reason"),
+            ctl_status_string(json_object_get(root, "database"), "path"),
+            ctl_status_string(latest, "reason"));
+    }
+}
+
 static void print_counts(FILE *out, const json_t *root)
 {
     const json_t *counts = json_object_get(root, "counts");
@@ -193,6 +212,7 @@ static void print_counts(FILE *out, const json_t *root)
                 "strangers", ctl_status_integer(root, "strangers"));
     }
     ctl_status_print_reasons(out, json_object_get(root, "quarantined_by_reason"));
+    print_latest(out, root);
 }
 
 /* How large batches are, and how long a commit takes. */

@@ -38,6 +38,10 @@ struct status {
     struct sample samples[SAMPLES];
     unsigned sample_count;
     struct status_estimate estimate;
+    struct quarantine_share share;
+    struct log_cause share_cause;
+    bool was_most;   /* at the last tick most of the latest messages were in quarantine */
+    bool share_said; /* in the log, and its end not yet */
     struct pulse_view writer_pulse;
     struct pulse_view gate_pulse;
 
@@ -227,6 +231,29 @@ static void look(struct status *status)
     status_certificates_look(&now->certificates, status->config, now->monotonic_ms);
 }
 
+/* Messages come, and most of them are not understood: nothing is lost, and nothing is well. */
+static void look_at_quarantine(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+    struct quarantine_share_counts counts = {.received = now->writer.counts.received};
+
+    memcpy(counts.quarantined, now->writer.quarantined, sizeof(counts.quarantined));
+    now->latest = quarantine_share_look(&status->share, now->monotonic_ms, &counts);
+    if (now->latest.most && !status->was_most) {
+        status->share_said |= log_line_limited(
+            &status->share_cause, LOG_ERR, NULL,
+            "%" PRIu64 " of the latest %" PRIu64 " messages went to quarantine, most of them with "
+            "the reason %s; `foxtrackrctl status` says how to look at them",
+            now->latest.quarantined, now->latest.messages,
+            foxtrackr_reason_name(now->latest.reason));
+    } else if (!now->latest.most && status->share_said) {
+        log_notice("at least half of the latest messages are understood again");
+        status->share_said = false;
+        log_cause_over(&status->share_cause);
+    }
+    status->was_most = now->latest.most;
+}
+
 /* How fast the database grows; a catch-up does not count. */
 static void look_at_growth(struct status *status)
 {
@@ -334,6 +361,9 @@ static const char *state_in_words(const struct status_snapshot *now)
     if (session == NULL && now->clock_behind) {
         return "clock behind";
     }
+    if (session == NULL && now->latest.most) {
+        return "most in quarantine";
+    }
     if (session == NULL) {
         return now->catching_up ? "catching up" : "subscribed";
     }
@@ -370,6 +400,11 @@ static void describe_trouble(const struct status *status, char *text)
     } else if (session == NULL && now->clock_behind) {
         date_text(now->clock_least_ms, wait);
         snprintf(part, sizeof(part), ": it is %s at least: set the system's clock", wait);
+        append(text, part);
+    } else if (session == NULL && now->latest.most) {
+        snprintf(part, sizeof(part), ": %" PRIu64 " of the latest %" PRIu64 " messages, reason %s",
+                 now->latest.quarantined, now->latest.messages,
+                 foxtrackr_reason_name(now->latest.reason));
         append(text, part);
     } else if (session != NULL && session->reason[0] != '\0') {
         snprintf(part, sizeof(part), ": %s: %s", status->config->sessions[index].client_id,
@@ -471,6 +506,7 @@ void status_tick(struct status *status)
     look(status);
     follow_catch_up(status);
     look_at_growth(status);
+    look_at_quarantine(status);
     describe(status);
     if (strcmp(now->text, status->told) != 0) {
         snprintf(status->told, sizeof(status->told), "%s", now->text);

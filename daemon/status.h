@@ -14,6 +14,7 @@
 #include "config.h"
 #include "gate.h"
 #include "intake.h"
+#include "quarantine_share.h"
 #include "session.h"
 #include "status_certificates.h"
 #include "status_estimate.h"
@@ -57,10 +58,11 @@ struct status_snapshot {
     struct status_certificates certificates;
     int64_t writer_age_ms; /* since its thread made a step; the same of the gate's */
     int64_t gate_age_ms;
-    bool clock_behind;             /* see wall.h; */
-    int64_t clock_least_ms;        /* and what the time is at least; 0: it is not behind */
-    char waits[STATUS_WAITS_SIZE]; /* what retention has announced, in words; "": nothing */
-    int64_t waits_until_ms;        /* monotonic; the first of them */
+    bool clock_behind;                  /* see wall.h; */
+    int64_t clock_least_ms;             /* and what the time is at least; 0: it is not behind */
+    char waits[STATUS_WAITS_SIZE];      /* what retention has announced, in words; "": nothing */
+    int64_t waits_until_ms;             /* monotonic; the first of them */
+    struct quarantine_share_now latest; /* the latest messages, and how many are in quarantine */
     int64_t disk_wait_ms; /* for how long the disk has been busy with one call of ours; 0: not */
     const char *state;    /* in words */
     char text[STATUS_TEXT_SIZE];

@@ -111,6 +111,15 @@ static json_t *quarantined_json(const struct writer_status *writer)
     return object;
 }
 
+static json_t *latest_json(const struct quarantine_share_now *latest)
+{
+    return json_pack("{s:I, s:I, s:o, s:b}", "messages", (json_int_t)latest->messages,
+                     "quarantined", (json_int_t)latest->quarantined, "reason",
+                     latest->quarantined > 0 ? json_string(foxtrackr_reason_name(latest->reason))
+                                             : json_null(),
+                     "most", latest->most);
+}
+
 static json_t *expired_json(const struct writer_status *writer)
 {
     json_t *object = json_object();
@@ -209,7 +218,7 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
 {
     return json_pack(
         "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:i, s:o, s:i, s:o, s:o, s:o, s:f, s:f, s:f, s:f, "
-        "s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
+        "s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
         "format", STATUS_FILE_FORMAT, "state", snapshot->state, "text", json_text(snapshot->text),
         "version", FOXTRACKRD_VERSION, "pid", (json_int_t)getpid(), "started_ms",
         (json_int_t)snapshot->started_ms, "updated_ms", (json_int_t)snapshot->wall_ms,
@@ -224,10 +233,11 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
         "in_inbox", (json_int_t)snapshot->writer.in_inbox, "strangers",
         (json_int_t)snapshot->strangers, "catching_up", snapshot->catching_up, "catch_up",
         catch_up_json(snapshot), "counts", counts_json(&snapshot->writer.counts),
-        "quarantined_by_reason", quarantined_json(&snapshot->writer), "gaps",
-        gaps_json(&snapshot->writer), "database", database_json(config, snapshot), "certificates",
-        certificates_json(&snapshot->certificates), "clock_behind", snapshot->clock_behind,
-        "clock_least_ms", time_or_null(snapshot->clock_least_ms));
+        "quarantined_by_reason", quarantined_json(&snapshot->writer), "latest",
+        latest_json(&snapshot->latest), "gaps", gaps_json(&snapshot->writer), "database",
+        database_json(config, snapshot), "certificates", certificates_json(&snapshot->certificates),
+        "clock_behind", snapshot->clock_behind, "clock_least_ms",
+        time_or_null(snapshot->clock_least_ms));
 }
 
 int status_file_write_json(struct own_file *file, const struct config *config,

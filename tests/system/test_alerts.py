@@ -40,6 +40,7 @@ HEALTHY = {
     "filesystem_free_bytes": "1e10x{n}",
     "filesystem_min_free_bytes": "1e8x{n}",
     "space_left_seconds": "1e8x{n}",
+    "quarantined_ratio": "0.5x{n}",
     "gaps": "1x{n}",
     "last_gap_timestamp_seconds": "-200000x{n}",
     'certificate_expiry_timestamp_seconds{certificate="broker"}': "1e9x{n}",
@@ -85,6 +86,8 @@ CASES = {
                                       {"NoMessages", "LagGrowing"}),
     "readings become older": ({"lag_seconds": "3000+60x{n}"}, 1, {"LagGrowing"}),
     "a catch-up": ({"lag_seconds": "600000-600x{n}"}, 1, set()),
+    "nothing is understood": ({"quarantined_ratio": "0.51x{n}"}, 0.2, {"MostInQuarantine"}),
+    "garbage for a moment": ({"quarantined_ratio": "0.9x4 0.1x715"}, 0.2, set()),
     "garbage": ({'quarantined_messages_total{reason="json"}': "3+1x{n}"}, 1,
                 {"QuarantineGrowing"}),
     "garbage before the first scrape": ({

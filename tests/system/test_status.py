@@ -20,7 +20,7 @@ import pytest
 import fleet
 import harness
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import FOXTRACKRCTL, PATIENCE, run, wait_until
+from harness import FOXTRACKRCTL, PATIENCE, query, run, wait_until
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -530,3 +530,39 @@ def test_the_command_line_of_status(daemon):
     process.terminate()
     process.communicate(timeout=20 * PATIENCE)
     daemon.stop()
+
+
+# --- most of the messages are not understood -------------------------------------------------------
+
+
+def test_most_in_quarantine_is_not_well(broker, make_daemon, tmp_path):
+    """
+    Goal: a daemon that is subscribed and understands less than half of what comes is not well: state,
+    exit status, the log once, a metric, with the main reason and the command to look at the messages.
+    """
+    metrics = tmp_path / "foxtrackrd.prom"
+    daemon = make_daemon(broker, status={"metrics_file": metrics}).start()
+    for _ in range(19):
+        broker.publish("foxtrackr/q/V3.0/bat", "{broken")
+    daemon.wait_status(lambda s: s["counts"]["quarantined"] == 19)
+    assert foxtrackrctl(daemon, "status").returncode == 0, "too few to say anything"
+    broker.publish("foxtrackr/q/V2.0/bat", "{}")
+    daemon.wait_notified("most in quarantine: 20 of the latest 20 messages, reason json")
+    daemon.wait_status(lambda s: s["state"] == "most in quarantine")
+    done = foxtrackrctl(daemon, "status", check=False)
+    assert done.returncode == 1
+    assert "20 of the latest 20 messages, reason json; look at them: sqlite3" in done.stdout
+    look = re.search(r'sqlite3 -readonly (\S+) "(.*)"; when', done.stdout)
+    assert look[1] == str(daemon.database)
+    rows = query(daemon.database, look[2])
+    assert len(rows) == 1 and rows[0][1:] == ("foxtrackr/q/V3.0/bat", b"{broken"), rows
+    assert "foxtrackrd_quarantined_ratio" in metrics.read_text()
+
+    for number in range(21):
+        broker.publish("foxtrackr/q/V3.0/bat", fleet.battery("q", fleet.now_ms() + number))
+    daemon.wait_status(lambda s: s["state"] == "subscribed" and not s["latest"]["most"])
+    assert foxtrackrctl(daemon, "status").returncode == 0
+    daemon.stop()
+    said = [line for line in daemon.log().splitlines() if "of the latest" in line]
+    assert len(said) == 2 and said[0].startswith("err: 20 of the latest 20 messages"), said
+    assert said[1] == "notice: at least half of the latest messages are understood again"
