@@ -13,6 +13,10 @@
  * offset 0. The capacity is at least twice the largest record, so an empty ring always has room
  * for one, wherever the head stands: intake_put() cannot wait for ever while the writer runs.
  *
+ * A larger max_payload needs a larger buffer. intake_set_max_payload() only provides it. The
+ * writer's thread, which reads without the mutex, changes over to it when it has no open batch, and
+ * moves along what was not read yet; until then intake_put() lets a record wait that needs it.
+ *
  * The number of a message is its place in the order of puts. `taken` is raised under the mutex and
  * before intake_put() returns, and Paho writes an acknowledgement only after that: when the gate
  * reads acknowledgement bytes, `taken` covers every message that they can acknowledge.
@@ -53,8 +57,9 @@ struct intake {
 
     uint8_t *buffer;
     size_t capacity;
+    uint8_t *grown_buffer; /* provided for a larger max_payload and not in use yet; NULL: none */
+    size_t grown_capacity;
     _Atomic size_t max_payload;
-    size_t max_payload_made_for;
 
     uint64_t head;
     uint64_t read;
@@ -81,20 +86,25 @@ static struct record *record_at(const struct intake *intake, uint64_t position)
     return (struct record *)(void *)(intake->buffer + position % intake->capacity);
 }
 
+/* At least `least`, with room for two records of a payload of max_payload bytes; a multiple of the
+ * alignment, so that a record header fits wherever a record may start. */
+static size_t capacity_for(size_t max_payload, size_t least)
+{
+    size_t capacity = 2 * record_size(TOPIC_MAX, max_payload);
+
+    capacity = capacity < least ? least : capacity;
+    return (capacity + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
 int intake_new(struct intake **out, size_t capacity, size_t max_payload,
                struct watermark *watermark)
 {
     struct intake *intake = calloc(1, sizeof(*intake));
-    size_t largest = record_size(TOPIC_MAX, max_payload);
 
     if (intake == NULL) {
         return -ENOMEM;
     }
-    if (capacity < 2 * largest) {
-        capacity = 2 * largest;
-    }
-    /* A multiple of the alignment, so that a record header fits wherever a record may start. */
-    capacity = (capacity + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    capacity = capacity_for(max_payload, capacity);
     intake->buffer = malloc(capacity);
     if (intake->buffer == NULL) {
         free(intake);
@@ -102,7 +112,6 @@ int intake_new(struct intake **out, size_t capacity, size_t max_payload,
     }
     intake->capacity = capacity;
     intake->max_payload = max_payload;
-    intake->max_payload_made_for = max_payload;
     intake->watermark = watermark;
     pthread_mutex_init(&intake->mutex, NULL);
     clock_cond_init(&intake->filled);
@@ -119,6 +128,7 @@ void intake_free(struct intake *intake)
     pthread_cond_destroy(&intake->room);
     pthread_cond_destroy(&intake->filled);
     pthread_mutex_destroy(&intake->mutex);
+    free(intake->grown_buffer);
     free(intake->buffer);
     free(intake);
 }
@@ -130,6 +140,13 @@ static size_t advance_for(const struct intake *intake, size_t size)
     size_t to_end = intake->capacity - (size_t)(intake->head % intake->capacity);
 
     return size <= to_end ? size : to_end + size;
+}
+
+/* With the mutex. A record that only a grown buffer can hold waits for it. */
+static bool has_room(const struct intake *intake, size_t size)
+{
+    return size <= intake->capacity / 2 &&
+           intake->head + advance_for(intake, size) - intake->released <= intake->capacity;
 }
 
 static void append(struct intake *intake, const struct intake_item *item, size_t kept,
@@ -183,8 +200,7 @@ int intake_put(struct intake *intake, const struct intake_item *item)
     size = record_size(item->topic_length, kept);
 
     pthread_mutex_lock(&intake->mutex);
-    while (!intake->closed && !intake->stalled &&
-           intake->head + advance_for(intake, size) - intake->released > intake->capacity) {
+    while (!intake->closed && !intake->stalled && !has_room(intake, size)) {
         pthread_cond_wait(&intake->room, &intake->mutex);
     }
     if (!intake->closed && !intake->stalled) {
@@ -199,6 +215,41 @@ int intake_put(struct intake *intake, const struct intake_item *item)
     return result;
 }
 
+/* Change over to the grown buffer, if there is one and no batch is open. The writer's thread, with
+ * the mutex. */
+static void use_grown_buffer(struct intake *intake)
+{
+    uint64_t from = intake->read;
+    uint64_t to = 0;
+
+    if (intake->grown_buffer == NULL || intake->read != intake->released) {
+        return;
+    }
+    while (from != intake->head) {
+        size_t to_end = intake->capacity - (size_t)(from % intake->capacity);
+        const struct record *record = record_at(intake, from);
+
+        if (to_end < sizeof(*record)) {
+            from += to_end;
+            continue;
+        }
+        if (!record->skip) {
+            memcpy(intake->grown_buffer + to, record, record->size);
+            to += record->size;
+        }
+        from += record->size;
+    }
+    free(intake->buffer);
+    intake->buffer = intake->grown_buffer;
+    intake->capacity = intake->grown_capacity;
+    intake->grown_buffer = NULL;
+    intake->released = 0;
+    intake->read = 0;
+    intake->head = to;
+    intake->known_head = to;
+    pthread_cond_broadcast(&intake->room);
+}
+
 /* Wait for a record to read; false when none came in time. */
 static bool wait_filled(struct intake *intake, int64_t timeout_us, bool *closed)
 {
@@ -206,11 +257,13 @@ static bool wait_filled(struct intake *intake, int64_t timeout_us, bool *closed)
     int rc = 0;
 
     pthread_mutex_lock(&intake->mutex);
+    use_grown_buffer(intake);
     if (intake->read == intake->head && !intake->closed && timeout_us > 0) {
         deadline = clock_deadline_us(timeout_us);
         intake->writer_waits = true;
         while (intake->read == intake->head && !intake->closed && rc == 0) {
             rc = pthread_cond_timedwait(&intake->filled, &intake->mutex, &deadline);
+            use_grown_buffer(intake);
         }
         intake->writer_waits = false;
     }
@@ -276,6 +329,7 @@ uint64_t intake_release(struct intake *intake)
     intake->released = intake->read;
     intake->released_number = intake->read_number;
     number = intake->released_number;
+    use_grown_buffer(intake);
     pthread_cond_broadcast(&intake->room);
     pthread_mutex_unlock(&intake->mutex);
     return number;
@@ -297,13 +351,34 @@ void intake_set_stalled(struct intake *intake, bool stalled)
     pthread_mutex_unlock(&intake->mutex);
 }
 
-size_t intake_set_max_payload(struct intake *intake, size_t max_payload)
+int intake_set_max_payload(struct intake *intake, size_t max_payload)
 {
-    size_t limit;
+    size_t capacity = capacity_for(max_payload, 0);
+    uint8_t *buffer = NULL;
+    uint8_t *unused = NULL;
+    bool grows;
 
-    limit = max_payload < intake->max_payload_made_for ? max_payload : intake->max_payload_made_for;
-    atomic_store(&intake->max_payload, limit);
-    return limit;
+    pthread_mutex_lock(&intake->mutex);
+    grows = capacity > intake->capacity &&
+            (intake->grown_buffer == NULL || capacity > intake->grown_capacity);
+    pthread_mutex_unlock(&intake->mutex);
+    if (grows) {
+        buffer = malloc(capacity);
+        if (buffer == NULL) {
+            return -ENOMEM;
+        }
+    }
+    pthread_mutex_lock(&intake->mutex);
+    if (grows) {
+        unused = intake->grown_buffer;
+        intake->grown_buffer = buffer;
+        intake->grown_capacity = capacity;
+        pthread_cond_signal(&intake->filled);
+    }
+    atomic_store(&intake->max_payload, max_payload);
+    pthread_mutex_unlock(&intake->mutex);
+    free(unused);
+    return 0;
 }
 
 void intake_close(struct intake *intake)

@@ -91,8 +91,9 @@ void intake_rewind(struct intake *intake);
  * Paho's thread must stay free. What is in the ring stays. */
 void intake_set_stalled(struct intake *intake, bool stalled);
 
-/* Change how much of a payload is kept, up to what the ring was made for; returns the new limit. */
-size_t intake_set_max_payload(struct intake *intake, size_t max_payload);
+/* Change how much of a payload is kept; the ring grows if it has to, with no item lost. One thread
+ * at a time. Returns 0; or -ENOMEM, and then the limit is as before. */
+int intake_set_max_payload(struct intake *intake, size_t max_payload);
 
 /* Refuse further items; intake_next() ends with INTAKE_E_CLOSED once all were read. */
 void intake_close(struct intake *intake);

@@ -40,6 +40,7 @@
 #define RING_BYTES     ((size_t)2 * 1024 * 1024) /* a thousand messages are 300 KB */
 #define STOP_POLL_MS   10
 #define CREATE_MASK    027
+#define NAMES_SIZE     1024 /* of a line of the log, for keys */
 #define STOPPED        (-1) /* by a signal, before there was anything to run */
 
 struct daemon {
@@ -316,7 +317,12 @@ static void apply_live(struct daemon *daemon, struct config *loaded)
 
     loaded->fields = NULL;
     writer_set_limits(daemon->writer, &limits);
-    intake_set_max_payload(daemon->intake, loaded->parser.max_payload);
+    if (intake_set_max_payload(daemon->intake, loaded->parser.max_payload) != 0) {
+        log_error(
+            "parser.max_payload: no memory for messages of %zu bytes; going on with the value "
+            "from before",
+            loaded->parser.max_payload);
+    }
     log_set_level(loaded->log.level);
     status_reload(daemon->status, loaded);
 }
@@ -326,12 +332,29 @@ static void log_problem(const char *sentence)
     log_error("%s", sentence);
 }
 
+/* Name every change that the reload does not make; so many that a line cannot hold them are
+ * counted. */
+static void tell_reloaded(const struct config *running, const struct config *loaded)
+{
+    char names[NAMES_SIZE];
+    char rest[32] = "";
+    int count = config_needs_restart(running, loaded, names, sizeof(names));
+
+    if (count == 0) {
+        log_notice("%s reloaded", loaded->path);
+        return;
+    }
+    if (strlen(names) == sizeof(names) - 1) {
+        snprintf(rest, sizeof(rest), "... (%d in all)", count);
+    }
+    log_warning("%s reloaded; these changes need a restart: %s%s", loaded->path, names, rest);
+}
+
 static void reload(struct daemon *daemon)
 {
     struct config_problems problems;
     struct config *loaded;
     char problem[CONFIG_PROBLEM_SIZE];
-    char names[512];
 
     status_notify_reloading();
     if (log_reopen(problem, sizeof(problem)) != 0) {
@@ -346,11 +369,7 @@ static void reload(struct daemon *daemon)
     } else {
         preflight_configuration(loaded);
         apply_live(daemon, loaded);
-        if (config_needs_restart(daemon->config, loaded, names, sizeof(names)) > 0) {
-            log_warning("%s reloaded; these changes need a restart: %s", loaded->path, names);
-        } else {
-            log_notice("%s reloaded", loaded->path);
-        }
+        tell_reloaded(daemon->config, loaded);
         config_free(daemon->loaded);
         daemon->loaded = loaded;
     }

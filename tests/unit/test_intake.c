@@ -171,11 +171,10 @@ static void cuts_an_oversize_payload_and_keeps_the_digest_of_the_whole(void **st
     assert_int_equal(out.full_length, sizeof(payload));
     assert_memory_equal(out.payload, payload, MAX_PAYLOAD);
     assert_memory_equal(out.digest, digest, DIGEST_SIZE);
-    assert_int_equal(intake_set_max_payload(intake, 16), 16);
+    assert_int_equal(intake_set_max_payload(intake, 16), 0);
     intake_put(intake, &item);
     assert_int_equal(intake_next(intake, &out, 0), INTAKE_OK);
     assert_int_equal(out.payload_length, 16);
-    assert_int_equal(intake_set_max_payload(intake, 10 * MAX_PAYLOAD), MAX_PAYLOAD);
     intake_free(intake);
 }
 
@@ -273,6 +272,95 @@ static void closed_it_refuses_and_ends_when_read(void **state)
     intake_free(intake);
 }
 
+/* Whatever is in the ring, wherever its head stands, and whatever of it is in an open batch. */
+static void grows_for_a_larger_max_payload_and_loses_nothing(void **state)
+{
+    (void)state;
+    for (unsigned before = 0; before < 400; before++) {
+        struct intake *intake = new_intake(0);
+        char payload[MAX_PAYLOAD + 1];
+        char large[(8 * MAX_PAYLOAD) + 1];
+        unsigned read = 0;
+        unsigned put = 0;
+
+        memset(large, 'l', sizeof(large) - 1);
+        large[sizeof(large) - 1] = '\0';
+        for (; put < before + 100; put++) {
+            snprintf(payload, sizeof(payload), "%0*u", 1 + (int)((put * 37U) % 1000), put);
+            assert_int_equal(put_text(intake, "t", payload), INTAKE_OK);
+            if (put < before) { /* moves the head */
+                assert_next(intake, "t", payload);
+                assert_int_equal(intake_release(intake), ++read);
+            }
+        }
+        for (; read < before + before % 50; read++) { /* of an open batch, which is rewound once */
+            snprintf(payload, sizeof(payload), "%0*u", 1 + (int)((read * 37U) % 1000), read);
+            assert_next(intake, "t", payload);
+        }
+        assert_int_equal(intake_set_max_payload(intake, 4 * MAX_PAYLOAD), 0);
+        assert_int_equal(intake_set_max_payload(intake, 8 * MAX_PAYLOAD), 0);
+        if (before % 3 == 0) {
+            intake_rewind(intake);
+            read = before;
+        }
+        for (; read < put; read++) {
+            snprintf(payload, sizeof(payload), "%0*u", 1 + (int)((read * 37U) % 1000), read);
+            assert_next(intake, "t", payload);
+            if (read % 7 == 0) {
+                assert_int_equal(intake_release(intake), read + 1);
+            }
+        }
+        assert_int_equal(intake_release(intake), put);
+        assert_int_equal(put_text(intake, "t", large), INTAKE_OK);
+        assert_next(intake, "t", large);
+        assert_int_equal(intake_release(intake), put + 1);
+        intake_free(intake);
+    }
+}
+
+#define GROWN_PAYLOAD ((size_t)1 << 20)
+
+static void *put_large(void *argument)
+{
+    struct putter *putter = argument;
+    char *payload = calloc(1, GROWN_PAYLOAD + 1);
+
+    assert_non_null(payload);
+    memset(payload, 'l', GROWN_PAYLOAD);
+    atomic_store(&putter->result, put_text(putter->intake, "large", payload));
+    atomic_fetch_add(&putter->done, 1);
+    free(payload);
+    return NULL;
+}
+
+/* A message that is too large for the ring as it was waits for the end of the open batch. */
+static void a_large_item_waits_for_the_grown_ring(void **state)
+{
+    struct intake *intake = new_intake(0);
+    struct putter putter = {.intake = intake, .result = -1};
+    struct intake_item item;
+    pthread_t thread;
+
+    (void)state;
+    put_text(intake, "t", "of the open batch");
+    assert_int_equal(intake_next(intake, &item, 0), INTAKE_OK);
+    assert_int_equal(intake_set_max_payload(intake, GROWN_PAYLOAD), 0);
+    assert_int_equal(pthread_create(&thread, NULL, put_large, &putter), 0);
+    assert_int_equal(intake_next(intake, &(struct intake_item){0}, 20000), INTAKE_E_EMPTY);
+    assert_int_equal(atomic_load(&putter.done), 0);
+    assert_memory_equal(item.payload, "of the open batch", 17); /* still the writer's */
+    assert_int_equal(intake_release(intake), 1);
+    assert_int_equal(intake_next(intake, &item, UNIT_WAIT_MS * INT64_C(1000)), INTAKE_OK);
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&putter.result), INTAKE_OK);
+    assert_int_equal(item.payload_length, GROWN_PAYLOAD);
+    assert_int_equal(item.full_length, GROWN_PAYLOAD);
+
+    /* One that has no use of the buffer which it got is freed with it. */
+    assert_int_equal(intake_set_max_payload(intake, 2 * GROWN_PAYLOAD), 0);
+    intake_free(intake);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +371,8 @@ int main(void)
         cmocka_unit_test(cuts_an_oversize_payload_and_keeps_the_digest_of_the_whole),
         cmocka_unit_test(a_full_ring_blocks_until_released),
         cmocka_unit_test(a_stall_frees_a_blocked_putter_and_keeps_what_is_there),
+        cmocka_unit_test(grows_for_a_larger_max_payload_and_loses_nothing),
+        cmocka_unit_test(a_large_item_waits_for_the_grown_ring),
         cmocka_unit_test(closed_it_refuses_and_ends_when_read),
     };
 
