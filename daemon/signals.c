@@ -17,7 +17,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define BIT(number) (UINT64_C(1) << ((number)-1))
+/* Signal 1 is bit 0. */
+#define BIT(number) (UINT64_C(1) << (number) >> 1)
 
 /* The system call itself: nothing else may be ready yet, a sanitizer's wrapper for instance. */
 __attribute__((no_sanitize("address", "undefined", "thread"))) static void change(int how)

@@ -217,7 +217,8 @@ static int open_directory(struct backup *backup)
     backup->base = slash == NULL ? backup->file : slash + 1;
     backup->directory = directory_of(backup->file);
     if (backup->directory == NULL) {
-        return store_refuse(backup->store, STORE_E_RETRY, "%s: out of memory", backup->file);
+        store_refuse(backup->store, STORE_E_RETRY, "%s: out of memory", backup->file);
+        return STORE_E_RETRY;
     }
     backup->directory_fd = open(backup->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return backup->directory_fd < 0 ? path_problem(backup, backup->directory, "be used") : STORE_OK;
@@ -523,10 +524,10 @@ static int give_name(struct backup *backup)
 /* Takes the copy away again when it did not get its name. */
 static void clear(struct backup *backup)
 {
-    if (backup->temporary[0] != '\0' && leads_to_copy(backup, backup->temporary)) {
-        unlinkat(backup->directory_fd, backup->temporary, 0);
-    }
     if (backup->fd >= 0) {
+        if (backup->temporary[0] != '\0' && leads_to_copy(backup, backup->temporary)) {
+            unlinkat(backup->directory_fd, backup->temporary, 0);
+        }
         close(backup->fd);
     }
     if (backup->directory_fd >= 0) {

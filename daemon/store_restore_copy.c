@@ -31,14 +31,16 @@ const char *const store_restore_logs[RESTORE_LOGS] = {"-wal", "-journal"};
 
 int store_restore_problem(struct restore *restore, const char *path, const char *doing)
 {
-    return store_refuse(restore->store,
-                        errno == ENOSPC || errno == EDQUOT ? STORE_E_RETRY : STORE_E_PATH,
-                        "%s: cannot %s: %s", path, doing, strerrordesc_np(errno));
+    int result = errno == ENOSPC || errno == EDQUOT ? STORE_E_RETRY : STORE_E_PATH;
+
+    store_refuse(restore->store, result, "%s: cannot %s: %s", path, doing, strerrordesc_np(errno));
+    return result;
 }
 
 int store_restore_no_memory(struct restore *restore)
 {
-    return store_refuse(restore->store, STORE_E_RETRY, "%s: out of memory", restore->store->path);
+    store_refuse(restore->store, STORE_E_RETRY, "%s: out of memory", restore->store->path);
+    return STORE_E_RETRY;
 }
 
 int store_restore_stopped(struct restore *restore)

@@ -40,34 +40,31 @@ static void check(const struct packet *packet)
     }
 }
 
-#define PACKET(first, body, said)                                                                  \
-    {                                                                                              \
-        first, body, sizeof(body) - 1, said                                                        \
-    }
+#define BYTES(literal) (literal), sizeof(literal) - 1
 
 static void good_packets(void **state)
 {
     static const struct packet packets[] = {
-        PACKET(0x20, "\0\0", NULL),
-        PACKET(0x20, "\1\0", NULL),
-        PACKET(0x20, "\0\5", NULL), /* refused, and well-formed */
-        PACKET(0x30, "\0\3a/b", NULL),
-        PACKET(0x30, "\0\0", NULL), /* no topic: a message, for quarantine */
-        PACKET(0x3D, "\0\3a/b\0\1payload", NULL),
-        PACKET(0x32, "\0\3a/b\xff\xff", NULL),
-        PACKET(0x20, "\1\5", NULL), /* refused: session present does not count */
-        PACKET(0x2F, "\0\0", NULL), /* with reserved flags of the fixed header */
-        PACKET(0x30, "\0\3a/#", NULL),
-        PACKET(0x34, "\0\3a\0b\0\1", NULL),
-        PACKET(0x34, "\0\1\xff\0\1", NULL),
-        PACKET(0x38, "\0\3a/b", NULL), /* DUP with QoS 0 */
-        PACKET(0x62, "\0\1", NULL),
-        PACKET(0x60, "\1\0", NULL), /* without its reserved flag */
-        PACKET(0x90, "\0\1\0", NULL),
-        PACKET(0x90, "\0\1\2", NULL),
-        PACKET(0x90, "\0\1\x80", NULL),
-        PACKET(0xB0, "\0\1", NULL),
-        PACKET(0xD0, "", NULL),
+        {0x20, BYTES("\0\0"), NULL},
+        {0x20, BYTES("\1\0"), NULL},
+        {0x20, BYTES("\0\5"), NULL}, /* refused, and well-formed */
+        {0x30, BYTES("\0\3a/b"), NULL},
+        {0x30, BYTES("\0\0"), NULL}, /* no topic: a message, for quarantine */
+        {0x3D, BYTES("\0\3a/b\0\1payload"), NULL},
+        {0x32, BYTES("\0\3a/b\xff\xff"), NULL},
+        {0x20, BYTES("\1\5"), NULL}, /* refused: session present does not count */
+        {0x2F, BYTES("\0\0"), NULL}, /* with reserved flags of the fixed header */
+        {0x30, BYTES("\0\3a/#"), NULL},
+        {0x34, BYTES("\0\3a\0b\0\1"), NULL},
+        {0x34, BYTES("\0\1\xff\0\1"), NULL},
+        {0x38, BYTES("\0\3a/b"), NULL}, /* DUP with QoS 0 */
+        {0x62, BYTES("\0\1"), NULL},
+        {0x60, BYTES("\1\0"), NULL}, /* without its reserved flag */
+        {0x90, BYTES("\0\1\0"), NULL},
+        {0x90, BYTES("\0\1\2"), NULL},
+        {0x90, BYTES("\0\1\x80"), NULL},
+        {0xB0, BYTES("\0\1"), NULL},
+        {0xD0, BYTES(""), NULL},
     };
 
     (void)state;
@@ -79,46 +76,46 @@ static void good_packets(void **state)
 static void malformed_packets(void **state)
 {
     static const struct packet packets[] = {
-        PACKET(0x20, "", "malformed CONNACK (its length is 0, not 2)"),
-        PACKET(0x20, "\0", "CONNACK"),
-        PACKET(0x20, "\0\0\0", "its length is 3, not 2"),
-        PACKET(0x20, "\2\0", "reserved flags"),
-        PACKET(0x30, "", "malformed PUBLISH (too short"),
-        PACKET(0x30, "\0", "too short"),
-        PACKET(0x32, "\0\0\0", "too short"),
-        PACKET(0x36, "\0\3a/b\0\1", "its QoS is 3"),
-        PACKET(0x30, "\0\4a/b", "its topic is longer than the packet"),
-        PACKET(0x30,
-               "\xff\xff"
-               "abc",
-               "its topic is longer than the packet"),
-        PACKET(0x32, "\0\3a/b\1", "its topic is longer than the packet"),
-        PACKET(0x34, "\0\3a/b\0\0x", "its packet identifier is 0"),
-        PACKET(0x40, "\0\1", "PUBACK although nothing was published to it"),
-        PACKET(0x50, "\0\1", "PUBREC although nothing was published to it"),
-        PACKET(0x70, "\0\1", "PUBCOMP although nothing was published to it"),
-        PACKET(0x40, "\1", "malformed PUBACK"),
-        PACKET(0x50, "", "malformed PUBREC"),
-        PACKET(0x62, "\0\0", "malformed PUBREL (its packet identifier is 0)"),
-        PACKET(0x62, "\0\1\0", "malformed PUBREL"),
-        PACKET(0x70, "\1", "malformed PUBCOMP"),
-        PACKET(0x90, "\0\1", "malformed SUBACK (its length is 2, not 3)"),
-        PACKET(0x90, "\0\1\2\2", "malformed SUBACK"),
-        PACKET(0x90, "\0\1\3", "return code"),
-        PACKET(0x90, "\0\1\x7F", "return code"),
-        PACKET(0x20, "\0\x84\0",
-               "its length is 3, not 2: MQTT 5 has such answers; allow version 3.1.1"),
-        PACKET(0x90, "\0\0\2", "packet identifier is 0"),
-        PACKET(0xB0, "\1", "malformed UNSUBACK"),
-        PACKET(0xB0, "\0\1\0", "malformed UNSUBACK"),
-        PACKET(0xD0, "x", "malformed PINGRESP"),
-        PACKET(0x00, "", "type 0, which no broker sends"),
-        PACKET(0x10, "\0\4MQTT", "type 1,"),
-        PACKET(0x82, "\0\1", "type 8,"),
-        PACKET(0xA2, "\0\1", "type 10,"),
-        PACKET(0xC0, "", "type 12,"),
-        PACKET(0xE0, "", "type 14,"),
-        PACKET(0xF0, "", "type 15,"),
+        {0x20, BYTES(""), "malformed CONNACK (its length is 0, not 2)"},
+        {0x20, BYTES("\0"), "CONNACK"},
+        {0x20, BYTES("\0\0\0"), "its length is 3, not 2"},
+        {0x20, BYTES("\2\0"), "reserved flags"},
+        {0x30, BYTES(""), "malformed PUBLISH (too short"},
+        {0x30, BYTES("\0"), "too short"},
+        {0x32, BYTES("\0\0\0"), "too short"},
+        {0x36, BYTES("\0\3a/b\0\1"), "its QoS is 3"},
+        {0x30, BYTES("\0\4a/b"), "its topic is longer than the packet"},
+        {0x30,
+         BYTES("\xff\xff"
+               "abc"),
+         "its topic is longer than the packet"},
+        {0x32, BYTES("\0\3a/b\1"), "its topic is longer than the packet"},
+        {0x34, BYTES("\0\3a/b\0\0x"), "its packet identifier is 0"},
+        {0x40, BYTES("\0\1"), "PUBACK although nothing was published to it"},
+        {0x50, BYTES("\0\1"), "PUBREC although nothing was published to it"},
+        {0x70, BYTES("\0\1"), "PUBCOMP although nothing was published to it"},
+        {0x40, BYTES("\1"), "malformed PUBACK"},
+        {0x50, BYTES(""), "malformed PUBREC"},
+        {0x62, BYTES("\0\0"), "malformed PUBREL (its packet identifier is 0)"},
+        {0x62, BYTES("\0\1\0"), "malformed PUBREL"},
+        {0x70, BYTES("\1"), "malformed PUBCOMP"},
+        {0x90, BYTES("\0\1"), "malformed SUBACK (its length is 2, not 3)"},
+        {0x90, BYTES("\0\1\2\2"), "malformed SUBACK"},
+        {0x90, BYTES("\0\1\3"), "return code"},
+        {0x90, BYTES("\0\1\x7F"), "return code"},
+        {0x20, BYTES("\0\x84\0"),
+         "its length is 3, not 2: MQTT 5 has such answers; allow version 3.1.1"},
+        {0x90, BYTES("\0\0\2"), "packet identifier is 0"},
+        {0xB0, BYTES("\1"), "malformed UNSUBACK"},
+        {0xB0, BYTES("\0\1\0"), "malformed UNSUBACK"},
+        {0xD0, BYTES("x"), "malformed PINGRESP"},
+        {0x00, BYTES(""), "type 0, which no broker sends"},
+        {0x10, BYTES("\0\4MQTT"), "type 1,"},
+        {0x82, BYTES("\0\1"), "type 8,"},
+        {0xA2, BYTES("\0\1"), "type 10,"},
+        {0xC0, BYTES(""), "type 12,"},
+        {0xE0, BYTES(""), "type 14,"},
+        {0xF0, BYTES(""), "type 15,"},
     };
     char problem[MQTT_PACKET_PROBLEM_SIZE];
 
