@@ -198,7 +198,7 @@ static bool connect_paho(const struct trial *trial, struct paho *paho,
     struct loss_facts facts = {.packets_checked = paho_checks_packets(),
                                .tls = options->tls,
                                .keepalive_s = options->keepalive_s};
-    enum paho_result result;
+    int result;
     bool present;
     int fd = dial_connect(trial->address, DIAL_TIMEOUT_MS, -1, dial_problem);
 

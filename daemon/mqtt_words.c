@@ -107,7 +107,7 @@ void mqtt_words_connack(int code, const char *client_id, int keepalive_s, char o
 
     if (code == 2 || code == 0x85) {
         rejected_identifier(client_id, keepalive_s, out);
-    } else if (code > 0 && (size_t)code < COUNT(codes)) {
+    } else if (code > 0 && code < (int)COUNT(codes)) {
         snprintf(out, MQTT_WORDS_SIZE, "%s", codes[code]);
     } else if (code >= MQTT5) {
         snprintf(start, sizeof(start),

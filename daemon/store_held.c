@@ -41,7 +41,7 @@ static int open_file(const char *name, int flags, int mode)
         number[strspn(number, "0123456789")] == '\0') {
         flags &= ~(O_NOFOLLOW | O_CREAT);
     }
-    return open(name, flags, mode);
+    return open(name, flags, (mode_t)mode);
 }
 
 static void make_vfs(void)
