@@ -250,6 +250,23 @@ test-sanitized: ## every test under AddressSanitizer and UndefinedBehaviorSaniti
 	$(Q)LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
 	    $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized SANITIZE=address,undefined test
 
+# Where threads meet. A report fails the test whose program ends with it, and the target where the
+# program was killed.
+THREADS      := $(BUILD)/threads
+THREADS_UNIT := gate gate_lockstep intake log paho paho_ahead paho_cork tls watchdog writer
+THREADS_SYSTEM := addresses backup connection delivery gate inbox interruptions log paho_link reload session \
+                  start status
+
+test-threads: ## the tests in which threads meet, under ThreadSanitizer
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(THREADS) SANITIZE=thread all test-programs
+	$(Q)rm -rf $(THREADS)/reports && mkdir $(THREADS)/reports
+	$(Q)status=0; TSAN_OPTIONS=history_size=7:log_path=$(abspath $(THREADS))/reports/report \
+	    $(MAKE) --no-print-directory BUILD=$(THREADS) SANITIZE=thread \
+	    UNIT_TESTS='$(THREADS_UNIT:%=$(THREADS)/tests/test_%)' \
+	    SYSTEM_TESTS='$(THREADS_SYSTEM:%=tests/system/test_%.py)' test || status=1; \
+	for report in $(THREADS)/reports/*; do [ ! -f $$report ] || { cat $$report; status=1; }; done; \
+	exit $$status
+
 test-programs: $(UNIT_TESTS) $(FLEET) $(PRELOADS)
 
 # System tests and campaigns wait more than they work: for a broker, a backoff, a limit.
@@ -258,9 +275,11 @@ WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
 unit: $(UNIT_TESTS) ## the unit tests
 	$(Q)printf '%s\n' $(UNIT_TESTS) | FOXTRACKR_ROOT=$(CURDIR) tests/parallel $(JOBS)
 
+SYSTEM_TESTS ?= tests/system
+
 system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, the built programs
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(WAITERS) \
-	    tests/system
+	    $(SYSTEM_TESTS)
 
 demo: ## a private broker, a fleet with a 7-day backlog, and what an analyst sees
 	$(Q)tests/demo --check-localhost
@@ -380,7 +399,8 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-build deps-demo deps-check check check-debian13 test test-sanitized test-programs unit system \
+.PHONY: all deps deps-build deps-demo deps-check check check-debian13 test test-sanitized test-threads \
+        test-programs unit system \
         demo faults crash-campaign lint \
         lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers install uninstall clean help FORCE
 .DELETE_ON_ERROR:

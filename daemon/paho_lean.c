@@ -68,13 +68,17 @@ void *mymalloc(char *file, int line, size_t size)
     return pointer;
 }
 
-/* Zeroed where it is new. Rare: Paho's buffer for a packet that is larger than all before it. */
+/*
+ * Zeroed where it is new. Rare: Paho's buffer for a packet that is larger than all before it, and
+ * Paho's list of sockets. The list of no socket gets a byte: Paho keeps the pointer, and
+ * malloc_usable_size() of a block of no size depends on the allocator.
+ */
 void *myrealloc(char *file, int line, void *pointer, size_t size)
 {
     size_t before = pointer != NULL ? malloc_usable_size(pointer) : 0;
-    void *moved = mymalloc(file, line, size);
+    void *moved = mymalloc(file, line, size > 0 ? size : 1);
 
-    if (moved != NULL && pointer != NULL) {
+    if (pointer != NULL) {
         memcpy(moved, pointer, before < size ? before : size);
     }
     free(pointer);

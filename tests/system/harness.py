@@ -20,9 +20,10 @@ SLOW_DISK = BUILD / "tests" / "slow_disk_shim.so"
 
 
 def _is_sanitized():
-    """Built with AddressSanitizer? Then everything takes several times as long."""
+    """Built with a sanitizer? Then everything takes several times as long."""
     try:
-        return b"__asan_init" in FOXTRACKRD.read_bytes()
+        program = FOXTRACKRD.read_bytes()
+        return b"__asan_init" in program or b"__tsan_init" in program
     except OSError:
         return False
 
