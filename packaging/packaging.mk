@@ -7,7 +7,7 @@ DEPS_DEB_CHECK := $(DEPS_PACKAGING) autopkgtest faketime
 PACKAGING_TEST  = FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider
 
 deps-deb: ## install what building the Debian packages needs
-	@tests/deps $(DEPS_BUILD) libcmocka-dev openssl $(DEPS_DEB)
+	@tests/deps $(DEPS_BUILD) libcmocka-dev openssl python3 $(DEPS_DEB)
 
 deb: deps-deb ## the Debian packages of the commit that is checked out, in $(BUILD)/deb
 	$(Q)packaging/build-deb $(BUILD)/deb

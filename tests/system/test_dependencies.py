@@ -110,3 +110,12 @@ def test_demo_installs_a_compiler_libraries_and_a_broker():
         "libsystemd-dev", "libssl-dev", "libinih-dev", "mosquitto", "openssl", "sqlite3"}
     wanted = run("make", "-C", ROOT, "-n", "--no-print-directory", "demo").stdout
     assert "tests/deps" in wanted and "clang" not in wanted
+
+
+def test_building_a_package_installs_what_its_unit_tests_run_with():
+    """Goal: `make deb` works on a fresh Debian: tests/parallel, which runs them, is a Python program."""
+    assert (ROOT / "tests/parallel").read_text().startswith("#!/usr/bin/python3")
+    plan = run("make", "-C", ROOT, "-n", "--no-print-directory", "deps-deb").stdout
+    assert "python3" in plan.split()
+    assert "python3 <!nocheck>" in (ROOT / "packaging/debian/control").read_text()
+    assert "BuildRequires:  python3\n" in (ROOT / "packaging/rpm/foxtrackrd.spec").read_text()
