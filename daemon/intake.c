@@ -17,6 +17,12 @@
  * writer's thread, which reads without the mutex, changes over to it when it has no open batch, and
  * moves along what was not read yet; until then intake_put() lets a record wait that needs it.
  *
+ * The ring is common to all sessions and first in, first out. Messages of one session can be in
+ * front of another's by the ring's size, twice: once while Paho's thread waits for room, once while
+ * the acknowledgement waits for what is before it. That bounds what a flood can do to others; a
+ * larger ring is a longer wait. Paho's thread turns to the other connections after a few packets
+ * (paho_ahead.c).
+ *
  * The number of a message is its place in the order of puts. `taken` is raised under the mutex and
  * before intake_put() returns, and Paho writes an acknowledgement only after that: when the gate
  * reads acknowledgement bytes, `taken` covers every message that they can acknowledge.

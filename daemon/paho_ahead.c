@@ -9,8 +9,9 @@
  * Paho reads. What it has so is no longer in the socket, where Paho looks for it with poll(): Paho
  * has to hear of it here.
  *  - After every packet it asks SSL_pending() whether there is more in the record, and then goes on
- *    without poll(). It is told so also for what was read ahead, but not for more than a few
- *    packets in a row: other connections have their turn, and what waits is written (paho_cork.c).
+ *    without poll(). It is told so also for what was read ahead, but not for more than IN_A_ROW
+ *    packets, whether they have a record each or one together: other connections have their turn,
+ *    and what waits is written (paho_cork.c).
  *  - It does not ask after a part of a packet, or a packet without content. So a poll() for what
  *    has been read ahead finds that it is there.
  * There is more when the last SSL_read() gave something, and left something. When it gave nothing,
@@ -33,7 +34,7 @@ struct ahead {
     _Atomic(const SSL *) ssl; /* NULL: free */
     atomic_int fd;
     atomic_bool more;
-    int in_a_row; /* packets since a poll() found it so */
+    int in_a_row; /* packets since the last poll() */
 };
 
 static struct ahead aheads[CONNECTIONS];
@@ -86,13 +87,11 @@ int ahead_read(SSL *ssl, void *bytes, int length)
 int ahead_pending(const SSL *ssl)
 {
     struct ahead *ahead = find(ssl);
-    int pending = real_pending(ssl);
 
-    if (pending == 0 && ahead != NULL && ahead->more && ahead->in_a_row < IN_A_ROW) {
-        ahead->in_a_row++;
-        return 1;
+    if (ahead == NULL || !ahead->more) {
+        return real_pending(ssl);
     }
-    return pending;
+    return ahead->in_a_row++ < IN_A_ROW ? 1 : 0;
 }
 
 /* Whether this waits for something to read that was read ahead. */

@@ -179,7 +179,7 @@ class DeafBroker(Listener):
         connection.sendall(b"\x20\x02\x00\x00")
         while (packet := self._packet(connection))[0] & 0xf0 != 0x80:
             pass
-        connection.sendall(b"\x90\x03" + packet[2:4] + b"\x01")
+        connection.sendall(b"\x90\x03" + packet[2:4] + packet[-1:])
         if b"-01" in connect and self._deaf:
             self.connects += 1
             self._flood(connection)
@@ -232,6 +232,66 @@ class DeafBroker(Listener):
                 pass
             self.latencies.append(time.monotonic() - begun)
             time.sleep(0.01)
+
+
+class FloodingBroker(DeafBroker):
+    """
+    Sends messages with QoS 0, no two alike, to the client id that ends in -01 as fast as they are
+    taken. The other one gets a message with QoS 2 at a time; latencies are the seconds until its
+    PUBREC.
+    """
+
+    def _flood(self, connection):
+        connection.settimeout(None)
+        while not self._over.is_set():
+            connection.sendall(b"".join(
+                b"\x30" + packet([b"foxtrackr/f/V3.0/bat"], b"{broken %d" % (self.sent + n))
+                for n in range(200)))
+            self.sent += 200
+
+    def _ask(self, connection):
+        connection.settimeout(60)
+        identifier = 0
+        while not self._over.is_set():
+            identifier = identifier % 60000 + 1
+            begun = time.monotonic()
+            connection.sendall(b"\x34" + self._publish(identifier)[1:])
+            answer = self._packet(connection)
+            if answer[0] != 0x50:   # DISCONNECT
+                return
+            self.latencies.append(time.monotonic() - begun)
+            connection.sendall(b"\x62" + answer[1:])
+            self._packet(connection)
+
+
+def packet(strings, rest):
+    """A packet of less than 128 bytes, without its first byte."""
+    body = b"".join(len(one).to_bytes(2, "big") + one for one in strings) + rest
+    return bytes([len(body)]) + body
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["TLS", "clear"])
+def test_a_flood_beside_another_session(pki, make_daemon, tls):
+    """
+    Goal: messages without an acknowledgement, as many as a broker can send to one session, hold up
+    those of another session for a moment only: they come in front of it as far as the ring goes.
+    """
+    flooding = FloodingBroker(pki, tls=tls, deaf=True)
+    try:
+        daemon = make_daemon(flooding, session=None, **{
+            "broker": {} if tls else {"tls": "no", "ca_file": None},
+            "session one": {"given": "test", "number": "01", "filters": "foxtrackr/#", "qos": 0},
+            "session two": {"given": "test", "number": "02", "filters": "foxtrackr/#"}})
+        daemon.start()
+        seen = len(flooding.latencies)
+        sent = flooding.sent
+        wait_until(lambda: flooding.sent > sent + 50_000 and len(flooding.latencies) > seen + 10, 40,
+                   lambda: (flooding.sent, flooding.latencies[-5:]))
+        waited = flooding.latencies[seen:]
+        daemon.stop(20)
+    finally:
+        flooding.close()
+    assert max(waited) < 3 * PATIENCE, sorted(waited)[-10:]
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["TLS", "clear"])

@@ -191,6 +191,30 @@ static void others_have_their_turn(void **state)
     assert_true(turns < PACKETS / 10); /* or it is worth little */
 }
 
+/* A broker may put many packets into one record: that is no longer turn than as many records. */
+static void a_long_record_is_no_longer_turn(void **state)
+{
+    const struct fixture *fixture = *state;
+    unsigned char packets[PACKETS];
+    unsigned in_a_row = 0;
+
+    for (unsigned i = 0; i < PACKETS; i++) {
+        packets[i] = (unsigned char)i;
+    }
+    assert_int_equal(SSL_write(fixture->one.peer, packets, PACKETS), PACKETS);
+    for (unsigned i = 0; i < PACKETS; i++) {
+        if (read_packet(&fixture->one, i)) {
+            in_a_row++;
+            assert_true(in_a_row < IN_A_ROW);
+        } else if (i + 1 < PACKETS) {
+            assert_true(socket_is_empty(&fixture->one));
+            assert_true(is_ready(&fixture->one, LIMIT_MS));
+            in_a_row = 0;
+        }
+    }
+    assert_false(is_ready(&fixture->one, SOME_TIME));
+}
+
 static void another_that_is_ready_is_found_too(void **state)
 {
     const struct fixture *fixture = *state;
@@ -293,6 +317,7 @@ int main(void)
         TEST(a_poll_finds_what_is_not_in_the_socket),
         TEST(a_part_of_a_record_is_nothing_to_read),
         TEST(others_have_their_turn),
+        TEST(a_long_record_is_no_longer_turn),
         TEST(another_that_is_ready_is_found_too),
         TEST(who_wants_to_write_does_not_hear_of_it),
         TEST(acknowledgements_leave_then),
