@@ -22,6 +22,7 @@
 #include "moment.h"
 #include "paho.h"
 #include "preflight.h"
+#include "reload.h"
 #include "session.h"
 #include "signals.h"
 #include "status.h"
@@ -40,12 +41,10 @@
 #define RING_BYTES     ((size_t)2 * 1024 * 1024) /* a thousand messages are 300 KB */
 #define STOP_POLL_MS   10
 #define CREATE_MASK    027
-#define NAMES_SIZE     1024 /* of a line of the log, for keys */
 #define STOPPED        (-1) /* by a signal, before there was anything to run */
 
 struct daemon {
     struct config *config; /* of the start: what a reload cannot change stays as it is here */
-    struct config *loaded; /* of the last reload; NULL before the first */
     struct store *store;
     int64_t newest_ms; /* see store_newest_ms(); at the start */
     struct watermark watermark;
@@ -160,24 +159,10 @@ static int open_store(struct daemon *daemon)
     return EX_OK;
 }
 
-static struct writer_limits limits_of(const struct config *config)
-{
-    return (struct writer_limits){
-        .fields = config->fields,
-        .max_future_ms = config->parser.max_future_ms,
-        .batch_max = config->database.batch_max,
-        .retention_days = {[STORE_BATTERY] = config->database.retention_days_battery,
-                           [STORE_TEMPERATURE] = config->database.retention_days_temperature,
-                           [STORE_MESSAGES] = config->database.retention_days_messages,
-                           [STORE_QUARANTINE] = config->database.retention_days_quarantine},
-        .min_free_mb = config->database.min_free_mb,
-    };
-}
-
 static int start_pipeline(struct daemon *daemon)
 {
     const struct config *config = daemon->config;
-    const struct writer_limits limits = limits_of(config);
+    const struct writer_limits limits = reload_limits(config);
     struct writer_parts parts;
     char target[BROKER_TARGET_SIZE];
     int rc =
@@ -310,73 +295,19 @@ static int start(struct daemon *daemon)
 
 /* --- run ----------------------------------------------------------------------------------- */
 
-/* Give the parts that can change while running the values of a new configuration. */
-static void apply_live(struct daemon *daemon, struct config *loaded)
-{
-    const struct writer_limits limits = limits_of(loaded);
-
-    loaded->fields = NULL;
-    writer_set_limits(daemon->writer, &limits);
-    if (intake_set_max_payload(daemon->intake, loaded->parser.max_payload) != 0) {
-        log_error(
-            "parser.max_payload: no memory for messages of %zu bytes; going on with the value "
-            "from before",
-            loaded->parser.max_payload);
-    }
-    log_set_level(loaded->log.level);
-    status_reload(daemon->status, loaded);
-}
-
-static void log_problem(const char *sentence)
-{
-    log_error("%s", sentence);
-}
-
-/* Name every change that the reload does not make; so many that a line cannot hold them are
- * counted. */
-static void tell_reloaded(const struct config *running, const struct config *loaded)
-{
-    char names[NAMES_SIZE];
-    char rest[32] = "";
-    int count = config_needs_restart(running, loaded, names, sizeof(names));
-
-    if (count == 0) {
-        log_notice("%s reloaded", loaded->path);
-        return;
-    }
-    if (strlen(names) == sizeof(names) - 1) {
-        snprintf(rest, sizeof(rest), "... (%d in all)", count);
-    }
-    log_warning("%s reloaded; these changes need a restart: %s%s", loaded->path, names, rest);
-}
-
 static void reload(struct daemon *daemon)
 {
-    struct config_problems problems;
-    struct config *loaded;
+    const struct reload_parts parts = {.running = daemon->config,
+                                       .writer = daemon->writer,
+                                       .intake = daemon->intake,
+                                       .status = daemon->status};
     char problem[CONFIG_PROBLEM_SIZE];
 
     status_notify_reloading();
     if (log_reopen(problem, sizeof(problem)) != 0) {
         log_error("log.file: %s; going on with the old file", problem);
     }
-    if (config_load(daemon->config->path, &loaded, &problems) != 0) {
-        config_problems_tell(&problems, daemon->config->path, log_problem);
-        log_error("%s: keeping the configuration as it was", daemon->config->path);
-    } else if (preflight_files(loaded, problem) != 0) {
-        log_error("%s; keeping the configuration as it was", problem);
-        config_free(loaded);
-    } else {
-        preflight_configuration(loaded);
-        apply_live(daemon, loaded);
-        tell_reloaded(daemon->config, loaded);
-        config_free(daemon->loaded);
-        daemon->loaded = loaded;
-    }
-    /* The files may have been renewed; each connection reads them anew. */
-    if (preflight_certificates(daemon->config, problem) != 0) {
-        log_error("%s; no connection can be made until that is mended", problem);
-    }
+    reload_configuration(&parts);
     for (unsigned i = 0; i < daemon->session_count; i++) {
         session_retry_now(daemon->sessions[i]);
     }
@@ -525,7 +456,6 @@ static int stop(struct daemon *daemon, int status)
     paho_set_relay(NULL);
     gate_free(daemon->gate);
     intake_free(daemon->intake);
-    config_free(daemon->loaded);
     config_free(daemon->config);
     close(daemon->signal_fd);
     log_close();
@@ -537,6 +467,11 @@ static int stop(struct daemon *daemon, int status)
 /* Before every constructor, of the libraries too: see signals.c. */
 __attribute__((section(".preinit_array"),
                used)) static void (*const block_first)(void) = signals_block;
+
+static void log_problem(const char *sentence)
+{
+    log_error("%s", sentence);
+}
 
 /* Reads and checks the configuration. Returns EX_OK, or EX_CONFIG after having said why. */
 static int load(struct daemon *daemon, const char *path, bool check_only)

@@ -1,0 +1,92 @@
+/*
+ * A reload: what is live (config_keys.c) takes effect, what is not is named, and nothing is left
+ * out in silence. The configuration of the start stays: the sessions and their client ids, the
+ * broker and the database of a run never change.
+ */
+#include "reload.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "preflight.h"
+
+#define NAMES_SIZE 1024 /* of a line of the log, for keys */
+
+struct writer_limits reload_limits(const struct config *config)
+{
+    return (struct writer_limits){
+        .fields = config->fields,
+        .max_future_ms = config->parser.max_future_ms,
+        .batch_max = config->database.batch_max,
+        .retention_days = {[STORE_BATTERY] = config->database.retention_days_battery,
+                           [STORE_TEMPERATURE] = config->database.retention_days_temperature,
+                           [STORE_MESSAGES] = config->database.retention_days_messages,
+                           [STORE_QUARANTINE] = config->database.retention_days_quarantine},
+        .min_free_mb = config->database.min_free_mb,
+    };
+}
+
+/* Give the parts that can change while running the values of a new configuration. */
+static void apply_live(const struct reload_parts *parts, struct config *loaded)
+{
+    const struct writer_limits limits = reload_limits(loaded);
+
+    loaded->fields = NULL;
+    writer_set_limits(parts->writer, &limits);
+    if (intake_set_max_payload(parts->intake, loaded->parser.max_payload) != 0) {
+        log_error(
+            "parser.max_payload: no memory for messages of %zu bytes; going on with the value "
+            "from before",
+            loaded->parser.max_payload);
+    }
+    log_set_level(loaded->log.level);
+    status_reload(parts->status, loaded);
+}
+
+static void log_problem(const char *sentence)
+{
+    log_error("%s", sentence);
+}
+
+/* Name every change that the reload does not make; so many that a line cannot hold them are
+ * counted. */
+static void tell_reloaded(const struct config *running, const struct config *loaded)
+{
+    char names[NAMES_SIZE];
+    char rest[32] = "";
+    int count = config_needs_restart(running, loaded, names, sizeof(names));
+
+    if (count == 0) {
+        log_notice("%s reloaded", loaded->path);
+        return;
+    }
+    if (strlen(names) == sizeof(names) - 1) {
+        snprintf(rest, sizeof(rest), "... (%d in all)", count);
+    }
+    log_warning("%s reloaded; these changes need a restart: %s%s", loaded->path, names, rest);
+}
+
+void reload_configuration(const struct reload_parts *parts)
+{
+    const char *path = parts->running->path;
+    struct config_problems problems;
+    struct config *loaded = NULL;
+    char problem[CONFIG_PROBLEM_SIZE];
+
+    if (config_load(path, &loaded, &problems) != 0) {
+        config_problems_tell(&problems, path, log_problem);
+        log_error("%s: keeping the configuration as it was", path);
+    } else if (preflight_files(loaded, problem) != 0) {
+        log_error("%s; keeping the configuration as it was", problem);
+        config_free(loaded);
+    } else {
+        preflight_configuration(loaded);
+        apply_live(parts, loaded);
+        tell_reloaded(parts->running, loaded);
+        config_free(loaded);
+    }
+    if (preflight_certificates(parts->running, problem) != 0) {
+        log_error("%s; no connection can be made until that is mended", problem);
+    }
+}

@@ -1,0 +1,28 @@
+/* SIGHUP: a new configuration for the parts that can change while they run. Main's thread only. */
+#ifndef RELOAD_H
+#define RELOAD_H
+
+#include "config.h"
+#include "intake.h"
+#include "status.h"
+#include "writer.h"
+
+struct reload_parts {
+    const struct config *running; /* of the start */
+    struct writer *writer;
+    struct intake *intake;
+    struct status *status;
+};
+
+/*
+ * Read the file that parts->running came from and give each part its new values; the log names
+ * every change that needs a restart. A file with an error changes nothing, and the log says so.
+ * Then look at the certificates again: each connection reads them anew.
+ */
+void reload_configuration(const struct reload_parts *parts);
+
+/* The writer's limits, by a configuration. Borrows config->fields: who hands the limits to the
+ * writer sets config->fields to NULL. */
+struct writer_limits reload_limits(const struct config *config);
+
+#endif
