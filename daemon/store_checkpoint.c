@@ -88,6 +88,9 @@ static void note_moved(struct store *store, int pages, int done)
 {
     store->checkpointed_ms = clock_monotonic_ms();
     store->retention_pages = 0;
+    if (pages == done && pages >= 0) { /* below: somebody else is moving it */
+        store_record_base(store);
+    }
     if (pages == done) {
         store->base_pages = store->log_pages; /* should readers keep it from beginning anew */
         store->wal_pages = 0;
@@ -174,6 +177,7 @@ int store_shrink(struct store *store)
     }
     if (code == SQLITE_OK) {
         note_restart(store);
+        store_record_base(store);
     }
     return STORE_OK;
 }

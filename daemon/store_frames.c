@@ -55,8 +55,16 @@ static bool matches(const struct checksum *sum, const unsigned char *at)
     return sum->first == big(at) && sum->second == big(at + 4);
 }
 
+/* A page that is asked for. */
+struct wanted {
+    uint32_t page; /* 0: none */
+    store_frame_fn each;
+    void *context;
+};
+
 /* Walk over the frames that count. */
-static uint32_t walk(int fd, const unsigned char *header, struct checksum *sum, uint32_t page_size)
+static uint32_t walk(int fd, const unsigned char *header, struct checksum *sum, uint32_t page_size,
+                     const struct wanted *wanted)
 {
     size_t frame_size = FRAME_HEADER + page_size;
     unsigned char *frame = malloc(frame_size);
@@ -70,6 +78,9 @@ static uint32_t walk(int fd, const unsigned char *header, struct checksum *sum, 
         if (!matches(sum, frame + 16)) {
             break;
         }
+        if (wanted->page != 0 && big(frame) == wanted->page) {
+            wanted->each(wanted->context, frame + FRAME_HEADER, page_size);
+        }
         if (big(frame + 4) != 0) {
             last = big(frame + 4);
         }
@@ -80,7 +91,7 @@ static uint32_t walk(int fd, const unsigned char *header, struct checksum *sum, 
     return last;
 }
 
-uint32_t store_frames_last_size(const char *wal_path)
+static uint32_t read_log(const char *wal_path, const struct wanted *wanted)
 {
     int fd = open(wal_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     unsigned char header[HEADER_SIZE];
@@ -97,9 +108,23 @@ uint32_t store_frames_last_size(const char *wal_path)
         add(&sum, header, 24);
         if (matches(&sum, header + 24) && page_size >= PAGE_LEAST && page_size <= PAGE_MOST &&
             (page_size & (page_size - 1)) == 0) {
-            last = walk(fd, header, &sum, page_size);
+            last = walk(fd, header, &sum, page_size, wanted);
         }
     }
     close(fd);
     return last;
+}
+
+uint32_t store_frames_last_size(const char *wal_path)
+{
+    const struct wanted none = {0};
+
+    return read_log(wal_path, &none);
+}
+
+void store_frames_each(const char *wal_path, uint32_t page, store_frame_fn each, void *context)
+{
+    const struct wanted wanted = {page, each, context};
+
+    (void)read_log(wal_path, &wanted);
 }

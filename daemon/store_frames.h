@@ -11,4 +11,10 @@
  */
 uint32_t store_frames_last_size(const char *wal_path);
 
+/* Called with a frame's page; `bytes` may be used until it returns. */
+typedef void (*store_frame_fn)(void *context, unsigned char *bytes, uint32_t page_size);
+
+/* Call `each` for every frame of one page that counts, committed or not, in their order. */
+void store_frames_each(const char *wal_path, uint32_t page, store_frame_fn each, void *context);
+
 #endif

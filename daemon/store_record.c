@@ -15,13 +15,14 @@
  * it last (the log moves into it only in a checkpoint). If they are the same, the two belong
  * together, and nothing needs to be checked. Otherwise
  *   - another inode beside our log's own inode: the file was exchanged. That is certain, and
- * refused.
+ *     refused.
+ *   - the file lacks what was in it, synced, before its log was begun (store_base.c): an older copy
+ *     was written into it. That is certain, too, and refused.
  *   - anything else has innocent reasons, too: killed within a checkpoint, a power failure, another
  *     program that has write access. Then the two are compared, before the first byte is written:
  *     the size of the database that the log's last commit names with the one in the database's
  *     first page (an older first page names another), and for a limited time SQLite's quick_check
- *     looks at the structure. Damage is refused; otherwise the caller says what was found. An older
- *     copy of the same size, whose pages fit together by chance, passes with that warning.
+ *     looks at the structure. Damage is refused; otherwise the caller says what was found.
  *
  * The record is a help and not a proof: it may be deleted, be from before a power failure, or be
  * missing. Then nothing is concluded from it. Nothing is ever deleted or refused for its want.
@@ -51,7 +52,7 @@
 #define RECORD_FORMAT                                                                              \
     "run %" PRId64 " started %" PRId64 " received %" PRId64 " moment %" PRId64 " stopped %" PRId64 \
     " device %" PRId64 " inode %" PRId64 " log %" PRId64 " size %" PRId64 " changed %" PRId64      \
-    " end"
+    " page %" PRId64 " rows %" PRId64 " last %" PRId64 " moved %" PRId64 " end"
 
 /* Past "NAME NUMBER " at *at; false where something else stands there. */
 static bool take_number(const char **at, const char *name, int64_t *number)
@@ -71,6 +72,22 @@ static bool take_number(const char **at, const char *name, int64_t *number)
     return true;
 }
 
+/* A record of an earlier version ends before this. */
+static bool take_base(const char **text, struct store_base *base)
+{
+    int64_t page;
+
+    if (strncmp(*text, "end", 3) == 0) {
+        return true;
+    }
+    if (!take_number(text, "page", &page) || !take_number(text, "rows", &base->rows) ||
+        !take_number(text, "last", &base->run) || !take_number(text, "moved", &base->received)) {
+        return false;
+    }
+    base->page = page > 0 && page <= UINT32_MAX ? (uint32_t)page : 0;
+    return true;
+}
+
 /* In the order of RECORD_FORMAT. False where the record is not whole. */
 static bool take_record(const char *text, struct store_record *record)
 {
@@ -85,7 +102,8 @@ static bool take_record(const char *text, struct store_record *record)
         !take_number(&text, "stopped", &record->stopped_ms) ||
         !take_number(&text, "device", &device) || !take_number(&text, "inode", &inode) ||
         !take_number(&text, "log", &wal_inode) || !take_number(&text, "size", &record->size) ||
-        !take_number(&text, "changed", &record->changed_ns) || strncmp(text, "end", 3) != 0) {
+        !take_number(&text, "changed", &record->changed_ns) || !take_base(&text, &record->base) ||
+        strncmp(text, "end", 3) != 0) {
         return false;
     }
     record->device = (uint64_t)device;
@@ -122,10 +140,12 @@ void store_record_write(struct store *store)
     }
     length = snprintf(text, sizeof(text), "%-*ld\n", PROCESS_SIZE - 1, (long)getpid());
     if (record->known) {
-        length += snprintf(text + length, sizeof(text) - (size_t)length, RECORD_FORMAT, record->run,
-                           record->started_ms, record->received, record->moment_ms,
-                           record->stopped_ms, (int64_t)record->device, (int64_t)record->inode,
-                           (int64_t)record->wal_inode, record->size, record->changed_ns);
+        length +=
+            snprintf(text + length, sizeof(text) - (size_t)length, RECORD_FORMAT, record->run,
+                     record->started_ms, record->received, record->moment_ms, record->stopped_ms,
+                     (int64_t)record->device, (int64_t)record->inode, (int64_t)record->wal_inode,
+                     record->size, record->changed_ns, (int64_t)record->base.page,
+                     record->base.rows, record->base.run, record->base.received);
         /* As long as every other, so that nothing of an older one is left behind it. */
         if (length < (int)sizeof(text) - 2) {
             memset(text + length, ' ', sizeof(text) - 2 - (size_t)length);
@@ -191,6 +211,46 @@ void store_record_file(struct store *store)
     }
 }
 
+void store_record_base(struct store *store)
+{
+    static const char *const sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'runs'";
+    int root = 0;
+
+    if (store->lock_fd >= 0 && store->file_fd >= 0 &&
+        store_read_number(store, sql, &root) == STORE_OK && root > 0 &&
+        store_base_read(store->file_fd, (uint32_t)root, &store->record.base) &&
+        store->record.known) {
+        store_record_write(store);
+    }
+}
+
+/*
+ * There is no log: what is in the file counts, and if that is not what the record says, the bound
+ * must be gone from the disk before the first commit.
+ */
+static void forget_base(struct store *store)
+{
+    struct store_base *base = &store->record.base;
+
+    if (base->page != 0 && !store_base_matches(store->file_fd, base)) {
+        *base = (struct store_base){0};
+        store_record_write(store);
+        (void)!fdatasync(store->lock_fd);
+    }
+}
+
+/* Whether the log beside the file is the one of the record, and the file lacks what it builds on.
+ */
+static bool is_older_copy(const struct store *store, const struct stat *file,
+                          const struct stat *wal)
+{
+    const struct store_record *record = &store->record;
+
+    return file->st_dev == record->device && file->st_ino == record->inode &&
+           wal->st_ino == record->wal_inode &&
+           store_base_is_older(store->file_fd, store->wal_path, &record->base);
+}
+
 int store_record_check_file(struct store *store)
 {
     const struct store_record *record = &store->record;
@@ -198,7 +258,11 @@ int store_record_check_file(struct store *store)
     struct stat wal;
 
     if (!record->known || record->inode == 0 || store->file_fd < 0 ||
-        fstat(store->file_fd, &status) < 0 || stat(store->wal_path, &wal) < 0 || wal.st_size == 0) {
+        fstat(store->file_fd, &status) < 0) {
+        return STORE_OK;
+    }
+    if (stat(store->wal_path, &wal) < 0 || wal.st_size == 0) {
+        forget_base(store);
         return STORE_OK;
     }
     if (status.st_dev == record->device && status.st_ino != record->inode &&
@@ -212,6 +276,14 @@ int store_record_check_file(struct store *store)
     }
     store->strange = status.st_ino != record->inode || status.st_size != record->size ||
                      changed_ns(&status) != record->changed_ns;
+    if (store->strange && is_older_copy(store, &status, &wal)) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: an older copy was written into it: it lacks what foxtrackrd has "
+                            "put there, and %s beside it is the log of the newer one; nothing was "
+                            "changed. Put the newer database back, or move this file to another "
+                            "name and run foxtrackrctl restore on that",
+                            store->path, store->wal_path);
+    }
     store->wal_size = store->strange ? store_frames_last_size(store->wal_path) : 0;
     return STORE_OK;
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store_base.h"
+
 struct store;
 
 struct store_record {
@@ -18,8 +20,9 @@ struct store_record {
     uint64_t device;    /* of the file system */
     uint64_t inode;     /* of the database, after foxtrackrd wrote to it last; 0: not known */
     uint64_t wal_inode;
-    int64_t size;       /* bytes, of the database */
-    int64_t changed_ns; /* when it was written last, by its file system */
+    int64_t size;           /* bytes, of the database */
+    int64_t changed_ns;     /* when it was written last, by its file system */
+    struct store_base base; /* was in it when the log had moved into it as a whole */
 };
 
 /* Read the record from the lock file, which is locked. A record that makes no sense is none. */
@@ -38,10 +41,14 @@ void store_record_commit(struct store *store);
 /* Note what the database file is like, just after foxtrackrd has written to it. */
 void store_record_file(struct store *store);
 
+/* Note what is in the database file now: the log has just moved into it as a whole, and the file
+ * was synced. */
+void store_record_base(struct store *store);
+
 /*
  * Before SQLite opens the file: compare it with the record where a log waits to be put into it.
  * Sets store->strange when somebody else has changed the file. STORE_OK; STORE_E_PATH: another file
- * was put beside our log.
+ * was put beside our log, or an older copy into the file.
  */
 int store_record_check_file(struct store *store);
 

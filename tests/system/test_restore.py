@@ -1,6 +1,7 @@
 """An older state of the database in its place: a backup that was copied there, or foxtrackrctl restore."""
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -319,6 +320,51 @@ def test_an_unmarked_copy_of_the_same_run(broker, daemon):
     check_older(broker, daemon)
 
 
+def test_an_older_copy_of_the_same_size(broker, daemon, tmp_path):
+    """
+    Goal: a copy of the closed database from before the last runs, written into the file of the same
+    size, is refused beside the log of a killed daemon: SQLite would lose in silence what lies between
+    the two. Without the log, or with the right file, the daemon starts.
+    """
+    daemon.start()
+    publish(broker, daemon, "early", 30)
+    publish(broker, daemon, "middle", 30)
+    daemon.stop()
+    copy = tmp_path / "plain.db"
+    shutil.copyfile(daemon.database, copy)
+    daemon.start()
+    publish(broker, daemon, "middle", 3)
+    daemon.stop()
+    daemon.start()
+    publish(broker, daemon, "early", 3)
+    daemon.kill()
+    whole = daemon.database.read_bytes()
+    assert copy.stat().st_size == len(whole) and copy.read_bytes() != whole
+    shutil.copyfile(copy, daemon.database)
+    before = digest(daemon.database)
+    for _ in range(2):
+        daemon.start(wait=None)
+        assert daemon.wait_exit() == 74
+        assert "an older copy was written into it" in daemon.log()
+        assert digest(daemon.database) == before
+
+    log = log_of(daemon.database).read_bytes()
+    with open(daemon.database, "r+b") as file:
+        file.write(whole)
+    daemon.start()
+    daemon.kill()
+    assert devices(daemon.database) == {"early": 33, "middle": 33}
+    check_sound(daemon.database)
+    # Alone it is accepted, and is the base from then on.
+    log_of(daemon.database).unlink()
+    shutil.copyfile(copy, daemon.database)
+    assert log
+    for _ in range(3):
+        daemon.start()
+        daemon.kill()
+    assert devices(daemon.database) == {"early": 30, "middle": 30}
+
+
 def grow(broker, daemon):
     """Rows that move into the database with the log, and then some that stay in the log."""
     body = "x" * 3000
@@ -335,7 +381,8 @@ def grow(broker, daemon):
 def test_an_unmarked_copy_beside_a_log(broker, daemon):
     """
     Goal: a copy that is put in the place of the database, with the log of a killed daemon beside it,
-    is refused: by its inode, or because the two together are damaged.
+    is refused: by its inode, because it lacks what the log builds on, or because the two together
+    are damaged.
     """
     daemon.start()
     publish(broker, daemon, "before", 10)
@@ -362,10 +409,14 @@ def test_an_unmarked_copy_beside_a_log(broker, daemon):
     whole = daemon.database.read_bytes()
     shutil.copyfile(copy, daemon.database)      # the same inode
     before = digest(daemon.database)
-    daemon.start(wait=None)
-    assert daemon.wait_exit() == 74
-    assert "is damaged with the log that stands beside it" in daemon.log()
-    assert digest(daemon.database) == before
+    lock = daemon.database.with_name(daemon.database.name + ".lock")
+    for words in "an older copy was written into it", "is damaged with the log that stands beside it":
+        daemon.start(wait=None)
+        assert daemon.wait_exit() == 74
+        assert words in daemon.log()
+        assert digest(daemon.database) == before
+        # A record of an earlier foxtrackrd, which did not note what was in the file.
+        lock.write_text(re.sub(r"page .* end", "end", lock.read_text()))
 
     with open(daemon.database, "r+b") as file:  # another program has written, but the right thing
         file.write(whole)

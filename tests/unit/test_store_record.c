@@ -79,6 +79,165 @@ static void test_frames_are_read_like_sqlite(void **state)
     assert_int_equal(store_frames_last_size(whole), 0);
 }
 
+/* --- a file that is older than its log ------------------------------------------------------- */
+
+static void run_of(struct fixture *fixture, int messages)
+{
+    /* So long that the page of `runs` splits from time to time. */
+    static const char version[] = "a version that is as long as some distribution may make one: "
+                                  "1.2.3-4~really1.2.2+git20261129.0abcdef-5build6";
+    static int64_t time_ms;
+
+    assert_int_equal(store_run_begin(fixture->store, version, NOW_MS), STORE_OK);
+    for (int i = 0; i < messages; i++) {
+        store_one(fixture, ++time_ms);
+    }
+}
+
+static bool judge(const struct fixture *fixture, const char *file, const struct store_base *base)
+{
+    char wal[256];
+    int fd = open(file, O_RDONLY);
+    bool older;
+
+    companion(fixture, "-wal", wal);
+    assert_true(fd >= 0);
+    older = store_base_is_older(fd, wal, base);
+    close(fd);
+    return older;
+}
+
+/* What a power failure in the middle of a checkpoint leaves: of each sector the old or the new. */
+static void mix(const char *old_file, const char *new_file, const char *out, int sector)
+{
+    FILE *old = fopen(old_file, "rb");
+    FILE *new = fopen(new_file, "rb");
+    FILE *file = fopen(out, "wb");
+    char one[4096];
+    char other[4096];
+    bool more = true;
+
+    assert_true(old != NULL && new != NULL &&file != NULL);
+    while (more) {
+        size_t got = fread(one, 1, (size_t)sector, old);
+        size_t got_other = fread(other, 1, (size_t)sector, new);
+
+        more = got + got_other > 0;
+        if (got_other > 0 && (got == 0 || rand() % 2 == 0)) {
+            fwrite(other, 1, got_other, file);
+        } else {
+            fwrite(one, 1, got, file);
+        }
+    }
+    fclose(old);
+    fclose(new);
+    fclose(file);
+}
+
+/* The database as it is when the log has moved into it. */
+static void checkpoint_elsewhere(const struct fixture *fixture, const char *out)
+{
+    char wal[256];
+    char command[600];
+    sqlite3 *db;
+
+    companion(fixture, "-wal", wal);
+    copy_file(fixture->path, out);
+    snprintf(command, sizeof(command), "cp '%.250s' '%.250s-wal'", wal, out);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(sqlite3_open(out, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", 0, 0, 0), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* The base, what its log makes of it, and mixtures of the two are never older. */
+static void assert_legitimate(const struct fixture *fixture, const struct store_base *base)
+{
+    char after[256];
+    char mixture[256];
+
+    companion(fixture, ".after", after);
+    companion(fixture, ".mixture", mixture);
+    checkpoint_elsewhere(fixture, after);
+    assert_false(judge(fixture, fixture->path, base));
+    assert_false(judge(fixture, after, base));
+    for (int i = 0; i < 20; i++) {
+        mix(fixture->path, after, mixture, i % 2 == 0 ? 512 : 4096);
+        assert_false(judge(fixture, mixture, base));
+    }
+}
+
+/* Copies of earlier generations are older, whatever the log holds, but where the page of `runs` was
+ * split meanwhile: then nothing is certain. */
+static void test_what_is_older_than_its_log(void **state)
+{
+    enum { GENERATIONS = 90, PAIRS = GENERATIONS * (GENERATIONS - 1) / 2 };
+    struct fixture *fixture = *state;
+    uint32_t page = 0;
+    char suffix[16];
+    char copy[256];
+    int told = 0;
+    int splits = 0;
+
+    srand(1);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    for (int i = 0; i < GENERATIONS; i++) {
+        const struct store_base *base = &fixture->store->record.base;
+
+        run_of(fixture, 1);
+        assert_int_equal(store_shrink(fixture->store), STORE_OK);
+        assert_true(base->run == fixture->store->run && base->received == 1);
+        splits += i > 0 && base->page != page;
+        page = base->page;
+        snprintf(suffix, sizeof(suffix), ".%d", i);
+        companion(fixture, suffix, copy);
+        copy_file(fixture->path, copy);
+        run_of(fixture, i % 3); /* in the log of this generation */
+        for (int earlier = 0; earlier < i; earlier++) {
+            snprintf(suffix, sizeof(suffix), ".%d", earlier);
+            companion(fixture, suffix, copy);
+            told += judge(fixture, copy, base);
+        }
+        assert_legitimate(fixture, base);
+    }
+    assert_true(splits > 0);
+    if (told < PAIRS * 8 / 10) {
+        fail_msg("%d of %d older copies were told", told, PAIRS);
+    }
+}
+
+/* A copy from within one run; and nothing is certain without the log's word for it. */
+static void test_an_older_copy_of_one_run(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_base base;
+    char copy[256];
+    char wal[256];
+
+    companion(fixture, ".copy", copy);
+    companion(fixture, "-wal", wal);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    run_of(fixture, 3);
+    assert_int_equal(store_shrink(fixture->store), STORE_OK);
+    copy_file(fixture->path, copy);
+    store_one(fixture, 1000);
+    store_one(fixture, 1001);
+    assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
+    base = fixture->store->record.base;
+    assert_int_equal(base.received, 5);
+    assert_false(judge(fixture, copy, &base)); /* the log goes back behind the bound */
+    store_one(fixture, 1002);                  /* and begins anew */
+    assert_true(judge(fixture, copy, &base));
+    base.page++;
+    assert_false(judge(fixture, copy, &base));
+    base.page--;
+    assert_int_equal(store_shrink(fixture->store), STORE_OK);
+    base.rows++;
+    assert_false(judge(fixture, copy, &base)); /* no log */
+    base.page = 0;
+    assert_false(judge(fixture, copy, &base));
+}
+
 static void test_a_record_that_makes_no_sense_is_none(void **state)
 {
     static const char *const records[] = {
@@ -263,6 +422,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test_closed(test_frames_are_read_like_sqlite),
+        test_closed(test_what_is_older_than_its_log),
+        test_closed(test_an_older_copy_of_one_run),
         test_closed(test_a_record_that_makes_no_sense_is_none),
         test_closed(test_an_older_copy_is_noted_once),
         test_closed(test_a_backup_is_accepted_once),
