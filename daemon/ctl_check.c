@@ -16,6 +16,7 @@
 #include "dial.h"
 #include "duration.h"
 #include "moment.h"
+#include "plural.h"
 #include "store.h"
 #include "store_tools.h"
 #include "tls.h"
@@ -27,19 +28,6 @@
 #define FORECAST_MESSAGES  1000
 #define FORECAST_SPAN_MS   60000
 #define USUAL_MESSAGE_SIZE 128 /* bytes: a reading with its index and some extra */
-
-static void check_configuration(struct ctl_report *report, const struct config *config)
-{
-    ctl_report(report, "configuration", true, "%s: %zu session%s to %s:%d%s", config->path,
-               config->session_count, config->session_count == 1 ? "" : "s", config->broker.host,
-               config->broker.port, config->broker.tls ? " with TLS" : " in clear");
-    for (size_t i = 0; i < config->warning_count; i++) {
-        ctl_report(report, "warning", true, "%s", config->warnings[i]);
-    }
-    if (!config->broker.tls && config->broker.password != NULL) {
-        ctl_report(report, "password", true, "travels in clear: broker.tls = no");
-    }
-}
 
 static const char *date_text(int64_t time_ms, char out[16])
 {
@@ -63,9 +51,9 @@ static void check_ca(struct ctl_report *report, const struct config *config, int
         return;
     }
     ctl_report(report, "CA", ca.last_expiry_ms - now_ms > TLS_EXPIRES_SOON_MS,
-               "%s: %d certificates, %d expired; the last expires on %s, in %s",
-               config->broker.ca_file, ca.count, ca.expired, date_text(ca.last_expiry_ms, date),
-               duration_text(ca.last_expiry_ms - now_ms, left));
+               "%s: %d certificate%s, %d expired; the last expires on %s, in %s",
+               config->broker.ca_file, ca.count, plural_s(ca.count), ca.expired,
+               date_text(ca.last_expiry_ms, date), duration_text(ca.last_expiry_ms - now_ms, left));
 }
 
 /* A walk through cert_file. */
@@ -155,10 +143,11 @@ static void check_sessions(struct ctl_report *report, const struct config *confi
         if (store_session_find(store, client_id, &session) != STORE_OK) {
             ctl_report(report, "database", false, "%s", store_error(store));
         } else if (session.elsewhere) {
-            ctl_report(report, "session", true,
-                       "%s: its last session was at another broker than %s:%d: what that one has "
-                       "kept for it stays there, and the table gaps will say so",
-                       client_id, config->broker.host, config->broker.port);
+            ctl_report_warning(
+                report, "session",
+                "%s: its last session was at another broker than %s:%d: what that one has "
+                "kept for it stays there, and the table gaps will say so",
+                client_id, config->broker.host, config->broker.port);
         }
     }
 }
@@ -202,8 +191,9 @@ static void check_database(struct ctl_report *report, const struct config *confi
                    config->database.path, store_links(store));
     } else {
         ctl_report(report, "database", true,
-                   "%s: schema %d, %.1f MiB, %" PRId64 " messages received", config->database.path,
-                   store_schema_version(), (double)growth->bytes / (double)MIB, growth->received);
+                   "%s: schema %d, %.1f MiB, %" PRId64 " message%s received", config->database.path,
+                   store_schema_version(), (double)growth->bytes / (double)MIB, growth->received,
+                   plural_s(growth->received));
         check_sessions(report, config, store);
     }
     store_close(store);
@@ -276,7 +266,7 @@ int ctl_check(const struct config *config, const struct ctl_words *words)
     struct store_growth growth = {0};
 
     ctl_report_begin(&report, (words->options & CTL_JSON) != 0);
-    check_configuration(&report, config);
+    ctl_check_configuration(&report, config);
     ctl_check_files(&report, config);
     ctl_check_paths(&report, config);
     check_certificates(&report, config);

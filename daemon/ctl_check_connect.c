@@ -99,9 +99,10 @@ static void fail(const struct trial *trial, const char *step, const char *reason
     if (trial->last) {
         ctl_report(trial->report, step, false, "%s: %s", trial->address->name, reason);
     } else {
-        ctl_report(trial->report, "address", true,
-                   "%s is of no use, and the daemon goes on to the next address after it: %s: %s",
-                   trial->address->name, step, reason);
+        ctl_report_warning(
+            trial->report, "address",
+            "%s is of no use, and the daemon goes on to the next address after it: %s: %s",
+            trial->address->name, step, reason);
     }
 }
 
@@ -156,8 +157,9 @@ static void check_filter(struct ctl_report *report, struct paho *paho, const cha
     int granted = 0;
 
     if (strncmp(filter, "$share/", 7) == 0) {
-        ctl_report(report, "filter", true,
-                   "%s: not asked for, because that would take messages away from others", filter);
+        ctl_report_warning(report, "filter",
+                           "%s: not asked for, because that would take messages away from others",
+                           filter);
         return;
     }
     switch (paho_subscribe(paho, filter, qos, &granted, problem)) {

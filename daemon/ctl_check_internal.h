@@ -5,6 +5,10 @@
 #include "config.h"
 #include "ctl_report.h"
 
+/* ctl_check_config.c: the configuration: the broker, the client id and filters of each session, the
+ * protocol, where the password is, and what may be meant otherwise. */
+void ctl_check_configuration(struct ctl_report *report, const struct config *config);
+
 /* What the configuration names: whether the daemon's user may read it or write there, and whether
  * others may not. */
 void ctl_check_files(struct ctl_report *report, const struct config *config);

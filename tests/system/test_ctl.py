@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
@@ -97,6 +98,49 @@ def test_check(broker, daemon, pki):
     done = foxtrackrctl(daemon, "check", check=False)
     assert done.returncode == 78
     assert "given" in done.stderr
+
+
+def test_check_says_what_the_daemon_would_do(daemon, broker):
+    """Goal: broker, protocol, client ids and filters are shown as the broker would get them."""
+    daemon.configure(session={"filters": "foxtrackr/#, other/+/V3.0/bat", "qos": 1})
+    text = foxtrackrctl(daemon, "check").stdout
+    [line] = [line for line in text.splitlines() if line.startswith("broker  ")]
+    assert re.match(rf"broker +good +localhost:\d+, MQTT 3.1.1 with TLS, as user \w", line)
+    [line] = [line for line in text.splitlines() if line.startswith("session ")]
+    assert re.match(rf"session +good +client id {CLIENT_ID}, QoS 1, "
+                    r"filters foxtrackr/#, other/\+/V3.0/bat$", line)
+    daemon.configure(session={"filters": "foxtrackr/#"})
+    assert ", filter foxtrackr/#\n" in foxtrackrctl(daemon, "check").stdout
+
+
+def test_check_doubts(daemon):
+    """Goal: what works and may be meant otherwise is a warning, and neither good nor BAD."""
+    daemon.configure(session={"given": "id-test", "filters": "/foxtrackr/#"})
+    done = foxtrackrctl(daemon, "check")
+    warned = [line for line in done.stdout.splitlines() if re.match(r"\S+ +warn ", line)]
+    assert len(warned) == 2 and "id-id-test-01" in warned[0] and "/foxtrackr/#" in warned[1]
+    report = json.loads(foxtrackrctl(daemon, "check", "--json").stdout)
+    assert report["good"] is True
+    assert [c["detail"] for c in report["checks"] if c["warning"]] == [
+        line.split("warn  ")[1] for line in warned]
+
+
+def test_check_of_a_password_in_clear(daemon):
+    """Goal: a password that others may see is not called good: in the configuration, on the wire, in a
+    file that everybody reads; and it is not shown."""
+    def password_lines(**arguments):
+        done = foxtrackrctl(daemon, "check", check=False, **arguments)
+        assert "in-clear-here" not in done.stdout + done.stderr
+        return [line for line in done.stdout.splitlines() if line.startswith("password")]
+
+    assert password_lines() == []
+    daemon.configure(broker={"password_file": None, "password": "in-clear-here"})
+    daemon.config.chmod(0o600)
+    [line] = password_lines()
+    assert re.match(r"password +warn +stands in clear in .*: use broker.password_file$", line)
+    daemon.configure(broker={"tls": "no", "ca_file": None})
+    assert [re.match(r"password +warn +(\w+ in clear)", line).group(1) for line in password_lines()] == [
+        "travels in clear", "stands in clear"]
 
 
 def test_check_looks_at_every_certificate_of_cert_file(daemon, pki):
