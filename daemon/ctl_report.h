@@ -1,5 +1,5 @@
-/* Findings, one line each: good, warn or BAD, for people as they come or for programs as JSON at the
- * end. */
+/* Findings, one line each: good, warn or BAD, for people as they come or for programs as JSON at
+ * the end. */
 #ifndef CTL_REPORT_H
 #define CTL_REPORT_H
 

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "ctl_status.h"
+#include "plural.h"
 #include "store.h"
 #include "store_tools.h"
 
@@ -86,7 +87,8 @@ void ctl_status_print_quarantine(FILE *out, const json_t *counted, const char *p
         sum += json_integer_value(count);
     }
     if (sum > 0) {
-        fprintf(out, "Quarantine of all runs: %" PRId64 " entries\n", sum);
+        fprintf(out, "Quarantine of all runs: %" PRId64 " %s\n", sum,
+                plural(sum, "entry", "entries"));
     }
     ctl_status_print_reasons(out, counted);
 }

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "ctl_status.h"
 #include "duration.h"
+#include "plural.h"
 #include "process_name.h"
 #include "store.h"
 
@@ -147,8 +148,9 @@ static void print_session(FILE *out, const json_t *session)
                     : "the broker made a new session");
     }
     print_filters(out, json_object_get(session, "filters"));
-    fprintf(out, "  %-14s %" PRId64 " messages\n", "received",
-            ctl_status_integer(session, "received"));
+    fprintf(out, "  %-14s %" PRId64 " message%s\n", "received",
+            ctl_status_integer(session, "received"),
+            plural_s(ctl_status_integer(session, "received")));
     /* A peak that stays at the broker's limit during a catch-up: the window is what limits it. */
     fprintf(out, "  %-14s %" PRId64 ", at most %" PRId64 " in the last seconds\n", "in flight",
             ctl_status_integer(session, "in_flight"),
@@ -203,13 +205,17 @@ static void print_counts(FILE *out, const json_t *root)
             ctl_status_integer(counts, "duplicate"), ctl_status_integer(counts, "quarantined"),
             ctl_status_integer(root, "pending"), ctl_status_integer(root, "unacknowledged"));
     if (ctl_status_integer(root, "in_inbox") > 0) {
-        fprintf(out, "  %-14s %" PRId64 " messages, on disk, on their way into the tables\n",
-                "in the inbox", ctl_status_integer(root, "in_inbox"));
+        int64_t waiting = ctl_status_integer(root, "in_inbox");
+
+        fprintf(out, "  %-14s %" PRId64 " %s\n", "in the inbox", waiting,
+                plural(waiting, "message, on disk, on its way into its table",
+                       "messages, on disk, on their way into the tables"));
     }
     if (ctl_status_integer(root, "strangers") > 0) {
         fprintf(out,
-                "  %-14s %" PRId64 " connections of other programs to the relay, turned away\n",
-                "strangers", ctl_status_integer(root, "strangers"));
+                "  %-14s %" PRId64 " connection%s of other programs to the relay, turned away\n",
+                "strangers", ctl_status_integer(root, "strangers"),
+                plural_s(ctl_status_integer(root, "strangers")));
     }
     ctl_status_print_reasons(out, json_object_get(root, "quarantined_by_reason"));
     print_latest(out, root);

@@ -32,6 +32,7 @@
 #include "clock.h"
 #include "escape.h"
 #include "own_file.h"
+#include "plural.h"
 #include "pulse.h"
 
 #define TEXT_SIZE       2048
@@ -277,8 +278,8 @@ static void file_line(int priority, const char *text)
     if (log_state.lost > 0) {
         char notice[160];
 
-        snprintf(notice, sizeof(notice), "%u log lines could not be written: %s", log_state.lost,
-                 strerror(log_state.lost_errno));
+        snprintf(notice, sizeof(notice), "%u log line%s could not be written: %s", log_state.lost,
+                 plural_s(log_state.lost), strerror(log_state.lost_errno));
         if (!file_write(LOG_WARNING, notice)) {
             log_state.lost++;
             return;

@@ -13,6 +13,7 @@
 #include "escape.h"
 #include "log.h"
 #include "own_file.h"
+#include "plural.h"
 #include "pulse.h"
 #include "status_file.h"
 #include "wall.h"
@@ -153,10 +154,10 @@ static void describe_waits(struct status_snapshot *now)
 
         if (wait->rows > 0) {
             date_text(wait->before_ms, date);
-            length +=
-                (size_t)snprintf(now->waits + length, sizeof(now->waits) - length,
-                                 "%s%" PRId64 " rows of %s from before %s", length > 0 ? ", " : "",
-                                 wait->rows, store_table_name((enum store_table)i), date);
+            length += (size_t)snprintf(now->waits + length, sizeof(now->waits) - length,
+                                       "%s%" PRId64 " row%s of %s from before %s",
+                                       length > 0 ? ", " : "", wait->rows, plural_s(wait->rows),
+                                       store_table_name((enum store_table)i), date);
             if (now->waits_until_ms == 0 || wait->until_ms < now->waits_until_ms) {
                 now->waits_until_ms = wait->until_ms;
             }
@@ -282,8 +283,9 @@ static void end_catch_up(struct status *status)
     char took[DURATION_SIZE];
 
     if (now->monotonic_ms - status->catch_up_since_ms >= PROGRESS_FIRST_MS) {
-        log_info("caught up: %" PRIu64 " messages in %s",
+        log_info("caught up: %" PRIu64 " message%s in %s",
                  now->writer.counts.received - status->catch_up_from,
+                 plural_s((int64_t)(now->writer.counts.received - status->catch_up_from)),
                  duration_text(now->monotonic_ms - status->catch_up_since_ms, took));
     }
     status->catch_up_since_ms = 0;

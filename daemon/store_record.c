@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "plural.h"
 #include "pulse.h"
 #include "store_frames.h"
 #include "store_internal.h"
@@ -320,8 +321,8 @@ int store_record_check_structure(struct store *store)
     }
     /* Whatever writes to a database writes its size both into the log and into page 1. */
     if (store->wal_size != 0 && store->wal_size != (uint32_t)pages) {
-        snprintf(how, sizeof(how), "one says that it has %d pages, the other %" PRIu32, pages,
-                 store->wal_size);
+        snprintf(how, sizeof(how), "one says that it has %d page%s, the other %" PRIu32, pages,
+                 plural_s(pages), store->wal_size);
         return refuse_mixture(store, how);
     }
     sqlite3_progress_handler(store->db, CHECK_STEPS, watch, &deadline_ms);

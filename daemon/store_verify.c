@@ -27,6 +27,7 @@
 
 #include "digest.h"
 #include "migrations.h"
+#include "plural.h"
 #include "store_internal.h"
 
 #define PROGRESS_OPS 100000
@@ -209,7 +210,7 @@ static int check_integrity(struct verify *verify)
         tell(verify, "integrity", false,
              "%d problem%s%s, the first: %s; keep the file, and restore "
              "a backup",
-             rows, rows == 1 ? "" : "s", rows >= 100 ? " or more" : "", first);
+             rows, plural_s(rows), rows >= 100 ? " or more" : "", first);
     }
     sqlite3_finalize(statement);
     return result;
@@ -227,9 +228,9 @@ static int check_foreign_keys(struct verify *verify)
             tell(verify, "foreign keys", true, "every row belongs to a device");
         } else {
             tell(verify, "foreign keys", false,
-                 "%lld rows belong to no device: somebody deleted devices; PRAGMA "
-                 "foreign_key_check lists the rows",
-                 (long long)numbers[0]);
+                 "%lld %s to no device: somebody deleted devices; PRAGMA foreign_key_check lists "
+                 "what has none",
+                 (long long)numbers[0], plural(numbers[0], "row belongs", "rows belong"));
         }
     }
     return result;
@@ -245,9 +246,10 @@ static void tell_runs(struct verify *verify, const int64_t *run)
 {
     if (run[WRONG_RUNS] != 0) {
         tell(verify, "runs", false,
-             "%lld of %lld do not add up: received is not stored + duplicate "
+             "%lld of %lld %s not add up: received is not stored + duplicate "
              "+ quarantined; somebody changed the table runs",
-             (long long)run[WRONG_RUNS], (long long)run[RUNS]);
+             (long long)run[WRONG_RUNS], (long long)run[RUNS],
+             plural(run[WRONG_RUNS], "does", "do"));
     } else {
         tell(verify, "runs", true,
              "%lld: %lld received = %lld stored + %lld duplicate + %lld "
@@ -261,13 +263,15 @@ static void tell_inbox(struct verify *verify, const int64_t *inbox)
 {
     if (inbox[POSITIONS] != 1) {
         tell(verify, "inbox", false,
-             "inbox_position has %lld rows instead of one: somebody changed it; restore a backup",
-             (long long)inbox[POSITIONS]);
+             "inbox_position has %lld row%s instead of one: somebody changed it; restore a backup",
+             (long long)inbox[POSITIONS], plural_s(inbox[POSITIONS]));
     } else if (inbox[IN_INBOX] > 0) {
-        tell(verify, "inbox", true,
-             "%lld messages are on their way into the tables; a running foxtrackrd takes seconds "
-             "for them, and the runs count them then",
-             (long long)inbox[IN_INBOX]);
+        tell(verify, "inbox", true, "%lld %s then", (long long)inbox[IN_INBOX],
+             plural(inbox[IN_INBOX],
+                    "message is on its way into the tables; a running foxtrackrd takes seconds for "
+                    "it, and the runs count it",
+                    "messages are on their way into the tables; a running foxtrackrd takes seconds "
+                    "for them, and the runs count them"));
     } else {
         tell(verify, "inbox", true, "every message that came is in its table");
     }
@@ -279,24 +283,26 @@ static void tell_quarantine(struct verify *verify, const int64_t *run, const int
 
     if (row[WRONG_KEPT] != 0) {
         tell(verify, "quarantine", false,
-             "%lld rows have an unknown reason, or no occurrences: "
-             "somebody changed the table quarantine",
-             (long long)row[WRONG_KEPT]);
+             "%lld %s an unknown reason, or no occurrences: somebody changed the table quarantine",
+             (long long)row[WRONG_KEPT], plural(row[WRONG_KEPT], "row has", "rows have"));
     } else if (left < 0) {
         tell(verify, "quarantine", false,
-             "%lld messages arrived %lld times, but the runs count "
+             "%lld message%s arrived %lld time%s, but the runs count "
              "only %lld: somebody changed the table quarantine or runs",
-             (long long)row[KEPT], (long long)row[OCCURRENCES], (long long)run[QUARANTINED]);
+             (long long)row[KEPT], plural_s(row[KEPT]), (long long)row[OCCURRENCES],
+             plural_s(row[OCCURRENCES]), (long long)run[QUARANTINED]);
     } else if (left > 0) {
         tell(verify, "quarantine", true,
-             "%lld messages, which arrived %lld times; %lld others have "
+             "%lld message%s, which arrived %lld time%s; %lld %s "
              "left it, by replay, by retention or by hand",
-             (long long)row[KEPT], (long long)row[OCCURRENCES], (long long)left);
+             (long long)row[KEPT], plural_s(row[KEPT]), (long long)row[OCCURRENCES],
+             plural_s(row[OCCURRENCES]), (long long)left, plural(left, "other has", "others have"));
     } else {
         tell(verify, "quarantine", true,
-             "%lld messages, which arrived %lld times, as the runs "
+             "%lld message%s, which arrived %lld time%s, as the runs "
              "count",
-             (long long)row[KEPT], (long long)row[OCCURRENCES]);
+             (long long)row[KEPT], plural_s(row[KEPT]), (long long)row[OCCURRENCES],
+             plural_s(row[OCCURRENCES]));
     }
 }
 
@@ -313,21 +319,23 @@ static void tell_readings(struct verify *verify, const int64_t *run, const int64
 
     if (rows > most) {
         tell(verify, "readings", false,
-             "%lld rows, but the %lld messages stored can have made only "
+             "%lld row%s, but the %lld message%s stored can have made only "
              "%lld: somebody added rows",
-             (long long)rows, (long long)run[STORED], (long long)most);
+             (long long)rows, plural_s(rows), (long long)run[STORED], plural_s(run[STORED]),
+             (long long)most);
     } else if (rows < run[STORED]) {
         tell(verify, "readings", true,
-             "%lld battery, %lld temperature, %lld messages; at least "
-             "%lld of what was stored have been deleted, by retention or by hand",
+             "%lld battery, %lld temperature, %lld message%s; at least "
+             "%lld of what was stored %s been deleted, by retention or by hand",
              (long long)row[BATTERY], (long long)row[TEMPERATURE], (long long)row[MESSAGES],
-             (long long)(run[STORED] - rows));
+             plural_s(row[MESSAGES]), (long long)(run[STORED] - rows),
+             plural(run[STORED] - rows, "has", "have"));
     } else {
         tell(verify, "readings", true,
-             "%lld battery, %lld temperature, %lld messages, of %lld "
-             "messages stored",
+             "%lld battery, %lld temperature, %lld message%s, of %lld "
+             "message%s stored",
              (long long)row[BATTERY], (long long)row[TEMPERATURE], (long long)row[MESSAGES],
-             (long long)run[STORED]);
+             plural_s(row[MESSAGES]), (long long)run[STORED], plural_s(run[STORED]));
     }
 }
 
@@ -429,13 +437,13 @@ static int check_digests(struct verify *verify)
     }
     if (result == STORE_OK && rows >= 0) {
         if (wrong == 0) {
-            tell(verify, "digests", true, "%lld rows of quarantine and messages are as they came",
-                 (long long)rows);
+            tell(verify, "digests", true, "%lld %s", (long long)rows,
+                 plural(rows, "row of quarantine and messages is as it came",
+                        "rows of quarantine and messages are as they came"));
         } else {
             tell(verify, "digests", false,
-                 "%lld of %lld rows of quarantine and messages are not as "
-                 "they came: restore a backup",
-                 (long long)wrong, (long long)rows);
+                 "%lld of %lld row%s of quarantine and messages %s not as stored: restore a backup",
+                 (long long)wrong, (long long)rows, plural_s(rows), plural(wrong, "is", "are"));
         }
     }
     return result;
@@ -456,8 +464,8 @@ static int check_json(struct verify *verify)
             tell(verify, "JSON", true, "every extra and every body can be read");
         } else {
             tell(verify, "JSON", false,
-                 "%lld battery, %lld temperature and %lld messages rows hold "
-                 "what is not JSON: somebody changed them",
+                 "rows with what is not JSON: battery %lld, temperature %lld, messages %lld: "
+                 "somebody changed them",
                  (long long)bad[0], (long long)bad[1], (long long)bad[2]);
         }
     }

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "duration.h"
 #include "log.h"
+#include "plural.h"
 #include "pulse.h"
 #include "signals.h"
 #include "status.h"
@@ -39,8 +40,8 @@ static void log_progress(struct upgrade *upgrade, const struct store_progress *p
         upgrade->begun = true;
         upgrade->logged_ms = now_ms;
         log_notice("database: bringing its schema from version %d to %d: %" PRIu64
-                   " rows to write anew; interrupted, it begins again at the next start",
-                   progress->from, progress->to, progress->rows);
+                   " row%s to write anew; interrupted, it begins again at the next start",
+                   progress->from, progress->to, progress->rows, plural_s((int64_t)progress->rows));
     } else if (progress->finishing && !upgrade->finishing) {
         upgrade->finishing = true;
         log_info("database: schema version %d: every row is written, moving them to disk",
@@ -49,8 +50,8 @@ static void log_progress(struct upgrade *upgrade, const struct store_progress *p
                now_ms - upgrade->logged_ms >= LINE_PERIOD_MS) {
         upgrade->logged_ms = now_ms;
         upgrade->logged_pct = pct - pct % LINE_STEP_PCT;
-        log_info("database: schema version %d: %u %% of %" PRIu64 " rows", progress->to, pct,
-                 progress->rows);
+        log_info("database: schema version %d: %u %% of %" PRIu64 " row%s", progress->to, pct,
+                 progress->rows, plural_s((int64_t)progress->rows));
     }
 }
 
@@ -69,8 +70,8 @@ static void notify(struct upgrade *upgrade, const struct store_progress *progres
     }
     upgrade->told_ms = now_ms;
     if (progress->rows > 0) {
-        snprintf(rows, sizeof(rows), ": %u %% of %" PRIu64 " rows", percent(progress),
-                 progress->rows);
+        snprintf(rows, sizeof(rows), ": %u %% of %" PRIu64 " row%s", percent(progress),
+                 progress->rows, plural_s((int64_t)progress->rows));
     }
     snprintf(text, sizeof(text), "bringing the database from schema version %d to %d%s%s",
              progress->from, progress->to, rows,

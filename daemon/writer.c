@@ -33,6 +33,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "plural.h"
 #include "pulse.h"
 #include "wall.h"
 #include "writer_apply.h"
@@ -423,9 +424,9 @@ static void end(struct writer *writer)
     uint64_t left = inbox_waiting(writer->inbox);
 
     if (left > 0) {
-        log_notice("%" PRIu64 " messages stay in the inbox of the database: the next start sorts "
-                   "them into their tables",
-                   left);
+        log_notice("%" PRIu64 " %s in the inbox of the database: the next start sorts %s", left,
+                   plural((int64_t)left, "message stays", "messages stay"),
+                   plural((int64_t)left, "it into its table", "them into their tables"));
     }
     writer_expire_say(&writer->expire);
     set_state(writer, WRITER_ENDED, "");

@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "plural.h"
 #include "wall.h"
 
 #define BUDGET_US      5000  /* for the deleting, without the commit */
@@ -189,10 +190,10 @@ void writer_expire_say(struct writer_expire *expire)
         if (expire->unsaid[i] > 0 && length < sizeof(text)) {
             gmtime_r(&cutoff_s, &utc);
             strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
-            length +=
-                (size_t)snprintf(text + length, sizeof(text) - length,
-                                 "%s%" PRIu64 " rows of %s from before %s", length > 0 ? ", " : "",
-                                 expire->unsaid[i], store_table_name((enum store_table)i), date);
+            length += (size_t)snprintf(
+                text + length, sizeof(text) - length, "%s%" PRIu64 " row%s of %s from before %s",
+                length > 0 ? ", " : "", expire->unsaid[i], plural_s((int64_t)expire->unsaid[i]),
+                store_table_name((enum store_table)i), date);
             expire->unsaid[i] = 0;
         }
     }

@@ -25,6 +25,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "plural.h"
 #include "wall.h"
 
 #define PERIOD_MS   60000
@@ -88,9 +89,11 @@ static void end_pass(struct writer_rejudge *rejudge)
     int64_t took_ms = now_ms - rejudge->begun_ms;
 
     if (rejudge->moved > 0) {
-        log_notice("%" PRId64 " messages of quarantine, whose time lay in the future when they "
-                   "came, are in their tables: the clock has moved on",
-                   rejudge->moved);
+        log_notice("%" PRId64 " message%s of quarantine, whose time lay in the future when %s in "
+                   "%s: the clock has moved on",
+                   rejudge->moved, plural_s(rejudge->moved),
+                   plural(rejudge->moved, "it came, is", "they came, are"),
+                   plural(rejudge->moved, "its table", "their tables"));
     }
     rejudge->active = false;
     rejudge->done_ms = rejudge->begun_ms;

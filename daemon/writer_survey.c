@@ -41,6 +41,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "plural.h"
 #include "wall.h"
 
 #define DAY_MS        INT64_C(86400000)
@@ -126,9 +127,10 @@ static void announce(struct writer_survey *survey, enum store_table table, int d
     gmtime_r(&cutoff_s, &utc);
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
     log_warning("database.retention_days: about to delete %" PRId64
-                " rows of %s from before %s, more than half of the table; this waits an hour: if "
+                " row%s of %s from before %s, more than half of the table; this waits an hour: if "
                 "it is not meant, set the clock right or raise the limit and reload",
-                survey->tally.old_rows, store_table_name(table), date);
+                survey->tally.old_rows, plural_s(survey->tally.old_rows), store_table_name(table),
+                date);
 }
 
 /* A table's rows are counted: does it wait? */
