@@ -71,13 +71,21 @@ def fixture_knock():
 
 
 def reconnect(daemon, broker):
-    """How long it takes until the daemon is subscribed again when the broker is back."""
+    """Restart the broker, and wait until the daemon is subscribed again."""
     connects = daemon.status()["sessions"][0]["connects"]
     broker.restart()
-    begun = time.monotonic()
     daemon.wait_status(lambda status: status["sessions"][0]["connects"] > connects
                        and status["sessions"][0]["state"] == "subscribed", 30)
-    return time.monotonic() - begun
+
+
+def check_no_attempt_failed(daemon):
+    """
+    Every attempt to connect succeeded while the broker was there. How long a connection takes does
+    not tell: after a few restarts of the broker the daemon waits some seconds before an attempt.
+    """
+    expected = ("another program", "connection lost: the broker ", "Connection refused")
+    assert [line for line in daemon.log().splitlines() if line.startswith(("warning", "err"))
+            and not any(text in line for text in expected)] == []
 
 
 def open_silent(port):
@@ -106,9 +114,8 @@ def test_silent_strangers(broker, daemon):
     daemon.wait_status(lambda status: status["sessions"][0]["connected_since_ms"] is None)
     held = [open_silent(port) for _ in range(6)]
     broker.start()
-    begun = time.monotonic()
     daemon.wait_subscribed(30)
-    assert time.monotonic() - begun < 8
+    check_no_attempt_failed(daemon)
     for one in strangers + held:
         one.close()
     line = daemon.wait_log("another program")
@@ -128,13 +135,12 @@ def test_strangers_without_end(broker, daemon, knock):
     daemon.start()
     knock(gate_port(daemon))
     for number in range(3):
-        assert reconnect(daemon, broker) < 8
+        reconnect(daemon, broker)
         broker.publish(f"foxtrackr/s{number}/V3.0/bat",
                        fleet.battery(f"s{number}", fleet.now_ms(), 3.5))
         daemon.wait_rows(number + 1)
-    log = daemon.log()
-    assert log.count("another program") == 1
-    assert "no answer to CONNECT" not in log
+    assert daemon.log().count("another program") == 1
+    check_no_attempt_failed(daemon)
     wait_until(lambda: daemon.status()["strangers"] > 1000, what="many strangers in the status")
     daemon.stop()
 
