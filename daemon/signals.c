@@ -4,7 +4,10 @@
  * They are blocked before main() (main.c puts signals_block() in front of every constructor): a
  * service manager may send SIGTERM or SIGHUP as soon as it has started the process, and the default
  * action of both is to end it. A SIGTERM that came early is acted upon before the database is
- * opened.
+ * opened. While the dynamic loader works, which is before any code of this program, the default
+ * action still holds: no file is open and no connection made then, so nothing can be lost, and the
+ * process ends as SIGTERM asks for; after a SIGHUP the unit starts it again
+ * (RestartForceExitStatus=).
  *
  * What must never happen: a wait with signals blocked that has no end. Before the descriptor is
  * read, only regular files are read.

@@ -12,8 +12,8 @@
  * - A clock that the kernel reports as synchronised (adjtimex: not STA_UNSYNC) is believed,
  * whatever the database holds: then it is the database that holds a time from a clock that was
  * ahead. A container sees the kernel of its host, which has the one clock that there is. Where the
- * call is not allowed (the shipped unit has ProtectClock=yes, which no SystemCallFilter=
- * overrides), systemd-timesyncd's file says the same of that daemon; without either nothing is
+ * call is not allowed (a unit with ProtectClock=yes, which no SystemCallFilter= overrides; some
+ * containers), systemd-timesyncd's file says the same of that daemon; without either nothing is
  * known, and the clock has to get past the newest time by itself.
  * - A clock that is ahead cannot be told from a daemon that was stopped for long. Nothing that
  *   cannot be undone may depend on it: writer_survey.c keeps retention to that.
