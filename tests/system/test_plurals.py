@@ -24,6 +24,9 @@ NEVER_ONE = (
     "%zu bytes of acknowledgements",
     "%d tables, indexes and views",
     "the maximum depth of %d levels",
+    "no memory for messages of %zu bytes",
+    # names of a file's members, not words
+    " page %",
     # said only of more than one session, and of many messages
     "of %u sessions)",
     "of the latest %",
