@@ -83,19 +83,18 @@ void store_watch_log(struct store *store)
     sqlite3_wal_hook(store->db, watch_log, store);
 }
 
-/* After an attempt to move the log: of `pages` in it, `done` are in the database. */
+/* After an attempt to move the log: of `pages` in it, `done` are in the database. Both are -1 while
+ * another program moves it: how far that is, the next attempt tells. */
 static void note_moved(struct store *store, int pages, int done)
 {
     store->checkpointed_ms = clock_monotonic_ms();
     store->retention_pages = 0;
-    if (pages == done && pages >= 0) { /* below: somebody else is moving it */
+    if (pages >= 0 && pages == done) {
         store_record_base(store);
-    }
-    if (pages == done) {
         store->base_pages = store->log_pages; /* should readers keep it from beginning anew */
         store->wal_pages = 0;
         store->moved_pages = 0;
-    } else {
+    } else if (pages >= 0) {
         store->moved_pages = done > store->base_pages ? done - store->base_pages : 0;
     }
     /* What a reader still needs stays in the log: try again when as much more has come. */

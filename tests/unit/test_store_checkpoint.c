@@ -1,6 +1,7 @@
 /* When the log moves into the database, and which commits wait for the disk. */
 #include "store_fixture.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -468,6 +469,36 @@ static void test_what_has_moved_and_stays_does_not_count(void **state)
     assert_int_equal(sqlite3_close(reader), SQLITE_OK);
 }
 
+/* The lock of the one that moves the log: byte WAL_CKPT_LOCK of the shared memory, see "WAL-mode
+ * File Format" of SQLite's documentation, section 2.3.2. */
+static void lock_moving(int shm, short type)
+{
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = 121, .l_len = 1};
+
+    assert_int_equal(fcntl(shm, F_OFD_SETLK, &lock), 0);
+}
+
+static void test_while_another_program_moves_it_nothing_counts_as_moved(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[256];
+    int pages;
+    int shm; /* stays open: to close it would end all locks of this process on that file */
+
+    snprintf(path, sizeof(path), "%s-shm", fixture->path);
+    put_much(fixture);
+    pages = fixture->store->wal_pages;
+    assert_true(pages > 0);
+    shm = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(shm >= 0);
+    lock_moving(shm, F_WRLCK);
+    assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
+    assert_int_equal(fixture->store->wal_pages, pages);
+    lock_moving(shm, F_UNLCK);
+    assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
+    assert_int_equal(fixture->store->wal_pages, 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_make_open, fixture_remove)
 
 int main(void)
@@ -487,6 +518,7 @@ int main(void)
         TEST(test_readers_that_overlap_do_not_make_it_grow),
         TEST(test_a_reader_that_stays_is_waited_for_once),
         TEST(test_what_has_moved_and_stays_does_not_count),
+        TEST(test_while_another_program_moves_it_nothing_counts_as_moved),
     };
 
     return cmocka_run_group_tests_name("store_checkpoint", tests, NULL, NULL);
