@@ -128,6 +128,7 @@ static void draw_status(const json_t *root, const char *problem, bool quit_by_ke
     }
     if (root != NULL) {
         ctl_status_print(out, root);
+        ctl_status_print_quarantine(out, root, NULL, NULL);
     }
     escaped = fclose(out) == 0 ? escape_text(text) : NULL;
     if (escaped != NULL) {

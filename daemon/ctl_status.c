@@ -102,8 +102,14 @@ static void print_json(const struct config *config, json_t *root)
     char problem[CTL_STATUS_PROBLEM_SIZE];
     json_t *counted = ctl_status_quarantine(config, root, problem);
 
-    json_object_set_new(json_object_get(root, "database"), "quarantine_by_reason",
-                        counted != NULL ? counted : json_null());
+    json_t *database = json_object_get(root, "database");
+
+    /* The daemon's number is as old as the file: one look at the database, one story. */
+    if (counted != NULL) {
+        json_object_set_new(database, "quarantine_entries",
+                            json_integer(ctl_status_entries(counted)));
+    }
+    json_object_set_new(database, "quarantine_by_reason", counted != NULL ? counted : json_null());
     ctl_say_json(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 }
 
@@ -134,7 +140,7 @@ static void print_words(const struct config *config, const json_t *root)
     counted = ctl_status_quarantine(config, root, problem);
     memory = open_memstream(&text, &length);
     if (memory != NULL) {
-        ctl_status_print_quarantine(memory, counted, problem);
+        ctl_status_print_quarantine(memory, root, counted, problem);
     }
     print_memory(memory, &text);
     json_decref(counted);

@@ -41,8 +41,13 @@ void ctl_status_print_reasons(FILE *out, const json_t *counts);
 json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
                               char problem[CTL_STATUS_PROBLEM_SIZE]);
 
-/* The same in words; `counted` NULL: why not. */
-void ctl_status_print_quarantine(FILE *out, const json_t *counted, const char *problem);
+/* The sum of such an object. */
+int64_t ctl_status_entries(const json_t *counted);
+
+/* The same in words. `counted` NULL: the number of entries that the daemon has told in `root`, and
+ * why they are not counted by reason (NULL: nobody has tried to). */
+void ctl_status_print_quarantine(FILE *out, const json_t *root, const json_t *counted,
+                                 const char *problem);
 
 /* ctl_status_text.c: the member of an object as an integer, or 0; as text, or "". */
 int64_t ctl_status_integer(const json_t *object, const char *key);

@@ -72,23 +72,35 @@ json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
     return counted;
 }
 
-void ctl_status_print_quarantine(FILE *out, const json_t *counted, const char *problem)
+int64_t ctl_status_entries(const json_t *counted)
 {
     const char *reason;
     const json_t *count;
     int64_t sum = 0;
 
-    if (counted == NULL) {
-        fprintf(out, "Quarantine of all runs: not counted by reason: %s\n", problem);
-        return;
-    }
     json_object_foreach((json_t *)counted, reason, count)
     {
         sum += json_integer_value(count);
     }
-    if (sum > 0) {
-        fprintf(out, "Quarantine of all runs: %" PRId64 " %s\n", sum,
-                plural(sum, "entry", "entries"));
+    return sum;
+}
+
+void ctl_status_print_quarantine(FILE *out, const json_t *root, const json_t *counted,
+                                 const char *problem)
+{
+    const json_t *told = json_object_get(json_object_get(root, "database"), "quarantine_entries");
+    int64_t entries = counted != NULL ? ctl_status_entries(counted) : json_integer_value(told);
+
+    if (counted == NULL && !json_is_integer(told)) {
+        fputs("Quarantine of all runs: not counted", out);
+    } else {
+        fprintf(out, "Quarantine of all runs: %" PRId64 "%s %s", entries,
+                counted == NULL && entries >= STORE_QUARANTINE_COUNTED ? " or more" : "",
+                plural(entries, "entry", "entries"));
     }
+    if (counted == NULL && problem != NULL) {
+        fprintf(out, "; not counted by reason: %s", problem);
+    }
+    fputc('\n', out);
     ctl_status_print_reasons(out, counted);
 }

@@ -291,7 +291,6 @@ static void print_restored(FILE *out, const json_t *restored)
 static void print_database(FILE *out, const json_t *root)
 {
     const json_t *database = json_object_get(root, "database");
-    int64_t entries = ctl_status_integer(database, "quarantine_entries");
     char left[DURATION_SIZE];
 
     fprintf(out, "Database %s: %s\n", ctl_status_string(database, "path"),
@@ -310,10 +309,6 @@ static void print_database(FILE *out, const json_t *root)
                 "retention waits",
                 duration_text(ctl_status_integer(database, "retention_waits_left_ms"), left),
                 ctl_status_string(database, "retention_waits"));
-    }
-    if (known(database, "quarantine_entries")) {
-        fprintf(out, "  %-14s %" PRId64 "%s\n", "quarantine", entries,
-                entries >= STORE_QUARANTINE_COUNTED ? " or more entries" : " entries");
     }
 }
 

@@ -291,6 +291,7 @@ int store_commit(struct store *store)
     if (result != STORE_OK) {
         return result;
     }
+    store->entries_durable = store->entries;
     result = verify_names(store);
     if (result == STORE_OK) {
         store_record_commit(store);
@@ -307,6 +308,7 @@ int store_rollback(struct store *store)
 
     store_cache_clear(&store->cache);
     store_log_forget(store->db);
+    store->entries = store->entries_durable;
     /* After some errors SQLite has rolled back already. */
     if (!sqlite3_get_autocommit(store->db)) {
         result = store_execute(store, STATEMENT_ROLLBACK, NULL, 0);

@@ -355,6 +355,16 @@ struct store_summary {
  * STORE_OK, STORE_E_RETRY or STORE_FATAL; *out is set only with the first. */
 int store_summary(struct store *store, struct store_summary *out);
 
+/* The entries of quarantine after the last commit: as store_summary() counted them, and what this
+ * store has put there and taken out since. Counted up to STORE_QUARANTINE_COUNTED; -1: not before
+ * the first store_summary(). */
+int64_t store_quarantine_entries(const struct store *store);
+
+/* A number that differs from the last one when another program has changed the database in
+ * between. Never with a batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL; *version is set only
+ * with the first. */
+int store_version_of_others(struct store *store, int64_t *version);
+
 /* Bytes of the pages in use, those in the log included: unlike the file's size it grows with every
  * row and shrinks with every page that is freed. Never with a batch open. STORE_OK, STORE_E_RETRY
  * or STORE_FATAL; *used_bytes is set only with the first. */

@@ -111,6 +111,9 @@ static int delete_some(struct store *store, struct work *work)
     }
     deleted = sqlite3_changes(store->db);
     work->out->rows[place->table] += (uint64_t)deleted;
+    if (place->table == STORE_QUARANTINE) {
+        store_note_entries(store, -deleted);
+    }
     if (deleted > 0) {
         work->pages += 1 + deleted / tables[place->table].rows_of_a_page +
                        deleted * tables[place->table].pages_of_a_row;

@@ -85,6 +85,7 @@ enum store_statement {
     STATEMENT_RESTORED,
     STATEMENT_QUARANTINE_SIZE,
     STATEMENT_QUARANTINE_REASONS,
+    STATEMENT_DATA_VERSION,
     STATEMENT_SIZE,
     STATEMENT_GROWTH,
     STATEMENT_MESSAGE_FIND,
@@ -161,6 +162,9 @@ struct store {
     bool broken; /* SQLite reported what must not be retried: leave the log for recovery */
 
     struct store_readers readers;
+
+    int64_t entries;         /* of quarantine, see store_quarantine_entries(); in the open batch */
+    int64_t entries_durable; /* and after the last commit */
 
     int64_t run; /* 0: none begun */
     struct store_counts counts;
@@ -277,9 +281,12 @@ int store_sync_directory(struct store *store);
 /* Close without a checkpoint and free everything: for an open that failed. NULL is allowed. */
 void store_discard(struct store *store);
 
-/* quarantine without the accounting. */
+/* quarantine without the accounting of the run. */
 int store_keep(struct store *store, const struct foxtrackr_problem *problem,
                const struct store_packet *packet);
+
+/* So many entries more in quarantine (fewer: negative), in the open batch. */
+void store_note_entries(struct store *store, int64_t change);
 
 /* The key of a message in quarantine; see the schema. 0, or -1: out of memory. */
 int store_quarantine_digest(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE]);

@@ -505,6 +505,8 @@ struct store *store_new(const struct store_options *options)
     if (store == NULL) {
         return NULL;
     }
+    store->entries = -1;
+    store->entries_durable = -1;
     store->lock_fd = -1;
     store->readers.fd = -1;
     store->file_fd = -1;

@@ -70,7 +70,14 @@ int store_keep(struct store *store, const struct foxtrackr_problem *problem,
         store_text(problem->detail),
         store_integer(packet->received_ms),
     };
-    return store_execute(store, STATEMENT_QUARANTINE_ADD, values, 6);
+    int result;
+
+    sqlite3_set_last_insert_rowid(store->db, 0);
+    result = store_execute(store, STATEMENT_QUARANTINE_ADD, values, 6);
+    if (result == STORE_OK && sqlite3_last_insert_rowid(store->db) != 0) {
+        store_note_entries(store, 1); /* an update sets no rowid: it was there already */
+    }
+    return result;
 }
 
 int store_quarantine(struct store *store, const struct foxtrackr_problem *problem,

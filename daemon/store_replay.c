@@ -265,6 +265,7 @@ static int take_out(struct store *store, const struct item *item)
     }
     result = store_execute(store, STATEMENT_REPLAY_TAKEN, &digest, 1);
     if (result == STORE_OK) {
+        store_note_entries(store, -sqlite3_changes(store->db));
         result = store_execute(store, STATEMENT_REPLAY_DEVICE_SEEN, seen, 3);
     }
     if (result == STORE_OK && item->message.group != NULL) {

@@ -237,6 +237,7 @@ static const struct {
     /* Walks through every row and its payload: for the tools, never for the writer. */
     [STATEMENT_QUARANTINE_REASONS] = {"count the quarantine by reason",
                                       "SELECT reason FROM quarantine"},
+    [STATEMENT_DATA_VERSION] = {"look for changes of others", "PRAGMA data_version"},
     [STATEMENT_SIZE] = {"measure the database",
                         "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count,"
                         " pragma_freelist_count, pragma_page_size"},

@@ -71,9 +71,31 @@ int store_summary(struct store *store, struct store_summary *out)
     }
     if (result == STORE_OK) {
         summary.quarantine_entries = (uint64_t)entries;
+        store->entries = store->entries_durable = entries;
         *out = summary;
     }
     return result;
+}
+
+/* From the limit on nothing is known but that there are so many, until the next count. */
+void store_note_entries(struct store *store, int64_t change)
+{
+    if (store->entries >= 0 && store->entries < STORE_QUARANTINE_COUNTED) {
+        store->entries += change;
+        if (store->entries < 0) { /* another program has taken some out */
+            store->entries = 0;
+        }
+    }
+}
+
+int64_t store_quarantine_entries(const struct store *store)
+{
+    return store->entries_durable;
+}
+
+int store_version_of_others(struct store *store, int64_t *version)
+{
+    return read_number(store, STATEMENT_DATA_VERSION, NULL, 0, version);
 }
 
 int store_used_bytes(struct store *store, int64_t *used_bytes)

@@ -86,6 +86,7 @@ static void note_commit(struct writer *writer, uint64_t messages, int64_t took_u
         status->last_message_ms = status->last_commit_ms;
     }
     status->counts = counts;
+    writer_note_entries(writer);
     if (newest_ms != 0) {
         status->newest_time_ms =
             recent_maximum(&writer->newest_reading, clock_monotonic_ms(), newest_ms);
@@ -191,6 +192,7 @@ static bool batch_failed(struct writer *writer, int result)
     intake_rewind(writer->parts.intake);
     inbox_rolled_back(writer->inbox);
     writer_apply_end(writer->apply, false);
+    writer->summary_due = true; /* a commit that failed may be there all the same */
     if (result > 0 && store_rollback(store) == STORE_OK) {
         writer_stall(writer, reason);
         return !writer_leave(writer);

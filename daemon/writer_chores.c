@@ -15,7 +15,7 @@
 #define SPACE_POLL_MS         100
 #define SPACE_MARGIN          8 /* an eighth of min_free_mb */
 #define SUMMARY_PERIOD_MS     600000
-#define SUMMARY_FIRST_MS      10000   /* after a change, when idle */
+#define SUMMARY_FIRST_MS      10000   /* after a change by others, when idle */
 #define SUMMARY_LAST_MS       3600000 /* even when never idle */
 #define PAUSE_MS              500     /* without a message: the next is not expected in a moment */
 #define MIB                   (INT64_C(1024) * 1024)
@@ -37,29 +37,50 @@ uint64_t writer_batch_limit(const struct writer *writer)
     return most > 1 ? (uint64_t)most : 1;
 }
 
+/* With the mutex. */
+void writer_note_entries(struct writer *writer)
+{
+    int64_t entries = store_quarantine_entries(writer->parts.store);
+
+    if (entries >= 0) {
+        writer->status.summary.quarantine_entries = (uint64_t)entries;
+    }
+}
+
+/* Whether another program has changed the database since the last summary: foxtrackrctl replay may
+ * have emptied quarantine. */
+static bool others_changed(struct writer *writer)
+{
+    int64_t version = writer->summary_version;
+
+    return store_version_of_others(writer->parts.store, &version) == STORE_OK &&
+           version != writer->summary_version;
+}
+
 /*
  * Read what status tells of the database's content: at the start, after a session was made, and
- * while no message waits if something may have changed. Status can do without: on a disk that does
- * not answer now it keeps what it has.
+ * while no message waits if something may have changed. The writer's own changes of quarantine are
+ * counted as they happen. Status can do without: on a disk that does not answer now it keeps what
+ * it has.
  */
 bool writer_look_at_content(struct writer *writer, bool idle)
 {
     int64_t age_ms = clock_monotonic_ms() - writer->summary_ms;
-    uint64_t quarantined = writer->status.counts.quarantined; /* written by this thread alone */
     struct store_summary summary;
     int result;
 
     writer->summary_due |= age_ms >= SUMMARY_LAST_MS;
-    writer->summary_due |=
-        idle && (age_ms >= SUMMARY_PERIOD_MS ||
-                 (age_ms >= SUMMARY_FIRST_MS && quarantined != writer->summary_quarantined));
+    writer->summary_due |= idle && (age_ms >= SUMMARY_PERIOD_MS ||
+                                    (age_ms >= SUMMARY_FIRST_MS && others_changed(writer)));
     if (!writer->summary_due) {
         return true;
     }
     writer->summary_due = false;
     writer->summary_ms = clock_monotonic_ms();
-    writer->summary_quarantined = quarantined;
-    result = store_summary(writer->parts.store, &summary);
+    result = store_version_of_others(writer->parts.store, &writer->summary_version);
+    if (result == STORE_OK) {
+        result = store_summary(writer->parts.store, &summary);
+    }
     if (result == STORE_OK) {
         pthread_mutex_lock(&writer->mutex);
         writer->status.summary = summary;
@@ -175,6 +196,7 @@ static bool rejudge(struct writer *writer)
     }
     pthread_mutex_lock(&writer->mutex);
     writer->status.rejudged = writer->rejudge.moved_all;
+    writer_note_entries(writer);
     pthread_mutex_unlock(&writer->mutex);
     return true;
 }
@@ -252,6 +274,7 @@ bool writer_delete_old(struct writer *writer)
     writer->status.expire_longest_us = writer->expire.longest_us;
     writer_survey_waits(&writer->expire.survey, writer->status.waits);
     note_newest_reading(writer);
+    writer_note_entries(writer);
     pthread_mutex_unlock(&writer->mutex);
     return true;
 }

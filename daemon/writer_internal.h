@@ -45,10 +45,10 @@ struct writer {
     struct writer_expire expire;
     struct recent newest_reading; /* time_ms of the newest reading of each batch */
     struct writer_rejudge rejudge;
-    bool summary_due;             /* what the summary tells has changed, or was never read */
-    int64_t summary_ms;           /* monotonic; when it was last read */
-    uint64_t summary_quarantined; /* status.counts.quarantined then */
-    unsigned links;               /* names of the database file, as last said */
+    bool summary_due;        /* what the summary tells has changed, or was never read */
+    int64_t summary_ms;      /* monotonic; when it was last read */
+    int64_t summary_version; /* store_version_of_others() then */
+    unsigned links;          /* names of the database file, as last said */
     struct log_cause stall_cause;
     bool stall_said; /* in the log, and its end not yet */
     struct log_cause expire_cause;
@@ -76,6 +76,9 @@ bool writer_tidy_log(struct writer *writer);
 bool writer_look_at_content(struct writer *writer, bool idle);
 bool writer_delete_old(struct writer *writer);
 bool writer_wait_for_space(struct writer *writer);
+
+/* Let the status have what the last commit has left in quarantine. With the mutex. */
+void writer_note_entries(struct writer *writer);
 
 /* See writer_readers.c. */
 void writer_look_at_readers(struct writer *writer);

@@ -148,7 +148,8 @@ def test_backlog_of_a_clock_behind_becomes_rows(broker, make_daemon, clock):
     daemon.wait_log("notice: .* messages of quarantine.* are in their tables")
     assert value(daemon.database, "SELECT count(*) FROM quarantine WHERE reason = 'time'") == 0
     daemon.reload()                     # retention looks at once
-    daemon.wait_status(lambda s: s["database"]["rejudged"] > 300)
+    status = daemon.wait_status(lambda s: s["database"]["rejudged"] > 300)
+    assert status["database"]["quarantine_entries"] == 1
     wait_passes(daemon, 2)
     assert value(daemon.database, "SELECT count(*) FROM quarantine WHERE reason = 'json'") == 1
     assert query(daemon.database, "SELECT received, quarantined > 300 FROM runs") == [

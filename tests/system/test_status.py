@@ -131,15 +131,54 @@ def test_gaps_and_quarantine_of_all_runs(broker, daemon):
     text = foxtrackrctl(daemon, "status").stdout
     assert re.search(r"^  gaps           1; the last: id-test-01, session lost, from 20.* to 20",
                      text, re.MULTILINE)
-    assert re.search(r"^  quarantine     2 entries$", text, re.MULTILINE)
     assert text.endswith("\nQuarantine of all runs: 2 entries\n  json           2\n")
 
     # A database that foxtrackrctl cannot read is said, and no fault of the daemon's.
     daemon.configure(database={"path": daemon.directory / "elsewhere.db"})
     assert told_by_reason(daemon) is None
-    assert re.search(r"^Quarantine of all runs: not counted by reason: .*elsewhere\.db: ",
+    assert re.search(r"^Quarantine of all runs: 2 entries; not counted by reason: .*elsewhere\.db: ",
                      foxtrackrctl(daemon, "status").stdout, re.MULTILINE)
     daemon.stop()
+
+
+def test_one_story_of_quarantine(broker, daemon):
+    """
+    Goal: the number of entries is of the same commit as the counts of the run, not of an earlier
+    look at the table, and what others take out is noticed; the words give one number, and one entry
+    is "1 entry".
+    """
+    daemon.start()
+    daemon.wait_status(lambda s: s["gaps"]["count"] is not None)
+    seen = []
+    for number in range(1, 13):
+        broker.publish("foxtrackr/q1/V3.0/bat", f"{{ {number}")
+        status = daemon.wait_status(lambda s, n=number: s["counts"]["quarantined"] >= n)
+        seen.append((status["database"]["quarantine_entries"], status["counts"]["quarantined"]))
+        if number == 1:
+            assert "\nQuarantine of all runs: 1 entry\n" in foxtrackrctl(daemon, "status").stdout
+    assert all(entries == quarantined for entries, quarantined in seen), seen
+    broker.publish("foxtrackr/q1/V3.0/bat", "{ 12")  # again: no other entry
+    status = daemon.wait_status(lambda s: s["counts"]["quarantined"] == 13)
+    assert status["database"]["quarantine_entries"] == 12
+    text = foxtrackrctl(daemon, "status").stdout
+    assert re.findall(r"(\d+) entr", text) == ["12"], text
+    told = json.loads(foxtrackrctl(daemon, "status", "--json").stdout)["database"]
+    assert told["quarantine_entries"] == sum(told["quarantine_by_reason"].values()) == 12
+
+    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
+        connection.execute("DELETE FROM quarantine WHERE CAST(payload AS TEXT) <> '{ 1'")
+    daemon.wait_status(lambda s: s["database"]["quarantine_entries"] == 1, timeout=30)
+    daemon.stop()
+
+
+def test_the_words_count_for_themselves(written):
+    """Goal: a status file that is older than the database's content makes no second number."""
+    def change(status):
+        status["database"]["quarantine_entries"] = 45
+
+    text = written(change)
+    assert re.findall(r"(\d+) entr", text) == ["0"], text
+    assert json.loads(written(change, "--json"))["database"]["quarantine_entries"] == 0
 
 
 def test_texts_that_are_cut_within_a_character(make_broker, make_daemon):

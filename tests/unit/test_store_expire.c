@@ -69,9 +69,11 @@ static void test_old_rows_go_and_are_counted(void **state)
     struct fixture *fixture = *state;
     struct store_chunk chunk = chunk_of(1000000, 1000);
     struct store_expiry pass = pass_of(6, STORE_KEEP);
+    struct store_summary summary;
     struct store_expired out;
 
     fill(fixture);
+    assert_int_equal(store_summary(fixture->store, &summary), STORE_OK);
     assert_int_equal(store_expire(fixture->store, &pass, &chunk, &out), STORE_OK);
     assert_true(out.done);
     assert_int_equal(out.rows[STORE_BATTERY], 15);
@@ -89,6 +91,7 @@ static void test_old_rows_go_and_are_counted(void **state)
     chunk.now_ms = NOW_MS + 1;
     assert_int_equal(store_expire(fixture->store, &pass, &chunk, &out), STORE_OK);
     assert_look(fixture, counts, "[9,9,9,7,3]");
+    assert_int_equal(store_quarantine_entries(fixture->store), 7);
     assert_look(fixture,
                 "SELECT json_group_array(json_array(run, table_name, row_count, before_ms,"
                 " last_ms - 1700000000000)) FROM (SELECT * FROM expired ORDER BY table_name)",

@@ -96,6 +96,46 @@ static void a_quarantine_is_counted_by_entries(void **state)
     assert_int_equal(summary_of(fixture).quarantine_entries, 2);
 }
 
+static void entries_are_counted_as_they_come_and_go(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    const struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_JSON, .detail = "why"};
+    const struct store_packet one = packet("{");
+    const struct store_packet other = packet("}");
+    int64_t version;
+    int64_t later;
+
+    assert_int_equal(store_quarantine_entries(store), -1);
+    summary_of(fixture);
+    assert_int_equal(store_quarantine_entries(store), 0);
+    begin(fixture);
+    store_quarantine(store, &problem, &one);
+    store_quarantine(store, &problem, &one);
+    assert_int_equal(store_quarantine_entries(store), 0); /* not committed */
+    commit(fixture);
+    assert_int_equal(store_quarantine_entries(store), 1);
+
+    begin(fixture);
+    store_quarantine(store, &problem, &other);
+    assert_int_equal(store_rollback(store), STORE_OK);
+    assert_int_equal(store_quarantine_entries(store), 1);
+
+    /* Others are noticed, and the next look at the table knows. */
+    assert_int_equal(store_version_of_others(store, &version), STORE_OK);
+    begin(fixture);
+    store_quarantine(store, &problem, &other);
+    commit(fixture);
+    assert_int_equal(store_quarantine_entries(store), 2);
+    assert_int_equal(store_version_of_others(store, &later), STORE_OK);
+    assert_int_equal(version, later);
+    look(fixture, "DELETE FROM quarantine");
+    assert_int_equal(store_version_of_others(store, &later), STORE_OK);
+    assert_int_not_equal(version, later);
+    assert_int_equal(summary_of(fixture).quarantine_entries, 0);
+    assert_int_equal(store_quarantine_entries(store), 0);
+}
+
 static void a_wild_quarantine_is_not_counted_to_its_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -171,6 +211,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_last_restoration_is_told, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(a_quarantine_is_counted_by_entries, fixture_make_open,
+                                        fixture_remove),
+        cmocka_unit_test_setup_teardown(entries_are_counted_as_they_come_and_go, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(a_wild_quarantine_is_not_counted_to_its_end,
                                         fixture_make_open, fixture_remove),

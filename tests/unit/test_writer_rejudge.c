@@ -99,10 +99,12 @@ static void test_what_a_pass_moves(void **state)
     struct fixture *fixture = *state;
     const int64_t first_ms = clocks.wall_ms + MAX_FUTURE_MS;
     struct writer_rejudge rejudge;
+    struct store_summary summary;
 
     for (int i = 0; i < 5; i++) {
         put_claim(fixture, first_ms + (i + 1) * CLOCK_HOUR_MS);
     }
+    assert_int_equal(store_summary(fixture->store, &summary), STORE_OK);
     writer_rejudge_init(&rejudge);
     do_pass(&rejudge, fixture, 5);
     assert_int_equal(rejudge.moved_all, 0);
@@ -114,6 +116,7 @@ static void test_what_a_pass_moves(void **state)
     assert_int_equal(rejudge.next_due_ms, clocks.wall_ms + CLOCK_HOUR_MS);
     assert_look(fixture, "SELECT count(*) FROM battery", "2");
     assert_look(fixture, "SELECT count(*) FROM quarantine", "3");
+    assert_int_equal(store_quarantine_entries(fixture->store), 3);
     clock_pass(3 * CLOCK_HOUR_MS);
     do_pass(&rejudge, fixture, 5);
     assert_int_equal(rejudge.moved_all, 5);
