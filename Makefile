@@ -42,7 +42,7 @@ LDHARDENING := -pie -fsanitize=$(SANITIZE)
 endif
 
 PACKAGES    := sqlite3 jansson libsystemd openssl inih
-# -iquote, not -I: our link.h must not stand in for the system's <link.h>.
+# -iquote, not -I: our gate/link_internal.h must not stand in for the system's <link.h>.
 CPPFLAGS_   := -D_GNU_SOURCE -DFOXTRACKRD_VERSION='"$(VERSION)"' -iquote lib -iquote daemon \
                -iquote schema
 CFLAGS_     = -std=c11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(HARDENING) -pthread -MMD -MP
@@ -51,26 +51,27 @@ LDFLAGS_    := $(LDHARDENING) -pthread
 PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES))
 LIBS_DAEMON = $(LIBS_PAHO) $(shell pkg-config --libs $(PACKAGES)) -lm
 
-# Paho without its debug heap where Debian's archive allows it, see daemon/paho_lean.c, and with
-# its acknowledgements written together, see daemon/paho_cork.c, many packets read at once, see
-# daemon/paho_ahead.c, without two walks, see daemon/paho_shortcuts.c, and with every packet checked
-# first, see daemon/paho_check.c; otherwise (or with PAHO=shared) the shared library.
+# Paho without its debug heap where Debian's archive allows it, see daemon/mqtt/paho/lean.c, and with
+# its acknowledgements written together, see daemon/mqtt/paho/cork.c, many packets read at once, see
+# daemon/mqtt/paho/ahead.c, without two walks, see daemon/mqtt/paho/shortcuts.c, and with every packet checked
+# first, see daemon/mqtt/paho/check.c; otherwise (or with PAHO=shared) the shared library.
 PAHO        ?= lean
 PAHO_FLAGS  := $(BUILD)/paho.flags
 PAHO_STATIC  = $(shell $(CC) -print-file-name=libpaho-mqtt3as.a)
 comma       := ,
-PAHO_OBJ    := $(addprefix $(BUILD)/daemon/paho_,lean.o cork.o ahead.o shortcuts.o check.o)
+PAHO_OBJ    := $(addprefix $(BUILD)/daemon/mqtt/paho/,lean.o cork.o ahead.o shortcuts.o check.o)
 PAHO_WRAPS  := $(addprefix -Wl$(comma)--wrap=,SSL_write SSL_read SSL_pending SSL_shutdown SSL_free poll \
                  ERR_clear_error ListFindItem ListAppend ListAppendNoMalloc ListInsert ListRemove ListEmpty ListFree \
                  ListFreeNoContent WebSocket_getch WebSocket_getdata WebSocket_putdatas)
 OBJECTS      = $(filter %.o %.a,$^) # of a program that depends on PAHO_FLAGS too
 LIBS_PAHO    = $$(cat $(PAHO_FLAGS))
-LIBS_PAHO_BARE = $$(sed 's|[^ ]*paho_cork.o .*$(PAHO_WRAPS)||' $(PAHO_FLAGS))
+LIBS_PAHO_BARE = $$(sed 's|[^ ]*paho/cork.o .*$(PAHO_WRAPS)||' $(PAHO_FLAGS))
 
 LIB_SRC    := $(wildcard lib/*.c)
 # Everything but the two programs' own files is shared by them and by the unit tests.
-CTL_SRC    := $(wildcard daemon/ctl*.c)
-DAEMON_SRC := $(filter-out daemon/main.c $(PAHO_OBJ:$(BUILD)/%.o=%.c) $(CTL_SRC),$(wildcard daemon/*.c))
+ROOMS_SRC  := $(wildcard daemon/*.c daemon/*/*.c daemon/*/*/*.c)
+CTL_SRC    := $(wildcard daemon/ctl/*.c)
+DAEMON_SRC := $(filter-out daemon/main.c $(PAHO_OBJ:$(BUILD)/%.o=%.c) $(CTL_SRC),$(ROOMS_SRC))
 MIGRATIONS := $(sort $(wildcard schema/[0-9]*.sql))
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 
@@ -92,23 +93,23 @@ UNIT_TINY  := $(addprefix $(BUILD)/tests/test_inbox_,scratch faults_tiny)
 UNIT_TESTS := $(sort $(UNIT_TESTS) $(UNIT_TINY))
 SIZED      := inbox.o inbox_sizes.o
 SMALL_DAEMON := $(BUILD)/small/foxtrackrd
-OTHER_OBJ  := $(filter-out $(SIZED:%=$(BUILD)/daemon/%),$(DAEMON_OBJ))
+OTHER_OBJ  := $(filter-out $(SIZED:%=$(BUILD)/daemon/store/sqlite/%),$(DAEMON_OBJ))
 
 all: $(PROGRAMS) $(LIBRARY) $(BUILD)/foxtrackr.pc ## build the daemon, foxtrackrctl and libfoxtrackr
 
 $(BUILD)/foxtrackrd: $(BUILD)/daemon/main.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 $(BUILD)/foxtrackrctl: $(CTL_OBJ) $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
-$(SMALL_DAEMON): $(BUILD)/daemon/main.o $(OTHER_OBJ) $(SIZED:%=$(BUILD)/small/%) $(LIBRARY) $(PAHO_FLAGS)
+$(SMALL_DAEMON): $(BUILD)/daemon/main.o $(OTHER_OBJ) $(SIZED:%=$(BUILD)/small/store/sqlite/%) $(LIBRARY) $(PAHO_FLAGS)
 $(PROGRAMS) $(SMALL_DAEMON):
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
 
 # What to link for Paho, found by trying: it fails if the debug heap's members are taken in.
-$(PAHO_FLAGS): $(PAHO_OBJ) $(BUILD)/daemon/mqtt_packet.o Makefile
+$(PAHO_FLAGS): $(PAHO_OBJ) $(BUILD)/daemon/mqtt/paho/packet.o Makefile
 	$(Q)if [ $(PAHO) = lean ] && \
 	    printf '%s\n' '#include <MQTTAsync.h>' '_Noreturn void paho_out_of_memory(void) { for (;;) {} }' \
 	        'int main(void) { return MQTTAsync_create(NULL, "", "", 0, NULL); }' | \
-	    $(CC) $(LDFLAGS_) -fPIE -o $@.probe -x c - -x none $(PAHO_OBJ) $(BUILD)/daemon/mqtt_packet.o $(PAHO_WRAPS) \
+	    $(CC) $(LDFLAGS_) -fPIE -o $@.probe -x c - -x none $(PAHO_OBJ) $(BUILD)/daemon/mqtt/paho/packet.o $(PAHO_WRAPS) \
 	        $(PAHO_STATIC) -lssl -lcrypto 2> $@.log; \
 	then \
 	    echo "  PAHO    $(PAHO_STATIC), without its debug heap"; \
@@ -169,15 +170,15 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) $(P
 	$(link_test)
 
 # The check alone: the test stands in for Paho.
-$(BUILD)/tests/test_paho_check: $(addprefix $(BUILD)/,tests/unit/test_paho_check.o daemon/paho_check.o daemon/mqtt_packet.o)
+$(BUILD)/tests/test_paho_check: $(addprefix $(BUILD)/,tests/unit/test_paho_check.o daemon/mqtt/paho/check.o daemon/mqtt/paho/packet.o)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $$(pkg-config --libs cmocka)
 
 # What they share with the inbox is its sizes.
-$(UNIT_SMALL): $(BUILD)/tests/test_%: $(BUILD)/small/test_%.o $(SIZED:%=$(BUILD)/small/%) $(OTHER_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+$(UNIT_SMALL): $(BUILD)/tests/test_%: $(BUILD)/small/test_%.o $(SIZED:%=$(BUILD)/small/store/sqlite/%) $(OTHER_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 	$(link_test)
-$(UNIT_TINY): $(BUILD)/tests/test_%: $(BUILD)/tiny/test_%.o $(SIZED:%=$(BUILD)/tiny/%) $(OTHER_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+$(UNIT_TINY): $(BUILD)/tests/test_%: $(BUILD)/tiny/test_%.o $(SIZED:%=$(BUILD)/tiny/store/sqlite/%) $(OTHER_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 	$(link_test)
 $(BUILD)/small/test_%.o: tests/unit/test_%.c
 	$(compile)
@@ -318,7 +319,7 @@ include tests/service/service.mk
 include tests/bench/run.mk
 include packaging/packaging.mk
 
-SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] tests/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] \
+SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] daemon/*/*/*.[ch] tests/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] \
              tests/bench/*.[ch] tests/bench/broker/*.[ch])
 
 lint: lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers ## every static check
@@ -329,7 +330,7 @@ lint-format:
 
 lint-tidy: $(BUILD)/schema/migrations.c
 	@echo "  LINT    clang-tidy"
-	$(Q)printf '%s\n' $(LIB_SRC) $(wildcard daemon/*.c) | xargs -P $(JOBS) -I{} \
+	$(Q)printf '%s\n' $(LIB_SRC) $(ROOMS_SRC) | xargs -P $(JOBS) -I{} \
 	    clang-tidy --quiet {} -- -std=c11 $(CPPFLAGS_) $(PKG_CFLAGS) 2>/dev/null
 
 lint-cppcheck:

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#include "config.h"
-#include "escape.h"
-#include "paho.h"
-#include "usage.h"
+#include "base/escape.h"
+#include "base/usage.h"
+#include "config/config.h"
+#include "mqtt/mqtt.h"
 
 static void print_help(void)
 {

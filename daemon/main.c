@@ -13,26 +13,26 @@
 #include <unistd.h>
 
 #include "arguments.h"
-#include "broker_options.h"
-#include "clock.h"
-#include "config.h"
-#include "gate.h"
-#include "intake.h"
-#include "log.h"
-#include "moment.h"
-#include "paho.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/moment.h"
+#include "base/signals.h"
+#include "base/wall.h"
+#include "config/config.h"
+#include "gate/gate.h"
+#include "gate/watermark.h"
+#include "mqtt/mqtt.h"
+#include "pipeline/intake.h"
+#include "pipeline/writer.h"
 #include "preflight.h"
 #include "reload.h"
-#include "session.h"
-#include "signals.h"
-#include "status.h"
-#include "store.h"
-#include "store_memory.h"
+#include "session/broker_options.h"
+#include "session/session.h"
+#include "status/status.h"
+#include "status/watchdog.h"
+#include "store/sqlite/page_cache_internal.h"
+#include "store/store.h"
 #include "upgrade.h"
-#include "wall.h"
-#include "watchdog.h"
-#include "watermark.h"
-#include "writer.h"
 
 #define TICK_MS        1000
 #define READY_LIMIT_MS 15000 /* a broker that is away must not hang the boot */
@@ -464,7 +464,7 @@ static int stop(struct daemon *daemon, int status)
 
 /* --- main ---------------------------------------------------------------------------------- */
 
-/* Before every constructor, of the libraries too: see signals.c. */
+/* Before every constructor, of the libraries too: see base/signals.c. */
 __attribute__((section(".preinit_array"),
                used)) static void (*const block_first)(void) = signals_block;
 

@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "clock.h"
-#include "duration.h"
-#include "log.h"
-#include "own_file.h"
-#include "paths.h"
-#include "tls.h"
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/log.h"
+#include "base/own_file.h"
+#include "config/paths.h"
+#include "net/tls.h"
 
 struct replaced {
     const char *key;

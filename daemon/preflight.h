@@ -2,7 +2,7 @@
 #ifndef PREFLIGHT_H
 #define PREFLIGHT_H
 
-#include "config.h"
+#include "config/config.h"
 
 /*
  * Read the certificates that the configuration names. Returns 0, or 1 with `problem` (of
@@ -15,9 +15,9 @@ int preflight_certificates(const struct config *config, char *problem);
 int preflight_regular(const char *path, char *problem);
 
 /*
- * Compare the files that the configuration names (paths.h), and see that those which the daemon
- * replaces are its own (own_file.h) and those which it reads as a whole are regular files. Returns
- * as preflight_certificates(), which comes after it.
+ * Compare the files that the configuration names (config/paths.h), and see that those which the
+ * daemon replaces are its own (base/own_file.h) and those which it reads as a whole are regular
+ * files. Returns as preflight_certificates(), which comes after it.
  */
 int preflight_files(const struct config *config, char *problem);
 

@@ -1,5 +1,5 @@
 /*
- * A reload: what is live (config_keys.c) takes effect, what is not is named, and nothing is left
+ * A reload: what is live (config/keys.c) takes effect, what is not is named, and nothing is left
  * out in silence. The configuration of the start stays: the sessions and their client ids, the
  * broker and the database of a run never change.
  */
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "preflight.h"
 
 #define NAMES_SIZE 1024 /* of a line of the log, for keys */

@@ -2,10 +2,10 @@
 #ifndef RELOAD_H
 #define RELOAD_H
 
-#include "config.h"
-#include "intake.h"
-#include "status.h"
-#include "writer.h"
+#include "config/config.h"
+#include "pipeline/intake.h"
+#include "pipeline/writer.h"
+#include "status/status.h"
 
 struct reload_parts {
     const struct config *running; /* of the start */

@@ -3,13 +3,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "clock.h"
-#include "duration.h"
-#include "log.h"
-#include "plural.h"
-#include "pulse.h"
-#include "signals.h"
-#include "status.h"
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/log.h"
+#include "base/plural.h"
+#include "base/pulse.h"
+#include "base/signals.h"
+#include "status/status.h"
 
 #define STATUS_PERIOD_MS 1000
 #define LINE_PERIOD_MS   1000 /* and a tenth more is done */

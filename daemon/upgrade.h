@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "store.h"
+#include "store/store.h"
 
 /* Zero, but for started_ms: monotonic, when the database was opened. */
 struct upgrade {

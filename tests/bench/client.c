@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "client_options.h"
-#include "paho_lean.h"
+#include "mqtt/paho/lean_internal.h"
 
 struct client {
     MQTTAsync handle;

@@ -1,7 +1,7 @@
 /*
- * Goal: any bytes as a configuration file are a configuration that keeps the promises of config.h,
- * or sentences that name the file; nothing is read but what the file names, and no secret gets into
- * a sentence.
+ * Goal: any bytes as a configuration file are a configuration that keeps the promises of
+ * config/config.h, or sentences that name the file; nothing is read but what the file names, and no
+ * secret gets into a sentence.
  *
  * The first character of the input is a set of bits (see VARIANT_), the rest is the file. Nothing
  * touches the disk: the file is in memory, and open() (linked with --wrap=open), by which secrets
@@ -16,7 +16,7 @@
 #include <sys/syslog.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "config/config.h"
 #include "fuzz.h"
 
 enum {

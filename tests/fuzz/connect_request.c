@@ -2,8 +2,8 @@
  * Goal: the gate's reader of CONNECT requests gives slices of what it got; what follows a request
  * does not change it, and no beginning of a request is taken for a whole one or for a wrong one.
  */
-#include "connect_request.h"
 #include "fuzz.h"
+#include "gate/connect_request_internal.h"
 
 static bool is_within(const char *slice, size_t length, const char *bytes, size_t size)
 {

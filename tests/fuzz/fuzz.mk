@@ -17,7 +17,7 @@ fuzz-quick: fuzz-programs ## fuzz every target for SECONDS=60
 	$(Q)$(FUZZ_RUN)
 
 # Instrumented for libFuzzer, in a directory of their own, by a make of their own. Paho shared: nothing
-# here uses it, and the lean link wants paho.c. They look at the library from inside: a warning is an error.
+# here uses it, and the lean link wants mqtt/client.c. They look at the library from inside: a warning is an error.
 fuzz-programs: ## build the fuzz targets, and collect their seeds
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang PAHO=shared WERROR=-Werror \
 	    SANITIZE=address,undefined,fuzzer-no-link fuzz-link

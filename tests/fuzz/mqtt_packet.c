@@ -2,8 +2,8 @@
  * Goal: a packet that is let through has every part that Paho's parsers read, and no byte beyond
  * the packet is looked at to find that out.
  */
-#include "mqtt_packet.h"
 #include "fuzz.h"
+#include "mqtt/paho/packet_internal.h"
 
 static unsigned two_bytes(const unsigned char *at)
 {

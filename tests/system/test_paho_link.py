@@ -1,7 +1,7 @@
 """
-How Paho is linked: without its debug heap, see daemon/paho_lean.c, with its acknowledgements written
-together, see daemon/paho_cork.c, reading ahead, see daemon/paho_ahead.c, without two walks, see daemon/paho_shortcuts.c,
-and with every packet checked first, see daemon/paho_check.c. And what it makes of a small window, see daemon/gate_lockstep.c.
+How Paho is linked: without its debug heap, see daemon/mqtt/paho/lean.c, with its acknowledgements written
+together, see daemon/mqtt/paho/cork.c, reading ahead, see daemon/mqtt/paho/ahead.c, without two walks, see daemon/mqtt/paho/shortcuts.c,
+and with every packet checked first, see daemon/mqtt/paho/check.c. And what it makes of a small window, see daemon/gate/lockstep.c.
 """
 
 import collections

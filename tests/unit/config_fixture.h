@@ -1,4 +1,4 @@
-/* A directory with a configuration file, for tests of config.c. */
+/* A directory with a configuration file, for tests of config/config.c. */
 #ifndef CONFIG_FIXTURE_H
 #define CONFIG_FIXTURE_H
 
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "config/config.h"
 
 #define BROKER  "[broker]\nhost = mqtt.acme.net\n"
 #define SESSION "[session]\ngiven = acme\n"

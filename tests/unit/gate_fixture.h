@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gate.h"
+#include "gate/gate.h"
 #include "unit_wait.h"
 
 #define TARGET       "broker.example:8883"

@@ -9,8 +9,8 @@
 
 #include "store_fixture.h"
 
-#include "inbox.h"
-#include "store_inbox.h"
+#include "store/sqlite/inbox_internal.h"
+#include "store/sqlite/inbox_tables_internal.h"
 
 #define CLIENT_ID    "id-test-01"
 #define NAME_OF_63   "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd1"

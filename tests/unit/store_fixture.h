@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store_internal.h"
+#include "store/sqlite/sqlite_internal.h"
 
 #define NOW_MS INT64_C(1700000000000)
 

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dial.h"
-#include "host_identity.h"
+#include "net/dial.h"
+#include "net/host_identity.h"
 
 /* What getaddrinfo() of this program answers: addresses separated by blanks. */
 static const char *answer;

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "connect_request.h"
-#include "hold.h"
+#include "gate/connect_request_internal.h"
+#include "gate/hold_internal.h"
 
 static struct hold hold;
 

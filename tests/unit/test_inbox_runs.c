@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "inbox_runs.h"
+#include "store/sqlite/inbox_runs_internal.h"
 
 #define MESSAGES 5000 /* several buffers */
 #define ROOM     1000000

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define MESSAGES 400
 

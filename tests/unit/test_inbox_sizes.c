@@ -9,9 +9,9 @@
 
 #include <errno.h>
 
-#include "inbox_runs.h"
-#include "inbox_sizes.h"
-#include "log.h"
+#include "base/log.h"
+#include "store/sqlite/inbox_runs_internal.h"
+#include "store/sqlite/inbox_sizes_internal.h"
 
 #define BATCH 8
 

@@ -18,8 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "escape.h"
-#include "log.h"
+#include "base/escape.h"
+#include "base/log.h"
 
 static char directory[] = "/tmp/test_log.XXXXXX";
 static char path[64];

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "mqtt_packet.h"
+#include "mqtt/paho/packet_internal.h"
 
 /* A packet without its remaining length, and a part of what is said of it; NULL: it is good. */
 struct packet {

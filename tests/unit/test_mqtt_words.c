@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "mqtt_words.h"
+#include "mqtt/words_internal.h"
 
 #define KEEPALIVE_S 4321
 #define CLIENT_ID   "id-of-nineteen-char"

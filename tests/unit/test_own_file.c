@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "own_file.h"
+#include "base/own_file.h"
 
 #define SIZE 448 /* of a lock with a record */
 
@@ -33,7 +33,7 @@ static enum own_file_verdict judge(const char *bytes, size_t length)
     return verdict;
 }
 
-/* As store_record.c writes it. */
+/* As store/sqlite/record.c writes it. */
 static void make(char lock[SIZE + 1], long process, long run, long received)
 {
     char record[SIZE - 32];

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "pace.h"
+#include "base/pace.h"
 
 #define COMMIT_US 400
 

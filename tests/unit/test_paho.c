@@ -1,7 +1,7 @@
 /*
  * A Paho that does otherwise than expected on the way of a message ends the process, before it
- * acknowledges. The linker puts this file between paho.c and Paho (--wrap), so that the callbacks
- * are at hand; each case runs in a process of its own.
+ * acknowledges. The linker puts this file between mqtt/client.c and Paho (--wrap), so that the
+ * callbacks are at hand; each case runs in a process of its own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,9 +17,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "paho.h"
-#include "paho_lean.h"
+#include "base/log.h"
+#include "mqtt/mqtt.h"
+#include "mqtt/paho/lean_internal.h"
 
 #define GOES_ON 0
 

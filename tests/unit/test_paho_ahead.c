@@ -1,7 +1,7 @@
 /*
  * Records that OpenSSL has read before Paho asks for them: a client as Paho is one, over TLS, and a
- * peer that makes a record of every packet. The linker puts paho_ahead.c and paho_cork.c in front
- * of this file's calls as it does with Paho's.
+ * peer that makes a record of every packet. The linker puts mqtt/paho/ahead.c and mqtt/paho/cork.c
+ * in front of this file's calls as it does with Paho's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "paho_cork.h"
+#include "mqtt/paho/cork_internal.h"
 #include "tls_pair.h"
 
 #define PACKETS   100

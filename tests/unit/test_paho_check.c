@@ -15,7 +15,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "paho_check.h"
+#include "mqtt/paho/check_internal.h"
 
 #define COMPLETE     0
 #define INTERRUPTED  (-22) /* TCPSOCKET_INTERRUPTED */

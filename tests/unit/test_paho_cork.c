@@ -1,6 +1,6 @@
 /*
  * Acknowledgements written together: a client as Paho is one, over TLS, and what its peer reads.
- * The linker puts paho_cork.c in front of this file's calls as it does with Paho's.
+ * The linker puts mqtt/paho/cork.c in front of this file's calls as it does with Paho's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "paho_cork.h"
+#include "mqtt/paho/cork_internal.h"
 #include "tls_pair.h"
 #include "unit_wait.h"
 

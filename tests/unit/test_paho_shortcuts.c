@@ -1,6 +1,6 @@
 /*
- * Paho's lists of messages in flight, with paho_shortcuts.c in front of them. The linker puts it
- * in front of this file's calls as it does with Paho's, and a counter in front of
+ * Paho's lists of messages in flight, with mqtt/paho/shortcuts.c in front of them. The linker puts
+ * it in front of this file's calls as it does with Paho's, and a counter in front of
  * messageIDCompare(), which shows how many messages were looked at.
  */
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* path_identity.c: one file has one identity, however its path is spelled. */
+/* base/path_identity.c: one file has one identity, however its path is spelled. */
 #include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "path_identity.h"
+#include "base/path_identity.h"
 
 static char directory[] = "/tmp/test_path_identity-XXXXXX";
 

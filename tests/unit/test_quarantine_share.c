@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "quarantine_share.h"
+#include "status/quarantine_share_internal.h"
 
 #define SECOND_MS INT64_C(1000)
 #define MINUTE_MS (60 * SECOND_MS)

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "recent.h"
+#include "base/recent.h"
 
 #define DAY_MS  INT64_C(86400000)
 #define NOW_MS  INT64_C(1767225600000)

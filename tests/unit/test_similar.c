@@ -8,7 +8,7 @@
 
 #include <limits.h>
 
-#include "similar.h"
+#include "base/similar.h"
 
 static void test_slips(void **state)
 {

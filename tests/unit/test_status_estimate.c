@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "status_estimate.h"
+#include "status/estimate_internal.h"
 
 #define SECOND_MS INT64_C(1000)
 #define MINUTE_MS (60 * SECOND_MS)

@@ -1,7 +1,7 @@
 /* The store's rows: every outcome of a message, and what stays after a rollback. */
 #include "store_fixture.h"
 
-#include "digest.h"
+#include "base/digest.h"
 
 static void test_a_reading_becomes_a_typed_row(void **state)
 {

@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define MIB           256 /* pages of the log */
 #define PAYLOAD_BYTES 200000

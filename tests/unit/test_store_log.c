@@ -4,7 +4,7 @@
  */
 #include "store_fixture.h"
 
-#include "store_log.h"
+#include "store/sqlite/wal_vfs_internal.h"
 
 /* The default VFS with an eye on the log: how many writes, and how large. */
 static const sqlite3_io_methods *original;

@@ -1,6 +1,6 @@
 /* The page cache's memory is taken at the start, and is enough. */
+#include "store/sqlite/page_cache_internal.h"
 #include "store_fixture.h"
-#include "store_memory.h"
 
 static int status_of(int operation)
 {

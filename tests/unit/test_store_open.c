@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "digest.h"
+#include "base/digest.h"
 
 static void write_file(const char *path, const char *text)
 {

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "process_name.h"
+#include "base/process_name.h"
 
 #define WRITE_LOCK 120 /* the byte of the index that a writer locks */
 #define DMS_LOCK   128 /* the one that everybody locks who has the database open */

@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "clock.h"
-#include "store_frames.h"
-#include "store_mark.h"
+#include "base/clock.h"
+#include "store/sqlite/frames_internal.h"
+#include "store/sqlite/mark_internal.h"
 
 static void companion(const struct fixture *fixture, const char *suffix, char path[256])
 {

@@ -4,8 +4,8 @@
 #include <inttypes.h>
 
 #include "foxtrackr.h"
-#include "store_replay.h"
-#include "store_tools.h"
+#include "store/sqlite/replay_internal.h"
+#include "store/tools.h"
 
 #define MESSAGES    16
 #define BODY_LENGTH (100 * 1024)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store_same.h"
+#include "store/sqlite/same_internal.h"
 
 /* In memory of its very size, so that reading past the end is seen by the sanitizers. */
 static bool same(const char *first, const char *second)

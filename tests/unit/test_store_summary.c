@@ -1,7 +1,7 @@
 /* What status tells of the database's content. */
 #include "store_fixture.h"
 
-#include "store_tools.h"
+#include "store/tools.h"
 
 static struct store_summary summary_of(struct fixture *fixture)
 {

@@ -20,8 +20,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "tls.h"
+#include "base/clock.h"
+#include "net/tls.h"
 
 #define DAY_S      86400L
 #define TIMEOUT_MS 10000

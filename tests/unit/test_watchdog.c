@@ -19,10 +19,10 @@
 
 #include <cmocka.h>
 
-#include "clock.h"
-#include "log.h"
-#include "pulse.h"
-#include "watchdog.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/pulse.h"
+#include "status/watchdog.h"
 
 #define PERIOD_MS 800
 #define LIMIT_MS  (PERIOD_MS / 2)

@@ -5,9 +5,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "clock.h"
+#include "base/clock.h"
+#include "pipeline/writer.h"
 #include "unit_wait.h"
-#include "writer.h"
 
 #define MESSAGES     6
 #define BATCH_MAX    4

@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <time.h>
 
-#include "clock.h"
-#include "writer_expire.h"
+#include "base/clock.h"
+#include "pipeline/writer_expire_internal.h"
 
 #define DAY_MS INT64_C(86400000)
 

@@ -5,7 +5,7 @@
 
 #include "clock_fixture.h"
 #include "foxtrackr.h"
-#include "writer_rejudge.h"
+#include "pipeline/writer_rejudge_internal.h"
 
 #define MAX_FUTURE_MS CLOCK_HOUR_MS
 

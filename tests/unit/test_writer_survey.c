@@ -1,9 +1,9 @@
 /* Retention's survey, by the clock: what a clock that is behind, and an hour, mean. */
 #include "store_fixture.h"
 
+#include "base/wall.h"
 #include "clock_fixture.h"
-#include "wall.h"
-#include "writer_survey.h"
+#include "pipeline/writer_survey_internal.h"
 
 static int64_t no_time(void)
 {

@@ -1,0 +1,46 @@
+/* Text from outside, made safe for one line of a log or a terminal. Any thread. */
+#ifndef BASE_ESCAPE_H
+#define BASE_ESCAPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * The length, 1 to 4, of the well-formed UTF-8 character at `text`, of which `length` bytes are
+ * there; 0 when they are not one (RFC 3629: no overlong forms, no surrogates).
+ */
+size_t escape_utf8_length(const char *text, size_t length);
+
+/* Whether the character of that length changes how a line is shown instead of showing itself: a
+ * control character (C0, DEL, C1), a line or paragraph separator, or a change of direction. */
+bool escape_is_control(const char *text, size_t length);
+
+/*
+ * Copy `text` with every byte of a control character or of invalid UTF-8 written as \xNN. What does
+ * not fit ends in "...". `out` is always terminated (size is at least 8). Returns its length.
+ */
+size_t escape_line(char *out, size_t size, const char *text);
+
+/*
+ * Make a text well-formed UTF-8 in place, for what refuses anything else (JSON, systemd): a
+ * character that was cut at the end of a buffer is removed, and every other byte of invalid UTF-8
+ * becomes "?". The text never grows.
+ */
+void escape_clean(char *text);
+
+/*
+ * Make a text fit for one line of systemd's protocol, in place: escape_clean(), and every control
+ * character becomes a blank. A line feed would end the line and begin another field. The text never
+ * grows.
+ */
+void escape_one_line(char *text);
+
+/* A copy of a text of several lines, each of them as escape_line() makes it; ends of line and tabs
+ * stay. NULL when memory is out. The caller frees it. */
+char *escape_text(const char *text);
+
+/* A copy of JSON text in which characters that escape_is_control() names, which stand in strings
+ * only, are written as \uNNNN; ends of line stay. NULL when memory is out. The caller frees it. */
+char *escape_json(const char *json);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * The log: levels, three targets, and a limit on repetition.
+ *
+ * Every function may be called from any thread after log_open(); before it, lines go to stderr.
+ * Only the daemon's upper layers log (lib and store return what went wrong instead), once, naming
+ * the object and the reason.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <syslog.h>
+
+enum log_target { LOG_TARGET_JOURNAL, LOG_TARGET_STDERR, LOG_TARGET_FILE };
+
+/*
+ * Open the target. The journal falls back to stderr where no journal listens. `file` is copied.
+ * Returns 0, or 1 with `problem` set to a sentence; the target of before stays in use then.
+ *
+ * A line on stderr is "level: text", or "<priority>text" where systemd made stderr a stream to the
+ * journal. A line in a file is "2026-01-31T12:00:00.000Z level text". Control characters and
+ * invalid UTF-8 in a text are written as \xNN, so one line is always one line.
+ */
+int log_open(enum log_target target, const char *file, int level, char *problem,
+             size_t problem_size);
+
+/* Change the level (LOG_ERR … LOG_DEBUG). */
+void log_set_level(int level);
+
+/* Open the file anew after a rotation. Returns 0, or 1 with `problem` set: the old file stays. */
+int log_reopen(char *problem, size_t problem_size);
+
+/* Flush and close. Lines after it go to stderr. */
+void log_close(void);
+
+#define LOG_CAUSE_TEXTS 4
+
+/*
+ * One cause that may repeat: an object of the caller's, zero-initialised. Each text of it is
+ * written at once when it is new. While it repeats it is written again after a minute, then two,
+ * four and so on, at last once an hour, and the line says how many of the cause were left out
+ * before it. A text that did not come for an hour is new again.
+ */
+struct log_cause {
+    struct {
+        uint64_t digest;    /* 0: a free place */
+        int64_t written_ms; /* monotonic, as all three */
+        int64_t seen_ms;
+        int64_t window_ms;
+    } texts[LOG_CAUSE_TEXTS];
+    unsigned left_out;
+};
+
+/*
+ * The rule behind log_line_limited(), apart from clock and output: whether a line with this digest
+ * (not 0) is written at now_ms (monotonic). When it is, *left_out says how many were not since the
+ * last one that was.
+ */
+bool log_cause_admit(struct log_cause *cause, uint64_t digest, int64_t now_ms, unsigned *left_out);
+
+/* What the cause stands for is over: should it come again, it is not left out for more than a
+ * minute, however long it lasted before. */
+void log_cause_over(struct log_cause *cause);
+
+/*
+ * Journal fields; members may be NULL. On the other targets the text says it all. An `id` names one
+ * kind of event for good, whatever its text will be in later versions: foxtrackrd(8) lists them.
+ */
+struct log_fields {
+    const char *session; /* SESSION=: the client id */
+    const char *topic;   /* TOPIC=: of a message, or a topic filter */
+    const char *reason;  /* REASON=: of a quarantined message, as in the table quarantine */
+    const char *id;      /* MESSAGE_ID= */
+};
+
+#define LOG_ID_CONNECTED   "a30351fc929f42d191e2175a58787d02"
+#define LOG_ID_UNCONNECTED "e3949c7b19ee4cc7878a0cb4952e680e"
+#define LOG_ID_GAP         "ad8dd19c4be24d189f0822894ba323b6"
+#define LOG_ID_QUARANTINED "352632d8e4ec405fb8a810cd64e6a8d5"
+#define LOG_ID_STALLED     "6b3249b75f6a462fb468d5a683181bc2"
+#define LOG_ID_LOG_HELD    "cd21c4949ec94a12acc4d8bc5807c6b7"
+#define LOG_ID_RESUMED     "2a0885f6186d49e89faeda220b90b328"
+
+void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_line_fields(int priority, const struct log_fields *fields, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Returns false when the line was left out as a repetition. */
+bool log_line_limited(struct log_cause *cause, int priority, const struct log_fields *fields,
+                      const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Whether lines of this level are written: to spare the work of making them. */
+bool log_enabled(int priority);
+
+#define log_error(...)   log_line(LOG_ERR, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
+#define log_notice(...)  log_line(LOG_NOTICE, __VA_ARGS__)
+#define log_info(...)    log_line(LOG_INFO, __VA_ARGS__)
+#define log_debug(...)   log_line(LOG_DEBUG, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * Words that are meant: the known word that a mistyped one is nearest to, for "did you mean ...?".
+ * Pure; any thread.
+ */
+#ifndef BASE_SIMILAR_H
+#define BASE_SIMILAR_H
+
+/* A search. Begin with {.word = WORD}; `best` is NULL until a known word is near enough. */
+struct similar {
+    const char *word; /* borrowed, as is every known word */
+    const char *best;
+    unsigned slips; /* how far `best` is from `word` */
+};
+
+/* The number of slips that are a typing error: 1 in a word of up to three characters, else 2. */
+unsigned similar_allowed(const char *word);
+
+/*
+ * Count the slips between two words: a character too many, missing or wrong, or two neighbours that
+ * changed places. Upper and lower case are the same, and so are - and _. Returns UINT_MAX for a
+ * word longer than 40 characters.
+ */
+unsigned similar_slips(const char *one, const char *other);
+
+/*
+ * Compare the word with a known one, which becomes the best when it is nearer than the best so far.
+ * A known word that begins with the word (retention, of retention_days) is near too, but farther
+ * than every typing error.
+ */
+void similar_try(struct similar *search, const char *known);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * The wall clock as far as it can be believed. See base/wall.c.
+ *
+ * wall_begin() is called once before there are threads; the others by any thread.
+ */
+#ifndef BASE_WALL_H
+#define BASE_WALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Note the newest time that the database holds of our own clock (ms since the epoch; 0: none). */
+void wall_begin(int64_t newest_ms);
+
+/*
+ * Now, in ms since the epoch: for what is stored and for judging a message's time. While the clock
+ * is behind: the newest time in the database plus what has passed since the start, so that no
+ * stored time goes back. clock_wall_ms() is for what only this process compares.
+ */
+int64_t wall_now_ms(void);
+
+/* Whether the clock is behind: earlier than time was known to be, and not reported as synchronised.
+ * Sets *newest_ms, if not NULL, to that time when it is. */
+bool wall_is_behind(int64_t *newest_ms);
+
+/* Say in the log when that has changed since the last call; at the start too. Main's thread. */
+void wall_say(void);
+
+#endif

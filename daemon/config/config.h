@@ -1,0 +1,132 @@
+/*
+ * The configuration file: one table (config/keys.c) drives keys, parsers, defaults and checks.
+ *
+ * Strict: an unknown section or key, a key given twice, a value out of range or a missing required
+ * key is an error that names file, line, key and reason. All of them are told at once. Nothing is
+ * logged here.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "foxtrackr.h"
+
+#define CONFIG_DEFAULT_PATH  "/etc/foxtrackrd/foxtrackrd.conf"
+#define CONFIG_SESSIONS_MAX  16
+#define CONFIG_CREDENTIAL    "foxtrackrd.password"
+#define CONFIG_PROBLEM_SIZE  512
+#define CONFIG_PROBLEMS_MAX  20
+#define CONFIG_SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
+
+enum config_log_target { CONFIG_LOG_JOURNAL, CONFIG_LOG_STDERR, CONFIG_LOG_FILE };
+
+struct config_session {
+    char *name;      /* "" for plain [session] */
+    char *given;     /* NULL when client_id was set */
+    char *number;    /* two digits or what was written */
+    char *client_id; /* id-<given>-<number>, or as set */
+    char **filters;  /* at least one, each a valid topic filter (MQTT 3.1.1 §4.7.1) */
+    size_t filter_count;
+    int qos;
+};
+
+struct config {
+    char *path; /* the file this came from */
+
+    char **warnings; /* "file:line: key: sentence": works, and may be meant otherwise */
+    size_t warning_count;
+
+    struct {
+        char *host;
+        int port;
+        bool tls;
+        char *ca_file;
+        char *cert_file; /* NULL: none */
+        char *key_file;  /* NULL: in cert_file */
+        char *username;  /* NULL: none */
+        char *password_file;
+        char *password;       /* from password, password_file or the credential; NULL: none */
+        bool password_inline; /* from the key password: it stands in the file itself */
+        int keepalive_s;
+    } broker;
+
+    struct config_session sessions[CONFIG_SESSIONS_MAX];
+    size_t session_count; /* at least 1 */
+
+    struct {
+        char *path;
+        bool durability_full;
+        int busy_timeout_ms;
+        int batch_max;
+        int retention_days;         /* 0: keep for ever */
+        int retention_days_battery; /* as retention_days unless set, like the next two */
+        int retention_days_temperature;
+        int retention_days_messages;
+        int retention_days_quarantine; /* 0 unless set */
+        int min_free_mb;               /* 0: do not look */
+    } database;
+
+    struct {
+        size_t max_payload; /* bytes */
+        int64_t max_future_ms;
+    } parser;
+
+    struct foxtrackr_fields *fields; /* built-in aliases and [fields]; take with NULL left behind */
+
+    struct {
+        enum config_log_target target;
+        char *file; /* set when target is CONFIG_LOG_FILE */
+        int level;  /* LOG_ERR … LOG_DEBUG of syslog.h */
+    } log;
+
+    struct {
+        char *file;         /* NULL: none */
+        char *metrics_file; /* NULL: none */
+        int interval_ms;
+    } status;
+};
+
+/*
+ * The problems of a file: the first CONFIG_PROBLEMS_MAX by line, those without a line last. Each is
+ * "file:line: section.key: reason" (line and key where they apply) and never holds a secret.
+ */
+struct config_problems {
+    size_t count; /* of all; those past CONFIG_PROBLEMS_MAX are only counted */
+    int lines[CONFIG_PROBLEMS_MAX];
+    char sentences[CONFIG_PROBLEMS_MAX][CONFIG_PROBLEM_SIZE];
+};
+
+/*
+ * Read and check a file. Secrets that it names (password_file, the systemd credential in
+ * $CREDENTIALS_DIRECTORY) are read too; certificates are not, see net/tls.h.
+ *
+ * Returns 0 and sets *out, which the caller frees with config_free(); or 1 with *problems filled
+ * in, at least one.
+ */
+int config_load(const char *path, struct config **out, struct config_problems *problems);
+
+/* Tell every problem that was kept, one call each, and last "path: and 12 more problems" where some
+ * were only counted. */
+void config_problems_tell(const struct config_problems *problems, const char *path,
+                          void (*tell)(const char *sentence));
+
+/* Free a configuration and wipe its secrets. NULL is allowed. */
+void config_free(struct config *config);
+
+/*
+ * Name what differs between two configurations and takes effect only after a restart, as a
+ * comma-separated list ("broker.host, database.path"). Returns the number of differences; 0 leaves
+ * `names` empty.
+ */
+int config_needs_restart(const struct config *running, const struct config *loaded, char *names,
+                         size_t names_size);
+
+/* One row for each key, for tests and documents: returns NULL past the end. */
+const char *config_key_name(size_t index);    /* "broker.host" */
+const char *config_key_default(size_t index); /* as it would be written; "" for none */
+bool config_key_is_live(size_t index);        /* changes with SIGHUP */
+
+#endif

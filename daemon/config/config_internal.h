@@ -1,0 +1,168 @@
+/*
+ * What the files of the configuration share; nobody else includes this.
+ *
+ *   config/config.c          reads the file, line by line, and puts each value where its key says
+ *   config/keys.c     the table of keys, and what is derived from it
+ *   config/text.c     the text of a value: comments, quotes, blanks and the backslash
+ *   config/value.c    the types of values: text to value, or a reason
+ *   config/filters.c  the list of topic filters
+ *   config/check.c    defaults, and what can be said only when the whole file is known
+ *   config/secret.c   the password: from its file, the credential or the configuration
+ *   config/doubt.c    values that are read and may be meant otherwise, as warnings
+ *   config/problem.c  problems, and warnings
+ *
+ * Functions return 0, or 1 with a reason or after a problem was noted. Reading and checking go on
+ * after a problem, so that all of them are told at once; a problem that only follows from another
+ * one is not.
+ */
+#ifndef CONFIG_CONFIG_INTERNAL_H
+#define CONFIG_CONFIG_INTERNAL_H
+
+#include "config/config.h"
+
+#define CONFIG_KEYS_MAX    40
+#define CONFIG_REASON_SIZE 384
+#define CONFIG_SECTION_MAX 49  /* what inih keeps of a section's name */
+#define CONFIG_LINE_SIZE   256 /* more than a line of inih's, with its end */
+
+enum config_section {
+    CONFIG_BROKER,
+    CONFIG_SESSION,
+    CONFIG_DATABASE,
+    CONFIG_PARSER,
+    CONFIG_FIELDS,
+    CONFIG_LOG,
+    CONFIG_STATUS,
+    CONFIG_SECTION_COUNT,
+};
+
+struct config_key;
+
+/* How a value is read, compared and freed. `field` points to where the key's row says. */
+struct config_type {
+    int (*parse)(const struct config_key *key, const char *text, void *field, char *reason);
+    bool (*same)(const void *one, const void *other);
+    void (*clear)(void *field); /* NULL: it owns nothing */
+    bool may_be_empty;
+    bool secret;    /* its text never gets into a reason */
+    bool continues; /* a further, indented line adds to it */
+};
+
+struct config_key {
+    enum config_section section;
+    const char *full_name; /* "broker.host" */
+    const char *name;      /* "host" */
+    const char *standard;  /* the default as it would be written; "" for none */
+    const struct config_type *type;
+    size_t offset; /* in struct config; of [session] keys, in struct config_session */
+    int64_t min;
+    int64_t max;
+    bool live;
+    bool required;
+};
+
+/* A file while it is read. */
+struct config_loading {
+    struct config *config;
+    struct config_problems *problems;
+    void *stream;        /* FILE */
+    bool others_read_it; /* no place for a password then */
+    bool given_up;       /* the rest of the file cannot be read */
+
+    int line;
+    bool in_section;
+    bool skipping; /* the section does not exist, and nobody knows which one was meant */
+    bool section_has_key;
+    bool indented;
+    bool value_dropped;           /* of the key above: what goes on with it is dropped, too */
+    char value[CONFIG_LINE_SIZE]; /* of this line, as it stands there: inih cuts comments off */
+    bool value_has_blanks_behind;
+    enum config_section section;
+    size_t session; /* which, in a session's section */
+
+    int section_lines[CONFIG_SECTION_COUNT]; /* 0: not seen */
+    int session_lines[CONFIG_SESSIONS_MAX];
+    int key_lines[CONFIG_SESSIONS_MAX][CONFIG_KEYS_MAX]; /* row 0 serves the other sections too */
+    /* A problem with the key's value, or with a name that was meant for it, was noted. */
+    bool key_wrong[CONFIG_SESSIONS_MAX][CONFIG_KEYS_MAX];
+};
+
+/* config/problem.c: note a problem: line 0 is left out, so is a NULL name. */
+void config_note(struct config_loading *loading, int line, const char *name, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
+
+/* The same as an expression that is 1, as a macro so that compilers and analysers know it is. */
+#define config_fail(...) (config_note(__VA_ARGS__), 1)
+
+/* config/problem.c: add to the configuration's warnings. Returns 0, or 1 when memory is out, which
+ * is noted. */
+int config_warn(struct config_loading *loading, int line, const char *name, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* config/text.c */
+/* Without blanks around it, \# as # and so on, into `out` of CONFIG_LINE_SIZE bytes. Returns 0, or
+ * 1 with the reason, which never quotes the text. */
+int config_text_take(const char *text, size_t length, char *out, char *reason);
+/* Where the text begins without blanks around it; *length becomes what is left. */
+const char *config_text_trim(const char *text, size_t *length);
+/* The first character that looks like a blank and is none (anywhere, or at the ends), or 0. */
+unsigned config_text_lookalike(const char *text, size_t length, bool ends_only);
+
+/* config/keys.c */
+extern const struct config_key config_keys[];
+extern const size_t config_keys_count;
+const char *config_keys_section(enum config_section section);
+int config_keys_find(enum config_section section, const char *name); /* index, or -1 */
+void *config_keys_field(const struct config_key *key, struct config *config, size_t session);
+/* "broker.host", "session.qos", "session north.qos" */
+void config_keys_full_name(const struct config_key *key, const struct config_session *session,
+                           char name[CONFIG_REASON_SIZE]);
+/*
+ * A hint for a key that is not there: " (did you mean ...?)", the section that it belongs to, or
+ * the keys that there are. Returns the index of the key of this section that was meant, or -1.
+ */
+int config_keys_hint(enum config_section section, const char *name, char hint[CONFIG_REASON_SIZE]);
+/* The section that a key above every section belongs to; NULL: unknown. */
+const char *config_keys_home(const char *name);
+/* The same for sections; `meant` becomes the name that was meant, or "". */
+void config_keys_section_hint(const char *name, char meant[CONFIG_SECTION_MAX + 1],
+                              char hint[CONFIG_REASON_SIZE]);
+
+/* config/value.c */
+extern const struct config_type config_value_text;
+extern const struct config_type config_value_name;      /* letters, digits, - and _ */
+extern const struct config_type config_value_digits;    /* a number that stays text */
+extern const struct config_type config_value_client_id; /* MQTT 3.1.1 §3.1.3.1 */
+extern const struct config_type config_value_host;
+extern const struct config_type config_value_path; /* absolute */
+extern const struct config_type config_value_path_or_none;
+extern const struct config_type config_value_secret;
+extern const struct config_type config_value_yes_no;
+extern const struct config_type config_value_integer;
+extern const struct config_type config_value_size;
+extern const struct config_type config_value_duration;     /* into int64_t, ms */
+extern const struct config_type config_value_duration_int; /* into int, ms */
+extern const struct config_type config_value_durability;
+extern const struct config_type config_value_log_target;
+extern const struct config_type config_value_log_level;
+extern const struct config_type
+    config_filters_type; /* config/filters.c: into struct config_session */
+/* A copy of `length` bytes for a field that owns its text. */
+int config_value_copy(const char *text, size_t length, char **out, char *reason);
+bool config_value_is_name(const char *text);
+
+/* config/check.c: fill in defaults, check what hangs together, read secrets. */
+void config_check_all(struct config_loading *loading);
+int config_check_line(const struct config_loading *loading,
+                      const char *broker_key); /* 0: not set */
+/* Whether a problem with a key of [broker] was noted, so that nothing is concluded from it. */
+bool config_check_wrong(const struct config_loading *loading, const char *broker_key);
+
+/* config/secret.c: read the password, and check what hangs on it. */
+void config_secret_load(struct config_loading *loading);
+
+/* config/doubt.c: add warnings for values that look as if something else was meant. Returns 0, or 1
+ * when memory is out, which is noted. */
+int config_doubt_all(struct config_loading *loading);
+
+#endif

@@ -1,0 +1,177 @@
+/*
+ * Values that can be read and look as if something else was meant: a client id with its prefix
+ * twice, a placeholder of some instructions that was left in, a quotation mark at the end, a topic
+ * filter that begins with a /. Each is a warning, because each may be right at some broker.
+ */
+#include "config/config_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define PREFIX "id-"
+
+/* Instructions write what the reader is to replace in these ways. */
+static bool is_placeholder(const char *text)
+{
+    static const char *const beginnings[] = {"change_me",  "change-me", "changeme", "replace_me",
+                                             "replace-me", "your_",     "your-",    "my-broker"};
+    static const char *const words[] = {"example", "xxx", "xxxx", "todo"};
+    size_t length = strlen(text);
+
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+        if (strncasecmp(text, beginnings[i], strlen(beginnings[i])) == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcasecmp(text, words[i]) == 0) {
+            return true;
+        }
+    }
+    return length > 1 && text[0] == '<' && text[length - 1] == '>';
+}
+
+/* Names that RFC 2606 keeps for examples: "example" itself, and example.com, .net and .org. */
+static bool is_example_host(const char *host)
+{
+    static const char *const names[] = {"example", "example.com", "example.net", "example.org"};
+    size_t length = strlen(host);
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t own = strlen(names[i]);
+
+        if (length >= own && strcasecmp(host + length - own, names[i]) == 0 &&
+            (length == own || host[length - own - 1] == '.')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_text(const struct config_key *key)
+{
+    return key->type == &config_value_text || key->type == &config_value_name ||
+           key->type == &config_value_client_id || key->type == &config_value_host ||
+           key->type == &config_value_path || key->type == &config_value_path_or_none;
+}
+
+/* One value that somebody wrote. */
+static int doubt_text(struct config_loading *loading, const struct config_key *key, size_t session,
+                      int line)
+{
+    const char *text = *(char **)config_keys_field(key, loading->config, session);
+    char name[CONFIG_REASON_SIZE];
+
+    if (text == NULL || line == 0) {
+        return 0;
+    }
+    config_keys_full_name(key, &loading->config->sessions[session], name);
+    if (is_placeholder(text) || (key->type == &config_value_host && is_example_host(text))) {
+        return config_warn(loading, line, name,
+                           "\"%.80s\" reads like a placeholder: write your own value", text);
+    }
+    if (strchr("\"'", text[strlen(text) - 1]) != NULL) {
+        return config_warn(loading, line, name,
+                           "ends with a quotation mark, which is part of the value: values are "
+                           "written without quotes");
+    }
+    return 0;
+}
+
+static int doubt_texts(struct config_loading *loading)
+{
+    for (size_t i = 0; i < config_keys_count; i++) {
+        const struct config_key *key = &config_keys[i];
+        size_t rows = key->section == CONFIG_SESSION ? loading->config->session_count : 1;
+
+        for (size_t row = 0; row < rows && is_text(key); row++) {
+            if (doubt_text(loading, key, row, loading->key_lines[row][i]) != 0) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static int doubt_password(struct config_loading *loading)
+{
+    const char *password = loading->config->broker.password;
+    int inline_line = config_check_line(loading, "password");
+    int file_line = config_check_line(loading, "password_file");
+
+    if (password == NULL || !is_placeholder(password)) {
+        return 0;
+    }
+    return config_warn(loading, inline_line != 0 ? inline_line : file_line,
+                       inline_line != 0 ? "broker.password" : "broker.password_file",
+                       "the password reads like a placeholder: write your own");
+}
+
+/* Whether `given` ends with "-" and the number, as a client id does. */
+static bool ends_with_number(const struct config_session *session)
+{
+    size_t length = strlen(session->given);
+    size_t own = strlen(session->number);
+
+    return length > own + 1 && session->given[length - own - 1] == '-' &&
+           strcmp(session->given + length - own, session->number) == 0;
+}
+
+static int doubt_client_id(struct config_loading *loading, size_t index)
+{
+    const struct config_session *session = &loading->config->sessions[index];
+    bool composed = session->given != NULL;
+    const char *key = composed ? "given" : "client_id";
+    char name[CONFIG_REASON_SIZE];
+    int row = config_keys_find(CONFIG_SESSION, key);
+    int line = loading->key_lines[index][row];
+
+    config_keys_full_name(&config_keys[row], session, name);
+    if (strncasecmp(session->client_id, PREFIX PREFIX, 2 * strlen(PREFIX)) == 0) {
+        return config_warn(loading, line, name,
+                           composed ? "the client id is %.80s: write given without id- in front, "
+                                      "which is put there"
+                                    : "the client id is %.80s, which begins with id- twice",
+                           session->client_id);
+    }
+    if (composed && ends_with_number(session)) {
+        return config_warn(loading, line, name,
+                           "the client id is %.80s: write given without the number at its end, "
+                           "which is put there",
+                           session->client_id);
+    }
+    return 0;
+}
+
+static int doubt_filters(struct config_loading *loading, size_t index)
+{
+    const struct config_session *session = &loading->config->sessions[index];
+    int row = config_keys_find(CONFIG_SESSION, "filters");
+    char name[CONFIG_REASON_SIZE];
+
+    config_keys_full_name(&config_keys[row], session, name);
+    for (size_t i = 0; i < session->filter_count; i++) {
+        if (session->filters[i][0] == '/' &&
+            config_warn(loading, loading->key_lines[index][row], name,
+                        "\"%.80s\" begins with a /, and no topic of a tracker does: write it "
+                        "without",
+                        session->filters[i]) != 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int config_doubt_all(struct config_loading *loading)
+{
+    if (doubt_texts(loading) != 0 || doubt_password(loading) != 0) {
+        return 1;
+    }
+    for (size_t i = 0; i < loading->config->session_count; i++) {
+        if (doubt_client_id(loading, i) != 0 || doubt_filters(loading, i) != 0) {
+            return 1;
+        }
+    }
+    return 0;
+}

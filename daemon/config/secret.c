@@ -1,0 +1,220 @@
+/*
+ * The password: from its file, from the systemd credential, or from the configuration itself.
+ *
+ * A password is taken as it stands, but for what editors put around it without being asked: the
+ * last end of the line, and a byte order mark. What cannot be seen in a password and stays part of
+ * it (a blank at an end, a control character) is a warning: the broker would only say "bad user
+ * name or password". Neither a problem nor a warning holds a password.
+ */
+#include "config/config_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PASSWORD_MAX    65535 /* MQTT 3.1.1 §3.1.3.5 */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
+/* Reads at most PASSWORD_MAX bytes; *length may be one more when there are more. */
+static int read_all(int fd, char *buffer, size_t *length)
+{
+    *length = 0;
+    while (*length <= PASSWORD_MAX) {
+        ssize_t got = read(fd, buffer + *length, PASSWORD_MAX + 1 - *length);
+
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return -errno;
+        }
+        if (got == 0) {
+            return 0;
+        }
+        *length += (size_t)got;
+    }
+    return 0;
+}
+
+/* Returns what is wrong with a file's text, or NULL with its last end of line removed. */
+static const char *trim_password(char *text, size_t *length)
+{
+    if (*length > PASSWORD_MAX) {
+        return "holds more than 65535 bytes, the most that MQTT allows";
+    }
+    if (*length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
+        return "is UTF-16 with a byte order mark: save it as UTF-8";
+    }
+    if (*length > 0 && text[*length - 1] == '\n') {
+        (*length)--;
+    }
+    if (*length > 0 && text[*length - 1] == '\r') {
+        (*length)--;
+    }
+    text[*length] = '\0';
+    if (*length == 0) {
+        return "is empty";
+    }
+    if (memchr(text, '\0', *length) != NULL) {
+        return "holds a NUL byte";
+    }
+    if (memchr(text, '\n', *length) != NULL) {
+        return "holds more than one line: leave the password alone in it, on one line";
+    }
+    return NULL;
+}
+
+/* Says what nobody sees in a password, and which is part of it. */
+static int warn_of_hidden(struct config_loading *loading, const char *text, size_t length,
+                          const char *path, const char *name, int line)
+{
+    bool blank = strchr(" \t", text[0]) != NULL || strchr(" \t", text[length - 1]) != NULL;
+    bool control = false;
+
+    for (size_t i = 0; i < length; i++) {
+        control = control || (unsigned char)text[i] < ' ' || text[i] == 0x7f;
+    }
+    if (blank || config_text_lookalike(text, length, true) != 0) {
+        return config_warn(loading, line, name,
+                           "%.200s: the password begins or ends with a blank, which is part of it: "
+                           "remove the blank if the broker says \"bad user name or password\"",
+                           path);
+    }
+    if (control) {
+        return config_warn(loading, line, name,
+                           "%.200s: the password holds a control character, which is part of it: "
+                           "write the file anew if the broker says \"bad user name or password\"",
+                           path);
+    }
+    return 0;
+}
+
+/* Takes what was read from the file as the password, without a byte order mark. */
+static int keep_password(struct config_loading *loading, const char *text, size_t length,
+                         const char *path, const char *name, int line)
+{
+    size_t mark = strlen(BYTE_ORDER_MARK);
+
+    if (strncmp(text, BYTE_ORDER_MARK, mark) == 0) {
+        if (length == mark) {
+            return config_fail(loading, line, name,
+                               "%.200s holds a byte order mark and no password", path);
+        }
+        if (config_warn(loading, line, name,
+                        "%.200s begins with a byte order mark, which is not taken as part of the "
+                        "password: save it as UTF-8 without one",
+                        path) != 0) {
+            return 1;
+        }
+        text += mark;
+        length -= mark;
+    }
+    if (warn_of_hidden(loading, text, length, path, name, line) != 0) {
+        return 1;
+    }
+    loading->config->broker.password = strdup(text);
+    return loading->config->broker.password != NULL
+               ? 0
+               : config_fail(loading, line, name, "out of memory");
+}
+
+/* The file is open as `fd`, which this closes. `name` and `line` are for the problem. */
+static int read_password(struct config_loading *loading, int fd, const char *path, const char *name,
+                         int line)
+{
+    char *text = malloc(PASSWORD_MAX + 2);
+    size_t length = 0;
+    const char *fault = NULL;
+    int result = text != NULL ? read_all(fd, text, &length) : -ENOMEM;
+
+    close(fd);
+    if (result < 0) {
+        result =
+            config_fail(loading, line, name, "%.200s: cannot read: %s", path, strerror(-result));
+    } else if ((fault = trim_password(text, &length)) != NULL) {
+        result = config_fail(loading, line, name, "%.200s %s", path, fault);
+    } else {
+        result = keep_password(loading, text, length, path, name, line);
+    }
+    if (text != NULL) {
+        explicit_bzero(text, PASSWORD_MAX + 2);
+    }
+    free(text);
+    return result;
+}
+
+static int load_password_file(struct config_loading *loading)
+{
+    const char *path = loading->config->broker.password_file;
+    int line = config_check_line(loading, "password_file");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat status;
+
+    if (fd < 0) {
+        return config_fail(loading, line, "broker.password_file", "%.200s: cannot read: %s", path,
+                           strerror(errno));
+    }
+    if (fstat(fd, &status) == 0 && (status.st_mode & S_IROTH) != 0) {
+        close(fd);
+        return config_fail(loading, line, "broker.password_file",
+                           "%.200s can be read by everybody: chmod o-rwx %.200s", path, path);
+    }
+    return read_password(loading, fd, path, "broker.password_file", line);
+}
+
+/* A credential that is not there is no error: most installations have none. */
+static int load_credential(struct config_loading *loading)
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    char path[4096];
+    int fd;
+
+    if (directory == NULL ||
+        snprintf(path, sizeof(path), "%s/" CONFIG_CREDENTIAL, directory) >= (int)sizeof(path)) {
+        return 0;
+    }
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        return 0;
+    }
+    if (fd < 0) {
+        return config_fail(loading, 0, "credential " CONFIG_CREDENTIAL, "cannot read: %s",
+                           strerror(errno));
+    }
+    return read_password(loading, fd, path, "credential " CONFIG_CREDENTIAL, 0);
+}
+
+void config_secret_load(struct config_loading *loading)
+{
+    struct config *config = loading->config;
+    int password = config_check_line(loading, "password");
+    int password_file = config_check_line(loading, "password_file");
+    bool wrong =
+        config_check_wrong(loading, "password") || config_check_wrong(loading, "password_file");
+    bool known_user = config->broker.username != NULL || config_check_wrong(loading, "username");
+    int result = 0;
+
+    config->broker.password_inline = password != 0;
+    if (password != 0 && password_file != 0) {
+        config_note(loading, password, "broker.password",
+                    "stands beside password_file on line %d: keep one of them", password_file);
+    }
+    if (password != 0 && loading->others_read_it) {
+        config_note(loading, password, "broker.password",
+                    "everybody can read this file: chmod o-rwx %.200s, or use password_file",
+                    config->path);
+    }
+    if (password == 0 && config->broker.password_file != NULL) {
+        result = load_password_file(loading);
+    } else if (password == 0 && !wrong) {
+        result = load_credential(loading);
+    }
+    if (result == 0 && config->broker.password != NULL && !known_user) {
+        config_note(loading, password != 0 ? password : password_file, "broker.username",
+                    "is required where there is a password (MQTT 3.1.1 §3.1.2.9)");
+    }
+}

@@ -1,0 +1,280 @@
+#include "ctl/check_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/moment.h"
+#include "base/plural.h"
+#include "ctl/check_findings_internal.h"
+#include "net/dial.h"
+#include "net/tls.h"
+#include "session/broker_options.h"
+#include "store/store.h"
+#include "store/tools.h"
+
+#define WEEK_MS (INT64_C(7) * 24 * 3600 * 1000)
+#define MIB     (INT64_C(1024) * 1024)
+
+/* Too few messages to say how large one is; too short a time to say how many there are. */
+#define FORECAST_MESSAGES  1000
+#define FORECAST_SPAN_MS   60000
+#define USUAL_MESSAGE_SIZE 128 /* bytes: a reading with its index and some extra */
+
+static const char *date_text(int64_t time_ms, char out[16])
+{
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm utc;
+
+    gmtime_r(&seconds, &utc);
+    strftime(out, 16, "%Y-%m-%d", &utc);
+    return out;
+}
+
+static void check_ca(struct ctl_report *report, const struct config *config, int64_t now_ms)
+{
+    struct tls_certificates ca;
+    char reason[TLS_PROBLEM_SIZE];
+    char date[16];
+    char left[DURATION_SIZE];
+
+    if (tls_check_ca_file(config->broker.ca_file, now_ms, &ca, reason) != 0) {
+        ctl_report(report, "CA", false, "%s", reason);
+        return;
+    }
+    ctl_report(report, "CA", ca.last_expiry_ms - now_ms > TLS_EXPIRES_SOON_MS,
+               "%s: %d certificate%s, %d expired; the last expires on %s, in %s",
+               config->broker.ca_file, ca.count, plural_s(ca.count), ca.expired,
+               date_text(ca.last_expiry_ms, date), duration_text(ca.last_expiry_ms - now_ms, left));
+}
+
+/* A walk through cert_file. */
+struct client_file {
+    struct ctl_report *report;
+    const char *path;
+    int64_t now_ms;
+    bool first_is_told; /* what is wrong with the client's own certificate */
+};
+
+static void check_client_date(void *context, const char *name, int64_t from_ms, int64_t until_ms)
+{
+    struct client_file *file = context;
+    char date[16];
+    char left[DURATION_SIZE];
+
+    if (file->first_is_told) {
+        file->first_is_told = false;
+    } else if (until_ms < file->now_ms) {
+        ctl_report(file->report, "certificate", false,
+                   "%s: \"%s\" expired on %s: a broker that needs it refuses the client; put its "
+                   "successor in its place",
+                   file->path, name, date_text(until_ms, date));
+    } else if (from_ms > file->now_ms) {
+        ctl_report(file->report, "certificate", false, "%s: \"%s\" is not valid before %s",
+                   file->path, name, date_text(from_ms, date));
+    } else {
+        ctl_report(file->report, "certificate", until_ms - file->now_ms > TLS_EXPIRES_SOON_MS,
+                   "%s: \"%s\" expires on %s, in %s", file->path, name, date_text(until_ms, date),
+                   duration_text(until_ms - file->now_ms, left));
+    }
+}
+
+/* The client's certificate with its key, and the date of every certificate that goes with it. */
+static void check_client(struct ctl_report *report, const struct config *config, int64_t now_ms)
+{
+    struct client_file file = {report, config->broker.cert_file, now_ms, false};
+    char reason[TLS_PROBLEM_SIZE];
+    char first[TLS_PROBLEM_SIZE] = "";
+
+    if (tls_check_client(file.path, config->broker.key_file, now_ms, first) != 0) {
+        ctl_report(report, "certificate", false, "%s", first);
+        file.first_is_told = true;
+    }
+    if (tls_each_certificate("cert_file", file.path, check_client_date, &file, reason) != 0 &&
+        strcmp(reason, first) != 0) {
+        ctl_report(report, "certificate", false, "%s", reason);
+    }
+}
+
+static void check_certificates(struct ctl_report *report, const struct config *config)
+{
+    int64_t now_ms = clock_wall_ms();
+
+    if (config->broker.tls) {
+        check_ca(report, config, now_ms);
+    }
+    if (config->broker.tls && config->broker.cert_file != NULL) {
+        check_client(report, config, now_ms);
+    }
+}
+
+static void check_name(struct ctl_report *report, const struct config *config)
+{
+    char addresses[256];
+    char problem[DIAL_PROBLEM_SIZE];
+    struct dial_list list;
+
+    if (dial_resolve(config->broker.host, config->broker.port, NULL, &list, problem) != 0) {
+        ctl_report(report, "broker name", false,
+                   "%s; correct broker.host, or see the name server: getent hosts %s", problem,
+                   config->broker.host);
+    } else {
+        dial_list_text(&list, addresses, sizeof(addresses));
+        ctl_report(report, "broker name", true, "%s: %s", config->broker.host, addresses);
+    }
+}
+
+/* Whether the configured broker is the one that the database remembers of each session. */
+static void check_sessions(struct ctl_report *report, const struct config *config,
+                           struct store *store)
+{
+    for (size_t i = 0; i < config->session_count; i++) {
+        const char *client_id = config->sessions[i].client_id;
+        struct store_session session;
+
+        if (store_session_find(store, client_id, &session) != STORE_OK) {
+            ctl_report(report, "database", false, "%s", store_error(store));
+        } else if (session.elsewhere) {
+            ctl_report_warning(
+                report, "session",
+                "%s: its last session was at another broker than %s:%d: what that one has "
+                "kept for it stays there, and the table gaps will say so",
+                client_id, config->broker.host, config->broker.port);
+        }
+    }
+}
+
+/* Fills *growth, with zeros where nothing is known. */
+static void check_database(struct ctl_report *report, const struct config *config,
+                           struct store_growth *growth)
+{
+    char broker[BROKER_TARGET_SIZE];
+    const struct store_options options = {.path = config->database.path,
+                                          .broker = broker,
+                                          .busy_timeout_ms = config->database.busy_timeout_ms,
+                                          .read_only = true};
+    struct store *store;
+    char problem[CTL_DETAIL_SIZE];
+    int64_t now_ms = clock_wall_ms();
+    int64_t taken_ms = 0;
+    char taken[MOMENT_SIZE];
+
+    broker_target(config, broker);
+    if (access(config->database.path, F_OK) != 0 && errno == ENOENT) {
+        ctl_report(report, "database", true, "%s: not there yet, the daemon will create it",
+                   config->database.path);
+        return;
+    }
+    if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
+        ctl_report(report, "database", false, "%s", problem);
+        return;
+    }
+    if (store_growth(store, now_ms - WEEK_MS, now_ms, growth) != STORE_OK) {
+        ctl_report(report, "database", false, "%s", store_error(store));
+    } else if (store_is_backup(store, &taken_ms)) {
+        ctl_report(report, "database", true,
+                   "%s: is a backup of %s; the daemon takes it over when it starts, and notes in "
+                   "the table gaps what is not in it",
+                   config->database.path, moment_text(taken_ms, taken));
+    } else if (store_links(store) > 1) {
+        ctl_report(report, "database", false,
+                   "%s: has %u names (hard links), so the daemon refuses it: remove the others "
+                   "(find -samefile lists them)",
+                   config->database.path, store_links(store));
+    } else {
+        ctl_report(report, "database", true,
+                   "%s: schema %d, %.1f MiB, %" PRId64 " message%s received", config->database.path,
+                   store_schema_version(), (double)growth->bytes / (double)MIB, growth->received,
+                   plural_s(growth->received));
+        check_sessions(report, config, store);
+    }
+    store_close(store);
+}
+
+/* Bytes that a week will need at the rate of the runs of the last week; -1 when unknown. */
+static int64_t week_bytes(const struct store_growth *growth)
+{
+    double size = USUAL_MESSAGE_SIZE;
+
+    if (growth->lately == 0 || growth->span_ms < FORECAST_SPAN_MS) {
+        return -1;
+    }
+    if (growth->received >= FORECAST_MESSAGES) {
+        size = (double)growth->bytes / (double)growth->received;
+    }
+    return (int64_t)((double)growth->lately * size * (double)WEEK_MS / (double)growth->span_ms);
+}
+
+/* The file system that a file will be on, also while its directory is not there yet. Returns 0, or
+ * an errno. */
+static int look_at_file_system(const char *path, struct statvfs *fs)
+{
+    char copy[PATH_MAX];
+    char *directory;
+
+    snprintf(copy, sizeof(copy), "%s", path);
+    directory = dirname(copy);
+    while (statvfs(directory, fs) != 0) {
+        if (errno != ENOENT || strcmp(directory, "/") == 0) {
+            return errno;
+        }
+        directory = dirname(directory);
+    }
+    return 0;
+}
+
+static void check_space(struct ctl_report *report, const struct config *config,
+                        const struct store_growth *growth)
+{
+    struct statvfs fs;
+    int error = look_at_file_system(config->database.path, &fs);
+    int64_t free_bytes;
+    int64_t need = week_bytes(growth);
+    int64_t keep = config->database.min_free_mb * MIB;
+    bool good;
+
+    if (error != 0) {
+        ctl_report(report, "disk", false, "%s: %s", config->database.path, strerror(error));
+        return;
+    }
+    free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+    good = free_bytes > keep + (need > 0 ? need : 0);
+    if (need < 0) {
+        ctl_report(report, "disk", good,
+                   "%" PRId64 " MiB free; min_free_mb = %d; no rate known yet for a forecast%s",
+                   free_bytes / MIB, config->database.min_free_mb, good ? "" : "; make room");
+    } else {
+        ctl_report(report, "disk", good,
+                   "%" PRId64 " MiB free; 7 days at the rate of the last ones need about %" PRId64
+                   " MiB beside min_free_mb = %d%s",
+                   free_bytes / MIB, need / MIB, config->database.min_free_mb,
+                   good ? "" : "; make room, or set database.retention_days");
+    }
+}
+
+int ctl_check(const struct config *config, const struct ctl_words *words)
+{
+    struct ctl_report report;
+    struct store_growth growth = {0};
+
+    ctl_report_begin(&report, (words->options & CTL_JSON) != 0);
+    ctl_check_configuration(&report, config);
+    ctl_check_files(&report, config);
+    ctl_check_paths(&report, config);
+    check_certificates(&report, config);
+    check_database(&report, config, &growth);
+    check_space(&report, config, &growth);
+    check_name(&report, config);
+    if ((words->options & CTL_CONNECT) != 0) {
+        ctl_check_connect(&report, config);
+    }
+    return ctl_report_end(&report);
+}

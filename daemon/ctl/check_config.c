@@ -1,0 +1,75 @@
+/*
+ * What the daemon would do by its configuration, in the words of MQTT: an operator who reads the
+ * client ids and filters sees a wrong one before the broker does. What works and may be meant
+ * otherwise is a warning, and never called good.
+ */
+#include <stdio.h>
+
+#include "base/plural.h"
+#include "ctl/check_findings_internal.h"
+
+#define PROTOCOL "MQTT 3.1.1" /* the one that foxtrackrd speaks */
+
+static void check_broker(struct ctl_report *report, const struct config *config)
+{
+    const char *user = config->broker.username;
+    char as[128] = "without a user name";
+
+    if (user != NULL) {
+        snprintf(as, sizeof(as), "as user %.100s", user);
+    }
+    if (config->broker.tls) {
+        ctl_report(report, "broker", true, "%s:%d, " PROTOCOL " with TLS, %s", config->broker.host,
+                   config->broker.port, as);
+    } else {
+        ctl_report_warning(report, "broker",
+                           "%s:%d, " PROTOCOL ", %s; broker.tls = no: everything travels in clear",
+                           config->broker.host, config->broker.port, as);
+    }
+}
+
+/* Where the password is, never the password itself. */
+static void check_password(struct ctl_report *report, const struct config *config)
+{
+    if (config->broker.password == NULL) {
+        return;
+    }
+    if (!config->broker.tls) {
+        ctl_report_warning(report, "password", "travels in clear: broker.tls = no");
+    }
+    if (config->broker.password_inline) {
+        ctl_report_warning(report, "password",
+                           "stands in clear in %s, which is copied and shown to others more "
+                           "easily than a file of its own: use broker.password_file",
+                           config->path);
+    }
+}
+
+static void check_session(struct ctl_report *report, const struct config_session *session)
+{
+    char filters[CTL_DETAIL_SIZE / 2];
+    size_t used = 0;
+
+    filters[0] = '\0';
+    for (size_t i = 0; i < session->filter_count && used < sizeof(filters); i++) {
+        used += (size_t)snprintf(filters + used, sizeof(filters) - used, "%s%s", i > 0 ? ", " : "",
+                                 session->filters[i]);
+    }
+    ctl_report(report, "session", true, "client id %s, QoS %d, %s %s%s", session->client_id,
+               session->qos, plural((int64_t)session->filter_count, "filter", "filters"), filters,
+               used >= sizeof(filters) ? "..." : "");
+}
+
+void ctl_check_configuration(struct ctl_report *report, const struct config *config)
+{
+    ctl_report(report, "configuration", true, "%s: %zu session%s", config->path,
+               config->session_count, plural_s((int64_t)config->session_count));
+    for (size_t i = 0; i < config->warning_count; i++) {
+        ctl_report_warning(report, "configuration", "%s", config->warnings[i]);
+    }
+    check_broker(report, config);
+    check_password(report, config);
+    for (size_t i = 0; i < config->session_count; i++) {
+        check_session(report, &config->sessions[i]);
+    }
+}

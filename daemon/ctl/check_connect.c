@@ -1,0 +1,321 @@
+/*
+ * The broker, asked step by step, so that what fails has a name: TCP, TLS, CONNECT, SUBSCRIBE.
+ *
+ * The check goes the daemon's own way: the same addresses in the same order, the same gate as
+ * Paho's proxy, the same SNI and the same look at the certificate. A way of its own could be
+ * content where the daemon fails. One address that passes is enough, as it is for the daemon.
+ *
+ * A durable session belongs to a client id, and whoever connects with that id takes the session
+ * over. So the check has an id of its own, that of the first session with a word and a random
+ * number behind it, and a clean session that ends with the connection. Its subscriptions are its
+ * own too: what the broker sends for them in that second are copies, which are dropped here. Only a
+ * shared subscription ($share/...) would take messages away from others, and is not asked for.
+ */
+#include "ctl/check_findings_internal.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "gate/gate.h"
+#include "gate/watermark.h"
+#include "mqtt/mqtt.h"
+#include "net/dial.h"
+#include "net/tls.h"
+#include "session/broker_options.h"
+#include "session/loss_internal.h"
+#include "session/session.h"
+
+#define DIAL_TIMEOUT_MS       10000
+#define TLS_TIMEOUT_MS        10000
+#define CONNECT_TIMEOUT_S     20
+#define DISCONNECT_TIMEOUT_MS 2000
+#define CLIENT_ID_SIZE        512
+
+static void drop_message(void *context, const char *topic, size_t topic_length, const void *payload,
+                         size_t payload_length, int qos)
+{
+    (void)context;
+    (void)topic;
+    (void)topic_length;
+    (void)payload;
+    (void)payload_length;
+    (void)qos;
+}
+
+static void drop_released(void *context)
+{
+    (void)context;
+}
+
+static bool is_taken(const struct config *config, const char *client_id)
+{
+    for (size_t i = 0; i < config->session_count; i++) {
+        if (strcmp(config->sessions[i].client_id, client_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* id-acme-01 gives id-acme-01-check-3f2a: nobody else's, now or at another time. */
+static bool make_client_id(const struct config *config, char client_id[CLIENT_ID_SIZE])
+{
+    const char *first = config->sessions[0].client_id;
+    uint16_t number;
+
+    do {
+        if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
+            return false;
+        }
+        snprintf(client_id, CLIENT_ID_SIZE, "%s%.400s-check-%04x",
+                 strncmp(first, "id-", 3) == 0 ? "" : "id-", first, number);
+    } while (is_taken(config, client_id));
+    return true;
+}
+
+/* One address, and everything that a trial of it needs. */
+struct trial {
+    struct ctl_report *report;
+    const struct config *config;
+    const char *client_id;
+    struct gate *gate;
+    const struct dial_address *address;
+    bool last; /* no other address is left: what fails is BAD */
+};
+
+/*
+ * A step has failed at this address. The daemon goes on to the next, so it is BAD only when there
+ * is none. `reason` says what is wrong and what to do.
+ */
+static void fail(const struct trial *trial, const char *step, const char *reason)
+{
+    if (trial->last) {
+        ctl_report(trial->report, step, false, "%s: %s", trial->address->name, reason);
+    } else {
+        ctl_report_warning(
+            trial->report, "address",
+            "%s is of no use, and the daemon goes on to the next address after it: %s: %s",
+            trial->address->name, step, reason);
+    }
+}
+
+static void report_tls(const struct trial *trial, int64_t expiry_ms)
+{
+    int64_t left_ms = expiry_ms - clock_wall_ms();
+    char left[DURATION_SIZE];
+
+    ctl_report(trial->report, "TLS", true,
+               "the broker's certificate is trusted and expires in %s%s",
+               duration_text(left_ms, left),
+               left_ms < TLS_EXPIRES_SOON_MS ? ": its operator should renew it" : "");
+}
+
+/* TCP, and with TLS the handshake: as the daemon explains a failure. False when a step fails. */
+static bool check_transport(const struct trial *trial)
+{
+    const struct config *config = trial->config;
+    char problem[DIAL_PROBLEM_SIZE];
+    char reason[TLS_PROBLEM_SIZE];
+    int64_t expiry_ms = 0;
+    enum tls_result result = TLS_OK;
+    int fd = dial_connect(trial->address, DIAL_TIMEOUT_MS, -1, problem);
+
+    if (fd < 0) {
+        fail(trial, "TCP", problem);
+        return false;
+    }
+    if (config->broker.tls) {
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+        result =
+            tls_explain(fd, config->broker.host, config->broker.ca_file, config->broker.cert_file,
+                        config->broker.key_file, TLS_TIMEOUT_MS, &expiry_ms, reason);
+    }
+    close(fd);
+    if (result != TLS_OK && !trial->last) {
+        fail(trial, "TLS", reason);
+        return false;
+    }
+    ctl_report(trial->report, "TCP", true, "%s accepts connections", trial->address->name);
+    if (result != TLS_OK) {
+        fail(trial, "TLS", reason);
+    } else if (config->broker.tls) {
+        report_tls(trial, expiry_ms);
+    }
+    return result == TLS_OK;
+}
+
+static void check_filter(struct ctl_report *report, struct paho *paho, const char *filter, int qos)
+{
+    char problem[PAHO_PROBLEM_SIZE];
+    int granted = 0;
+
+    if (strncmp(filter, "$share/", 7) == 0) {
+        ctl_report_warning(report, "filter",
+                           "%s: not asked for, because that would take messages away from others",
+                           filter);
+        return;
+    }
+    switch (paho_subscribe(paho, filter, qos, &granted, problem)) {
+    case PAHO_OK:
+        if (granted < qos) {
+            ctl_report(report, "filter", false,
+                       "%s: granted with QoS %d, asked was %d: ask the broker's operator, or set "
+                       "session.qos = %d knowingly",
+                       filter, granted, qos, granted);
+        } else {
+            ctl_report(report, "filter", true, "%s: granted with QoS %d", filter, granted);
+        }
+        break;
+    default:
+        ctl_report(report, "filter", false, "%s: %s", filter, problem);
+        break;
+    }
+}
+
+static void check_filters(struct ctl_report *report, const struct config *config, struct paho *paho)
+{
+    for (size_t i = 0; i < config->session_count; i++) {
+        const struct config_session *session = &config->sessions[i];
+
+        for (size_t j = 0; j < session->filter_count; j++) {
+            check_filter(report, paho, session->filters[j], session->qos);
+        }
+    }
+}
+
+/* Hand the gate a connection to the address and let Paho connect through it, as a session does. */
+static bool connect_paho(const struct trial *trial, struct paho *paho,
+                         const struct paho_options *options, char problem[LOSS_TEXT_SIZE])
+{
+    char dial_problem[DIAL_PROBLEM_SIZE];
+    char paho_problem[PAHO_PROBLEM_SIZE];
+    char complaint[PAHO_PROBLEM_SIZE];
+    struct loss_facts facts = {.packets_checked = paho_checks_packets(),
+                               .tls = options->tls,
+                               .keepalive_s = options->keepalive_s};
+    int result;
+    bool present;
+    int fd = dial_connect(trial->address, DIAL_TIMEOUT_MS, -1, dial_problem);
+
+    if (fd < 0) {
+        snprintf(problem, LOSS_TEXT_SIZE, "%.200s", dial_problem);
+        return false;
+    }
+    gate_link_status(trial->gate, 0, &facts.link);
+    facts.opened_before = facts.link.opened;
+    gate_offer(trial->gate, 0, fd);
+    result = paho_connect(paho, options, &present, paho_problem);
+    if (result == PAHO_OK) {
+        return true;
+    }
+    if (result == PAHO_E_REFUSED) {
+        snprintf(problem, LOSS_TEXT_SIZE, "%s", paho_problem);
+        return false;
+    }
+    gate_link_status(trial->gate, 0, &facts.link);
+    if (paho_complaint(paho, complaint)) {
+        facts.complaint = complaint;
+    }
+    loss_of_connect(&facts, paho_problem, problem);
+    return false;
+}
+
+/* CONNECT and SUBSCRIBE. False when CONNECT fails. */
+static bool check_credentials(const struct trial *trial)
+{
+    const struct config *config = trial->config;
+    const char *user = config->broker.username != NULL ? config->broker.username : "none";
+    char uri[BROKER_URI_SIZE];
+    char proxy[BROKER_PROXY_SIZE];
+    char problem[LOSS_TEXT_SIZE];
+    char reason[CTL_DETAIL_SIZE];
+    struct paho_options options = broker_options(config, uri);
+    struct paho *paho;
+    bool good;
+
+    broker_proxy(config, trial->gate, 0, proxy);
+    options.proxy_url = proxy;
+    options.client_id = trial->client_id;
+    options.clean_session = true;
+    options.connect_timeout_s = CONNECT_TIMEOUT_S;
+    if (paho_new(&paho, &options, drop_message, drop_released, NULL) != 0) {
+        fail(trial, "credentials", "out of memory");
+        return false;
+    }
+    good = connect_paho(trial, paho, &options, problem);
+    if (good) {
+        ctl_report(trial->report, "credentials", true, "accepted (user %s, client id %s)", user,
+                   trial->client_id);
+        check_filters(trial->report, config, paho);
+    } else {
+        /* systemd hands a credential to the service alone. */
+        snprintf(reason, sizeof(reason), "%s (user %s, client id %s)%s", problem, user,
+                 trial->client_id,
+                 config->broker.username != NULL && config->broker.password == NULL
+                     ? "; tried without a password: if the service has a credential, see the "
+                       "examples in foxtrackrctl(8)"
+                     : "");
+        fail(trial, "credentials", reason);
+    }
+    paho_disconnect(paho, DISCONNECT_TIMEOUT_MS);
+    paho_free(paho);
+    return good;
+}
+
+/* The addresses in the daemon's order, until one of them has passed every step. */
+static void check_addresses(struct ctl_report *report, const struct config *config,
+                            const char *client_id, struct gate *gate)
+{
+    char problem[DIAL_PROBLEM_SIZE];
+    struct dial_list list;
+
+    if (dial_resolve(config->broker.host, config->broker.port, NULL, &list, problem) != 0) {
+        ctl_report(report, "TCP", false, "%s", problem);
+        return;
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        const struct trial trial = {
+            .report = report,
+            .config = config,
+            .client_id = client_id,
+            .gate = gate,
+            .address = &list.entries[i],
+            .last = i + 1 == list.count,
+        };
+
+        if (check_transport(&trial) && check_credentials(&trial)) {
+            return;
+        }
+    }
+}
+
+void ctl_check_connect(struct ctl_report *report, const struct config *config)
+{
+    static const struct watermark nothing_pending; /* so the gate holds nothing back */
+    char client_id[CLIENT_ID_SIZE];
+    char target[BROKER_TARGET_SIZE];
+    struct gate *gate;
+    int rc;
+
+    session_library_init(config);
+    if (!make_client_id(config, client_id)) {
+        ctl_report(report, "credentials", false, "no random number for a client id");
+        return;
+    }
+    broker_target(config, target);
+    rc = gate_new(&gate, target, 1, session_writes_at_once(config), &nothing_pending);
+    if (rc != 0) {
+        ctl_report(report, "TCP", false, "no relay on 127.0.0.1 to connect through: %s",
+                   strerror(-rc));
+        return;
+    }
+    check_addresses(report, config, client_id, gate);
+    gate_free(gate);
+}

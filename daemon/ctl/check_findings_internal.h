@@ -1,0 +1,23 @@
+/* The larger parts of foxtrackrctl check. */
+#ifndef CTL_CHECK_FINDINGS_INTERNAL_H
+#define CTL_CHECK_FINDINGS_INTERNAL_H
+
+#include "config/config.h"
+#include "ctl/report_internal.h"
+
+/* ctl/check_config.c: the configuration: the broker, the client id and filters of each session, the
+ * protocol, where the password is, and what may be meant otherwise. */
+void ctl_check_configuration(struct ctl_report *report, const struct config *config);
+
+/* What the configuration names: whether the daemon's user may read it or write there, and whether
+ * others may not. */
+void ctl_check_files(struct ctl_report *report, const struct config *config);
+
+/* The broker: TCP, TLS, credentials, and whether it would grant the filters. With a client id and a
+ * clean session of its own, so that no durable session is touched. */
+void ctl_check_connect(struct ctl_report *report, const struct config *config);
+
+/* ctl/check_paths.c: reports files that are used for two purposes, or are somebody else's. */
+void ctl_check_paths(struct ctl_report *report, const struct config *config);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Whether each file that the daemon uses serves one purpose, and whether those that it replaces or
+ * appends to are its own: what foxtrackrd refuses at its start, said before.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "base/own_file.h"
+#include "config/paths.h"
+#include "ctl/check_findings_internal.h"
+
+static void shared(void *context, const char *sentence)
+{
+    ctl_report(context, "paths", false, "%s", sentence);
+}
+
+/* A file that this user may not read is for root, or for the daemon's user, to judge. */
+static void judge(struct ctl_report *report, const char *key, const char *path,
+                  enum own_file_kind kind)
+{
+    char reason[OWN_FILE_REASON_SIZE];
+    int error;
+
+    if (path != NULL && own_file_judge(path, kind, &error, reason) == OWN_FILE_OTHER &&
+        error != EACCES) {
+        ctl_report(report, "paths", false, "%s: %s %s", key, path, reason);
+    }
+}
+
+void ctl_check_paths(struct ctl_report *report, const struct config *config)
+{
+    char problem[CONFIG_PROBLEM_SIZE];
+    bool before = report->good;
+    char lock[PATH_MAX + 16];
+
+    report->good = true;
+    if (paths_check(config, problem) != 0) {
+        ctl_report(report, "paths", false, "%s", problem);
+    }
+    paths_each_shared(config, shared, report);
+    judge(report, "status.file", config->status.file, OWN_FILE_STATUS);
+    judge(report, "status.metrics_file", config->status.metrics_file, OWN_FILE_METRICS);
+    judge(report, "log.file", config->log.file, OWN_FILE_LOG);
+    snprintf(lock, sizeof(lock), "%s.lock", config->database.path);
+    judge(report, "the lock of database.path", lock, OWN_FILE_LOCK);
+    if (report->good) {
+        ctl_report(report, "paths", true, "every file serves one purpose");
+    }
+    report->good = report->good && before;
+}

@@ -1,0 +1,157 @@
+/*
+ * The table of commands, and what the help says of each. The manual page says the same at length;
+ * tests/system/test_ctl_help.py compares commands and options.
+ */
+#include "ctl/commands_internal.h"
+
+#include <string.h>
+
+#include "ctl/backup_internal.h"
+#include "ctl/check_internal.h"
+#include "ctl/parse_internal.h"
+#include "ctl/replay_internal.h"
+#include "ctl/restore_internal.h"
+#include "ctl/status_internal.h"
+#include "ctl/verify_internal.h"
+
+static int run_status(const struct config *config, const struct ctl_words *words)
+{
+    bool json = (words->options & CTL_JSON) != 0;
+
+    return (words->options & CTL_FOLLOW) != 0 ? ctl_status_follow(config, json)
+                                              : ctl_status(config, json);
+}
+
+static int run_parse(const struct config *config, const struct ctl_words *words)
+{
+    return ctl_parse(config, words->operands[0], words->operands[1]);
+}
+
+#define EXIT_USAGE  "  64  the command line is wrong\n"
+#define EXIT_CONFIG "  78  the configuration is wrong\n"
+#define JSON_LINE   "  --json             print JSON, for programs\n"
+
+const struct ctl_command ctl_commands[] = {
+    {
+        .name = "status",
+        .arguments = "[--json] [--follow]",
+        .summary = "what the daemon is doing, once or live",
+        .about = "State, sessions, rates, messages, database, certificates and quarantine of the\n"
+                 "daemon that runs with this configuration.\n",
+        .options = JSON_LINE "  --follow           show it again and again, until q or Ctrl-C\n",
+        .example = "foxtrackrctl status --follow",
+        .exits = "  0   all is well; always with --follow\n"
+                 "  1   the daemon does not run, or is not well\n" EXIT_USAGE EXIT_CONFIG,
+        .grammar = {CTL_JSON | CTL_FOLLOW, 0, 0, NULL},
+        .run = run_status,
+    },
+    {
+        .name = "check",
+        .arguments = "[--json] [--connect]",
+        .summary = "configuration, files, certificates, database",
+        .about = "Everything that the daemon needs, whether it runs or not: one line each, marked\n"
+                 "good, warn (works, and may be meant otherwise) or BAD.\n",
+        .options =
+            JSON_LINE "  --connect          try the broker, too: TCP, TLS, password, filters\n",
+        .example = "sudo foxtrackrctl check --connect",
+        .exits = "  0   nothing is BAD\n"
+                 "  1   something is BAD\n" EXIT_USAGE EXIT_CONFIG,
+        .grammar = {CTL_JSON | CTL_CONNECT, 0, 0, NULL},
+        .run = ctl_check,
+    },
+    {
+        .name = "verify",
+        .arguments = "[--json] [FILE]",
+        .summary = "whether the database, or a backup, is sound",
+        .about =
+            "Integrity, accounting, the digest of every row and every view, of FILE or of the\n"
+            "configured database, while the daemon writes. FILE needs no configuration.\n",
+        .options = JSON_LINE,
+        .example = "foxtrackrctl verify /backup/fox.db",
+        .exits = "  0   the database is sound\n"
+                 "  1   it is not, or cannot be read\n" EXIT_USAGE EXIT_CONFIG,
+        .grammar = {CTL_JSON, 0, 1, NULL},
+        .need = CTL_NEEDS_CONFIG_OR_FILE,
+        .run = ctl_verify,
+    },
+    {
+        .name = "backup",
+        .arguments = "[--force] FILE",
+        .summary = "copy the database while the daemon writes",
+        .about =
+            "FILE becomes one state of the database, and is verified before it gets its name.\n",
+        .options = "  --force            replace a FILE that is there\n",
+        .example = "sudo foxtrackrctl backup /backup/fox.db",
+        .exits = "  0   the backup is complete\n"
+                 "  1   stopped, no space, or the database is locked\n" EXIT_USAGE
+                 "  66  the database cannot be read\n"
+                 "  73  the backup cannot be written there\n"
+                 "  74  the database is damaged, or its disk fails\n" EXIT_CONFIG,
+        .grammar = {CTL_FORCE, 1, 1, "FILE"},
+        .run = ctl_backup,
+    },
+    {
+        .name = "restore",
+        .arguments = "[--force] FILE",
+        .summary = "put a backup in the place of the database",
+        .about =
+            "The daemon must be stopped. FILE is copied and verified; the old database is set\n"
+            "aside and never deleted; the table gaps tells what is missing.\n",
+        .options = "  --force            accept what verify finds in FILE, but no damage\n",
+        .example = "sudo foxtrackrctl restore /backup/fox.db",
+        .exits = "  0   restored\n"
+                 "  1   stopped, no space, or foxtrackrd has the database\n" EXIT_USAGE
+                 "  66  FILE cannot be read, or is no database that can be restored\n"
+                 "  73  a file would serve two purposes\n"
+                 "  74  FILE is damaged or verify finds something in it, or the disk "
+                 "fails\n" EXIT_CONFIG,
+        .grammar = {CTL_FORCE, 1, 1, "FILE"},
+        .run = ctl_restore,
+    },
+    {
+        .name = "replay",
+        .arguments = "[--reason R] [--dry-run]",
+        .summary = "parse again what was not understood",
+        .about = "Quarantine, messages and extra go once more through the parser with the present\n"
+                 "configuration; what is understood now is moved to its table.\n",
+        .options =
+            "  --reason R         only what is in quarantine for this reason: topic, version,\n"
+            "                     encoding, json, envelope, body, time, conflict or empty\n"
+            "  --dry-run          count, and change nothing\n",
+        .example = "sudo foxtrackrctl replay --dry-run",
+        .exits = "  0   done\n"
+                 "  1   stopped, no space, or the database is locked\n" EXIT_USAGE
+                 "  66  the database cannot be read\n"
+                 "  74  the database is damaged, or its disk fails\n" EXIT_CONFIG,
+        .grammar = {CTL_REASON | CTL_DRY_RUN, 0, 0, NULL},
+        .run = ctl_replay,
+    },
+    {
+        .name = "parse",
+        .arguments = "TOPIC [FILE]",
+        .summary = "show what becomes of one message",
+        .about = "The rows of the message in FILE (standard input without it) as JSON, or why it\n"
+                 "would go to quarantine. [fields] and [parser] of the configuration apply, or\n"
+                 "their defaults where there is none.\n",
+        .options = "",
+        .example = "foxtrackrctl parse foxtrackr/12345/V3.0/bat message.json",
+        .exits = "  0   the message is understood\n"
+                 "  1   it would go to quarantine\n" EXIT_USAGE
+                 "  66  FILE cannot be read\n" EXIT_CONFIG,
+        .grammar = {0, 1, 2, "TOPIC"},
+        .need = CTL_TAKES_DEFAULTS,
+        .run = run_parse,
+    },
+};
+
+const size_t ctl_commands_count = sizeof(ctl_commands) / sizeof(ctl_commands[0]);
+
+const struct ctl_command *ctl_commands_find(const char *name)
+{
+    for (size_t i = 0; i < ctl_commands_count; i++) {
+        if (strcmp(ctl_commands[i].name, name) == 0) {
+            return &ctl_commands[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,11 @@
+/* foxtrackrctl replay. */
+#ifndef CTL_REPLAY_INTERNAL_H
+#define CTL_REPLAY_INTERNAL_H
+
+#include "config/config.h"
+#include "ctl/words_internal.h"
+
+/* Parse again what is in the database, and say what came of it. Returns the exit status. */
+int ctl_replay(const struct config *config, const struct ctl_words *words);
+
+#endif

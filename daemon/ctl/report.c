@@ -1,0 +1,72 @@
+#include "ctl/report_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "base/escape.h"
+#include "ctl/say_internal.h"
+
+#include "base/json_text.h"
+
+static const char GOOD[] = "good";
+static const char WARNING[] = "warn";
+static const char BAD[] = "BAD";
+
+void ctl_report_begin(struct ctl_report *report, bool json)
+{
+    report->json = json;
+    report->good = true;
+    report->checks = json ? json_array() : NULL;
+}
+
+static void add(struct ctl_report *report, const char *check, const char *verdict, bool good,
+                const char *text)
+{
+    char escaped[2 * CTL_DETAIL_SIZE];
+
+    escape_line(escaped, sizeof(escaped), text);
+    if (report->json) {
+        json_array_append_new(report->checks,
+                              json_pack("{s:s, s:b, s:b, s:o}", "check", check, "good", good,
+                                        "warning", verdict == WARNING, "detail", json_text(text)));
+    } else {
+        printf("%-14s %-5s %s\n", check, verdict, escaped);
+        fflush(stdout); /* the next check may take minutes */
+    }
+}
+
+void ctl_report(struct ctl_report *report, const char *check, bool good, const char *detail, ...)
+{
+    char text[CTL_DETAIL_SIZE];
+    va_list arguments;
+
+    va_start(arguments, detail);
+    vsnprintf(text, sizeof(text), detail, arguments);
+    va_end(arguments);
+    report->good = report->good && good;
+    add(report, check, good ? GOOD : BAD, good, text);
+}
+
+void ctl_report_warning(struct ctl_report *report, const char *check, const char *detail, ...)
+{
+    char text[CTL_DETAIL_SIZE];
+    va_list arguments;
+
+    va_start(arguments, detail);
+    vsnprintf(text, sizeof(text), detail, arguments);
+    va_end(arguments);
+    add(report, check, WARNING, true, text);
+}
+
+int ctl_report_end(struct ctl_report *report)
+{
+    if (report->json) {
+        json_t *root = json_pack("{s:b, s:o}", "good", report->good, "checks", report->checks);
+
+        ctl_say_json(root, JSON_INDENT(2));
+        json_decref(root);
+        report->checks = NULL;
+    }
+    return report->good ? EX_OK : 1;
+}

@@ -1,0 +1,127 @@
+/*
+ * foxtrackrctl restore FILE. The paths are compared first: FILE must not be another file of this
+ * daemon or of one configured beside it, and the database no second name of one. Findings of the
+ * verification come as they do from verify; then what was changed, one line each, so that the
+ * operator knows where the old database is and what is missing from the new one.
+ */
+#include "ctl/restore_internal.h"
+#include "ctl/say_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "base/moment.h"
+#include "base/path_identity.h"
+#include "config/paths.h"
+#include "ctl/work_internal.h"
+#include "store/store.h"
+
+#define PROBLEM_SIZE 1024
+
+static void finding(void *context, const char *check, bool good, const char *detail)
+{
+    struct ctl_work *work = context;
+
+    ctl_work_clear(work);
+    printf("%-4s  %s: %s\n", good ? "good" : "BAD", check, detail);
+    fflush(stdout);
+}
+
+static void print_result(const char *path, const struct store_restore *restore)
+{
+    const struct store_restoration *restoration = &restore->restoration;
+    char from[MOMENT_SIZE];
+    char to[MOMENT_SIZE];
+
+    printf("%s: is now what %s holds\n", path, restore->file);
+    if (restore->aside != NULL) {
+        printf("%s: the old database, with its log if it had one; delete it when it is of no more "
+               "use\n",
+               restore->aside);
+    }
+    if (restore->taken_over) {
+        printf("foxtrackrd was started meanwhile: it writes into the table gaps what is missing, "
+               "and logs it\n");
+    } else {
+        printf("missing: what was acknowledged between %s and %s; noted in the table gaps for %lld "
+               "session%s\n",
+               moment_text(restoration->from_ms, from), moment_text(restoration->to_ms, to),
+               (long long)restoration->clients, restoration->clients == 1 ? "" : "s");
+    }
+}
+
+/* The database itself is left to store_restore(), which has advice for this mistake. */
+static bool is_database(const struct config *config, const char *file)
+{
+    struct path_identity database;
+    struct path_identity identity;
+
+    path_identity(config->database.path, "", false, &database);
+    path_identity(file, "", false, &identity);
+    return path_identity_same(&database, &identity);
+}
+
+/* Whether the file serves no other purpose of a daemon. Returns EX_OK, or says what is wrong. */
+static int check_paths(const struct config *config, const char *file)
+{
+    char problem[CONFIG_PROBLEM_SIZE];
+
+    if (paths_check(config, problem) != 0) {
+        ctl_say("%s", problem);
+        return EX_CANTCREAT;
+    }
+    if (!is_database(config, file) &&
+        paths_check_target(config, file, "what is to be restored", problem) != 0) {
+        ctl_say("%s", problem);
+        return EX_NOINPUT;
+    }
+    return EX_OK;
+}
+
+int ctl_restore(const struct config *config, const struct ctl_words *words)
+{
+    const char *client_ids[CONFIG_SESSIONS_MAX];
+    const struct store_options options = {
+        .path = config->database.path,
+        .busy_timeout_ms = config->database.busy_timeout_ms,
+        .client_ids = client_ids,
+        .client_count = (unsigned)config->session_count,
+    };
+    struct store_restore restore = {.file = words->operands[0],
+                                    .force = (words->options & CTL_FORCE) != 0};
+    struct ctl_work work;
+    char problem[PROBLEM_SIZE];
+    int result;
+
+    result = check_paths(config, restore.file);
+    if (result != EX_OK) {
+        return result;
+    }
+    for (size_t i = 0; i < config->session_count; i++) {
+        client_ids[i] = config->sessions[i].client_id;
+    }
+    ctl_work_begin(&work);
+    result =
+        store_restore(&options, &restore, &work.watcher, finding, &work, problem, sizeof(problem));
+    ctl_work_clear(&work);
+    if (result == STORE_OK) {
+        print_result(config->database.path, &restore);
+    } else {
+        fflush(stdout);
+        ctl_say("%s", problem);
+        if (restore.aside != NULL) {
+            ctl_say("%s: the old database", restore.aside);
+        }
+    }
+    free(restore.aside);
+    switch (result) {
+    case STORE_OK:
+        return EX_OK;
+    case STORE_E_PATH:
+    case STORE_E_NEWER:
+        return EX_NOINPUT;
+    default:
+        return result == STORE_FATAL ? EX_IOERR : 1;
+    }
+}

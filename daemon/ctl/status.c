@@ -1,0 +1,192 @@
+#include "ctl/say_internal.h"
+#include "ctl/status_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/moment.h"
+#include "store/store.h"
+
+#define STALE_INTERVALS 3
+#define STALE_SLACK_MS  5000
+#define BUSY_TIMEOUT_MS 500
+#define FILE_MAX        (INT64_C(4) << 20) /* bytes; that of a full fleet of sessions is 20 KiB */
+
+/* Whether the daemon that wrote the file still runs and still writes. */
+static bool alive(const json_t *root, const char *path, char problem[CTL_STATUS_PROBLEM_SIZE])
+{
+    int64_t age_ms = clock_wall_ms() - ctl_status_integer(root, "updated_ms");
+    char age[DURATION_SIZE];
+
+    if (kill((pid_t)ctl_status_integer(root, "pid"), 0) != 0 && errno == ESRCH) {
+        snprintf(problem, CTL_STATUS_PROBLEM_SIZE,
+                 "the daemon that wrote %s (pid %" PRId64 ") is gone: it was killed, see its log",
+                 path, ctl_status_integer(root, "pid"));
+        return false;
+    }
+    if (age_ms > STALE_INTERVALS * ctl_status_integer(root, "interval_ms") + STALE_SLACK_MS) {
+        snprintf(problem, CTL_STATUS_PROBLEM_SIZE,
+                 "%s is %s old: the daemon hangs or cannot write it", path,
+                 duration_text(age_ms, age));
+        return false;
+    }
+    return true;
+}
+
+/* The file as JSON, or NULL with `problem` set. Never waits: a pipe is no status file. */
+static json_t *load(const char *path, char problem[CTL_STATUS_PROBLEM_SIZE])
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    struct stat status;
+    json_error_t error;
+    json_t *root = NULL;
+
+    if (fd < 0) {
+        snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "%s: %s: is foxtrackrd running?", path,
+                 strerror(errno));
+        return NULL;
+    }
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > FILE_MAX) {
+        snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "%s: is no status file of foxtrackrd", path);
+    } else {
+        root = json_loadfd(fd, 0, &error);
+    }
+    close(fd);
+    if (root == NULL && problem[0] == '\0') {
+        snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "%s: %s: is foxtrackrd running?", path,
+                 error.text);
+    }
+    return root;
+}
+
+json_t *ctl_status_read(const struct config *config, bool *good,
+                        char problem[CTL_STATUS_PROBLEM_SIZE])
+{
+    const char *path = config->status.file;
+    const char *state;
+    json_t *root;
+
+    *good = false;
+    problem[0] = '\0';
+    root = load(path, problem);
+    if (root == NULL) {
+        return NULL;
+    }
+    state = ctl_status_string(root, "state");
+    *good = alive(root, path, problem) &&
+            (strcmp(state, "subscribed") == 0 || strcmp(state, "catching up") == 0) &&
+            !json_is_object(json_object_get(json_object_get(root, "database"), "log_reader"));
+    return root;
+}
+
+/* Without a file there is nothing to read. */
+static bool has_file(const struct config *config)
+{
+    if (config->status.file == NULL) {
+        ctl_say("status.file is off in %s: there is nothing to read", config->path);
+    }
+    return config->status.file != NULL;
+}
+
+static void print_json(const struct config *config, json_t *root)
+{
+    char problem[CTL_STATUS_PROBLEM_SIZE];
+    json_t *counted = ctl_status_quarantine(config, root, problem);
+
+    json_t *database = json_object_get(root, "database");
+
+    /* The daemon's number is as old as the file: one look at the database, one story. */
+    if (counted != NULL) {
+        json_object_set_new(database, "quarantine_entries",
+                            json_integer(ctl_status_entries(counted)));
+    }
+    json_object_set_new(database, "quarantine_by_reason", counted != NULL ? counted : json_null());
+    ctl_say_json(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+}
+
+/* Writes the content of a FILE in memory to standard output. */
+static void print_memory(FILE *memory, char **text)
+{
+    if (memory != NULL && fclose(memory) == 0) {
+        ctl_say_text(*text);
+    }
+    free(*text);
+    *text = NULL;
+}
+
+static void print_words(const struct config *config, const json_t *root)
+{
+    char problem[CTL_STATUS_PROBLEM_SIZE];
+    char *text = NULL;
+    size_t length = 0;
+    FILE *memory = open_memstream(&text, &length);
+    json_t *counted;
+
+    if (memory != NULL) {
+        ctl_status_print(memory, root);
+    }
+    print_memory(memory, &text);
+    /* Whatever the database does to us, what is known without it has been said. */
+    fflush(stdout);
+    counted = ctl_status_quarantine(config, root, problem);
+    memory = open_memstream(&text, &length);
+    if (memory != NULL) {
+        ctl_status_print_quarantine(memory, root, counted, problem);
+    }
+    print_memory(memory, &text);
+    json_decref(counted);
+}
+
+/* No daemon tells anything: then a backup that was put in the place of the database, and that no
+ * daemon has taken over yet, is worth a line. The mark is in the first page. */
+static void tell_backup(const struct config *config)
+{
+    const struct store_options options = {
+        .path = config->database.path, .busy_timeout_ms = BUSY_TIMEOUT_MS, .read_only = true};
+    char problem[CTL_STATUS_PROBLEM_SIZE];
+    char taken[MOMENT_SIZE];
+    struct store *store;
+    int64_t taken_ms = 0;
+
+    if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
+        return;
+    }
+    if (store_is_backup(store, &taken_ms)) {
+        ctl_say("%s: is a backup of %s that was copied there; the daemon takes it over when it "
+                "starts, and notes in the table gaps what is not in it",
+                config->database.path, moment_text(taken_ms, taken));
+    }
+    store_close(store);
+}
+
+int ctl_status(const struct config *config, bool json)
+{
+    char problem[CTL_STATUS_PROBLEM_SIZE];
+    json_t *root;
+    bool good;
+
+    if (!has_file(config)) {
+        return 1;
+    }
+    root = ctl_status_read(config, &good, problem);
+    if (problem[0] != '\0') {
+        ctl_say("%s", problem);
+        tell_backup(config);
+    }
+    if (root != NULL && json) {
+        print_json(config, root);
+    } else if (root != NULL) {
+        print_words(config, root);
+    }
+    json_decref(root);
+    return good ? EX_OK : 1;
+}

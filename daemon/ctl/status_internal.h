@@ -1,0 +1,56 @@
+/* `foxtrackrctl status`: what the running daemon says in its status file. */
+#ifndef CTL_STATUS_INTERNAL_H
+#define CTL_STATUS_INTERNAL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "config/config.h"
+
+#define CTL_STATUS_PROBLEM_SIZE 1024
+
+/* Print it once, in words or as the JSON itself. Returns the exit status: EX_OK when all is well,
+ * else 1. */
+int ctl_status(const struct config *config, bool json);
+
+/*
+ * ctl/follow.c: show it again and again until SIGINT, SIGTERM or q: a live view on a terminal, else
+ * a line for each new status (with `json` the JSON, on one line). A daemon that is not there is
+ * waited for. Returns the exit status.
+ */
+int ctl_status_follow(const struct config *config, bool json);
+
+/* Read the status file. Returns what it holds, for json_decref(); NULL when there is none. *good
+ * tells whether the daemon that wrote it lives and all is well; `problem` gets a sentence about the
+ * file or its writer, or "". */
+json_t *ctl_status_read(const struct config *config, bool *good,
+                        char problem[CTL_STATUS_PROBLEM_SIZE]);
+
+/* ctl/status_text.c: the status in words. */
+void ctl_status_print(FILE *out, const json_t *root);
+
+/* ctl/status_text.c: a line for each member of an object that is not 0. */
+void ctl_status_print_reasons(FILE *out, const json_t *counts);
+
+/*
+ * ctl/status_quarantine.c: count the entries of quarantine by reason, of all runs, in the database
+ * itself; takes some seconds at most. Returns an object with a member for each reason, for
+ * json_decref(); or NULL with `problem` set.
+ */
+json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
+                              char problem[CTL_STATUS_PROBLEM_SIZE]);
+
+/* The sum of such an object. */
+int64_t ctl_status_entries(const json_t *counted);
+
+/* The same in words. `counted` NULL: the number of entries that the daemon has told in `root`, and
+ * why they are not counted by reason (NULL: nobody has tried to). */
+void ctl_status_print_quarantine(FILE *out, const json_t *root, const json_t *counted,
+                                 const char *problem);
+
+/* ctl/status_text.c: the member of an object as an integer, or 0; as text, or "". */
+int64_t ctl_status_integer(const json_t *object, const char *key);
+const char *ctl_status_string(const json_t *object, const char *key);
+
+#endif

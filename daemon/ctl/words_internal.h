@@ -1,0 +1,50 @@
+/* The words of a command of foxtrackrctl, read by one set of rules for all commands. */
+#ifndef CTL_WORDS_INTERNAL_H
+#define CTL_WORDS_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/usage.h"
+
+#define CTL_OPERANDS_MAX 2
+
+/* The options that a command may know; it names its own as a sum of these. */
+enum ctl_option {
+    CTL_JSON = 1,
+    CTL_CONNECT = 2,
+    CTL_FORCE = 4,
+    CTL_DRY_RUN = 8,
+    CTL_REASON = 16,
+    CTL_FOLLOW = 32,
+};
+
+struct ctl_words {
+    unsigned options;   /* enum ctl_option, those that were given */
+    const char *reason; /* with CTL_REASON */
+    const char *config; /* -c FILE behind the command; NULL: not given there */
+    const char *operands[CTL_OPERANDS_MAX];
+    int operand_count;
+};
+
+/* What a command takes. */
+struct ctl_grammar {
+    unsigned options;
+    int operands_min;
+    int operands_max;
+    const char *missing; /* name of the operand that is required; NULL: none is */
+};
+
+enum ctl_words_result { CTL_WORDS_GOOD, CTL_WORDS_HELP, CTL_WORDS_WRONG };
+
+/*
+ * Read the words of a command, whose name is words[0]. Good: fills *out, which borrows them (their
+ * order changes). Help: somebody asked for it, whatever else is there. Wrong: fills `problem`.
+ */
+enum ctl_words_result ctl_words_read(const struct ctl_grammar *grammar, int count, char **words,
+                                     struct ctl_words *out, char problem[USAGE_PROBLEM_SIZE]);
+
+/* Whether one of the commands' own options has this name (without dashes). */
+bool ctl_words_is_option(const char *name);
+
+#endif

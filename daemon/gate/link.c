@@ -1,0 +1,469 @@
+/*
+ * Relaying one link. See gate/gate.c for what it is for, and hold_until_durable() for the rule.
+ *
+ * Nothing here blocks. A full buffer stops the reading on its other side, so that TCP pushes back
+ * on whoever sends too fast. One buffer must not fill: when the hold is full, Paho's next write
+ * waits, and with it every other session. So the broker is not read while much is held for it
+ * (LINK_HELD_HIGH), the buffers towards Paho are small enough that the answers to what they hold
+ * find room, and a broker that takes nothing for long while that lasts is cut off.
+ */
+#include "gate/link_internal.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define REQUEST_LIMIT_MS 10000 /* from accept to a complete CONNECT */
+#define ACK_DELAY_MS     1
+#define LITTLE           4096 /* a read of no more bytes has left none behind */
+#define LINGER_LIMIT_MS  1000 /* from our FIN to the broker's */
+/* How long a broker may take nothing of what waits for it: when so much waits that it is not read
+ * either, and when we are taking leave of it. */
+#define STUCK_LIMIT_MS 10000
+#define LEAVE_LIMIT_MS 1000
+/* Unsent bytes that the kernel takes for a broker: the rest waits here, where it is counted. */
+#define UNSENT_MOST (64 * 1024)
+
+static void watch(const struct link *link, struct link_end *end, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = end};
+
+    if (end->fd >= 0 && end->events != events) {
+        epoll_ctl(link->epoll_fd, EPOLL_CTL_MOD, end->fd, &event);
+        end->events = events;
+    }
+}
+
+int link_end_watch(int epoll_fd, struct link_end *end, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = end};
+
+    end->fd = fd;
+    end->events = events;
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+void link_end_close(struct link_end *end)
+{
+    if (end->fd >= 0) {
+        close(end->fd); /* epoll forgets it with its last descriptor */
+        end->fd = -1;
+    }
+}
+
+static void enter(struct link *link, enum link_phase phase)
+{
+    link->phase = phase;
+    link->since_ms = clock_monotonic_ms();
+}
+
+bool link_accept(struct link *link, int paho_fd)
+{
+    link->severed = false;
+    link->request_length = 0;
+    link->broker.fd = -1;
+    enter(link, LINK_REQUEST);
+    if (link_end_watch(link->epoll_fd, &link->paho, paho_fd, EPOLLIN) != 0) {
+        link_close(link, NULL);
+        return false;
+    }
+    return true;
+}
+
+bool link_open(struct link *link, unsigned session, struct link_record *record, int broker_fd)
+{
+    const int unsent = UNSENT_MOST;
+
+    if (link_end_watch(link->epoll_fd, &link->broker, broker_fd, 0) != 0) {
+        link_end_close(&link->broker);
+        return false;
+    }
+    setsockopt(broker_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+    link->stuck_since_ms = 0;
+    link->session = session;
+    link->record = record;
+    record->opened++;
+    record->ending = (struct link_ending){0};
+    link->held_since_ms = 0;
+    link->heard_ms = clock_monotonic_ms();
+    hold_reset(&link->hold);
+    link->down_start = link->down_end = 0;
+    link->ack_at_ms = 0;
+    link->has_messages = link->carried = link->left = false;
+    enter(link, LINK_OPEN);
+    return true;
+}
+
+void link_ending(const struct link *link, struct link_ending *out)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    *out = link->record->ending;
+    if (out->closer == LINK_CLOSED_BY_NOBODY) {
+        out->silent_ms = now_ms - link->heard_ms;
+        out->held_ms = link->held_since_ms != 0 ? now_ms - link->held_since_ms : 0;
+    }
+}
+
+/* What ends a link first is why it ended; the rest follows from that. */
+static void note_end(struct link *link, enum link_closer closer, const char *reason)
+{
+    struct link_ending ending;
+
+    if (link->phase <= LINK_REQUEST || link->record->ending.closer != LINK_CLOSED_BY_NOBODY) {
+        return;
+    }
+    link_ending(link, &ending);
+    ending.closer = closer;
+    snprintf(ending.reason, sizeof(ending.reason), "%s", reason);
+    link->record->ending = ending;
+}
+
+void link_close(struct link *link, const char *reason)
+{
+    if (reason != NULL) {
+        note_end(link, LINK_CLOSED_BY_DAEMON, reason);
+    }
+    link_end_close(&link->paho);
+    link_end_close(&link->broker);
+    link->phase = LINK_FREE;
+    link->severed = false;
+    link->carried = false;
+}
+
+/* An error of the socket towards the broker has ended the link. */
+static void broker_failed(struct link *link, int error)
+{
+    bool was_reset = error == ECONNRESET || error == EPIPE;
+
+    note_end(link, was_reset ? LINK_CLOSED_BY_BROKER : LINK_CLOSED_BY_NETWORK, strerror(error));
+    link_close(link, NULL);
+}
+
+void link_sever(struct link *link, const char *reason)
+{
+    if (link->phase > LINK_REQUEST && !link->severed) {
+        note_end(link, LINK_CLOSED_BY_DAEMON, reason);
+        link->severed = true;
+    }
+}
+
+/* --- towards the broker -------------------------------------------------------------------- */
+
+/* Send what the rule allows; take leave of the broker when Paho has gone and nothing is held. */
+static void send_held(struct link *link)
+{
+    for (;;) {
+        size_t length;
+        const uint8_t *bytes =
+            hold_until_durable(&link->hold, atomic_load(&link->watermark->durable), &length);
+        ssize_t sent;
+
+        if (length == 0) {
+            link->stuck_since_ms = 0;
+            if (hold_length(&link->hold) == 0) {
+                link->held_since_ms = 0;
+            } else if (link->held_since_ms == 0) {
+                link->held_since_ms = clock_monotonic_ms();
+            }
+            break;
+        }
+        link->held_since_ms = 0;
+        sent = send(link->broker.fd, bytes, length, MSG_NOSIGNAL);
+        if (sent < 0) {
+            if (errno != EAGAIN && errno != EINTR) {
+                broker_failed(link, errno);
+            } else if (link->stuck_since_ms == 0) {
+                link->stuck_since_ms = clock_monotonic_ms();
+            }
+            return;
+        }
+        link->stuck_since_ms = 0;
+        hold_consume(&link->hold, (size_t)sent);
+        link->record->to_broker_bytes += (uint64_t)sent;
+    }
+    if (link->phase == LINK_DRAIN && hold_length(&link->hold) == 0) {
+        shutdown(link->broker.fd, SHUT_WR);
+        enter(link, LINK_LINGER);
+    }
+}
+
+/* Paho has closed its side: what it has written still leaves when it may. */
+static void paho_closed(struct link *link)
+{
+    note_end(link, LINK_CLOSED_BY_PAHO, "");
+    link_end_close(&link->paho);
+    enter(link, LINK_DRAIN);
+}
+
+/* Whether something came. */
+static bool read_paho(struct link *link)
+{
+    size_t room;
+    uint8_t *space = hold_space(&link->hold, &room);
+    ssize_t got = room > 0 ? recv(link->paho.fd, space, room, 0) : -1;
+
+    link->left = got == (ssize_t)room || got > LITTLE;
+    if (got > 0) {
+        link->ack_at_ms = link->mode->paho_at_once ? 0 : clock_monotonic_ms() + ACK_DELAY_MS;
+        /* Read after recv(): whatever these bytes acknowledge was numbered before they came. */
+        hold_append(&link->hold, (size_t)got, atomic_load(&link->watermark->taken));
+    } else if (room == 0 || got == 0 || (errno != EAGAIN && errno != EINTR)) {
+        paho_closed(link); /* no room: gone with more to say than fits; the broker sends it again */
+    }
+    return got > 0;
+}
+
+/*
+ * Without mqtt/paho/cork.c Paho leaves Nagle's algorithm on (RFC 896): while a small write of its
+ * is not acknowledged by the kernel on our side, further ones wait. Under load that is welcome:
+ * they come together. But where the broker is far away the kernel puts the acknowledgement off for
+ * up to 40 ms, longer than a round trip: ask for it when Paho has been quiet for a moment, and for
+ * this one only.
+ */
+static void acknowledge(struct link *link)
+{
+    const int on = 1;
+    const int off = 0;
+
+    link->ack_at_ms = 0;
+    setsockopt(link->paho.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+    setsockopt(link->paho.fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
+}
+
+static void acknowledge_quickly(struct link *link)
+{
+    if (link->ack_at_ms != 0 && clock_monotonic_ms() >= link->ack_at_ms) {
+        acknowledge(link);
+    }
+}
+
+static bool read_paho_if_room(struct link *link)
+{
+    size_t room;
+
+    hold_space(&link->hold, &room);
+    return link->phase == LINK_OPEN && room > 0 && read_paho(link);
+}
+
+bool link_catch_up(struct link *link)
+{
+    bool any;
+
+    if (link->phase != LINK_OPEN || link->severed) {
+        return false;
+    }
+    /* The kernel acknowledges what was read. What waited for that has come when it has: this is
+     * loopback. */
+    any = read_paho_if_room(link);
+    if (link->phase == LINK_OPEN && link->ack_at_ms != 0) {
+        acknowledge(link);
+        read_paho_if_room(link);
+    }
+    if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
+        send_held(link);
+    }
+    return any;
+}
+
+/* --- towards Paho -------------------------------------------------------------------------- */
+
+static void send_down(struct link *link)
+{
+    while (link->down_end > link->down_start) {
+        ssize_t sent = send(link->paho.fd, link->down + link->down_start,
+                            link->down_end - link->down_start, MSG_NOSIGNAL);
+
+        if (sent < 0) {
+            if (errno != EAGAIN && errno != EINTR) {
+                paho_closed(link);
+            }
+            return;
+        }
+        link->down_start += (size_t)sent;
+    }
+    link->down_start = 0;
+    link->down_end = 0;
+}
+
+/*
+ * A broker that leaves Nagle's algorithm on (mosquitto does) keeps its next small packets back
+ * until our kernel acknowledges the last one, which mostly happens with the next bytes that we
+ * send. In lockstep these wait for messages that may be among what it keeps back: acknowledge now.
+ */
+static void acknowledge_broker(const struct link *link)
+{
+    const int on = 1;
+
+    setsockopt(link->broker.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
+static void read_broker(struct link *link)
+{
+    bool relaying = link->phase == LINK_OPEN;
+    size_t room;
+    ssize_t got;
+
+    if (!relaying) {
+        link->down_start = link->down_end = 0; /* nobody is left to read it */
+    } else if (link->down_start > 0 && link->down_end == LINK_DOWN_CAPACITY) {
+        memmove(link->down, link->down + link->down_start, link->down_end - link->down_start);
+        link->down_end -= link->down_start;
+        link->down_start = 0;
+    }
+    room = LINK_DOWN_CAPACITY - link->down_end;
+    got = room > 0 ? recv(link->broker.fd, link->down + link->down_end, room, 0) : -1;
+    if (got > 0) {
+        link->record->from_broker_bytes += (uint64_t)got;
+        link->heard_ms = clock_monotonic_ms();
+        if (link->mode->lockstep) {
+            acknowledge_broker(link);
+        }
+        if (relaying) {
+            link->down_end += (size_t)got;
+            send_down(link);
+        }
+    } else if (room == 0 || got == 0) {
+        /* No room: only a hang-up is reported then, and Paho is not reading. */
+        note_end(link, LINK_CLOSED_BY_BROKER, "the broker closed the connection");
+        link_close(link, NULL);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        broker_failed(link, errno);
+    }
+}
+
+/* --- the round ----------------------------------------------------------------------------- */
+
+static bool reads_broker(const struct link *link)
+{
+    return link->down_end < LINK_DOWN_CAPACITY && !link->mode->quiesced &&
+           hold_length(&link->hold) < LINK_HELD_HIGH;
+}
+
+/* An event may be an old one by now: the other thread that relays has read, and there is no room.
+ */
+void link_serve(struct link *link, const struct link_end *end, uint32_t events)
+{
+    bool gone = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    bool readable = (events & EPOLLIN) != 0;
+
+    if (link->severed || end->fd < 0) {
+        return; /* an earlier event of the same round has ended it */
+    }
+    if (end == &link->paho) {
+        if ((events & EPOLLOUT) != 0) {
+            send_down(link);
+        }
+        if (link->phase == LINK_OPEN && gone) {
+            read_paho(link);
+        } else if (readable) {
+            read_paho_if_room(link);
+        }
+    } else if (gone || (readable && (link->phase != LINK_OPEN || reads_broker(link)))) {
+        /* A broker that has gone cannot take what is held: no use in sending first. */
+        read_broker(link);
+    }
+}
+
+static bool reads_paho(struct link *link)
+{
+    size_t room;
+
+    hold_space(&link->hold, &room);
+    return room > 0 &&
+           (link->carried ? link->left
+                          : !link->mode->lockstep || watermark_settled(link->watermark));
+}
+
+/* Watch for what matters next: nothing that there is no room for or somebody else waits for, and
+ * nothing more from a broker that we are taking leave of. */
+static void watch_next(struct link *link)
+{
+    size_t ready;
+    uint32_t paho = 0;
+    uint32_t broker = 0;
+
+    if (link->phase == LINK_OPEN) {
+        paho |= reads_paho(link) ? (uint32_t)EPOLLIN : 0;
+        paho |= link->carried ? (uint32_t)EPOLLRDHUP : 0;
+        paho |= link->down_end > link->down_start ? (uint32_t)EPOLLOUT : 0;
+        broker |= reads_broker(link) && !link->carried ? (uint32_t)EPOLLIN : 0;
+    }
+    if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
+        hold_until_durable(&link->hold, atomic_load(&link->watermark->durable), &ready);
+        broker |= ready > 0 ? (uint32_t)EPOLLOUT : 0;
+    }
+    if (link->phase == LINK_LINGER) {
+        broker |= EPOLLIN;
+    }
+    watch(link, &link->paho, paho);
+    watch(link, &link->broker, broker);
+}
+
+bool link_carry(struct link *link)
+{
+    if (link->phase != LINK_OPEN || link->severed || !link->has_messages) {
+        return false;
+    }
+    if (hold_length(&link->hold) >= LINK_HELD_HIGH) {
+        link->carried = false; /* the gate's thread sees when there is room again */
+        watch_next(link);
+        return false;
+    }
+    if (!link->carried) {
+        link->carried = true;
+        link_catch_up(link); /* what it has written before was not told */
+        watch_next(link);
+    }
+    return link->phase == LINK_OPEN && reads_broker(link);
+}
+
+/* Cut off a broker that takes nothing of what may leave, where that is in somebody's way. */
+static void end_stuck(struct link *link)
+{
+    bool leaving = link->phase == LINK_DRAIN || link->mode->quiesced;
+    int64_t limit_ms = leaving ? LEAVE_LIMIT_MS : STUCK_LIMIT_MS;
+    char reason[LINK_REASON_SIZE];
+
+    if (link->stuck_since_ms == 0 || clock_monotonic_ms() - link->stuck_since_ms < limit_ms ||
+        (!leaving && hold_length(&link->hold) < LINK_HELD_HIGH)) {
+        return;
+    }
+    snprintf(reason, sizeof(reason),
+             "the broker does not read: %zu bytes of acknowledgements wait for it for %d s",
+             hold_length(&link->hold), (int)(limit_ms / 1000));
+    link_close(link, reason);
+}
+
+void link_settle(struct link *link)
+{
+    int64_t age_ms;
+
+    if (link->phase == LINK_FREE) {
+        return;
+    }
+    age_ms = clock_monotonic_ms() - link->since_ms;
+    if (link->severed || (link->phase == LINK_REQUEST && age_ms > REQUEST_LIMIT_MS) ||
+        (link->phase == LINK_LINGER && age_ms > LINGER_LIMIT_MS)) {
+        link_close(link, NULL);
+    }
+    if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
+        send_held(link);
+    }
+    if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
+        end_stuck(link);
+    }
+    if (link->phase == LINK_OPEN) {
+        acknowledge_quickly(link);
+    }
+    if (link->phase > LINK_REQUEST) {
+        watch_next(link);
+    }
+}

@@ -1,0 +1,118 @@
+/*
+ * An MQTT 3.1.1 client: Eclipse Paho's MQTTAsync behind calls that wait, and the only code that
+ * sees Paho. One thread, the session's, uses a client; paho_wake() may be called by any. Messages
+ * come on Paho's receive thread, under Paho's global lock.
+ */
+#ifndef MQTT_MQTT_H
+#define MQTT_MQTT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mqtt/paho/relay_internal.h"
+
+#define PAHO_PROBLEM_SIZE 384
+
+struct paho_options {
+    const char *uri; /* ssl://host:port or tcp://host:port */
+    const char *client_id;
+    const char *proxy_url; /* the gate; NULL: none, only for a clean session */
+    bool clean_session;    /* one that ends with the connection, for a look at the broker */
+    bool tls;
+    const char *ca_file;
+    const char *cert_file; /* NULL: none */
+    const char *key_file;  /* NULL: in cert_file */
+    const char *username;  /* NULL: none */
+    const char *password;  /* NULL: none */
+    int keepalive_s;
+    int connect_timeout_s;
+};
+
+/*
+ * A message. When it returns, Paho acknowledges the message, whatever happened: so it must have
+ * been numbered by then, or its link severed. QoS 2 messages come before their PUBREC is written,
+ * QoS 1 before their PUBACK. The arguments live until it returns. It may block, only for
+ * backpressure, and must not call into this file.
+ */
+typedef void (*paho_message_fn)(void *context, const char *topic, size_t topic_length,
+                                const void *payload, size_t payload_length, int qos);
+
+/* The handshake of a QoS 2 message is over: its PUBREL has come. For counting what is in flight; on
+ * the same thread and under the same rules. */
+typedef void (*paho_released_fn)(void *context);
+
+enum paho_result {
+    PAHO_OK = 0,
+    PAHO_E_REFUSED = 1, /* connect: a CONNACK with an error; subscribe: SUBACK with 0x80 or more */
+    PAHO_E_FAILED = 2,  /* no answer: the connection failed or timed out */
+};
+
+enum paho_event { PAHO_LOST, PAHO_WOKEN, PAHO_TIMEOUT };
+
+struct paho;
+
+/* Once for the process, before the first client: no proxy from the environment, no tracing. */
+void paho_library_init(void);
+
+/* Which Paho this program has, and how it is linked (see mqtt/paho/lean.c), for --version. */
+void paho_describe(char out[PAHO_PROBLEM_SIZE]);
+
+/* A client. Strings of `options` that connecting needs are copied. Returns 0 and sets *out, for
+ * paho_free(); or -1 (out of memory, or Paho would not: client id not UTF-8). */
+int paho_new(struct paho **out, const struct paho_options *options, paho_message_fn message,
+             paho_released_fn released, void *context);
+
+/* Not while connected. NULL is allowed. */
+void paho_free(struct paho *paho);
+
+/*
+ * Connect, with clean session off unless the options say otherwise, and wait for CONNACK. PAHO_OK
+ * sets *session_present. Otherwise `problem` is a sentence; with PAHO_E_REFUSED the broker has
+ * answered and made no session (MQTT 3.1.1 §3.2.2.3).
+ */
+int paho_connect(struct paho *paho, const struct paho_options *options, bool *session_present,
+                 char problem[PAHO_PROBLEM_SIZE]);
+
+/* What was wrong with a packet of the last connection, so that it was closed: sets `problem`, a
+ * sentence about the broker. False: nothing, or not known (shared library). */
+bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE]);
+
+/* Whether paho_complaint() knows every packet for which a connection was closed. */
+bool paho_checks_packets(void);
+
+/* Subscribe and wait for SUBACK, as long as messages come before it. PAHO_OK sets *granted_qos;
+ * otherwise `problem` is a sentence. */
+int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_qos,
+                   char problem[PAHO_PROBLEM_SIZE]);
+
+/* Unsubscribe and wait for UNSUBACK. */
+int paho_unsubscribe(struct paho *paho, const char *filter);
+
+/* Whether the kernel keeps nothing back of what is written to a broker with, or without, TLS. */
+bool paho_writes_at_once(bool tls);
+
+/* From now on `relay`, which lives until there is another, hears when Paho writes with TLS and
+ * waits; NULL: nobody. While no struct paho exists. Nothing where paho_writes_at_once() is false.
+ */
+void paho_set_relay(const struct paho_relay *relay);
+
+/* Write the acknowledgements that wait for company (mqtt/paho/cork.c). For Paho's receive thread.
+ */
+void paho_flush(void);
+
+/* Send DISCONNECT after what is queued and close; wait at most timeout_ms. */
+void paho_disconnect(struct paho *paho, int timeout_ms);
+
+/* Wait until the connection is lost, paho_wake() is called, or timeout_ms (-1: for ever) is over. A
+ * loss or a wake before the call counts, once. */
+enum paho_event paho_wait(struct paho *paho, int timeout_ms);
+
+/* End the paho_wait() of now or the next. Any thread. */
+void paho_wake(struct paho *paho);
+
+/* From now on nothing waits for the broker but paho_disconnect(): every other call fails at once,
+ * and paho_wait() returns PAHO_WOKEN. Any thread. */
+void paho_stop(struct paho *paho);
+
+#endif

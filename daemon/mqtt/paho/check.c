@@ -1,0 +1,227 @@
+/*
+ * No packet reaches Paho's parsers that is malformed, or that nobody asked for.
+ *
+ * Paho 1.3 believes the lengths in a packet. A SUBACK without return codes, for one, makes it free
+ * a pointer that it has never set, and whose value the broker chooses by what it sent before. And
+ * it takes any acknowledgement with the identifier of a SUBSCRIBE for the answer to that. So each
+ * packet is looked at (mqtt/paho/packet.c) before Paho parses it, and one that is refused is a read
+ * error to Paho: it closes the connection, and nothing of the packet is acknowledged.
+ *
+ * As with mqtt/paho/cork.c the linker puts these functions in front of three that Paho calls
+ * (--wrap), for TLS and plain TCP alike:
+ *  - MQTTPacket_Factory() reads the first byte and the one to four bytes of the remaining length
+ *    with WebSocket_getch(), byte by byte, and the rest with one WebSocket_getdata(). When the rest
+ *    is not there yet, Paho begins again with the first byte, which it has kept. The header is
+ *    judged before the rest is read, so before there is memory for it.
+ *  - MQTTPacket_send() gives a packet to WebSocket_putdatas(): the fixed header, and the rest.
+ *    Which answer the broker owes is noted before the packet is written.
+ *
+ * Threads. Only Paho's receive thread reads packets, one at a time, so where it is within a packet
+ * is kept by thread. Paho's other thread may send a request meanwhile: `exchange` allows that.
+ * Which connection has which place, and problems, are under a mutex: Paho may tell of the end of a
+ * connection on its other thread.
+ */
+#include "mqtt/paho/check_internal.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COMPLETE     0    /* TCPSOCKET_COMPLETE, */
+#define SOCKET_ERROR (-1) /* SOCKET_ERROR of Paho's Socket.h */
+#define LENGTH_BYTES 4
+
+/* Four times what a configuration may have. With more, the place of the oldest is taken, and what
+ * comes next for that one is refused. */
+#define PLACES 64
+
+/* PacketBuffers of Paho's Socket.h. */
+struct buffers {
+    int count;
+    char **buffers;
+    size_t *lengths;
+    int *frees;
+    uint8_t mask[4];
+};
+
+int check_getch(void *net, char *byte) __asm__("__wrap_WebSocket_getch");
+char *check_getdata(void *net, size_t bytes, size_t *actual) __asm__("__wrap_WebSocket_getdata");
+int check_putdatas(void *net, char **header, size_t *header_length,
+                   struct buffers *rest) __asm__("__wrap_WebSocket_putdatas");
+int real_getch(void *net, char *byte) __asm__("__real_WebSocket_getch");
+char *real_getdata(void *net, size_t bytes, size_t *actual) __asm__("__real_WebSocket_getdata");
+int real_putdatas(void *net, char **header, size_t *header_length,
+                  struct buffers *rest) __asm__("__real_WebSocket_putdatas");
+
+/* What is known of a connection. */
+struct place {
+    _Atomic(const void *) connection; /* NULL: free */
+    struct mqtt_exchange exchange;
+    char problem[MQTT_PACKET_PROBLEM_SIZE]; /* "" or what was wrong with a packet */
+};
+
+/* Where this thread is within a packet. */
+struct reader {
+    const void *connection;
+    struct place *place; /* of the connection */
+    int count;           /* bytes of the header so far */
+    unsigned char first;
+    size_t length;
+};
+
+static _Thread_local struct reader reader;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct place places[PLACES];
+static unsigned next_place;
+
+/* NULL: it has none. */
+static struct place *find(const void *connection)
+{
+    for (int i = 0; i < PLACES; i++) {
+        if (atomic_load_explicit(&places[i].connection, memory_order_acquire) == connection) {
+            return &places[i];
+        }
+    }
+    return NULL;
+}
+
+/* The place of a connection; a new one if it has none. */
+static struct place *place_of(const void *connection)
+{
+    struct place *place = find(connection);
+
+    if (place != NULL) {
+        return place;
+    }
+    pthread_mutex_lock(&mutex);
+    place = find(connection);
+    if (place == NULL) {
+        place = &places[next_place++ % PLACES];
+        atomic_store(&place->exchange.is_accepted, false);
+        atomic_store(&place->exchange.subscribe, 0);
+        atomic_store(&place->exchange.unsubscribe, 0);
+        place->problem[0] = '\0';
+        atomic_store(&place->connection, connection);
+    }
+    pthread_mutex_unlock(&mutex);
+    return place;
+}
+
+/* Keep a problem until it is taken. */
+static void complain(const void *connection, const char *problem)
+{
+    struct place *place = place_of(connection);
+
+    pthread_mutex_lock(&mutex);
+    snprintf(place->problem, sizeof(place->problem), "%s", problem);
+    pthread_mutex_unlock(&mutex);
+}
+
+const void *paho_check_connection(void)
+{
+    return reader.connection;
+}
+
+bool paho_check_take(const void *connection, char problem[MQTT_PACKET_PROBLEM_SIZE])
+{
+    struct place *place;
+    bool is_known;
+
+    if (connection == NULL) {
+        return false;
+    }
+    pthread_mutex_lock(&mutex);
+    place = find(connection);
+    is_known = place != NULL && place->problem[0] != '\0';
+    if (is_known) {
+        snprintf(problem, MQTT_PACKET_PROBLEM_SIZE, "%s", place->problem);
+        place->problem[0] = '\0';
+    }
+    pthread_mutex_unlock(&mutex);
+    return is_known;
+}
+
+/* The thread reads from this connection now. */
+static void turn_to(const void *connection)
+{
+    if (reader.place == NULL || reader.connection != connection ||
+        atomic_load_explicit(&reader.place->connection, memory_order_relaxed) != connection) {
+        reader.connection = connection;
+        reader.place = place_of(connection);
+    }
+}
+
+/* One byte of the remaining length (MQTT 3.1.1 §2.2.3). False: the packet is refused. */
+static bool take_length_byte(const void *connection, unsigned char byte)
+{
+    char problem[MQTT_PACKET_PROBLEM_SIZE];
+
+    reader.length |= (size_t)(byte & 0x7F) << 7 * (reader.count - 1);
+    if ((byte & 0x80) == 0) {
+        if (mqtt_packet_check_header(reader.first, reader.length, problem) == MQTT_PACKET_OK &&
+            mqtt_exchange_check_header(&reader.place->exchange, reader.first, problem) ==
+                MQTT_PACKET_OK) {
+            return true;
+        }
+    } else if (++reader.count <= LENGTH_BYTES) {
+        return true;
+    } else {
+        mqtt_packet_endless_length(reader.first, problem);
+    }
+    complain(connection, problem);
+    return false;
+}
+
+int check_getch(void *net, char *byte)
+{
+    int result = real_getch(net, byte);
+
+    turn_to(net);
+    if (result != COMPLETE) {
+        reader.count = 0; /* the next read begins with the first byte again */
+    } else if (reader.count == 0) {
+        reader.first = (unsigned char)*byte;
+        reader.length = 0;
+        reader.count = 1;
+    } else if (!take_length_byte(net, (unsigned char)*byte)) {
+        reader.count = 0;
+        result = SOCKET_ERROR;
+    }
+    return result;
+}
+
+char *check_getdata(void *net, size_t bytes, size_t *actual)
+{
+    char problem[MQTT_PACKET_PROBLEM_SIZE];
+    char *data = real_getdata(net, bytes, actual);
+    const unsigned char *body = (const unsigned char *)data;
+
+    reader.count = 0;
+    if (bytes > 0 && data != NULL && *actual >= bytes &&
+        (mqtt_packet_check_body(reader.first, body, bytes, problem) != MQTT_PACKET_OK ||
+         mqtt_exchange_check_body(&reader.place->exchange, reader.first, body, problem) !=
+             MQTT_PACKET_OK)) {
+        complain(net, problem);
+        data = NULL;
+    }
+    return data;
+}
+
+/* The first two bytes behind the fixed header; 0 where there are none. */
+static unsigned identifier_in(const struct buffers *rest)
+{
+    const char *bytes = rest->count > 0 && rest->lengths[0] >= 2 ? rest->buffers[0] : NULL;
+
+    return bytes == NULL ? 0 : (unsigned)(unsigned char)bytes[0] << 8 | (unsigned char)bytes[1];
+}
+
+int check_putdatas(void *net, char **header, size_t *header_length, struct buffers *rest)
+{
+    if (*header_length > 0) {
+        mqtt_exchange_sent(&place_of(net)->exchange, (unsigned char)(*header)[0],
+                           identifier_in(rest));
+    }
+    return real_putdatas(net, header, header_length, rest);
+}

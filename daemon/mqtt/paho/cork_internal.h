@@ -1,0 +1,26 @@
+/*
+ * Paho's acknowledgements, several in one TLS record: see mqtt/paho/cork.c. Only mqtt/client.c and
+ * what else links Paho include this.
+ */
+#ifndef MQTT_PAHO_CORK_INTERNAL_H
+#define MQTT_PAHO_CORK_INTERNAL_H
+
+#include "mqtt/paho/relay_internal.h"
+
+/* So many are written together at most. With fewer a large window falls into small commits. */
+#define PAHO_CORK_ACKS 256
+
+/*
+ * From now on tell `relay`, which lives until there is another, or NULL: while none of Paho's
+ * threads runs. Weak as the next one.
+ */
+void paho_cork_set_relay(const struct paho_relay *relay) __attribute__((weak));
+
+/*
+ * Write the acknowledgements that wait for company. On the thread that made them, which is Paho's
+ * receive thread; on others it does nothing. Weak: NULL in a program that is linked with the shared
+ * library, where nothing waits.
+ */
+void paho_cork_flush(void) __attribute__((weak));
+
+#endif

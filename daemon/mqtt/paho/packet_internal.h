@@ -1,0 +1,70 @@
+/*
+ * What an MQTT 3.1.1 broker may send to a client that subscribes to one filter at a time and never
+ * publishes: the packets' types, the lengths of their parts, and which answers were asked for.
+ * Pure; mqtt_packet_*() on any thread.
+ */
+#ifndef MQTT_PAHO_PACKET_INTERNAL_H
+#define MQTT_PAHO_PACKET_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#define MQTT_PACKET_PROBLEM_SIZE 160
+
+enum mqtt_packet_result {
+    MQTT_PACKET_OK = 0,
+    MQTT_PACKET_E_MALFORMED = 1,
+};
+
+/*
+ * Judge a packet by its first byte and its remaining length (in bytes, as the broker has announced
+ * it), before any of the rest is there. With MQTT_PACKET_E_MALFORMED `problem` is a sentence about
+ * the broker, without a full stop; otherwise it is untouched.
+ */
+enum mqtt_packet_result mqtt_packet_check_header(unsigned char first, size_t remaining_length,
+                                                 char problem[MQTT_PACKET_PROBLEM_SIZE]);
+
+/*
+ * Judge the rest of a packet whose header was good: `length` bytes after the remaining length, all
+ * of them. The payload of a PUBLISH is not looked at. Returns as mqtt_packet_check_header() does.
+ */
+enum mqtt_packet_result mqtt_packet_check_body(unsigned char first, const unsigned char *body,
+                                               size_t length,
+                                               char problem[MQTT_PACKET_PROBLEM_SIZE]);
+
+/* Say that the remaining length of a packet has more than four bytes. */
+void mqtt_packet_endless_length(unsigned char first, char problem[MQTT_PACKET_PROBLEM_SIZE]);
+
+/*
+ * One connection: which answers the broker owes. All zero before the first CONNECT. One thread may
+ * call mqtt_exchange_sent() while another calls the two that check.
+ */
+struct mqtt_exchange {
+    atomic_bool is_accepted; /* CONNACK came, with return code 0 */
+    atomic_uint subscribe;   /* packet identifier of the SUBSCRIBE without an answer; 0: none */
+    atomic_uint unsubscribe; /* the same for UNSUBSCRIBE */
+};
+
+/*
+ * Note a packet of the client's before it is written: its first byte, and the packet identifier of
+ * a SUBSCRIBE or UNSUBSCRIBE. CONNECT begins the exchange anew; other packets change nothing.
+ */
+void mqtt_exchange_sent(struct mqtt_exchange *exchange, unsigned char first, unsigned id);
+
+/*
+ * Judge whether a packet whose header was good may come at this point, by its first byte: before
+ * any of the rest is there. Changes nothing. Returns as mqtt_packet_check_header() does.
+ */
+enum mqtt_packet_result mqtt_exchange_check_header(struct mqtt_exchange *exchange,
+                                                   unsigned char first,
+                                                   char problem[MQTT_PACKET_PROBLEM_SIZE]);
+
+/*
+ * Judge the rest of a packet that passed mqtt_packet_check_body(), and take it for the answer that
+ * it is: the same answer a second time is refused. Returns as mqtt_packet_check_header() does.
+ */
+enum mqtt_packet_result mqtt_exchange_check_body(struct mqtt_exchange *exchange,
+                                                 unsigned char first, const unsigned char *body,
+                                                 char problem[MQTT_PACKET_PROBLEM_SIZE]);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * The packets that Paho gives to its persistence, and nothing taken on trust.
+ *
+ * Paho acknowledges a QoS 2 message as soon as it has put the packet, whatever the plugin made of
+ * it. A key that is not known, another number of buffers or a packet that is cut short may
+ * therefore be a message that goes lost. None of them can come from Paho 1.3 with a well-formed
+ * packet, so each is told apart from what is known to be none of the plugin's business.
+ */
+#include "mqtt/paho/put_internal.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_RECEIVED "r-" /* Paho's key prefix for an MQTT 3.1.1 PUBLISH received */
+#define BUFFERS      2    /* the fixed header, and the rest of the packet */
+#define TYPE_PUBLISH 3
+#define ID_MAX       65535
+
+/* Commands of ours that wait to be sent, messages that wait for messageArrived, and the two keys of
+ * a message that is being sent: where nothing is checked (mqtt/paho/check.c), Paho answers an
+ * unasked PUBREC with a PUBREL, and stores that. */
+static const char *const others[] = {"c-", "q-", "s-", "sc-"};
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_of_others(const char *key)
+{
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (starts_with(key, others[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The number behind the prefix; 0: none. */
+static unsigned id_of(const char *key)
+{
+    const char *digits = key + strlen(KEY_RECEIVED);
+    char *end;
+    unsigned long id = strtoul(digits, &end, 10);
+
+    return digits[0] >= '0' && digits[0] <= '9' && *end == '\0' && id <= ID_MAX ? (unsigned)id : 0;
+}
+
+static unsigned two_bytes(const char *bytes)
+{
+    return (unsigned)(unsigned char)bytes[0] << 8 | (unsigned char)bytes[1];
+}
+
+/* A PUBLISH without its fixed header: topic, packet identifier, payload (MQTT 3.1.1 §3.3). NULL, or
+ * what is wrong with it. */
+static const char *read_publish(const char *bytes, size_t length, struct paho_put *out)
+{
+    size_t topic_length = length < 2 ? 0 : two_bytes(bytes);
+    size_t before_payload = 2 + topic_length + 2;
+
+    if (length < before_payload) {
+        return "a packet that is cut short";
+    }
+    *out = (struct paho_put){
+        .id = two_bytes(bytes + 2 + topic_length),
+        .topic = bytes + 2,
+        .topic_length = topic_length,
+        .payload = bytes + before_payload,
+        .payload_length = length - before_payload,
+    };
+    return NULL;
+}
+
+enum paho_put_kind paho_put_read(const char *key, int count, char *const buffers[],
+                                 const int lengths[], struct paho_put *out, const char **reason)
+{
+    struct paho_put read = {0};
+
+    if (is_of_others(key)) {
+        return PAHO_PUT_NOTHING;
+    }
+    *reason = NULL;
+    if (!starts_with(key, KEY_RECEIVED)) {
+        *reason = "an unknown persistence key";
+    } else if (count != BUFFERS || lengths[0] < 2 || lengths[1] < 0) {
+        *reason = "another number of buffers for a packet";
+    } else if ((unsigned char)buffers[0][0] >> 4 != TYPE_PUBLISH ||
+               ((unsigned char)buffers[0][0] >> 1 & 3) != 2) {
+        *reason = "a packet that is no PUBLISH with QoS 2";
+    } else {
+        *reason = read_publish(buffers[1], (size_t)lengths[1], &read);
+    }
+    if (*reason == NULL && (read.id == 0 || read.id != id_of(key))) {
+        *reason = "a key that is not of its packet";
+    }
+    if (*reason != NULL) {
+        return PAHO_PUT_UNEXPECTED;
+    }
+    *out = read;
+    return PAHO_PUT_MESSAGE;
+}

@@ -1,0 +1,597 @@
+/*
+ * The writer: one thread, and the only one that uses the store.
+ *
+ *     take what the intake holds → rows → COMMIT → writer_publish() → the gate lets go
+ *
+ * There is no timer: a batch is whatever has come while the last one was being committed, so a
+ * quiet broker sees its acknowledgement after one fsync and a busy one shares an fsync among a
+ * whole in-flight window.
+ *
+ * The items of a batch stay in the ring until they are durable. When the disk refuses them (full,
+ * locked, read-only), the writer rolls back, severs every link so that no acknowledgement can
+ * leave, makes the intake refuse, and applies the same items again with backoff. Rows are
+ * idempotent, so a commit that failed and was there all the same does no harm. When the disk cannot
+ * be trusted any more, the thread ends in WRITER_FATAL and the process with it. A stop does not
+ * wait for such a disk: it gets one more chance, unless the want of space is known, and then the
+ * items are left to the broker.
+ *
+ * In a catch-up messages go to the inbox first (store/sqlite/inbox.c), in the same transactions and
+ * under the same rule: on disk is on disk. Each batch then also sorts some of them into their
+ * tables.
+ *
+ * What it does between batches (look at the disk, delete old rows) is in pipeline/writer_chores.c.
+ */
+#include "pipeline/writer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/plural.h"
+#include "base/pulse.h"
+#include "base/wall.h"
+#include "pipeline/writer_apply_internal.h"
+#include "pipeline/writer_internal.h"
+
+#define IDLE_WAIT_MS     500
+#define SORTING_WAIT_US  20000 /* for messages, before those in the inbox are all there is to do */
+#define STOP_SORTING_MS  1000
+#define BACKOFF_FIRST_MS 1000
+#define BACKOFF_LAST_MS  30000
+
+/* --- status -------------------------------------------------------------------------------- */
+
+static void set_state(struct writer *writer, enum writer_state state, const char *reason)
+{
+    pthread_mutex_lock(&writer->mutex);
+    writer->status.state = state;
+    snprintf(writer->status.reason, sizeof(writer->status.reason), "%s", reason);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+static enum writer_state state_of(struct writer *writer)
+{
+    enum writer_state state;
+
+    pthread_mutex_lock(&writer->mutex);
+    state = writer->status.state;
+    pthread_mutex_unlock(&writer->mutex);
+    return state;
+}
+
+static void note_commit(struct writer *writer, uint64_t messages, int64_t took_us)
+{
+    struct writer_status *status = &writer->status;
+    int64_t newest_ms = writer_apply_newest_ms(writer->apply);
+    struct store_counts counts;
+
+    writer_apply_end(writer->apply, true);
+    store_counts(writer->parts.store, &counts);
+    pthread_mutex_lock(&writer->mutex);
+    status->commits++;
+    if (messages > 0) {
+        status->last_batch = messages;
+    }
+    status->in_inbox = inbox_waiting(writer->inbox);
+    status->last_commit_us = took_us;
+    status->commits_us += took_us;
+    status->last_commit_ms = clock_wall_ms();
+    if (counts.received != status->counts.received) {
+        status->last_message_ms = status->last_commit_ms;
+    }
+    status->counts = counts;
+    writer_note_entries(writer);
+    if (newest_ms != 0) {
+        status->newest_time_ms =
+            recent_maximum(&writer->newest_reading, clock_monotonic_ms(), newest_ms);
+    }
+    memcpy(status->quarantined, writer_apply_quarantined(writer->apply),
+           sizeof(status->quarantined));
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+/* --- the rule ------------------------------------------------------------------------------ */
+
+/*
+ * The transaction that holds every item read so far is on disk: only now may their
+ * acknowledgements leave. Nothing else in this program raises `durable`.
+ */
+static void writer_publish(struct writer *writer)
+{
+    uint64_t number = intake_release(writer->parts.intake);
+
+    atomic_store(&writer->parts.watermark->durable, number);
+    gate_release(writer->parts.gate);
+}
+
+/* --- when the disk does not take it ---------------------------------------------------------- */
+
+/* Why this daemon cuts its links is what their sessions say. */
+static void cut_links(struct writer *writer, const char *problem, const char *reason)
+{
+    char why[GATE_REASON_SIZE];
+
+    snprintf(why, sizeof(why), "%s: %.200s", problem, reason);
+    gate_sever_all(writer->parts.gate, why);
+}
+
+void writer_fail(struct writer *writer, const char *reason)
+{
+    log_error("database: %s", reason);
+    cut_links(writer, "the database failed", reason);
+    intake_set_stalled(writer->parts.intake, true);
+    set_state(writer, WRITER_FATAL, reason);
+}
+
+void writer_stall(struct writer *writer, const char *reason)
+{
+    const struct log_fields fields = {.id = LOG_ID_STALLED};
+    char text[WRITER_REASON_SIZE];
+
+    snprintf(text, sizeof(text), "%s", reason);
+    cut_links(writer, "the database takes nothing", text);
+    intake_set_stalled(writer->parts.intake, true);
+    writer->backoff_ms = writer->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * writer->backoff_ms;
+    if (writer->backoff_ms > BACKOFF_LAST_MS) {
+        writer->backoff_ms = BACKOFF_LAST_MS;
+    }
+    pthread_mutex_lock(&writer->mutex);
+    writer->status.retry_at_ms = clock_monotonic_ms() + writer->backoff_ms;
+    pthread_mutex_unlock(&writer->mutex);
+    set_state(writer, WRITER_STALLED, text);
+    if (log_line_limited(&writer->stall_cause, LOG_ERR, &fields,
+                         "database: %s; no message is taken or acknowledged until it works again",
+                         text)) {
+        writer->stall_said = true;
+    }
+}
+
+bool writer_leave(struct writer *writer)
+{
+    if (!intake_wait_closed(writer->parts.intake, 0)) {
+        return false;
+    }
+    writer_expire_say(&writer->expire);
+    set_state(writer, WRITER_LEFT, "");
+    return true;
+}
+
+/* Said when the stall was: see note_connected() in session/session.c. */
+static void unstall(struct writer *writer)
+{
+    const struct log_fields fields = {.id = LOG_ID_RESUMED};
+
+    writer->backoff_ms = 0;
+    if (state_of(writer) == WRITER_STALLED) {
+        intake_set_stalled(writer->parts.intake, false);
+        set_state(writer, WRITER_RUNNING, "");
+        log_line_fields(writer->stall_said ? LOG_NOTICE : LOG_DEBUG, &fields,
+                        "database: works again, going on");
+        writer->stall_said = false;
+        log_cause_over(&writer->stall_cause);
+    }
+}
+
+/* Roll back and decide. Returns false when the thread has to end. */
+static bool batch_failed(struct writer *writer, int result)
+{
+    struct store *store = writer->parts.store;
+    char reason[WRITER_REASON_SIZE];
+
+    snprintf(reason, sizeof(reason), "%s",
+             result == WRITER_APPLY_E_MEMORY ? "out of memory"
+             : result == INBOX_E_SCRATCH     ? inbox_error(writer->inbox)
+                                             : store_error(store));
+    writer->inbox_loaded &= result != INBOX_E_SCRATCH;
+    intake_rewind(writer->parts.intake);
+    inbox_rolled_back(writer->inbox);
+    writer_apply_end(writer->apply, false);
+    writer->summary_due = true; /* a commit that failed may be there all the same */
+    if (result > 0 && store_rollback(store) == STORE_OK) {
+        writer_stall(writer, reason);
+        return !writer_leave(writer);
+    }
+    writer_fail(writer, result > 0 ? store_error(store) : reason);
+    return false;
+}
+
+/* --- a batch ------------------------------------------------------------------------------- */
+
+static void take_new_limits(struct writer *writer)
+{
+    pthread_mutex_lock(&writer->mutex);
+    if (writer->limits_changed) {
+        foxtrackr_fields_free(writer->limits.fields);
+        writer->limits = writer->next_limits;
+        writer->next_limits.fields = NULL;
+        writer->limits_changed = false;
+        writer_expire_restart(&writer->expire, writer->for_space);
+    }
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+/* What became of a batch. */
+struct batch {
+    uint64_t messages;
+    uint64_t in_flight; /* the most that a session had */
+    int ended;          /* INTAKE_OK, or why there is nothing more */
+};
+
+/* What waits in the inbox comes first: meanwhile newcomers are on their way. In lockstep that is a
+ * while; otherwise there are some already, which wait. */
+static int sort_some(struct writer *writer, struct intake_item *item, struct batch *batch)
+{
+    int result = writer_apply_sort_some(writer->apply, &writer->limits,
+                                        pace_lockstep(&writer->pace), writer_batch_limit(writer));
+
+    if (result == STORE_OK) {
+        batch->ended = intake_next(writer->parts.intake, item,
+                                   inbox_is_draining(writer->inbox) ? 0 : SORTING_WAIT_US);
+    }
+    if (result == STORE_OK && batch->ended != INTAKE_OK) {
+        inbox_drain(writer->inbox);
+    }
+    if (batch->ended == INTAKE_E_CLOSED && writer->closed_ms == 0) {
+        writer->closed_ms = clock_monotonic_ms();
+    }
+    return result;
+}
+
+/* What comes next, perhaps in a moment. */
+static int next_item(struct writer *writer, struct intake_item *item, struct batch *batch)
+{
+    int64_t wait_us = pace_wait_us(&writer->pace, batch->messages);
+    int result = STORE_OK;
+
+    batch->ended = intake_next(writer->parts.intake, item, 0);
+    if (batch->ended == INTAKE_E_EMPTY && wait_us > 0) {
+        result = writer_apply_meanwhile(writer->apply);
+        if (result == STORE_OK) {
+            batch->ended = intake_next(writer->parts.intake, item, wait_us);
+        }
+    }
+    return result;
+}
+
+/* Apply `first` and what follows it, up to the limit, as one transaction; without it, what waits in
+ * the inbox and what has come by then. It ends when nothing more has come, and base/pace.c does not
+ * expect more in a moment. */
+static int apply_batch(struct writer *writer, const struct intake_item *first, struct batch *batch)
+{
+    struct store *store = writer->parts.store;
+    struct intake_item item = first != NULL ? *first : (struct intake_item){0};
+    uint64_t limit = writer_batch_limit(writer);
+    int result = store_begin(store);
+
+    *batch = (struct batch){.ended = INTAKE_OK};
+    if (result == STORE_OK && first == NULL) {
+        result = sort_some(writer, &item, batch);
+    }
+    while (result == STORE_OK && batch->ended == INTAKE_OK) {
+        result = writer_apply_item(writer->apply, &writer->limits, &item);
+        writer->summary_due |=
+            item.kind == INTAKE_ESTABLISHED || item.kind == INTAKE_SETTLED; /* perhaps with a gap */
+        pulse_beat();
+        batch->messages++;
+        batch->in_flight = item.in_flight > batch->in_flight ? item.in_flight : batch->in_flight;
+        if (result != STORE_OK || batch->messages >= limit ||
+            atomic_load(&writer->limits_changed)) {
+            break;
+        }
+        result = next_item(writer, &item, batch);
+    }
+    if (result == STORE_OK) {
+        result = writer_apply_finish(writer->apply, wall_now_ms());
+    }
+    return result;
+}
+
+/*
+ * In lockstep nothing comes before the acknowledgements have had their answer, and what the writer
+ * does meanwhile is not urgent. So whoever they have woken goes on first, if the kernel wants that
+ * on this processor: a broker on this machine often, which would wait for the writer to sleep.
+ */
+static void let_others_go_on(const struct writer *writer)
+{
+    if (pace_lockstep(&writer->pace)) {
+        sched_yield();
+    }
+}
+
+static int64_t microseconds_since(const struct timespec *start)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (now.tv_sec - start->tv_sec) * INT64_C(1000000) + (now.tv_nsec - start->tv_nsec) / 1000;
+}
+
+/* The batch is on disk, and not published yet: how it went sets the pace of the next. */
+static void set_pace(struct writer *writer, const struct batch *batch, int64_t commit_us)
+{
+    const struct watermark *watermark = writer->parts.watermark;
+    uint64_t arrived =
+        atomic_load(&watermark->taken) - atomic_load(&watermark->durable) - batch->messages;
+
+    pace_note(&writer->pace, batch->messages, arrived, batch->in_flight, commit_us);
+    gate_set_lockstep(writer->parts.gate, pace_lockstep(&writer->pace));
+}
+
+static bool write_batch(struct writer *writer, const struct intake_item *first)
+{
+    struct batch batch;
+    int64_t commit_us;
+    struct timespec start;
+    int result;
+
+    take_new_limits(writer); /* again: what comes after a reload is under its rules */
+    result = apply_batch(writer, first, &batch);
+    if (result == STORE_OK) {
+        gate_before_commit(writer->parts.gate);
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        result = store_commit(writer->parts.store);
+    }
+    if (result != STORE_OK) {
+        return batch_failed(writer, result);
+    }
+    commit_us = microseconds_since(&start);
+    inbox_committed(writer->inbox, batch.messages, clock_monotonic_ms());
+    inbox_note_space(writer->inbox, writer->free_bytes);
+    if (batch.messages > 0) {
+        set_pace(writer, &batch, commit_us);
+        writer_publish(writer);
+        let_others_go_on(writer);
+        writer->batch_ms = clock_monotonic_ms();
+    }
+    note_commit(writer, batch.messages, commit_us);
+    unstall(writer);
+    return true;
+}
+
+/* --- a round ------------------------------------------------------------------------------- */
+
+/* While stalled with an empty ring: see whether the disk takes an empty commit. */
+static bool probe(struct writer *writer)
+{
+    int result = store_begin(writer->parts.store);
+
+    if (result == STORE_OK) {
+        result = store_commit(writer->parts.store);
+    }
+    if (result != STORE_OK) {
+        return batch_failed(writer, result);
+    }
+    unstall(writer);
+    return true;
+}
+
+/* Wait out the backoff of a stall. True when it is over, or a stop cuts it short. */
+static bool backoff_over(struct writer *writer)
+{
+    int64_t left_ms;
+
+    pthread_mutex_lock(&writer->mutex);
+    left_ms = writer->status.state == WRITER_STALLED
+                  ? writer->status.retry_at_ms - clock_monotonic_ms()
+                  : 0;
+    pthread_mutex_unlock(&writer->mutex);
+    if (left_ms <= 0) {
+        return true;
+    }
+    left_ms = left_ms < IDLE_WAIT_MS ? left_ms : IDLE_WAIT_MS;
+    return intake_wait_closed(writer->parts.intake, (int)left_ms);
+}
+
+/* What an earlier run has left in the inbox. False ends the thread. */
+static bool load_inbox(struct writer *writer)
+{
+    int result = inbox_load(writer->inbox);
+
+    if (result != STORE_OK) {
+        return batch_failed(writer, result);
+    }
+    writer->inbox_loaded = true;
+    return true;
+}
+
+/* Whether there is something to sort in now. A stop gets some time for it. */
+static bool sorts(struct writer *writer)
+{
+    return inbox_is_busy(writer->inbox) && state_of(writer) != WRITER_STALLED &&
+           (writer->closed_ms == 0 || clock_monotonic_ms() - writer->closed_ms < STOP_SORTING_MS);
+}
+
+/* A batch that also sorts some messages in. At the end of a catch-up the room of the inbox is free:
+ * what rows to come do not need of it soon goes back to the file system, with a pass of retention.
+ */
+static bool sort_with_batch(struct writer *writer)
+{
+    bool goes_on = write_batch(writer, NULL);
+
+    if (goes_on && !inbox_is_busy(writer->inbox)) {
+        writer_expire_restart(&writer->expire, writer->for_space);
+    }
+    return goes_on;
+}
+
+/* Everything that came is on disk. */
+static void end(struct writer *writer)
+{
+    uint64_t left = inbox_waiting(writer->inbox);
+
+    if (left > 0) {
+        log_notice("%" PRIu64 " %s in the inbox of the database: the next start sorts %s", left,
+                   plural((int64_t)left, "message stays", "messages stay"),
+                   plural((int64_t)left, "it into its table", "them into their tables"));
+    }
+    writer_expire_say(&writer->expire);
+    set_state(writer, WRITER_ENDED, "");
+}
+
+/* One round; false ends the thread. */
+static bool round_once(struct writer *writer)
+{
+    struct intake_item item;
+
+    take_new_limits(writer);
+    pulse_beat();
+    if (!writer->for_space && !backoff_over(writer)) {
+        return true;
+    }
+    if (!writer_look_at_space(writer)) {
+        return false;
+    }
+    if (!writer_space_left(writer)) {
+        return writer_wait_for_space(writer);
+    }
+    writer_end_wait_for_space(writer);
+    if (!writer_look_at_content(writer, false)) {
+        return false;
+    }
+    if (!writer->inbox_loaded) {
+        return load_inbox(writer);
+    }
+    if (sorts(writer)) {
+        return sort_with_batch(writer) && writer_delete_old(writer);
+    }
+    switch (intake_next(writer->parts.intake, &item,
+                        state_of(writer) == WRITER_STALLED
+                            ? 0
+                            : INT64_C(1000) * writer_chores_wait_ms(writer, IDLE_WAIT_MS))) {
+    case INTAKE_OK:
+        return write_batch(writer, &item) && writer_delete_old(writer);
+    case INTAKE_E_CLOSED:
+        end(writer);
+        return false;
+    default:
+        return state_of(writer) == WRITER_STALLED
+                   ? probe(writer)
+                   : writer_tidy_log(writer) && writer_look_at_content(writer, true) &&
+                         writer_delete_old(writer);
+    }
+}
+
+static void *run(void *argument)
+{
+    struct writer *writer = argument;
+
+    pthread_setname_np(pthread_self(), "writer");
+    pulse_attach(&writer->pulse);
+    while (round_once(writer)) {
+    }
+    pthread_mutex_lock(&writer->mutex);
+    writer->ended = true;
+    pthread_cond_broadcast(&writer->ended_changed);
+    pthread_mutex_unlock(&writer->mutex);
+    return NULL;
+}
+
+/* --- the contract -------------------------------------------------------------------------- */
+
+static void writer_free(struct writer *writer)
+{
+    writer_apply_free(writer->apply);
+    inbox_free(writer->inbox);
+    pthread_cond_destroy(&writer->ended_changed);
+    pthread_mutex_destroy(&writer->mutex);
+    free(writer->database_path);
+    free(writer);
+}
+
+/* A database may hold a time from a clock that was ahead; no message has come later than now. */
+static int64_t last_message_until_now(int64_t last_message_ms)
+{
+    int64_t now_ms = wall_now_ms();
+
+    return last_message_ms < now_ms ? last_message_ms : now_ms;
+}
+
+int writer_start(struct writer **out, const struct writer_parts *parts,
+                 const struct writer_limits *limits, const char *database_path)
+{
+    struct writer *writer = calloc(1, sizeof(*writer));
+    int rc = 0;
+
+    if (writer == NULL) {
+        return -ENOMEM;
+    }
+    pthread_mutex_init(&writer->mutex, NULL);
+    clock_cond_init(&writer->ended_changed);
+    writer->parts = *parts;
+    writer->limits = *limits;
+    writer->free_bytes = INT64_MAX;
+    writer->space_checked_ms = INT64_MIN / 2;
+    writer_expire_init(&writer->expire);
+    writer_rejudge_init(&writer->rejudge);
+    writer->summary_due = true;
+    writer->status.last_message_ms = last_message_until_now(parts->last_message_ms);
+    writer->database_path = strdup(database_path);
+    writer->inbox = inbox_new(parts->store);
+    if (writer->inbox != NULL) {
+        writer->apply =
+            writer_apply_new(parts->store, writer->inbox, parts->client_ids, parts->session_count);
+    }
+    if (writer->database_path == NULL || writer->apply == NULL) {
+        rc = -ENOMEM;
+    } else {
+        rc = -pthread_create(&writer->thread, NULL, run, writer);
+    }
+    if (rc != 0) {
+        writer_free(writer);
+        return rc;
+    }
+    *out = writer;
+    return 0;
+}
+
+void writer_set_limits(struct writer *writer, const struct writer_limits *limits)
+{
+    pthread_mutex_lock(&writer->mutex);
+    foxtrackr_fields_free(writer->next_limits.fields);
+    writer->next_limits = *limits;
+    writer->limits_changed = true;
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+const struct pulse *writer_pulse(const struct writer *writer)
+{
+    return &writer->pulse;
+}
+
+void writer_status(struct writer *writer, struct writer_status *out)
+{
+    pthread_mutex_lock(&writer->mutex);
+    *out = writer->status;
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+enum writer_state writer_stop(struct writer *writer, int timeout_ms)
+{
+    const struct timespec deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
+    enum writer_state state;
+    bool ended;
+    int rc = 0;
+
+    pthread_mutex_lock(&writer->mutex);
+    while (!writer->ended && rc == 0) {
+        rc = pthread_cond_timedwait(&writer->ended_changed, &writer->mutex, &deadline);
+    }
+    ended = writer->ended;
+    state = writer->status.state;
+    pthread_mutex_unlock(&writer->mutex);
+    if (!ended) {
+        return WRITER_STALLED;
+    }
+    pthread_join(writer->thread, NULL);
+    foxtrackr_fields_free(writer->limits.fields);
+    foxtrackr_fields_free(writer->next_limits.fields);
+    writer_free(writer);
+    return state;
+}

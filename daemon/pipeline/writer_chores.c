@@ -1,0 +1,351 @@
+/*
+ * What the writer does between batches: it looks at the disk and at what status tells of the
+ * database's content, deletes old rows in short transactions of their own
+ * (pipeline/writer_expire.c), and waits when space is short.
+ */
+#include "pipeline/writer_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+#include "base/clock.h"
+
+#define SPACE_PERIOD_MS       1000
+#define SPACE_POLL_MS         100
+#define SPACE_MARGIN          8 /* an eighth of min_free_mb */
+#define SUMMARY_PERIOD_MS     600000
+#define SUMMARY_FIRST_MS      10000   /* after a change by others, when idle */
+#define SUMMARY_LAST_MS       3600000 /* even when never idle */
+#define PAUSE_MS              500     /* without a message: the next is not expected in a moment */
+#define MIB                   (INT64_C(1024) * 1024)
+#define SPACE_TO_WORK         MIB         /* below this not even deleting is tried */
+#define SPACE_LOG_BYTES       (2 * MIB)   /* a larger log is moved and cut meanwhile */
+#define SPACE_SCARCE          (256 * MIB) /* below this it is looked at before every batch */
+#define SPACE_BYTES_A_MESSAGE (INT64_C(32) * 1024) /* of log: it changes a few pages at most */
+
+/*
+ * A transaction has to fit what is left of the disk. One that does not leaves a log that fills it,
+ * with nothing to grow the database by, and comes back as large as it was: no way out.
+ */
+uint64_t writer_batch_limit(const struct writer *writer)
+{
+    int64_t fits = writer->free_bytes / SPACE_BYTES_A_MESSAGE;
+    int64_t most = writer->limits.batch_max;
+
+    most = fits < most ? fits : most;
+    return most > 1 ? (uint64_t)most : 1;
+}
+
+/* With the mutex. */
+void writer_note_entries(struct writer *writer)
+{
+    int64_t entries = store_quarantine_entries(writer->parts.store);
+
+    if (entries >= 0) {
+        writer->status.summary.quarantine_entries = (uint64_t)entries;
+    }
+}
+
+/* Whether another program has changed the database since the last summary: foxtrackrctl replay may
+ * have emptied quarantine. */
+static bool others_changed(struct writer *writer)
+{
+    int64_t version = writer->summary_version;
+
+    return store_version_of_others(writer->parts.store, &version) == STORE_OK &&
+           version != writer->summary_version;
+}
+
+/*
+ * Read what status tells of the database's content: at the start, after a session was made, and
+ * while no message waits if something may have changed. The writer's own changes of quarantine are
+ * counted as they happen. Status can do without: on a disk that does not answer now it keeps what
+ * it has.
+ */
+bool writer_look_at_content(struct writer *writer, bool idle)
+{
+    int64_t age_ms = clock_monotonic_ms() - writer->summary_ms;
+    struct store_summary summary;
+    int result;
+
+    writer->summary_due |= age_ms >= SUMMARY_LAST_MS;
+    writer->summary_due |= idle && (age_ms >= SUMMARY_PERIOD_MS ||
+                                    (age_ms >= SUMMARY_FIRST_MS && others_changed(writer)));
+    if (!writer->summary_due) {
+        return true;
+    }
+    writer->summary_due = false;
+    writer->summary_ms = clock_monotonic_ms();
+    result = store_version_of_others(writer->parts.store, &writer->summary_version);
+    if (result == STORE_OK) {
+        result = store_summary(writer->parts.store, &summary);
+    }
+    if (result == STORE_OK) {
+        pthread_mutex_lock(&writer->mutex);
+        writer->status.summary = summary;
+        writer->status.summary_known = true;
+        pthread_mutex_unlock(&writer->mutex);
+    } else if (result < 0) {
+        writer_fail(writer, store_error(writer->parts.store));
+    }
+    return result >= 0;
+}
+
+/* Nobody waits: what a catch-up has left in the log may move, and in a pause what a few messages
+ * have. A disk that is full now is found by the next batch. False ends the thread. */
+bool writer_tidy_log(struct writer *writer)
+{
+    bool in_pause = clock_monotonic_ms() - writer->batch_ms >= PAUSE_MS;
+
+    if (store_tidy_log(writer->parts.store, in_pause) == STORE_FATAL) {
+        writer_fail(writer, store_error(writer->parts.store));
+        return false;
+    }
+    return true;
+}
+
+/*
+ * A second name of the database, made while it is in use, does no harm by itself, and may be a
+ * backup program's for a moment. So it is said and not more. The next start refuses it.
+ */
+static void look_at_names(struct writer *writer)
+{
+    unsigned links = store_links(writer->parts.store);
+
+    if (links == writer->links || links == 0) {
+        return;
+    }
+    if (links > 1) {
+        log_error("%s: has %u names (hard links) now; a program that opens it by another name "
+                  "destroys it, and foxtrackrd does not start with it: remove the others (find "
+                  "-samefile lists them)",
+                  writer->database_path, links);
+    } else if (writer->links > 1) {
+        log_notice("%s: has one name again", writer->database_path);
+    }
+    writer->links = links;
+}
+
+/* Look at the free space and the files, once a second; before every batch when space is scarce.
+ * False ends the thread. */
+bool writer_look_at_space(struct writer *writer)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t database_bytes;
+    int64_t wal_bytes;
+    int64_t used_bytes = 0;
+    int64_t period_ms = writer->free_bytes < SPACE_SCARCE ? 0 : SPACE_PERIOD_MS;
+    struct statvfs fs;
+    int result = STORE_OK;
+
+    if (now_ms - writer->space_checked_ms >= period_ms &&
+        statvfs(writer->database_path, &fs) == 0) {
+        writer->space_checked_ms = now_ms;
+        writer->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+        look_at_names(writer);
+        store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
+        result = store_used_bytes(writer->parts.store, &used_bytes);
+        pthread_mutex_lock(&writer->mutex);
+        writer->status.free_bytes = writer->free_bytes;
+        writer->status.database_bytes = database_bytes;
+        writer->status.wal_bytes = wal_bytes;
+        writer->status.used_bytes = used_bytes;
+        pthread_mutex_unlock(&writer->mutex);
+        writer_look_at_readers(writer);
+    }
+    if (result < 0) {
+        writer_fail(writer, store_error(writer->parts.store));
+    }
+    return result >= 0;
+}
+
+/* Whether there is room for messages. Having stopped for want of it, wait for an eighth more: to
+ * stop and go on with every file that somebody writes there would cut the sessions each time. */
+bool writer_space_left(const struct writer *writer)
+{
+    int64_t need = writer->limits.min_free_mb * MIB;
+
+    return writer->free_bytes >= need + (writer->for_space ? need / SPACE_MARGIN : 0);
+}
+
+/* A chunk failed: roll back, and go on with messages. False ends the thread. */
+static bool chunk_failed(struct writer *writer, int result, const char *what)
+{
+    struct store *store = writer->parts.store;
+    char reason[WRITER_REASON_SIZE];
+
+    snprintf(reason, sizeof(reason), "%s", store_error(store));
+    if (result < 0 || store_rollback(store) != STORE_OK) {
+        writer_fail(writer, result < 0 ? reason : store_error(store));
+        return false;
+    }
+    log_line_limited(&writer->expire_cause, LOG_WARNING, NULL, "database: %s: %s", what, reason);
+    return true;
+}
+
+/* A part of a pass through quarantine. False ends the thread. */
+static bool rejudge(struct writer *writer)
+{
+    int result = writer_rejudge_chunk(&writer->rejudge, writer->parts.store, &writer->limits,
+                                      writer->status.quarantined[FOXTRACKR_E_TIME]);
+
+    if (result != STORE_OK) {
+        writer_expire_postpone(&writer->expire);
+        return chunk_failed(writer, result, "messages stay in quarantine for the moment");
+    }
+    pthread_mutex_lock(&writer->mutex);
+    writer->status.rejudged = writer->rejudge.moved_all;
+    writer_note_entries(writer);
+    pthread_mutex_unlock(&writer->mutex);
+    return true;
+}
+
+/* Retention begins a pass only behind one through quarantine; see pipeline/writer_rejudge.c. For
+ * want of space that cannot be written: then quarantine stays as it is. */
+static bool retention_may_work(struct writer *writer)
+{
+    struct writer_expire *expire = &writer->expire;
+
+    if (!expire->active) {
+        bool judged = writer_rejudge_done_since(&writer->rejudge, expire->next_pass_ms);
+
+        expire->spare_quarantine = !judged;
+        return judged || writer->for_space;
+    }
+    return true;
+}
+
+int writer_chores_wait_ms(const struct writer *writer, int limit_ms)
+{
+    int64_t wait_ms = writer->rejudge.rest_until - clock_monotonic_ms();
+
+    if (!writer->rejudge.active) {
+        return writer_expire_wait_ms(&writer->expire, limit_ms);
+    }
+    return wait_ms < 0 ? 0 : wait_ms < limit_ms ? (int)wait_ms : limit_ms;
+}
+
+/*
+ * Before the first message of a run the newest reading is the newest in the database, which the
+ * survey at the beginning of every pass finds, a few milliseconds at a time. Messages know better.
+ * With the mutex held.
+ */
+static void note_newest_reading(struct writer *writer)
+{
+    const struct store_newest *newest = &writer->expire.survey.newest;
+
+    if (writer->status.newest_time_ms == 0 && newest->done && newest->devices > 0) {
+        writer->status.newest_time_ms = newest->first_ms;
+    }
+}
+
+/*
+ * A chunk of retention, or of judging quarantine again, if it is time for one. An error of it is no
+ * reason to stop taking messages: the next batch finds out for itself whether the disk takes it.
+ * False ends the thread.
+ */
+bool writer_delete_old(struct writer *writer)
+{
+    struct store *store = writer->parts.store;
+    struct store_expired expired;
+    int result;
+
+    if (!writer->for_space &&
+        writer_rejudge_due(&writer->rejudge, writer->status.quarantined[FOXTRACKR_E_TIME])) {
+        return rejudge(writer);
+    }
+    if (writer_expire_wait_ms(&writer->expire, 1) > 0 || !retention_may_work(writer)) {
+        return true;
+    }
+    result = writer_expire_chunk(&writer->expire, store, &writer->limits, &expired);
+    if (result != STORE_OK) {
+        return chunk_failed(writer, result, "old rows stay for the moment");
+    }
+    if (expired.done && writer->for_space && store_shrink(store) == STORE_FATAL) {
+        writer_fail(writer, store_error(store));
+        return false;
+    }
+    pthread_mutex_lock(&writer->mutex);
+    for (int i = 0; i < STORE_TABLES; i++) {
+        writer->status.expired += expired.rows[i];
+        writer->status.expired_by_table[i] += expired.rows[i];
+    }
+    writer->status.expire_longest_us = writer->expire.longest_us;
+    writer_survey_waits(&writer->expire.survey, writer->status.waits);
+    note_newest_reading(writer);
+    writer_note_entries(writer);
+    pthread_mutex_unlock(&writer->mutex);
+    return true;
+}
+
+/*
+ * While space is short: a log that readers keep from beginning anew would grow by all that is
+ * deleted and use up what is left. False ends the thread.
+ */
+static bool cut_log(struct writer *writer)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t database_bytes;
+    int64_t wal_bytes;
+
+    store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
+    if (wal_bytes <= SPACE_LOG_BYTES || now_ms - writer->log_cut_ms < SPACE_POLL_MS) {
+        return true;
+    }
+    if (store_shrink(writer->parts.store) == STORE_FATAL) {
+        writer_fail(writer, store_error(writer->parts.store));
+        return false;
+    }
+    writer->log_cut_ms = clock_monotonic_ms();
+    writer->space_checked_ms = INT64_MIN / 2; /* look again at once */
+    return true;
+}
+
+/*
+ * Below min_free_mb: take nothing, look every second, and give back meanwhile what the database
+ * does not use. That writes to the log first, so some space must be left for it: what there is
+ * between min_free_mb and nothing is enough. The links are cut once; main keeps the sessions from
+ * connecting while the writer is stalled. A stop ends it. False ends the thread.
+ */
+bool writer_wait_for_space(struct writer *writer)
+{
+    char reason[WRITER_REASON_SIZE];
+
+    if (!writer->for_space) {
+        snprintf(reason, sizeof(reason),
+                 "fewer than min_free_mb = %d MiB are free on the file system of %s: make room "
+                 "there or lower database.min_free_mb",
+                 writer->limits.min_free_mb, writer->database_path);
+        writer_stall(writer, reason);
+        writer->for_space = true;
+        writer_expire_restart(&writer->expire, true);
+    }
+    if (writer_leave(writer)) {
+        return false;
+    }
+    pthread_mutex_lock(&writer->mutex);
+    writer->status.retry_at_ms = writer->space_checked_ms + SPACE_PERIOD_MS;
+    pthread_mutex_unlock(&writer->mutex);
+    if (!cut_log(writer)) {
+        return false;
+    }
+    if (writer->free_bytes < SPACE_TO_WORK ||
+        writer_expire_wait_ms(&writer->expire, SPACE_POLL_MS) > 0) {
+        (void)intake_wait_closed(writer->parts.intake, SPACE_POLL_MS);
+        return true;
+    }
+    return writer_delete_old(writer);
+}
+
+/* There is room again. */
+void writer_end_wait_for_space(struct writer *writer)
+{
+    if (writer->for_space) {
+        writer->for_space = false;
+        writer_expire_restart(&writer->expire, false);
+        pthread_mutex_lock(&writer->mutex);
+        writer->status.retry_at_ms = 0;
+        pthread_mutex_unlock(&writer->mutex);
+    }
+}

@@ -1,0 +1,56 @@
+/*
+ * Readers that keep the write-ahead log from beginning anew.
+ *
+ * A read transaction that stays open makes the log grow with every message, until the disk is full.
+ * The writer looks once a second which reader is there, and tells of it from 256 MiB on: in the
+ * log when it begins, more and more rarely as long as it lasts, and when it is over; and in the
+ * status. Nothing is done to the reader. Which process it is, is told by the kernel; its name may
+ * be hidden from the daemon (ProtectProc= of the unit), and foxtrackrctl looks for itself.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/process_name.h"
+#include "pipeline/writer_internal.h"
+
+#define MIB (INT64_C(1024) * 1024)
+
+static void say_held(const struct store_reader *reader, int64_t log_bytes)
+{
+    const struct log_fields fields = {.id = LOG_ID_LOG_HELD};
+    char process[PROCESS_TEXT_SIZE];
+    char age[DURATION_SIZE];
+
+    log_line_fields(LOG_WARNING, &fields,
+                    "database: a reader keeps the write-ahead log from beginning anew, which has "
+                    "%" PRId64 " MiB: %s, for %s at least; end its transaction",
+                    log_bytes / MIB, process_text(reader->pid, NULL, process),
+                    duration_text(reader->for_ms, age));
+}
+
+void writer_look_at_readers(struct writer *writer)
+{
+    const struct log_fields fields = {.id = LOG_ID_LOG_HELD};
+    const uint64_t any_text = 1; /* the age in it differs each time */
+    int64_t log_bytes = store_log_bytes(writer->parts.store);
+    unsigned left_out = 0;
+    struct store_reader reader;
+
+    store_reader(writer->parts.store, &reader); /* always: the age counts from the first look */
+    reader.held = reader.held && log_bytes > WRITER_LOG_HELD;
+    if (reader.held &&
+        log_cause_admit(&writer->reader_cause, any_text, clock_monotonic_ms(), &left_out)) {
+        say_held(&reader, log_bytes);
+        writer->reader_said = true;
+    } else if (!reader.held && writer->reader_said) {
+        log_line_fields(LOG_NOTICE, &fields,
+                        "database: no reader keeps the write-ahead log any more");
+        log_cause_over(&writer->reader_cause);
+        writer->reader_said = false;
+    }
+    pthread_mutex_lock(&writer->mutex);
+    writer->status.reader = reader;
+    pthread_mutex_unlock(&writer->mutex);
+}

@@ -1,0 +1,157 @@
+/*
+ * Messages in quarantine whose time lay in the future are judged again.
+ *
+ * A message whose time is further ahead than max_future is in quarantine with the reason `time`.
+ * Its sender's clock may be ahead, or ours behind; only later one knows. Every minute, and at once
+ * when the clock was set, the entries whose time has come by the clock of that moment go through
+ * the parser again: an index by the time that they claim finds just those (schema/0004), so that a
+ * look costs nothing while there are none. What is understood moves to its tables as replay does it
+ * (store/sqlite/replay.c): in one transaction from the one place to the other, and the counts of
+ * the run in which it came stay as they were. A part takes a few milliseconds and rests three times
+ * as long.
+ *
+ * Retention begins a pass only after a pass of this that is later (pipeline/writer_chores.c): a
+ * clock that has just been set right must not delete as old what it is about to understand.
+ *
+ * A clock that was set forward by an hour or more was behind before, as far as anybody can tell.
+ * What quarantine received since it was last set (or since the start) has a last_received_ms that
+ * is too early, and retention would take it at once. These entries get the time of the setting
+ * instead: retention counts from when the clock was first right. If it was the other way round, and
+ * the clock is ahead now, they are kept for longer, and nothing else happens.
+ */
+#include "pipeline/writer_rejudge_internal.h"
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/plural.h"
+#include "base/wall.h"
+
+#define PERIOD_MS   60000
+#define PERIOD_MOST 100 /* times the length of the last pass, if that is more */
+#define REST_FACTOR 3
+#define JUMP_MS     1000    /* less is the clock's own steering */
+#define RESTAMP_MS  3600000 /* less does not matter to retention */
+
+void writer_rejudge_init(struct writer_rejudge *rejudge)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    *rejudge = (struct writer_rejudge){.wanted = true,
+                                       .done_ms = INT64_MIN / 2,
+                                       .since_ms = wall_now_ms(),
+                                       .offset_ms = wall_now_ms() - now_ms};
+}
+
+bool writer_rejudge_due(struct writer_rejudge *rejudge, uint64_t quarantined)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t wall_ms = wall_now_ms();
+    int64_t ahead_ms = wall_ms - now_ms - rejudge->offset_ms;
+
+    if (ahead_ms >= JUMP_MS || ahead_ms <= -JUMP_MS) {
+        if (ahead_ms >= RESTAMP_MS) {
+            /* A second setting before the first is worked off: the earlier beginning holds. */
+            rejudge->from_ms = rejudge->restamps && rejudge->from_ms < rejudge->since_ms
+                                   ? rejudge->from_ms
+                                   : rejudge->since_ms;
+            rejudge->to_ms = rejudge->offset_ms + now_ms;
+            rejudge->restamps = true;
+        }
+        rejudge->offset_ms = wall_ms - now_ms;
+        rejudge->since_ms = wall_ms;
+        rejudge->active = false;
+        rejudge->wanted = true;
+    } else {
+        rejudge->offset_ms += ahead_ms;
+    }
+    if (rejudge->active) {
+        return now_ms >= rejudge->rest_until;
+    }
+    return rejudge->wanted ||
+           (now_ms >= rejudge->pause_until &&
+            (wall_ms >= rejudge->next_due_ms || quarantined != rejudge->quarantined));
+}
+
+bool writer_rejudge_done_since(struct writer_rejudge *rejudge, int64_t since_ms)
+{
+    if (rejudge->done_ms >= since_ms) {
+        return true;
+    }
+    rejudge->wanted |= !rejudge->active;
+    return false;
+}
+
+static void end_pass(struct writer_rejudge *rejudge)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t took_ms = now_ms - rejudge->begun_ms;
+
+    if (rejudge->moved > 0) {
+        log_notice("%" PRId64 " message%s of quarantine, whose time lay in the future when %s in "
+                   "%s: the clock has moved on",
+                   rejudge->moved, plural_s(rejudge->moved),
+                   plural(rejudge->moved, "it came, is", "they came, are"),
+                   plural(rejudge->moved, "its table", "their tables"));
+    }
+    rejudge->active = false;
+    rejudge->done_ms = rejudge->begun_ms;
+    rejudge->next_due_ms = rejudge->place.next_due_ms;
+    rejudge->pause_until =
+        now_ms + (took_ms * PERIOD_MOST > PERIOD_MS ? took_ms * PERIOD_MOST : PERIOD_MS);
+    rejudge->wanted = false;
+}
+
+static int judge_some(struct writer_rejudge *rejudge, struct store *store,
+                      const struct writer_limits *limits, bool *done)
+{
+    struct store_replay replay = {.fields = limits->fields,
+                                  .max_future_ms = limits->max_future_ms,
+                                  .now_ms = wall_now_ms(),
+                                  .restamp = true,
+                                  .reason = FOXTRACKR_E_TIME};
+    const struct store_replay_counts *counts = &replay.counts[FOXTRACKR_E_TIME];
+    int result = store_rejudge(store, &replay, &rejudge->place, done);
+
+    if (result == STORE_OK) {
+        rejudge->moved += counts->moved + counts->duplicate;
+        rejudge->moved_all += (uint64_t)(counts->moved + counts->duplicate);
+    }
+    return result;
+}
+
+int writer_rejudge_chunk(struct writer_rejudge *rejudge, struct store *store,
+                         const struct writer_limits *limits, uint64_t quarantined)
+{
+    int64_t begun_ms = clock_monotonic_ms();
+    bool done = false;
+    int result;
+
+    if (!rejudge->active) {
+        rejudge->active = true;
+        rejudge->begun_ms = begun_ms;
+        rejudge->quarantined = quarantined;
+        rejudge->place = (struct store_rejudge_place){.next_due_ms = INT64_MAX};
+        rejudge->moved = 0;
+    }
+    if (rejudge->restamps) {
+        result = store_restamp(store, rejudge->from_ms, rejudge->to_ms, wall_now_ms(), &done);
+        rejudge->restamps = result != STORE_OK || !done;
+        done = false;
+    } else {
+        result = judge_some(rejudge, store, limits, &done);
+    }
+    if (result != STORE_OK) {
+        rejudge->active = false;
+        rejudge->wanted = false;
+        rejudge->next_due_ms = INT64_MIN;
+        rejudge->pause_until = clock_monotonic_ms() + PERIOD_MS;
+    } else if (done) {
+        end_pass(rejudge);
+    } else {
+        rejudge->rest_until =
+            clock_monotonic_ms() + REST_FACTOR * (clock_monotonic_ms() - begun_ms);
+    }
+    return result;
+}

@@ -1,0 +1,213 @@
+/*
+ * From when on retention may delete.
+ *
+ * What retention deletes is gone, and its one input is the clock, which may be wrong by years. So a
+ * pass does not count from the wall clock alone, but from the smaller of the wall clock and the
+ * newest reading on disk: readings carry the time of another clock, the device's. Then a clock that
+ * is ahead deletes nothing that the readings do not call old, and a database whose devices have
+ * been silent for a year keeps what it has.
+ *
+ * One implausible reading must not move that time, and one device may have any time at all that our
+ * own clock lets pass (max_future counts from our clock, also when that is ahead). So:
+ * - Two devices whose newest readings are no more than a day older than the clock confirm it: two
+ *   devices and we do not share a fault. The pass counts from the smaller of the clock and the
+ *   newest reading.
+ * - One device that agrees with the clock while all others are older confirms it after an hour of
+ *   agreement in this run: it is the last one alive, or our clock and this device are both ahead.
+ * - One device that agrees confirms it at once where no other device has any reading.
+ * - Else the newest reading does not count: the pass counts from the newest of another device, or,
+ *   where there is one device, from its reading before that.
+ * Without any reading, quarantine is what there is: its newest entry.
+ *
+ * While the clock is behind (base/wall.c) nothing is deleted.
+ *
+ * A pass that would take more than half of a table says so before it deletes anything of it: table,
+ * rows, date; and waits an hour for somebody to look. Every pass meanwhile surveys anew (ten
+ * minutes apart): a clock that was set right, or a retention that was raised, ends the wait and
+ * nothing is deleted. After the hour the next survey must find no more than what was announced, by
+ * a cutoff that has moved on no faster than the monotonic clock (an hour of slack), or the wait
+ * begins anew. The wait is counted by the monotonic clock and survives a reload, unless that
+ * changes the table's limit: then what was announced is not what would be deleted. A restart begins
+ * it anew, because a clock that is wrong after booting is what it is for; a daemon that runs for an
+ * hour deletes. Want of space does not shorten it: the broker keeps what is not taken, and deleted
+ * rows nobody has.
+ */
+#include "pipeline/writer_survey_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/plural.h"
+#include "base/wall.h"
+
+#define DAY_MS        INT64_C(86400000)
+#define AGREE_MS      DAY_MS
+#define ALONE_MS      3600000
+#define HOLD_SLACK_MS 3600000
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t writer_survey_basis(const struct store_newest *newest, int64_t clock_ms, int64_t alone_ms)
+{
+    bool first_agrees = newest->first_ms >= clock_ms - AGREE_MS;
+    bool second_agrees = newest->second_ms >= clock_ms - AGREE_MS;
+    int64_t basis_ms = newest->devices > 1 ? newest->second_ms : newest->before_ms;
+
+    if (first_agrees && (newest->devices <= 1 || second_agrees || alone_ms >= ALONE_MS)) {
+        basis_ms = newest->first_ms;
+    }
+    return basis_ms == 0 ? INT64_MIN : smaller(basis_ms, clock_ms);
+}
+
+void writer_survey_begin(struct writer_survey *survey)
+{
+    survey->phase = WRITER_SURVEY_NEWEST;
+    survey->newest = (struct store_newest){0};
+}
+
+static void note_alone(struct writer_survey *survey, int64_t clock_ms)
+{
+    const struct store_newest *newest = &survey->newest;
+    bool alone = newest->devices > 1 && newest->first_ms >= clock_ms - AGREE_MS &&
+                 newest->second_ms < clock_ms - AGREE_MS;
+
+    if (!alone) {
+        survey->alone_since_ms = 0;
+    } else if (survey->alone_since_ms == 0) {
+        survey->alone_since_ms = clock_monotonic_ms();
+    }
+}
+
+static void begin_count(struct writer_survey *survey, enum store_table table)
+{
+    survey->phase = table < STORE_TABLES ? WRITER_SURVEY_COUNT : WRITER_SURVEY_DONE;
+    survey->tally = (struct store_tally){.table = table};
+    if (table < STORE_TABLES) {
+        survey->tally.cutoff_ms = survey->cutoff_ms[table];
+        survey->tally.done = survey->cutoff_ms[table] == STORE_KEEP;
+    }
+}
+
+static void set_cutoffs(struct writer_survey *survey, const struct writer_limits *limits)
+{
+    int64_t clock_ms = clock_wall_ms();
+    bool behind = wall_is_behind(NULL);
+    int64_t basis_ms;
+
+    note_alone(survey, clock_ms);
+    basis_ms = writer_survey_basis(
+        &survey->newest, clock_ms,
+        survey->alone_since_ms == 0 ? 0 : clock_monotonic_ms() - survey->alone_since_ms);
+    for (int i = 0; i < STORE_TABLES; i++) {
+        int days = limits->retention_days[i];
+
+        survey->cutoff_ms[i] =
+            days == 0 || behind || basis_ms == INT64_MIN ? STORE_KEEP : basis_ms - days * DAY_MS;
+    }
+}
+
+static void announce(struct writer_survey *survey, enum store_table table, int days)
+{
+    struct writer_hold *hold = &survey->holds[table];
+    time_t cutoff_s = (time_t)(survey->cutoff_ms[table] / 1000);
+    struct tm utc;
+    char date[32];
+
+    *hold = (struct writer_hold){.held = true,
+                                 .days = days,
+                                 .since_ms = clock_monotonic_ms(),
+                                 .cutoff_ms = survey->cutoff_ms[table]};
+    gmtime_r(&cutoff_s, &utc);
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    log_warning("database.retention_days: about to delete %" PRId64
+                " row%s of %s from before %s, more than half of the table; this waits an hour: if "
+                "it is not meant, set the clock right or raise the limit and reload",
+                survey->tally.old_rows, plural_s(survey->tally.old_rows), store_table_name(table),
+                date);
+}
+
+/* A table's rows are counted: does it wait? */
+static void judge(struct writer_survey *survey, const struct writer_limits *limits)
+{
+    enum store_table table = survey->tally.table;
+    struct writer_hold *hold = &survey->holds[table];
+    int days = limits->retention_days[table];
+    int64_t passed_ms = clock_monotonic_ms() - hold->since_ms;
+
+    if (survey->cutoff_ms[table] == STORE_KEEP ||
+        survey->tally.old_rows <= survey->tally.kept_rows) {
+        if (hold->held && !hold->over) {
+            log_notice("database.retention_days: what was announced of %s is not deleted: it is "
+                       "not more than half of the table any more",
+                       store_table_name(table));
+        }
+        *hold = (struct writer_hold){0};
+        return;
+    }
+    if (!hold->held || hold->days != days ||
+        survey->cutoff_ms[table] > hold->cutoff_ms + passed_ms + HOLD_SLACK_MS) {
+        announce(survey, table, days);
+        passed_ms = 0;
+    }
+    hold->rows = survey->tally.old_rows;
+    hold->over = passed_ms >= WRITER_SURVEY_HOLD_MS;
+    if (!hold->over) {
+        survey->cutoff_ms[table] = STORE_KEEP;
+    }
+}
+
+int writer_survey_step(struct writer_survey *survey, struct store *store,
+                       const struct writer_limits *limits, const struct store_chunk *chunk)
+{
+    int result = STORE_OK;
+
+    if (survey->phase == WRITER_SURVEY_NEWEST) {
+        result = store_survey_newest(store, &survey->newest, chunk);
+        if (result == STORE_OK && survey->newest.done) {
+            set_cutoffs(survey, limits);
+            begin_count(survey, STORE_BATTERY);
+        }
+        return result;
+    }
+    result = store_survey_count(store, &survey->tally, chunk);
+    if (result == STORE_OK && survey->tally.done) {
+        judge(survey, limits);
+        begin_count(survey, survey->tally.table + 1);
+    }
+    return result;
+}
+
+int64_t writer_survey_next_ms(const struct writer_survey *survey, int64_t limit_ms)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    for (int i = 0; i < STORE_TABLES; i++) {
+        const struct writer_hold *hold = &survey->holds[i];
+
+        if (hold->held && !hold->over) {
+            limit_ms = smaller(limit_ms, hold->since_ms + WRITER_SURVEY_HOLD_MS - now_ms);
+        }
+    }
+    return limit_ms > 0 ? limit_ms : 0;
+}
+
+void writer_survey_waits(const struct writer_survey *survey, struct writer_wait out[STORE_TABLES])
+{
+    for (int i = 0; i < STORE_TABLES; i++) {
+        const struct writer_hold *hold = &survey->holds[i];
+
+        out[i] = (struct writer_wait){0};
+        if (hold->held && !hold->over) {
+            out[i].rows = hold->rows;
+            out[i].before_ms = hold->cutoff_ms;
+            out[i].until_ms = hold->since_ms + WRITER_SURVEY_HOLD_MS;
+        }
+    }
+}

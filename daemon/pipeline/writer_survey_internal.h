@@ -1,0 +1,58 @@
+/*
+ * From when on retention may delete in a pass; see pipeline/writer_survey.c. Used by the writer's
+ * thread only.
+ */
+#ifndef PIPELINE_WRITER_SURVEY_INTERNAL_H
+#define PIPELINE_WRITER_SURVEY_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pipeline/writer.h"
+#include "store/sqlite/survey_internal.h"
+#include "store/store.h"
+
+#define WRITER_SURVEY_HOLD_MS 3600000
+
+/* A table of which a pass would take more than half. */
+struct writer_hold {
+    bool held;
+    bool over;         /* the wait is: passes may take it */
+    int days;          /* the limit that was announced */
+    int64_t since_ms;  /* monotonic; when it was announced */
+    int64_t cutoff_ms; /* as it was announced */
+    int64_t rows;      /* by the last survey */
+};
+
+struct writer_survey {
+    enum { WRITER_SURVEY_NEWEST, WRITER_SURVEY_COUNT, WRITER_SURVEY_DONE } phase;
+    struct store_newest newest;
+    struct store_tally tally;
+    int64_t cutoff_ms[STORE_TABLES];
+    int64_t
+        alone_since_ms; /* monotonic; since when one device alone has agreed with the clock; 0 */
+    struct writer_hold holds[STORE_TABLES];
+};
+
+/* Begin the survey of a new pass. What waits goes on waiting. */
+void writer_survey_begin(struct writer_survey *survey);
+
+/*
+ * Go on with it for chunk->budget_us. survey->phase tells whether it is done; then cutoff_ms[]
+ * holds what the pass may delete, STORE_KEEP for a table that waits or has no limit.
+ * `short_of_space` does not shorten a wait. STORE_OK, STORE_E_RETRY or STORE_FATAL.
+ */
+int writer_survey_step(struct writer_survey *survey, struct store *store,
+                       const struct writer_limits *limits, const struct store_chunk *chunk);
+
+/* How long until a wait is over, at most limit_ms. */
+int64_t writer_survey_next_ms(const struct writer_survey *survey, int64_t limit_ms);
+
+/* The time from which retention counts, by the newest readings, the wall clock, and for how long
+ * one device alone has agreed with it; INT64_MIN: nothing is old. */
+int64_t writer_survey_basis(const struct store_newest *newest, int64_t clock_ms, int64_t alone_ms);
+
+/* For status: what waits. */
+void writer_survey_waits(const struct writer_survey *survey, struct writer_wait out[STORE_TABLES]);
+
+#endif

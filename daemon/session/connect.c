@@ -1,0 +1,304 @@
+/*
+ * Reaching the broker: name, TCP, TLS, CONNECT, and what went wrong in a sentence.
+ *
+ * One attempt asks for the addresses of the host and goes through all of them until one has
+ * answered CONNECT with a session; the backoff comes after the last of them. An address may fail at
+ * any stage, and each failure sends the attempt on to the next: a machine that accepts TCP and then
+ * says nothing must not keep us from the one beside it. The address that worked is tried first in
+ * the next attempt.
+ *
+ * When a later address works, the failures before it are not all equal. An address that refuses TCP
+ * at once (a broker that does not listen at ::1) is ordinary and gets a line of level "debug". An
+ * address that did not answer, or accepted and then failed, costs time at every attempt and may be
+ * a broken broker: this is a warning, and the session's last problem.
+ */
+#include "session/session_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/host_identity.h"
+#include "net/tls.h"
+
+#define DIAL_TIMEOUT_MS    10000
+#define EXPLAIN_TIMEOUT_MS 5000
+#define CONNECT_TIMEOUT_S  30 /* from CONNECT to CONNACK, with the handshake */
+/* The same where there are other addresses to try, and again so much for each attempt that found
+ * none: a broker that takes long to answer is reached in the end. */
+#define CONNECT_PATIENCE_S 10
+#define CLEAN_UP_MS        3000
+
+enum reached { REACHED, REFUSED, NOT_REACHED, NOT_NOW };
+
+/* After a failed TLS connection: say why, if a handshake of our own fails too. */
+static enum tls_result explain_tls(struct session *session, const struct dial_address *address,
+                                   char *problem)
+{
+    const struct config *config = session->parts.config;
+    char unreachable[DIAL_PROBLEM_SIZE];
+    char reason[TLS_PROBLEM_SIZE];
+    enum tls_result result;
+    int fd = dial_connect(address, DIAL_TIMEOUT_MS, session->stop_fd, unreachable);
+
+    if (fd < 0) {
+        return TLS_OK;
+    }
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    result = tls_explain(fd, config->broker.host, config->broker.ca_file, config->broker.cert_file,
+                         config->broker.key_file, EXPLAIN_TIMEOUT_MS, NULL, reason);
+    close(fd);
+    if (result != TLS_OK) {
+        snprintf(problem, SESSION_REASON_SIZE, "%s", reason);
+    }
+    return result;
+}
+
+/* The broker refused the CONNECT, or never got it: what was known of the session still holds. */
+static void nothing_changed(struct session *session, bool was_uncertain)
+{
+    session->uncertain = was_uncertain;
+    if (!was_uncertain) {
+        /* When the intake refuses it, the flag stays: subscribing once too often does no harm. */
+        (void)session_put_event(session, INTAKE_REFUSED, "", 0, STORE_GAP_NONE);
+    }
+}
+
+/* No answer to CONNECT, at an address that accepted TCP when the link's status was `before`: set
+ * `problem`. */
+static void say_unanswered(struct session *session, const struct dial_address *address,
+                           const struct gate_link_status *before, const char *paho_problem,
+                           char *problem, bool was_uncertain)
+{
+    char complaint[PAHO_PROBLEM_SIZE];
+    struct loss_facts facts = session_loss_facts(session, before, complaint);
+    enum loss_cause cause = loss_of_connect(&facts, paho_problem, problem);
+    enum tls_result handshake = TLS_OK;
+
+    /* A handshake of our own tells nothing about a connection that the daemon has spoilt itself. */
+    if (session->options.tls && cause != LOSS_DAEMON && cause != LOSS_SLOW_DISK) {
+        handshake = explain_tls(session, address, problem);
+    }
+    /* With TLS, CONNECT goes out only after a handshake. */
+    if (session->options.tls &&
+        (handshake == TLS_E_REFUSED || facts.link.from_broker_bytes == before->from_broker_bytes)) {
+        nothing_changed(session, was_uncertain);
+    }
+}
+
+/*
+ * One address: TCP, TLS, CONNECT. REACHED sets *present. REFUSED: there is no TCP connection, which
+ * was known at once, `problem` is set. NOT_REACHED: any other failure, `problem` is set, to "" when
+ * the session is being stopped. NOT_NOW: another address would not help, `problem` is set.
+ */
+static enum reached try_address(struct session *session, const struct dial_address *address,
+                                bool *present, char *problem)
+{
+    char dial_problem[DIAL_PROBLEM_SIZE];
+    char paho_problem[PAHO_PROBLEM_SIZE];
+    struct gate_link_status before;
+    struct gate_link_status after;
+    bool was_uncertain = session->uncertain;
+    int fd = dial_connect(address, DIAL_TIMEOUT_MS, session->stop_fd, dial_problem);
+
+    if (fd < 0) {
+        enum reached reached = errno == ETIMEDOUT || errno == ECANCELED ? NOT_REACHED : REFUSED;
+
+        snprintf(problem, SESSION_REASON_SIZE, "%s", dial_problem);
+        return reached;
+    }
+    gate_link_status(session->parts.gate, session->parts.index, &before);
+    gate_offer(session->parts.gate, session->parts.index, fd);
+    if (!session_put_event(session, INTAKE_CONNECTING, "", 0, STORE_GAP_NONE)) {
+        snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
+        return NOT_NOW;
+    }
+    session->uncertain = true;
+    switch (paho_connect(session->paho, &session->options, present, paho_problem)) {
+    case PAHO_OK:
+        session->uncertain = was_uncertain; /* this CONNECT has its answer */
+        break;
+    case PAHO_E_REFUSED:
+        snprintf(problem, SESSION_REASON_SIZE, "%s", paho_problem);
+        nothing_changed(session, was_uncertain);
+        return NOT_REACHED;
+    default:
+        say_unanswered(session, address, &before, paho_problem, problem, was_uncertain);
+        return NOT_REACHED;
+    }
+    gate_link_status(session->parts.gate, session->parts.index, &after);
+    if (after.opened == before.opened) {
+        /* Never seen, and never to be: without the gate the promise does not hold. */
+        log_line(LOG_CRIT, "%s: Paho reached the broker without the gate", session->own->client_id);
+        abort();
+    }
+    return REACHED;
+}
+
+/* Seconds that one of `count` addresses gets to answer CONNECT. */
+static int patience_s(const struct session *session, size_t count)
+{
+    int patient_s = CONNECT_PATIENCE_S * (1 + session->failed_attempts);
+
+    return count == 1 || patient_s > CONNECT_TIMEOUT_S ? CONNECT_TIMEOUT_S : patient_s;
+}
+
+/* Add "address: reason" to what the earlier addresses of this attempt gave. Before the first one
+ * stands broker.host with its port, where it is a name: that is what the operator has written. */
+static void add_reason(const struct config *config, char *problem,
+                       const struct dial_address *address, const char *reason)
+{
+    size_t used = strlen(problem);
+    size_t before = used;
+    struct host_identity identity;
+
+    host_identity(config->broker.host, &identity);
+    if (used == 0 && !identity.is_address) {
+        used = (size_t)snprintf(problem, SESSION_REASON_SIZE, "%.128s:%d: ", config->broker.host,
+                                config->broker.port);
+    }
+    if ((size_t)snprintf(problem + used, SESSION_REASON_SIZE - used, "%s%s: %.384s",
+                         before > 0 ? "; " : "", address->name,
+                         reason) >= SESSION_REASON_SIZE - used &&
+        before > 0) {
+        snprintf(problem + before, SESSION_REASON_SIZE - before, "; ...");
+    }
+}
+
+/* Say what was wrong with the addresses before the one that works. */
+static void say_earlier(struct session *session, bool all_refused, const char *problem)
+{
+    const struct log_fields fields = {.session = session->own->client_id};
+
+    if (problem[0] == '\0') {
+        return;
+    }
+    if (all_refused) {
+        log_line_fields(LOG_DEBUG, &fields, "%s: %s; the next address works",
+                        session->own->client_id, problem);
+    } else {
+        session_log_problem(session, problem);
+    }
+}
+
+bool session_connect(struct session *session, bool *present, char *problem)
+{
+    const struct config *config = session->parts.config;
+    char dial_problem[DIAL_PROBLEM_SIZE];
+    char reason[SESSION_REASON_SIZE];
+    struct dial_list list;
+    bool all_refused = true;
+
+    if (dial_resolve(config->broker.host, config->broker.port, &session->addresses, &list,
+                     dial_problem) != 0) {
+        snprintf(problem, SESSION_REASON_SIZE, "%s", dial_problem);
+        return false;
+    }
+    session->options.connect_timeout_s = patience_s(session, list.count);
+    problem[0] = '\0';
+    for (size_t i = 0; i < list.count; i++) {
+        const struct dial_address *address = &list.entries[i];
+        enum reached reached = try_address(session, address, present, reason);
+
+        if (reached == REACHED) {
+            dial_remember_good(&session->addresses, address);
+            session->failed_attempts = 0;
+            say_earlier(session, all_refused, problem);
+            return true;
+        }
+        if (reached == NOT_NOW || reason[0] == '\0') {
+            snprintf(problem, SESSION_REASON_SIZE, "%s", reason);
+            return false;
+        }
+        all_refused = all_refused && reached == REFUSED;
+        add_reason(config, problem, address, reason);
+        if (i + 1 < list.count) {
+            paho_disconnect(session->paho, CLEAN_UP_MS); /* what is left of the failed one */
+        }
+    }
+    session->failed_attempts++;
+    return false;
+}
+
+/*
+ * What may be missing. A session that the broker had and has no more is lost for certain; at
+ * another broker than the last one, the last one may still keep messages for us, whether the new
+ * one has a session or not.
+ */
+static enum store_gap gap_of(const struct session *session, bool present)
+{
+    if (session->known && !present) {
+        return STORE_GAP_LOST;
+    }
+    if (session->elsewhere) {
+        return STORE_GAP_MOVED;
+    }
+    return session->known && session->uncertain ? STORE_GAP_UNCERTAIN : STORE_GAP_NONE;
+}
+
+static void say_gap(struct session *session, enum store_gap gap)
+{
+    const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_GAP};
+    const struct config *config = session->parts.config;
+
+    switch (gap) {
+    case STORE_GAP_NONE:
+        break;
+    case STORE_GAP_LOST:
+        session_note_error(session, "the broker has lost the session and what it kept for us");
+        log_line_fields(
+            LOG_ERR, &fields,
+            "%s: the broker has lost the session and what it kept for us; messages "
+            "since the last commit may be missing, see the table gaps; subscribing again",
+            session->own->client_id);
+        break;
+    case STORE_GAP_MOVED:
+        session_note_error(session, "the broker is another one than before");
+        log_line_fields(LOG_ERR, &fields,
+                        "%s: %s:%d is another broker than before; what the one before has kept for "
+                        "this client id stays there (to fetch it, run with its broker.host once "
+                        "more), see the table gaps",
+                        session->own->client_id, config->broker.host, config->broker.port);
+        break;
+    case STORE_GAP_UNCERTAIN:
+        session_log_problem(session,
+                            "a CONNECT was not answered before, so the session may be a new one; "
+                            "noted in the table gaps, subscribing again");
+        break;
+    }
+}
+
+/* A session that this broker has, and that the database does not know from it: of another database,
+ * or the broker has another name than before. */
+static void say_found(const struct session *session)
+{
+    if (!session->known) {
+        log_notice(
+            "%s: the broker has a session for this client id that the database does not know "
+            "from it: the broker has a new name, or another foxtrackrd had this client id",
+            session->own->client_id);
+    }
+}
+
+bool session_record_answer(struct session *session, bool present)
+{
+    enum store_gap gap = gap_of(session, present);
+
+    session_forget_granted(session);
+    if (!session_put_event(session, present ? INTAKE_SETTLED : INTAKE_ESTABLISHED, "", 0, gap)) {
+        return false;
+    }
+    if (present) {
+        say_found(session);
+    } else {
+        session_memory_clear(&session->memory); /* a new session has no subscriptions */
+    }
+    say_gap(session, gap);
+    session->known = true;
+    session->elsewhere = false;
+    session->uncertain = false;
+    return true;
+}

@@ -1,0 +1,79 @@
+/*
+ * The end of a session's connection: its cause, in the log, the status and the metrics. The
+ * judgement is that of session/loss.c; here is what a session alone knows, that connections end
+ * again and again.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "session/session_internal.h"
+
+#define SHORT_LIVES 3 /* in a row: not an accident any more */
+
+struct loss_facts session_loss_facts(struct session *session, const struct gate_link_status *before,
+                                     char complaint[PAHO_PROBLEM_SIZE])
+{
+    struct loss_facts facts = {
+        .opened_before = before->opened,
+        .packets_checked = paho_checks_packets(),
+        .tls = session->options.tls,
+        .keepalive_s = session->options.keepalive_s,
+    };
+
+    gate_link_status(session->parts.gate, session->parts.index, &facts.link);
+    if (paho_complaint(session->paho, complaint)) {
+        facts.complaint = complaint;
+    }
+    return facts;
+}
+
+/* Count connections in a row that the broker ends soon. It closes one when the client id comes
+ * again (MQTT 3.1.1 §3.1.4), and says nothing. Any other cause is not the doing of another client.
+ */
+static bool ends_soon_again(struct session *session, enum loss_cause cause)
+{
+    bool soon = clock_monotonic_ms() - session->connected_ms < SESSION_STABLE_MS;
+
+    session->short_lives = cause == LOSS_BROKER && soon ? session->short_lives + 1 : 0;
+    return session->short_lives >= SHORT_LIVES;
+}
+
+static enum loss_cause judge(struct session *session, enum session_reconciled result, char *problem)
+{
+    static const struct gate_link_status never;
+    char complaint[PAHO_PROBLEM_SIZE];
+    char reason[LOSS_TEXT_SIZE];
+    struct loss_facts facts = session_loss_facts(session, &never, complaint);
+    enum loss_cause cause;
+
+    if (result == SESSION_NOT_RECORDED && facts.link.open) {
+        snprintf(problem, SESSION_REASON_SIZE,
+                 "connection cut by foxtrackrd: the database takes nothing at the moment");
+        return LOSS_DAEMON;
+    }
+    cause = loss_of_connection(&facts, reason);
+    /* Where a request was not answered, `problem` says which. */
+    if (result != SESSION_RECONCILE_FAILED || cause != LOSS_SILENCE) {
+        snprintf(problem, SESSION_REASON_SIZE, "%s", reason);
+    }
+    return cause;
+}
+
+void session_tell_loss(struct session *session, enum session_reconciled result, char *problem)
+{
+    enum loss_cause cause = judge(session, result, problem);
+    size_t length = strlen(problem);
+
+    if (ends_soon_again(session, cause)) {
+        snprintf(
+            problem + length, SESSION_REASON_SIZE - length,
+            " soon after it was made, again and again: does another client use this client id?");
+    }
+    if (result == SESSION_RECONCILE_FAILED && cause != LOSS_DAEMON && cause != LOSS_SLOW_DISK) {
+        dial_remember_bad(&session->addresses);
+    }
+    pthread_mutex_lock(&session->mutex);
+    session->status.lost[cause]++;
+    pthread_mutex_unlock(&session->mutex);
+}

@@ -1,0 +1,449 @@
+/*
+ * A session: one thread that keeps one durable MQTT session alive.
+ *
+ *     dial → hand the socket to the gate → CONNECT → subscriptions → wait for the loss → back off
+ *
+ * One attempt tries every address of the broker (session/connect.c). The thread dials itself and
+ * only then lets Paho connect, through the gate, to a broker that has answered; what fails is known
+ * by name. Paho reports a failed TLS handshake without a reason, so tls_explain() repeats it,
+ * sending no credentials.
+ *
+ * What the broker remembers for us is recorded in the database by events that go through the intake
+ * among the messages. The gate lets nothing out before the events of before are durable, so the
+ * record is always there before the packet that depends on it: CONNECTING before CONNECT, the gap
+ * before SUBSCRIBE. A process that dies between CONNECT and the record of its answer finds the
+ * CONNECTING flag, and subscribes anew.
+ */
+#include "session/session_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/wall.h"
+#include "net/tls_peer.h"
+
+#define BACKOFF_FIRST_MS 1000
+#define BACKOFF_LAST_MS  120000
+#define DISCONNECT_MS    3000
+#define PEAK_KEPT_MS     10000
+
+/* --- status and log -------------------------------------------------------------------------- */
+
+static void set_state(struct session *session, enum session_state state, const char *reason)
+{
+    pthread_mutex_lock(&session->mutex);
+    session->status.state = state;
+    if (state != SESSION_SUBSCRIBED && state != SESSION_PARTIAL) {
+        session->status.connected_since_ms = 0;
+        session->status.in_flight = 0;
+        session->status.in_flight = 0;
+    }
+    snprintf(session->status.reason, sizeof(session->status.reason), "%s", reason);
+    pthread_mutex_unlock(&session->mutex);
+}
+
+/* While it connects, why it was not connected before is still what there is to know. */
+static void set_connecting(struct session *session)
+{
+    pthread_mutex_lock(&session->mutex);
+    session->status.state = SESSION_CONNECTING;
+    session->status.connected_since_ms = 0;
+    pthread_mutex_unlock(&session->mutex);
+}
+
+static bool stopping(struct session *session)
+{
+    bool result;
+
+    pthread_mutex_lock(&session->mutex);
+    result = session->stopping;
+    pthread_mutex_unlock(&session->mutex);
+    return result;
+}
+
+void session_log_problem(struct session *session, const char *problem)
+{
+    const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_UNCONNECTED};
+
+    session_note_error(session, problem);
+    if (log_line_limited(&session->cause, LOG_WARNING, &fields, "%s: %s", session->own->client_id,
+                         problem)) {
+        session->problem_said = true;
+    }
+}
+
+/* --- towards the intake ----------------------------------------------------------------------- */
+
+/* One more is in flight. A clock that jumps back keeps an old peak; it does no other harm. */
+static void count_in_flight(struct session *session, int64_t now_ms)
+{
+    struct session_status *status = &session->status;
+
+    status->in_flight++;
+    if (status->in_flight >= status->in_flight_peak || now_ms - session->peak_ms > PEAK_KEPT_MS) {
+        status->in_flight_peak = status->in_flight;
+        session->peak_ms = now_ms;
+    }
+}
+
+/* Paho's receive thread: a QoS 2 message is through. What an earlier connection began is not
+ * counted: the broker sends it again, or its PUBREL finds nothing to count. */
+static void release_message(void *context)
+{
+    struct session *session = context;
+
+    pthread_mutex_lock(&session->mutex);
+    session->status.in_flight -= session->status.in_flight > 0;
+    pthread_mutex_unlock(&session->mutex);
+}
+
+/* Paho's receive thread: a message. See paho_message_fn for what must hold when this returns. */
+static void take_message(void *context, const char *topic, size_t topic_length, const void *payload,
+                         size_t payload_length, int qos)
+{
+    struct session *session = context;
+    struct intake_item item = {
+        .kind = INTAKE_MESSAGE,
+        .session = session->parts.index,
+        .qos = qos,
+        .received_ms = wall_now_ms(),
+        .topic = topic,
+        .topic_length = topic_length,
+        .payload = payload,
+        .full_length = payload_length,
+    };
+    int result;
+
+    pthread_mutex_lock(&session->mutex);
+    item.in_flight = session->status.in_flight + (qos == 2);
+    pthread_mutex_unlock(&session->mutex);
+    gate_before_message(session->parts.gate, session->parts.index, paho_flush);
+    result = intake_put(session->parts.intake, &item);
+    if (result != INTAKE_OK) {
+        gate_sever(session->parts.gate, session->parts.index,
+                   "the database takes nothing at the moment");
+    }
+    pthread_mutex_lock(&session->mutex);
+    session->status.received += result == INTAKE_OK;
+    if (qos == 2 && result == INTAKE_OK) {
+        count_in_flight(session, item.received_ms);
+    }
+    session->status.refused_qos0 += result != INTAKE_OK && qos == 0;
+    pthread_mutex_unlock(&session->mutex);
+    if (result != INTAKE_OK && qos == 0) {
+        const struct log_fields fields = {.session = session->own->client_id};
+
+        log_line_limited(&session->refused_cause, LOG_ERR, &fields,
+                         "%s: a QoS 0 message came while the database takes nothing, dropping: the "
+                         "broker does not send such messages again",
+                         session->own->client_id);
+    }
+}
+
+bool session_put_event(struct session *session, enum intake_kind kind, const char *filter, int qos,
+                       enum store_gap gap)
+{
+    const struct intake_item item = {
+        .kind = kind,
+        .session = session->parts.index,
+        .qos = qos,
+        .gap = (int)gap,
+        .received_ms = wall_now_ms(),
+        .topic = filter,
+        .topic_length = strlen(filter),
+    };
+
+    return intake_put(session->parts.intake, &item) == INTAKE_OK;
+}
+
+/* --- the thread ---------------------------------------------------------------------------- */
+
+/* The next delay: doubled each time, from half of it to all of it at random, so that a fleet of
+ * clients does not come back in step. */
+static int next_backoff_ms(struct session *session)
+{
+    unsigned random = 0;
+    int full_ms;
+
+    full_ms = session->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * session->backoff_ms;
+    session->backoff_ms = full_ms < BACKOFF_LAST_MS ? full_ms : BACKOFF_LAST_MS;
+    (void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
+    return session->backoff_ms / 2 + (int)(random % (unsigned)(session->backoff_ms / 2 + 1));
+}
+
+/* The end of a problem is said when the problem was: the last line of the log is never out of date,
+ * and a link that comes and goes is limited by what limits its problems. */
+static void note_connected(struct session *session, bool present)
+{
+    const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_CONNECTED};
+    int priority = session->problem_said || session->status.connects == 0 ? LOG_NOTICE : LOG_DEBUG;
+
+    session->connected_ms = clock_monotonic_ms();
+    pthread_mutex_lock(&session->mutex);
+    session->status.connected_since_ms = clock_wall_ms();
+    session->status.session_present = present;
+    session->status.connects++;
+    pthread_mutex_unlock(&session->mutex);
+    log_line_fields(priority, &fields, "%s: connected to %s:%d, %s", session->own->client_id,
+                    session->parts.config->broker.host, session->parts.config->broker.port,
+                    present ? "the broker has kept the session" : "the broker made a new session");
+    session->problem_said = false;
+    log_cause_over(&session->cause);
+}
+
+/* Stay connected: retry what the broker does not grant; leave on a loss or a stop. */
+static void stay(struct session *session, char *problem)
+{
+    int retry_ms = BACKOFF_FIRST_MS;
+    enum session_reconciled result;
+
+    for (;;) {
+        enum paho_event event;
+
+        result = session_reconcile(session, problem);
+        if (result == SESSION_RECONCILE_FAILED || result == SESSION_NOT_RECORDED) {
+            break;
+        }
+        if (result == SESSION_RECONCILED_PARTLY) {
+            set_state(session, SESSION_PARTIAL, problem);
+            session_log_problem(session, problem);
+            retry_ms = retry_ms < BACKOFF_LAST_MS / 2 ? 2 * retry_ms : BACKOFF_LAST_MS;
+        } else {
+            set_state(session, SESSION_SUBSCRIBED, "");
+        }
+        event = paho_wait(session->paho, result == SESSION_RECONCILED_PARTLY ? retry_ms : -1);
+        if (event == PAHO_LOST || stopping(session)) {
+            break;
+        }
+    }
+    if (!stopping(session)) {
+        session_tell_loss(session, result, problem);
+    }
+}
+
+/* One attempt, from the name to the loss. Sets `problem` unless it was stopped. */
+static void attempt(struct session *session, char *problem)
+{
+    bool present = false;
+
+    problem[0] = '\0';
+    set_connecting(session);
+    if (!session_connect(session, &present, problem)) {
+        session->short_lives = 0; /* the broker is in trouble, which tells nothing about others */
+        return;
+    }
+    note_connected(session, present);
+    if (session_record_answer(session, present)) {
+        stay(session, problem);
+    } else if (!stopping(session)) {
+        session_tell_loss(session, SESSION_NOT_RECORDED, problem);
+    }
+    if (clock_monotonic_ms() - session->connected_ms > SESSION_STABLE_MS) {
+        session->backoff_ms = 0;
+    }
+}
+
+/* Ended early by a stop or by session_retry_now(). */
+static bool backoff_is_over(struct session *session)
+{
+    bool over;
+
+    pthread_mutex_lock(&session->mutex);
+    over = session->stopping || session->retry_now;
+    session->retry_now = false;
+    pthread_mutex_unlock(&session->mutex);
+    return over;
+}
+
+static void back_off(struct session *session, const char *problem)
+{
+    int64_t until_ms = clock_monotonic_ms() + next_backoff_ms(session);
+    int64_t left_ms;
+
+    set_state(session, SESSION_WAITING, problem);
+    pthread_mutex_lock(&session->mutex);
+    session->status.retry_at_ms = until_ms;
+    pthread_mutex_unlock(&session->mutex);
+    while (!backoff_is_over(session) && (left_ms = until_ms - clock_monotonic_ms()) > 0) {
+        paho_wait(session->paho, (int)left_ms); /* a late loss of the old connection ends it too */
+    }
+}
+
+/* While the disk takes nothing there is no use in a connection. True when it was so. */
+static bool wait_while_paused(struct session *session)
+{
+    char reason[SESSION_REASON_SIZE];
+    bool paused;
+
+    pthread_mutex_lock(&session->mutex);
+    paused = session->paused && !session->stopping;
+    memcpy(reason, session->pause_reason, sizeof(reason));
+    pthread_mutex_unlock(&session->mutex);
+    if (paused) {
+        set_state(session, SESSION_PAUSED, reason);
+        paho_wait(session->paho, -1);
+    }
+    return paused;
+}
+
+static void *run(void *argument)
+{
+    struct session *session = argument;
+    char problem[SESSION_REASON_SIZE];
+
+    pthread_setname_np(pthread_self(), "session");
+    while (!stopping(session)) {
+        if (wait_while_paused(session)) {
+            continue;
+        }
+        attempt(session, problem);
+        /* Paho closes what is left of a failed attempt; on a stop this is DISCONNECT. */
+        paho_disconnect(session->paho, DISCONNECT_MS);
+        if (!stopping(session)) {
+            session_log_problem(session, problem);
+            back_off(session, problem);
+        }
+    }
+    set_state(session, SESSION_IDLE, "stopped");
+    pthread_mutex_lock(&session->mutex);
+    session->ended = true;
+    pthread_cond_broadcast(&session->ended_changed);
+    pthread_mutex_unlock(&session->mutex);
+    return NULL;
+}
+
+/* --- the contract -------------------------------------------------------------------------- */
+
+void session_library_init(const struct config *config)
+{
+    paho_library_init();
+    tls_peer_watch(config->broker.host);
+}
+
+bool session_writes_at_once(const struct config *config)
+{
+    return paho_writes_at_once(config->broker.tls);
+}
+
+static void session_free(struct session *session)
+{
+    paho_free(session->paho);
+    session_memory_clear(&session->memory);
+    free(session->granted);
+    pthread_cond_destroy(&session->ended_changed);
+    pthread_mutex_destroy(&session->mutex);
+    if (session->stop_fd >= 0) {
+        close(session->stop_fd);
+    }
+    free(session);
+}
+
+static void fill_options(struct session *session)
+{
+    const struct config *config = session->parts.config;
+
+    broker_proxy(config, session->parts.gate, session->parts.index, session->proxy_url);
+    session->options = broker_options(config, session->uri);
+    session->options.client_id = session->own->client_id;
+    session->options.proxy_url = session->proxy_url;
+}
+
+int session_start(struct session **out, const struct session_parts *parts)
+{
+    struct session *session = calloc(1, sizeof(*session));
+    int rc = 0;
+
+    if (session == NULL) {
+        return -ENOMEM;
+    }
+    pthread_mutex_init(&session->mutex, NULL);
+    clock_cond_init(&session->ended_changed);
+    session->parts = *parts;
+    session->own = &parts->config->sessions[parts->index];
+    session->known = parts->record.known;
+    session->elsewhere = parts->record.elsewhere;
+    session->uncertain = parts->record.uncertain;
+    session->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    session->granted = malloc(session->own->filter_count * sizeof(*session->granted));
+    if (session->granted == NULL) {
+        session_free(session);
+        return -ENOMEM;
+    }
+    session_forget_granted(session);
+    for (size_t i = 0; i < parts->memory_count && rc == 0; i++) {
+        rc = session_memory_add(&session->memory, parts->memory[i].filter, parts->memory[i].qos);
+    }
+    fill_options(session);
+    if (rc == 0 &&
+        (session->stop_fd < 0 || paho_new(&session->paho, &session->options, take_message,
+                                          release_message, session) != 0)) {
+        rc = -ENOMEM;
+    }
+    if (rc == 0) {
+        rc = -pthread_create(&session->thread, NULL, run, session);
+    }
+    if (rc != 0) {
+        session_free(session);
+        return rc;
+    }
+    *out = session;
+    return 0;
+}
+
+void session_set_paused(struct session *session, bool paused, const char *reason)
+{
+    bool changed;
+
+    pthread_mutex_lock(&session->mutex);
+    changed = session->paused != paused;
+    session->paused = paused;
+    snprintf(session->pause_reason, sizeof(session->pause_reason), "%s", reason);
+    pthread_mutex_unlock(&session->mutex);
+    if (changed) {
+        paho_wake(session->paho);
+    }
+}
+
+void session_retry_now(struct session *session)
+{
+    pthread_mutex_lock(&session->mutex);
+    session->retry_now = session->status.state == SESSION_WAITING;
+    pthread_mutex_unlock(&session->mutex);
+    paho_wake(session->paho);
+}
+
+void session_stop_begin(struct session *session)
+{
+    const uint64_t one = 1;
+
+    pthread_mutex_lock(&session->mutex);
+    session->stopping = true;
+    pthread_mutex_unlock(&session->mutex);
+    (void)!write(session->stop_fd, &one, sizeof(one));
+    paho_stop(session->paho);
+}
+
+bool session_stop_finish(struct session *session, int64_t deadline_ms)
+{
+    const struct timespec deadline = clock_deadline(deadline_ms);
+    bool ended;
+    int rc = 0;
+
+    pthread_mutex_lock(&session->mutex);
+    while (!session->ended && rc == 0) {
+        rc = pthread_cond_timedwait(&session->ended_changed, &session->mutex, &deadline);
+    }
+    ended = session->ended;
+    pthread_mutex_unlock(&session->mutex);
+    if (ended) {
+        pthread_join(session->thread, NULL);
+        session_free(session);
+    }
+    return ended;
+}

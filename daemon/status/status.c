@@ -1,0 +1,590 @@
+#include "status/status.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "base/escape.h"
+#include "base/log.h"
+#include "base/own_file.h"
+#include "base/plural.h"
+#include "base/pulse.h"
+#include "base/wall.h"
+#include "status/file_internal.h"
+#include "status/watchdog.h"
+
+#define SAMPLES            6      /* ticks that a rate looks back over */
+#define CATCH_UP_LAG_MS    600000 /* ten minutes behind is a catch-up… */
+#define CAUGHT_UP_LAG_MS   60000  /* …until the readings are a minute old */
+#define CAUGHT_UP_QUIET_MS 5000   /* …or nothing has come for a while */
+#define PROGRESS_PERIOD_MS 60000
+#define PROGRESS_FIRST_MS  10000 /* what is over before is not worth a line */
+#define RECENT_QUIET_MS    60000
+
+struct sample {
+    int64_t monotonic_ms;
+    uint64_t received;
+};
+
+struct status {
+    const struct config *config;
+    struct status_sources sources;
+    struct status_snapshot snapshot;
+    struct sample samples[SAMPLES];
+    unsigned sample_count;
+    struct status_estimate estimate;
+    struct quarantine_share share;
+    struct log_cause share_cause;
+    bool was_most;   /* at the last tick most of the latest messages were in quarantine */
+    bool share_said; /* in the log, and its end not yet */
+    struct pulse_view writer_pulse;
+    struct pulse_view gate_pulse;
+
+    char told[STATUS_TEXT_SIZE]; /* the last STATUS= */
+    int64_t written_ms;          /* the last status file; monotonic */
+    const char *written_state;
+    struct own_file file;
+    struct own_file metrics;
+    struct log_cause file_cause;
+    struct log_cause metrics_cause;
+
+    int64_t catch_up_since_ms; /* 0: none */
+    uint64_t catch_up_from;    /* received when it began */
+    int64_t progress_ms;
+};
+
+/* What a reload can change. */
+static void set_live(struct status_snapshot *snapshot, const struct config *config)
+{
+    snapshot->interval_ms = config->status.interval_ms;
+    snapshot->min_free_bytes = config->database.min_free_mb * INT64_C(1048576);
+}
+
+static int make_room_for_granted(struct status_snapshot *snapshot, const struct config *config,
+                                 unsigned session_count)
+{
+    for (unsigned i = 0; i < session_count; i++) {
+        snapshot->granted[i] =
+            calloc(config->sessions[i].filter_count, sizeof(*snapshot->granted[i]));
+        if (snapshot->granted[i] == NULL) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+int status_new(struct status **out, const struct config *config,
+               const struct status_sources *sources)
+{
+    struct status *status = calloc(1, sizeof(*status));
+
+    if (status == NULL) {
+        return -ENOMEM;
+    }
+    status->config = config;
+    status->sources = *sources;
+    status->snapshot.started_ms = clock_wall_ms();
+    set_live(&status->snapshot, config);
+    own_file_init(&status->file, config->status.file, OWN_FILE_STATUS, STATUS_FILE_MODE);
+    own_file_init(&status->metrics, config->status.metrics_file, OWN_FILE_METRICS,
+                  STATUS_FILE_METRICS_MODE);
+    status->written_ms = INT64_MIN / 2;
+    pulse_view_begin(&status->writer_pulse, writer_pulse(sources->writer), clock_monotonic_ms());
+    pulse_view_begin(&status->gate_pulse, gate_pulse(sources->gate), clock_monotonic_ms());
+    status_estimate_init(&status->estimate);
+    if (make_room_for_granted(&status->snapshot, config, sources->session_count) != 0) {
+        status_free(status);
+        return -ENOMEM;
+    }
+    *out = status;
+    return 0;
+}
+
+void status_free(struct status *status)
+{
+    if (status == NULL) {
+        return;
+    }
+    own_file_remove(&status->file);
+    own_file_remove(&status->metrics);
+    for (unsigned i = 0; i < CONFIG_SESSIONS_MAX; i++) {
+        free(status->snapshot.granted[i]);
+    }
+    free(status);
+}
+
+void status_set_disk_wait(struct status *status, int64_t wait_ms)
+{
+    status->snapshot.disk_wait_ms = wait_ms;
+}
+
+void status_reload(struct status *status, const struct config *loaded)
+{
+    set_live(&status->snapshot, loaded);
+    status->written_ms = INT64_MIN / 2;
+}
+
+/* --- looking ------------------------------------------------------------------------------- */
+
+static void date_text(int64_t time_ms, char text[32])
+{
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm utc;
+
+    gmtime_r(&seconds, &utc);
+    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+/* What retention has announced and not begun. */
+static void describe_waits(struct status_snapshot *now)
+{
+    char date[32];
+    size_t length = 0;
+
+    now->waits[0] = '\0';
+    now->waits_until_ms = 0;
+    for (int i = 0; i < STORE_TABLES && length < sizeof(now->waits); i++) {
+        const struct writer_wait *wait = &now->writer.waits[i];
+
+        if (wait->rows > 0) {
+            date_text(wait->before_ms, date);
+            length += (size_t)snprintf(now->waits + length, sizeof(now->waits) - length,
+                                       "%s%" PRId64 " row%s of %s from before %s",
+                                       length > 0 ? ", " : "", wait->rows, plural_s(wait->rows),
+                                       store_table_name((enum store_table)i), date);
+            if (now->waits_until_ms == 0 || wait->until_ms < now->waits_until_ms) {
+                now->waits_until_ms = wait->until_ms;
+            }
+        }
+    }
+}
+
+static void look_at_rate(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+    const struct sample *oldest;
+    unsigned at = status->sample_count % SAMPLES;
+    int64_t elapsed_ms;
+
+    status->samples[at] =
+        (struct sample){.monotonic_ms = now->monotonic_ms, .received = now->writer.counts.received};
+    status->sample_count++;
+    oldest = status->sample_count < SAMPLES ? &status->samples[0]
+                                            : &status->samples[status->sample_count % SAMPLES];
+    elapsed_ms = now->monotonic_ms - oldest->monotonic_ms;
+    now->rate_per_s = 0;
+    if (elapsed_ms > 0) {
+        now->rate_per_s =
+            (double)(now->writer.counts.received - oldest->received) * 1000 / (double)elapsed_ms;
+    }
+}
+
+/* Since the thread was last seen to make a step. */
+static int64_t age_ms(struct pulse_view *view, int64_t now_ms)
+{
+    pulse_view_alive(view, now_ms, INT64_MAX);
+    return now_ms - view->moved_ms;
+}
+
+static void look(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+    const struct status_sources *from = &status->sources;
+
+    now->wall_ms = clock_wall_ms();
+    now->monotonic_ms = clock_monotonic_ms();
+    writer_status(from->writer, &now->writer);
+    intake_pending(from->intake, &now->pending, &now->pending_bytes);
+    now->session_count = from->session_count;
+    now->subscribed = 0;
+    now->unacknowledged = 0;
+    for (unsigned i = 0; i < from->session_count; i++) {
+        session_status(from->sessions[i], &now->sessions[i]);
+        session_granted(from->sessions[i], now->granted[i]);
+        gate_link_status(from->gate, i, &now->links[i]);
+        now->unacknowledged += now->sessions[i].in_flight;
+        now->subscribed += now->sessions[i].state == SESSION_SUBSCRIBED;
+    }
+    now->strangers = gate_strangers(from->gate);
+    now->lag_ms = now->writer.newest_time_ms == 0 ? -1 : now->wall_ms - now->writer.newest_time_ms;
+    if (now->lag_ms < -1) {
+        now->lag_ms = 0; /* a tracker's clock is ahead of ours */
+    }
+    now->quiet_ms =
+        now->writer.last_message_ms == 0 ? -1 : now->wall_ms - now->writer.last_message_ms;
+    if (now->quiet_ms < -1) {
+        now->quiet_ms = 0; /* the clock was set back */
+    }
+    now->writer_age_ms = age_ms(&status->writer_pulse, now->monotonic_ms);
+    now->gate_age_ms = age_ms(&status->gate_pulse, now->monotonic_ms);
+    now->clock_least_ms = 0;
+    now->clock_behind = wall_is_behind(&now->clock_least_ms);
+    describe_waits(now);
+    look_at_rate(status);
+    now->rates =
+        status_estimate_rates(&status->estimate, now->monotonic_ms, now->writer.counts.received);
+    status_certificates_look(&now->certificates, status->config, now->monotonic_ms);
+}
+
+/* Messages come, and most of them are not understood: nothing is lost, and nothing is well. */
+static void look_at_quarantine(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+    struct quarantine_share_counts counts = {.received = now->writer.counts.received};
+
+    memcpy(counts.quarantined, now->writer.quarantined, sizeof(counts.quarantined));
+    now->latest = quarantine_share_look(&status->share, now->monotonic_ms, &counts);
+    if (now->latest.most && !status->was_most) {
+        status->share_said |= log_line_limited(
+            &status->share_cause, LOG_ERR, NULL,
+            "%" PRIu64 " of the latest %" PRIu64 " messages went to quarantine, most of them with "
+            "the reason %s; `foxtrackrctl status` says how to look at them",
+            now->latest.quarantined, now->latest.messages,
+            foxtrackr_reason_name(now->latest.reason));
+    } else if (!now->latest.most && status->share_said) {
+        log_notice("at least half of the latest messages are understood again");
+        status->share_said = false;
+        log_cause_over(&status->share_cause);
+    }
+    status->was_most = now->latest.most;
+}
+
+/* How fast the database grows; a catch-up does not count. */
+static void look_at_growth(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+
+    now->growth =
+        status_estimate_growth(&status->estimate, now->monotonic_ms, now->catching_up,
+                               now->writer.used_bytes, now->writer.free_bytes, now->min_free_bytes);
+}
+
+/* --- a catch-up ---------------------------------------------------------------------------- */
+
+static void begin_catch_up(struct status *status)
+{
+    const struct status_snapshot *now = &status->snapshot;
+
+    status->catch_up_since_ms = now->monotonic_ms;
+    status->catch_up_from = now->writer.counts.received;
+    status->progress_ms = now->monotonic_ms + PROGRESS_FIRST_MS - PROGRESS_PERIOD_MS;
+    status_estimate_catch_up_begin(&status->estimate, now->monotonic_ms, now->lag_ms);
+}
+
+static void end_catch_up(struct status *status)
+{
+    const struct status_snapshot *now = &status->snapshot;
+    char took[DURATION_SIZE];
+
+    if (now->monotonic_ms - status->catch_up_since_ms >= PROGRESS_FIRST_MS) {
+        log_info("caught up: %" PRIu64 " message%s in %s",
+                 now->writer.counts.received - status->catch_up_from,
+                 plural_s((int64_t)(now->writer.counts.received - status->catch_up_from)),
+                 duration_text(now->monotonic_ms - status->catch_up_since_ms, took));
+    }
+    status->catch_up_since_ms = 0;
+}
+
+static void tell_progress(struct status *status)
+{
+    const struct status_snapshot *now = &status->snapshot;
+    char lag[DURATION_SIZE];
+    char left[DURATION_SIZE];
+    bool known = now->catch_up.left_ms >= 0;
+
+    status->progress_ms = now->monotonic_ms;
+    log_info("catching up: %.0f messages a second, readings are %s old%s%s%s", now->rate_per_s,
+             duration_text(now->lag_ms, lag), known ? "; about " : "",
+             known ? duration_text(now->catch_up.left_ms, left) : "", known ? " left" : "");
+}
+
+static void follow_catch_up(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+    /* Silence means that nothing is left only while something could come. */
+    bool flowing = now->writer.state == WRITER_RUNNING && now->subscribed == now->session_count;
+
+    if (status->catch_up_since_ms == 0) {
+        if (now->lag_ms > CATCH_UP_LAG_MS && now->rate_per_s >= 1 &&
+            now->quiet_ms < CAUGHT_UP_QUIET_MS) {
+            begin_catch_up(status);
+        }
+    } else if (now->lag_ms < CAUGHT_UP_LAG_MS || (flowing && now->quiet_ms > CAUGHT_UP_QUIET_MS)) {
+        end_catch_up(status);
+    }
+    now->catching_up = status->catch_up_since_ms != 0;
+    if (now->catching_up) {
+        now->catch_up = status_estimate_catch_up(&status->estimate, now->monotonic_ms, now->lag_ms);
+        if (now->monotonic_ms - status->progress_ms >= PROGRESS_PERIOD_MS) {
+            tell_progress(status);
+        }
+    }
+}
+
+/* --- in words ------------------------------------------------------------------------------ */
+
+/* The session that most needs a person, or NULL when all are subscribed. */
+static const struct session_status *neediest(const struct status_snapshot *now, unsigned *index)
+{
+    const struct session_status *found = NULL;
+
+    for (unsigned i = 0; i < now->session_count; i++) {
+        const struct session_status *session = &now->sessions[i];
+
+        if (session->state != SESSION_SUBSCRIBED &&
+            (found == NULL || (found->reason[0] == '\0' && session->reason[0] != '\0'))) {
+            found = session;
+            *index = i;
+        }
+    }
+    return found;
+}
+
+static const char *state_in_words(const struct status_snapshot *now)
+{
+    unsigned index;
+    const struct session_status *session = neediest(now, &index);
+
+    if (now->writer.state == WRITER_FATAL) {
+        return "database failed";
+    }
+    if (now->writer.state == WRITER_STALLED) {
+        return "database takes nothing";
+    }
+    if (now->disk_wait_ms >= WATCHDOG_WAIT_WORTH_SAYING_MS) {
+        return "waiting for the disk";
+    }
+    if (session == NULL && now->clock_behind) {
+        return "clock behind";
+    }
+    if (session == NULL && now->latest.most) {
+        return "most in quarantine";
+    }
+    if (session == NULL) {
+        return now->catching_up ? "catching up" : "subscribed";
+    }
+    if (now->subscribed > 0 || session->state == SESSION_PARTIAL) {
+        return "partly subscribed";
+    }
+    return session->state == SESSION_CONNECTING ? "connecting" : "not connected";
+}
+
+static void append(char *text, const char *addition)
+{
+    size_t length = strlen(text);
+
+    snprintf(text + length, STATUS_TEXT_SIZE - length, "%s", addition);
+}
+
+/* Why it is not as it should be, and when it tries again. */
+static void describe_trouble(const struct status *status, char *text)
+{
+    const struct status_snapshot *now = &status->snapshot;
+    char part[SESSION_REASON_SIZE + 128];
+    char wait[DURATION_SIZE];
+    unsigned index = 0;
+    const struct session_status *session = neediest(now, &index);
+    int64_t retry_at_ms = 0;
+
+    if (now->writer.state == WRITER_STALLED || now->writer.state == WRITER_FATAL) {
+        snprintf(part, sizeof(part), ": %s", now->writer.reason);
+        append(text, part);
+        retry_at_ms = now->writer.state == WRITER_STALLED ? now->writer.retry_at_ms : 0;
+    } else if (now->disk_wait_ms >= WATCHDOG_WAIT_WORTH_SAYING_MS) {
+        snprintf(part, sizeof(part), " for %s", duration_text(now->disk_wait_ms, wait));
+        append(text, part);
+    } else if (session == NULL && now->clock_behind) {
+        date_text(now->clock_least_ms, wait);
+        snprintf(part, sizeof(part), ": it is %s at least: set the system's clock", wait);
+        append(text, part);
+    } else if (session == NULL && now->latest.most) {
+        snprintf(part, sizeof(part), ": %" PRIu64 " of the latest %" PRIu64 " messages, reason %s",
+                 now->latest.quarantined, now->latest.messages,
+                 foxtrackr_reason_name(now->latest.reason));
+        append(text, part);
+    } else if (session != NULL && session->reason[0] != '\0') {
+        snprintf(part, sizeof(part), ": %s: %s", status->config->sessions[index].client_id,
+                 session->reason);
+        append(text, part);
+        retry_at_ms = session->state == SESSION_WAITING ? session->retry_at_ms : 0;
+    }
+    if (retry_at_ms > now->monotonic_ms) {
+        snprintf(part, sizeof(part), "; next try in %s",
+                 duration_text(retry_at_ms - now->monotonic_ms + 999, wait));
+        append(text, part);
+    }
+}
+
+/* How far a catch-up is. Only an estimate, so it says "about". */
+static void describe_catch_up(const struct status_snapshot *now, char *text)
+{
+    char part[64 + DURATION_SIZE];
+    char left[DURATION_SIZE];
+
+    snprintf(part, sizeof(part), "; %d %%", (int)(now->catch_up.done * 100));
+    append(text, part);
+    if (now->catch_up.left_ms >= 0) {
+        snprintf(part, sizeof(part), ", about %s left", duration_text(now->catch_up.left_ms, left));
+        append(text, part);
+    }
+}
+
+static void describe(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+    char part[160];
+    char waits[STATUS_WAITS_SIZE + 64];
+    char duration[DURATION_SIZE];
+
+    now->state = state_in_words(now);
+    snprintf(now->text, sizeof(now->text), "%s", now->state);
+    if (now->session_count > 1 && now->subscribed < now->session_count) {
+        snprintf(part, sizeof(part), " (%u of %u sessions)", now->subscribed, now->session_count);
+        append(now->text, part);
+    }
+    describe_trouble(status, now->text);
+    if (now->waits[0] != '\0') {
+        snprintf(waits, sizeof(waits), "; retention waits %s before it deletes %s",
+                 duration_text(now->waits_until_ms - now->monotonic_ms, duration), now->waits);
+        append(now->text, waits);
+    }
+    if (now->rate_per_s >= 0.5) {
+        snprintf(part, sizeof(part), "; %.0f msg/s", now->rate_per_s);
+        append(now->text, part);
+    }
+    if (now->lag_ms >= 0 && now->quiet_ms < RECENT_QUIET_MS) {
+        snprintf(part, sizeof(part), "; lag %s, pending %" PRIu64,
+                 duration_text(now->lag_ms, duration), now->pending);
+        append(now->text, part);
+        if (now->catching_up) {
+            describe_catch_up(now, now->text);
+        }
+    } else if (now->quiet_ms >= 0) {
+        snprintf(part, sizeof(part), "; last message %s ago",
+                 duration_text(now->quiet_ms, duration));
+        append(now->text, part);
+    }
+    /* systemd ignores a STATUS= that is not UTF-8, and takes a second line for another field: the
+     * reasons hold text of a broker, of its certificate, or of a file. */
+    escape_one_line(now->text);
+}
+
+/* --- telling ------------------------------------------------------------------------------- */
+
+static void write_files(struct status *status)
+{
+    const struct config *config = status->config;
+    int rc = 0;
+
+    if (config->status.file != NULL) {
+        rc = status_file_write_json(&status->file, config, &status->snapshot);
+    }
+    if (rc != 0) {
+        log_line_limited(&status->file_cause, LOG_WARNING, NULL,
+                         "status.file %s: %s; going on without it", config->status.file,
+                         status->file.problem);
+    }
+    rc = 0;
+    if (config->status.metrics_file != NULL) {
+        rc = status_file_write_metrics(&status->metrics, config, &status->snapshot);
+    }
+    if (rc != 0) {
+        log_line_limited(&status->metrics_cause, LOG_WARNING, NULL,
+                         "status.metrics_file %s: %s; going on without it",
+                         config->status.metrics_file, status->metrics.problem);
+    }
+}
+
+void status_tick(struct status *status)
+{
+    struct status_snapshot *now = &status->snapshot;
+
+    look(status);
+    follow_catch_up(status);
+    look_at_growth(status);
+    look_at_quarantine(status);
+    describe(status);
+    if (strcmp(now->text, status->told) != 0) {
+        snprintf(status->told, sizeof(status->told), "%s", now->text);
+        sd_notifyf(0, "STATUS=%s", now->text);
+    }
+    if (now->state != status->written_state ||
+        now->monotonic_ms - status->written_ms >= now->interval_ms) {
+        status->written_state = now->state;
+        status->written_ms = now->monotonic_ms;
+        pulse_wait_begin(); /* they may be on a slow disk */
+        write_files(status);
+        pulse_wait_end();
+    }
+}
+
+bool status_all_subscribed(const struct status *status)
+{
+    return status->snapshot.session_count > 0 &&
+           status->snapshot.subscribed == status->snapshot.session_count;
+}
+
+const struct writer_status *status_writer(const struct status *status)
+{
+    return &status->snapshot.writer;
+}
+
+void status_notify_starting(const char *text, int64_t extend_ms)
+{
+    char line[STATUS_TEXT_SIZE];
+
+    snprintf(line, sizeof(line), "%s", text);
+    escape_one_line(line);
+    sd_notifyf(0, "STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRId64, line, extend_ms * 1000);
+}
+
+void status_notify_ready(const struct status *status)
+{
+    sd_notifyf(0, "READY=1\nSTATUS=%s", status->snapshot.text);
+}
+
+void status_notify_reloading(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+               (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
+void status_notify_reloaded(void)
+{
+    sd_notify(0, "READY=1");
+}
+
+void status_notify_stopping(const char *text)
+{
+    char line[STATUS_TEXT_SIZE];
+
+    snprintf(line, sizeof(line), "%s", text);
+    escape_one_line(line);
+    sd_notifyf(0, "STOPPING=1\nSTATUS=%s", line);
+}
+
+int64_t status_watchdog_ms(void)
+{
+    uint64_t period_us = 0;
+
+    return sd_watchdog_enabled(0, &period_us) > 0 ? (int64_t)(period_us / 1000) : 0;
+}
+
+void status_notify_alive(void)
+{
+    sd_notify(0, "WATCHDOG=1");
+}
+
+void status_notify_more_time(int64_t more_ms)
+{
+    sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRId64, more_ms * 1000);
+}

@@ -1,0 +1,74 @@
+#include "store/sqlite/cache_internal.h"
+
+#include <string.h>
+
+/*
+ * Two parts with a NUL between them, which is in neither first part. The two sorts of keys cannot
+ * be taken for each other: a device's number has a zero byte in it, a device's name has not.
+ */
+static struct store_cache_key make_key(const void *first, size_t first_length, const void *second,
+                                       size_t second_length)
+{
+    struct store_cache_key key = {0};
+
+    if (first_length + second_length + 1 > sizeof(key.bytes)) {
+        return key;
+    }
+    memcpy(key.bytes, first, first_length);
+    memcpy(key.bytes + first_length + 1, second, second_length);
+    key.length = first_length + second_length + 1;
+    return key;
+}
+
+struct store_cache_key store_cache_device_key(const char *family, const char *device_id)
+{
+    return make_key(family, strlen(family), device_id, strlen(device_id));
+}
+
+struct store_cache_key store_cache_group_key(const char *group, int64_t device)
+{
+    return make_key(group, strlen(group), &device, sizeof(device));
+}
+
+/* FNV-1a. Where keys fall is no secret worth keeping: a collision costs one lookup. */
+static size_t slot_of(const struct store_cache_key *key)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (size_t i = 0; i < key->length; i++) {
+        hash = (hash ^ (unsigned char)key->bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return (size_t)(hash ^ hash >> 32) % STORE_CACHE_SLOTS;
+}
+
+bool store_cache_find(const struct store_cache *cache, const struct store_cache_key *key,
+                      int64_t *value)
+{
+    const struct store_cache_slot *slot = &cache->slots[slot_of(key)];
+
+    if (key->length == 0 || slot->length != key->length ||
+        memcmp(slot->key, key->bytes, key->length) != 0) {
+        return false;
+    }
+    *value = slot->value;
+    return true;
+}
+
+void store_cache_put(struct store_cache *cache, const struct store_cache_key *key, int64_t value)
+{
+    struct store_cache_slot *slot = &cache->slots[slot_of(key)];
+
+    if (key->length == 0) {
+        return;
+    }
+    slot->value = value;
+    slot->length = (uint8_t)key->length;
+    memcpy(slot->key, key->bytes, key->length);
+}
+
+void store_cache_clear(struct store_cache *cache)
+{
+    for (size_t i = 0; i < STORE_CACHE_SLOTS; i++) {
+        cache->slots[i].length = 0;
+    }
+}

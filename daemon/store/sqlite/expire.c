@@ -1,0 +1,268 @@
+/*
+ * Retention: old rows go, in chunks so short that no acknowledgement notices.
+ *
+ * A pass visits the tables one after the other, and in a table every device in the order of its
+ * number. The primary keys begin with (device, time_ms), so what is old of a device is found by one
+ * seek, and a device without anything old costs just that seek. A chunk stops when its time is used
+ * up or enough pages have changed: the pages are what its commit has to write. The pass remembers
+ * the device, and the next chunk goes on there.
+ *
+ * What a chunk writes makes the log move sooner, and a message that comes meanwhile waits for that
+ * too. So a chunk may be the moving of a short log instead. A long log is what messages have put
+ * there, and its moving no work for a chunk: the pass waits for it; see store/sqlite/checkpoint.c.
+ *
+ * Deleted rows leave free pages, which new rows use again. What is free beyond keep_free_percent
+ * goes back to the file system at the end of the pass, page by page and under the same limits.
+ *
+ * Nothing is deleted in silence: the same transaction counts it in `expired`.
+ */
+#include "store/sqlite/sqlite_internal.h"
+
+/* Rows of one statement at most: the clock is looked at after each. A row that holds a payload can
+ * have a long chain of pages. */
+#define STEP_ROWS      64
+#define STEP_ROWS_LONG 4
+
+/* Moving a page changes it, what points to it, the list of free pages and the map of pointers. */
+#define PAGES_OF_A_MOVE 4
+
+static const struct {
+    const char *name;
+    enum store_statement statement;
+    int step_rows;
+    int rows_of_a_page; /* that stand together and go together */
+    int pages_of_a_row; /* in tables whose rows stand in several places */
+} tables[STORE_TABLES] = {
+    [STORE_BATTERY] = {"battery", STATEMENT_BATTERY_EXPIRE, STEP_ROWS, 32, 0},
+    [STORE_TEMPERATURE] = {"temperature", STATEMENT_TEMPERATURE_EXPIRE, STEP_ROWS, 32, 0},
+    [STORE_MESSAGES] = {"messages", STATEMENT_MESSAGES_EXPIRE, STEP_ROWS_LONG, 32, 1},
+    [STORE_QUARANTINE] = {"quarantine", STATEMENT_QUARANTINE_EXPIRE, STEP_ROWS_LONG, 1, 2},
+};
+
+struct work {
+    struct store_expiry place;
+    const struct store_chunk *chunk;
+    struct store_expired *out;
+    int64_t deadline_us;
+    int pages; /* changed, about */
+};
+
+const char *store_table_name(enum store_table table)
+{
+    return tables[table].name;
+}
+
+static bool used_up(struct work *work)
+{
+    work->out->reached_limit = work->pages >= work->chunk->limit_pages;
+    return work->out->reached_limit || work->chunk->clock_us() >= work->deadline_us;
+}
+
+/* Set *device to the next one, or to 0. */
+static int next_device(struct store *store, int64_t after, int64_t *device)
+{
+    const struct store_value value = store_integer(after);
+    bool row = false;
+    int result = store_step(store, STATEMENT_DEVICE_NEXT, &value, 1, &row);
+
+    if (result == STORE_OK) {
+        *device = row ? sqlite3_column_int64(store->statements[STATEMENT_DEVICE_NEXT], 0) : 0;
+    }
+    store_reset(store, STATEMENT_DEVICE_NEXT);
+    return result;
+}
+
+static void next_table(struct store_expiry *place)
+{
+    place->table++;
+    place->device = 0;
+}
+
+/* One statement: some old rows of one device, or of quarantine. */
+static int delete_some(struct store *store, struct work *work)
+{
+    struct store_expiry *place = &work->place;
+    bool by_device = place->table != STORE_QUARANTINE;
+    int64_t device = 0;
+    int result = STORE_OK;
+    int deleted;
+
+    if (place->cutoff_ms[place->table] == STORE_KEEP) {
+        next_table(place);
+        return STORE_OK;
+    }
+    if (by_device) {
+        result = next_device(store, place->device, &device);
+        if (result != STORE_OK || device == 0) {
+            next_table(place);
+            return result;
+        }
+    }
+
+    {
+        const struct store_value values[] = {store_integer(device),
+                                             store_integer(place->cutoff_ms[place->table]),
+                                             store_integer(tables[place->table].step_rows)};
+
+        result = store_execute(store, tables[place->table].statement, values, 3);
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+    deleted = sqlite3_changes(store->db);
+    work->out->rows[place->table] += (uint64_t)deleted;
+    if (place->table == STORE_QUARANTINE) {
+        store_note_entries(store, -deleted);
+    }
+    if (deleted > 0) {
+        work->pages += 1 + deleted / tables[place->table].rows_of_a_page +
+                       deleted * tables[place->table].pages_of_a_row;
+    }
+    if (deleted < tables[place->table].step_rows) {
+        if (by_device) {
+            place->device = device;
+        } else {
+            next_table(place);
+        }
+    }
+    return STORE_OK;
+}
+
+/* How many pages have to go so that no more than keep_free_percent of what is left are free. */
+static int count_surplus(struct store *store, int keep_free_percent, int64_t *surplus)
+{
+    sqlite3_stmt *statement = store->statements[STATEMENT_PAGES];
+    bool row = false;
+    int result = store_step(store, STATEMENT_PAGES, NULL, 0, &row);
+
+    *surplus = 0;
+    if (result == STORE_OK && row) {
+        int64_t free_pages = sqlite3_column_int64(statement, 0);
+        int64_t pages = sqlite3_column_int64(statement, 1);
+
+        *surplus = (free_pages * 100 - pages * keep_free_percent + 99 - keep_free_percent) /
+                   (100 - keep_free_percent);
+    }
+    store_reset(store, STATEMENT_PAGES);
+    return result;
+}
+
+/* Give surplus pages back. Each step of the statement moves one page to the file's end. */
+static int give_back(struct store *store, struct work *work)
+{
+    int64_t surplus = 0;
+    bool row = true;
+    int result = count_surplus(store, work->place.keep_free_percent, &surplus);
+
+    while (result == STORE_OK && row && surplus > 0 && !used_up(work)) {
+        result = store_step(store, STATEMENT_VACUUM, NULL, 0, &row);
+        if (row) {
+            surplus--;
+            work->out->pages_freed++;
+            work->pages += PAGES_OF_A_MOVE;
+        }
+    }
+    store_reset(store, STATEMENT_VACUUM);
+    /* No row: the file cannot give anything back (it was made without auto_vacuum). */
+    work->out->done = surplus <= 0 || !row;
+    return result;
+}
+
+static int count_expired(struct store *store, const struct work *work)
+{
+    int result = STORE_OK;
+
+    for (int i = 0; i < STORE_TABLES && result == STORE_OK; i++) {
+        const struct store_value values[] = {
+            store_integer(store->run),
+            store_text(tables[i].name),
+            store_integer((int64_t)work->out->rows[i]),
+            store_integer(work->place.cutoff_ms[i]),
+            store_integer(work->chunk->now_ms),
+        };
+
+        if (work->out->rows[i] > 0) {
+            result = store_execute(store, STATEMENT_EXPIRED_ADD, values, 5);
+        }
+    }
+    return result;
+}
+
+static bool changed_anything(const struct store_expired *out)
+{
+    uint64_t changes = out->pages_freed;
+
+    for (int i = 0; i < STORE_TABLES; i++) {
+        changes += out->rows[i];
+    }
+    return changes > 0;
+}
+
+/*
+ * A chunk is not synced: no acknowledgement waits for it, and the next batch or the checkpoint
+ * syncs it too. If the machine stops before that, old rows and their count are back together.
+ */
+static int begin_chunk(struct store *store)
+{
+    int result = store_set_synced(store, false);
+
+    if (result == STORE_OK) {
+        /* Who waits for another program's lock here would make messages wait. */
+        store->wait_ms = 0;
+        result = store_execute(store, STATEMENT_BEGIN, NULL, 0);
+        store->wait_ms = store->busy_timeout_ms;
+    }
+    return result;
+}
+
+static int delete_chunk(struct store *store, struct store_expiry *expiry,
+                        const struct store_chunk *chunk, struct store_expired *out)
+{
+    struct work work = {.place = *expiry,
+                        .chunk = chunk,
+                        .out = out,
+                        .deadline_us = chunk->clock_us() + chunk->budget_us};
+    int before = store->wal_pages;
+    int result = begin_chunk(store);
+
+    while (result == STORE_OK && work.place.table < STORE_TABLES) {
+        result = delete_some(store, &work);
+        if (used_up(&work)) {
+            break;
+        }
+    }
+    if (result == STORE_OK && work.place.table == STORE_TABLES) {
+        result = give_back(store, &work);
+    }
+    if (result == STORE_OK && !changed_anything(out)) {
+        /* Nothing to sync, nothing to count. */
+        result = store_execute(store, STATEMENT_COMMIT, NULL, 0);
+    } else if (result == STORE_OK) {
+        result = count_expired(store, &work);
+        if (result == STORE_OK) {
+            result = store_commit(store);
+        }
+    }
+    if (result == STORE_OK) {
+        *expiry = work.place;
+        /* A log that begins anew is shorter than before. */
+        store->retention_pages += store->wal_pages > before ? store->wal_pages - before : 0;
+    }
+    return result;
+}
+
+int store_expire(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
+                 struct store_expired *out)
+{
+    *out = (struct store_expired){0};
+    switch (store_retention_turn(store, chunk->nobody_waits)) {
+    case STORE_TURN_WAIT:
+        out->later = true;
+        return store_tidy_log(store, false);
+    case STORE_TURN_MOVE:
+        /* One that fails stays due: to call it done would be to try again at once, for ever. */
+        return store_checkpoint(store);
+    default:
+        return delete_chunk(store, expiry, chunk, out);
+    }
+}

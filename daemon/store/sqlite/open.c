@@ -1,0 +1,555 @@
+/*
+ * Opening the database: every check that can refuse it comes before the first byte that changes it.
+ *
+ *   path      a directory, a missing parent, no permission, a second name: a sentence, nothing made
+ *   lock      PATH.lock, before the database is touched; a second daemon ends here
+ * (store/sqlite/lock.c) create    mode 0640, by us: SQLite gives its log the same mode hold the
+ * file itself is opened, locked by its inode, and its header read: a backup is recognised before
+ * SQLite puts a log beside it into it (store/sqlite/mark.c) inspect   a database of someone else,
+ * or of a newer foxtrackrd, is left as it is: reading does not change it, and NO_CKPT_ON_CLOSE
+ * keeps closing from changing it compare   with the record of what stood here last
+ * (store/sqlite/record.c) configure log mode, synchronous, ... accept    a backup becomes the
+ * database, and gets its rows in `gaps` (store/sqlite/restored.c) migrate   one transaction for
+ * each step, see store/sqlite/migrate.c sync      the directory: SQLite ignores it when that fails,
+ * and a log whose name is not on disk is no log after a power loss
+ *
+ * Closing any descriptor of the database file drops the POSIX locks that SQLite holds on it. So the
+ * descriptor of "hold" is opened before SQLite's and closed after it, and there is no other.
+ */
+#include "store/sqlite/sqlite_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/pulse.h"
+#include "migrations.h"
+#include "store/sqlite/lock_internal.h"
+#include "store/sqlite/mark_internal.h"
+#include "store/sqlite/restored_internal.h"
+#include "store/sqlite/wal_vfs_internal.h"
+
+#define DATABASE_MODE 0640
+
+/* A tool that shares the database with the daemon waits this long for its turn, and asks this
+ * often: the daemon writes most of the time, with short pauses that a slower question would miss.
+ */
+#define BESIDE_WAIT_MS     60000
+#define BESIDE_QUESTION_US 500
+
+/* The daemon asks for its turn this often, for as long as busy_timeout says. SQLite's own handler
+ * asks more and more rarely, and so could miss the pauses of somebody who writes without end. */
+#define QUESTION_US 1000
+
+#define PROGRESS_OPS 100000 /* of SQLite's machine: some milliseconds */
+
+/* Whether the database is ours to create, lock and migrate. */
+static bool owns(const struct store *store)
+{
+    return !store->read_only && !store->beside;
+}
+
+static char *join(const char *first, const char *middle, const char *last)
+{
+    char *joined;
+
+    return asprintf(&joined, "%s%s%s", first, middle, last) < 0 ? NULL : joined;
+}
+
+static int out_of_memory(struct store *store)
+{
+    return store_refuse(store, STORE_E_RETRY, "%s: out of memory", store->given_path);
+}
+
+/* The directory of a path that names nothing yet, without symbolic links. */
+static char *real_directory(const char *path, const char *base)
+{
+    char *directory = base == path ? strdup(".") : strndup(path, (size_t)(base - path));
+    char *real = directory == NULL ? NULL : realpath(directory, NULL);
+
+    free(directory);
+    return real;
+}
+
+/* Log and lock stand beside the file itself, so that two symbolic links to one database meet at one
+ * lock. */
+int store_resolve(struct store *store)
+{
+    const char *slash = strrchr(store->given_path, '/');
+    const char *base = slash == NULL ? store->given_path : slash + 1;
+    char *end;
+
+    store->path = realpath(store->given_path, NULL);
+    if (store->path == NULL && errno == ENOENT && base[0] != '\0') {
+        store->directory = real_directory(store->given_path, base);
+        if (store->directory == NULL) {
+            return store_refuse(store, STORE_E_PATH,
+                                "%s: its directory cannot be used: %s; create it, for the user of "
+                                "foxtrackrd to write in",
+                                store->given_path, strerrordesc_np(errno));
+        }
+        store->path = join(store->directory, strcmp(store->directory, "/") == 0 ? "" : "/", base);
+    } else if (store->path == NULL) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: cannot be reached: %s; correct database.path "
+                            "or the permissions on the way to it",
+                            store->given_path, strerrordesc_np(errno));
+    } else {
+        end = strrchr(store->path, '/');
+        store->directory =
+            end == store->path ? strdup("/") : strndup(store->path, (size_t)(end - store->path));
+    }
+    if (store->path == NULL || store->directory == NULL) {
+        return out_of_memory(store);
+    }
+    store->wal_path = join(store->path, "-wal", "");
+    return store->wal_path == NULL ? out_of_memory(store) : STORE_OK;
+}
+
+/* Describes what stands at the path. *size is -1 when there is nothing. */
+static int check_file(struct store *store, int64_t *size)
+{
+    struct stat status;
+
+    *size = -1;
+    if (stat(store->path, &status) < 0) {
+        if (errno == ENOENT && owns(store)) {
+            return STORE_OK;
+        }
+        return store_refuse(store, STORE_E_PATH, "%s: cannot be opened: %s", store->path,
+                            strerrordesc_np(errno));
+    }
+    if (S_ISDIR(status.st_mode)) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: is a directory; database.path must name a file", store->path);
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return store_refuse(store, STORE_E_PATH, "%s: is not a regular file", store->path);
+    }
+    *size = status.st_size;
+    /* A reader changes nothing, and a backup may well have more than one name. */
+    return store->read_only ? STORE_OK : store_check_links(store, &status);
+}
+
+int store_sync_directory(struct store *store)
+{
+    int fd = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = 0;
+
+    if (fd < 0) {
+        return store_refuse(store, STORE_E_PATH, "%s: cannot be read: %s", store->directory,
+                            strerrordesc_np(errno));
+    }
+    /* EINVAL: a file system without such a thing as syncing a directory. */
+    pulse_wait_begin();
+    if (fsync(fd) < 0 && errno != EINVAL) {
+        error = errno;
+    }
+    pulse_wait_end();
+    close(fd);
+    if (error == 0) {
+        return STORE_OK;
+    }
+    return store_refuse(store, store_classify(SQLITE_IOERR_DIR_FSYNC, error),
+                        "%s: cannot be synced to disk: %s", store->directory,
+                        strerrordesc_np(error));
+}
+
+static int create(struct store *store)
+{
+    struct stat status;
+    int fd;
+
+    /* SQLite would delete this log unread. It holds readings if someone deleted the database after
+     * a crash, so it is theirs to decide about. */
+    if (stat(store->wal_path, &status) == 0 ? status.st_size > 0 : errno != ENOENT) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: is missing or empty, but its log %s is not; put the database back "
+                            "beside its log, or move the log away",
+                            store->path, store->wal_path);
+    }
+
+    fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, DATABASE_MODE);
+    if (fd < 0) {
+        return store_refuse(store, STORE_E_PATH, "%s: cannot be created: %s", store->path,
+                            strerrordesc_np(errno));
+    }
+    close(fd);
+    return store_sync_directory(store);
+}
+
+int store_open_failed(struct store *store, const char *doing)
+{
+    int code = sqlite3_errcode(store->db);
+    int result = store_fail(store, doing);
+
+    switch (code) {
+    case SQLITE_NOTADB:
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: is not a database; move the file away, or correct database.path",
+                            store->path);
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+    case SQLITE_READONLY:
+        return STORE_E_PATH;
+    default:
+        return result;
+    }
+}
+
+static bool is_stopped(const struct store *store)
+{
+    return store->stopped != NULL && store->stopped();
+}
+
+/* A progress handler: a long read of a tool ends. */
+static int ask_whether_stopped(void *context)
+{
+    return is_stopped(context) ? 1 : 0;
+}
+
+static int wait_beside(void *context, int asked)
+{
+    if (is_stopped(context)) {
+        return 0;
+    }
+    usleep(BESIDE_QUESTION_US);
+    return asked < BESIDE_WAIT_MS * 1000 / BESIDE_QUESTION_US;
+}
+
+static int wait_turn(void *context, int asked)
+{
+    struct store *store = context;
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (asked == 0) {
+        store->waiting_since_ms = now_ms;
+    }
+    if (now_ms - store->waiting_since_ms >= store->wait_ms || is_stopped(store)) {
+        return 0;
+    }
+    pulse_beat();
+    usleep(QUESTION_US);
+    return 1;
+}
+
+static int connect_database(struct store *store)
+{
+    int flags = (store->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+                SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+
+    errno = 0;
+    if (sqlite3_open_v2(store->path, &store->db, flags, store_log_vfs()) != SQLITE_OK) {
+        if (store->db == NULL) {
+            return out_of_memory(store);
+        }
+        return store_open_failed(store, "open it");
+    }
+    if (store->beside) {
+        sqlite3_busy_handler(store->db, wait_beside, store);
+    } else {
+        sqlite3_busy_handler(store->db, wait_turn, store);
+    }
+    if (store->stopped != NULL) {
+        sqlite3_progress_handler(store->db, PROGRESS_OPS, ask_whether_stopped, store);
+    }
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    if (!store->read_only && sqlite3_db_readonly(store->db, "main") == 1) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: may be read but not written; make the file and its file system "
+                            "writable for the user of foxtrackrd",
+                            store->path);
+    }
+    return STORE_OK;
+}
+
+/* What a pragma or a query gives: one text. */
+static int read_text(struct store *store, const char *sql, const char *doing, char *text,
+                     size_t size)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = STORE_OK;
+
+    errno = 0;
+    if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK ||
+        sqlite3_step(statement) != SQLITE_ROW) {
+        result = store_open_failed(store, doing);
+    } else {
+        snprintf(text, size, "%s", (const char *)sqlite3_column_text(statement, 0));
+    }
+    /* A pragma that writes gives its answer first and commits when it is finished. */
+    if (sqlite3_finalize(statement) != SQLITE_OK && result == STORE_OK) {
+        result = store_open_failed(store, doing);
+    }
+    return result;
+}
+
+int store_read_number(struct store *store, const char *sql, int *number)
+{
+    char text[16] = "";
+    int result = read_text(store, sql, "read it", text, sizeof(text));
+
+    if (result == STORE_OK) {
+        *number = (int)strtol(text, NULL, 10);
+    }
+    return result;
+}
+
+/* Whose database is it, and of which version? */
+static int inspect(struct store *store, int *version)
+{
+    int application = 0;
+    int objects = 0;
+    int result = store_read_number(store, "PRAGMA user_version", version);
+
+    if (result == STORE_OK) {
+        result = store_read_number(store, "PRAGMA application_id", &application);
+    }
+    if (result == STORE_OK) {
+        result = store_read_number(store, "SELECT count(*) FROM sqlite_schema", &objects);
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+
+    store->marked = store_mark_of(application) != STORE_MARK_NONE;
+    if (application != STORE_APPLICATION_ID && !store->marked &&
+        (application != 0 || *version != 0 || objects != 0)) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: is not a foxtrackrd database but another program's; correct "
+                            "database.path",
+                            store->path);
+    }
+    if (*version > migration_count) {
+        return store_refuse(store, STORE_E_NEWER,
+                            "%s: has schema version %d, and this foxtrackrd knows versions up to "
+                            "%d; install a newer foxtrackrd",
+                            store->path, *version, migration_count);
+    }
+    if (store->beside && store->marked) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: is a backup that foxtrackrd has not taken over yet; start "
+                            "foxtrackrd, which does that",
+                            store->path);
+    }
+    if (!owns(store) && *version < migration_count) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: has schema version %d, and this program needs %d; start "
+                            "foxtrackrd once, which brings it up to date",
+                            store->path, *version, migration_count);
+    }
+    return STORE_OK;
+}
+
+static int execute(struct store *store, const char *sql)
+{
+    errno = 0;
+    return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? STORE_OK
+               : store_open_failed(store, "set it up");
+}
+
+static int configure(struct store *store, bool fresh)
+{
+    char mode[16] = "";
+    char sql[160];
+    int result = STORE_OK;
+
+    /* Only before a new database gets its first page, which turning on the log writes. */
+    if (fresh) {
+        result = execute(store, "PRAGMA auto_vacuum = INCREMENTAL");
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+
+    result = read_text(store, "PRAGMA journal_mode = WAL", "turn on its log", mode, sizeof(mode));
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (strcmp(mode, "wal") != 0) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: its file system has no shared memory, which the write-ahead log "
+                            "needs; put the database on a local file system",
+                            store->path);
+    }
+
+    /* Readers that stay long let the log grow; the limit gives the space back afterwards. Debian's
+     * SQLite fills every page that it frees with zeros, and writes it: for the inbox as much again
+     * as its messages. FAST does that where a page is written anyway. Nothing temporary in files: a
+     * service may have no other directory to write to. */
+    snprintf(sql, sizeof(sql),
+             "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -%d;"
+             "PRAGMA secure_delete = FAST;"
+             "PRAGMA temp_store = MEMORY",
+             STORE_CACHE_KIB);
+    result = execute(store, sql);
+    if (result != STORE_OK) {
+        return result;
+    }
+    store->synced = store->durability == STORE_FULL;
+    return execute(store,
+                   store->synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+}
+
+static int remember(struct store *store, const char *path, struct store_identity *identity)
+{
+    struct stat status;
+
+    if (stat(path, &status) < 0) {
+        return store_refuse(store, STORE_FATAL, "%s: has gone while it was being opened: %s", path,
+                            strerrordesc_np(errno));
+    }
+    *identity = (struct store_identity){true, status.st_dev, status.st_ino};
+    return STORE_OK;
+}
+
+/* Everything that those who write do, not the tools that read. */
+static int set_up(struct store *store, bool fresh)
+{
+    int result = configure(store, fresh);
+
+    /* Before the migrations, which end with the number of a database that is no backup. */
+    if (result == STORE_OK && owns(store) && store->marked) {
+        result = store_accept(store);
+    }
+    if (result == STORE_OK && owns(store)) {
+        result = store_renew_log(store);
+    }
+    if (result == STORE_OK && owns(store)) {
+        result = store_migrate(store, migrations, migration_count);
+    }
+    if (result == STORE_OK && owns(store) && !fresh) {
+        result = store_note_older(store);
+    }
+    if (result == STORE_OK && sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL)) {
+        result = store_open_failed(store, "turn on foreign keys");
+    }
+    if (result == STORE_OK) {
+        result = remember(store, store->path, &store->database);
+    }
+    /* The log is made by the first read in this mode, so it is there by now. */
+    if (result == STORE_OK) {
+        result = remember(store, store->wal_path, &store->wal);
+    }
+    if (result == STORE_OK) {
+        result = store_sync_directory(store);
+    }
+    if (result == STORE_OK && owns(store)) {
+        (void)store_readers_open(&store->readers, store->path); /* only status needs it */
+    }
+    store_record_file(store);
+    store_watch_log(store);
+    return result;
+}
+
+static int open_steps(struct store *store)
+{
+    int64_t size = -1;
+    int version = 0;
+    int result = store_resolve(store);
+
+    if (result == STORE_OK) {
+        result = check_file(store, &size);
+    }
+    if (result == STORE_OK && owns(store)) {
+        result = store_take_lock(store);
+    }
+    if (result == STORE_OK && owns(store) && size <= 0) {
+        result = create(store);
+    }
+    if (result == STORE_OK) {
+        result = store_hold(store);
+    }
+    if (result == STORE_OK) {
+        result = store_check_mark(store);
+    }
+    if (result == STORE_OK && owns(store)) {
+        result = store_record_check_file(store);
+    }
+    if (result == STORE_OK) {
+        result = connect_database(store);
+    }
+    if (result == STORE_OK) {
+        result = inspect(store, &version);
+    }
+    if (result == STORE_OK && store->strange) {
+        result = store_record_check_structure(store);
+    }
+    if (result == STORE_OK && !store->read_only) {
+        result = set_up(store, version == 0);
+    }
+    if (result == STORE_OK) {
+        result = store_prepare(store);
+    }
+    if (result == STORE_OK && owns(store) && store->broker[0] != '\0') {
+        result = store_adopt_sessions(store);
+    }
+    return result;
+}
+
+struct store *store_new(const struct store_options *options)
+{
+    struct store *store = calloc(1, sizeof(*store));
+
+    if (store == NULL) {
+        return NULL;
+    }
+    store->entries = -1;
+    store->entries_durable = -1;
+    store->lock_fd = -1;
+    store->readers.fd = -1;
+    store->file_fd = -1;
+    store->given_path = strdup(options->path);
+    store->broker = strdup(options->broker != NULL ? options->broker : "");
+    if (store->given_path == NULL || store->broker == NULL) {
+        free(store->given_path);
+        free(store->broker);
+        free(store);
+        return NULL;
+    }
+    store->read_only = options->read_only;
+    store->beside = options->beside;
+    store->durability = options->durability;
+    store->busy_timeout_ms = options->busy_timeout_ms;
+    store->wait_ms = options->busy_timeout_ms;
+    store->progress = options->progress;
+    store->progress_context = options->progress_context;
+    store->stopped = options->stopped;
+    store->client_ids = options->client_ids;
+    store->client_count = options->client_count;
+    return store;
+}
+
+int store_open(const struct store_options *options, struct store **out, char *problem,
+               size_t problem_size)
+{
+    struct store *store = store_new(options);
+    int result;
+
+    if (store == NULL) {
+        snprintf(problem, problem_size, "%s: out of memory", options->path);
+        return STORE_E_RETRY;
+    }
+    result = open_steps(store);
+    if (result == STORE_OK) {
+        *out = store;
+        return STORE_OK;
+    }
+    snprintf(problem, problem_size, "%s", store->error);
+    store_discard(store);
+    return result;
+}
+
+int store_schema_version(void)
+{
+    return migration_count;
+}

@@ -1,0 +1,94 @@
+/*
+ * Quarantine: what could not be understood, byte for byte, once for each different message.
+ */
+#include "store/sqlite/sqlite_internal.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+
+/* Valid UTF-8 (RFC 3629) without NUL: what SQLite can hold as text and give back unchanged. */
+static bool is_text(const unsigned char *bytes, size_t length)
+{
+    size_t i = 0;
+
+    while (i < length) {
+        unsigned char lead = bytes[i++];
+        /* By the lead byte: how many bytes follow, and the range of the first of them. */
+        int more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+        unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+        unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+
+        if (lead == 0 || (lead >= 0x80 && lead < 0xc2) || lead > 0xf4) {
+            return false;
+        }
+        for (; more > 0; more--, i++, low = 0x80, high = 0xbf) {
+            if (i >= length || bytes[i] < low || bytes[i] > high) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+int store_quarantine_digest(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE])
+{
+    uint64_t length = htobe64(packet->topic_length);
+    char *head = malloc(sizeof(length) + packet->topic_length);
+    int result;
+
+    if (head == NULL) {
+        return -1;
+    }
+    memcpy(head, &length, sizeof(length));
+    if (packet->topic_length > 0) {
+        memcpy(head + sizeof(length), packet->topic, packet->topic_length);
+    }
+    result = digest_sha256(head, sizeof(length) + packet->topic_length, packet->payload,
+                           packet->payload_length, digest);
+    free(head);
+    return result;
+}
+
+int store_keep(struct store *store, const struct foxtrackr_problem *problem,
+               const struct store_packet *packet)
+{
+    uint8_t digest[DIGEST_SIZE];
+    bool text = is_text((const unsigned char *)packet->topic, packet->topic_length);
+
+    if (store_quarantine_digest(packet, digest) < 0) {
+        return store_refuse(store, STORE_E_RETRY,
+                            "%s: cannot put a message into quarantine: out of memory", store->path);
+    }
+    const struct store_value values[] = {
+        store_bytes(false, digest, sizeof(digest)),
+        store_bytes(text, packet->topic, packet->topic_length),
+        store_bytes(false, packet->payload, packet->payload_length),
+        store_text(foxtrackr_reason_name(problem->reason)),
+        store_text(problem->detail),
+        store_integer(packet->received_ms),
+    };
+    int result;
+
+    sqlite3_set_last_insert_rowid(store->db, 0);
+    result = store_execute(store, STATEMENT_QUARANTINE_ADD, values, 6);
+    if (result == STORE_OK && sqlite3_last_insert_rowid(store->db) != 0) {
+        store_note_entries(store, 1); /* an update sets no rowid: it was there already */
+    }
+    return result;
+}
+
+int store_quarantine(struct store *store, const struct foxtrackr_problem *problem,
+                     const struct store_packet *packet)
+{
+    int result = store_keep(store, problem, packet);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    store->counts.received++;
+    store->counts.quarantined++;
+    return STORE_OK;
+}

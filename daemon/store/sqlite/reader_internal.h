@@ -1,0 +1,37 @@
+/* Which reader keeps the log from beginning anew; see store/sqlite/reader.c. Private to the store.
+ */
+#ifndef STORE_SQLITE_READER_INTERNAL_H
+#define STORE_SQLITE_READER_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "store/store.h"
+
+#define STORE_READ_MARKS 5 /* SQLite's WAL_NREADER */
+
+/* What is remembered of the read locks; zeroed, but for fd = -1, before store_readers_open(). */
+struct store_readers {
+    int fd; /* of the index (-shm); -1: none */
+    struct {
+        bool held;
+        pid_t pid;
+        uint32_t mark;    /* how much of the log the reader sees */
+        int64_t since_ms; /* monotonic; when this reader was first seen with this mark */
+    } marks[STORE_READ_MARKS];
+};
+
+/* Open the index of the database at `path`, which SQLite has open. It stays open until
+ * store_readers_close(): see there. False and errno when it cannot be opened. */
+bool store_readers_open(struct store_readers *readers, const char *path);
+
+/* Only after sqlite3_close(): closing a descriptor drops every POSIX lock that this process has on
+ * the file, SQLite's own included. */
+void store_readers_close(struct store_readers *readers);
+
+/* Look which processes hold read locks now, and tell of the one that has held its lock for longest.
+ * Other processes only. To be called about once a second. */
+void store_readers_look(struct store_readers *readers, int64_t now_ms, struct store_reader *out);
+
+#endif

@@ -1,0 +1,31 @@
+/* A backup that was put in the place of the database. Only for the store's files; see store/store.h
+ * for what others see of it. */
+#ifndef STORE_SQLITE_RESTORED_INTERNAL_H
+#define STORE_SQLITE_RESTORED_INTERNAL_H
+
+#include <sqlite3.h>
+#include <stdint.h>
+
+struct store;
+
+/*
+ * Accept a marked database: in one transaction a row in `gaps` for every session and every
+ * configured client id, and the mark removed. Fills store->restoration. STORE_OK, STORE_E_RETRY,
+ * STORE_E_PATH or STORE_FATAL.
+ */
+int store_accept(struct store *store);
+
+/*
+ * Where the database is older than the record of what stood here, and no row of `gaps` tells that
+ * already: write such rows, in one transaction. Fills store->restoration. STORE_OK, STORE_E_RETRY,
+ * STORE_E_PATH or STORE_FATAL.
+ */
+int store_note_older(struct store *store);
+
+/*
+ * The newest moment that the database itself has on record and that does not lie ahead of `now_ms`:
+ * everything committed until then is in it. 0: none. Returns SQLite's result code.
+ */
+int store_newest_moment(sqlite3 *db, int64_t now_ms, int64_t *newest_ms);
+
+#endif

@@ -1,0 +1,555 @@
+/*
+ * One message, its rows. A row goes in with ON CONFLICT DO NOTHING; when nothing went in, what
+ * stands there is compared value by value: the same is a duplicate (the broker sent it again, or
+ * the device is in a group), anything else a conflict.
+ *
+ * A message with a battery object and a temperature object has two rows, and each is judged by
+ * itself: a battery reading that conflicts leaves the temperature its row. The whole message then
+ * goes to quarantine too, for a person to decide about the reading that has no row. It counts as
+ * quarantined, whatever became of the other row.
+ *
+ * Compared is what was measured: the columns with values, and `extra` by what it says. `extra` is
+ * compared as JSON when its bytes differ (store/sqlite/same.c). `message_type` and `received_ms`
+ * tell how a reading came; the first message's stay.
+ */
+#include "store/sqlite/sqlite_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "store/sqlite/same_internal.h"
+
+#define ROW_VALUES_MAX 8
+#define ROWS_MAX       2 /* of a message */
+
+enum row_result { ROW_NEW, ROW_SAME, ROW_CONFLICT };
+
+/* The first `keys` values find the row; the next `compared` ones must agree. */
+struct row {
+    const char *table;
+    enum store_statement add;
+    enum store_statement find;
+    int keys;
+    int compared;
+    int count;
+    struct store_value values[ROW_VALUES_MAX];
+};
+
+static struct store_value named(const char *column, struct store_value value)
+{
+    value.column = column;
+    return value;
+}
+
+/* The one text that is compared is `extra`. */
+static bool same_text(const char *stored, size_t length, const struct store_value *value)
+{
+    return (length == value->length && memcmp(stored, value->bytes, length) == 0) ||
+           (stored != NULL && store_same_json(stored, length, value->bytes, value->length));
+}
+
+/* Whether the stored column equals the value. */
+static bool agrees(sqlite3_stmt *statement, int column, const struct store_value *value)
+{
+    bool null = sqlite3_column_type(statement, column) == SQLITE_NULL;
+
+    switch (value->kind) {
+    case VALUE_INTEGER:
+        return !null && sqlite3_column_int64(statement, column) == value->integer;
+    case VALUE_REAL:
+        if (null || isnan(value->real)) {
+            return null && isnan(value->real);
+        }
+        /* Exactly: a double comes back from SQLite as it went in. */
+        return sqlite3_column_double(statement, column) == value->real;
+    case VALUE_TEXT:
+    case VALUE_BLOB:
+        break;
+    }
+    if (null || value->bytes == NULL) {
+        return null && value->bytes == NULL;
+    }
+    return same_text(sqlite3_column_blob(statement, column),
+                     (size_t)sqlite3_column_bytes(statement, column), value);
+}
+
+/* A text for people: at most `size` - 1 bytes, cut between characters. */
+static void clip(char *out, size_t size, const char *text, size_t length)
+{
+    size_t kept = length < size ? length : size - 4;
+
+    if (text == NULL) { /* SQLite had no memory to convert it */
+        kept = length = 0;
+    }
+    if (kept < length) {
+        while (kept > 0 && (text[kept] & 0xc0) == 0x80) {
+            kept--;
+        }
+    }
+    snprintf(out, size, "%.*s%s", (int)kept, text == NULL ? "" : text, kept < length ? "..." : "");
+}
+
+static void describe(const struct store_value *value, char *out, size_t size)
+{
+    if (value->kind == VALUE_INTEGER) {
+        snprintf(out, size, "%lld", (long long)value->integer);
+    } else if (value->kind == VALUE_REAL && !isnan(value->real)) {
+        snprintf(out, size, "%.15g", value->real);
+    } else if (value->kind == VALUE_TEXT && value->bytes != NULL) {
+        clip(out, size, value->bytes, value->length);
+    } else {
+        snprintf(out, size, "absent");
+    }
+}
+
+static void explain_conflict(sqlite3_stmt *statement, int column, const struct row *row,
+                             struct foxtrackr_problem *problem)
+{
+    const struct store_value *value = &row->values[row->keys + column];
+    char stored[80];
+    char came[80];
+
+    describe(value, came, sizeof(came));
+    switch (sqlite3_column_type(statement, column)) { /* before a conversion could change it */
+    case SQLITE_NULL:
+        snprintf(stored, sizeof(stored), "absent");
+        break;
+    case SQLITE_FLOAT:
+        snprintf(stored, sizeof(stored), "%.15g", sqlite3_column_double(statement, column));
+        break;
+    default:
+        clip(stored, sizeof(stored), (const char *)sqlite3_column_text(statement, column),
+             (size_t)sqlite3_column_bytes(statement, column));
+        break;
+    }
+    snprintf(problem->detail, sizeof(problem->detail),
+             "%s.%s is %s for this device and time, the message says %s", row->table, value->column,
+             stored, came);
+}
+
+/* How the row that is there compares; ROW_NEW when there is none. */
+static int compare_row(struct store *store, const struct row *row, enum row_result *out,
+                       struct foxtrackr_problem *problem)
+{
+    sqlite3_stmt *statement = store->statements[row->find];
+    bool found = false;
+    int result = store_step(store, row->find, row->values, row->keys, &found);
+
+    if (result == STORE_OK) {
+        *out = found ? ROW_SAME : ROW_NEW;
+        for (int i = 0; i < row->compared && *out == ROW_SAME; i++) {
+            if (!agrees(statement, i, &row->values[row->keys + i])) {
+                explain_conflict(statement, i, row, problem);
+                *out = ROW_CONFLICT;
+            }
+        }
+    }
+    store_reset(store, row->find);
+    return result;
+}
+
+/* Put a row in, or find out how the one that is there compares. */
+static int put_row(struct store *store, const struct row *row, enum row_result *out,
+                   struct foxtrackr_problem *problem)
+{
+    int result = store_execute(store, row->add, row->values, row->count);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (sqlite3_changes(store->db) > 0 || row->compared == 0) {
+        *out = sqlite3_changes(store->db) > 0 ? ROW_NEW : ROW_SAME;
+        return STORE_OK;
+    }
+    return compare_row(store, row, out, problem);
+}
+
+int store_find_device(struct store *store, const char *family, const char *device_id,
+                      int64_t *device)
+{
+    const struct store_value values[] = {store_text(family), store_text(device_id)};
+    struct store_cache_key key = store_cache_device_key(family, device_id);
+    bool row = false;
+    int result;
+
+    if (store_cache_find(&store->cache, &key, device)) {
+        return STORE_OK;
+    }
+    result = store_step(store, STATEMENT_DEVICE_FIND, values, 2, &row);
+    if (result == STORE_OK && row) {
+        *device = sqlite3_column_int64(store->statements[STATEMENT_DEVICE_FIND], 0);
+        store_cache_put(&store->cache, &key, *device);
+    }
+    store_reset(store, STATEMENT_DEVICE_FIND);
+    return result;
+}
+
+/* Its number, which it gets now if it is a new one. */
+static int number_device(struct store *store, const struct foxtrackr_message *message,
+                         int64_t received_ms, int64_t *device)
+{
+    const struct store_value values[] = {
+        store_text(message->family), store_text(message->device_id), store_integer(received_ms)};
+    int result;
+
+    *device = 0;
+    result = store_find_device(store, message->family, message->device_id, device);
+    if (result == STORE_OK && *device == 0) {
+        struct store_cache_key key = store_cache_device_key(message->family, message->device_id);
+
+        result = store_execute(store, STATEMENT_DEVICE_ADD, values, 3);
+        *device = sqlite3_last_insert_rowid(store->db);
+        if (result == STORE_OK) {
+            store_cache_put(&store->cache, &key, *device);
+        }
+    }
+    return result;
+}
+
+static int join_group(struct store *store, const char *group, int64_t device, int64_t received_ms)
+{
+    const struct store_value values[] = {store_text(group), store_integer(device),
+                                         store_integer(received_ms)};
+    struct store_cache_key key = store_cache_group_key(group, device);
+    int64_t ignored;
+    int result;
+
+    if (store_cache_find(&store->cache, &key, &ignored)) {
+        return STORE_OK;
+    }
+    result = store_execute(store, STATEMENT_GROUP_ADD, values, 3);
+    if (result == STORE_OK) {
+        store_cache_put(&store->cache, &key, 1);
+    }
+    return result;
+}
+
+static struct row battery_row(const struct foxtrackr_message *message, int64_t device,
+                              int64_t received_ms)
+{
+    return (struct row){
+        .table = "battery",
+        .add = STATEMENT_BATTERY_ADD,
+        .find = STATEMENT_BATTERY_FIND,
+        .keys = 2,
+        .compared = 3,
+        .count = 7,
+        .values = {store_integer(device), store_integer(message->time_ms),
+                   named("voltage_v", store_real(message->voltage_v)),
+                   named("level_pct", store_real(message->level_pct)),
+                   named("extra", store_text(message->battery_extra)),
+                   store_integer(message->message_type), store_integer(received_ms)},
+    };
+}
+
+static struct row temperature_row(const struct foxtrackr_message *message, int64_t device,
+                                  int64_t received_ms)
+{
+    return (struct row){
+        .table = "temperature",
+        .add = STATEMENT_TEMPERATURE_ADD,
+        .find = STATEMENT_TEMPERATURE_FIND,
+        .keys = 2,
+        .compared = 2,
+        .count = 6,
+        .values = {store_integer(device), store_integer(message->time_ms),
+                   named("celsius", store_real(message->celsius)),
+                   named("extra", store_text(message->temperature_extra)),
+                   store_integer(message->message_type), store_integer(received_ms)},
+    };
+}
+
+/* Nothing to compare: the digest is in the key, so the same key is the same body. */
+static struct row other_row(const struct foxtrackr_message *message, int64_t device,
+                            const struct store_packet *packet, const uint8_t digest[DIGEST_SIZE])
+{
+    return (struct row){
+        .table = "messages",
+        .add = STATEMENT_MESSAGE_ADD,
+        .find = STATEMENT_MESSAGE_FIND,
+        .keys = 7,
+        .compared = 0,
+        .count = 8,
+        .values = {store_integer(device), store_text(message->type),
+                   store_integer(message->time_ms), store_text(message->version),
+                   store_integer(message->message_type),
+                   store_bytes(true, packet->payload, packet->payload_length),
+                   store_bytes(false, digest, DIGEST_SIZE), store_integer(packet->received_ms)},
+    };
+}
+
+/* The rows of a message: at least one, at most two. Returns how many. `digest` is borrowed. */
+static int make_rows(const struct foxtrackr_message *message, const struct store_packet *packet,
+                     int64_t device, const uint8_t digest[DIGEST_SIZE], struct row rows[ROWS_MAX])
+{
+    int count = 0;
+
+    if (message->has_other) {
+        rows[0] = other_row(message, device, packet, digest);
+        return 1;
+    }
+    if (message->has_battery) {
+        rows[count] = battery_row(message, device, packet->received_ms);
+        count++;
+    }
+    if (message->has_temperature) {
+        rows[count] = temperature_row(message, device, packet->received_ms);
+        count++;
+    }
+    return count;
+}
+
+/*
+ * What became of a message, from what became of its rows: a conflict if one conflicts, else new if
+ * one is new. `problem` tells of the first conflict, and what became of the other row: not whether
+ * that is new, so that a replay of the message says the same.
+ */
+static enum row_result judge_rows(const struct row *rows, const enum row_result *each, int count,
+                                  struct foxtrackr_problem *problem)
+{
+    enum row_result worst = ROW_SAME;
+    int conflicts = 0;
+    size_t length;
+
+    for (int i = 0; i < count; i++) {
+        conflicts += each[i] == ROW_CONFLICT;
+        if (each[i] == ROW_CONFLICT || (each[i] == ROW_NEW && worst == ROW_SAME)) {
+            worst = each[i];
+        }
+    }
+    if (conflicts > 0 && count > 1) {
+        const struct row *other = &rows[each[0] == ROW_CONFLICT ? 1 : 0];
+
+        length = strlen(problem->detail);
+        snprintf(problem->detail + length, sizeof(problem->detail) - length,
+                 conflicts > 1 ? "; its %s differs too" : "; its %s is stored", other->table);
+    }
+    return worst;
+}
+
+typedef int row_function(struct store *store, const struct row *row, enum row_result *out,
+                         struct foxtrackr_problem *problem);
+
+/* put_row() or compare_row() for each row. */
+static int do_rows(struct store *store, row_function *function, const struct row *rows, int count,
+                   enum row_result *out, struct foxtrackr_problem *problem)
+{
+    enum row_result each[ROWS_MAX] = {ROW_SAME, ROW_SAME};
+    int result = STORE_OK;
+
+    for (int i = 0; i < count && result == STORE_OK; i++) {
+        struct foxtrackr_problem own = {.reason = problem->reason};
+
+        result = function(store, &rows[i], &each[i], &own);
+        if (each[i] == ROW_CONFLICT && problem->detail[0] == '\0') {
+            *problem = own;
+        }
+    }
+    *out = judge_rows(rows, each, count, problem);
+    return result;
+}
+
+/* The digest of a payload, where the message's rows have one. */
+static int digest_payload(struct store *store, const struct foxtrackr_message *message,
+                          const struct store_packet *packet, uint8_t digest[DIGEST_SIZE])
+{
+    if (message->has_other &&
+        digest_sha256(packet->payload, packet->payload_length, NULL, 0, digest) < 0) {
+        return store_refuse(store, STORE_E_RETRY, "%s: cannot store a message: out of memory",
+                            store->path);
+    }
+    return STORE_OK;
+}
+
+static enum store_outcome outcome_of(enum row_result rows_result)
+{
+    switch (rows_result) {
+    case ROW_NEW:
+        return STORE_STORED;
+    case ROW_SAME:
+        return STORE_DUPLICATE;
+    default:
+        return STORE_QUARANTINED;
+    }
+}
+
+int store_put(struct store *store, const struct foxtrackr_message *message,
+              const struct store_packet *packet, enum store_outcome *outcome,
+              struct foxtrackr_problem *conflict)
+{
+    enum row_result rows_result = ROW_SAME;
+    uint8_t digest[DIGEST_SIZE];
+    struct row rows[ROWS_MAX];
+    int64_t device = 0;
+    int count;
+    int result = digest_payload(store, message, packet, digest);
+
+    *conflict = (struct foxtrackr_problem){.reason = FOXTRACKR_E_CONFLICT};
+    if (result == STORE_OK) {
+        result = number_device(store, message, packet->received_ms, &device);
+    }
+    if (result == STORE_OK && message->group != NULL) {
+        result = join_group(store, message->group, device, packet->received_ms);
+    }
+    if (result == STORE_OK) {
+        count = make_rows(message, packet, device, digest, rows);
+        result = do_rows(store, put_row, rows, count, &rows_result, conflict);
+    }
+    if (result == STORE_OK) {
+        *outcome = outcome_of(rows_result);
+    }
+    return result;
+}
+
+int store_would_put(struct store *store, const struct foxtrackr_message *message,
+                    const struct store_packet *packet, enum store_outcome *outcome,
+                    struct foxtrackr_problem *conflict)
+{
+    const struct store_value names[] = {store_text(message->family),
+                                        store_text(message->device_id)};
+    enum row_result rows_result = ROW_SAME;
+    uint8_t digest[DIGEST_SIZE];
+    struct row rows[ROWS_MAX];
+    int count = 0;
+    bool known = false;
+    int result = digest_payload(store, message, packet, digest);
+
+    *conflict = (struct foxtrackr_problem){.reason = FOXTRACKR_E_CONFLICT};
+    if (result == STORE_OK) {
+        result = store_step(store, STATEMENT_DEVICE_FIND, names, 2, &known);
+    }
+    if (result == STORE_OK && known) {
+        count = make_rows(message, packet,
+                          sqlite3_column_int64(store->statements[STATEMENT_DEVICE_FIND], 0), digest,
+                          rows);
+    }
+    store_reset(store, STATEMENT_DEVICE_FIND);
+    if (result == STORE_OK) {
+        result = do_rows(store, compare_row, rows, count, &rows_result, conflict);
+    }
+    if (result == STORE_OK) {
+        *outcome = outcome_of(known ? rows_result : ROW_NEW);
+    }
+    return result;
+}
+
+static void count_outcome(struct store *store, enum store_outcome outcome)
+{
+    store->counts.received++;
+    switch (outcome) {
+    case STORE_STORED:
+        store->counts.stored++;
+        break;
+    case STORE_DUPLICATE:
+        store->counts.duplicate++;
+        break;
+    case STORE_QUARANTINED:
+        store->counts.quarantined++;
+        break;
+    }
+}
+
+int store_message(struct store *store, const struct foxtrackr_message *message,
+                  const struct store_packet *packet, enum store_outcome *outcome)
+{
+    struct foxtrackr_problem conflict = {0};
+    int result = store_put(store, message, packet, outcome, &conflict);
+
+    if (result == STORE_OK && *outcome == STORE_QUARANTINED) {
+        result = store_keep(store, &conflict, packet);
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+    count_outcome(store, *outcome);
+    return STORE_OK;
+}
+
+static struct row row_of(const struct store_reading *reading)
+{
+    const struct foxtrackr_message *message = &reading->message;
+
+    return message->has_battery ? battery_row(message, reading->device, reading->received_ms)
+                                : temperature_row(message, reading->device, reading->received_ms);
+}
+
+/* One after the other. */
+static int put_each(struct store *store, const struct store_reading *readings, int count,
+                    bool *done)
+{
+    struct foxtrackr_problem conflict = {0};
+    int result = STORE_OK;
+
+    for (int i = 0; i < count && result == STORE_OK; i++) {
+        const struct row row = row_of(&readings[i]);
+        enum row_result row_result = ROW_CONFLICT;
+
+        result = put_row(store, &row, &row_result, &conflict);
+        done[i] = result == STORE_OK && row_result != ROW_CONFLICT;
+        if (done[i]) {
+            count_outcome(store, outcome_of(row_result));
+        }
+    }
+    return result;
+}
+
+/* STORE_READINGS of them with one statement. *added: how many of them are new. */
+static int put_together(struct store *store, const struct store_reading *readings, int *added)
+{
+    enum store_statement add = readings->message.has_battery ? STATEMENT_BATTERY_ADD_READINGS
+                                                             : STATEMENT_TEMPERATURE_ADD_READINGS;
+    int result = STORE_OK;
+
+    for (int i = 0; i < STORE_READINGS && result == STORE_OK; i++) {
+        const struct row row = row_of(&readings[i]);
+
+        result = store_bind(store, add, i * row.count, row.values, row.count);
+    }
+    result = store_execute_bound(store, add, result);
+    *added = sqlite3_changes(store->db);
+    return result;
+}
+
+/* Some were there before: which of them say the same? One that was added does. */
+static int compare_each(struct store *store, const struct store_reading *readings, bool *done,
+                        int *same)
+{
+    struct foxtrackr_problem conflict = {0};
+    int result = STORE_OK;
+
+    *same = 0;
+    for (int i = 0; i < STORE_READINGS && result == STORE_OK; i++) {
+        const struct row row = row_of(&readings[i]);
+        enum row_result row_result = ROW_CONFLICT;
+
+        result = compare_row(store, &row, &row_result, &conflict);
+        done[i] = row_result == ROW_SAME;
+        *same += done[i];
+    }
+    return result;
+}
+
+int store_readings(struct store *store, const struct store_reading *readings, int count, bool *done)
+{
+    int same = STORE_READINGS;
+    int added;
+    int result;
+
+    if (count < STORE_READINGS) {
+        return put_each(store, readings, count, done);
+    }
+    result = put_together(store, readings, &added);
+    if (result == STORE_OK && added == STORE_READINGS) {
+        memset(done, true, STORE_READINGS * sizeof(*done));
+    } else if (result == STORE_OK) {
+        result = compare_each(store, readings, done, &same);
+    }
+    if (result == STORE_OK) {
+        store->counts.received += (uint64_t)same;
+        store->counts.stored += (uint64_t)added;
+        store->counts.duplicate += (uint64_t)(same - added);
+    }
+    return result;
+}

@@ -1,0 +1,17 @@
+/* Whether two JSON texts say the same; see store/sqlite/same.c. */
+#ifndef STORE_SQLITE_SAME_INTERNAL_H
+#define STORE_SQLITE_SAME_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Compare two JSON texts by what they say: numbers by value (1, 1.0 and 10e-1 are one number),
+ * strings by their characters, objects without the order of their members, arrays with the order of
+ * their elements. Texts that are no JSON, or nested deeper than a message can be, are not the same.
+ * Borrows both, allocates nothing. Any thread.
+ */
+bool store_same_json(const char *first, size_t first_length, const char *second,
+                     size_t second_length);
+
+#endif

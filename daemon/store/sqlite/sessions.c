@@ -1,0 +1,174 @@
+/*
+ * The rows that are not readings: runs, sessions, subscriptions, gaps.
+ *
+ * Sessions and subscriptions are keyed by client id and broker (store_options.broker), because
+ * another broker has another session with another queue. What they say is what was true when the
+ * broker was last heard of; nothing is left undone at a connection because of it.
+ */
+#include "store/sqlite/sqlite_internal.h"
+
+int store_run_begin(struct store *store, const char *version, int64_t now_ms)
+{
+    const struct store_value values[] = {store_integer(now_ms), store_text(version)};
+    int result = store_set_synced(store, true); /* what the record says must be on disk */
+
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_RUN_BEGIN, values, 2);
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+    store->run = sqlite3_last_insert_rowid(store->db);
+    store->counts = (struct store_counts){0};
+    store_record_run(store, now_ms, 0);
+    return STORE_OK;
+}
+
+int store_run_end(struct store *store, int64_t now_ms)
+{
+    const struct store_value values[] = {store_integer(store->run), store_integer(now_ms)};
+
+    int result = store_set_synced(store, true);
+
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_RUN_END, values, 2);
+    }
+    if (result == STORE_OK && sqlite3_get_autocommit(store->db)) {
+        store_record_run(store, 0, now_ms);
+    }
+    return result;
+}
+
+int store_adopt_sessions(struct store *store)
+{
+    const struct store_value broker = store_text(store->broker);
+    int result = store_execute(store, STATEMENT_SESSIONS_ADOPT, &broker, 1);
+
+    return result == STORE_OK ? store_execute(store, STATEMENT_SUBSCRIPTIONS_ADOPT, &broker, 1)
+                              : result;
+}
+
+int store_session_durable(struct store *store, const char *client_id, int64_t now_ms)
+{
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_integer(now_ms)};
+
+    return store_execute(store, STATEMENT_SESSION_DURABLE, values, 3);
+}
+
+int store_session_connecting(struct store *store, const char *client_id)
+{
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
+
+    return store_execute(store, STATEMENT_SESSION_CONNECTING, values, 2);
+}
+
+/* Before the session's row changes: the gap begins where the session of before was last heard of.
+ */
+static int add_gap(struct store *store, const char *client_id, enum store_gap gap, int64_t now_ms)
+{
+    static const char *const reasons[] = {
+        [STORE_GAP_NONE] = "",
+        [STORE_GAP_LOST] = "session lost",
+        [STORE_GAP_UNCERTAIN] = "session uncertain",
+        [STORE_GAP_MOVED] = "broker changed",
+    };
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_integer(now_ms), store_text(reasons[gap])};
+
+    return gap == STORE_GAP_NONE ? STORE_OK : store_execute(store, STATEMENT_GAP_ADD, values, 4);
+}
+
+int store_session_settled(struct store *store, const char *client_id, enum store_gap gap,
+                          int64_t now_ms)
+{
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_integer(now_ms)};
+    int result = add_gap(store, client_id, gap, now_ms);
+
+    return result == STORE_OK ? store_execute(store, STATEMENT_SESSION_SETTLED, values, 3) : result;
+}
+
+int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
+                              int64_t now_ms)
+{
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_integer(now_ms)};
+    int result = add_gap(store, client_id, gap, now_ms);
+
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_SESSION_ESTABLISHED, values, 3);
+    }
+    /* A new session has no subscriptions. */
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_SUBSCRIPTIONS_FORGET, values, 2);
+    }
+    return result;
+}
+
+int store_subscribed(struct store *store, const char *client_id, const char *filter, int qos,
+                     int64_t now_ms)
+{
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_text(filter), store_integer(qos),
+                                         store_integer(now_ms)};
+
+    return store_execute(store, STATEMENT_SUBSCRIPTION_ADD, values, 5);
+}
+
+int store_unsubscribed(struct store *store, const char *client_id, const char *filter)
+{
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_text(filter)};
+
+    return store_execute(store, STATEMENT_SUBSCRIPTION_REMOVE, values, 3);
+}
+
+int store_session_find(struct store *store, const char *client_id, struct store_session *out)
+{
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
+    sqlite3_stmt *statement = store->statements[STATEMENT_SESSION_FIND];
+    struct store_session found = {0};
+    int64_t here_ms = 0;
+    int64_t elsewhere_ms = 0;
+    bool row = false;
+    int result = store_step(store, STATEMENT_SESSION_FIND, values, 2, &row);
+
+    while (result == STORE_OK && row) {
+        int64_t connected_ms = sqlite3_column_int64(statement, 3);
+
+        if (sqlite3_column_int(statement, 0) != 0) {
+            found.known = sqlite3_column_int(statement, 1) != 0;
+            found.uncertain = sqlite3_column_int(statement, 2) != 0;
+            here_ms = connected_ms;
+        } else if (connected_ms > elsewhere_ms) {
+            elsewhere_ms = connected_ms;
+        }
+        result = store_step(store, STATEMENT_SESSION_FIND, NULL, 0, &row);
+    }
+    store_reset(store, STATEMENT_SESSION_FIND);
+    found.elsewhere = elsewhere_ms > here_ms;
+    if (result == STORE_OK) {
+        *out = found;
+    }
+    return result;
+}
+
+int store_subscriptions(struct store *store, const char *client_id,
+                        int (*each)(void *context, const char *filter, int qos), void *context)
+{
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
+    sqlite3_stmt *statement = store->statements[STATEMENT_SUBSCRIPTIONS];
+    bool row = false;
+    int result = store_step(store, STATEMENT_SUBSCRIPTIONS, values, 2, &row);
+
+    while (result == STORE_OK && row) {
+        result = each(context, (const char *)sqlite3_column_text(statement, 0),
+                      sqlite3_column_int(statement, 1));
+        if (result == STORE_OK) {
+            result = store_step(store, STATEMENT_SUBSCRIPTIONS, NULL, 0, &row);
+        }
+    }
+    store_reset(store, STATEMENT_SUBSCRIPTIONS);
+    return result;
+}

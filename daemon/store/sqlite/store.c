@@ -1,0 +1,405 @@
+/*
+ * The store's transactions: what a batch is, what an error means, what is on disk.
+ *
+ * The idea. One connection, one thread, one transaction at a time. The writer begins a batch,
+ * applies messages, commits; whatever goes wrong in between is answered by a rollback and the same
+ * messages again. Every row has a natural key, so applying a message twice is harmless, and so is
+ * a COMMIT that failed and took effect all the same.
+ *
+ * Invariants.
+ * - store_commit() of a batch returns STORE_OK only when SQLite has synced the log and the names of
+ *   the database and of its log still lead to the files that we hold open. When that cannot be
+ *   looked at (a directory without permission for a moment), the batch is not acknowledged and
+ *   comes again. A database that was
+ *   deleted or replaced takes every write without an error; its rows just cannot be found
+ *   afterwards. store_begin() turns the syncing on, whoever had it off.
+ * - The run's counts are written by the transaction that they count, so that
+ *   received = stored + duplicate + quarantined is as durable as the rows. After a rollback they
+ *   are read back from the database instead of being calculated.
+ * - No error is ignored. SQLite's own automatic checkpoint does ignore them (an I/O error while
+ *   the log moves into the database would pass unseen), so it is off: store_begin() does the
+ *   checkpoint when the log has grown (store/sqlite/checkpoint.c), at a moment when no
+ * acknowledgement waits for it.
+ * - After an I/O error nothing more is written, not even by closing: the log stays as it is, for
+ *   SQLite's recovery at the next start.
+ * - A failed sync is such an error whatever its errno, ENOSPC and EDQUOT included. The kernel may
+ *   drop the pages that it could not write and report success to the next sync, so a retried COMMIT
+ *   could return while frames from before it (a chunk of retention, a batch with
+ *   durability = normal, replay) are gone. Errors of write, open and truncate may be retried: the
+ *   program still has the bytes and writes them again. store/sqlite/disk.c refuses every later
+ * write to a file whose sync has failed, and store/sqlite/renew.c writes the log anew at the next
+ * start, so that no frame is left of which only the page cache knows.
+ *
+ * Closing leaves the log, empty, and its shared index where they are (NO_CKPT_ON_CLOSE keeps SQLite
+ * from deleting them): a reader who may not write to the directory could not make them, and without
+ * them could not open the database at all.
+ *
+ * Waiting is bounded by busy_timeout. Readers never block us (write-ahead log); another writer
+ * does, for as long as its transaction lasts.
+ */
+#include "store/sqlite/sqlite_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "store/sqlite/wal_vfs_internal.h"
+
+int store_refuse(struct store *store, int result, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(store->error, sizeof(store->error), format, arguments);
+    va_end(arguments);
+    return result;
+}
+
+const char *store_error(const struct store *store)
+{
+    return store->error;
+}
+
+int store_classify(int code, int system_errno)
+{
+    switch (code & 0xff) {
+    case SQLITE_READONLY:
+        /* SQLite's own word for a database that was moved away. */
+        return code == SQLITE_READONLY_DBMOVED ? STORE_FATAL : STORE_E_RETRY;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: /* a race for the log's locks, lost many times */
+    case SQLITE_FULL:
+    case SQLITE_NOMEM:
+        return STORE_E_RETRY;
+    case SQLITE_INTERRUPT: /* a progress handler of store/tools.h */
+        return STORE_E_STOPPED;
+    case SQLITE_IOERR:
+        if (code == SQLITE_IOERR_NOMEM) {
+            return STORE_E_RETRY;
+        }
+        if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
+            return STORE_FATAL; /* whatever errno says: see the opening of this file */
+        }
+        /* SQLite calls only some of these "full"; the disk is as sound as with SQLITE_FULL. */
+        return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EROFS ||
+                       system_errno == EFBIG
+                   ? STORE_E_RETRY
+                   : STORE_FATAL;
+    default:
+        return STORE_FATAL;
+    }
+}
+
+/* What the operator can do about it. */
+static const char *advice(int code, int system_errno)
+{
+    if ((code & 0xff) == SQLITE_IOERR && system_errno == EFBIG) {
+        return "raise the limit on file sizes (LimitFSIZE=, ulimit -f)";
+    }
+    if ((code & 0xff) == SQLITE_IOERR && system_errno == EROFS) {
+        code = SQLITE_READONLY;
+    } else if ((code & 0xff) == SQLITE_IOERR &&
+               store_classify(code, system_errno) == STORE_E_RETRY) {
+        code = code == SQLITE_IOERR_NOMEM ? SQLITE_NOMEM : SQLITE_FULL;
+    }
+
+    switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+        return "another program is writing to it: end that program's transaction (fuser -v on the "
+               "file names the programs that have it open)";
+    case SQLITE_FULL:
+        return "free space on its file system, or raise the quota";
+    case SQLITE_NOMEM:
+        return "the system is out of memory";
+    case SQLITE_READONLY:
+        return "make the file, its directory and its file system writable";
+    case SQLITE_IOERR:
+        if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
+            return "what was written since the last sync may not be on the disk, so it is not "
+                   "tried again: see the kernel's log, and the free space and quota of its file "
+                   "system";
+        }
+        return "see the kernel's log for what the disk reported";
+    case SQLITE_CANTOPEN:
+        return "see that the file and its directory are there and may be used";
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return "the file is damaged: keep it, and restore a backup";
+    default:
+        return "this should not happen: please report it";
+    }
+}
+
+int store_fail(struct store *store, const char *doing)
+{
+    /* Not sqlite3_system_errno(): a COMMIT that fails leaves there what an earlier error was. */
+    int cause = errno;
+    int code = sqlite3_extended_errcode(store->db);
+    bool from_system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
+    int system_errno = from_system ? cause : 0;
+    int result = store_classify(code, system_errno);
+
+    if (result == STORE_FATAL) {
+        store->broken = true;
+    } else if (store->stopped != NULL && store->stopped()) {
+        return store_refuse(store, STORE_E_STOPPED, "stopped; run it again to go on");
+    }
+    return store_refuse(store, result, "%s: cannot %s: %s%s%s%s; %s", store->path, doing,
+                        sqlite3_errmsg(store->db), system_errno != 0 ? " (" : "",
+                        system_errno != 0 ? strerrordesc_np(system_errno) : "",
+                        system_errno != 0 ? ")" : "", advice(code, system_errno));
+}
+
+int store_set_synced(struct store *store, bool synced)
+{
+    const char *sql = synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
+
+    if (synced == store->synced) {
+        return STORE_OK;
+    }
+    errno = 0;
+    if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        return store_fail(store, "set how it is synced");
+    }
+    store->synced = synced;
+    return STORE_OK;
+}
+
+/*
+ * After every commit. Not stat(): that asks for the times too, and Linux (from 6.13 on, "multigrain
+ * timestamps") gives a file whose times were looked at a new one with the very next write, instead
+ * of one a tick. So each commit would change the log's inode, and fdatasync wait for a second write
+ * where that is written with it (ext4 without a journal).
+ */
+static int look_at(const char *path, const struct store_identity *identity)
+{
+    struct statx status;
+
+    if (statx(AT_FDCWD, path, AT_STATX_SYNC_AS_STAT, STATX_INO, &status) != 0) {
+        return errno;
+    }
+    return makedev(status.stx_dev_major, status.stx_dev_minor) == identity->device &&
+                   status.stx_ino == identity->inode
+               ? 0
+               : ENOENT;
+}
+
+/*
+ * Whether one name still leads to the file that is open. Only an answer is an answer: a directory
+ * that may not be searched for a moment says nothing about the file in it, and is waited for. A
+ * disk that fails is not.
+ */
+static int verify_name(struct store *store, const char *path, const struct store_identity *identity)
+{
+    int error = identity->known ? look_at(path, identity) : 0;
+
+    switch (error) {
+    case 0:
+        return STORE_OK;
+    case ENOENT:
+    case ENOTDIR:
+        return store_refuse(store, STORE_FATAL,
+                            "%s: was deleted or replaced while in use; what came since then is "
+                            "not in the file of that name",
+                            path);
+    case EIO:
+    case ESTALE:
+        return store_refuse(store, STORE_FATAL, "%s: cannot be looked at: %s; see the kernel's log",
+                            path, strerrordesc_np(error));
+    default:
+        return store_refuse(store, STORE_E_RETRY,
+                            "%s: cannot be looked at: %s; nothing is acknowledged until it is "
+                            "known to be the file in use: mend the permissions on the way to it",
+                            path, strerrordesc_np(error));
+    }
+}
+
+/* Whether every name still leads to the file that is open. */
+static int verify_names(struct store *store)
+{
+    int result = verify_name(store, store->given_path, &store->database);
+
+    if (result == STORE_OK && strcmp(store->path, store->given_path) != 0) {
+        result = verify_name(store, store->path, &store->database);
+    }
+    if (result == STORE_OK) {
+        result = verify_name(store, store->wal_path, &store->wal);
+    }
+    store->unverified = result == STORE_E_RETRY;
+    return result;
+}
+
+int store_begin(struct store *store)
+{
+    /* What was committed and could not be verified comes again and makes no second row; but it is
+     * not applied again and again while there is no answer. */
+    int result = store->unverified ? verify_names(store) : STORE_OK;
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    result = store_tidy_log(store, false);
+    /* A checkpoint that finds the disk full is no reason to stop: the log takes what it can. */
+    if (result != STORE_FATAL) {
+        result = store_set_synced(store, store->durability == STORE_FULL);
+    }
+    return result == STORE_OK ? store_execute(store, STATEMENT_BEGIN, NULL, 0) : result;
+}
+
+void store_limit_wait(struct store *store, int wait_ms)
+{
+    if (wait_ms < store->busy_timeout_ms) {
+        store->busy_timeout_ms = wait_ms;
+        store->wait_ms = wait_ms;
+    }
+}
+
+unsigned store_links(const struct store *store)
+{
+    struct statx status;
+
+    return store->file_fd >= 0 && statx(store->file_fd, "", AT_EMPTY_PATH | AT_STATX_SYNC_AS_STAT,
+                                        STATX_NLINK, &status) == 0
+               ? status.stx_nlink
+               : 1;
+}
+
+int store_commit(struct store *store)
+{
+    const struct store_value values[] = {
+        store_integer(store->run),
+        store_integer((int64_t)store->counts.received),
+        store_integer((int64_t)store->counts.stored),
+        store_integer((int64_t)store->counts.duplicate),
+        store_integer((int64_t)store->counts.quarantined),
+    };
+    int result = store_execute(store, STATEMENT_RUN_COUNT, values, 5);
+
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_COMMIT, NULL, 0);
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+    store->entries_durable = store->entries;
+    result = verify_names(store);
+    if (result == STORE_OK) {
+        store_record_commit(store);
+    }
+    return result;
+}
+
+int store_rollback(struct store *store)
+{
+    const struct store_value run = store_integer(store->run);
+    sqlite3_stmt *statement = store->statements[STATEMENT_RUN_READ];
+    bool row = false;
+    int result = STORE_OK;
+
+    store_cache_clear(&store->cache);
+    store_log_forget(store->db);
+    store->entries = store->entries_durable;
+    /* After some errors SQLite has rolled back already. */
+    if (!sqlite3_get_autocommit(store->db)) {
+        result = store_execute(store, STATEMENT_ROLLBACK, NULL, 0);
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+
+    result = store_step(store, STATEMENT_RUN_READ, &run, 1, &row);
+    if (result == STORE_OK) {
+        store->counts = (struct store_counts){0};
+        if (row) {
+            store->counts.received = (uint64_t)sqlite3_column_int64(statement, 0);
+            store->counts.stored = (uint64_t)sqlite3_column_int64(statement, 1);
+            store->counts.duplicate = (uint64_t)sqlite3_column_int64(statement, 2);
+            store->counts.quarantined = (uint64_t)sqlite3_column_int64(statement, 3);
+        }
+    }
+    store_reset(store, STATEMENT_RUN_READ);
+    return result;
+}
+
+void store_counts(const struct store *store, struct store_counts *out)
+{
+    *out = store->counts;
+}
+
+void store_reader(struct store *store, struct store_reader *out)
+{
+    store_readers_look(&store->readers, clock_monotonic_ms(), out);
+}
+
+static int64_t size_of(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 ? (int64_t)status.st_size : -1;
+}
+
+void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes)
+{
+    *database_bytes = size_of(store->path);
+    *wal_bytes = size_of(store->wal_path);
+}
+
+void store_discard(struct store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    store_finalize(store);
+    sqlite3_close(store->db);
+    if (store->file_fd >= 0) {
+        close(store->file_fd); /* after SQLite's own, whose locks this ends, too */
+    }
+    store_readers_close(&store->readers); /* not before: it would drop SQLite's locks */
+    if (store->lock_fd >= 0) {
+        close(store->lock_fd); /* the lock ends last: until here the database was ours */
+    }
+    free(store->given_path);
+    free(store->broker);
+    free(store->path);
+    free(store->wal_path);
+    free(store->directory);
+    free(store);
+}
+
+int store_close(struct store *store)
+{
+    int result = STORE_OK;
+
+    if (store == NULL) {
+        return STORE_OK;
+    }
+    store_finalize(store);
+    if (store->beside && !store->broken) {
+        /* Whether the daemon is there is not known: neither wait for it nor make it wait, and leave
+         * the log to it. */
+        if (store_checkpoint(store) == STORE_FATAL) {
+            result = STORE_FATAL;
+        }
+    } else if (!store->read_only && !store->broken) {
+        /* A reader that is in the way for more than a second, or a full disk, leaves the log for
+         * the next start: a stop has no more time. */
+        if (store_shrink(store) == STORE_FATAL) {
+            result = STORE_FATAL;
+        }
+    }
+    if (store->broken) {
+        result = STORE_FATAL;
+    }
+    store_discard(store);
+    return result;
+}

@@ -1,0 +1,175 @@
+/*
+ * What retention has to know before a pass: how far the readings go, and how many rows a cutoff
+ * would take. Both are answered in steps of a few milliseconds, by seeks and short scans of the
+ * primary keys, which begin with (device, time_ms).
+ *
+ * How many rows go is counted row by row: deleting them will read the same pages. How many stay is
+ * counted only until there are as many as go, because only "more than half" is asked. So the cost
+ * follows what a pass has to do: a few seeks a device where there is little, whatever the size of
+ * the tables. Rows that share the last millisecond of a step may be missed: the number is for
+ * people.
+ */
+#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/survey_internal.h"
+
+#define STEP_ROWS 512
+
+static const enum store_statement counts[STORE_TABLES] = {
+    [STORE_BATTERY] = STATEMENT_BATTERY_COUNT,
+    [STORE_TEMPERATURE] = STATEMENT_TEMPERATURE_COUNT,
+    [STORE_MESSAGES] = STATEMENT_MESSAGES_COUNT,
+    [STORE_QUARANTINE] = STATEMENT_QUARANTINE_COUNT,
+};
+
+/* The columns of a statement's only row; a NULL gives 0. */
+static int read_two(struct store *store, enum store_statement id, const struct store_value *values,
+                    int count, int64_t out[2])
+{
+    sqlite3_stmt *statement = store->statements[id];
+    bool row = false;
+    int result = store_step(store, id, values, count, &row);
+
+    out[0] = out[1] = 0;
+    for (int i = 0; result == STORE_OK && row && i < sqlite3_column_count(statement); i++) {
+        out[i] = sqlite3_column_int64(statement, i);
+    }
+    store_reset(store, id);
+    return result;
+}
+
+static void note_device(struct store_newest *newest, int64_t time_ms)
+{
+    if (time_ms == 0) {
+        return;
+    }
+    newest->devices++;
+    if (time_ms > newest->first_ms) {
+        newest->second_ms = newest->first_ms;
+        newest->first_ms = time_ms;
+    } else if (time_ms > newest->second_ms) {
+        newest->second_ms = time_ms;
+    }
+}
+
+int store_survey_newest(struct store *store, struct store_newest *newest,
+                        const struct store_chunk *chunk)
+{
+    int64_t deadline_us = chunk->clock_us() + chunk->budget_us;
+    int result = STORE_OK;
+
+    do {
+        struct store_value value = store_integer(newest->device);
+        int64_t found[2];
+
+        result = read_two(store, STATEMENT_SURVEY_DEVICE, &value, 1, found);
+        if (result != STORE_OK) {
+            return result;
+        }
+        if (found[0] == 0) {
+            newest->done = true;
+            break;
+        }
+        newest->device = found[0];
+        note_device(newest, found[1]);
+    } while (chunk->clock_us() < deadline_us);
+
+    if (newest->done && newest->devices == 1) {
+        struct store_value value = store_integer(newest->first_ms);
+        int64_t found[2];
+
+        result = read_two(store, STATEMENT_SURVEY_BEFORE, &value, 1, found);
+        newest->before_ms = found[0];
+    } else if (newest->done && newest->devices == 0) {
+        int64_t found[2];
+
+        result = read_two(store, STATEMENT_SURVEY_QUARANTINE, NULL, 0, found);
+        newest->first_ms = found[0];
+        newest->before_ms = found[0];
+    }
+    return result;
+}
+
+/* Count up to STEP_ROWS rows of `device` from `from_ms` to before `to_ms`; go on behind the last.
+ */
+static int count_step(struct store *store, struct store_tally *tally, int64_t device, int64_t to_ms,
+                      int64_t *rows)
+{
+    const struct store_value values[] = {store_integer(device), store_integer(tally->from_ms),
+                                         store_integer(to_ms), store_integer(STEP_ROWS)};
+    int64_t found[2];
+    int result = read_two(store, counts[tally->table], values, 4, found);
+
+    *rows = found[0];
+    tally->from_ms = found[1] + 1;
+    return result;
+}
+
+/* Begin with the next device; false when there is none. */
+static int next_device(struct store *store, struct store_tally *tally, bool *more)
+{
+    const struct store_value value = store_integer(tally->device);
+    int64_t found[2] = {0, 0};
+    int result = STORE_OK;
+
+    if (tally->table == STORE_QUARANTINE) {
+        found[0] = tally->device == 0; /* as if it were of one device */
+    } else {
+        result = read_two(store, STATEMENT_DEVICE_NEXT, &value, 1, found);
+    }
+    tally->device = found[0];
+    tally->from_ms = tally->of_kept ? tally->cutoff_ms : INT64_MIN;
+    *more = found[0] != 0;
+    return result;
+}
+
+/* Go over to the rows that stay, or end. */
+static void end_part(struct store_tally *tally)
+{
+    tally->done = tally->of_kept || tally->old_rows == 0;
+    tally->of_kept = true;
+    tally->device = 0;
+    tally->in_device = false;
+}
+
+int store_survey_count(struct store *store, struct store_tally *tally,
+                       const struct store_chunk *chunk)
+{
+    int64_t deadline_us = chunk->clock_us() + chunk->budget_us;
+    int result = STORE_OK;
+
+    while (result == STORE_OK && !tally->done && chunk->clock_us() < deadline_us) {
+        int64_t *sum = tally->of_kept ? &tally->kept_rows : &tally->old_rows;
+        bool more = true;
+        int64_t rows = 0;
+
+        if (!tally->in_device) {
+            result = next_device(store, tally, &more);
+            tally->in_device = more;
+        }
+        if (result == STORE_OK && !more) {
+            end_part(tally);
+            continue;
+        }
+        if (result == STORE_OK) {
+            result = count_step(store, tally, tally->device,
+                                tally->of_kept ? INT64_MAX : tally->cutoff_ms, &rows);
+        }
+        if (result == STORE_OK) {
+            *sum += rows;
+            tally->in_device = rows == STEP_ROWS;
+            tally->done = tally->of_kept && tally->kept_rows >= tally->old_rows;
+        }
+    }
+    return result;
+}
+
+int store_newest_ms(struct store *store, int64_t *newest_ms)
+{
+    int64_t found[2];
+    int result = read_two(store, STATEMENT_NEWEST_RECEIVED, NULL, 0, found);
+
+    if (result == STORE_OK) {
+        *newest_ms = found[0] > found[1] ? found[0] : found[1];
+    }
+    return result;
+}

@@ -1,0 +1,195 @@
+/*
+ * The write-ahead log in few large writes.
+ *
+ * SQLite writes each page of a commit to its log with two system calls, a header of 24 bytes and
+ * the page. Readings of many devices come in turn, so nearly every message of a batch changes a
+ * page of its own: hundreds of small writes a batch, which took the writer more time than
+ * everything else together. They are contiguous. This VFS gathers them: a commit becomes one write,
+ * or a few of GATHER_SIZE.
+ *
+ * It is store/sqlite/disk.c's with other methods for the log; every other file is as if it were not
+ * there.
+ *
+ * What must never happen: a page that SQLite takes for written is not in the file when it matters.
+ * It matters
+ *  - when the commit is made known: to other processes through the shared index, to us by
+ * returning. SQLite marks the last frame of a transaction by the size of the database in its header
+ * (file format, §4.1 "WAL frame header": bytes 4 to 7, zero in every other frame). With that
+ * frame's page everything gathered is written, before xWrite returns, so that an error is an error
+ * of the commit, whatever the durability is.
+ *  - when the log is synced, read, measured or truncated: written first, every time.
+ * At any other time the frames belong to a transaction that is not committed, and nobody looks.
+ *
+ * A transaction that outgrew the cache may have written a page twice. SQLite then corrects the
+ * checksums at its end: it writes the headers of frames anew, the last one last and without its
+ * page. So a header that does not follow what was written before is written at once.
+ *
+ * An error while writing is returned from the call that found it. SQLite rolls the transaction back
+ * then, so what was gathered is of no more use and forgotten. Whoever rolls back for another reason
+ * says so (store_log_forget()): the place of those frames may soon be another process's.
+ *
+ * One thread uses a file at a time: the connection is the writer's.
+ */
+#include "store/sqlite/wal_vfs_internal.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "store/sqlite/disk_internal.h"
+
+/* The default VFS writes at most 0x1ffff bytes at once, and takes more for a full disk. */
+#define GATHER_SIZE       0x1ffff
+#define FRAME_HEADER_SIZE 24
+
+static sqlite3_vfs *below;             /* store/sqlite/disk.c's */
+static const sqlite3_io_methods *disk; /* what it does with a file */
+static sqlite3_vfs above;
+static sqlite3_io_methods log_methods; /* the same, but for what is below */
+
+static struct gathered *gathered_of(sqlite3_file *file)
+{
+    return &((struct disk_file *)(void *)file)->gathered;
+}
+
+static int write_gathered(sqlite3_file *file)
+{
+    struct gathered *gathered = gathered_of(file);
+    sqlite3_int64 start = gathered->start;
+    int length = gathered->length;
+
+    gathered->start += length;
+    gathered->length = 0;
+    return length == 0 ? SQLITE_OK : disk->xWrite(file, gathered->bytes, length, start);
+}
+
+/* Whether this is the header of a transaction's last frame. */
+static bool ends_transaction(const void *bytes, int length)
+{
+    static const unsigned char none[4];
+
+    return length == FRAME_HEADER_SIZE && memcmp((const unsigned char *)bytes + 4, none, 4) != 0;
+}
+
+static int log_write(sqlite3_file *file, const void *bytes, int length, sqlite3_int64 offset)
+{
+    struct gathered *gathered = gathered_of(file);
+    bool last = gathered->commit_frame;
+    bool apart = offset != gathered->start + gathered->length;
+    int code = SQLITE_OK;
+
+    if (gathered->bytes == NULL) {
+        return disk->xWrite(file, bytes, length, offset);
+    }
+    if (apart || length > GATHER_SIZE - gathered->length) {
+        code = write_gathered(file);
+        gathered->start = offset;
+    }
+    if (code == SQLITE_OK && (length > GATHER_SIZE || (apart && length == FRAME_HEADER_SIZE))) {
+        code = disk->xWrite(file, bytes, length, offset);
+        gathered->start = offset + length;
+    } else if (code == SQLITE_OK) {
+        memcpy(gathered->bytes + gathered->length, bytes, (size_t)length);
+        gathered->length += length;
+    }
+    gathered->commit_frame = ends_transaction(bytes, length);
+    if (code == SQLITE_OK && last) {
+        code = write_gathered(file);
+    }
+    return code;
+}
+
+static int log_close(sqlite3_file *file)
+{
+    /* What is gathered still is of no transaction that was committed. */
+    sqlite3_free(gathered_of(file)->bytes);
+    return disk->xClose(file);
+}
+
+static int log_read(sqlite3_file *file, void *bytes, int length, sqlite3_int64 offset)
+{
+    int code = write_gathered(file);
+
+    return code != SQLITE_OK ? code : disk->xRead(file, bytes, length, offset);
+}
+
+static int log_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+    int code = write_gathered(file);
+
+    return code != SQLITE_OK ? code : disk->xTruncate(file, size);
+}
+
+static int log_sync(sqlite3_file *file, int flags)
+{
+    int code = write_gathered(file);
+
+    return code != SQLITE_OK ? code : disk->xSync(file, flags);
+}
+
+static int log_size(sqlite3_file *file, sqlite3_int64 *size)
+{
+    int code = write_gathered(file);
+
+    return code != SQLITE_OK ? code : disk->xFileSize(file, size);
+}
+
+static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags,
+                     int *out_flags)
+{
+    int code = below->xOpen(below, name, file, flags, out_flags);
+
+    (void)vfs;
+    if ((flags & SQLITE_OPEN_WAL) != 0 && file->pMethods != NULL) {
+        file->pMethods = &log_methods;
+        if (code == SQLITE_OK) {
+            gathered_of(file)->bytes = sqlite3_malloc(GATHER_SIZE);
+        }
+    }
+    return code;
+}
+
+void store_log_forget(sqlite3 *db)
+{
+    sqlite3_file *file = NULL;
+
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) == SQLITE_OK &&
+        file != NULL && file->pMethods == &log_methods) {
+        gathered_of(file)->length = 0;
+        gathered_of(file)->commit_frame = false;
+    }
+}
+
+static void make_vfs(void)
+{
+    sqlite3_vfs *found = store_disk_vfs();
+
+    if (found == NULL) {
+        return;
+    }
+    disk = store_disk_methods();
+    log_methods = *disk;
+    log_methods.iVersion = 1; /* a log is neither shared memory nor mapped */
+    log_methods.xClose = log_close;
+    log_methods.xRead = log_read;
+    log_methods.xWrite = log_write;
+    log_methods.xTruncate = log_truncate;
+    log_methods.xSync = log_sync;
+    log_methods.xFileSize = log_size;
+    above = *found;
+    above.pNext = NULL;
+    above.zName = "foxtrackrd";
+    above.xOpen = open_file;
+    if (sqlite3_vfs_register(&above, 0) == SQLITE_OK) {
+        below = found;
+    }
+}
+
+const char *store_log_vfs(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, make_vfs);
+    return below != NULL ? above.zName : NULL;
+}

@@ -1,0 +1,392 @@
+/*
+ * The store: the database file, and the only code that sees SQLite.
+ *
+ * One store is used by one thread at a time: main opens it and hands it to the writer, and takes
+ * it back when the writer has ended.
+ *
+ * Results have two signs. 0 is success. A negative value is fatal (STORE_FATAL): the file can no
+ * longer be trusted or reached, the process must end with exit status 74 and open it anew; nothing
+ * is retried after an I/O error, because what a failed fsync wrote is unknown. A positive value is
+ * a documented condition below. store_error() gives the sentence for a person after either.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "foxtrackr.h"
+
+struct store;
+
+enum store_result {
+    STORE_FATAL = -1,
+    STORE_OK = 0,
+    STORE_E_RETRY = 1,  /* busy, full or read-only: roll back, wait, try the same again */
+    STORE_E_LOCKED = 2, /* open only: another foxtrackrd has this database */
+    STORE_E_NEWER = 3,  /* open only: the schema is newer than this program; file untouched */
+    STORE_E_PATH = 4, /* open only: cannot be created or opened: path, permission, not a database */
+    STORE_E_STOPPED = 5, /* the caller ended it: `progress` of an open, and the database is as it
+                            was; or see store/tools.h */
+};
+
+enum store_durability {
+    STORE_FULL,   /* fsync the log at every commit: survives power loss */
+    STORE_NORMAL, /* fsync at checkpoints: survives kill -9, power loss may take the last commits */
+};
+
+/* How far a migration is. */
+struct store_progress {
+    int from; /* schema versions */
+    int to;
+    uint64_t rows; /* to be written anew; 0: it is a matter of a moment */
+    uint64_t rows_done;
+    bool finishing;        /* nothing more will be heard until what is left is on disk... */
+    int64_t bytes_to_sync; /* ...and this is about how much that is */
+    bool done;
+};
+
+/* Called while a migration runs, in the thread of store_open(): where one begins and ends, and a
+ * few times a second in between. False: stop, the next start will do it. */
+typedef bool store_progress_function(void *context, const struct store_progress *progress);
+
+struct store_options {
+    const char *path;
+    const char *broker; /* host:port, whose sessions these are; copied; NULL: of no broker */
+    enum store_durability durability;
+    int busy_timeout_ms;
+    bool read_only; /* for tools: no lock, no migration, no creation */
+    bool beside;    /* for tools that write while the daemon does: the same, but not read-only */
+    store_progress_function *progress; /* NULL: none */
+    void *progress_context;
+    bool (*stopped)(void); /* NULL: never. For tools: asked while they wait for others or read for
+                              long; true ends that with STORE_E_STOPPED */
+    const char *const *client_ids; /* the configured sessions, for rows in `gaps`; borrowed during
+                                      store_open() */
+    unsigned client_count;
+};
+
+/* What store_open() found to have been put in the place of the database. */
+struct store_restoration {
+    enum {
+        STORE_NOT_RESTORED,
+        STORE_RESTORED_BACKUP, /* a backup; gaps.reason "restored" */
+        STORE_RESTORED_OLDER,  /* an older state of the database, or another one; gaps.reason "older
+                                  database" */
+    } kind;                    /* not the first: rows were written into `gaps` */
+    int64_t from_ms;           /* everything until then is in the file; wall clock, 0: not known */
+    int64_t to_ms;             /* wall clock */
+    int64_t clients;           /* rows written */
+};
+
+/* The tables that retention deletes from. */
+enum store_table {
+    STORE_BATTERY,
+    STORE_TEMPERATURE,
+    STORE_MESSAGES,
+    STORE_QUARANTINE,
+    STORE_TABLES
+};
+
+#define STORE_KEEP INT64_MIN /* as a cutoff: older than this is nothing */
+
+/* A pass of retention through the tables. Make it with its cutoffs and everything else zero;
+ * store_expire() notes here where it stopped. */
+struct store_expiry {
+    int64_t cutoff_ms[STORE_TABLES]; /* rows from before go: readings and messages by time_ms,
+                                        quarantine by last_received_ms */
+    int keep_free_percent; /* of the file may stay free, for rows to come; more goes back to the
+                              file system */
+    int table;             /* enum store_table; STORE_TABLES: giving space back */
+    int64_t device;        /* the last one that has nothing old any more */
+};
+
+/* When a chunk of it stops, whatever comes first; the first step is always done. */
+struct store_chunk {
+    int64_t budget_us;         /* for everything before the commit */
+    int limit_pages;           /* about so many pages changed */
+    int64_t now_ms;            /* wall clock, for the record */
+    bool nobody_waits;         /* no message is taken: the log may move, however long it is */
+    int64_t (*clock_us)(void); /* monotonic */
+};
+
+struct store_expired {
+    uint64_t rows[STORE_TABLES];
+    uint64_t pages_freed; /* given back to the file system */
+    bool reached_limit;   /* of pages */
+    bool later;           /* messages have made the log long: nothing was done */
+    bool done;            /* the pass is over */
+};
+
+/* What became of one message: every message is exactly one of the three. */
+enum store_outcome {
+    STORE_STORED,      /* at least one new row */
+    STORE_DUPLICATE,   /* every row was there already, with the same values */
+    STORE_QUARANTINED, /* kept byte for byte in quarantine; one of two rows may be new */
+};
+
+/* The accounting of a run: received = stored + duplicate + quarantined, always. */
+struct store_counts {
+    uint64_t received;
+    uint64_t stored;
+    uint64_t duplicate;
+    uint64_t quarantined;
+};
+
+/* A message as it came, for the rows that keep it whole. */
+struct store_packet {
+    const char *topic; /* topic_length bytes, not NUL-terminated, any bytes */
+    size_t topic_length;
+    const void *payload; /* the kept bytes */
+    size_t payload_length;
+    int64_t received_ms;
+};
+
+/*
+ * Open the database, creating it (mode 0640) and its directory entry durably where there is none,
+ * take the lock against a second daemon, and bring the schema up to date: each migration is one
+ * transaction, before which the free space is looked at; one that is interrupted or fails leaves
+ * the version before it.
+ *
+ * `problem` (of problem_size bytes) gets a sentence on any result but STORE_OK. On success *out is
+ * the caller's, for store_close().
+ */
+int store_open(const struct store_options *options, struct store **out, char *problem,
+               size_t problem_size);
+
+/*
+ * Checkpoint, truncate the log, close. The empty log and its index stay, for readers without write
+ * permission. NULL is allowed. To be called after STORE_FATAL too: it then
+ * leaves the log for recovery, or empties it where another database was put in our place.
+ * Returns STORE_OK or STORE_FATAL.
+ */
+int store_close(struct store *store);
+
+/* The sentence for the last result that was not STORE_OK. Lives until the next call. */
+const char *store_error(const struct store *store);
+
+/* Whether the database had a log, was changed by another program since foxtrackrd left the two, and
+ * shows no damage all the same. */
+bool store_was_strange(const struct store *store);
+
+/* Whether the lock file holds what foxtrackrd has not written there: it locks all the same, is left
+ * as it is, and no record of the database is kept. Only of a store that owns its database. */
+bool store_lock_is_other(const struct store *store);
+
+/* What store_open() found; lives as long as the store. */
+const struct store_restoration *store_restored(const struct store *store);
+
+/* Whether the open database is a backup that no daemon has accepted yet. Sets *taken_ms to its
+ * moment (wall clock; 0: not known) when it is. For a store that is open read-only. */
+bool store_is_backup(struct store *store, int64_t *taken_ms);
+
+/* How many names (hard links) the database file has now; 1 where that cannot be told. */
+unsigned store_links(const struct store *store);
+
+/* Begin the run: a row in `runs`. Own transaction. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_run_begin(struct store *store, const char *version, int64_t now_ms);
+
+/* End the run: its stopped_ms. Own transaction. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_run_end(struct store *store, int64_t now_ms);
+
+/* Wait for others who use the database for wait_ms at most from now on. */
+void store_limit_wait(struct store *store, int wait_ms);
+
+/* Begin a batch (BEGIN IMMEDIATE). STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_begin(struct store *store);
+
+/*
+ * Put a parsed message into its rows, in the open batch. A row that exists with other values stays
+ * as it is, and the whole message goes to quarantine with the reason "conflict"; the message's
+ * other row, if it has one, is judged by itself and stored. Sets *outcome. STORE_OK, STORE_E_RETRY
+ * or STORE_FATAL.
+ */
+int store_message(struct store *store, const struct foxtrackr_message *message,
+                  const struct store_packet *packet, enum store_outcome *outcome);
+
+/* So many rows of a table take one statement, and with it a third less time for each. */
+#define STORE_READINGS 16
+
+/* A message that gives one row of battery or temperature, of a device that is known, and is no
+ * group's: its names are not looked at. */
+struct store_reading {
+    int64_t device;
+    int64_t received_ms;
+    struct foxtrackr_message message;
+};
+
+/*
+ * The same for 1 to STORE_READINGS such messages, all for one table, in this order. done[i] is
+ * false, and nothing of readings[i] has changed or been counted, where its row conflicts: then the
+ * message is for store_message().
+ */
+int store_readings(struct store *store, const struct store_reading *readings, int count,
+                   bool *done);
+
+/*
+ * Put a message that was not understood into quarantine, in the open batch; one that is there
+ * already (same topic and payload) counts up its occurrences instead. STORE_OK, STORE_E_RETRY or
+ * STORE_FATAL.
+ */
+int store_quarantine(struct store *store, const struct foxtrackr_problem *problem,
+                     const struct store_packet *packet);
+
+/* Note that a session delivered messages in this batch: sessions.last_durable_ms. */
+int store_session_durable(struct store *store, const char *client_id, int64_t now_ms);
+
+/* What may have been lost when the broker made a new session. */
+enum store_gap {
+    STORE_GAP_NONE,      /* nothing: it is this client's first session */
+    STORE_GAP_LOST,      /* the broker forgot a session that it had; gaps.reason "session lost" */
+    STORE_GAP_UNCERTAIN, /* a CONNECT was never answered: the session may be a new one; gaps.reason
+                            "session uncertain" */
+    STORE_GAP_MOVED,     /* another broker than before: what that one keeps for us stays there;
+                            gaps.reason "broker changed" */
+};
+
+/*
+ * A CONNECT is about to leave: what the broker makes of it is unknown until one of the next two
+ * calls (sessions.connecting = 1; a row with established_ms NULL where there was none). A process
+ * that dies in between finds the flag and subscribes again: without it, a session that the broker
+ * made anew would look like the old one, with subscriptions that it does not have. In the open
+ * batch.
+ */
+int store_session_connecting(struct store *store, const char *client_id);
+
+/* What the CONNECT did is known: connecting = 0. With now_ms other than 0 the broker had a session:
+ * connected_ms becomes now_ms, established_ms too if it was NULL, and unless `gap` is
+ * STORE_GAP_NONE there is a row in `gaps` as with the next call. */
+int store_session_settled(struct store *store, const char *client_id, enum store_gap gap,
+                          int64_t now_ms);
+
+/* The broker has made a new session: connecting = 0, established_ms and connected_ms = now_ms, the
+ * client's rows in `subscriptions` go, and unless `gap` is STORE_GAP_NONE a row in `gaps` from
+ * last_durable_ms to now_ms. */
+int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
+                              int64_t now_ms);
+
+/* Remember, or forget, that the broker holds a subscription for this client. In the open batch. */
+int store_subscribed(struct store *store, const char *client_id, const char *filter, int qos,
+                     int64_t now_ms);
+int store_unsubscribed(struct store *store, const char *client_id, const char *filter);
+
+/*
+ * Commit the batch, with the run's counts. STORE_OK only when the transaction is on disk (with
+ * STORE_FULL) in the file that `path` names. STORE_E_RETRY: not known to be on disk, roll back and
+ * apply the same messages again; idempotent rows make that harmless. STORE_FATAL.
+ */
+int store_commit(struct store *store);
+
+/* The newest time of our own clock that the database holds: of the sessions' last commits and of
+ * devices' newest readings; 0: none. Before messages are taken: a few milliseconds. STORE_OK or an
+ * error, and then *newest_ms is left alone. */
+int store_newest_ms(struct store *store, int64_t *newest_ms);
+
+/* How many pages the last commit put into the log. */
+int store_commit_pages(const struct store *store);
+
+/* Undo the open batch; the run's counts go back to what the database holds. */
+int store_rollback(struct store *store);
+
+/* Copy the run's counts, the open batch included. */
+void store_counts(const struct store *store, struct store_counts *out);
+
+/*
+ * Do a chunk of a pass, as a transaction of its own: delete old rows, count them in `expired`, and
+ * when there are none give free pages back. Devices and their groups stay. Sets *out; after an
+ * error the caller rolls back, and `expiry` is as before. STORE_OK, STORE_E_RETRY or STORE_FATAL.
+ */
+int store_expire(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
+                 struct store_expired *out);
+
+/* A table's name in the database. */
+const char *store_table_name(enum store_table table);
+
+/* Move the log into the database without waiting for readers. Never with a batch open. */
+int store_checkpoint(struct store *store);
+
+/* Move it if it is time to: store_begin() does, and who has nothing else to do. in_pause: no
+ * message has come for a while, so little is enough. A log of 128 MiB, which readers keep from
+ * beginning anew, waits for these, 5 s at most and busy_timeout at most. Never with a batch open.
+ * STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_tidy_log(struct store *store, bool in_pause);
+
+/* Move the log into the database and give the space of both that is not used back to the file
+ * system; waits a second for readers at most, and does what can be done without them. Never with
+ * a batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_shrink(struct store *store);
+
+/* A read transaction of another process. */
+struct store_reader {
+    bool held;      /* there is one */
+    int64_t pid;    /* 0: of another process id namespace, or not known */
+    int64_t for_ms; /* since it was first seen */
+};
+
+/* The read transaction that has been open for longest. To be called about once a second: what it
+ * tells is from several looks. */
+void store_reader(struct store *store, struct store_reader *out);
+
+/* How much of the log is in use, in bytes: what a reader keeps is, after it was moved too. */
+int64_t store_log_bytes(const struct store *store);
+
+/* Bytes of the database and of its log; -1 where there is none. */
+void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes);
+
+#define STORE_CLIENT_ID_SIZE     128
+#define STORE_QUARANTINE_COUNTED 100000
+
+/* What status tells of the database's content. */
+struct store_summary {
+    uint64_t gaps;                            /* rows in `gaps` */
+    char gap_client_id[STORE_CLIENT_ID_SIZE]; /* of the last one, cut; "" when there is none */
+    char gap_reason[32];
+    int64_t gap_from_ms;         /* wall clock; 0: not known */
+    int64_t gap_to_ms;           /* wall clock; 0: there is none */
+    bool restored;               /* an earlier state was put in its place once; the last time: */
+    bool restored_backup;        /* a backup, or a copy without a mark */
+    int64_t restored_ms;         /* when it became the database; wall clock */
+    int64_t restored_from_ms;    /* until when everything was in it; wall clock; 0: not known */
+    uint64_t quarantine_entries; /* counted up to STORE_QUARANTINE_COUNTED */
+};
+
+/* Read it, in a few milliseconds at most however large the database is. Never with a batch open.
+ * STORE_OK, STORE_E_RETRY or STORE_FATAL; *out is set only with the first. */
+int store_summary(struct store *store, struct store_summary *out);
+
+/* The entries of quarantine after the last commit: as store_summary() counted them, and what this
+ * store has put there and taken out since. Counted up to STORE_QUARANTINE_COUNTED; -1: not before
+ * the first store_summary(). */
+int64_t store_quarantine_entries(const struct store *store);
+
+/* A number that differs from the last one when another program has changed the database in
+ * between. Never with a batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL; *version is set only
+ * with the first. */
+int store_version_of_others(struct store *store, int64_t *version);
+
+/* Bytes of the pages in use, those in the log included: unlike the file's size it grows with every
+ * row and shrinks with every page that is freed. Never with a batch open. STORE_OK, STORE_E_RETRY
+ * or STORE_FATAL; *used_bytes is set only with the first. */
+int store_used_bytes(struct store *store, int64_t *used_bytes);
+
+/* What is on record of a client's session. */
+struct store_session {
+    bool known;     /* the broker has had a session for it (established_ms is not NULL) */
+    bool uncertain; /* the connecting flag is set */
+    bool elsewhere; /* the daemon's last session for it was with another broker */
+};
+
+/* Read it. *out is set only with STORE_OK; otherwise an error. */
+int store_session_find(struct store *store, const char *client_id, struct store_session *out);
+
+/* Call `each` for every remembered subscription of a client at the broker, in the order of filters.
+ * `filter` lives until `each` returns. A non-zero return of `each` ends the walk and is returned.
+ */
+int store_subscriptions(struct store *store, const char *client_id,
+                        int (*each)(void *context, const char *filter, int qos), void *context);
+
+/* The schema version that this program writes: the number of its migrations. */
+int store_schema_version(void);
+
+#endif
