@@ -11,8 +11,8 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/own_file.h"
-#include "config/paths.h"
-#include "net/tls.h"
+#include "config/config.h"
+#include "net/net.h"
 
 struct replaced {
     const char *key;

@@ -15,7 +15,7 @@ int preflight_certificates(const struct config *config, char *problem);
 int preflight_regular(const char *path, char *problem);
 
 /*
- * Compare the files that the configuration names (config/paths.h), and see that those which the
+ * Compare the files that the configuration names (config/config.h), and see that those which the
  * daemon replaces are its own (base/own_file.h) and those which it reads as a whole are regular
  * files. Returns as preflight_certificates(), which comes after it.
  */

@@ -3,8 +3,7 @@
 #define RELOAD_H
 
 #include "config/config.h"
-#include "pipeline/intake.h"
-#include "pipeline/writer.h"
+#include "pipeline/pipeline.h"
 #include "status/status.h"
 
 struct reload_parts {

@@ -101,7 +101,7 @@ struct config_problems {
 
 /*
  * Read and check a file. Secrets that it names (password_file, the systemd credential in
- * $CREDENTIALS_DIRECTORY) are read too; certificates are not, see net/tls.h.
+ * $CREDENTIALS_DIRECTORY) are read too; certificates are not, see net/net.h.
  *
  * Returns 0 and sets *out, which the caller frees with config_free(); or 1 with *problems filled
  * in, at least one.
@@ -128,5 +128,35 @@ int config_needs_restart(const struct config *running, const struct config *load
 const char *config_key_name(size_t index);    /* "broker.host" */
 const char *config_key_default(size_t index); /* as it would be written; "" for none */
 bool config_key_is_live(size_t index);        /* changes with SIGHUP */
+
+/* --- paths ------------------------------------------------------------------------------- */
+
+/* Every file that a daemon uses, compared by what it is and not by how it is spelled. */
+
+/*
+ * Compare all files that the daemon of this configuration uses: the configuration itself, the
+ * database with its log, shared memory, journal and lock, the files that it writes or replaces, the
+ * files that it reads, and the files of the other configurations beside this one. Nothing is
+ * changed or created.
+ *
+ * Returns 0 when none of them would be written for two purposes; or 1 with `problem` (of
+ * CONFIG_PROBLEM_SIZE bytes) set to a sentence.
+ */
+int paths_check(const struct config *config, char *problem);
+
+/*
+ * Whether a file that an operator names, to be made or replaced, is none of them. `what` says what
+ * is to be put there ("the backup"). Returns 0; or 1 with `problem` set.
+ */
+int paths_check_target(const struct config *config, const char *target, const char *what,
+                       char *problem);
+
+/*
+ * Call `each` with a sentence for each file that another configuration beside this one, with
+ * another database, uses for the same purpose: two status files, two logs. That loses no reading,
+ * so it is a warning only.
+ */
+void paths_each_shared(const struct config *config,
+                       void (*each)(void *context, const char *sentence), void *context);
 
 #endif

@@ -19,7 +19,7 @@
  * configuration is no mistake, two daemons that run on one database are stopped by its lock, and
  * two that write one status file by the lock on that file (base/own_file.c).
  */
-#include "config/paths.h"
+#include "config/config.h"
 
 #include <dirent.h>
 #include <limits.h>

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
-#include "config/paths.h"
+#include "config/config.h"
 #include "ctl/work_internal.h"
 #include "store/store.h"
 

@@ -15,9 +15,8 @@
 #include "base/moment.h"
 #include "base/plural.h"
 #include "ctl/check_findings_internal.h"
-#include "net/dial.h"
-#include "net/tls.h"
-#include "session/broker_options.h"
+#include "net/net.h"
+#include "session/session.h"
 #include "store/store.h"
 #include "store/tools.h"
 

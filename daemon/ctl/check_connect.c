@@ -24,12 +24,8 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "gate/gate.h"
-#include "gate/watermark.h"
 #include "mqtt/mqtt.h"
-#include "net/dial.h"
-#include "net/tls.h"
-#include "session/broker_options.h"
-#include "session/loss_internal.h"
+#include "net/net.h"
 #include "session/session.h"
 
 #define DIAL_TIMEOUT_MS       10000

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/own_file.h"
-#include "config/paths.h"
+#include "config/config.h"
 #include "ctl/check_findings_internal.h"
 
 static void shared(void *context, const char *sentence)

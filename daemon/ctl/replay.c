@@ -6,7 +6,7 @@
 #include <sysexits.h>
 
 #include "base/wall.h"
-#include "config/paths.h"
+#include "config/config.h"
 #include "ctl/work_internal.h"
 #include "foxtrackr.h"
 #include "store/store.h"

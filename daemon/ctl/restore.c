@@ -13,7 +13,7 @@
 
 #include "base/moment.h"
 #include "base/path_identity.h"
-#include "config/paths.h"
+#include "config/config.h"
 #include "ctl/work_internal.h"
 #include "store/store.h"
 

@@ -8,18 +8,56 @@
 #define GATE_GATE_H
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/pulse.h"
-#include "gate/link_internal.h"
-#include "gate/watermark.h"
+
+/* --- watermark --------------------------------------------------------------------------- */
+
+/*
+ * The two numbers that the promise is made of.
+ *
+ * Every message that Paho hands over gets the next number when it enters the intake: `taken` is the
+ * last one given. `durable` is the last one whose transaction is on disk; messages become durable
+ * in order. Intake raises `taken` before Paho writes that message's acknowledgement to its socket;
+ * the writer, and nobody else, raises `durable`, after the commit. The gate reads both.
+ */
+
+struct watermark {
+    _Atomic uint64_t taken;
+    _Atomic uint64_t durable;
+};
+
+/* Is every message that has a number durable? */
+static inline bool watermark_settled(const struct watermark *watermark)
+{
+    return atomic_load(&watermark->durable) == atomic_load(&watermark->taken);
+}
 
 #define GATE_AUTHORITY_SIZE 96
-#define GATE_REASON_SIZE    LINK_REASON_SIZE
+#define GATE_REASON_SIZE    256
 
 struct gate;
+
+/* Who ended a link first. */
+enum link_closer {
+    LINK_CLOSED_BY_NOBODY,  /* it is open, or there was none */
+    LINK_CLOSED_BY_BROKER,  /* the end of its stream, or a reset */
+    LINK_CLOSED_BY_NETWORK, /* an error of the socket towards the broker */
+    LINK_CLOSED_BY_PAHO,
+    LINK_CLOSED_BY_DAEMON, /* cut: gate_sever(), or what the broker does not take was too much */
+};
+
+/* How a link ended. */
+struct link_ending {
+    enum link_closer closer;
+    char reason[GATE_REASON_SIZE]; /* "" when Paho or nobody ended it */
+    int64_t silent_ms;             /* since bytes last came from the broker */
+    int64_t held_ms; /* for how long bytes waited for a commit that did not end; 0: none did */
+};
 
 /* How the link of a session is doing. */
 struct gate_link_status {

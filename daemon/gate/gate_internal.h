@@ -11,7 +11,6 @@
 #include "gate/gate.h"
 #include "gate/link_internal.h"
 #include "gate/token_internal.h"
-#include "gate/watermark.h"
 
 struct session_link {
     struct token token;

@@ -430,7 +430,7 @@ static void end_stuck(struct link *link)
 {
     bool leaving = link->phase == LINK_DRAIN || link->mode->quiesced;
     int64_t limit_ms = leaving ? LEAVE_LIMIT_MS : STUCK_LIMIT_MS;
-    char reason[LINK_REASON_SIZE];
+    char reason[GATE_REASON_SIZE];
 
     if (link->stuck_since_ms == 0 || clock_monotonic_ms() - link->stuck_since_ms < limit_ms ||
         (!leaving && hold_length(&link->hold) < LINK_HELD_HIGH)) {

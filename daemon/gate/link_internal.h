@@ -13,11 +13,10 @@
 #include <stdint.h>
 
 #include "gate/connect_request_internal.h"
+#include "gate/gate.h"
 #include "gate/hold_internal.h"
-#include "gate/watermark.h"
 
 #define LINK_DOWN_CAPACITY ((size_t)64 * 1024)
-#define LINK_REASON_SIZE   256
 /* With so many bytes held towards the broker, nothing more is read from it: what it has sent
  * already, and Paho still answers, finds room. */
 #define LINK_HELD_HIGH ((size_t)64 * 1024)
@@ -30,23 +29,6 @@ enum link_phase {
     LINK_OPEN,    /* relaying */
     LINK_DRAIN,   /* Paho has closed; what is held still goes out when it may */
     LINK_LINGER,  /* all is out and our FIN sent; reading the broker's last bytes away */
-};
-
-/* Who ended a link first. */
-enum link_closer {
-    LINK_CLOSED_BY_NOBODY,  /* it is open, or there was none */
-    LINK_CLOSED_BY_BROKER,  /* the end of its stream, or a reset */
-    LINK_CLOSED_BY_NETWORK, /* an error of the socket towards the broker */
-    LINK_CLOSED_BY_PAHO,
-    LINK_CLOSED_BY_DAEMON, /* cut: gate_sever(), or what the broker does not take was too much */
-};
-
-/* How a link ended. */
-struct link_ending {
-    enum link_closer closer;
-    char reason[LINK_REASON_SIZE]; /* "" when Paho or nobody ended it */
-    int64_t silent_ms;             /* since bytes last came from the broker */
-    int64_t held_ms; /* for how long bytes waited for a commit that did not end; 0: none did */
 };
 
 /* How the gate runs; see there. */

@@ -34,7 +34,7 @@
 #include "mqtt/paho/cork_internal.h"
 #include "mqtt/paho/put_internal.h"
 #include "mqtt/words_internal.h"
-#include "net/tls.h"
+#include "net/net.h"
 
 #define SLOTS            8
 #define ANSWER_TIMEOUT_S 30

@@ -6,11 +6,10 @@
 #ifndef MQTT_MQTT_H
 #define MQTT_MQTT_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "mqtt/paho/relay_internal.h"
 
 #define PAHO_PROBLEM_SIZE 384
 
@@ -91,6 +90,20 @@ int paho_unsubscribe(struct paho *paho, const char *filter);
 
 /* Whether the kernel keeps nothing back of what is written to a broker with, or without, TLS. */
 bool paho_writes_at_once(bool tls);
+
+/* Who hears of it when Paho writes and waits; see mqtt/paho/cork.c. */
+struct paho_relay {
+    /* Something was written to a broker, with TLS. The thread that wrote it; it may hold Paho's
+     * locks. */
+    void (*written)(void *context);
+
+    /* As poll(), and never 0 before its time: Paho would sleep for 100 ms then (MQTTAsync_cycle()).
+     * For Paho's receive thread, from its first acknowledgement on: called whenever that waits for
+     * something to read, and before it writes acknowledgements that have waited. */
+    int (*poll)(void *context, struct pollfd *fds, nfds_t count, int timeout_ms);
+
+    void *context;
+};
 
 /* From now on `relay`, which lives until there is another, hears when Paho writes with TLS and
  * waits; NULL: nobody. While no struct paho exists. Nothing where paho_writes_at_once() is false.

@@ -2,7 +2,7 @@
  * From a name to a connected socket, one step at a time. Which address comes next is decided by the
  * caller, because TCP is only the first stage at which an address can turn out to be of no use.
  */
-#include "net/dial.h"
+#include "net/net.h"
 
 #include <errno.h>
 #include <netdb.h>

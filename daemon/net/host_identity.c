@@ -3,7 +3,7 @@
  * for Paho's handshake (net/tls_peer.c), for the handshake that explains (net/tls_explain.c) and
  * for the URI that Paho gets (session/broker_options.c), so that they cannot disagree.
  */
-#include "net/host_identity.h"
+#include "net/net.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*
  * Files of certificates. What a server shows is net/tls_explain.c's.
  */
-#include "net/tls.h"
+#include "net/net.h"
 
 #include <errno.h>
 #include <openssl/asn1.h>

@@ -17,9 +17,8 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
-#include "net/tls.h"
+#include "net/net.h"
 #include "net/tls_certificate_internal.h"
-#include "net/tls_peer.h"
 
 /* How long a server of TLS 1.3, which judges our certificate after the handshake, gets to say so.
  */

@@ -8,13 +8,12 @@
  * of net/tls_explain.c ask for the same thing and accept the same certificates. Paho looks once
  * more when the handshake is done.
  */
-#include "net/tls_peer.h"
+#include "net/net.h"
 
 #include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "net/host_identity.h"
 #include "net/tls_certificate_internal.h"
 
 static _Atomic int64_t expiry_ms;

@@ -27,7 +27,7 @@
  * before intake_put() returns, and Paho writes an acknowledgement only after that: when the gate
  * reads acknowledgement bytes, `taken` covers every message that they can acknowledge.
  */
-#include "pipeline/intake.h"
+#include "pipeline/pipeline.h"
 
 #include <errno.h>
 #include <pthread.h>

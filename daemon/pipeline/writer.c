@@ -21,7 +21,7 @@
  *
  * What it does between batches (look at the disk, delete old rows) is in pipeline/writer_chores.c.
  */
-#include "pipeline/writer.h"
+#include "pipeline/pipeline.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -8,8 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pipeline/intake.h"
-#include "pipeline/writer.h"
+#include "pipeline/pipeline.h"
 #include "store/sqlite/inbox_internal.h"
 #include "store/store.h"
 

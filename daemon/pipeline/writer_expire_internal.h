@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pipeline/writer.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/writer_survey_internal.h"
 #include "store/store.h"
 

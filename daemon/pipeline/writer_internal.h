@@ -11,7 +11,7 @@
 #include "base/pace.h"
 #include "base/pulse.h"
 #include "base/recent.h"
-#include "pipeline/writer.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/writer_apply_internal.h"
 #include "pipeline/writer_expire_internal.h"
 #include "pipeline/writer_rejudge_internal.h"

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pipeline/writer.h"
+#include "pipeline/pipeline.h"
 #include "store/store.h"
 #include "store/tools.h"
 

@@ -8,8 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pipeline/writer.h"
-#include "store/sqlite/survey_internal.h"
+#include "pipeline/pipeline.h"
 #include "store/store.h"
 
 #define WRITER_SURVEY_HOLD_MS 3600000

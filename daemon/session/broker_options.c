@@ -8,11 +8,11 @@
  * gate for, send as SNI and look for in the certificate. Without brackets it finds "::1" in each
  * place.
  */
-#include "session/broker_options.h"
+#include "session/session.h"
 
 #include <stdio.h>
 
-#include "net/host_identity.h"
+#include "net/net.h"
 
 void broker_target(const struct config *config, char target[BROKER_TARGET_SIZE])
 {

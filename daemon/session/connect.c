@@ -21,8 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "net/host_identity.h"
-#include "net/tls.h"
+#include "net/net.h"
 
 #define DIAL_TIMEOUT_MS    10000
 #define EXPLAIN_TIMEOUT_MS 5000

@@ -1,5 +1,5 @@
 /*
- * Who ended a connection, and why. See session/loss_internal.h.
+ * Who ended a connection, and why. See session/session.h.
  *
  * In most cases the gate has seen it: the end of the broker's stream, an error of the socket, or
  * its own cut. Where Paho was first, there are four causes:
@@ -12,7 +12,7 @@
  * - The broker ended TLS (close_notify), and Paho read that before the gate saw the end of the
  *   stream. Then the broker's last bytes came just now.
  */
-#include "session/loss_internal.h"
+#include "session/session.h"
 
 #include <stdio.h>
 

@@ -26,7 +26,7 @@
 
 #include "base/clock.h"
 #include "base/wall.h"
-#include "net/tls_peer.h"
+#include "net/net.h"
 
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_LAST_MS  120000

@@ -6,9 +6,7 @@
 
 #include "base/log.h"
 #include "mqtt/mqtt.h"
-#include "net/dial.h"
-#include "session/broker_options.h"
-#include "session/loss_internal.h"
+#include "net/net.h"
 #include "session/session.h"
 #include "store/store.h"
 

@@ -1,4 +1,4 @@
-#include "session/subscriptions_internal.h"
+#include "session/session.h"
 
 #include <errno.h>
 #include <stdlib.h>

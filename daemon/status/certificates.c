@@ -4,8 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "net/tls.h"
-#include "net/tls_peer.h"
+#include "net/net.h"
 
 #define LOOK_PERIOD_MS 60000
 

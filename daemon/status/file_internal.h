@@ -1,10 +1,60 @@
-/* The forms in which a snapshot goes to files. Main's thread only. */
+/* What status knows at one moment, and the forms in which that goes to files. Main's thread only.
+ */
 #ifndef STATUS_FILE_INTERNAL_H
 #define STATUS_FILE_INTERNAL_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/own_file.h"
 #include "config/config.h"
+#include "gate/gate.h"
+#include "pipeline/pipeline.h"
+#include "session/session.h"
+#include "status/certificates_internal.h"
+#include "status/estimate_internal.h"
+#include "status/quarantine_share_internal.h"
 #include "status/status.h"
+
+#define STATUS_TEXT_SIZE  1024
+#define STATUS_WAITS_SIZE 256
+
+/* Everything known at one moment. */
+struct status_snapshot {
+    int64_t wall_ms;
+    int64_t monotonic_ms;
+    int64_t started_ms;
+    int interval_ms;        /* between two status files */
+    int64_t min_free_bytes; /* below it no message is taken */
+    struct writer_status writer;
+    struct session_status sessions[CONFIG_SESSIONS_MAX];
+    int *granted[CONFIG_SESSIONS_MAX]; /* by filter, see session_granted() */
+    struct gate_link_status links[CONFIG_SESSIONS_MAX];
+    unsigned session_count;
+    unsigned subscribed; /* sessions with every filter granted */
+    uint64_t pending;    /* messages taken, not yet durable */
+    size_t pending_bytes;
+    uint64_t unacknowledged; /* QoS 2 messages whose handshake is not over, of all sessions */
+    double rate_per_s;       /* messages made durable, over the last seconds */
+    struct status_rates rates;
+    int64_t lag_ms;   /* age of writer.newest_time_ms; -1: none is known */
+    int64_t quiet_ms; /* since writer.last_message_ms; -1: none is known */
+    bool catching_up;
+    struct status_catch_up catch_up; /* while catching up */
+    struct status_growth growth;
+    struct status_certificates certificates;
+    int64_t writer_age_ms; /* since its thread made a step; the same of the gate's */
+    int64_t gate_age_ms;
+    bool clock_behind;                  /* see base/wall.h; */
+    int64_t clock_least_ms;             /* and what the time is at least; 0: it is not behind */
+    char waits[STATUS_WAITS_SIZE];      /* what retention has announced, in words; "": nothing */
+    int64_t waits_until_ms;             /* monotonic; the first of them */
+    struct quarantine_share_now latest; /* the latest messages, and how many are in quarantine */
+    int64_t disk_wait_ms; /* for how long the disk has been busy with one call of ours; 0: not */
+    const char *state;    /* in words */
+    char text[STATUS_TEXT_SIZE];
+    uint64_t strangers; /* connections of other programs to the gate */
+};
 
 /* Raised when a member of the JSON is renamed, removed or gets another meaning; new members do not
  * raise it. foxtrackrctl(8) documents every member. */

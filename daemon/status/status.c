@@ -17,7 +17,6 @@
 #include "base/pulse.h"
 #include "base/wall.h"
 #include "status/file_internal.h"
-#include "status/watchdog.h"
 
 #define SAMPLES            6      /* ticks that a rate looks back over */
 #define CATCH_UP_LAG_MS    600000 /* ten minutes behind is a catch-up… */

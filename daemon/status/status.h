@@ -11,17 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/pulse.h"
 #include "config/config.h"
 #include "gate/gate.h"
-#include "pipeline/intake.h"
-#include "pipeline/writer.h"
+#include "pipeline/pipeline.h"
 #include "session/session.h"
-#include "status/certificates_internal.h"
-#include "status/estimate_internal.h"
-#include "status/quarantine_share_internal.h"
-
-#define STATUS_TEXT_SIZE  1024
-#define STATUS_WAITS_SIZE 256
 
 /* Where to look; all of it outlives the status. */
 struct status_sources {
@@ -30,43 +24,6 @@ struct status_sources {
     struct gate *gate;
     struct session **sessions; /* by index; entries are never NULL */
     unsigned session_count;
-};
-
-/* Everything known at one moment. */
-struct status_snapshot {
-    int64_t wall_ms;
-    int64_t monotonic_ms;
-    int64_t started_ms;
-    int interval_ms;        /* between two status files */
-    int64_t min_free_bytes; /* below it no message is taken */
-    struct writer_status writer;
-    struct session_status sessions[CONFIG_SESSIONS_MAX];
-    int *granted[CONFIG_SESSIONS_MAX]; /* by filter, see session_granted() */
-    struct gate_link_status links[CONFIG_SESSIONS_MAX];
-    unsigned session_count;
-    unsigned subscribed; /* sessions with every filter granted */
-    uint64_t pending;    /* messages taken, not yet durable */
-    size_t pending_bytes;
-    uint64_t unacknowledged; /* QoS 2 messages whose handshake is not over, of all sessions */
-    double rate_per_s;       /* messages made durable, over the last seconds */
-    struct status_rates rates;
-    int64_t lag_ms;   /* age of writer.newest_time_ms; -1: none is known */
-    int64_t quiet_ms; /* since writer.last_message_ms; -1: none is known */
-    bool catching_up;
-    struct status_catch_up catch_up; /* while catching up */
-    struct status_growth growth;
-    struct status_certificates certificates;
-    int64_t writer_age_ms; /* since its thread made a step; the same of the gate's */
-    int64_t gate_age_ms;
-    bool clock_behind;                  /* see base/wall.h; */
-    int64_t clock_least_ms;             /* and what the time is at least; 0: it is not behind */
-    char waits[STATUS_WAITS_SIZE];      /* what retention has announced, in words; "": nothing */
-    int64_t waits_until_ms;             /* monotonic; the first of them */
-    struct quarantine_share_now latest; /* the latest messages, and how many are in quarantine */
-    int64_t disk_wait_ms; /* for how long the disk has been busy with one call of ours; 0: not */
-    const char *state;    /* in words */
-    char text[STATUS_TEXT_SIZE];
-    uint64_t strangers; /* connections of other programs to the gate */
 };
 
 struct status;
@@ -110,5 +67,43 @@ void status_notify_more_time(int64_t more_ms);
 
 /* WatchdogSec= in ms; 0 when there is no watchdog. Any thread. */
 int64_t status_watchdog_ms(void);
+
+/* --- watchdog ---------------------------------------------------------------------------- */
+
+/*
+ * The watchdog: one thread that tells systemd whether the daemon makes progress; see
+ * status/watchdog.c. Main's thread calls all of these.
+ */
+
+/* A disk that takes no longer than this over one call is not worth a word. */
+#define WATCHDOG_WAIT_WORTH_SAYING_MS 5000
+
+struct watchdog;
+
+/*
+ * Start the thread, in the phase of starting, and give the caller, main's thread, its pulse.
+ * Signals are blocked already. Returns 0 and sets *out, for watchdog_free(); or a negative errno.
+ */
+int watchdog_new(struct watchdog **out);
+
+/* Look at one more thread (at most two); `name` is for the log and outlives the watchdog. The pulse
+ * must last until watchdog_stopping(). */
+void watchdog_observe(struct watchdog *watchdog, const struct pulse *pulse, const char *name);
+
+/* The daemon is ready: WATCHDOG=1 from here on, while every thread goes on. */
+void watchdog_running(struct watchdog *watchdog);
+
+/* The daemon stops: only main's thread counts from here on. NULL is allowed. */
+void watchdog_stopping(struct watchdog *watchdog);
+
+/* For how long the disk has kept a thread waiting in one and the same call; 0: it does not. */
+int64_t watchdog_disk_wait_ms(const struct watchdog *watchdog);
+
+/* Log it when the disk keeps a thread waiting long, and when that is over. Called about once a
+ * second. */
+void watchdog_say_disk_wait(struct watchdog *watchdog);
+
+/* End the thread and free. NULL is allowed. */
+void watchdog_free(struct watchdog *watchdog);
 
 #endif

@@ -15,7 +15,7 @@
  * A stop that is asked for during the start gets no extension: what the start had begun is rolled
  * back when systemd kills the process after TimeoutStopSec=.
  */
-#include "status/watchdog.h"
+#include "status/status.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -28,7 +28,6 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/log.h"
-#include "status/status.h"
 
 #define TICK_MS         1000
 #define TICKS_A_PERIOD  4

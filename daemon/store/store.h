@@ -389,4 +389,52 @@ int store_subscriptions(struct store *store, const char *client_id,
 /* The schema version that this program writes: the number of its migrations. */
 int store_schema_version(void);
 
+/* --- survey ------------------------------------------------------------------------------ */
+
+/* What retention has to know before a pass; see store/sqlite/survey.c. Used by the writer's thread.
+ */
+
+/* The newest readings, by time_ms. Begin with everything zero. */
+struct store_newest {
+    int64_t device;    /* the last one that was looked at */
+    int devices;       /* that have a reading, or another message */
+    int64_t first_ms;  /* of the device that has the newest reading; without any reading the newest
+                          last_received_ms of quarantine; 0: none */
+    int64_t second_ms; /* the newest of another device; 0: none */
+    int64_t before_ms; /* where there is one device: its newest reading before that; 0: none */
+    bool done;
+};
+
+/* How many rows of a table are older than a cutoff. Begin with table and cutoff and zero. */
+struct store_tally {
+    enum store_table table;
+    int64_t cutoff_ms;
+    int64_t old_rows;
+    int64_t kept_rows; /* counted until there are as many as old ones */
+    bool done;
+
+    bool of_kept; /* where it stopped */
+    bool in_device;
+    int64_t device;
+    int64_t from_ms;
+};
+
+/* Go on for chunk->budget_us; `done` tells whether it is over. Never with a batch open. STORE_OK,
+ * STORE_E_RETRY or STORE_FATAL. */
+int store_survey_newest(struct store *store, struct store_newest *newest,
+                        const struct store_chunk *chunk);
+int store_survey_count(struct store *store, struct store_tally *tally,
+                       const struct store_chunk *chunk);
+
+/* --- page_cache -------------------------------------------------------------------------- */
+
+/* The memory of the database's page cache; see store/sqlite/page_cache.c. */
+
+/*
+ * Take it for the whole process, once, before any other function of the store; from then on one
+ * thread at a time may use SQLite. False when that is impossible: the cache then grows as it is
+ * needed, and nothing else changes.
+ */
+bool store_reserve_memory(void);
+
 #endif

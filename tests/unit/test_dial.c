@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/dial.h"
-#include "net/host_identity.h"
+#include "net/net.h"
 
 /* What getaddrinfo() of this program answers: addresses separated by blanks. */
 static const char *answer;

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "gate/link_internal.h"
 #include "gate_fixture.h"
 
 #define DESCRIPTORS 64

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
-#include "pipeline/intake.h"
+#include "pipeline/pipeline.h"
 #include "unit_wait.h"
 
 #define MAX_PAYLOAD ((size_t)1024)

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "session/loss_internal.h"
+#include "session/session.h"
 
 #define KEEPALIVE_S 60
 #define HALF_MS     30000 /* of a keep alive */

@@ -1,5 +1,5 @@
 /* The page cache's memory is taken at the start, and is enough. */
-#include "store/sqlite/page_cache_internal.h"
+#include "store/store.h"
 #include "store_fixture.h"
 
 static int status_of(int operation)

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "net/tls.h"
+#include "net/net.h"
 
 #define DAY_S      86400L
 #define TIMEOUT_MS 10000

@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pulse.h"
-#include "status/watchdog.h"
+#include "status/status.h"
 
 #define PERIOD_MS 800
 #define LIMIT_MS  (PERIOD_MS / 2)

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "pipeline/writer.h"
+#include "pipeline/pipeline.h"
 #include "unit_wait.h"
 
 #define MESSAGES     6

@@ -5,7 +5,7 @@
 #ifndef MQTT_PAHO_CORK_INTERNAL_H
 #define MQTT_PAHO_CORK_INTERNAL_H
 
-#include "mqtt/paho/relay_internal.h"
+#include "mqtt/mqtt.h"
 
 /* So many are written together at most. With fewer a large window falls into small commits. */
 #define PAHO_CORK_ACKS 256

@@ -10,7 +10,7 @@
  * look at a page takes. One thread at a time uses the database here: main() before the writer
  * begins and after it has ended, and the writer. So SQLite is told to do without.
  */
-#include "store/sqlite/page_cache_internal.h"
+#include "store/store.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>

@@ -10,7 +10,7 @@
  * people.
  */
 #include "store/sqlite/sqlite_internal.h"
-#include "store/sqlite/survey_internal.h"
+#include "store/store.h"
 
 #define STEP_ROWS 512
 

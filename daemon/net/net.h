@@ -1,0 +1,182 @@
+/* The network: names and sockets, and TLS before and around Paho. */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* --- dial -------------------------------------------------------------------------------- */
+
+/*
+ * Name resolution and TCP connections, with errors that a person can act on. Any thread; blocks.
+ *
+ * A host may have several addresses, and an address can fail at every stage: TCP, the TLS
+ * handshake, CONNECT. So the caller resolves once an attempt, walks through the list itself, and
+ * goes on to the next address whatever it was that failed. A struct dial_memory keeps between
+ * attempts which address is worth trying first.
+ */
+
+#define DIAL_PROBLEM_SIZE  256
+#define DIAL_NAME_SIZE     80
+#define DIAL_ADDRESSES_MAX 16
+
+/* One address of a host. */
+struct dial_address {
+    struct sockaddr_storage socket;
+    socklen_t length;          /* of `socket`; 0: none */
+    char name[DIAL_NAME_SIZE]; /* with the port: "192.0.2.7:8883", "[2001:db8::1]:8883" */
+};
+
+struct dial_list {
+    struct dial_address entries[DIAL_ADDRESSES_MAX];
+    size_t count; /* at least 1 */
+};
+
+/* The memory of a host's addresses; zeroed: empty. */
+struct dial_memory {
+    struct dial_address good; /* the last that worked: tried first */
+    struct dial_address bad;  /* the last that accepted us and was of no use: tried last */
+};
+
+/*
+ * Ask for the addresses of a host, anew each time, in the order in which they are to be tried: that
+ * of the resolver (RFC 6724), changed by `memory` (NULL: not). More than DIAL_ADDRESSES_MAX are cut
+ * off. The wait for a name server is not interrupted. Returns 0 and fills *out, or -1 with
+ * `problem` set.
+ */
+int dial_resolve(const char *host, int port, const struct dial_memory *memory,
+                 struct dial_list *out, char problem[DIAL_PROBLEM_SIZE]);
+
+/*
+ * Connect to one address within timeout_ms. `stop_fd` ends the attempt when it becomes readable
+ * (-1: none). Returns a connected, non-blocking, close-on-exec socket that the caller owns, or -1
+ * with errno set, and `problem` to the reason without the address (to "" when stop_fd ended it).
+ */
+int dial_connect(const struct dial_address *address, int timeout_ms, int stop_fd,
+                 char problem[DIAL_PROBLEM_SIZE]);
+
+/* The address has worked: it is tried first from now on. */
+void dial_remember_good(struct dial_memory *memory, const struct dial_address *address);
+
+/* The address that was good is of no use: it is tried last from now on. */
+void dial_remember_bad(struct dial_memory *memory);
+
+/* Write the addresses, separated by commas and without their ports, and with "..." where they do
+ * not fit. */
+void dial_list_text(const struct dial_list *list, char *out, size_t size);
+
+/* --- host_identity ----------------------------------------------------------------------- */
+
+/* What a certificate must be for, and what SNI may say: broker.host without its zone. Pure. */
+
+#define HOST_IDENTITY_SIZE 256
+
+struct host_identity {
+    char name[HOST_IDENTITY_SIZE]; /* never with brackets, a zone or a dot at its end */
+    bool is_address;               /* an IPv4 or IPv6 address, not a name */
+};
+
+/*
+ * The identity of a host as the configuration writes it: a name, an IPv4 address, or an IPv6
+ * address, which may have a zone ("fe80::1%eth0"). The zone names an interface of this machine and
+ * no certificate holds it. Any thread; no errors: `host` passed the configuration's check.
+ */
+void host_identity(const char *host, struct host_identity *out);
+
+/* --- tls --------------------------------------------------------------------------------- */
+
+/*
+ * Certificates, read with OpenSSL so that an operator gets a sentence instead of an error code.
+ *
+ * Paho does the TLS of a session; it reports that a handshake failed, not why. tls_explain() does
+ * the same handshake once more, sending nothing but it (no CONNECT, so no credentials), and says
+ * what is wrong with which certificate. Any thread.
+ */
+
+#define TLS_PROBLEM_SIZE 512
+
+/* What every connection asks of the peer, whatever the system's openssl.cnf says: security level
+ * 2 means TLS 1.2 at least, keys of 112 bits at least, no SHA-1 signatures
+ * (SSL_CTX_set_security_level(3)). */
+#define TLS_CIPHERS "DEFAULT:@SECLEVEL=2"
+
+/* What expires sooner is worth a word: a fortnight. */
+#define TLS_EXPIRES_SOON_MS (INT64_C(14) * 24 * 3600 * 1000)
+
+/* What a file of certificates holds. */
+struct tls_certificates {
+    int count;
+    int expired;
+    int64_t last_expiry_ms; /* when the last of them expires */
+};
+
+/* Told of one certificate: the name of its subject, safe for a terminal, and its dates. */
+typedef void tls_each_function(void *context, const char *name, int64_t from_ms, int64_t until_ms);
+
+/*
+ * Call `each` for every certificate of a file (PEM), in its order. `key` is the one that names the
+ * file. Returns 0, or 1 with `problem` set: it cannot be read, holds no certificate, or one of them
+ * is damaged; those before it have been told then.
+ */
+int tls_each_certificate(const char *key, const char *path, tls_each_function *each, void *context,
+                         char problem[TLS_PROBLEM_SIZE]);
+
+/*
+ * Read a CA file or bundle (PEM). Returns 0 and fills *out (which may be NULL); or 1 with `problem`
+ * set: it cannot be read, holds no certificate, or every certificate in it has expired. In the last
+ * case *out is filled too; in the others it stays as it is.
+ */
+int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates *out,
+                      char problem[TLS_PROBLEM_SIZE]);
+
+/*
+ * Read a client certificate and its private key (NULL: in the same file) and check that they
+ * belong together and have not expired. Returns 0, or 1 with `problem` set.
+ */
+int tls_check_client(const char *cert_file, const char *key_file, int64_t now_ms,
+                     char problem[TLS_PROBLEM_SIZE]);
+
+/* When a client certificate expires. Returns 0 and sets *expiry_ms, or 1 with `problem` set. */
+int tls_read_expiry(const char *cert_file, int64_t *expiry_ms, char problem[TLS_PROBLEM_SIZE]);
+
+enum tls_result {
+    TLS_OK = 0,
+    TLS_E_REFUSED = 1, /* it cannot succeed: a certificate, a version, a file, or no TLS at all */
+    TLS_E_BROKEN = 2,  /* it did not end this time: closed by the peer, no answer, network */
+};
+
+/*
+ * Do the handshake on a connected, blocking socket and say why it fails. Takes at most
+ * timeout_ms; the caller keeps and closes the socket. `expiry_ms` may be NULL; it gets the
+ * server certificate's notAfter if one was sent. Returns TLS_OK, or another enum tls_result with
+ * `problem` set to a sentence that names the certificate and the date or name concerned.
+ */
+enum tls_result tls_explain(int fd, const char *host, const char *ca_file, const char *cert_file,
+                            const char *key_file, int timeout_ms, int64_t *expiry_ms,
+                            char problem[TLS_PROBLEM_SIZE]);
+
+/* --- tls_peer ---------------------------------------------------------------------------- */
+
+/*
+ * The peer of this process's TLS handshakes: whom they ask for, and what it has shown. Paho does
+ * the TLS of a session. It asks for an address by SNI, which is for names alone (RFC 6066 §3), and
+ * it has no call that tells of the server's certificate. So OpenSSL itself is asked to report the
+ * beginning of each handshake, where it gets its host, and the end of each that succeeds.
+ */
+
+/* Begin to watch: every client handshake expects `host` (copied; as broker.host has it). Once for
+ * the process, before its first connection and before any thread. */
+void tls_peer_watch(const char *host);
+
+/* Expect a certificate for this host, and ask for it by SNI if it is a name. For an object whose
+ * handshake has not begun. Returns false when OpenSSL refuses: then nothing may be sent. */
+bool tls_expect_host(SSL *ssl, const char *host);
+
+/* When the certificate of the last server that was accepted expires, in ms since the epoch; 0: no
+ * handshake has been done yet. Any thread. */
+int64_t tls_peer_expiry_ms(void);
+
+#endif
