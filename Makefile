@@ -42,7 +42,7 @@ LDHARDENING := -pie -fsanitize=$(SANITIZE)
 endif
 
 PACKAGES    := sqlite3 jansson libsystemd openssl inih
-# -iquote, not -I: our gate/link_internal.h must not stand in for the system's <link.h>.
+# Our own headers are in quotes, and lead from here: "store/store.h".
 CPPFLAGS_   := -D_GNU_SOURCE -DFOXTRACKRD_VERSION='"$(VERSION)"' -iquote lib -iquote daemon \
                -iquote schema
 CFLAGS_     = -std=c11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(HARDENING) -pthread -MMD -MP
@@ -322,7 +322,11 @@ include packaging/packaging.mk
 SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] daemon/*/*/*.[ch] tests/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] \
              tests/bench/*.[ch] tests/bench/broker/*.[ch])
 
-lint: lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers ## every static check
+lint: lint-layers lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers ## every static check
+
+lint-layers:
+	@echo "  LINT    rooms and their doors"
+	$(Q)tests/layers
 
 lint-format:
 	@echo "  LINT    clang-format"

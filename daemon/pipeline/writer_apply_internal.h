@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "pipeline/pipeline.h"
-#include "store/sqlite/inbox_internal.h"
+#include "store/sqlite/inbox.h"
 #include "store/store.h"
 
 #define WRITER_APPLY_E_MEMORY INBOX_E_MEMORY

@@ -15,7 +15,7 @@
 #include "pipeline/writer_apply_internal.h"
 #include "pipeline/writer_expire_internal.h"
 #include "pipeline/writer_rejudge_internal.h"
-#include "store/sqlite/inbox_internal.h"
+#include "store/sqlite/inbox.h"
 
 struct writer {
     pthread_t thread;

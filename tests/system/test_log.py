@@ -49,7 +49,7 @@ def test_the_journal_gets_fields(broker, make_daemon, journal):
 
 def test_the_fields_are_the_documented_ones():
     """Goal: the ids in the manual page are those of the program, each with a meaning."""
-    header = (ROOT / "daemon" / "log.h").read_text()
+    header = (ROOT / "daemon" / "base" / "log.h").read_text()
     assert sorted(documented_ids().values()) == sorted(
         re.findall(r'#define LOG_ID_\w+ +"(\w+)"', header))
 

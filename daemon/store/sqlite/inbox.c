@@ -26,7 +26,7 @@
  * those that met it unknown. Of a device that is published on its own topic and on a group's, the
  * group's come last: they are duplicates, and change no page.
  */
-#include "store/sqlite/inbox_internal.h"
+#include "store/sqlite/inbox.h"
 
 #include <ctype.h>
 #include <errno.h>
