@@ -1,3 +1,4 @@
+/* Tells the progress of a migration: log lines now and then, STATUS= more often. */
 #include "upgrade.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SHA-256 of two byte strings as if they were one; see base/digest.h. */
 #include "base/digest.h"
 
 #include <openssl/evp.h>

@@ -1,3 +1,4 @@
+/* A duration in its two largest units; see base/duration.h. */
 #include "base/duration.h"
 
 #include <stdio.h>

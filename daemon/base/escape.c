@@ -1,3 +1,4 @@
+/* Control characters, and bytes that are no UTF-8, become visible escapes; see base/escape.h. */
 #include "base/escape.h"
 
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* One thread writes its pulse, another watches whether it changes; see base/pulse.h. */
 #include "base/pulse.h"
 
 _Thread_local struct pulse *pulse_own;

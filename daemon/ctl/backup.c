@@ -1,3 +1,4 @@
+/* `foxtrackrctl backup`: copies the database while the daemon goes on. */
 #include "ctl/backup_internal.h"
 #include "ctl/say_internal.h"
 

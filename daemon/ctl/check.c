@@ -1,3 +1,8 @@
+/*
+ * `foxtrackrctl check`: runs every check in the order in which a start would fail: the
+ * configuration, the files, the database, certificates, and with --connect the broker. The longer
+ * ones are in ctl/check_*.c.
+ */
 #include "ctl/check_internal.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* `foxtrackrctl replay`: parses again what is in quarantine, in `messages` and in `extra`. */
 #include "ctl/replay_internal.h"
 #include "ctl/say_internal.h"
 

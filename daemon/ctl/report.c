@@ -1,3 +1,4 @@
+/* Collects the findings of `check` and `verify` and prints them; see ctl/report_internal.h. */
 #include "ctl/report_internal.h"
 
 #include <stdarg.h>

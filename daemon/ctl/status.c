@@ -1,3 +1,7 @@
+/*
+ * `foxtrackrctl status`: reads the status file, finds out whether its daemon is alive, and prints
+ * it once. ctl/status_text.c has the words, ctl/follow.c the live view.
+ */
 #include "ctl/say_internal.h"
 #include "ctl/status_internal.h"
 

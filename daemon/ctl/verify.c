@@ -1,3 +1,4 @@
+/* `foxtrackrctl verify`: prints what store_verify() finds, and how far it is. */
 #include "ctl/verify_internal.h"
 
 #include <stdio.h>

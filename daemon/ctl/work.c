@@ -1,3 +1,4 @@
+/* Progress on a terminal, and Ctrl-C; see ctl/work_internal.h. */
 #include "ctl/work_internal.h"
 
 #include <inttypes.h>

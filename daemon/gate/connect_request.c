@@ -1,3 +1,4 @@
+/* Reads the CONNECT request that Paho sends to its proxy, line by line; see its header. */
 #include "gate/connect_request_internal.h"
 
 #include <stdbool.h>

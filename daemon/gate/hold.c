@@ -1,3 +1,7 @@
+/*
+ * The queue of bytes that wait for a commit. Bytes are contiguous, so that one send() takes many;
+ * the marks beside them say up to which message each stretch waits. See gate/hold_internal.h.
+ */
 #include "gate/hold_internal.h"
 
 #include <string.h>

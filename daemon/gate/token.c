@@ -1,3 +1,4 @@
+/* A token is 128 random bits, and the text that Paho sends of it; see gate/token_internal.h. */
 #include "gate/token_internal.h"
 
 #include <openssl/evp.h>

@@ -1,3 +1,4 @@
+/* Dates and names of a certificate, as text that is safe for a log; see its header. */
 #include "net/tls_certificate_internal.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,8 @@
+/*
+ * One item of the intake at a time, in the open batch: a message is parsed and becomes rows or a
+ * quarantine entry, an event of a session changes its row. Counts and log lines of what went to
+ * quarantine are kept until the batch is on disk.
+ */
 #include "pipeline/writer_apply_internal.h"
 
 #include <inttypes.h>

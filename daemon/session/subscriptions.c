@@ -1,3 +1,4 @@
+/* A list of filters that the broker was last seen to grant; a linear search suffices. */
 #include "session/session.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Reads the certificate files again when they have changed; see its header. */
 #include "status/certificates_internal.h"
 
 #include <stdbool.h>

@@ -1,3 +1,8 @@
+/*
+ * Takes a snapshot about once a second from the writer, the sessions and the gate, derives the
+ * state in words, and tells it where it is due: STATUS= to systemd when it has changed, the two
+ * files at the configured interval.
+ */
 #include "status/status.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Reads the options; each number is checked against its range. */
 #include "client_options.h"
 
 #include <getopt.h>

@@ -1,3 +1,4 @@
+/* A table of fixed size with one place for each hash; see store/sqlite/cache_internal.h. */
 #include "store/sqlite/cache_internal.h"
 
 #include <string.h>

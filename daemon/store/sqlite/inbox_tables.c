@@ -1,3 +1,4 @@
+/* Reads and writes the tables of the inbox by prepared statements; see its header. */
 #include "store/sqlite/inbox_tables_internal.h"
 
 #include <fcntl.h>

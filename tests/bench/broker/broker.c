@@ -1,3 +1,4 @@
+/* The sessions by client id, and the counts and times that the benchmark reports. */
 #include "broker.h"
 
 #include <inttypes.h>

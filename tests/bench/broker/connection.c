@@ -1,3 +1,4 @@
+/* Reads packets, answers them, and sends messages as far as the window allows. */
 #include "connection.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Reads the broker's options; each number is checked against its range. */
 #include "options.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Numbers, not messages: a session knows which of its messages are in flight, and in what state. */
 #include "session.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* recv() and send(), or SSL_read() and SSL_write(), with the same results. */
 #include "wire.h"
 
 #include <errno.h>
