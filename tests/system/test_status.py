@@ -330,6 +330,26 @@ def test_a_catch_up_and_every_member(broker, daemon):
     daemon.stop()
 
 
+def test_an_old_reading_in_a_healthy_flow(broker, daemon):
+    """Goal: a tracker that sends what it has kept for days makes no catch-up of a fleet that is up to
+    date, and the lag stays that of the newest readings."""
+    daemon.start()
+    seen = []
+    for number in range(12):
+        for device in ("h1", "h2"):
+            broker.publish(f"foxtrackr/{device}/V3.0/bat", fleet.battery(device, fleet.now_ms()))
+        # The last batch before each look is of old readings alone.
+        for kept in range(3):
+            broker.publish("foxtrackr/old/V3.0/bat",
+                           fleet.battery("old", fleet.now_ms() - 3 * DAY_MS + kept))
+        seen.append(daemon.wait_status(
+            lambda s, n=number: s["counts"]["received"] == 5 * (n + 1)))
+    assert max(status["rate_per_s"] for status in seen) >= 1, "too slow to look like a catch-up"
+    assert {status["state"] for status in seen} == {"subscribed"}
+    assert max(status["lag_ms"] for status in seen) < HOUR_MS
+    daemon.stop()
+
+
 # --- words, from a file that no daemon needs to live through ----------------------------------------
 
 
