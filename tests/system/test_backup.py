@@ -135,7 +135,7 @@ def test_backup_refuses(daemon, stored, tmp_path):
     refused("--force", daemon.database, status=73, words="the database itself")
     refused(tmp_path / "none" / "backup.db", status=73, words="No such file")
     refused(tmp_path, status=73, words="regular file")
-    refused(status=64, words="argument")
+    refused(status=64, words="FILE is missing")
     companion = tmp_path / "backup.db-wal"
     companion.touch()
     refused("--force", file, status=73, words="backup.db-wal")

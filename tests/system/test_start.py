@@ -166,7 +166,7 @@ def test_new_schema_is_said(broker, daemon):
     assert "schema version 1" in checked.stdout and "start foxtrackrd once" in checked.stdout
 
     daemon.start()
-    daemon.wait_log(r"^notice: database: bringing its schema from version 1 to 2: 1 rows")
+    daemon.wait_log(r"^notice: database: bringing its schema from version 1 to 2: 1 row to write anew")
     daemon.wait_log(rf"^notice: database: its schema is now version {len(migrations)}")
     assert [s for s in daemon.notifications.statuses() if "schema version 1 to 2: " in s]
     assert [s for s in daemon.notifications.lines() if s.startswith("EXTEND_TIMEOUT_USEC=1")]
