@@ -1,6 +1,6 @@
 /*
  * The clocks of a test: they stand until the test moves them, and the kernel calls neither
- * synchronised. Linked with --wrap=clock_gettime,--wrap=adjtimex (Makefile).
+ * synchronised. Linked with --wrap=clock_gettime,--wrap=adjtimex (unit.mk).
  */
 #ifndef CLOCK_FIXTURE_H
 #define CLOCK_FIXTURE_H

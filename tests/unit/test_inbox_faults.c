@@ -4,7 +4,7 @@
  * process dies, a statement is refused, the disk fails. In the end each message has become a row
  * once, and those of each topic in the order in which they came.
  *
- * The linker wraps what fails (see the Makefile).
+ * The linker wraps what fails (see unit.mk).
  */
 #include "inbox_fixture.h"
 

@@ -4,7 +4,7 @@
  * good; batches are rolled back and the process dies meanwhile. In the end each message has become
  * a row once, those of each topic in the order in which they came.
  *
- * The linker wraps the calls, and the inbox is built with tiny lots (see the Makefile).
+ * The linker wraps the calls, and the inbox is built with tiny lots (see unit.mk).
  */
 #include "inbox_fixture.h"
 

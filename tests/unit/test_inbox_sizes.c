@@ -2,8 +2,8 @@
  * How large a lot of the inbox becomes, by the fleet, the database and the disk; and what happens
  * when sorting does not keep up.
  *
- * The inbox is built with small lots, and the linker wraps what it asks the store (see the
- * Makefile).
+ * The inbox is built with small lots, and the linker wraps what it asks the store (see
+ * unit.mk).
  */
 #include "inbox_fixture.h"
 

@@ -2,7 +2,7 @@
  * The library when memory runs out: every allocation fails in turn, once and for good, until a run
  * comes through. Each failure must be reported as -ENOMEM, touch no output and leak nothing.
  *
- * The linker wraps malloc() and its kin for the library (see the Makefile). With each failure the
+ * The linker wraps malloc() and its kin for the library (see unit.mk). With each failure the
  * rows must be those without one or none at all: a value never changes.
  */
 #include <setjmp.h>

@@ -1,0 +1,48 @@
+# What is installed where. DESTDIR, PREFIX and the other directories are in the Makefile.
+
+MAN_PAGES := $(wildcard daemon/*.[58] lib/*.3)
+EXAMPLES  := packaging/prometheus/foxtrackrd.rules.yml packaging/grafana/foxtrackrd.json \
+             $(wildcard packaging/examples/*.json)
+CONF      := $(SYSCONFDIR)/foxtrackrd/foxtrackrd.conf
+LOGROTATE := $(SYSCONFDIR)/logrotate.d/foxtrackrd
+# Lines of the unit that only systemd 254 and newer know; an older one would complain about them.
+SINCE_254  = $(shell pkg-config --atleast-version=254 libsystemd && echo 's|^@254@||' || echo '/^@254@/d; /systemd 254/d')
+
+install: all ## install below DESTDIR and PREFIX; an existing configuration stays as it is
+	install -D -m 0755 $(BUILD)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrd
+	install -D -m 0755 $(BUILD)/foxtrackrctl $(DESTDIR)$(SBINDIR)/foxtrackrctl
+	install -D -m 0644 $(LIBRARY) $(DESTDIR)$(LIBDIR)/libfoxtrackr.a
+	install -D -m 0644 lib/foxtrackr.h $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h
+	install -D -m 0644 $(BUILD)/foxtrackr.pc $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc
+	for page in $(MAN_PAGES); do \
+	    install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+	install -D -m 0644 schema/README.md $(DESTDIR)$(DOCDIR)/schema.md
+	for file in $(EXAMPLES); do \
+	    install -D -m 0644 $$file $(DESTDIR)$(DOCDIR)/examples/$${file##*/} || exit 1; \
+	done
+	install -d $(DESTDIR)$(SYSTEMDDIR)
+	sed -e 's|@SBINDIR@|$(SBINDIR)|' -e '$(SINCE_254)' systemd/foxtrackrd.service \
+	    > $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service
+	sed -f systemd/instance.sed $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service \
+	    > $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd@.service
+	chmod 0644 $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd@.service
+	install -D -m 0644 systemd/foxtrackrd.sysusers $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf
+	install -D -m 0644 systemd/foxtrackrd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf
+	install -D -m 0644 packaging/foxtrackrd.logrotate $(DESTDIR)$(LOGROTATE)
+	install -D -m 0644 packaging/completion/foxtrackrctl.bash $(DESTDIR)$(COMPLETIONDIR)/foxtrackrctl
+	test -e $(DESTDIR)$(CONF) || install -D -m 0640 foxtrackrd.conf $(DESTDIR)$(CONF)
+
+uninstall: ## remove what install put there, but not the configuration
+	rm -f $(DESTDIR)$(SBINDIR)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrctl \
+	    $(DESTDIR)$(LIBDIR)/libfoxtrackr.a $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h \
+	    $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc $(DESTDIR)$(DOCDIR)/schema.md \
+	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service \
+	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd@.service $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf \
+	    $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf $(DESTDIR)$(LOGROTATE) \
+	    $(DESTDIR)$(COMPLETIONDIR)/foxtrackrctl
+	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	for file in $(EXAMPLES); do rm -f $(DESTDIR)$(DOCDIR)/examples/$${file##*/}; done
+	rm -f -d $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)
+
+.PHONY: install uninstall

@@ -1,0 +1,33 @@
+# The campaigns that try to break the promise, and what they need: shims, and a daemon with small lots.
+
+SMALL_DAEMON := $(BUILD)/small/foxtrackrd
+# What is preloaded into the daemon to make its surroundings fail.
+SHIMS := $(patsubst tests/faults/%.c,$(BUILD)/tests/%.so,$(wildcard tests/faults/*_shim.c))
+
+$(BUILD)/tests/%_shim.so: tests/faults/%_shim.c
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS_)) $(CFLAGS) \
+	    -fPIC -shared -o $@ $< -ldl
+
+$(SMALL_DAEMON): $(BUILD)/daemon/main.o $(OTHER_OBJ) $(SIZED:%=$(BUILD)/small/store/sqlite/%) $(LIBRARY) $(PAHO_FLAGS)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
+
+FAULTS := $(wildcard $(addprefix tests/faults/,kills powerloss disk memory network malformed tls input operator migration))
+N           ?= 5000
+SEED        ?= 1
+# The same every time: a check that fails must fail again. Other seeds are for the campaigns.
+FAULTS_SEED ?= 12
+
+faults: all $(SMALL_DAEMON) $(SHIMS) ## every campaign of tests/faults, each for a few minutes at most
+	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults/test_broker.py
+	@echo "  FAULTS  $(notdir $(FAULTS)), $(WAITERS) at a time"
+	$(Q)printf '$(PYTHON) -B %s --build $(abspath $(BUILD)) --quick --seed $(FAULTS_SEED)\n' \
+	    $(FAULTS) | tests/parallel $(WAITERS)
+
+crash-campaign: all $(SMALL_DAEMON) $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEED=1)
+	$(Q)$(PYTHON) -B tests/faults/kills --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
+	$(Q)$(PYTHON) -B tests/faults/powerloss --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
+
+.PHONY: faults crash-campaign

@@ -1,0 +1,94 @@
+# What is tested and how, and the Debian packages that this takes. tests/README.md says more.
+
+# The demonstration needs little more than the build, tests and lint much more.
+DEPS_DEMO  := mosquitto openssl sqlite3
+DEPS_CHECK := $(DEPS_DEMO) libcmocka-dev mosquitto-clients python3-paho-mqtt python3-pytest \
+              python3-pytest-xdist binutils ca-certificates clang g++ iproute2 \
+              libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd \
+              systemd-container util-linux python3-prometheus-client python3-yaml
+DEPS_LINT  := clang clang-format clang-tidy cppcheck
+
+FLEET      := $(BUILD)/tests/fleet
+# What system tests preload: another resolver, a disk that is never fast.
+PRELOADS   := $(addprefix $(BUILD)/tests/,names_shim.so slow_disk_shim.so tls_write_shim.so)
+
+# System tests and campaigns wait more than they work: for a broker, a backoff, a limit.
+WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
+
+# tests/system/test_metrics.py looks there, whatever BUILD is.
+TOOLS := build/tools
+
+deps: ## install what build, tests and lint need (Debian packages, only what is missing)
+	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_LINT) $(DEPS_PACKAGING)
+	@tests/promtool $(TOOLS)
+
+deps-build: ## install what the build needs
+	@tests/deps $(DEPS_BUILD)
+
+deps-demo: ## install what build and demo need
+	@tests/deps $(DEPS_BUILD) $(DEPS_DEMO)
+
+deps-check: ## install what build and tests need
+	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK)
+
+check: deps ## install what is missing, build, run every test
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) lint
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all test-programs $(UNIT_TESTS) bench-programs
+	$(Q)$(MAKE) --no-print-directory test
+	$(Q)$(MAKE) --no-print-directory test-sanitized
+	$(Q)$(MAKE) --no-print-directory faults
+	$(Q)$(MAKE) --no-print-directory packages-quick
+	$(Q)$(MAKE) --no-print-directory service-run
+	$(Q)$(MAKE) --no-print-directory bench-quick
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-quick SECONDS=20
+
+test: unit system ## every test, without installing anything
+
+test-sanitized: ## every test under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/sanitized SANITIZE=address,undefined \
+	    all test-programs
+	$(Q)LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
+	    $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized SANITIZE=address,undefined test
+
+SYSTEM_TESTS ?= tests/system
+
+system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, the built programs
+	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(WAITERS) \
+	    $(SYSTEM_TESTS)
+
+# Where threads meet. A report fails the test whose program ends with it, and the target where the
+# program was killed.
+THREADS      := $(BUILD)/threads
+THREADS_UNIT := gate gate_lockstep intake log paho paho_ahead paho_cork tls watchdog writer
+THREADS_SYSTEM := addresses backup connection delivery gate inbox interruptions log paho_link reload session \
+                  start status
+
+test-threads: ## the tests in which threads meet, under ThreadSanitizer
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(THREADS) SANITIZE=thread all test-programs
+	$(Q)rm -rf $(THREADS)/reports && mkdir $(THREADS)/reports
+	$(Q)status=0; TSAN_OPTIONS=history_size=7:log_path=$(abspath $(THREADS))/reports/report \
+	    $(MAKE) --no-print-directory BUILD=$(THREADS) SANITIZE=thread \
+	    UNIT_TESTS='$(THREADS_UNIT:%=$(THREADS)/tests/test_%)' \
+	    SYSTEM_TESTS='$(THREADS_SYSTEM:%=tests/system/test_%.py)' test || status=1; \
+	for report in $(THREADS)/reports/*; do [ ! -f $$report ] || { cat $$report; status=1; }; done; \
+	exit $$status
+
+check-debian13: ## lint, test and package what is committed on Debian 13 (root or sudo; debootstrap)
+	$(Q)tests/deps debootstrap git util-linux
+	$(Q)tests/debian13 $(TARGETS)
+
+demo: ## a private broker, a fleet with a 7-day backlog, and what an analyst sees
+	$(Q)tests/demo --check-localhost
+	$(Q)$(MAKE) --no-print-directory deps-demo
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(FLEET)
+	$(Q)tests/demo $(abspath $(BUILD))
+
+test-programs: $(UNIT_TESTS) $(FLEET) $(PRELOADS)
+
+$(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lm
+
+.PHONY: deps deps-build deps-demo deps-check check check-debian13 test test-sanitized test-threads test-programs \
+        system demo

@@ -1,0 +1,71 @@
+# The unit tests: one binary a module, linked with everything so that each can use what it needs.
+
+UNIT_SRC   := $(wildcard tests/unit/test_*.c)
+UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+
+# With lots of the inbox so small that a test fills them: for the campaigns, and for unit tests.
+SMALL_LOTS := -DINBOX_SCALE=1024
+TINY_LOTS  := -DINBOX_SCALE=49152
+UNIT_SMALL := $(BUILD)/tests/test_inbox_sizes
+UNIT_TINY  := $(addprefix $(BUILD)/tests/test_inbox_,scratch faults_tiny)
+UNIT_TESTS := $(sort $(UNIT_TESTS) $(UNIT_TINY))
+SIZED      := inbox.o inbox_sizes.o
+OTHER_OBJ  := $(filter-out $(SIZED:%=$(BUILD)/daemon/store/sqlite/%),$(DAEMON_OBJ))
+
+$(BUILD)/small/%.o: CPPFLAGS_ += $(SMALL_LOTS)
+$(BUILD)/tiny/%.o: CPPFLAGS_ += $(TINY_LOTS)
+$(BUILD)/small/%.o: daemon/%.c
+	$(compile)
+$(BUILD)/tiny/%.o: daemon/%.c
+	$(compile)
+
+define link_test
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $$(pkg-config --libs cmocka) $(LIBS_DAEMON)
+endef
+
+$(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+	$(link_test)
+
+# The check alone: the test stands in for Paho.
+$(BUILD)/tests/test_paho_check: $(addprefix $(BUILD)/,tests/unit/test_paho_check.o daemon/mqtt/paho/check.o daemon/mqtt/paho/packet.o)
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $$(pkg-config --libs cmocka)
+
+# What they share with the inbox is its sizes.
+$(UNIT_SMALL): $(BUILD)/tests/test_%: $(BUILD)/small/test_%.o $(SIZED:%=$(BUILD)/small/store/sqlite/%) $(OTHER_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+	$(link_test)
+$(UNIT_TINY): $(BUILD)/tests/test_%: $(BUILD)/tiny/test_%.o $(SIZED:%=$(BUILD)/tiny/store/sqlite/%) $(OTHER_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+	$(link_test)
+$(BUILD)/small/test_%.o: tests/unit/test_%.c
+	$(compile)
+$(BUILD)/tiny/test_%_tiny.o: tests/unit/test_%.c
+	$(compile)
+$(BUILD)/tiny/test_%.o: tests/unit/test_%.c
+	$(compile)
+
+# This one counts how many messages a search has looked at.
+$(BUILD)/tests/test_paho_shortcuts: private LDFLAGS_ += -Wl,--wrap=messageIDCompare
+
+# This one has Paho's callbacks at hand.
+$(BUILD)/tests/test_paho: private LDFLAGS_ += -Wl,--wrap=MQTTAsync_create,--wrap=MQTTAsync_setCallbacks
+
+# This one makes the library's allocations fail, one after the other.
+$(BUILD)/tests/test_library: private LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+
+# These have the clocks in their hands.
+$(addprefix $(BUILD)/tests/test_writer_,rejudge survey): private LDFLAGS_ += \
+    -Wl,--wrap=clock_gettime,--wrap=adjtimex
+
+# And these what the inbox needs, or asks for.
+$(BUILD)/tests/test_inbox_faults $(BUILD)/tests/test_inbox_faults_tiny: private LDFLAGS_ += \
+    -Wl,--wrap=calloc,--wrap=sqlite3_step,--wrap=sqlite3_extended_errcode
+$(UNIT_SMALL): private LDFLAGS_ += -Wl,--wrap=store_inbox_newest_device,--wrap=store_used_bytes,--wrap=store_inbox_scratch
+$(BUILD)/tests/test_inbox_scratch: private LDFLAGS_ += \
+    -Wl,$(subst $() ,$(comma),$(foreach call,open pread pwrite,--wrap=$(call) --wrap=$(call)64))
+
+unit: $(UNIT_TESTS) ## the unit tests
+	$(Q)printf '%s\n' $(UNIT_TESTS) | FOXTRACKR_ROOT=$(CURDIR) tests/parallel $(JOBS)
+
+.PHONY: unit
