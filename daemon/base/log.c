@@ -23,7 +23,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SD_JOURNAL_SUPPRESS_LOCATION
@@ -31,6 +30,7 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
+#include "base/moment.h"
 #include "base/own_file.h"
 #include "base/plural.h"
 #include "base/pulse.h"
@@ -249,16 +249,12 @@ static bool file_write(int priority, const char *text)
 {
     char line[ESCAPED_SIZE + 64];
     int64_t now_ms = clock_wall_ms();
-    time_t now_s = (time_t)(now_ms / 1000);
-    struct tm utc;
-    char date[32];
+    char date[MOMENT_SIZE];
     int length;
     ssize_t written;
 
-    gmtime_r(&now_s, &utc);
-    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
-    length = snprintf(line, sizeof(line), "%s%s.%03dZ %s %s\n", log_state.torn ? "\n" : "", date,
-                      (int)(now_ms % 1000), level_name(priority), text);
+    length = snprintf(line, sizeof(line), "%s%s %s %s\n", log_state.torn ? "\n" : "",
+                      moment_iso_ms(now_ms, date), level_name(priority), text);
     do {
         written = write(log_state.fd, line, (size_t)length);
     } while (written < 0 && errno == EINTR);

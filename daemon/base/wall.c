@@ -25,11 +25,11 @@
 
 #include <stddef.h>
 #include <sys/timex.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/moment.h"
 
 /* 2024-01-01: no clock is right that is earlier than this program. */
 #define PROGRAM_MS INT64_C(1704067200000)
@@ -85,28 +85,19 @@ bool wall_is_behind(int64_t *newest_ms)
     return behind;
 }
 
-static void date_text(int64_t time_ms, char text[32])
-{
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm utc;
-
-    gmtime_r(&seconds, &utc);
-    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
-}
-
 void wall_say(void)
 {
     int64_t newest_ms = 0;
     bool behind = wall_is_behind(&newest_ms);
-    char clock[32];
-    char newest[32];
+    char clock[MOMENT_SIZE];
+    char newest[MOMENT_SIZE];
 
     if (behind == wall.said_behind) {
         return;
     }
     wall.said_behind = behind;
-    date_text(clock_wall_ms(), clock);
-    date_text(newest_ms, newest);
+    moment_iso(clock_wall_ms(), clock);
+    moment_iso(newest_ms, newest);
     if (behind) {
         log_error(
             "the system's clock says %s, which is earlier than %s, the newest time in the "

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -33,21 +32,11 @@
 #define FORECAST_SPAN_MS   60000
 #define USUAL_MESSAGE_SIZE 128 /* bytes: a reading with its index and some extra */
 
-static const char *date_text(int64_t time_ms, char out[16])
-{
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm utc;
-
-    gmtime_r(&seconds, &utc);
-    strftime(out, 16, "%Y-%m-%d", &utc);
-    return out;
-}
-
 static void check_ca(struct ctl_report *report, const struct config *config, int64_t now_ms)
 {
     struct tls_certificates ca;
     char reason[TLS_PROBLEM_SIZE];
-    char date[16];
+    char date[MOMENT_SIZE];
     char left[DURATION_SIZE];
 
     if (tls_check_ca_file(config->broker.ca_file, now_ms, &ca, reason) != 0) {
@@ -57,7 +46,8 @@ static void check_ca(struct ctl_report *report, const struct config *config, int
     ctl_report(report, "CA", ca.last_expiry_ms - now_ms > TLS_EXPIRES_SOON_MS,
                "%s: %d certificate%s, %d expired; the last expires on %s, in %s",
                config->broker.ca_file, ca.count, plural_s(ca.count), ca.expired,
-               date_text(ca.last_expiry_ms, date), duration_text(ca.last_expiry_ms - now_ms, left));
+               moment_date(ca.last_expiry_ms, date),
+               duration_text(ca.last_expiry_ms - now_ms, left));
 }
 
 /* A walk through cert_file. */
@@ -71,7 +61,7 @@ struct client_file {
 static void check_client_date(void *context, const char *name, int64_t from_ms, int64_t until_ms)
 {
     struct client_file *file = context;
-    char date[16];
+    char date[MOMENT_SIZE];
     char left[DURATION_SIZE];
 
     if (file->first_is_told) {
@@ -80,13 +70,13 @@ static void check_client_date(void *context, const char *name, int64_t from_ms, 
         ctl_report(file->report, "certificate", false,
                    "%s: \"%s\" expired on %s: a broker that needs it refuses the client; put its "
                    "successor in its place",
-                   file->path, name, date_text(until_ms, date));
+                   file->path, name, moment_date(until_ms, date));
     } else if (from_ms > file->now_ms) {
         ctl_report(file->report, "certificate", false, "%s: \"%s\" is not valid before %s",
-                   file->path, name, date_text(from_ms, date));
+                   file->path, name, moment_date(from_ms, date));
     } else {
         ctl_report(file->report, "certificate", until_ms - file->now_ms > TLS_EXPIRES_SOON_MS,
-                   "%s: \"%s\" expires on %s, in %s", file->path, name, date_text(until_ms, date),
+                   "%s: \"%s\" expires on %s, in %s", file->path, name, moment_date(until_ms, date),
                    duration_text(until_ms - file->now_ms, left));
     }
 }

@@ -15,10 +15,10 @@
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/escape.h"
+#include "base/moment.h"
 #include "ctl/say_internal.h"
 #include "ctl/status_internal.h"
 
@@ -142,9 +142,7 @@ static void draw_status(const json_t *root, const char *problem, bool quit_by_ke
 static void print_line(struct follow *follow, const json_t *root, const char *problem)
 {
     int64_t updated_ms = ctl_status_integer(root, "updated_ms");
-    time_t seconds = (time_t)(updated_ms / 1000);
-    struct tm utc;
-    char when[32] = "";
+    char when[MOMENT_SIZE];
 
     if (strcmp(problem, follow->shown_problem) != 0) {
         snprintf(follow->shown_problem, sizeof(follow->shown_problem), "%s", problem);
@@ -159,10 +157,7 @@ static void print_line(struct follow *follow, const json_t *root, const char *pr
     if (follow->json) {
         ctl_say_json(root, JSON_COMPACT | JSON_REAL_PRECISION(6));
     } else {
-        if (gmtime_r(&seconds, &utc) != NULL) {
-            strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);
-        }
-        printf("%s ", when);
+        printf("%s ", moment_iso(updated_ms, when));
         ctl_say_text(ctl_status_string(root, "text"));
         putchar('\n');
     }

@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/moment.h"
 #include "base/plural.h"
 #include "base/process_name.h"
 #include "ctl/status_internal.h"
@@ -17,7 +17,6 @@
 #define MIB       1048576.0
 #define DAY_MS    INT64_C(86400000)
 #define BAR_WIDTH 30
-#define TIME_SIZE 32
 #define MANY_DAYS 3650 /* more is as good as for ever */
 
 int64_t ctl_status_integer(const json_t *object, const char *key)
@@ -45,24 +44,12 @@ static bool known(const json_t *object, const char *key)
     return value != NULL && !json_is_null(value);
 }
 
-static const char *time_text(int64_t time_ms, char text[TIME_SIZE])
-{
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm utc;
-
-    if (time_ms == 0 || gmtime_r(&seconds, &utc) == NULL ||
-        strftime(text, TIME_SIZE, "%Y-%m-%d %H:%M:%S UTC", &utc) == 0) {
-        snprintf(text, TIME_SIZE, "unknown");
-    }
-    return text;
-}
-
 static void print_time(FILE *out, const char *name, int64_t time_ms)
 {
-    char text[TIME_SIZE];
+    char text[MOMENT_SIZE];
 
     if (time_ms != 0) {
-        fprintf(out, "  %-14s %s\n", name, time_text(time_ms, text));
+        fprintf(out, "  %-14s %s\n", name, moment_text(time_ms, text));
     }
 }
 
@@ -128,7 +115,7 @@ static void print_session(FILE *out, const json_t *session)
 {
     const char *name = ctl_status_string(session, "name");
     const char *reason = ctl_status_string(session, "reason");
-    char text[TIME_SIZE];
+    char text[MOMENT_SIZE];
     char wait[DURATION_SIZE];
 
     fprintf(out, "Session %s%s%s: %s\n", ctl_status_string(session, "client_id"),
@@ -142,7 +129,7 @@ static void print_session(FILE *out, const json_t *session)
     }
     if (known(session, "connected_since_ms")) {
         fprintf(out, "  %-14s %s, %s\n", "connected",
-                time_text(ctl_status_integer(session, "connected_since_ms"), text),
+                moment_text(ctl_status_integer(session, "connected_since_ms"), text),
                 json_is_true(json_object_get(session, "session_present"))
                     ? "the broker had kept the session"
                     : "the broker made a new session");
@@ -157,7 +144,7 @@ static void print_session(FILE *out, const json_t *session)
             ctl_status_integer(session, "in_flight_peak"));
     if (known(session, "last_error_ms")) {
         fprintf(out, "  %-14s %s: %s\n", "last error",
-                time_text(ctl_status_integer(session, "last_error_ms"), text),
+                moment_text(ctl_status_integer(session, "last_error_ms"), text),
                 ctl_status_string(session, "last_error"));
     }
 }
@@ -275,16 +262,16 @@ static void print_reader(FILE *out, const json_t *reader)
 /* An earlier state was put in the place of the database. */
 static void print_restored(FILE *out, const json_t *restored)
 {
-    char at[TIME_SIZE];
-    char from[TIME_SIZE];
+    char at[MOMENT_SIZE];
+    char from[MOMENT_SIZE];
 
     if (json_is_object(restored)) {
         fprintf(out, "  %-14s %s: %s in its place; what was acknowledged from %s on is missing\n",
-                "restored", time_text(ctl_status_integer(restored, "at_ms"), at),
+                "restored", moment_text(ctl_status_integer(restored, "at_ms"), at),
                 strcmp(ctl_status_string(restored, "what"), "backup") == 0
                     ? "a backup was put"
                     : "an older copy was found",
-                time_text(ctl_status_integer(restored, "from_ms"), from));
+                moment_text(ctl_status_integer(restored, "from_ms"), from));
     }
 }
 
@@ -315,8 +302,8 @@ static void print_database(FILE *out, const json_t *root)
 static void print_gaps(FILE *out, const json_t *gaps)
 {
     const json_t *last = json_object_get(gaps, "last");
-    char from[TIME_SIZE];
-    char to[TIME_SIZE];
+    char from[MOMENT_SIZE];
+    char to[MOMENT_SIZE];
 
     if (!known(gaps, "count")) {
         return;
@@ -327,24 +314,25 @@ static void print_gaps(FILE *out, const json_t *gaps)
     }
     fprintf(out, "  %-14s %" PRId64 "; the last: %s, %s, from %s to %s\n", "gaps",
             ctl_status_integer(gaps, "count"), ctl_status_string(last, "client_id"),
-            ctl_status_string(last, "reason"), time_text(ctl_status_integer(last, "from_ms"), from),
-            time_text(ctl_status_integer(last, "to_ms"), to));
+            ctl_status_string(last, "reason"),
+            moment_text(ctl_status_integer(last, "from_ms"), from),
+            moment_text(ctl_status_integer(last, "to_ms"), to));
 }
 
 static void print_certificate(FILE *out, const char *name, const json_t *certificates,
                               const char *key, int64_t now_ms)
 {
     int64_t expiry_ms = ctl_status_integer(certificates, key);
-    char text[TIME_SIZE];
+    char text[MOMENT_SIZE];
 
     if (!known(certificates, key)) {
         return;
     }
-    time_text(expiry_ms, text);
+    moment_date(expiry_ms, text);
     if (expiry_ms < now_ms) {
-        fprintf(out, "  %-14s expired on %.10s\n", name, text);
+        fprintf(out, "  %-14s expired on %s\n", name, text);
     } else {
-        fprintf(out, "  %-14s until %.10s, %" PRId64 " d left\n", name, text,
+        fprintf(out, "  %-14s until %s, %" PRId64 " d left\n", name, text,
                 (expiry_ms - now_ms) / DAY_MS);
     }
 }

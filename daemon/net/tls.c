@@ -11,8 +11,8 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/moment.h"
 #include "config/config.h"
 #include "net/tls_certificate_internal.h"
 
@@ -104,11 +104,11 @@ static void count_certificate(void *context, const char *name, int64_t from_ms, 
 static void explain_expired(const char *path, const struct tls_certificates *counts,
                             const char *last_name, int64_t now_ms, char problem[TLS_PROBLEM_SIZE])
 {
-    char expired[TLS_DATE_SIZE];
-    char today[TLS_DATE_SIZE];
+    char expired[MOMENT_SIZE];
+    char today[MOMENT_SIZE];
 
-    tls_certificate_date(counts->last_expiry_ms, expired);
-    tls_certificate_date(now_ms, today);
+    moment_date(counts->last_expiry_ms, expired);
+    moment_date(now_ms, today);
     if (strcmp(path, CONFIG_SYSTEM_BUNDLE) == 0) {
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "ca_file %s: every certificate in it has expired (the last, \"%s\", on %s): is "
@@ -199,19 +199,17 @@ static int check_dates(const X509 *certificate, const char *path, int64_t now_ms
     int64_t from_ms = tls_certificate_time_ms(X509_get0_notBefore(certificate));
     int64_t until_ms = tls_certificate_time_ms(X509_get0_notAfter(certificate));
     char name[TLS_NAME_SIZE];
-    char date[TLS_DATE_SIZE];
+    char date[MOMENT_SIZE];
 
     tls_certificate_name(X509_get_subject_name(certificate), name);
     if (until_ms < now_ms) {
-        tls_certificate_date(until_ms, date);
         snprintf(problem, TLS_PROBLEM_SIZE, "cert_file %.200s: \"%s\" expired on %s", path, name,
-                 date);
+                 moment_date(until_ms, date));
         return 1;
     }
     if (from_ms > now_ms) {
-        tls_certificate_date(from_ms, date);
         snprintf(problem, TLS_PROBLEM_SIZE, "cert_file %.200s: \"%s\" is not valid before %s", path,
-                 name, date);
+                 name, moment_date(from_ms, date));
         return 1;
     }
     return 0;

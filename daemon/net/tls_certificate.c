@@ -22,16 +22,6 @@ int64_t tls_certificate_time_ms(const ASN1_TIME *time)
     return (int64_t)timegm(&utc) * 1000;
 }
 
-void tls_certificate_date(int64_t time_ms, char date[TLS_DATE_SIZE])
-{
-    time_t time_s = (time_t)(time_ms / 1000);
-    struct tm utc;
-
-    if (gmtime_r(&time_s, &utc) == NULL || strftime(date, TLS_DATE_SIZE, "%Y-%m-%d", &utc) == 0) {
-        snprintf(date, TLS_DATE_SIZE, "?");
-    }
-}
-
 void tls_certificate_name(const X509_NAME *subject, char name[TLS_NAME_SIZE])
 {
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);

@@ -6,13 +6,9 @@
 #include <stdint.h>
 
 #define TLS_NAME_SIZE 96
-#define TLS_DATE_SIZE 16
 
 /* Milliseconds since the epoch; 0 when the certificate's time makes no sense. */
 int64_t tls_certificate_time_ms(const ASN1_TIME *time);
-
-/* "2021-09-30", UTC. */
-void tls_certificate_date(int64_t time_ms, char date[TLS_DATE_SIZE]);
 
 /* The common name, or else the whole name on one line; escaped for a log. */
 void tls_certificate_name(const X509_NAME *subject, char name[TLS_NAME_SIZE]);

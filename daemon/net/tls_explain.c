@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
+#include "base/moment.h"
 #include "net/net.h"
 #include "net/tls_certificate_internal.h"
 
@@ -205,13 +206,13 @@ static void say_validity(const struct handshake *handshake, const char *which, c
                          char *problem)
 {
     bool expired = handshake->verify_error == X509_V_ERR_CERT_HAS_EXPIRED;
-    char date[TLS_DATE_SIZE];
-    char today[TLS_DATE_SIZE];
+    char date[MOMENT_SIZE];
+    char today[MOMENT_SIZE];
 
-    tls_certificate_date(tls_certificate_time_ms(expired ? X509_get0_notAfter(handshake->culprit)
-                                                         : X509_get0_notBefore(handshake->culprit)),
-                         date);
-    tls_certificate_date(clock_wall_ms(), today);
+    moment_date(tls_certificate_time_ms(expired ? X509_get0_notAfter(handshake->culprit)
+                                                : X509_get0_notBefore(handshake->culprit)),
+                date);
+    moment_date(clock_wall_ms(), today);
     snprintf(problem, TLS_PROBLEM_SIZE, "%s \"%s\" %s %s (this machine's clock says %s)", which,
              name, expired ? "expired on" : "is not valid before", date, today);
 }

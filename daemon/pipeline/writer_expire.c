@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/moment.h"
 #include "base/plural.h"
 #include "base/wall.h"
 
@@ -184,17 +185,14 @@ void writer_expire_say(struct writer_expire *expire)
     size_t length = 0;
 
     for (int i = 0; i < STORE_TABLES; i++) {
-        time_t cutoff_s = (time_t)(expire->unsaid_before_ms[i] / 1000);
-        struct tm utc;
-        char date[32];
+        char date[MOMENT_SIZE];
 
         if (expire->unsaid[i] > 0 && length < sizeof(text)) {
-            gmtime_r(&cutoff_s, &utc);
-            strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
             length += (size_t)snprintf(
                 text + length, sizeof(text) - length, "%s%" PRIu64 " row%s of %s from before %s",
                 length > 0 ? ", " : "", expire->unsaid[i], plural_s((int64_t)expire->unsaid[i]),
-                store_table_name((enum store_table)i), date);
+                store_table_name((enum store_table)i),
+                moment_iso(expire->unsaid_before_ms[i], date));
             expire->unsaid[i] = 0;
         }
     }

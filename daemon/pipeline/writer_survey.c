@@ -37,10 +37,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/moment.h"
 #include "base/plural.h"
 #include "base/wall.h"
 
@@ -116,21 +116,17 @@ static void set_cutoffs(struct writer_survey *survey, const struct writer_limits
 static void announce(struct writer_survey *survey, enum store_table table, int days)
 {
     struct writer_hold *hold = &survey->holds[table];
-    time_t cutoff_s = (time_t)(survey->cutoff_ms[table] / 1000);
-    struct tm utc;
-    char date[32];
+    char date[MOMENT_SIZE];
 
     *hold = (struct writer_hold){.held = true,
                                  .days = days,
                                  .since_ms = clock_monotonic_ms(),
                                  .cutoff_ms = survey->cutoff_ms[table]};
-    gmtime_r(&cutoff_s, &utc);
-    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
     log_warning("database.retention_days: about to delete %" PRId64
                 " row%s of %s from before %s, more than half of the table; this waits an hour: if "
                 "it is not meant, set the clock right or raise the limit and reload",
                 survey->tally.old_rows, plural_s(survey->tally.old_rows), store_table_name(table),
-                date);
+                moment_iso(survey->cutoff_ms[table], date));
 }
 
 /* A table's rows are counted: does it wait? */

@@ -17,6 +17,7 @@
 #include "base/duration.h"
 #include "base/escape.h"
 #include "base/log.h"
+#include "base/moment.h"
 #include "base/own_file.h"
 #include "base/plural.h"
 #include "base/pulse.h"
@@ -136,19 +137,10 @@ void status_reload(struct status *status, const struct config *loaded)
 
 /* --- looking ------------------------------------------------------------------------------- */
 
-static void date_text(int64_t time_ms, char text[32])
-{
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm utc;
-
-    gmtime_r(&seconds, &utc);
-    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
-}
-
 /* What retention has announced and not begun. */
 static void describe_waits(struct status_snapshot *now)
 {
-    char date[32];
+    char date[MOMENT_SIZE];
     size_t length = 0;
 
     now->waits[0] = '\0';
@@ -157,11 +149,11 @@ static void describe_waits(struct status_snapshot *now)
         const struct writer_wait *wait = &now->writer.waits[i];
 
         if (wait->rows > 0) {
-            date_text(wait->before_ms, date);
             length += (size_t)snprintf(now->waits + length, sizeof(now->waits) - length,
                                        "%s%" PRId64 " row%s of %s from before %s",
                                        length > 0 ? ", " : "", wait->rows, plural_s(wait->rows),
-                                       store_table_name((enum store_table)i), date);
+                                       store_table_name((enum store_table)i),
+                                       moment_iso(wait->before_ms, date));
             if (now->waits_until_ms == 0 || wait->until_ms < now->waits_until_ms) {
                 now->waits_until_ms = wait->until_ms;
             }
@@ -392,6 +384,7 @@ static void describe_trouble(const struct status *status, char *text)
     const struct status_snapshot *now = &status->snapshot;
     char part[SESSION_REASON_SIZE + 128];
     char wait[DURATION_SIZE];
+    char least[MOMENT_SIZE];
     unsigned index = 0;
     const struct session_status *session = neediest(now, &index);
     int64_t retry_at_ms = 0;
@@ -404,8 +397,8 @@ static void describe_trouble(const struct status *status, char *text)
         snprintf(part, sizeof(part), " for %s", duration_text(now->disk_wait_ms, wait));
         append(text, part);
     } else if (session == NULL && now->clock_behind) {
-        date_text(now->clock_least_ms, wait);
-        snprintf(part, sizeof(part), ": it is %s at least: set the system's clock", wait);
+        snprintf(part, sizeof(part), ": it is %s at least: set the system's clock",
+                 moment_iso(now->clock_least_ms, least));
         append(text, part);
     } else if (session == NULL && now->latest.most) {
         snprintf(part, sizeof(part), ": %" PRIu64 " of the latest %" PRIu64 " messages, reason %s",

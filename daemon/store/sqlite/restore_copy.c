@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/moment.h"
 #include "migrations.h"
 #include "store/sqlite/mark_internal.h"
 #include "store/sqlite/restored_internal.h"
@@ -24,7 +24,6 @@
 
 #define STEP_PAGES 1024 /* 4 MiB: between two looks at the watcher, and two syncs */
 #define MIB        (INT64_C(1024) * 1024)
-#define STAMP_SIZE 32
 #define ATTEMPTS   100
 
 const char *const store_restore_logs[RESTORE_LOGS] = {"-wal", "-journal"};
@@ -223,14 +222,11 @@ static int check_space(struct restore *restore, int64_t need)
 static int make_work(struct restore *restore)
 {
     const char *path = restore->store->path;
-    time_t now = (time_t)(clock_wall_ms() / 1000);
-    char stamp[STAMP_SIZE] = "";
-    struct tm utc;
+    int64_t now_ms = clock_wall_ms();
+    char stamp[MOMENT_SIZE];
 
-    for (int i = 0; i < ATTEMPTS; i++, now++) {
-        if (gmtime_r(&now, &utc) != NULL) {
-            strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
-        }
+    for (int i = 0; i < ATTEMPTS; i++, now_ms += 1000) {
+        moment_stamp(now_ms, stamp);
         free(restore->work);
         free(restore->aside);
         if (asprintf(&restore->work, "%s.restoring-%s", path, stamp) < 0) {
