@@ -20,6 +20,15 @@ static inline int64_t clock_monotonic_ms(void)
     return clock_read_ms(CLOCK_MONOTONIC);
 }
 
+/* The same in microseconds, for what is shorter than a few milliseconds. */
+static inline int64_t clock_monotonic_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* Milliseconds since the Unix epoch, UTC; jumps when the operator or NTP sets it. */
 static inline int64_t clock_wall_ms(void)
 {

@@ -305,14 +305,6 @@ static void let_others_go_on(const struct writer *writer)
     }
 }
 
-static int64_t microseconds_since(const struct timespec *start)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (now.tv_sec - start->tv_sec) * INT64_C(1000000) + (now.tv_nsec - start->tv_nsec) / 1000;
-}
-
 /* The batch is on disk, and not published yet: how it went sets the pace of the next. */
 static void set_pace(struct writer *writer, const struct batch *batch, int64_t commit_us)
 {
@@ -327,21 +319,21 @@ static void set_pace(struct writer *writer, const struct batch *batch, int64_t c
 static bool write_batch(struct writer *writer, const struct intake_item *first)
 {
     struct batch batch;
+    int64_t begun_us = 0;
     int64_t commit_us;
-    struct timespec start;
     int result;
 
     take_new_limits(writer); /* again: what comes after a reload is under its rules */
     result = apply_batch(writer, first, &batch);
     if (result == STORE_OK) {
         gate_before_commit(writer->parts.gate);
-        clock_gettime(CLOCK_MONOTONIC, &start);
+        begun_us = clock_monotonic_us();
         result = store_commit(writer->parts.store);
     }
     if (result != STORE_OK) {
         return batch_failed(writer, result);
     }
-    commit_us = microseconds_since(&start);
+    commit_us = clock_monotonic_us() - begun_us;
     inbox_committed(writer->inbox, batch.messages, clock_monotonic_ms());
     inbox_note_space(writer->inbox, writer->free_bytes);
     if (batch.messages > 0) {

@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -34,14 +33,6 @@
 /* New rows take the place of old ones; only what is free beyond this goes back. */
 #define KEEP_FREE_PERCENT 25
 
-static int64_t clock_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
-}
-
 void writer_expire_init(struct writer_expire *expire)
 {
     *expire = (struct writer_expire){.limit_pages = PAGES_FIRST, .said_ms = INT64_MIN / 2};
@@ -56,7 +47,7 @@ void writer_expire_restart(struct writer_expire *expire, bool short_of_space)
 
 int writer_expire_wait_ms(const struct writer_expire *expire, int limit_ms)
 {
-    int64_t wait_ms = expire->active ? (expire->rest_until_us - clock_us() + 999) / 1000
+    int64_t wait_ms = expire->active ? (expire->rest_until_us - clock_monotonic_us() + 999) / 1000
                                      : expire->next_pass_ms - clock_monotonic_ms();
 
     if (wait_ms <= 0) {
@@ -133,7 +124,7 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
                                       .limit_pages = expire->limit_pages,
                                       .now_ms = wall_now_ms(),
                                       .nobody_waits = expire->short_of_space,
-                                      .clock_us = clock_us};
+                                      .clock_us = clock_monotonic_us};
     int64_t begun_us;
     int64_t took_us;
     int result;
@@ -145,9 +136,9 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
     if (!expire->active) {
         begin_pass(expire);
     }
-    begun_us = clock_us();
+    begun_us = clock_monotonic_us();
     result = do_chunk(expire, store, limits, &chunk, out);
-    took_us = clock_us() - begun_us;
+    took_us = clock_monotonic_us() - begun_us;
     expire->limit_pages = writer_expire_adapt(expire->limit_pages, out->reached_limit, took_us);
     expire->rest_until_us =
         begun_us + took_us + (expire->short_of_space ? 0 : REST_FACTOR * took_us);

@@ -2,7 +2,6 @@
 #include "store_fixture.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "pipeline/writer_expire_internal.h"
@@ -39,14 +38,6 @@ static void test_the_limit_follows_the_disk(void **state)
     assert_int_equal(limit, 4);
     /* What was stopped by the clock says nothing about more pages. */
     assert_int_equal(writer_expire_adapt(64, false, 100), 64);
-}
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
 }
 
 /* Chunks until the pass is over; the rests are waited for. */
@@ -104,7 +95,7 @@ static void test_chunks_rest_and_passes_end(void **state)
     while (writer_expire_wait_ms(&expire, 1) > 0) {
     }
     expire.limit_pages = 1;
-    begun_us = now_us();
+    begun_us = clock_monotonic_us();
     assert_int_equal(writer_expire_chunk(&expire, fixture->store, &limits, &out), STORE_OK);
     assert_int_equal(out.rows[STORE_BATTERY], 64);
     assert_false(out.done);
@@ -119,7 +110,8 @@ static void test_chunks_rest_and_passes_end(void **state)
     limits.retention_days[STORE_BATTERY] = 0;
     finish_survey(&expire, fixture->store, &limits);
     assert_int_equal(expire.pass.keep_free_percent, 0);
-    assert_true(expire.rest_until_us <= now_us()); /* nobody waits for an acknowledgement */
+    assert_true(expire.rest_until_us <=
+                clock_monotonic_us()); /* nobody waits for an acknowledgement */
 }
 
 /* Retention counts from the newest reading where that is older than the clock. */
