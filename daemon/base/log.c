@@ -30,6 +30,7 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
+#include "base/fnv1a.h"
 #include "base/moment.h"
 #include "base/own_file.h"
 #include "base/plural.h"
@@ -360,14 +361,11 @@ static void write_line(int priority, const struct log_fields *fields, const char
     }
 }
 
-/* FNV-1a; never 0, which stands for "no line yet". */
+/* Never 0, which stands for "no line yet". */
 static uint64_t text_digest(int priority, const char *text)
 {
-    uint64_t digest = UINT64_C(0xcbf29ce484222325) ^ (uint64_t)(priority & 7);
+    uint64_t digest = fnv1a(FNV1A_BASIS ^ (uint64_t)(priority & 7), text, strlen(text));
 
-    for (; *text != '\0'; text++) {
-        digest = (digest ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    }
     return digest != 0 ? digest : 1;
 }
 

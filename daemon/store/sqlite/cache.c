@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/fnv1a.h"
+
 /*
  * Two parts with a NUL between them, which is in neither first part. The two sorts of keys cannot
  * be taken for each other: a device's number has a zero byte in it, a device's name has not.
@@ -31,14 +33,11 @@ struct store_cache_key store_cache_group_key(const char *group, int64_t device)
     return make_key(group, strlen(group), &device, sizeof(device));
 }
 
-/* FNV-1a. Where keys fall is no secret worth keeping: a collision costs one lookup. */
+/* Where keys fall is no secret worth keeping: a collision costs one lookup. */
 static size_t slot_of(const struct store_cache_key *key)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = fnv1a(FNV1A_BASIS, key->bytes, key->length);
 
-    for (size_t i = 0; i < key->length; i++) {
-        hash = (hash ^ (unsigned char)key->bytes[i]) * UINT64_C(0x100000001b3);
-    }
     return (size_t)(hash ^ hash >> 32) % STORE_CACHE_SLOTS;
 }
 
