@@ -11,11 +11,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/free_space.h"
 #include "base/moment.h"
 #include "base/plural.h"
 #include "ctl/check_findings_internal.h"
@@ -207,39 +207,35 @@ static int64_t week_bytes(const struct store_growth *growth)
     return (int64_t)((double)growth->lately * size * (double)WEEK_MS / (double)growth->span_ms);
 }
 
-/* The file system that a file will be on, also while its directory is not there yet. Returns 0, or
- * an errno. */
-static int look_at_file_system(const char *path, struct statvfs *fs)
+/* The free space for a file, also while its directory is not there yet; -1 with errno set. */
+static int64_t space_for(const char *path)
 {
     char copy[PATH_MAX];
     char *directory;
+    int64_t free_bytes;
 
     snprintf(copy, sizeof(copy), "%s", path);
     directory = dirname(copy);
-    while (statvfs(directory, fs) != 0) {
-        if (errno != ENOENT || strcmp(directory, "/") == 0) {
-            return errno;
-        }
+    while ((free_bytes = free_space(directory)) < 0 && errno == ENOENT &&
+           strcmp(directory, "/") != 0) {
         directory = dirname(directory);
     }
-    return 0;
+    return free_bytes;
 }
 
 static void check_space(struct ctl_report *report, const struct config *config,
                         const struct store_growth *growth)
 {
-    struct statvfs fs;
-    int error = look_at_file_system(config->database.path, &fs);
-    int64_t free_bytes;
+    int64_t free_bytes = space_for(config->database.path);
+    int error = errno;
     int64_t need = week_bytes(growth);
     int64_t keep = config->database.min_free_mb * MIB;
     bool good;
 
-    if (error != 0) {
+    if (free_bytes < 0) {
         ctl_report(report, "disk", false, "%s: %s", config->database.path, strerror(error));
         return;
     }
-    free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
     good = free_bytes > keep + (need > 0 ? need : 0);
     if (need < 0) {
         ctl_report(report, "disk", good,

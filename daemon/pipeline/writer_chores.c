@@ -7,9 +7,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/statvfs.h>
 
 #include "base/clock.h"
+#include "base/free_space.h"
 
 #define SPACE_PERIOD_MS       1000
 #define SPACE_POLL_MS         100
@@ -136,13 +136,15 @@ bool writer_look_at_space(struct writer *writer)
     int64_t wal_bytes;
     int64_t used_bytes = 0;
     int64_t period_ms = writer->free_bytes < SPACE_SCARCE ? 0 : SPACE_PERIOD_MS;
-    struct statvfs fs;
+    int64_t free_bytes = -1;
     int result = STORE_OK;
 
-    if (now_ms - writer->space_checked_ms >= period_ms &&
-        statvfs(writer->database_path, &fs) == 0) {
+    if (now_ms - writer->space_checked_ms >= period_ms) {
+        free_bytes = free_space(writer->database_path);
+    }
+    if (free_bytes >= 0) {
         writer->space_checked_ms = now_ms;
-        writer->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+        writer->free_bytes = free_bytes;
         look_at_names(writer);
         store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
         result = store_used_bytes(writer->parts.store, &used_bytes);

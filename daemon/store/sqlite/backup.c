@@ -33,10 +33,10 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/free_space.h"
 #include "store/sqlite/held_internal.h"
 #include "store/sqlite/mark_internal.h"
 #include "store/sqlite/sqlite_internal.h"
@@ -256,22 +256,16 @@ static int make_temporary(struct backup *backup)
 
 /* --- the copy ------------------------------------------------------------------------------- */
 
-static int64_t free_bytes(int failed, const struct statvfs *fs)
-{
-    return failed != 0 ? INT64_MAX : (int64_t)fs->f_bavail * (int64_t)fs->f_frsize;
-}
-
 static int check_space(struct backup *backup)
 {
     int64_t database_bytes;
     int64_t wal_bytes;
     long long need;
-    struct statvfs fs;
-    long long have = free_bytes(fstatvfs(backup->directory_fd, &fs), &fs);
+    long long have = free_space_fd(backup->directory_fd);
 
     store_sizes(backup->store, &database_bytes, &wal_bytes);
     need = database_bytes + (wal_bytes > 0 ? wal_bytes : 0);
-    if (have >= need) {
+    if (have < 0 || have >= need) {
         return STORE_OK;
     }
     return store_refuse(backup->store, STORE_E_RETRY,
@@ -285,10 +279,10 @@ static int check_log(struct backup *backup)
 {
     int64_t database_bytes;
     int64_t wal_bytes;
-    struct statvfs fs;
+    int64_t have = free_space(backup->store->directory);
 
     store_sizes(backup->store, &database_bytes, &wal_bytes);
-    if (wal_bytes <= free_bytes(statvfs(backup->store->directory, &fs), &fs)) {
+    if (have < 0 || wal_bytes <= have) {
         return STORE_OK;
     }
     return store_refuse(backup->store, STORE_E_RETRY,

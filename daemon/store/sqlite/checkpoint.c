@@ -27,9 +27,9 @@
  */
 #include <errno.h>
 #include <sqlite3.h>
-#include <sys/statvfs.h>
 
 #include "base/clock.h"
+#include "base/free_space.h"
 #include "store/sqlite/sqlite_internal.h"
 
 #define CHECKPOINT_PAGES      4096
@@ -234,14 +234,14 @@ static bool log_is_long(const struct store *store, bool in_pause)
  */
 static bool log_outgrows_disk(struct store *store)
 {
-    struct statvfs fs;
+    int64_t free_bytes;
 
     if (store->wal_pages < store->look_at_space_at) {
         return false;
     }
     store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
-    return statvfs(store->directory, &fs) == 0 &&
-           (int64_t)fs.f_bavail * (int64_t)fs.f_frsize < (int64_t)store->wal_pages * LOG_PAGE_BYTES;
+    free_bytes = free_space(store->directory);
+    return free_bytes >= 0 && free_bytes < (int64_t)store->wal_pages * LOG_PAGE_BYTES;
 }
 
 int store_tidy_log(struct store *store, bool in_pause)

@@ -16,9 +16,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "base/clock.h"
+#include "base/free_space.h"
 
 #define PROGRESS_STEPS     20000 /* of SQLite's virtual machine: some milliseconds */
 #define PROGRESS_PERIOD_MS 200
@@ -85,15 +85,10 @@ static int failed(struct migration *migration)
 static int check_space(struct migration *migration, int64_t bytes)
 {
     struct store *store = migration->store;
-    struct statvfs fs;
-    int64_t free_bytes;
+    int64_t free_bytes = free_space(store->directory);
 
-    if (statvfs(store->directory, &fs) != 0) {
-        return STORE_OK; /* not known: SQLite will say it if the disk becomes full */
-    }
-    free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
-    if (bytes <= free_bytes) {
-        return STORE_OK;
+    if (free_bytes < 0 || bytes <= free_bytes) {
+        return STORE_OK; /* or not known: SQLite will say it if the disk becomes full */
     }
     return store_refuse(store, STORE_E_RETRY,
                         "%s: bringing its schema from version %d to %d needs about %" PRId64

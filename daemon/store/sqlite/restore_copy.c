@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/free_space.h"
 #include "base/moment.h"
 #include "migrations.h"
 #include "store/sqlite/mark_internal.h"
@@ -201,14 +201,9 @@ static int inspect(struct restore *restore, sqlite3 *file)
 
 static int check_space(struct restore *restore, int64_t need)
 {
-    struct statvfs fs;
-    int64_t have;
+    int64_t have = free_space(restore->store->directory);
 
-    if (statvfs(restore->store->directory, &fs) != 0) {
-        return STORE_OK;
-    }
-    have = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
-    if (have >= need) {
+    if (have < 0 || have >= need) {
         return STORE_OK;
     }
     return store_refuse(
