@@ -75,12 +75,32 @@ static int open_log(const struct config *config)
 }
 
 /* The database is an older state of itself: say so as loud as a session that the broker lost. */
-static void tell_restored(const struct store *store, const char *path)
+static void tell_restored(const struct store_restoration *restoration)
 {
-    const struct store_restoration *restoration = store_restored(store);
     const struct log_fields fields = {.id = LOG_ID_GAP};
     char from[MOMENT_SIZE];
     char to[MOMENT_SIZE];
+
+    if (restoration->kind == STORE_NOT_RESTORED) {
+        return;
+    }
+    log_line_fields(LOG_ERR, &fields,
+                    "database: it is %s: messages acknowledged between %s and %s are not in it, "
+                    "and the broker will not send them again; noted in the table gaps for %lld "
+                    "session%s",
+                    restoration->kind == STORE_RESTORED_BACKUP
+                        ? "a backup that was put in its place"
+                        : "older than what foxtrackrd wrote here last: a copy was put in its place",
+                    moment_text(restoration->from_ms, from), moment_text(restoration->to_ms, to),
+                    (long long)restoration->clients, restoration->clients == 1 ? "" : "s");
+}
+
+/* Tells in which way the database is not the one that the last run left. Returns STORE_OK or what
+ * store_restored_by_tool() returned. */
+static int tell_found(struct store *store, const char *path)
+{
+    struct store_restoration restoration = *store_restored(store);
+    int result = STORE_OK;
 
     if (store_lock_is_other(store)) {
         log_warning(
@@ -97,18 +117,11 @@ static void tell_restored(const struct store *store, const char *path)
                     "aside); no damage was found",
                     path);
     }
-    if (restoration->kind == STORE_NOT_RESTORED) {
-        return;
+    if (restoration.kind == STORE_NOT_RESTORED) {
+        result = store_restored_by_tool(store, &restoration);
     }
-    log_line_fields(LOG_ERR, &fields,
-                    "database: it is %s: messages acknowledged between %s and %s are not in it, "
-                    "and the broker will not send them again; noted in the table gaps for %lld "
-                    "session%s",
-                    restoration->kind == STORE_RESTORED_BACKUP
-                        ? "a backup that was put in its place"
-                        : "older than what foxtrackrd wrote here last: a copy was put in its place",
-                    moment_text(restoration->from_ms, from), moment_text(restoration->to_ms, to),
-                    (long long)restoration->clients, restoration->clients == 1 ? "" : "s");
+    tell_restored(&restoration);
+    return result;
 }
 
 static int open_store(struct daemon *daemon)
@@ -142,8 +155,10 @@ static int open_store(struct daemon *daemon)
         log_error("%s", problem);
         return EX_IOERR;
     }
-    tell_restored(daemon->store, daemon->config->database.path);
-    result = store_newest_ms(daemon->store, &daemon->newest_ms);
+    result = tell_found(daemon->store, daemon->config->database.path);
+    if (result == STORE_OK) {
+        result = store_newest_ms(daemon->store, &daemon->newest_ms);
+    }
     wall_begin(daemon->newest_ms);
     wall_say();
     if (result != STORE_OK ||

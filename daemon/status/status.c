@@ -36,6 +36,12 @@ struct sample {
     uint64_t received;
 };
 
+/* What the log has been told of a file that is written again and again. */
+struct told_file {
+    struct log_cause cause;
+    bool failed; /* it could not be written the last time */
+};
+
 struct status {
     const struct config *config;
     struct status_sources sources;
@@ -55,8 +61,8 @@ struct status {
     const char *written_state;
     struct own_file file;
     struct own_file metrics;
-    struct log_cause file_cause;
-    struct log_cause metrics_cause;
+    struct told_file file_told;
+    struct told_file metrics_told;
 
     int64_t catch_up_since_ms; /* 0: none */
     uint64_t catch_up_from;    /* received when it began */
@@ -473,27 +479,33 @@ static void describe(struct status *status)
 
 /* --- telling ------------------------------------------------------------------------------- */
 
+/* Says that a file cannot be written, and once that it can again. */
+static void tell_written(struct told_file *told, const char *key, const char *path, int rc,
+                         const char *problem)
+{
+    if (rc != 0) {
+        log_line_limited(&told->cause, LOG_WARNING, NULL, "%s %s: %s; going on without it", key,
+                         path, problem);
+    } else if (told->failed) {
+        log_notice("%s %s: is written again", key, path);
+        log_cause_over(&told->cause);
+    }
+    told->failed = rc != 0;
+}
+
 static void write_files(struct status *status)
 {
     const struct config *config = status->config;
-    int rc = 0;
 
     if (config->status.file != NULL) {
-        rc = status_file_write_json(&status->file, config, &status->snapshot);
+        tell_written(&status->file_told, "status.file", config->status.file,
+                     status_file_write_json(&status->file, config, &status->snapshot),
+                     status->file.problem);
     }
-    if (rc != 0) {
-        log_line_limited(&status->file_cause, LOG_WARNING, NULL,
-                         "status.file %s: %s; going on without it", config->status.file,
-                         status->file.problem);
-    }
-    rc = 0;
     if (config->status.metrics_file != NULL) {
-        rc = status_file_write_metrics(&status->metrics, config, &status->snapshot);
-    }
-    if (rc != 0) {
-        log_line_limited(&status->metrics_cause, LOG_WARNING, NULL,
-                         "status.metrics_file %s: %s; going on without it",
-                         config->status.metrics_file, status->metrics.problem);
+        tell_written(&status->metrics_told, "status.metrics_file", config->status.metrics_file,
+                     status_file_write_metrics(&status->metrics, config, &status->snapshot),
+                     status->metrics.problem);
     }
 }
 

@@ -177,6 +177,14 @@ bool store_lock_is_other(const struct store *store);
 /* What store_open() found; lives as long as the store. */
 const struct store_restoration *store_restored(const struct store *store);
 
+/*
+ * A restoration that is in `gaps` already and after which no run has begun: foxtrackrctl restore
+ * made it, or a start that was killed. For the first start after it, before store_run_begin().
+ * Fills *restoration; its kind is STORE_NOT_RESTORED where there was none. STORE_OK, STORE_E_RETRY
+ * or STORE_FATAL.
+ */
+int store_restored_by_tool(struct store *store, struct store_restoration *restoration);
+
 /* Whether the open database is a backup that no daemon has accepted yet. Sets *taken_ms to its
  * moment (wall clock; 0: not known) when it is. For a store that is open read-only. */
 bool store_is_backup(struct store *store, int64_t *taken_ms);

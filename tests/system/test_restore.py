@@ -153,8 +153,12 @@ def test_restore(broker, daemon, history):
     assert not list(daemon.database.parent.glob("*.restoring-*"))
 
     daemon.start()
+    daemon.wait_log(r"err(or)?: database: it is a backup that was put in its place: .* are not in it")
     publish(broker, daemon, "later", 5)
     assert len(gaps(daemon.database)) == 1
+    daemon.stop()
+    daemon.start()
+    assert "a backup that was put" not in daemon.log()  # a run has begun since
     refused = foxtrackrctl(daemon, "restore", aside, check=False)
     assert refused.returncode == 1 and "stop it" in refused.stderr
     daemon.stop()

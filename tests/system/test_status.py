@@ -227,6 +227,21 @@ def test_space_is_unknown_at_first(broker, daemon):
     daemon.stop()
 
 
+def test_a_status_file_that_cannot_be_written(broker, make_daemon, tmp_path):
+    """Goal: the log says when the two files cannot be written, and when they can again."""
+    directory = tmp_path / "run"
+    directory.mkdir()
+    daemon = make_daemon(broker, status={"file": directory / "status.json",
+                                         "metrics_file": directory / "fox.prom"}).start()
+    directory.rename(tmp_path / "gone")
+    daemon.wait_log("warning: status.file .*going on without it")
+    daemon.wait_log("warning: status.metrics_file .*going on without it")
+    directory.mkdir()
+    daemon.wait_log("status.file .*status.json: is written again")
+    daemon.wait_log("status.metrics_file .*fox.prom: is written again")
+    assert daemon.status()["state"] == "subscribed"
+
+
 def test_the_interval_changes_with_a_reload(broker, make_daemon):
     """Goal: status.interval is live, as foxtrackrd.conf says."""
     daemon = make_daemon(broker, status={"interval": "1h"}).start()

@@ -233,6 +233,33 @@ static void test_views_of_others_stay(void **state)
     store_discard(store);
 }
 
+/* Version 6 makes `gaps` anew: rows and views of others stay, and its text names every reason. */
+static void test_gaps_keep_their_rows(void **state)
+{
+    static const char *const reasons[] = {"session lost", "session uncertain", "broker changed",
+                                          "restored", "older database"};
+    struct fixture *fixture = *state;
+    struct store *store = connect(fixture);
+
+    store->directory = strdup(fixture->directory);
+    assert_int_equal(store_migrate(store, migrations, 5), STORE_OK);
+    look(fixture,
+         "INSERT INTO gaps VALUES ('a', NULL, 7, 'session lost'), ('b', 1, 2, 'restored')");
+    look(fixture, "CREATE VIEW theirs AS SELECT count(*) AS n FROM gaps");
+    assert_int_equal(store_migrate(store, migrations, migration_count), STORE_OK);
+    assert_look(fixture, "SELECT n FROM theirs", "2");
+    assert_look(fixture,
+                "SELECT json_array(client_id, last_durable_ms, resumed_ms, reason) FROM gaps"
+                " WHERE client_id = 'a'",
+                "[\"a\",null,7,\"session lost\"]");
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        const char *text = look(fixture, "SELECT sql FROM sqlite_schema WHERE name = 'gaps'");
+
+        assert_non_null(strstr(text, reasons[i]));
+    }
+    store_discard(store);
+}
+
 static void test_the_schema_explains_itself(void **state)
 {
     struct fixture *fixture = *state;
@@ -288,6 +315,7 @@ int main(void)
         test(test_a_migration_without_room_is_not_begun),
         test(test_a_migration_waits_for_other_writers),
         test(test_views_of_others_stay),
+        test(test_gaps_keep_their_rows),
         test(test_the_schema_explains_itself),
     };
 

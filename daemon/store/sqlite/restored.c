@@ -232,6 +232,38 @@ int store_note_older(struct store *store)
     return result == STORE_OK && older ? in_transaction(store, note_in_transaction) : result;
 }
 
+int store_restored_by_tool(struct store *store, struct store_restoration *restoration)
+{
+    static const char *const sql =
+        "SELECT reason = 'restored', coalesce(max(last_durable_ms), 0), resumed_ms, count(*)"
+        "  FROM gaps WHERE reason IN ('restored', 'older database') GROUP BY resumed_ms"
+        " HAVING resumed_ms > (SELECT coalesce(max(started_ms), 0) FROM runs)"
+        " ORDER BY resumed_ms DESC LIMIT 1";
+    sqlite3_stmt *statement = NULL;
+    int result = prepare(store, sql, &statement);
+
+    *restoration = (struct store_restoration){.kind = STORE_NOT_RESTORED};
+    if (result != STORE_OK) {
+        return result;
+    }
+    errno = 0;
+    switch (sqlite3_step(statement)) {
+    case SQLITE_ROW:
+        restoration->kind =
+            sqlite3_column_int(statement, 0) != 0 ? STORE_RESTORED_BACKUP : STORE_RESTORED_OLDER;
+        restoration->from_ms = sqlite3_column_int64(statement, 1);
+        restoration->to_ms = sqlite3_column_int64(statement, 2);
+        restoration->clients = sqlite3_column_int64(statement, 3);
+        break;
+    case SQLITE_DONE:
+        break;
+    default:
+        result = failed(store);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
 bool store_was_strange(const struct store *store)
 {
     return store->strange;
