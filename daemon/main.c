@@ -14,6 +14,7 @@
 
 #include "arguments.h"
 #include "base/clock.h"
+#include "base/error_text.h"
 #include "base/log.h"
 #include "base/moment.h"
 #include "base/signals.h"
@@ -198,7 +199,7 @@ static int start_pipeline(struct daemon *daemon)
         rc = writer_start(&daemon->writer, &parts, &limits, config->database.path);
     }
     if (rc != 0) {
-        log_error("cannot start: %s", strerror(-rc));
+        log_error("cannot start: %s", error_text(-rc));
         return EX_OSERR;
     }
     daemon->config->fields = NULL; /* the writer's now */
@@ -251,7 +252,7 @@ static int start_sessions(struct daemon *daemon, struct session_parts parts[],
         parts[i].memory_count = memories[i].list.count;
         rc = session_start(&daemon->sessions[i], &parts[i]);
         if (rc != 0) {
-            log_error("%s: cannot start the session: %s", daemon->client_ids[i], strerror(-rc));
+            log_error("%s: cannot start the session: %s", daemon->client_ids[i], error_text(-rc));
             return EX_OSERR;
         }
     }
@@ -542,7 +543,7 @@ int main(int argc, char **argv)
     }
     daemon.signal_fd = signals_open();
     if (daemon.signal_fd < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
-        log_error("cannot set up signals: %s", strerror(errno));
+        log_error("cannot set up signals: %s", error_text(errno));
         config_free(daemon.config);
         return EX_OSERR;
     }

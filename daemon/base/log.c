@@ -29,6 +29,7 @@
 #include <systemd/sd-journal.h>
 
 #include "base/clock.h"
+#include "base/error_text.h"
 #include "base/escape.h"
 #include "base/fnv1a.h"
 #include "base/moment.h"
@@ -159,7 +160,7 @@ static int open_file(const char *file, bool *torn, char *problem, size_t problem
                                  ? "; the user that runs foxtrackrd must be able to write it"
                                  : "";
 
-        snprintf(problem, problem_size, "log file %s: cannot open: %s%s", file, strerror(errno),
+        snprintf(problem, problem_size, "log file %s: cannot open: %s%s", file, error_text(errno),
                  advice);
         return -1;
     }
@@ -276,7 +277,7 @@ static void file_line(int priority, const char *text)
         char notice[160];
 
         snprintf(notice, sizeof(notice), "%u log line%s could not be written: %s", log_state.lost,
-                 plural_s(log_state.lost), strerror(log_state.lost_errno));
+                 plural_s(log_state.lost), error_text(log_state.lost_errno));
         if (!file_write(LOG_WARNING, notice)) {
             log_state.lost++;
             return;

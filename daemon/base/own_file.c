@@ -33,6 +33,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error_text.h"
+
 #define HEAD_SIZE 512 /* bytes that a file is judged by */
 #define BLANKS    " \t\r\n"
 
@@ -172,7 +174,7 @@ enum own_file_verdict own_file_judge_open(int fd, enum own_file_kind kind,
         length = pread(fd, head, HEAD_SIZE, 0);
     } while (length < 0 && errno == EINTR);
     if (length < 0) {
-        return refuse(reason, "cannot be read: %s", strerror(errno));
+        return refuse(reason, "cannot be read: %s", error_text(errno));
     }
     head[length] = '\0';
     if (length == 0 || is_of_kind(head, (size_t)length, kind)) {
@@ -201,7 +203,7 @@ static enum own_file_verdict judge_at(int directory, const char *name, enum own_
         return *error == ENOENT  ? OWN_FILE_FINE
                : *error == ELOOP ? refuse(reason, "is a symbolic link, which would be replaced "
                                                   "itself; name the file that it leads to")
-                                 : refuse(reason, "cannot be looked at: %s", strerror(*error));
+                                 : refuse(reason, "cannot be looked at: %s", error_text(*error));
     }
     if (fstat(fd, &status) != 0 || (!S_ISREG(status.st_mode) && !log)) {
         result = refuse(reason, "is not a regular file: it is left as it is; name another file");
@@ -235,7 +237,7 @@ void own_file_init(struct own_file *file, const char *path, enum own_file_kind k
 
 static int fail(struct own_file *file, const char *doing)
 {
-    refuse(file->problem, "cannot %s: %s", doing, strerror(errno));
+    refuse(file->problem, "cannot %s: %s", doing, error_text(errno));
     return 1;
 }
 

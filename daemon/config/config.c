@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/error_text.h"
 #include "base/escape.h"
 #include "config/config_internal.h"
 
@@ -259,7 +260,7 @@ static enum line get_line(struct config_loading *loading, char *buffer, int size
         }
     }
     if (ferror(file)) {
-        config_note(loading, 0, NULL, "cannot be read: %s", strerror(errno));
+        config_note(loading, 0, NULL, "cannot be read: %s", error_text(errno));
         loading->given_up = true;
         return LINE_NONE;
     }
@@ -478,9 +479,9 @@ static FILE *open_file(struct config_loading *loading)
     } else if (file == NULL && errno == EACCES) {
         config_note(loading, 0, NULL,
                     "cannot be read: %s: run this as root or as a member of the file's group",
-                    strerror(errno));
+                    error_text(errno));
     } else if (file == NULL) {
-        config_note(loading, 0, NULL, "cannot be read: %s", strerror(errno));
+        config_note(loading, 0, NULL, "cannot be read: %s", error_text(errno));
     } else if (fstat(fileno(file), &status) == 0) {
         loading->others_read_it = (status.st_mode & S_IROTH) != 0;
     }

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error_text.h"
+
 #define PASSWORD_MAX    65535 /* MQTT 3.1.1 §3.1.3.5 */
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
@@ -134,7 +136,7 @@ static int read_password(struct config_loading *loading, int fd, const char *pat
     close(fd);
     if (result < 0) {
         result =
-            config_fail(loading, line, name, "%.200s: cannot read: %s", path, strerror(-result));
+            config_fail(loading, line, name, "%.200s: cannot read: %s", path, error_text(-result));
     } else if ((fault = trim_password(text, &length)) != NULL) {
         result = config_fail(loading, line, name, "%.200s %s", path, fault);
     } else {
@@ -156,7 +158,7 @@ static int load_password_file(struct config_loading *loading)
 
     if (fd < 0) {
         return config_fail(loading, line, "broker.password_file", "%.200s: cannot read: %s", path,
-                           strerror(errno));
+                           error_text(errno));
     }
     if (fstat(fd, &status) == 0 && (status.st_mode & S_IROTH) != 0) {
         close(fd);
@@ -183,7 +185,7 @@ static int load_credential(struct config_loading *loading)
     }
     if (fd < 0) {
         return config_fail(loading, 0, "credential " CONFIG_CREDENTIAL, "cannot read: %s",
-                           strerror(errno));
+                           error_text(errno));
     }
     return read_password(loading, fd, path, "credential " CONFIG_CREDENTIAL, 0);
 }

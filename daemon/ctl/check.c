@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/error_text.h"
 #include "base/free_space.h"
 #include "base/moment.h"
 #include "base/plural.h"
@@ -233,7 +234,7 @@ static void check_space(struct ctl_report *report, const struct config *config,
     bool good;
 
     if (free_bytes < 0) {
-        ctl_report(report, "disk", false, "%s: %s", config->database.path, strerror(error));
+        ctl_report(report, "disk", false, "%s: %s", config->database.path, error_text(error));
         return;
     }
     good = free_bytes > keep + (need > 0 ? need : 0);

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/error_text.h"
 #include "gate/gate.h"
 #include "mqtt/mqtt.h"
 #include "net/net.h"
@@ -309,7 +310,7 @@ void ctl_check_connect(struct ctl_report *report, const struct config *config)
     rc = gate_new(&gate, target, 1, session_writes_at_once(config), &nothing_pending);
     if (rc != 0) {
         ctl_report(report, "TCP", false, "no relay on 127.0.0.1 to connect through: %s",
-                   strerror(-rc));
+                   error_text(-rc));
         return;
     }
     check_addresses(report, config, client_id, gate);

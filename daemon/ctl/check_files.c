@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/error_text.h"
+
 #define SERVICE_USER      "foxtrackrd" /* User= of the unit */
 #define SERVICE_DIRECTORY "/etc/foxtrackrd/"
 #define FILES_MAX         24
@@ -213,7 +215,7 @@ static bool judge(struct ctl_report *report, const struct file *file, const stru
     if (error != 0 && !(error == ENOENT && file->may_be_missing)) {
         ctl_report(report, "files", false, "%s (%s): user %s cannot %s %s: %s%s", file->path,
                    file->key, user->name, what_for(file->mode),
-                   (file->mode & X_OK) != 0 ? "there" : "it", strerror(error),
+                   (file->mode & X_OK) != 0 ? "there" : "it", error_text(error),
                    error == EACCES   ? "; correct its owner or mode, or those of its directories"
                    : error == ENOENT ? "; create it"
                                      : "");

@@ -17,6 +17,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/error_text.h"
 #include "base/escape.h"
 #include "base/moment.h"
 #include "ctl/say_internal.h"
@@ -225,7 +226,7 @@ static bool set_up(struct follow *follow)
     signal(SIGPIPE, SIG_IGN); /* a reader that has seen enough is no error */
     follow->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     if (follow->signal_fd < 0) {
-        ctl_say("signalfd: %s", strerror(errno));
+        ctl_say("signalfd: %s", error_text(errno));
         return false;
     }
     return true;

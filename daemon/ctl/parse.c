@@ -2,6 +2,7 @@
  * foxtrackrctl parse: one message through the parser of the daemon, with the configuration's
  * [fields] and [parser] where there is one. Reads no database and writes none.
  */
+#include "base/error_text.h"
 #include "ctl/parse_internal.h"
 #include "ctl/say_internal.h"
 
@@ -83,12 +84,12 @@ int ctl_parse(const struct config *config, const char *topic, const char *file)
     int status = EX_OSERR;
 
     if (in == NULL) {
-        ctl_say("%s: %s", file, strerror(errno));
+        ctl_say("%s: %s", file, error_text(errno));
         return EX_NOINPUT;
     }
     payload = read_all(in, &length);
     if (payload == NULL) {
-        ctl_say("%s: %s", file != NULL ? file : "standard input", strerror(errno));
+        ctl_say("%s: %s", file != NULL ? file : "standard input", error_text(errno));
         status = EX_NOINPUT;
     } else if (config != NULL && length > config->parser.max_payload) {
         fprintf(stderr, "oversize: payload of %zu bytes, over parser.max_payload = %zu\n", length,

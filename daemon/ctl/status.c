@@ -2,6 +2,7 @@
  * `foxtrackrctl status`: reads the status file, finds out whether its daemon is alive, and prints
  * it once. ctl/status_text.c has the words, ctl/follow.c the live view.
  */
+#include "base/error_text.h"
 #include "ctl/say_internal.h"
 #include "ctl/status_internal.h"
 
@@ -56,7 +57,7 @@ static json_t *load(const char *path, char problem[CTL_STATUS_PROBLEM_SIZE])
 
     if (fd < 0) {
         snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "%s: %s: is foxtrackrd running?", path,
-                 strerror(errno));
+                 error_text(errno));
         return NULL;
     }
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > FILE_MAX) {

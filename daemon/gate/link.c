@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/error_text.h"
 
 #define REQUEST_LIMIT_MS 10000 /* from accept to a complete CONNECT */
 #define ACK_DELAY_MS     1
@@ -143,7 +144,7 @@ static void broker_failed(struct link *link, int error)
 {
     bool was_reset = error == ECONNRESET || error == EPIPE;
 
-    note_end(link, was_reset ? LINK_CLOSED_BY_BROKER : LINK_CLOSED_BY_NETWORK, strerror(error));
+    note_end(link, was_reset ? LINK_CLOSED_BY_BROKER : LINK_CLOSED_BY_NETWORK, error_text(error));
     link_close(link, NULL);
 }
 

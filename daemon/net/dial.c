@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/error_text.h"
+
 /* How long data may stay unacknowledged by the peer's TCP before a link counts as dead. */
 #define UNACKNOWLEDGED_LIMIT_MS 60000
 
@@ -85,7 +87,7 @@ int dial_connect(const struct dial_address *address, int timeout_ms, int stop_fd
     }
     problem[0] = '\0';
     if (error != ECANCELED) {
-        snprintf(problem, DIAL_PROBLEM_SIZE, "%s%s", strerror(error), advice(error));
+        snprintf(problem, DIAL_PROBLEM_SIZE, "%s%s", error_text(error), advice(error));
     }
     errno = error;
     return -1;
@@ -145,7 +147,7 @@ int dial_resolve(const char *host, int port, const struct dial_memory *memory,
     rc = getaddrinfo(host, service, &hints, &found);
     if (rc != 0) {
         snprintf(problem, DIAL_PROBLEM_SIZE, "cannot resolve broker.host %.120s: %s", host,
-                 rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+                 rc == EAI_SYSTEM ? error_text(errno) : gai_strerror(rc));
         return -1;
     }
     out->count = 0;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error_text.h"
 #include "base/moment.h"
 #include "config/config.h"
 #include "net/tls_certificate_internal.h"
@@ -22,7 +23,7 @@ static FILE *open_file(const char *what, const char *path, char problem[TLS_PROB
 
     if (file == NULL) {
         snprintf(problem, TLS_PROBLEM_SIZE, "%s %.200s: cannot read: %s", what, path,
-                 strerror(errno));
+                 error_text(errno));
     }
     return file;
 }
@@ -66,7 +67,7 @@ int tls_each_certificate(const char *key, const char *path, tls_each_function *e
     count = read_each(file, each, context);
     if (ferror(file)) {
         snprintf(problem, TLS_PROBLEM_SIZE, "%s %.200s: cannot read: %s", key, path,
-                 strerror(errno));
+                 error_text(errno));
     } else if (!is_end_of_pem()) {
         snprintf(problem, TLS_PROBLEM_SIZE, "%s %.200s: certificate %d of it is damaged: %s", key,
                  path, count + 1, ERR_reason_error_string(ERR_peek_last_error()));

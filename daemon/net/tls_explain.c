@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/error_text.h"
 #include "base/escape.h"
 #include "base/moment.h"
 #include "net/net.h"
@@ -356,7 +357,7 @@ static void say(const struct handshake *handshake, enum ending ending,
                  question->timeout_ms);
     } else {
         snprintf(problem, TLS_PROBLEM_SIZE, "the TLS handshake failed: %s",
-                 strerror(handshake->io_errno));
+                 error_text(handshake->io_errno));
     }
 }
 

@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/error_text.h"
 #include "base/free_space.h"
 #include "store/sqlite/held_internal.h"
 #include "store/sqlite/mark_internal.h"
@@ -68,7 +69,7 @@ static int path_problem(struct backup *backup, const char *path, const char *doi
 {
     int result = errno == ENOSPC || errno == EDQUOT ? STORE_E_RETRY : STORE_E_PATH;
 
-    store_refuse(backup->store, result, "%s: cannot %s: %s", path, doing, strerrordesc_np(errno));
+    store_refuse(backup->store, result, "%s: cannot %s: %s", path, doing, error_text(errno));
     return result;
 }
 
@@ -78,7 +79,7 @@ static int sync_problem(struct backup *backup, const char *path)
     return store_refuse(backup->store, STORE_FATAL,
                         "%s: cannot be synced to disk: %s; do not use it, and look at the kernel's "
                         "log, the free space and the quota of its file system",
-                        path, strerrordesc_np(errno));
+                        path, error_text(errno));
 }
 
 static int stopped(struct backup *backup)

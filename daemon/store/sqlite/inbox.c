@@ -34,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error_text.h"
 #include "base/log.h"
 #include "base/pulse.h"
 #include "store/sqlite/inbox_groups_internal.h"
@@ -100,7 +101,7 @@ static void spill(struct inbox *inbox, struct inbox_lot *lot)
         if (!inbox->scratch_said) {
             log_notice("database: a scratch file in its directory cannot be written: %s; this "
                        "catch-up goes on without it, more slowly",
-                       strerrordesc_np(error));
+                       error_text(error));
         }
         inbox->scratch_said = true;
     }
@@ -210,7 +211,7 @@ static int scratch_failed(struct inbox *inbox, int error)
     snprintf(inbox->error, sizeof(inbox->error),
              "the scratch file of a catch-up cannot be read again: %s; going on without it: check "
              "the disk",
-             strerrordesc_np(error));
+             error_text(error));
     return INBOX_E_SCRATCH;
 }
 

@@ -30,6 +30,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error_text.h"
 #include "base/own_file.h"
 #include "store/sqlite/sqlite_internal.h"
 
@@ -82,7 +83,7 @@ static int refuse_lock(struct store *store, const char *lock_path)
     return store_refuse(store, STORE_E_PATH,
                         "%s: cannot be made: %s; the directory of the database must be writable "
                         "for the user of foxtrackrd",
-                        lock_path, strerrordesc_np(errno));
+                        lock_path, error_text(errno));
 }
 
 static int refuse_second(struct store *store, const char *lock_path)
@@ -123,7 +124,7 @@ int store_take_lock(struct store *store)
         result = refuse_second(store, lock_path);
     } else {
         result = store_refuse(store, STORE_E_PATH, "%s: cannot be locked: %s", lock_path,
-                              strerrordesc_np(errno));
+                              error_text(errno));
     }
     free(lock_path);
     return result;
@@ -164,7 +165,7 @@ static int lock_inode(struct store *store)
     }
     return store_refuse(store, STORE_E_PATH,
                         "%s: cannot be locked: %s; put the database on a local file system",
-                        store->path, strerrordesc_np(errno));
+                        store->path, error_text(errno));
 }
 
 int store_hold(struct store *store)

@@ -35,6 +35,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error_text.h"
 #include "store/sqlite/sqlite_internal.h"
 
 #define MAGIC          "SQLite format 3"
@@ -116,7 +117,7 @@ static int drop_logs(struct store *store, char *const names[LOGS])
     for (int i = 0; i < LOGS; i++) {
         if (names[i] != NULL && unlink(names[i]) < 0 && errno != ENOENT) {
             return store_refuse(store, STORE_E_PATH, "%s: cannot be removed: %s", names[i],
-                                strerrordesc_np(errno));
+                                error_text(errno));
         }
     }
     return store_sync_directory(store);
@@ -156,7 +157,7 @@ static int check_logs(struct store *store, enum store_mark mark)
         } else if (lstat(names[i], &status) < 0) {
             if (errno != ENOENT) {
                 result = store_refuse(store, STORE_E_PATH, "%s: cannot be looked at: %s", names[i],
-                                      strerrordesc_np(errno));
+                                      error_text(errno));
             }
             free(names[i]);
             names[i] = NULL;
@@ -190,7 +191,7 @@ int store_check_mark(struct store *store)
     }
     if (store_mark_read(store->file_fd, &mark) < 0) {
         return store_refuse(store, STORE_FATAL, "%s: cannot be read: %s", store->path,
-                            strerrordesc_np(errno));
+                            error_text(errno));
     }
     if (mark != STORE_MARK_BACKUP && mark != STORE_MARK_RESTORED) {
         return STORE_OK;
@@ -200,7 +201,7 @@ int store_check_mark(struct store *store)
         store_mark_write(store->file_fd, STORE_MARK_TAKEN) < 0) {
         return store_refuse(store, errno == EBADF ? STORE_E_PATH : STORE_FATAL,
                             "%s: is a backup, and cannot be marked as taken over: %s", store->path,
-                            strerrordesc_np(errno));
+                            error_text(errno));
     }
     return result;
 }

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/error_text.h"
 #include "base/pulse.h"
 #include "migrations.h"
 #include "store/sqlite/lock_internal.h"
@@ -91,14 +92,14 @@ int store_resolve(struct store *store)
             return store_refuse(store, STORE_E_PATH,
                                 "%s: its directory cannot be used: %s; create it, for the user of "
                                 "foxtrackrd to write in",
-                                store->given_path, strerrordesc_np(errno));
+                                store->given_path, error_text(errno));
         }
         store->path = join(store->directory, strcmp(store->directory, "/") == 0 ? "" : "/", base);
     } else if (store->path == NULL) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: cannot be reached: %s; correct database.path "
                             "or the permissions on the way to it",
-                            store->given_path, strerrordesc_np(errno));
+                            store->given_path, error_text(errno));
     } else {
         end = strrchr(store->path, '/');
         store->directory =
@@ -122,7 +123,7 @@ static int check_file(struct store *store, int64_t *size)
             return STORE_OK;
         }
         return store_refuse(store, STORE_E_PATH, "%s: cannot be opened: %s", store->path,
-                            strerrordesc_np(errno));
+                            error_text(errno));
     }
     if (S_ISDIR(status.st_mode)) {
         return store_refuse(store, STORE_E_PATH,
@@ -143,7 +144,7 @@ int store_sync_directory(struct store *store)
 
     if (fd < 0) {
         return store_refuse(store, STORE_E_PATH, "%s: cannot be read: %s", store->directory,
-                            strerrordesc_np(errno));
+                            error_text(errno));
     }
     /* EINVAL: a file system without such a thing as syncing a directory. */
     pulse_wait_begin();
@@ -156,8 +157,7 @@ int store_sync_directory(struct store *store)
         return STORE_OK;
     }
     return store_refuse(store, store_classify(SQLITE_IOERR_DIR_FSYNC, error),
-                        "%s: cannot be synced to disk: %s", store->directory,
-                        strerrordesc_np(error));
+                        "%s: cannot be synced to disk: %s", store->directory, error_text(error));
 }
 
 static int create(struct store *store)
@@ -177,7 +177,7 @@ static int create(struct store *store)
     fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, DATABASE_MODE);
     if (fd < 0) {
         return store_refuse(store, STORE_E_PATH, "%s: cannot be created: %s", store->path,
-                            strerrordesc_np(errno));
+                            error_text(errno));
     }
     close(fd);
     return store_sync_directory(store);
@@ -406,7 +406,7 @@ static int remember(struct store *store, const char *path, struct store_identity
 
     if (stat(path, &status) < 0) {
         return store_refuse(store, STORE_FATAL, "%s: has gone while it was being opened: %s", path,
-                            strerrordesc_np(errno));
+                            error_text(errno));
     }
     *identity = (struct store_identity){true, status.st_dev, status.st_ino};
     return STORE_OK;

@@ -21,8 +21,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/error_text.h"
 #include "base/pulse.h"
 #include "store/sqlite/sqlite_internal.h"
 
@@ -65,7 +65,7 @@ static int fail(struct store *store, int code)
     }
     return store_refuse(store, result, "%s: cannot be written anew before use: %s%s%s",
                         store->wal_path, sqlite3_errstr(code), cause != 0 ? ": " : "",
-                        cause != 0 ? strerrordesc_np(cause) : "");
+                        cause != 0 ? error_text(cause) : "");
 }
 
 int store_renew_log(struct store *store)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/error_text.h"
 #include "base/free_space.h"
 #include "base/moment.h"
 #include "migrations.h"
@@ -32,7 +33,7 @@ int store_restore_problem(struct restore *restore, const char *path, const char 
 {
     int result = errno == ENOSPC || errno == EDQUOT ? STORE_E_RETRY : STORE_E_PATH;
 
-    store_refuse(restore->store, result, "%s: cannot %s: %s", path, doing, strerrordesc_np(errno));
+    store_refuse(restore->store, result, "%s: cannot %s: %s", path, doing, error_text(errno));
     return result;
 }
 

@@ -50,6 +50,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/error_text.h"
 #include "store/sqlite/wal_vfs_internal.h"
 
 int store_refuse(struct store *store, int result, const char *format, ...)
@@ -156,7 +157,7 @@ int store_fail(struct store *store, const char *doing)
     }
     return store_refuse(store, result, "%s: cannot %s: %s%s%s%s; %s", store->path, doing,
                         sqlite3_errmsg(store->db), system_errno != 0 ? " (" : "",
-                        system_errno != 0 ? strerrordesc_np(system_errno) : "",
+                        system_errno != 0 ? error_text(system_errno) : "",
                         system_errno != 0 ? ")" : "", advice(code, system_errno));
 }
 
@@ -215,12 +216,12 @@ static int verify_name(struct store *store, const char *path, const struct store
     case EIO:
     case ESTALE:
         return store_refuse(store, STORE_FATAL, "%s: cannot be looked at: %s; see the kernel's log",
-                            path, strerrordesc_np(error));
+                            path, error_text(error));
     default:
         return store_refuse(store, STORE_E_RETRY,
                             "%s: cannot be looked at: %s; nothing is acknowledged until it is "
                             "known to be the file in use: mend the permissions on the way to it",
-                            path, strerrordesc_np(error));
+                            path, error_text(error));
     }
 }
 
