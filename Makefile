@@ -1,6 +1,7 @@
 # foxtrackrd: build, test, install. `make help` lists the targets; V=1 shows the commands.
 
 VERSION := 0.1.0
+.DEFAULT_GOAL := all
 
 PREFIX        ?= /usr/local
 SBINDIR       ?= $(PREFIX)/sbin
@@ -20,7 +21,7 @@ PYTHON        ?= /usr/bin/python3
 JOBS          := $(shell nproc)
 
 # Debian's names.
-DEPS_BUILD := gcc make pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
+DEPS_BUILD := gcc make binutils pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
               libssl-dev libinih-dev
 
 CC          ?= cc
@@ -45,27 +46,16 @@ LDFLAGS_    := $(LDHARDENING) -pthread
 PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES))
 LIBS_DAEMON = $(LIBS_PAHO) $(shell pkg-config --libs $(PACKAGES)) -lm
 
-# Paho without its debug heap where Debian's archive allows it, see daemon/mqtt/paho/lean.c, and with
-# its acknowledgements written together, see daemon/mqtt/paho/cork.c, many packets read at once, see
-# daemon/mqtt/paho/ahead.c, without two walks, see daemon/mqtt/paho/shortcuts.c, and with every packet checked
-# first, see daemon/mqtt/paho/check.c; otherwise (or with PAHO=shared) the shared library.
-PAHO        ?= lean
-PAHO_FLAGS  := $(BUILD)/paho.flags
-PAHO_STATIC  = $(shell $(CC) -print-file-name=libpaho-mqtt3as.a)
 comma       := ,
-PAHO_OBJ    := $(addprefix $(BUILD)/daemon/mqtt/paho/,lean.o cork.o ahead.o shortcuts.o check.o)
-PAHO_WRAPS  := $(addprefix -Wl$(comma)--wrap=,SSL_write SSL_read SSL_pending SSL_shutdown SSL_free poll \
-                 ERR_clear_error ListFindItem ListAppend ListAppendNoMalloc ListInsert ListRemove ListEmpty ListFree \
-                 ListFreeNoContent WebSocket_getch WebSocket_getdata WebSocket_putdatas)
 OBJECTS      = $(filter %.o %.a,$^) # of a program that depends on PAHO_FLAGS too
-LIBS_PAHO    = $$(cat $(PAHO_FLAGS))
-LIBS_PAHO_BARE = $$(sed 's|[^ ]*paho/cork.o .*$(PAHO_WRAPS)||' $(PAHO_FLAGS))
+
+include daemon/mqtt/paho/paho.mk
 
 LIB_SRC    := $(wildcard lib/*.c)
 # Everything but the two programs' own files is shared by them and by the unit tests.
 ROOMS_SRC  := $(wildcard daemon/*.c daemon/*/*.c daemon/*/*/*.c)
 CTL_SRC    := $(wildcard daemon/ctl/*.c)
-DAEMON_SRC := $(filter-out daemon/main.c $(PAHO_OBJ:$(BUILD)/%.o=%.c) $(CTL_SRC),$(ROOMS_SRC))
+DAEMON_SRC := $(filter-out daemon/main.c $(PAHO_ONLY) $(CTL_SRC),$(ROOMS_SRC))
 MIGRATIONS := $(sort $(wildcard schema/[0-9]*.sql))
 
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
@@ -81,21 +71,6 @@ $(BUILD)/foxtrackrctl: $(CTL_OBJ) $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 $(PROGRAMS):
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
-
-# What to link for Paho, found by trying: it fails if the debug heap's members are taken in.
-$(PAHO_FLAGS): $(PAHO_OBJ) $(BUILD)/daemon/mqtt/paho/packet.o Makefile
-	$(Q)if [ $(PAHO) = lean ] && \
-	    printf '%s\n' '#include <MQTTAsync.h>' '_Noreturn void paho_out_of_memory(void) { for (;;) {} }' \
-	        'int main(void) { return MQTTAsync_create(NULL, "", "", 0, NULL); }' | \
-	    $(CC) $(LDFLAGS_) -fPIE -o $@.probe -x c - -x none $(PAHO_OBJ) $(BUILD)/daemon/mqtt/paho/packet.o $(PAHO_WRAPS) \
-	        $(PAHO_STATIC) -lssl -lcrypto 2> $@.log; \
-	then \
-	    echo "  PAHO    $(PAHO_STATIC), without its debug heap"; \
-	    echo "$(PAHO_OBJ) $(PAHO_WRAPS) $(PAHO_STATIC)" > $@; \
-	else \
-	    echo "  PAHO    the shared library, slower: $(if $(filter lean,$(PAHO)),see $@.log,as PAHO=$(PAHO) asks)"; \
-	    echo "-lpaho-mqtt3as" > $@; \
-	fi; rm -f $@.probe
 
 $(LIBRARY): $(LIB_OBJ)
 	@echo "  AR      $@"

@@ -1,7 +1,7 @@
 /*
- * Records that OpenSSL has read before Paho asks for them: a client as Paho is one, over TLS, and a
- * peer that makes a record of every packet. The linker puts mqtt/paho/ahead.c and mqtt/paho/cork.c
- * in front of this file's calls as it does with Paho's.
+ * Records that OpenSSL has read before Paho asks for them: a client over TLS that calls
+ * mqtt/paho/ahead.c and mqtt/paho/cork.c as Paho does, and a peer that makes a record of every
+ * packet.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,10 +15,12 @@
 
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "mqtt/paho/calls_internal.h"
 #include "mqtt/paho/cork_internal.h"
 #include "tls_pair.h"
 
@@ -46,6 +48,9 @@ static int set_up(void **state)
     fixture->server = tls_context(TLS_server_method());
     tls_connect(fixture->client, fixture->server, &fixture->one);
     assert_int_equal(pipe(fixture->other), 0);
+    /* Paho's receive thread waits before it reads. */
+    assert_int_equal(
+        paho_cork_poll(&(struct pollfd){.fd = fixture->other[0], .events = POLLIN}, 1, 1), 0);
     *state = fixture;
     return 0;
 }
@@ -77,16 +82,16 @@ static bool read_packet(const struct tls_pair *pair, unsigned number)
 {
     unsigned char packet;
 
-    assert_int_equal(SSL_read(pair->paho, &packet, 1), 1);
+    assert_int_equal(paho_ahead_read(pair->paho, &packet, 1), 1);
     assert_int_equal(packet, number % 256);
-    return SSL_pending(pair->paho) > 0;
+    return paho_ahead_pending(pair->paho) > 0;
 }
 
 static void assert_nothing_to_read(const struct tls_pair *pair)
 {
     unsigned char packet;
 
-    assert_int_equal(SSL_read(pair->paho, &packet, 1), -1);
+    assert_int_equal(paho_ahead_read(pair->paho, &packet, 1), -1);
     assert_int_equal(SSL_get_error(pair->paho, -1), SSL_ERROR_WANT_READ);
 }
 
@@ -101,7 +106,7 @@ static bool socket_is_empty(const struct tls_pair *pair)
 static bool is_ready(const struct tls_pair *pair, int timeout_ms)
 {
     struct pollfd fd = {.fd = pair->paho_fd, .events = POLLIN};
-    int ready = plain_poll(&fd, 1, timeout_ms);
+    int ready = paho_cork_poll(&fd, 1, timeout_ms);
 
     assert_int_equal(ready, fd.revents != 0);
     return fd.revents == POLLIN;
@@ -223,17 +228,17 @@ static void another_that_is_ready_is_found_too(void **state)
 
     send_packets(&fixture->one, 0, 2);
     read_packet(&fixture->one, 0);
-    assert_int_equal(plain_poll(fds, 2, LIMIT_MS), 1);
+    assert_int_equal(paho_cork_poll(fds, 2, LIMIT_MS), 1);
     assert_int_equal(fds[0].revents, 0);
     assert_int_equal(fds[1].revents, POLLIN);
 
     assert_int_equal(write(fixture->other[1], "x", 1), 1);
-    assert_int_equal(plain_poll(fds, 2, LIMIT_MS), 2);
+    assert_int_equal(paho_cork_poll(fds, 2, LIMIT_MS), 2);
     assert_int_equal(fds[0].revents, POLLIN);
 
     /* And what is in the socket besides is not counted twice. */
     send_packets(&fixture->one, 2, 1);
-    assert_int_equal(plain_poll(fds, 2, LIMIT_MS), 2);
+    assert_int_equal(paho_cork_poll(fds, 2, LIMIT_MS), 2);
 }
 
 /* Nobody waits for reading there: nothing else was asked. */
@@ -244,7 +249,7 @@ static void who_wants_to_write_does_not_hear_of_it(void **state)
 
     send_packets(&fixture->one, 0, 2);
     read_packet(&fixture->one, 0);
-    assert_int_equal(plain_poll(&fd, 1, SOME_TIME), 0);
+    assert_int_equal(paho_cork_poll(&fd, 1, SOME_TIME), 0);
 }
 
 /* They are written when everything has been read, as without it. */
@@ -257,12 +262,40 @@ static void acknowledgements_leave_then(void **state)
     assert_false(is_ready(&fixture->one, SOME_TIME)); /* Paho's receive thread waits */
     send_packets(&fixture->one, 0, 2);
     read_packet(&fixture->one, 0);
-    assert_int_equal(SSL_write(fixture->one.paho, pubrec, sizeof(pubrec)), sizeof(pubrec));
+    assert_int_equal(paho_cork_write(fixture->one.paho, pubrec, sizeof(pubrec)), sizeof(pubrec));
     assert_true(is_ready(&fixture->one, LIMIT_MS));
     assert_int_equal(SSL_read(fixture->one.peer, got, sizeof(got)), -1);
     read_packet(&fixture->one, 1);
     assert_false(is_ready(&fixture->one, SOME_TIME));
     assert_int_equal(SSL_read(fixture->one.peer, got, sizeof(got)), sizeof(got));
+}
+
+struct reader {
+    const struct tls_pair *pair;
+    bool is_ahead;
+};
+
+static void *read_without_waiting(void *argument)
+{
+    struct reader *reader = argument;
+
+    reader->is_ahead = read_packet(reader->pair, 0) || socket_is_empty(reader->pair);
+    return NULL;
+}
+
+/* If Paho waited in another way than by poll(), it would not find what was read ahead. */
+static void a_thread_that_never_waits_reads_nothing_ahead(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct reader reader = {.pair = &fixture->one};
+    pthread_t thread;
+
+    send_packets(&fixture->one, 0, 2);
+    assert_int_equal(pthread_create(&thread, NULL, read_without_waiting, &reader), 0);
+    pthread_join(thread, NULL);
+    assert_false(reader.is_ahead);
+    assert_true(is_ready(&fixture->one, LIMIT_MS));
+    assert_false(read_packet(&fixture->one, 1));
 }
 
 /* --- where it ends ---------------------------------------------------------------------------- */
@@ -273,7 +306,7 @@ static void what_was_read_ahead_ends_with_the_connection(void **state)
 
     send_packets(&fixture->one, 0, 2);
     read_packet(&fixture->one, 0);
-    SSL_free(fixture->one.paho);
+    paho_cork_free(fixture->one.paho);
     fixture->one.paho = NULL;
     assert_false(is_ready(&fixture->one, SOME_TIME));
 }
@@ -321,6 +354,7 @@ int main(void)
         TEST(another_that_is_ready_is_found_too),
         TEST(who_wants_to_write_does_not_hear_of_it),
         TEST(acknowledgements_leave_then),
+        TEST(a_thread_that_never_waits_reads_nothing_ahead),
         TEST(what_was_read_ahead_ends_with_the_connection),
         TEST(many_connections),
     };

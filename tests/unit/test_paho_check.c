@@ -1,7 +1,7 @@
 /*
- * The check in front of Paho's reads and writes, without Paho: this file stands in for the three
- * functions behind it, and calls it as MQTTPacket_Factory() and MQTTPacket_send() do. A connection
- * is a list of bytes, some of which are there already.
+ * The check in front of Paho's reads and writes, without Paho: this file defines the three
+ * functions that mqtt/paho/check.c calls, and calls it as MQTTPacket_Factory() and
+ * MQTTPacket_send() do. A connection is a list of bytes, some of which are there already.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "mqtt/paho/calls_internal.h"
 #include "mqtt/paho/check_internal.h"
 
 #define COMPLETE     0
@@ -32,25 +33,13 @@ struct net {
     unsigned written;
 };
 
-/* PacketBuffers of Paho's Socket.h. */
-struct buffers {
-    int count;
-    char **buffers;
-    size_t *lengths;
-    int *frees;
-    uint8_t mask[4];
-};
-
-int __real_WebSocket_getch(struct net *net, char *byte);
-char *__real_WebSocket_getdata(struct net *net, size_t bytes, size_t *actual);
-int __real_WebSocket_putdatas(struct net *net, char **header, size_t *length, struct buffers *rest);
-int __wrap_WebSocket_getch(struct net *net, char *byte);
-char *__wrap_WebSocket_getdata(struct net *net, size_t bytes, size_t *actual);
-int __wrap_WebSocket_putdatas(struct net *net, char **header, size_t *length, struct buffers *rest);
+int WebSocket_getch(struct net *net, char *byte);
+char *WebSocket_getdata(struct net *net, size_t bytes, size_t *actual);
+int WebSocket_putdatas(struct net *net, char **header, size_t *length, struct paho_buffers *rest);
 
 /* --- what is behind the check ----------------------------------------------------------------- */
 
-int __real_WebSocket_getch(struct net *net, char *byte)
+int WebSocket_getch(struct net *net, char *byte)
 {
     if (net->at == net->count) {
         net->at = net->packet_at;
@@ -61,7 +50,7 @@ int __real_WebSocket_getch(struct net *net, char *byte)
 }
 
 /* As Paho's: memory, with as much of the packet as is there; NULL only for zero bytes. */
-char *__real_WebSocket_getdata(struct net *net, size_t bytes, size_t *actual)
+char *WebSocket_getdata(struct net *net, size_t bytes, size_t *actual)
 {
     char *data = (char *)net->bytes + net->at;
 
@@ -76,7 +65,7 @@ char *__real_WebSocket_getdata(struct net *net, size_t bytes, size_t *actual)
     return bytes > 0 ? data : NULL;
 }
 
-int __real_WebSocket_putdatas(struct net *net, char **header, size_t *length, struct buffers *rest)
+int WebSocket_putdatas(struct net *net, char **header, size_t *length, struct paho_buffers *rest)
 {
     (void)header;
     (void)length;
@@ -103,18 +92,18 @@ static int read_packet(struct net *net, size_t *length)
     size_t actual;
     char *data;
     char byte;
-    int rc = __wrap_WebSocket_getch(net, &byte);
+    int rc = paho_check_getch(net, &byte);
 
     *length = 0;
     do {
         if (rc != COMPLETE) {
             return rc;
         }
-        rc = __wrap_WebSocket_getch(net, &byte);
+        rc = paho_check_getch(net, &byte);
         *length |= (size_t)((unsigned char)byte & 0x7F) << shift;
         shift += 7;
     } while (rc != COMPLETE || ((unsigned char)byte & 0x80) != 0);
-    data = __wrap_WebSocket_getdata(net, *length, &actual);
+    data = paho_check_getdata(net, *length, &actual);
     if (*length > 0 && data == NULL) {
         return SOCKET_ERROR;
     }
@@ -136,13 +125,13 @@ static void send_packet(struct net *net, unsigned char first, const char *body, 
     size_t header_length = sizeof(header);
     char copy[BYTES_MAX];
     char *bodies[] = {body != NULL ? copy : NULL};
-    struct buffers rest = {.count = 1, .buffers = bodies, .lengths = &length};
+    struct paho_buffers rest = {.count = 1, .buffers = bodies, .lengths = &length};
     unsigned before = net->written;
 
     if (body != NULL) {
         memcpy(copy, body, length);
     }
-    assert_int_equal(__wrap_WebSocket_putdatas(net, &header_at, &header_length, &rest), COMPLETE);
+    assert_int_equal(paho_check_putdatas(net, &header_at, &header_length, &rest), COMPLETE);
     assert_int_equal(net->written, before + 1);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Acknowledgements written together: a client as Paho is one, over TLS, and what its peer reads.
- * The linker puts mqtt/paho/cork.c in front of this file's calls as it does with Paho's.
+ * Acknowledgements written together: a client over TLS that calls mqtt/paho/cork.c as Paho does,
+ * and what its peer reads.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "mqtt/paho/calls_internal.h"
 #include "mqtt/paho/cork_internal.h"
 #include "tls_pair.h"
 #include "unit_wait.h"
@@ -43,7 +44,7 @@ static void wait_for_more(const struct fixture *fixture)
 {
     struct pollfd fd = {.fd = fixture->quiet[0], .events = POLLIN};
 
-    assert_int_equal(plain_poll(&fd, 1, 1), 0);
+    assert_int_equal(paho_cork_poll(&fd, 1, 1), 0);
 }
 
 static int set_up(void **state)
@@ -80,7 +81,7 @@ static void acknowledge(SSL *ssl, unsigned id)
 {
     const unsigned char packet[ACK] = {0x50, 2, (unsigned char)(id >> 8), (unsigned char)id};
 
-    assert_int_equal(SSL_write(ssl, packet, ACK), ACK);
+    assert_int_equal(paho_cork_write(ssl, packet, ACK), ACK);
 }
 
 static void assert_nothing_written(const struct tls_pair *connection)
@@ -124,11 +125,11 @@ static void they_stay_while_there_is_more_to_read(void **state)
 
     assert_int_equal(write(fixture->quiet[1], "x", 1), 1);
     acknowledge(fixture->one.paho, 1);
-    assert_int_equal(plain_poll(&fd, 1, 1000), 1);
+    assert_int_equal(paho_cork_poll(&fd, 1, 1000), 1);
     assert_nothing_written(&fixture->one);
     /* But not for ever, if nothing that is to be acknowledged comes of it. */
     for (int i = 0; i < 100; i++) {
-        assert_int_equal(plain_poll(&fd, 1, 1000), 1);
+        assert_int_equal(paho_cork_poll(&fd, 1, 1000), 1);
     }
     assert_written(&fixture->one, 1, 1);
 }
@@ -154,11 +155,11 @@ static void another_packet_leaves_after_them(void **state)
     unsigned char bytes[16];
 
     acknowledge(fixture->one.paho, 7);
-    assert_int_equal(SSL_write(fixture->one.paho, ping, sizeof(ping)), sizeof(ping));
+    assert_int_equal(paho_cork_write(fixture->one.paho, ping, sizeof(ping)), sizeof(ping));
     assert_written(&fixture->one, 7, 1);
     assert_int_equal(SSL_read(fixture->one.peer, bytes, sizeof(bytes)), sizeof(ping));
     assert_memory_equal(bytes, ping, sizeof(ping));
-    assert_int_equal(SSL_write(fixture->one.paho, suback, ACK), ACK);
+    assert_int_equal(paho_cork_write(fixture->one.paho, suback, ACK), ACK);
     assert_int_equal(SSL_read(fixture->one.peer, bytes, sizeof(bytes)), ACK);
 }
 
@@ -177,7 +178,7 @@ static void *poll_and_flush(void *argument)
 {
     struct pollfd fd = {.fd = *(const int *)argument, .events = POLLIN};
 
-    plain_poll(&fd, 1, 1);
+    paho_cork_poll(&fd, 1, 1);
     paho_cork_flush();
     return NULL;
 }
@@ -202,7 +203,7 @@ static void *acknowledge_without_waiting(void *argument)
     return NULL;
 }
 
-/* If the linker did not find Paho's way of waiting, nothing may stay here. */
+/* If Paho waited in another way than by poll(), nothing that is kept would ever be written. */
 static void a_thread_that_never_waits_writes_at_once(void **state)
 {
     const struct fixture *fixture = *state;
@@ -226,10 +227,11 @@ static void a_connection_sends_at_once(void **state)
 
     SSL_set_fd(ssl, fd);
     SSL_set_connect_state(ssl);
-    assert_true(SSL_write(ssl, connect, sizeof(connect)) <= 0); /* there is nobody to talk to */
+    assert_true(paho_cork_write(ssl, connect, sizeof(connect)) <=
+                0); /* there is nobody to talk to */
     assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, &size), 0);
     assert_int_not_equal(at_once, 0);
-    SSL_free(ssl);
+    paho_cork_free(ssl);
     close(fd);
 }
 
@@ -296,7 +298,7 @@ static void whatever_is_written_is_told(void **state)
     assert_int_equal(heard.written, 2);
     assert_written(&fixture->one, 1, 1);
 
-    assert_int_equal(SSL_write(fixture->one.paho, ping, sizeof(ping)), sizeof(ping));
+    assert_int_equal(paho_cork_write(fixture->one.paho, ping, sizeof(ping)), sizeof(ping));
     assert_int_equal(heard.written, 3);
     assert_int_equal(SSL_read(fixture->one.peer, bytes, sizeof(bytes)), sizeof(ping));
     assert_int_equal(heard.in_vain, 0);
@@ -310,17 +312,17 @@ static void the_relay_waits_in_place_of_poll(void **state)
 
     acknowledge(fixture->one.paho, 1);
     hear(&fixture->one);
-    assert_int_equal(plain_poll(&fd, 1, 1000), 0);
+    assert_int_equal(paho_cork_poll(&fd, 1, 1000), 0);
     assert_string_equal(heard.order, "pwP");
     assert_ptr_equal(heard.fds, &fd);
     assert_written(&fixture->one, 1, 1);
 
     acknowledge(fixture->one.paho, 2);
     heard.answer = 1;
-    assert_int_equal(plain_poll(&fd, 1, 1000), 1);
+    assert_int_equal(paho_cork_poll(&fd, 1, 1000), 1);
     assert_string_equal(heard.order, "pwPp");
     assert_nothing_written(&fixture->one);
-    assert_int_equal(plain_poll(&fd, 1, 0), 0); /* to look at something else is not to wait */
+    assert_int_equal(paho_cork_poll(&fd, 1, 0), 0); /* to look at something else is not to wait */
     assert_string_equal(heard.order, "pwPp");
     paho_cork_flush();
 }
@@ -367,7 +369,7 @@ static void what_waits_on_a_connection_ends_with_it(void **state)
     acknowledge(shut.paho, 2);
     acknowledge(fixture->one.paho, 3);
     tls_close(&gone);
-    SSL_shutdown(shut.paho);
+    paho_cork_shutdown(shut.paho);
     wait_for_more(fixture);
     assert_written(&fixture->one, 3, 1);
     assert_int_equal(SSL_read(shut.peer, &(char){0}, 1), 0); /* the end, and nothing before it */
@@ -383,7 +385,7 @@ static void a_dead_connection_is_found_by_the_next_packet(void **state)
     fixture->one.peer_fd = -1;
     acknowledge(fixture->one.paho, 1);
     wait_for_more(fixture);
-    assert_true(SSL_write(fixture->one.paho, ping, sizeof(ping)) <= 0);
+    assert_true(paho_cork_write(fixture->one.paho, ping, sizeof(ping)) <= 0);
 }
 
 /* TLS takes nothing more, TCP is well: the broker would wait for what it never hears. */
@@ -396,7 +398,7 @@ static void a_connection_that_takes_no_acknowledgement_is_closed(void **state)
     tls_connect(fixture->client, fixture->server, &mute);
     acknowledge(mute.paho, 1);
     acknowledge(fixture->one.paho, 2);
-    SSL_shutdown(mute.paho);
+    paho_cork_shutdown(mute.paho);
     assert_int_equal(recv(mute.paho_fd, &byte, 1, MSG_DONTWAIT), -1);
     wait_for_more(fixture);
     assert_int_equal(recv(mute.paho_fd, &byte, 1, MSG_DONTWAIT), 0);

@@ -1,7 +1,7 @@
 /*
- * Paho's lists of messages in flight, with mqtt/paho/shortcuts.c in front of them. The linker puts
- * it in front of this file's calls as it does with Paho's, and a counter in front of
- * messageIDCompare(), which shows how many messages were looked at.
+ * Paho's lists of messages in flight, used by the functions of mqtt/paho/shortcuts.c as Paho uses
+ * them. The linker puts a counter in front of messageIDCompare(), which shows how many messages
+ * were looked at.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,8 @@
 #include <openssl/err.h>
 #include <stdbool.h>
 
+#include "mqtt/paho/calls_internal.h"
+
 #define MANY     1000
 #define LISTS    20 /* more than are counted */
 #define IDS      40 /* few, so that they come again */
@@ -25,9 +27,6 @@
 
 /* Paho's: LinkedList.h and MQTTProtocolClient.h of Paho 1.3. Weak: NULL where Paho is shared. */
 struct list;
-
-typedef int compare_fn(const void *content, const void *key);
-typedef void free_fn(struct list *list);
 
 struct element {
     struct element *prev;
@@ -44,15 +43,7 @@ struct message {
 
 #define WEAK __attribute__((weak))
 struct list *ListInitialize(void) WEAK;
-struct element *ListFindItem(struct list *list, const void *key, compare_fn *compare) WEAK;
-struct element *ListAppend(struct list *list, void *content, size_t size) WEAK;
-struct element *ListInsert(struct list *list, void *content, size_t size,
-                           struct element *index) WEAK;
-int ListRemove(struct list *list, void *content) WEAK;
 void *ListDetachHead(struct list *list) WEAK;
-void ListEmpty(struct list *list) WEAK;
-void ListFree(struct list *list) WEAK;
-void ListFreeNoContent(struct list *list) WEAK;
 int messageIDCompare(const void *content, const void *key) WEAK;
 int __real_messageIDCompare(const void *content, const void *key) WEAK;
 int __wrap_messageIDCompare(const void *content, const void *key);
@@ -82,7 +73,7 @@ static struct message *find(struct list *list, int id)
     struct element *found;
 
     looked_at = 0;
-    found = ListFindItem(list, &id, messageIDCompare);
+    found = paho_shortcuts_find(list, &id, messageIDCompare);
     return found != NULL ? found->content : NULL;
 }
 
@@ -93,11 +84,11 @@ static struct message *arrive(struct list *list, int id)
     struct message *old = find(list, id);
 
     if (old == NULL) {
-        assert_non_null(ListAppend(list, message, sizeof(*message)));
+        assert_non_null(paho_shortcuts_append(list, message, sizeof(*message)));
     } else {
-        assert_non_null(
-            ListInsert(list, message, sizeof(*message), ListFindItem(list, &id, messageIDCompare)));
-        assert_true(ListRemove(list, old));
+        assert_non_null(paho_shortcuts_insert(list, message, sizeof(*message),
+                                              paho_shortcuts_find(list, &id, messageIDCompare)));
+        assert_true(paho_shortcuts_remove(list, old));
     }
     return message;
 }
@@ -110,7 +101,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    ListFree(*state);
+    paho_shortcuts_free(*state);
     return 0;
 }
 
@@ -128,7 +119,7 @@ static void a_new_id_is_not_searched_for(void **state)
         struct message *oldest = find(*state, (i - MANY) % (OVER_ALL - 1) + 1);
 
         assert_non_null(oldest);
-        assert_true(ListRemove(*state, oldest));
+        assert_true(paho_shortcuts_remove(*state, oldest));
         assert_null(find(*state, i % (OVER_ALL - 1) + 1));
         assert_int_equal(looked_at, 0);
         arrive(*state, i % (OVER_ALL - 1) + 1);
@@ -155,16 +146,16 @@ static void an_emptied_list_begins_anew(void **state)
             arrive(*state, id);
         }
         if (i == 0) {
-            ListEmpty(*state);
+            paho_shortcuts_empty(*state);
         } else {
-            ListFree(*state);
+            paho_shortcuts_free(*state);
             *state = ListInitialize();
             assert_non_null(*state);
         }
         arrive(*state, MANY + 1);
         assert_null(find(*state, 1));
         assert_int_equal(looked_at, 0);
-        ListEmpty(*state);
+        paho_shortcuts_empty(*state);
     }
 }
 
@@ -218,11 +209,11 @@ static void model_step(struct model *model, unsigned chance)
 
     switch (chance % 64) {
     case 0:
-        ListEmpty(model->list);
+        paho_shortcuts_empty(model->list);
         model_clear(model);
         break;
     case 1:
-        ListFree(model->list);
+        paho_shortcuts_free(model->list);
         model_clear(model);
         model->list = ListInitialize();
         assert_non_null(model->list);
@@ -239,7 +230,7 @@ static void model_step(struct model *model, unsigned chance)
     default:
         if (message != NULL && chance % 2 == 0) {
             model_remove(model, message);
-            assert_true(ListRemove(model->list, message));
+            assert_true(paho_shortcuts_remove(model->list, message));
         } else {
             model_add(model, arrive(model->list, id));
         }
@@ -267,7 +258,7 @@ static void every_search_finds_what_is_there(void **state)
         assert_ptr_equal(find(model->list, id), model->in[id]);
     }
     for (int i = 0; i < LISTS; i++) {
-        ListFree(models[i].list);
+        paho_shortcuts_free(models[i].list);
     }
 }
 
@@ -275,7 +266,7 @@ static void a_list_that_had_messages_is_searched(void **state)
 {
     struct message *message = make_message(7);
 
-    assert_non_null(ListAppend(*state, message, sizeof(*message)));
+    assert_non_null(paho_shortcuts_append(*state, message, sizeof(*message)));
     assert_ptr_equal(find(*state, 7), message);
     message = arrive(*state, 8);
     assert_ptr_equal(find(*state, 8), message);
@@ -286,7 +277,7 @@ static void a_list_that_had_messages_is_searched(void **state)
 /* What is in other lists may be shorter than a message. */
 static void other_lists_are_left_alone(void **state)
 {
-    free_fn *const ends[] = {ListFreeNoContent, ListFree};
+    void (*const ends[])(void *) = {paho_shortcuts_free_no_content, paho_shortcuts_free};
 
     for (int i = 0; i < 2; i++) {
         char *content = malloc(1);
@@ -297,8 +288,8 @@ static void other_lists_are_left_alone(void **state)
         *state = ListInitialize(); /* where the other one was, as a rule */
         assert_non_null(*state);
         looked_at = 0;
-        assert_non_null(ListAppend(*state, content, 1));
-        assert_true(ListRemove(*state, content));
+        assert_non_null(paho_shortcuts_append(*state, content, 1));
+        assert_true(paho_shortcuts_remove(*state, content));
         assert_int_equal(looked_at, 0);
     }
 }
@@ -308,7 +299,7 @@ static void other_searches_are_left_alone(void **state)
     struct message *message = arrive(*state, 5);
 
     looked_at = 0;
-    assert_non_null(ListFindItem(*state, message, NULL));
+    assert_non_null(paho_shortcuts_find(*state, message, NULL));
     assert_int_equal(looked_at, 0);
 }
 
@@ -317,7 +308,7 @@ static void what_was_not_there_does_not_go(void **state)
     struct message *message = arrive(*state, 5);
     struct message *other = make_message(5);
 
-    assert_false(ListRemove(*state, other));
+    assert_false(paho_shortcuts_remove(*state, other));
     assert_ptr_equal(find(*state, 5), message);
     free(other);
 }
@@ -328,13 +319,13 @@ static void more_of_one_id_than_can_be_counted(void **state)
         struct message *message = make_message(3);
 
         find(*state, 3);
-        assert_non_null(ListAppend(*state, message, sizeof(*message)));
+        assert_non_null(paho_shortcuts_append(*state, message, sizeof(*message)));
     }
     for (int i = 0; i < PLACES + 1; i++) {
         struct message *message = find(*state, 3);
 
         assert_non_null(message);
-        assert_true(ListRemove(*state, message));
+        assert_true(paho_shortcuts_remove(*state, message));
     }
     assert_null(find(*state, 3));
 }
@@ -349,7 +340,7 @@ static void no_packet_id(void **state)
         assert_null(find(*state, ids[i]));
         message = arrive(*state, ids[i]);
         assert_ptr_equal(find(*state, ids[i]), message);
-        assert_true(ListRemove(*state, message));
+        assert_true(paho_shortcuts_remove(*state, message));
     }
 }
 
@@ -359,13 +350,13 @@ static void no_packet_id(void **state)
 static void errors_are_cleared(void **state)
 {
     (void)state;
-    ERR_clear_error();
+    paho_shortcuts_clear_error();
     for (int i = 0; i < 3; i++) {
         ERR_raise(ERR_LIB_USER, ERR_R_PASSED_NULL_PARAMETER);
     }
-    ERR_clear_error();
+    paho_shortcuts_clear_error();
     assert_int_equal(ERR_peek_error(), 0);
-    ERR_clear_error();
+    paho_shortcuts_clear_error();
     ERR_raise(ERR_LIB_USER, ERR_R_PASSED_NULL_PARAMETER);
     assert_int_not_equal(ERR_get_error(), 0);
 }

@@ -1,4 +1,4 @@
-/* A client as Paho is one, over TLS, and its peer: for tests that are linked as Paho is. */
+/* A client like Paho, over TLS, and its peer. The tests call what Paho calls. */
 #ifndef TLS_PAIR_H
 #define TLS_PAIR_H
 
@@ -14,6 +14,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "mqtt/paho/calls_internal.h"
 
 struct tls_pair {
     SSL *paho;
@@ -53,15 +55,12 @@ static inline void tls_connect(SSL_CTX *client, SSL_CTX *server, struct tls_pair
 
 static inline void tls_close(struct tls_pair *pair)
 {
-    SSL_free(pair->paho);
+    paho_cork_free(pair->paho);
     SSL_free(pair->peer);
     close(pair->paho_fd);
     if (pair->peer_fd >= 0) {
         close(pair->peer_fd);
     }
 }
-
-/* As Paho's objects name it: the headers may have another function here, with checks. */
-static int (*const volatile plain_poll)(struct pollfd *fds, nfds_t count, int timeout_ms) = poll;
 
 #endif

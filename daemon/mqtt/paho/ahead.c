@@ -1,24 +1,30 @@
 /*
- * Many packets with one read.
+ * Several packets with one read.
  *
- * mosquitto makes a TLS record of every packet. OpenSSL reads each with two system calls (five
- * bytes, which say how long it is, and the rest), and Paho asks with two more whether there is a
- * next one. In a catch-up with a window of 1,000 that was a quarter of the daemon's CPU.
+ * mosquitto makes a TLS record of every packet. OpenSSL reads a record with two system calls (five
+ * bytes that tell its length, then the rest), and Paho asks with two more whether another one is
+ * there. In a catch-up with a window of 1,000 that was a quarter of the daemon's CPU.
  *
- * So OpenSSL may read ahead what is there (SSL_set_read_ahead(3)), for every connection of which
- * Paho reads. What it has so is no longer in the socket, where Paho looks for it with poll(): Paho
- * has to hear of it here.
- *  - After every packet it asks SSL_pending() whether there is more in the record, and then goes on
- *    without poll(). It is told so also for what was read ahead, but not for more than IN_A_ROW
- *    packets, whether they have a record each or one together: other connections have their turn,
- *    and what waits is written (mqtt/paho/cork.c).
- *  - It does not ask after a part of a packet, or a packet without content. So a poll() for what
- *    has been read ahead finds that it is there.
- * There is more when the last SSL_read() gave something, and left something. When it gave nothing,
- * what is left is a part of a record, and the rest will come to the socket.
+ * Here OpenSSL reads ahead what the socket has (SSL_set_read_ahead(3)), on every connection that
+ * Paho reads. Bytes that were read ahead are no longer in the socket, where Paho looks for them
+ * with poll(), so Paho is told of them:
+ *  - After a packet Paho asks SSL_pending() whether the record has more, and then reads on without
+ *    poll(). paho_ahead_pending() also says so for bytes that were read ahead, but for at most
+ *    IN_A_ROW packets, whether they have a record each or one together. Then other connections have
+ *    their turn, and waiting acknowledgements are written (mqtt/paho/cork.c).
+ *  - Paho does not ask after a part of a packet or after a packet without content. Therefore
+ *    paho_cork_poll() also finds connections with bytes that were read ahead.
+ * A connection has more when the last SSL_read() returned bytes and left some. When it returned
+ * none, only a part of a record is left, and its rest will come to the socket.
  *
- * As with mqtt/paho/cork.c the linker puts these functions in front of those that Paho calls
- * (--wrap), and only where Paho is linked statically.
+ * What must never happen: bytes that were read ahead and that Paho does not ask for. Nothing is
+ * read ahead on a thread that has not waited by paho_cork_poll() yet.
+ *
+ * Relies on: Paho reads by SSL_read() and waits for sockets by poll() with a timeout, both on its
+ * receive thread; after a packet with content it asks SSL_pending(); SSL_free() ends a connection.
+ * Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-1 (Debian 13). Checked when the program is built:
+ * mqtt/paho/adapt finds these calls and no other way to wait or read, and mqtt/paho/probe.c takes
+ * messages through a TLS connection whose packets come in one go.
  *
  * Threads: Paho's receive thread reads and waits; another may free a connection meanwhile.
  */
@@ -26,6 +32,8 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+
+#include "mqtt/paho/calls_internal.h"
 
 #define CONNECTIONS 16 /* for others nothing is read ahead */
 #define IN_A_ROW    32
@@ -39,10 +47,7 @@ struct ahead {
 
 static struct ahead aheads[CONNECTIONS];
 
-int ahead_read(SSL *ssl, void *bytes, int length) __asm__("__wrap_SSL_read");
-int ahead_pending(const SSL *ssl) __asm__("__wrap_SSL_pending");
-int real_read(SSL *ssl, void *bytes, int length) __asm__("__real_SSL_read");
-int real_pending(const SSL *ssl) __asm__("__real_SSL_pending");
+static _Thread_local bool waits; /* this thread has waited by paho_cork_poll() */
 
 static struct ahead *find(const SSL *ssl)
 {
@@ -69,29 +74,34 @@ static struct ahead *begin(SSL *ssl)
     return ahead;
 }
 
-int ahead_read(SSL *ssl, void *bytes, int length)
+int paho_ahead_read(SSL *ssl, void *bytes, int length)
 {
     struct ahead *ahead = find(ssl);
     int got;
 
-    if (ahead == NULL) {
+    if (ahead == NULL && waits) {
         ahead = begin(ssl);
     }
-    got = real_read(ssl, bytes, length);
+    got = SSL_read(ssl, bytes, length);
     if (ahead != NULL) {
         ahead->more = got > 0 && SSL_has_pending(ssl);
     }
     return got;
 }
 
-int ahead_pending(const SSL *ssl)
+int paho_ahead_pending(const SSL *ssl)
 {
     struct ahead *ahead = find(ssl);
 
     if (ahead == NULL || !ahead->more) {
-        return real_pending(ssl);
+        return SSL_pending(ssl);
     }
     return ahead->in_a_row++ < IN_A_ROW ? 1 : 0;
+}
+
+void paho_ahead_allow(void)
+{
+    waits = true;
 }
 
 /* Whether this waits for something to read that was read ahead. */

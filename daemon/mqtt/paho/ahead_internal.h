@@ -6,6 +6,10 @@
 #include <poll.h>
 #include <stdbool.h>
 
+/* The calling thread waits by paho_cork_poll(): from now on the connections that it reads are read
+ * ahead. */
+void paho_ahead_allow(void);
+
 /* Whether one of these has bytes that were read ahead. Paho's receive thread, before it waits. */
 bool paho_ahead_has(const struct pollfd *fds, nfds_t count);
 

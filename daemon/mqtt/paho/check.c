@@ -1,25 +1,31 @@
 /*
- * No packet reaches Paho's parsers that is malformed, or that nobody asked for.
+ * No packet reaches Paho's parsers that is malformed or that nobody asked for.
  *
- * Paho 1.3 believes the lengths in a packet. A SUBACK without return codes, for one, makes it free
- * a pointer that it has never set, and whose value the broker chooses by what it sent before. And
- * it takes any acknowledgement with the identifier of a SUBSCRIBE for the answer to that. So each
- * packet is looked at (mqtt/paho/packet.c) before Paho parses it, and one that is refused is a read
+ * Paho 1.3 believes the lengths in a packet. A SUBACK without return codes, for one, makes Paho
+ * free a pointer that it never set, whose value the broker chooses by the packets it sent before.
+ * And Paho takes any acknowledgement with the identifier of a SUBSCRIBE for the answer to it. Here
+ * each packet is checked (mqtt/paho/packet.c) before Paho parses it. A refused packet is a read
  * error to Paho: it closes the connection, and nothing of the packet is acknowledged.
  *
- * As with mqtt/paho/cork.c the linker puts these functions in front of three that Paho calls
- * (--wrap), for TLS and plain TCP alike:
+ * Three calls of Paho's are redirected, for TLS and plain TCP alike:
  *  - MQTTPacket_Factory() reads the first byte and the one to four bytes of the remaining length
  *    with WebSocket_getch(), byte by byte, and the rest with one WebSocket_getdata(). When the rest
  *    is not there yet, Paho begins again with the first byte, which it has kept. The header is
- *    judged before the rest is read, so before there is memory for it.
+ *    judged before the rest is read, so before memory is allocated for it.
  *  - MQTTPacket_send() gives a packet to WebSocket_putdatas(): the fixed header, and the rest.
  *    Which answer the broker owes is noted before the packet is written.
  *
- * Threads. Only Paho's receive thread reads packets, one at a time, so where it is within a packet
- * is kept by thread. Paho's other thread may send a request meanwhile: `exchange` allows that.
- * Which connection has which place, and problems, are under a mutex: Paho may tell of the end of a
- * connection on its other thread.
+ * What must never happen: a packet that Paho parses unchecked.
+ *
+ * Relies on: the sequence of calls above; their return values; the beginning of Paho's struct
+ * PacketBuffers. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-1 (Debian 13). Checked when the
+ * program is built: mqtt/paho/adapt finds the calls in MQTTPacket.c.o, and mqtt/paho/probe.c sees
+ * that a malformed packet is refused here, and that SUBSCRIBE is noted.
+ *
+ * Threads. Only Paho's receive thread reads packets, one at a time, so the position within a packet
+ * is kept by thread. Paho's other thread may send a request meanwhile: `exchange` allows that. The
+ * assignment of places to connections, and problems, are under a mutex: Paho may tell of the end of
+ * a connection on its other thread.
  */
 #include "mqtt/paho/check_internal.h"
 
@@ -29,6 +35,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mqtt/paho/calls_internal.h"
+
 #define COMPLETE     0    /* TCPSOCKET_COMPLETE, */
 #define SOCKET_ERROR (-1) /* SOCKET_ERROR of Paho's Socket.h */
 #define LENGTH_BYTES 4
@@ -37,23 +45,10 @@
  * comes next for that one is refused. */
 #define PLACES 64
 
-/* PacketBuffers of Paho's Socket.h. */
-struct buffers {
-    int count;
-    char **buffers;
-    size_t *lengths;
-    int *frees;
-    uint8_t mask[4];
-};
-
-int check_getch(void *net, char *byte) __asm__("__wrap_WebSocket_getch");
-char *check_getdata(void *net, size_t bytes, size_t *actual) __asm__("__wrap_WebSocket_getdata");
-int check_putdatas(void *net, char **header, size_t *header_length,
-                   struct buffers *rest) __asm__("__wrap_WebSocket_putdatas");
-int real_getch(void *net, char *byte) __asm__("__real_WebSocket_getch");
-char *real_getdata(void *net, size_t bytes, size_t *actual) __asm__("__real_WebSocket_getdata");
-int real_putdatas(void *net, char **header, size_t *header_length,
-                  struct buffers *rest) __asm__("__real_WebSocket_putdatas");
+/* Paho's own, with void for its types. */
+int WebSocket_getch(void *net, char *byte);
+char *WebSocket_getdata(void *net, size_t bytes, size_t *actual);
+int WebSocket_putdatas(void *net, char **header, size_t *header_length, struct paho_buffers *rest);
 
 /* What is known of a connection. */
 struct place {
@@ -174,9 +169,9 @@ static bool take_length_byte(const void *connection, unsigned char byte)
     return false;
 }
 
-int check_getch(void *net, char *byte)
+int paho_check_getch(void *net, char *byte)
 {
-    int result = real_getch(net, byte);
+    int result = WebSocket_getch(net, byte);
 
     turn_to(net);
     if (result != COMPLETE) {
@@ -192,10 +187,10 @@ int check_getch(void *net, char *byte)
     return result;
 }
 
-char *check_getdata(void *net, size_t bytes, size_t *actual)
+char *paho_check_getdata(void *net, size_t bytes, size_t *actual)
 {
     char problem[MQTT_PACKET_PROBLEM_SIZE];
-    char *data = real_getdata(net, bytes, actual);
+    char *data = WebSocket_getdata(net, bytes, actual);
     const unsigned char *body = (const unsigned char *)data;
 
     reader.count = 0;
@@ -210,18 +205,18 @@ char *check_getdata(void *net, size_t bytes, size_t *actual)
 }
 
 /* The first two bytes behind the fixed header; 0 where there are none. */
-static unsigned identifier_in(const struct buffers *rest)
+static unsigned identifier_in(const struct paho_buffers *rest)
 {
     const char *bytes = rest->count > 0 && rest->lengths[0] >= 2 ? rest->buffers[0] : NULL;
 
     return bytes == NULL ? 0 : (unsigned)(unsigned char)bytes[0] << 8 | (unsigned char)bytes[1];
 }
 
-int check_putdatas(void *net, char **header, size_t *header_length, struct buffers *rest)
+int paho_check_putdatas(void *net, char **header, size_t *header_length, struct paho_buffers *rest)
 {
     if (*header_length > 0) {
         mqtt_exchange_sent(&place_of(net)->exchange, (unsigned char)(*header)[0],
                            identifier_in(rest));
     }
-    return real_putdatas(net, header, header_length, rest);
+    return WebSocket_putdatas(net, header, header_length, rest);
 }

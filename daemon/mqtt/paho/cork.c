@@ -1,39 +1,44 @@
 /*
- * Acknowledgements by the handful.
+ * Acknowledgements written together.
  *
- * Paho answers every packet as soon as it has read it: a PUBREC and a PUBCOMP for a message, each
- * of four bytes, and for each an encryption, a system call, a segment that wakes the gate, and work
- * for the gate and the broker. In a catch-up that is more than half of what Paho's thread does,
- * and none of it is of use: the acknowledgements wait in the gate for the same commit, whether they
- * came one by one or together.
+ * Paho answers every packet as soon as it has read it: with PUBREC and PUBCOMP for a message, four
+ * bytes each. Each costs an encryption, a system call, a segment that wakes the gate, and work for
+ * the gate and the broker. In a catch-up that is more than half of the work of Paho's receive
+ * thread, and it gains nothing: the gate holds the acknowledgements until the same commit, whether
+ * they came one by one or together.
  *
- * Upstream has no switch for it. But the linker can put a function in front of those that Paho
- * calls (ld's --wrap; only what is linked statically is concerned, so OpenSSL itself and the shared
- * Paho are not): an acknowledgement that Paho hands to SSL_write() is kept here, and written
- * together with the others
+ * Paho has no switch for it. Here an acknowledgement that Paho gives to SSL_write() is kept, and is
+ * written together with others
  *  - when Paho is about to wait for more to read, which is when it calls poll();
- *  - when PAHO_CORK_ACKS of them are there: while a catch-up keeps Paho busy they must not miss
- *    the commit that they wait for;
- *  - before any other packet, so that the order is Paho's;
- *  - when somebody asks for it (paho_cork_flush()).
- * So a message on a quiet line is acknowledged as soon as ever. Where a Paho should ever wait in
- * another way than by poll(), nothing is kept.
+ *  - when PAHO_CORK_ACKS of them are kept: while a catch-up keeps Paho busy they must not miss the
+ *    commit that they wait for;
+ *  - before any other packet, so that Paho's order stays;
+ *  - in paho_cork_flush().
+ * So a message on a quiet line is acknowledged as soon as without this file. A thread that has not
+ * waited by poll() yet writes at once.
  *
- * Whoever wants to know of it (paho_cork_set_relay()) is told when something was written, and waits
- * in place of poll().
+ * The relay (paho_cork_set_relay()) is told when something was written, and waits in place of
+ * poll().
  *
- * What must never happen: an acknowledgement goes out early. It cannot: it is only written later
- * than Paho wanted, and hold_until_durable() looks at when the gate reads it. One that is never
- * written, because the connection has gone, is one that the broker never heard; and where it cannot
- * be written on a connection that is there, the connection is closed: its messages come again.
+ * What must never happen: an acknowledgement leaves early. It is only ever written later than Paho
+ * wanted, and hold_until_durable() judges it when the gate reads it. When a connection ends, the
+ * acknowledgements that were kept for it are dropped: the broker never heard them. When they cannot
+ * be written on a live connection, the connection is closed, and the broker sends its messages
+ * again.
  *
- * Threads. Only Paho's receive thread acknowledges, so only there poll() is more than poll(). Paho
- * writes, shuts down and frees a connection under a lock of its own, which is not held in poll();
- * so these three and a flush exclude each other here.
+ * Relies on: Paho writes packets by SSL_write(), ends a connection by SSL_shutdown() and
+ * SSL_free(), and holds a lock of its own meanwhile; it waits by poll() with a timeout on the one
+ * thread that acknowledges, without that lock; it gives an acknowledgement to one SSL_write(),
+ * alone. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-1 (Debian 13). Checked when the program is
+ * built: mqtt/paho/adapt finds these calls and no other way to wait or write, and mqtt/paho/probe.c
+ * sees that PUBREC and PUBCOMP are kept here and reach the broker.
  *
- * Where the socket is full the thread waits, as it does for a full intake: at its other end is the
- * gate, which takes what there is room for, and closes the connection when a commit fails. A broker
- * that does not read is no reason to wait: the gate stops reading from it long before
+ * Threads. Only Paho's receive thread acknowledges, so only on that thread poll() does more than
+ * wait. Writing, shutting down, freeing and flushing exclude each other here by a mutex.
+ *
+ * When the socket is full the thread waits, as it does for a full intake: at the other end is the
+ * gate, which takes what it has room for and closes the connection when a commit fails. It does not
+ * wait for a broker that does not read: the gate stops reading from such a broker long before
  * (gate/link.c).
  */
 #include "mqtt/paho/cork_internal.h"
@@ -51,21 +56,12 @@
 #include <sys/socket.h>
 
 #include "mqtt/paho/ahead_internal.h"
+#include "mqtt/paho/calls_internal.h"
 
 #define ACK_SIZE 4
 #define CORKS    16 /* connections that have acknowledgements waiting at once; for more, all go */
 /* Paho found something to read so often since the first one waits, and made no more of it. */
 #define POLLS_MAX 64
-
-/* What Paho calls, and what it would have called: the names are the linker's. */
-int cork_write(SSL *ssl, const void *bytes, int length) __asm__("__wrap_SSL_write");
-int cork_shutdown(SSL *ssl) __asm__("__wrap_SSL_shutdown");
-void cork_free(SSL *ssl) __asm__("__wrap_SSL_free");
-int cork_poll(struct pollfd *fds, nfds_t count, int timeout_ms) __asm__("__wrap_poll");
-int real_write(SSL *ssl, const void *bytes, int length) __asm__("__real_SSL_write");
-int real_shutdown(SSL *ssl) __asm__("__real_SSL_shutdown");
-void real_free(SSL *ssl) __asm__("__real_SSL_free");
-int real_poll(struct pollfd *fds, nfds_t count, int timeout_ms) __asm__("__real_poll");
 
 struct cork {
     SSL *ssl; /* NULL: free */
@@ -105,13 +101,13 @@ static void send_at_once(const SSL *ssl)
 static int write_whole(SSL *ssl, const void *bytes, int length)
 {
     struct pollfd fd = {.fd = SSL_get_fd(ssl), .events = POLLOUT};
-    int written = real_write(ssl, bytes, length);
+    int written = SSL_write(ssl, bytes, length);
 
     writes++;
     while (written <= 0 && SSL_get_error(ssl, written) == SSL_ERROR_WANT_WRITE) {
-        real_poll(&fd, 1, -1);
+        poll(&fd, 1, -1);
         ERR_clear_error();
-        written = real_write(ssl, bytes, length);
+        written = SSL_write(ssl, bytes, length);
     }
     return written;
 }
@@ -216,7 +212,7 @@ void paho_cork_flush(void)
     }
 }
 
-int cork_write(SSL *ssl, const void *bytes, int length)
+int paho_cork_write(SSL *ssl, const void *bytes, int length)
 {
     struct cork *cork;
     int result = length;
@@ -245,23 +241,23 @@ int cork_write(SSL *ssl, const void *bytes, int length)
     return result;
 }
 
-int cork_shutdown(SSL *ssl)
+int paho_cork_shutdown(SSL *ssl)
 {
     int result;
 
     pthread_mutex_lock(&mutex);
-    result = real_shutdown(ssl);
+    result = SSL_shutdown(ssl);
     pthread_mutex_unlock(&mutex);
     return result;
 }
 
-void cork_free(SSL *ssl)
+void paho_cork_free(SSL *ssl)
 {
     pthread_mutex_lock(&mutex);
     forget(ssl);
     pthread_mutex_unlock(&mutex);
     paho_ahead_forget(ssl);
-    real_free(ssl);
+    SSL_free(ssl);
 }
 
 /* Paho's receive thread waits. */
@@ -272,18 +268,19 @@ static int wait_for_more(struct pollfd *fds, nfds_t count, int timeout_ms)
 
     timeout_ms = ahead ? 0 : timeout_ms;
     ready = relay != NULL && acknowledges ? relay->poll(relay->context, fds, count, timeout_ms)
-                                          : real_poll(fds, count, timeout_ms);
+                                          : poll(fds, count, timeout_ms);
     return ahead && ready >= 0 ? ready + paho_ahead_add(fds, count) : ready;
 }
 
-int cork_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+int paho_cork_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     int ready;
 
-    waits |= timeout_ms != 0;
     if (timeout_ms == 0) {
-        return real_poll(fds, count, timeout_ms);
+        return poll(fds, count, timeout_ms);
     }
+    waits = true;
+    paho_ahead_allow();
     if (acknowledges && atomic_load(&waiting) > 0) {
         ready = wait_for_more(fds, count, 0);
         if (ready != 0 && ++polls < POLLS_MAX) {

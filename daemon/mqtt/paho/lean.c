@@ -5,29 +5,27 @@
  * tree, under a mutex, with the name of its source file) and with a tracer of every function's
  * entry and exit. A QoS 2 message passes some forty allocations and some hundred functions: that is
  * more than half of the time that Paho spends on it. Upstream has a switch that leaves both out
- * (PAHO_HIGH_PERFORMANCE); Debian's build does not use it, and its headers give no other way.
+ * (PAHO_HIGH_PERFORMANCE); Debian's build does not use it.
  *
- * But the two live in archive members of their own, Heap.c.o and StackTrace.c.o, and a linker takes
- * a member out of an archive only for a symbol that nothing has defined yet. So this file defines
- * every symbol that the other members want from those two, in the way of upstream's switch: the
- * allocator is the C library's, the tracer does nothing. The rest of the library is Debian's,
- * byte for byte.
+ * The two live in archive members of their own, Heap.c.o and StackTrace.c.o. The private copy of
+ * the archive (mqtt/paho/adapt) does not have them, and this file defines what the other members
+ * want from them, in the way of upstream's switch: the allocator is the C library's, the tracer
+ * does nothing. `foxtrackrd --version` tells whether a program is linked so.
  *
- * What must never happen: half of it. If a member wanted a symbol of theirs that is missing here,
- * the linker would take the member in, and memory from one allocator would be freed by the other.
- * It cannot happen unnoticed: the member would define what is defined here, and linking fails. The
- * Makefile tries that link once (paho.flags) and takes the shared library where it fails, or where
- * there is no archive; it says which. `foxtrackrd --version` tells it afterwards.
+ * Two things differ from upstream's switch. Paho goes on when an allocation fails, and acknowledges
+ * the message that it could not store; here a failed allocation ends the program. And memory is
+ * handed out zeroed: some of Paho's parsers free a member that they have not set, and the broker
+ * chose what was in that memory before. mqtt/paho/check.c keeps the packets that are known to cause
+ * that away from the parsers; zeroes are for those that are not known.
  *
- * The signatures are those of Heap.h and StackTrace.h of Paho 1.3; `enum LOG_LEVELS` is passed
- * as an int.
+ * What must never happen: memory from one allocator that is freed by another. A member that wants a
+ * symbol of Heap.c.o or StackTrace.c.o that is not defined here fails to link.
  *
- * Two things are not as in upstream's build. Paho goes on when an allocation fails and acknowledges
- * the message that it could not store, so a failure ends the program here.
- *
- * And memory is handed out zeroed. Some of Paho's parsers free a member that they have not set;
- * what was in that memory before came from the broker. mqtt/paho/check.c keeps the packets that are
- * known to do so away from the parsers; zeroes are for those that are not known.
+ * Relies on: the signatures in Heap.h and StackTrace.h of Paho 1.3, with `enum LOG_LEVELS` passed
+ * as an int; each of Paho's members allocates by mymalloc() and myrealloc() what it frees by
+ * myfree(). Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-1 (Debian 13). Checked when the program
+ * is built: mqtt/paho/adapt finds the two members, and mqtt/paho/probe.c is linked with this file
+ * and run.
  */
 #include "mqtt/paho/lean_internal.h"
 

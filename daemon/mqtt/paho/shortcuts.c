@@ -1,30 +1,37 @@
 /*
- * Two walks that Paho takes for every packet, and need not.
+ * Two walks that Paho makes for every packet, and that it can be spared.
  *
- * 1. For every PUBLISH it goes through the messages in flight of the connection, to see whether one
- * has the same packet id: a list, and a call of messageIDCompare() for each. It is hardly ever
- * there (only when it is sent again after a reconnection), so the walk goes to the end. In a
- * catch-up with a window of 1,000 that is a third of everything Paho does.
+ * 1. For every PUBLISH Paho goes through the connection's messages in flight, to see whether one
+ * has the same packet identifier: a list, and a call of messageIDCompare() for each message. Only a
+ * message that the broker sends again after a reconnection is found, so nearly every walk goes to
+ * the end. In a catch-up with a window of 1,000 that is a third of all of Paho's work.
  *
- * Here the ids of each such list are counted, as messages come and go. An id that counts nothing is
- * not in the list; for every other one Paho looks as before. So what matters is that no message
- * comes into a list unseen: ListAppend(), ListAppendNoMalloc() and ListInsert() are the only ways
- * in, and a list is counted from a moment on at which it is empty. A message that leaves unseen
- * costs nothing but time.
+ * Here the identifiers in such a list are counted as messages come and go. An identifier whose
+ * count is zero is not in the list; for every other one Paho walks as before. What matters is that
+ * no message enters a list unseen: a list is counted from a moment on at which it is empty, and
+ * every function that adds to a list is redirected. A message that leaves unseen costs nothing but
+ * time.
  *
- * 2. Before every read it calls ERR_clear_error(), four or five times a message. That visits each
- * of the sixteen places that a thread has for errors, and frees what they hold, also where there is
- * none.
+ * 2. Before every read Paho calls ERR_clear_error(), four or five times a message. That visits each
+ * of the sixteen places that a thread has for errors, and frees their content, also when there is
+ * no error. Here it is called only when there is one.
  *
- * As with mqtt/paho/cork.c the linker puts these functions in front of those that Paho calls
- * (--wrap), and only where Paho is linked statically. Paho's headers of these lists are not
- * installed, and nothing here depends on how they look but the place of the packet id in a message.
- * It is compared with what messageIDCompare() says, each time; where the two do not agree the list
- * is not counted.
+ * What must never happen: a message that is in a list and is not found, because Paho would then
+ * deliver it twice or lose its handshake.
  *
- * Threads: Paho holds a lock when it uses a list, so the counts of a list have the same lock. Which
- * lists are counted is looked at for every list, under whichever lock, and is atomic.
+ * Relies on: ListAppend(), ListAppendNoMalloc() and ListInsert() are the only functions of Paho
+ * that add to a list; the third int of its struct Messages is the packet identifier. Debian does
+ * not ship the headers of these lists. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-1 (Debian
+ * 13). Checked: mqtt/paho/adapt finds these functions and their calls when the program is built;
+ * the place of the packet identifier is compared with what messageIDCompare() says for every
+ * message, and a list in which they differ is not counted; tests/unit/test_paho_shortcuts.c
+ * compares every search with a model.
+ *
+ * Threads: Paho holds a lock when it uses a list, so the counts of a list have the same lock. The
+ * table of counted lists is read for every list, under whichever lock, and is atomic.
  */
+#include "mqtt/paho/calls_internal.h"
+
 #include <openssl/err.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -33,8 +40,6 @@
 
 #define LISTS 16 /* counted at once; a session has one. Others are searched as ever */
 #define IDS   65536
-
-typedef int compare_fn(const void *content, const void *key);
 
 /* The beginning of Paho's struct Messages. */
 struct message {
@@ -50,31 +55,17 @@ struct counted {
 
 static struct counted counted[LISTS];
 
-/* Paho's own. */
+/* Paho's own, with void for its types. */
 int messageIDCompare(const void *content, const void *key);
 void *ListNextElement(void *list, void **position);
-
-/* What Paho calls, and what it would have called: the names are the linker's. */
-void *find_item(void *list, const void *key, compare_fn *compare) __asm__("__wrap_ListFindItem");
-void *append(void *list, void *content, size_t size) __asm__("__wrap_ListAppend");
-void append_element(void *list, void *content, void *element,
-                    size_t size) __asm__("__wrap_ListAppendNoMalloc");
-void *insert(void *list, void *content, size_t size, void *index) __asm__("__wrap_ListInsert");
-int remove_item(void *list, void *content) __asm__("__wrap_ListRemove");
-void empty_list(void *list) __asm__("__wrap_ListEmpty");
-void free_list(void *list) __asm__("__wrap_ListFree");
-void free_no_content(void *list) __asm__("__wrap_ListFreeNoContent");
-void clear_error(void) __asm__("__wrap_ERR_clear_error");
-void *real_find(void *list, const void *key, compare_fn *compare) __asm__("__real_ListFindItem");
-void *real_append(void *list, void *content, size_t size) __asm__("__real_ListAppend");
-void real_append_element(void *list, void *content, void *element,
-                         size_t size) __asm__("__real_ListAppendNoMalloc");
-void *real_insert(void *list, void *content, size_t size, void *index) __asm__("__real_ListInsert");
-int real_remove(void *list, void *content) __asm__("__real_ListRemove");
-void real_empty(void *list) __asm__("__real_ListEmpty");
-void real_free(void *list) __asm__("__real_ListFree");
-void real_free_no_content(void *list) __asm__("__real_ListFreeNoContent");
-void real_clear_error(void) __asm__("__real_ERR_clear_error");
+void *ListFindItem(void *list, const void *key, paho_compare_fn *compare);
+void *ListAppend(void *list, void *content, size_t size);
+void ListAppendNoMalloc(void *list, void *content, void *element, size_t size);
+void *ListInsert(void *list, void *content, size_t size, void *index);
+int ListRemove(void *list, void *content);
+void ListEmpty(void *list);
+void ListFree(void *list);
+void ListFreeNoContent(void *list);
 
 /* --- the lists ------------------------------------------------------------------------------- */
 
@@ -140,7 +131,7 @@ static void count(void *list, const void *content)
     }
 }
 
-void *find_item(void *list, const void *key, compare_fn *compare)
+void *paho_shortcuts_find(void *list, const void *key, paho_compare_fn *compare)
 {
     struct counted *known;
     int id;
@@ -155,33 +146,33 @@ void *find_item(void *list, const void *key, compare_fn *compare)
             return NULL;
         }
     }
-    return real_find(list, key, compare);
+    return ListFindItem(list, key, compare);
 }
 
-void *append(void *list, void *content, size_t size)
+void *paho_shortcuts_append(void *list, void *content, size_t size)
 {
     count(list, content);
-    return real_append(list, content, size);
+    return ListAppend(list, content, size);
 }
 
-void append_element(void *list, void *content, void *element, size_t size)
+void paho_shortcuts_append_element(void *list, void *content, void *element, size_t size)
 {
     count(list, content);
-    real_append_element(list, content, element, size);
+    ListAppendNoMalloc(list, content, element, size);
 }
 
-void *insert(void *list, void *content, size_t size, void *index)
+void *paho_shortcuts_insert(void *list, void *content, size_t size, void *index)
 {
     count(list, content);
-    return real_insert(list, content, size, index);
+    return ListInsert(list, content, size, index);
 }
 
 /* Frees the content. */
-int remove_item(void *list, void *content)
+int paho_shortcuts_remove(void *list, void *content)
 {
     struct counted *known = find_counted(list);
     unsigned char *messages = known != NULL ? count_of(known, content) : NULL;
-    int removed = real_remove(list, content);
+    int removed = ListRemove(list, content);
 
     if (removed && messages != NULL && *messages > 0) {
         (*messages)--;
@@ -189,29 +180,29 @@ int remove_item(void *list, void *content)
     return removed;
 }
 
-void empty_list(void *list)
+void paho_shortcuts_empty(void *list)
 {
     end_to_count(list);
-    real_empty(list);
+    ListEmpty(list);
 }
 
-void free_list(void *list)
+void paho_shortcuts_free(void *list)
 {
     end_to_count(list);
-    real_free(list);
+    ListFree(list);
 }
 
-void free_no_content(void *list)
+void paho_shortcuts_free_no_content(void *list)
 {
     end_to_count(list);
-    real_free_no_content(list);
+    ListFreeNoContent(list);
 }
 
 /* --- the errors ------------------------------------------------------------------------------- */
 
-void clear_error(void)
+void paho_shortcuts_clear_error(void)
 {
     if (ERR_peek_error() != 0) {
-        real_clear_error();
+        ERR_clear_error();
     }
 }
