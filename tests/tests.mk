@@ -10,7 +10,8 @@ DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 FLEET      := $(BUILD)/tests/fleet
 # What system tests preload: another resolver, a disk that is never fast.
-PRELOADS   := $(addprefix $(BUILD)/tests/,names_shim.so slow_disk_shim.so tls_write_shim.so)
+PRELOADS   := $(addprefix $(BUILD)/tests/,names_shim.so slow_disk_shim.so tls_write_shim.so alloc_shim.so \
+                quiet_paho_shim.so)
 
 # System tests and campaigns wait more than they work: for a broker, a backoff, a limit.
 WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))

@@ -14,7 +14,7 @@
  * does not know with PUBCOMP, so that the handshake of an old packet id completes.
  *
  * What must never happen: a message that was acknowledged and not handed over. So a Paho that does
- * otherwise than the above, anywhere on the way of a message, ends the process (unexpected()).
+ * otherwise than the above, anywhere on the way of a message, ends the process (paho_unexpected()).
  */
 #include "mqtt/mqtt.h"
 
@@ -25,13 +25,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "mqtt/paho/check_internal.h"
 #include "mqtt/paho/cork_internal.h"
+#include "mqtt/paho/library_internal.h"
 #include "mqtt/paho/put_internal.h"
 #include "mqtt/words_internal.h"
 #include "net/net.h"
@@ -92,24 +91,6 @@ static int store_close_nothing(void *handle)
     return 0;
 }
 
-/*
- * Paho goes on, and acknowledges, whatever a callback makes of what it is given: when that is not
- * what Paho 1.3 gives, a message may be in it that nothing here has understood. End before the
- * acknowledgement leaves; the broker has heard nothing and sends the message again.
- */
-static _Noreturn void unexpected(const char *reason)
-{
-    char version[PAHO_PROBLEM_SIZE];
-
-    paho_describe(version);
-    log_line(LOG_CRIT,
-             "Paho does otherwise than this program expects (%s): ending, before it acknowledges a "
-             "message that was not handed over; install the version of the library that this "
-             "program was built for, or report this; the library is %s",
-             reason, version);
-    _exit(EX_SOFTWARE);
-}
-
 /* Hand a message over. Whoever waits for an answer of the broker's learns that the broker is at
  * work, see slot_wait(). */
 static void hand_over(struct paho *paho, const char *topic, size_t topic_length,
@@ -139,7 +120,7 @@ static int store_put(void *handle, char *key, int count, char *buffers[], int le
     case PAHO_PUT_NOTHING:
         break;
     default:
-        unexpected(reason);
+        paho_unexpected(reason);
     }
     return 0;
 }
@@ -182,7 +163,7 @@ static void release(struct paho *paho, int id)
 {
     if (id <= 0 || id >= PACKET_IDS ||
         (paho->put[id / CHAR_BIT] >> (unsigned)id % CHAR_BIT & 1) == 0) {
-        unexpected("a QoS 2 message that was not given to the persistence");
+        paho_unexpected("a QoS 2 message that was not given to the persistence");
     }
     paho->released(paho->context);
 }
@@ -200,7 +181,7 @@ static void deliver(struct paho *paho, const char *topic, int topic_length,
         release(paho, message->msgid);
         break;
     default:
-        unexpected("a message with another QoS than 0, 1 and 2");
+        paho_unexpected("a message with another QoS than 0, 1 and 2");
     }
 }
 
@@ -209,7 +190,7 @@ static int on_message(void *context, char *topic, int topic_length, MQTTAsync_me
     if (topic != NULL && topic_length >= 0 && message != NULL && message->payloadlen >= 0) {
         deliver(context, topic, topic_length, message);
     } else {
-        unexpected("a message without a topic or a payload");
+        paho_unexpected("a message without a topic or a payload");
     }
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);
@@ -575,6 +556,7 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
         paho_free(paho);
         return -1;
     }
+    paho_library_try();
     *out = paho;
     return 0;
 }

@@ -58,7 +58,9 @@ void paho_library_init(void);
 void paho_describe(char out[PAHO_PROBLEM_SIZE]);
 
 /* A client. Strings of `options` that connecting needs are copied. Returns 0 and sets *out, for
- * paho_free(); or -1 (out of memory, or Paho would not: client id not UTF-8). */
+ * paho_free(); or -1 (out of memory, or Paho would not: client id not UTF-8). Does not return when
+ * this Paho would acknowledge, in silence, a message that it had no memory for
+ * (mqtt/paho/library.c). */
 int paho_new(struct paho **out, const struct paho_options *options, paho_message_fn message,
              paho_released_fn released, void *context);
 

@@ -22,7 +22,7 @@
  *
  * Relies on: Paho reads by SSL_read() and waits for sockets by poll() with a timeout, both on its
  * receive thread; after a packet with content it asks SSL_pending(); SSL_free() ends a connection.
- * Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-1 (Debian 13). Checked when the program is built:
+ * Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-2 (Debian 13). Checked when the program is built:
  * mqtt/paho/adapt finds these calls and no other way to wait or read, and mqtt/paho/probe.c takes
  * messages through a TLS connection whose packets come in one go.
  *

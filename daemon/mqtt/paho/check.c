@@ -18,7 +18,7 @@
  * What must never happen: a packet that Paho parses unchecked.
  *
  * Relies on: the sequence of calls above; their return values; the beginning of Paho's struct
- * PacketBuffers. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-1 (Debian 13). Checked when the
+ * PacketBuffers. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-2 (Debian 13). Checked when the
  * program is built: mqtt/paho/adapt finds the calls in MQTTPacket.c.o, and mqtt/paho/probe.c sees
  * that a malformed packet is refused here, and that SUBSCRIBE is noted.
  *

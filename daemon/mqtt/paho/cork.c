@@ -29,7 +29,7 @@
  * Relies on: Paho writes packets by SSL_write(), ends a connection by SSL_shutdown() and
  * SSL_free(), and holds a lock of its own meanwhile; it waits by poll() with a timeout on the one
  * thread that acknowledges, without that lock; it gives an acknowledgement to one SSL_write(),
- * alone. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-1 (Debian 13). Checked when the program is
+ * alone. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-2 (Debian 13). Checked when the program is
  * built: mqtt/paho/adapt finds these calls and no other way to wait or write, and mqtt/paho/probe.c
  * sees that PUBREC and PUBCOMP are kept here and reach the broker.
  *

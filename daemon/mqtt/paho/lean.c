@@ -23,7 +23,7 @@
  *
  * Relies on: the signatures in Heap.h and StackTrace.h of Paho 1.3, with `enum LOG_LEVELS` passed
  * as an int; each of Paho's members allocates by mymalloc() and myrealloc() what it frees by
- * myfree(). Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-1 (Debian 13). Checked when the program
+ * myfree(). Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-2 (Debian 13). Checked when the program
  * is built: mqtt/paho/adapt finds the two members, and mqtt/paho/probe.c is linked with this file
  * and run.
  */

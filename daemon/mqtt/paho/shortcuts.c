@@ -21,7 +21,7 @@
  *
  * Relies on: ListAppend(), ListAppendNoMalloc() and ListInsert() are the only functions of Paho
  * that add to a list; the third int of its struct Messages is the packet identifier. Debian does
- * not ship the headers of these lists. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-1 (Debian
+ * not ship the headers of these lists. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-2 (Debian
  * 13). Checked: mqtt/paho/adapt finds these functions and their calls when the program is built;
  * the place of the packet identifier is compared with what messageIDCompare() says for every
  * message, and a list in which they differ is not counted; tests/unit/test_paho_shortcuts.c
