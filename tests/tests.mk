@@ -3,7 +3,7 @@
 # The demonstration needs little more than the build, tests and lint much more.
 DEPS_DEMO  := mosquitto openssl sqlite3
 DEPS_CHECK := $(DEPS_DEMO) libcmocka-dev mosquitto-clients python3-paho-mqtt python3-pytest \
-              python3-pytest-xdist binutils ca-certificates clang g++ iproute2 \
+              python3-pytest-xdist ca-certificates clang g++ iproute2 \
               libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd \
               systemd-container util-linux python3-prometheus-client python3-yaml
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
