@@ -12,7 +12,7 @@ deps-deb: ## install what building the Debian packages needs
 deb: deps-deb ## the Debian packages of the commit that is checked out, in $(BUILD)/deb
 	$(Q)packaging/build-deb $(BUILD)/deb
 
-# The short way, for `make check`: the unit tests ran already.
+# The short way, for `make check-all`: the unit tests ran already.
 packages-quick: all
 	$(Q)DEB_BUILD_OPTIONS=nocheck packaging/build-deb $(BUILD)/deb
 	$(Q)$(PACKAGING_TEST) tests/packaging --ignore=tests/packaging/test_autopkgtest.py \

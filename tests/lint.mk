@@ -1,5 +1,8 @@
 # The static checks.
 
+# A make below another shares the other's jobs, if it has several.
+parallel = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+
 SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] daemon/*/*/*.[ch] tests/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] \
              tests/bench/*.[ch] tests/bench/broker/*.[ch])
 
@@ -13,10 +16,22 @@ lint-format:
 	@echo "  LINT    clang-format"
 	$(Q)clang-format --dry-run --Werror $(SOURCES)
 
-lint-tidy: $(BUILD)/schema/migrations.c
+# A file is looked at again when it or a header of it has changed. -k: a finding in one file hides none in another.
+TIDY := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(LIB_SRC) $(ROOMS_SRC))
+
+lint-tidy:
 	@echo "  LINT    clang-tidy"
-	$(Q)printf '%s\n' $(LIB_SRC) $(ROOMS_SRC) | xargs -P $(JOBS) -I{} \
-	    clang-tidy --quiet {} -- -std=c11 $(CPPFLAGS_) $(PKG_CFLAGS) 2>/dev/null
+	$(Q)$(MAKE) --no-print-directory -k -Otarget $(parallel) tidy-files
+
+tidy-files: $(TIDY)
+
+$(BUILD)/tidy/%.ok: %.c .clang-tidy Makefile tests/lint.mk
+	@mkdir -p $(@D)
+	@echo "  TIDY    $<"
+	$(Q)$(CC) -std=c11 $(CPPFLAGS_) $(PKG_CFLAGS) -MM -MP -MT $@ -MF $(@:.ok=.d) $<
+	$(Q)clang-tidy --quiet $< -- -std=c11 $(CPPFLAGS_) $(PKG_CFLAGS) 2> $(@:.ok=.log) || \
+	    { grep -vE '^[0-9]+ warnings? generated' $(@:.ok=.log); exit 1; }
+	@touch $@
 
 lint-cppcheck:
 	@echo "  LINT    cppcheck"
@@ -26,12 +41,12 @@ lint-cppcheck:
 
 lint-analyzer:
 	@echo "  LINT    gcc -fanalyzer"
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/analyzer CC=gcc OPTIMIZE='-O1 -g -fanalyzer' \
+	$(Q)$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/analyzer CC=gcc OPTIMIZE='-O1 -g -fanalyzer' \
 	    WERROR=-Werror all
 
 lint-compilers:
 	@echo "  LINT    clang and gcc without a warning"
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang WERROR=-Werror all test-programs bench-programs
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all test-programs bench-programs
+	$(Q)$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/clang CC=clang WERROR=-Werror all test-programs bench-programs
+	$(Q)$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all test-programs bench-programs
 
-.PHONY: lint lint-layers lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers
+.PHONY: lint lint-layers lint-format lint-tidy tidy-files lint-cppcheck lint-analyzer lint-compilers

@@ -32,20 +32,35 @@ deps-demo: ## install what build and demo need
 deps-check: ## install what build and tests need
 	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK)
 
-check: deps ## install what is missing, build, run every test
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) lint
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all test-programs $(UNIT_TESTS) bench-programs
-	$(Q)$(MAKE) --no-print-directory test
-	$(Q)$(MAKE) --no-print-directory test-sanitized
-	$(Q)$(MAKE) --no-print-directory faults
-	$(Q)$(MAKE) --no-print-directory packages-quick
-	$(Q)$(MAKE) --no-print-directory service-run
-	$(Q)$(MAKE) --no-print-directory bench-quick
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) fuzz-quick SECONDS=20
+# Each stage: its name, and what it makes. What is long and rarely red is in the second list; together they
+# are everything, and nothing twice.
+CHECK := \
+    'gcc and clang without a warning: -j$(JOBS) lint-compilers' \
+    'static checks: -j$(JOBS) lint-layers lint-format lint-cppcheck lint-tidy' \
+    'build: -j$(JOBS) all test-programs bench-programs fault-programs' \
+    'unit tests: unit' \
+    'system tests: system' \
+    'a few faults: faults-smoke'
+CHECK_ALL := \
+    'analyzer of gcc: -j$(JOBS) lint-analyzer' \
+    'unit and system tests, sanitized: test-sanitized' \
+    'faults: -j$(JOBS) faults' \
+    'threads: test-threads' \
+    'packages: packages-quick' \
+    'service on systemd: service-run' \
+    'benchmark: bench-quick' \
+    'fuzzing: -j$(JOBS) fuzz-quick SECONDS=20'
+stages = tests/stages $@ '$(MAKE) --no-print-directory' '$(strip make $(MAKEOVERRIDES))'
 
-test: unit system ## every test, without installing anything
+check: deps ## install what is missing, build, and run what finds most faults: lint, unit and system tests
+	$(Q)+$(stages) $(CHECK)
 
-test-sanitized: ## every test under AddressSanitizer and UndefinedBehaviorSanitizer
+check-all: deps ## the rest, after make check: sanitized, threads, faults, packages, service, benchmark, fuzzing
+	$(Q)+$(stages) $(CHECK_ALL)
+
+test: unit system ## unit and system tests, without installing anything
+
+test-sanitized: ## unit and system tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/sanitized SANITIZE=address,undefined \
 	    all test-programs
 	$(Q)LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
@@ -91,5 +106,5 @@ $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lm
 
-.PHONY: deps deps-build deps-demo deps-check check check-debian13 test test-sanitized test-threads test-programs \
-        system demo
+.PHONY: deps deps-build deps-demo deps-check check check-all check-debian13 test test-sanitized test-threads \
+        test-programs system demo

@@ -32,7 +32,7 @@ def options(description):
     parser.add_argument("--build", required=True, type=pathlib.Path, help="where foxtrackrd is")
     parser.add_argument("--count", type=int, default=None, help="random scripts to play")
     parser.add_argument("--seed", type=int, default=None, help="default: a new one")
-    parser.add_argument("--quick", action="store_true", help="what make check runs")
+    parser.add_argument("--quick", action="store_true", help="what make faults runs")
     parser.add_argument("--only", metavar="WORDS", help="only scenarios with this in their name")
     parser.add_argument("--jobs", type=int, default=6, help="so many at a time; they mostly wait")
     parser.add_argument("--keep", action="store_true", help="keep the files of what passed, too")

@@ -17,17 +17,27 @@ $(SMALL_DAEMON): $(BUILD)/daemon/main.o $(OTHER_OBJ) $(SIZED:%=$(BUILD)/small/st
 FAULTS := $(wildcard $(addprefix tests/faults/,kills powerloss disk memory network malformed tls input operator migration))
 N           ?= 5000
 SEED        ?= 1
-# The same every time: a check that fails must fail again. Other seeds are for the campaigns.
+# Always the same: a check that fails must fail again. Other seeds are for the campaigns.
 FAULTS_SEED ?= 12
 
-faults: all $(SMALL_DAEMON) $(SHIMS) ## every campaign of tests/faults, each for a few minutes at most
+fault-programs: $(SMALL_DAEMON) $(SHIMS)
+
+faults: all fault-programs ## every campaign of tests/faults, each for a few minutes at most
 	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults/test_broker.py
 	@echo "  FAULTS  $(notdir $(FAULTS)), $(WAITERS) at a time"
 	$(Q)printf '$(PYTHON) -B %s --build $(abspath $(BUILD)) --quick --seed $(FAULTS_SEED)\n' \
 	    $(FAULTS) | tests/parallel $(WAITERS)
 
-crash-campaign: all $(SMALL_DAEMON) $(SHIMS) ## kill -9 and power loss, N times each (N=5000 SEED=1)
+crash-campaign: all fault-programs ## kill -9 and power loss, N times each (N=5000 SEED=1)
 	$(Q)$(PYTHON) -B tests/faults/kills --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
 	$(Q)$(PYTHON) -B tests/faults/powerloss --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)
 
-.PHONY: faults crash-campaign
+# For `make check`: some kills, power cuts and broken connections, and a full disk.
+FAULTS_SMOKE := 'kills --count 40' 'powerloss --count 40' 'network --quick --only cut' 'disk --quick --only full'
+
+faults-smoke: all fault-programs ## a few scenarios of four campaigns: less than a minute
+	@echo "  FAULTS  $(FAULTS_SMOKE)"
+	$(Q)printf '$(PYTHON) -B tests/faults/%s --build $(abspath $(BUILD)) --seed $(FAULTS_SEED)\n' \
+	    $(FAULTS_SMOKE) | tests/parallel $(WAITERS)
+
+.PHONY: fault-programs faults faults-smoke crash-campaign

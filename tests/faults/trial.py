@@ -43,7 +43,7 @@ class Campaign:
         parser.add_argument("--build", required=True, help="directory with foxtrackrd")
         parser.add_argument("--count", type=int, default=0, help="cases of each sweep (0: all)")
         parser.add_argument("--seed", type=int, default=int(time.time()) % 1_000_000)
-        parser.add_argument("--quick", action="store_true", help="what make check runs")
+        parser.add_argument("--quick", action="store_true", help="what make faults runs")
         parser.add_argument("--only", default="", help="only scenarios whose name has this in it")
         self.options = parser.parse_args()
         # A shell ignores SIGINT for what runs in the background; a daemon would inherit that.

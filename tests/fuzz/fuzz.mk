@@ -1,7 +1,7 @@
 # Fuzzing: libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer, so clang alone.
 #     make fuzz T=message SECONDS=3600 [SEED=1]     one target, or all
 #     make fuzz-quick                               all of them, a minute each, two at a time
-# `make check` gives each 20 seconds, to see that they work and that nothing shallow has come in; what
+# `make check-all` gives each 20 seconds, to see that they work and that nothing shallow has come in; what
 # is deep takes hours, and a corpus that is kept.
 
 FUZZ_SRC := $(wildcard tests/fuzz/*.c)
