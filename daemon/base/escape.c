@@ -78,7 +78,7 @@ size_t escape_line(char *out, size_t size, const char *text)
         if (taken == 0) {
             taken = 1;
         }
-        /* Room for "..." and the end is kept at all times. */
+        /* Always leave room for "..." and the terminating NUL. */
         if (used + (hidden ? 4 * taken : taken) + 4 > size) {
             memcpy(out + used, "...", 3);
             used += 3;
@@ -102,7 +102,7 @@ size_t escape_line(char *out, size_t size, const char *text)
     return used;
 }
 
-/* Whether the bytes begin a character whose end is missing: they were cut, and are not wrong. */
+/* Returns true when the bytes are the beginning of a well-formed character that was cut off. */
 static bool is_cut(const char *text, size_t length)
 {
     static const char continuation[] = "\xbf\xbf\xbf";
@@ -117,7 +117,7 @@ static bool is_cut(const char *text, size_t length)
         if (escape_utf8_length(whole, length + missing) == length + missing) {
             return true;
         }
-        whole[length] = (char)0x80; /* some leading bytes allow no 0xbf behind them */
+        whole[length] = (char)0x80; /* after some leading bytes 0xbf is invalid and 0x80 is not */
         if (escape_utf8_length(whole, length + missing) == length + missing) {
             return true;
         }
@@ -167,7 +167,7 @@ void escape_one_line(char *text)
 
 char *escape_text(const char *text)
 {
-    /* Four bytes for each, and room for "..." that is never used. */
+    /* Four bytes for each byte of the text, and room for "...", which escape_line() keeps free. */
     size_t size = 4 * strlen(text) + 8;
     char *out = malloc(size);
     char *line = malloc(strlen(text) + 1);
@@ -204,7 +204,7 @@ char *escape_json(const char *json)
     for (size_t at = 0; out != NULL && at < length;) {
         size_t taken = escape_utf8_length(json + at, length - at);
 
-        if (taken == 0) { /* no JSON */
+        if (taken == 0) { /* a byte that is not valid UTF-8 */
             out[used++] = '?';
             at++;
         } else if (json[at] != '\n' && escape_is_control(json + at, taken)) {

@@ -11,18 +11,19 @@
  */
 size_t escape_utf8_length(const char *text, size_t length);
 
-/* Whether the character of that length changes how a line is shown instead of showing itself: a
- * control character (C0, DEL, C1), a line or paragraph separator, or a change of direction. */
+/* Returns true for a character that changes how a line is displayed: a control character (C0, DEL,
+ * C1), a line or paragraph separator, or a change of direction. */
 bool escape_is_control(const char *text, size_t length);
 
 /*
- * Copy `text` with every byte of a control character or of invalid UTF-8 written as \xNN. What does
- * not fit ends in "...". `out` is always terminated (size is at least 8). Returns its length.
+ * Copy `text` with every byte of a control character or of invalid UTF-8 written as \xNN. A text
+ * that does not fit is cut and ends in "...". `out` is always terminated (size is at least 8).
+ * Returns its length.
  */
 size_t escape_line(char *out, size_t size, const char *text);
 
 /*
- * Make a text well-formed UTF-8 in place, for what refuses anything else (JSON, systemd): a
+ * Make a text well-formed UTF-8 in place, for JSON and systemd, which refuse anything else: a
  * character that was cut at the end of a buffer is removed, and every other byte of invalid UTF-8
  * becomes "?". The text never grows.
  */
@@ -39,8 +40,8 @@ void escape_one_line(char *text);
  * stay. NULL when memory is out. The caller frees it. */
 char *escape_text(const char *text);
 
-/* A copy of JSON text in which characters that escape_is_control() names, which stand in strings
- * only, are written as \uNNNN; ends of line stay. NULL when memory is out. The caller frees it. */
+/* A copy of JSON text in which the characters of escape_is_control() are written as \uNNNN (they
+ * occur in strings only); ends of line stay. NULL when memory is out. The caller frees it. */
 char *escape_json(const char *json);
 
 #endif

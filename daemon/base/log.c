@@ -1,13 +1,12 @@
 /*
  * One mutex serialises everything that a line passes through, so lines never mix and a rotation
- * never loses one. Text is formatted before the mutex is taken. Nothing here logs: what goes wrong
- * with a target is either returned (log_open(), log_reopen()) or counted and said by the next line
- * that gets through.
+ * never loses one. Text is formatted before the mutex is taken. Nothing here logs: a failure of a
+ * target is either returned (log_open(), log_reopen()) or counted and reported by the next line
+ * that the target takes.
  *
- * A line is one write(2) on a descriptor in append mode. A disk that is full may take a part of it;
- * the next line then starts on a line of its own, also when the file is opened anew in between: how
- * a file ends is looked at whenever it is opened. A file that is no text is not appended to
- * (base/own_file.c).
+ * A line is one write(2) on a descriptor in append mode. On a full disk a part of a line may be
+ * written; the next line then begins with a line feed, also after the file was reopened: every open
+ * checks how the file ends. A file that is not text is not appended to (base/own_file.c).
  */
 #include "base/log.h"
 
@@ -50,12 +49,13 @@ static struct {
     char *file;
     int fd;               /* of the file, or -1 */
     bool stderr_prefixes; /* stderr is a stream to the journal */
-    bool torn;            /* the file ends in half a line */
-    unsigned lost;        /* lines that the file did not take */
+    bool torn;            /* the file ends in an incomplete line */
+    unsigned lost;        /* lines that could not be written to the file */
     int lost_errno;
 } log_state = {.mutex = PTHREAD_MUTEX_INITIALIZER, .target = LOG_TARGET_STDERR, .fd = -1};
 
-/* Read on every call, mostly to drop a debug line: not worth the mutex. */
+/* Atomic, because every call reads the level, mostly to drop a debug line; that is not worth the
+ * mutex. */
 static atomic_int log_level = LOG_INFO;
 
 static const char *level_name(int priority)
@@ -66,8 +66,8 @@ static const char *level_name(int priority)
     return names[priority & 7];
 }
 
-/* Whether stderr is the stream that systemd made (systemd.exec(5), $JOURNAL_STREAM), and not
- * something that a shell put there since. */
+/* Returns true when stderr is the stream to the journal that systemd made (systemd.exec(5),
+ * $JOURNAL_STREAM) and was not redirected since. */
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
@@ -96,8 +96,8 @@ static void close_fd(int fd)
 }
 
 /*
- * A file that is there is opened, also through a symbolic link; one that is not is made, but never
- * by way of a link. Non-blocking: a FIFO without a reader is an error and not a daemon that hangs.
+ * Opens an existing file, also through a symbolic link. A missing file is created, but never
+ * through a link. Non-blocking: a FIFO without a reader is an error and not a daemon that hangs.
  */
 static int open_descriptor(const char *file)
 {
@@ -113,12 +113,13 @@ static int open_descriptor(const char *file)
         if (fd >= 0 || errno != EEXIST) {
             break;
         }
-        /* A link that leads nowhere, or logrotate has made the file meanwhile. */
+        /* The path is a dangling link, or logrotate created the file between the two calls. */
     }
     return fd;
 }
 
-/* The same file for reading, or -1: how it begins and ends is of interest only for a file. */
+/* Opens the same file for reading, to check how it begins and ends. Returns -1 for anything but a
+ * regular file. */
 static int open_to_read(const char *file, int fd)
 {
     struct stat written;
@@ -137,7 +138,7 @@ static int open_to_read(const char *file, int fd)
     return reader;
 }
 
-/* Whether the file ends within a line: a full disk, or a power loss. */
+/* Returns true when the file ends within a line, after a full disk or a power failure. */
 static bool ends_torn(int reader)
 {
     off_t end = lseek(reader, 0, SEEK_END);
@@ -146,7 +147,7 @@ static bool ends_torn(int reader)
     return end > 0 && pread(reader, &last, 1, end - 1) == 1 && last != '\n';
 }
 
-/* Opens the log file to append to it; *torn tells whether it ends within a line. */
+/* Opens the log file for appending; *torn is true when the file ends within a line. */
 static int open_file(const char *file, bool *torn, char *problem, size_t problem_size)
 {
     int fd = open_descriptor(file);
@@ -300,7 +301,7 @@ static void stderr_line(int priority, const char *text)
     } else {
         length = snprintf(line, sizeof(line), "%s: %s\n", level_name(priority), text);
     }
-    /* Nobody is left to tell when this fails. */
+    /* A failure of stderr cannot be reported anywhere. */
     if (write(STDERR_FILENO, line, (size_t)length) < 0) {
         return;
     }
@@ -370,7 +371,7 @@ static uint64_t text_digest(int priority, const char *text)
     return digest != 0 ? digest : 1;
 }
 
-/* The place of this text, or the one that was not needed for the longest time. */
+/* Returns the index of this text's entry, or of a free one, or of the least recently seen one. */
 static unsigned cause_place(const struct log_cause *cause, uint64_t digest)
 {
     unsigned oldest = 0;
@@ -423,7 +424,7 @@ void log_cause_over(struct log_cause *cause)
     }
 }
 
-/* Returns whether it was written. Callers are often on their way to read errno: leave it alone. */
+/* Returns true when the line was written. Keeps errno, which callers often read afterwards. */
 __attribute__((format(printf, 4, 0))) static bool log_va(struct log_cause *cause, int priority,
                                                          const struct log_fields *fields,
                                                          const char *format, va_list arguments)
@@ -439,7 +440,7 @@ __attribute__((format(printf, 4, 0))) static bool log_va(struct log_cause *cause
         memcpy(text + sizeof(text) - 4, "...", 4);
     }
     length = escape_line(escaped, sizeof(escaped) - 64, text);
-    pulse_wait_begin(); /* for the file's disk, or the journal, or a thread that does so */
+    pulse_wait_begin(); /* the mutex's holder may be waiting for the disk or the journal */
     pthread_mutex_lock(&log_state.mutex);
     admitted = cause == NULL ||
                log_cause_admit(cause, text_digest(priority, text), clock_monotonic_ms(), &left_out);

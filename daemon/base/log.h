@@ -17,7 +17,7 @@ enum log_target { LOG_TARGET_JOURNAL, LOG_TARGET_STDERR, LOG_TARGET_FILE };
 
 /*
  * Open the target. The journal falls back to stderr where no journal listens. `file` is copied.
- * Returns 0, or 1 with `problem` set to a sentence; the target of before stays in use then.
+ * Returns 0, or 1 with `problem` set to a sentence; the previous target then stays in use.
  *
  * A line on stderr is "level: text", or "<priority>text" where systemd made stderr a stream to the
  * journal. A line in a file is "2026-01-31T12:00:00.000Z level text". Control characters and
@@ -29,23 +29,24 @@ int log_open(enum log_target target, const char *file, int level, char *problem,
 /* Change the level (LOG_ERR … LOG_DEBUG). */
 void log_set_level(int level);
 
-/* Open the file anew after a rotation. Returns 0, or 1 with `problem` set: the old file stays. */
+/* Reopen the file after a rotation. Returns 0, or 1 with `problem` set; the old file then stays in
+ * use. */
 int log_reopen(char *problem, size_t problem_size);
 
-/* Flush and close. Lines after it go to stderr. */
+/* Flush and close the target. Later lines go to stderr. */
 void log_close(void);
 
 #define LOG_CAUSE_TEXTS 4
 
 /*
- * One cause that may repeat: an object of the caller's, zero-initialised. Each text of it is
- * written at once when it is new. While it repeats it is written again after a minute, then two,
- * four and so on, at last once an hour, and the line says how many of the cause were left out
- * before it. A text that did not come for an hour is new again.
+ * The state of one cause of repeated lines; the caller's object, zero-initialised. A new text is
+ * written at once. A repeated one is written again after one minute, then two, four and so on up to
+ * once an hour, and its line says how many lines of the cause were left out. A text that was not
+ * repeated for an hour counts as new.
  */
 struct log_cause {
     struct {
-        uint64_t digest;    /* 0: a free place */
+        uint64_t digest;    /* 0: the entry is free */
         int64_t written_ms; /* monotonic, as all three */
         int64_t seen_ms;
         int64_t window_ms;
@@ -54,19 +55,19 @@ struct log_cause {
 };
 
 /*
- * The rule behind log_line_limited(), apart from clock and output: whether a line with this digest
- * (not 0) is written at now_ms (monotonic). When it is, *left_out says how many were not since the
- * last one that was.
+ * The rule of log_line_limited() without clock and output. Returns true when a line with this
+ * digest (not 0) is to be written at now_ms (monotonic), and then sets *left_out to the number of
+ * lines left out since the last written one.
  */
 bool log_cause_admit(struct log_cause *cause, uint64_t digest, int64_t now_ms, unsigned *left_out);
 
-/* What the cause stands for is over: should it come again, it is not left out for more than a
- * minute, however long it lasted before. */
+/* Tells that the cause has ended. If it returns, its lines are left out for at most a minute,
+ * however long it lasted before. */
 void log_cause_over(struct log_cause *cause);
 
 /*
- * Journal fields; members may be NULL. On the other targets the text says it all. An `id` names one
- * kind of event for good, whatever its text will be in later versions: foxtrackrd(8) lists them.
+ * Journal fields; members may be NULL. The other targets get the text only. An `id` names one kind
+ * of event for good, whatever its text will be in later versions: foxtrackrd(8) lists them.
  */
 struct log_fields {
     const char *session; /* SESSION=: the client id */
@@ -90,7 +91,8 @@ void log_line_fields(int priority, const struct log_fields *fields, const char *
 bool log_line_limited(struct log_cause *cause, int priority, const struct log_fields *fields,
                       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Whether lines of this level are written: to spare the work of making them. */
+/* Returns true when lines of this level are written; lets a caller skip the formatting of lines
+ * that are not. */
 bool log_enabled(int priority);
 
 #define log_error(...)   log_line(LOG_ERR, __VA_ARGS__)

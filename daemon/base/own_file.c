@@ -1,25 +1,25 @@
 /*
- * A file that is not ours is never replaced, followed, cut short or removed.
+ * The files that foxtrackrd replaces. A file that foxtrackrd did not write is never replaced,
+ * followed, truncated or removed.
  *
  * How a file of ours is recognised: by its first bytes. The status file begins with `{`, blanks and
  * `"format":`, the metrics file with `# HELP foxtrackrd_`. A log is text: it holds no control
  * characters at its beginning but tab, end of line and escape, and is neither a key nor one of the
- * two files above. An empty file is anybody's, so it may be taken: an operator may have made it
- * with touch(1). The lock of a database is written in place and never synced, so a power failure
- * leaves any mixture of what was written there and of zeros: it is judged byte by byte, each by
- * what may stand at its place (see store/sqlite/record.c for the form).
+ * two files above. An empty file may be taken: an operator may have made it with touch(1). The lock
+ * of a database is written in place and never synced, so a power failure leaves any mixture of what
+ * was written there and of zeros: it is judged byte by byte, each by what may stand at its place
+ * (see store/sqlite/record.c for the form).
  *
- * Replacing. The directory is opened once; the new bytes go to PATH.tmp, which is made with O_EXCL,
- * so that no file and no symbolic link of that name is ever written to, and take the name with
- * rename(). A PATH.tmp that is there is what a killed daemon left when it is a regular file of this
- * user, with one name and with our first bytes; then it is removed, and otherwise the operator is
- * told.
+ * Replacing. The directory is opened once. The new bytes are written to PATH.tmp, which is created
+ * with O_EXCL, so that no existing file or symbolic link of that name is ever written to; rename()
+ * then gives it the final name. An existing PATH.tmp was left by a killed daemon if it is a regular
+ * file of this user, with one hard link and with our first bytes: it is removed. Any other PATH.tmp
+ * is an error.
  *
- * One writer. The file that was written last stays open and locked (flock()) until the next one has
- * its name. The kernel drops the lock when the process ends, however it ends, so another daemon
- * that finds the file locked knows that its writer lives. Readers take no lock. Because the file is
- * held open its inode cannot be used for another, so device and inode tell for certain whether the
- * file at the path is still the one that was written.
+ * One writer. The newest file stays open and locked (flock()) until the next one has replaced it.
+ * The kernel drops the lock when the process ends, however it ends, so a locked file means that its
+ * writer still runs. Readers take no lock. While the file is open its inode cannot be reused, so
+ * device and inode prove whether the file at the path is still the one that was written.
  */
 #include "base/own_file.h"
 
@@ -35,10 +35,10 @@
 
 #include "base/error_text.h"
 
-#define HEAD_SIZE 512 /* bytes that a file is judged by */
+#define HEAD_SIZE 512 /* bytes at the beginning that decide a file's kind */
 #define BLANKS    " \t\r\n"
 
-/* The lock of a database: a process id in a field of its own, and then the record. */
+/* The lock file of a database: the process id in a field of its own, then the record. */
 #define LOCK_PROCESS 32
 #define LOCK_SIZE    448
 #define LOCK_RECORD  "run "
@@ -68,7 +68,7 @@ static const char *kind_name(enum own_file_kind kind)
     return names[kind];
 }
 
-/* Whether `text` begins with `start`, or is cut off within it. */
+/* Returns true when `text` begins with `start`, or is a beginning of `start`. */
 static bool begins(const char *text, const char *start)
 {
     size_t length = strlen(text) < strlen(start) ? strlen(text) : strlen(start);
@@ -105,7 +105,7 @@ static bool is_text(const char *head, size_t length)
     return true;
 }
 
-/* Whether a byte of a lock is one that this program writes at its place. */
+/* Returns true when this program may have written `byte` at offset `at` of a lock file. */
 static bool is_lock_byte(size_t at, char byte)
 {
     if (at < LOCK_PROCESS) {
@@ -191,7 +191,8 @@ static enum own_file_verdict judge_at(int directory, const char *name, enum own_
                                       int ours, int *error, char reason[OWN_FILE_REASON_SIZE])
 {
     bool log = kind == OWN_FILE_LOG;
-    bool has_writer = !log && kind != OWN_FILE_LOCK; /* whose lock is its sign of life */
+    bool has_writer = !log && kind != OWN_FILE_LOCK; /* the writer of these kinds holds flock()
+                                                      * while it runs */
     int fd = openat(directory, name,
                     O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | (log ? 0 : O_NOFOLLOW));
     struct stat status;
@@ -259,7 +260,7 @@ static int open_directory(const struct own_file *file, const char **base)
     return open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Removes what a killed daemon left. True when it is gone. */
+/* Removes the PATH.tmp of a killed daemon. Returns true when PATH.tmp does not exist any more. */
 static bool remove_leftover(struct own_file *file, int directory, const char *temporary)
 {
     char reason[OWN_FILE_REASON_SIZE];
@@ -295,14 +296,15 @@ static int make_temporary(struct own_file *file, int directory, const char *temp
     return fd;
 }
 
-/* The umask is for files with data in them; some of these are for other users. */
+/* Sets the mode whatever the umask is: the umask protects files with data, and other users may read
+ * some of these files. */
 static int fill(struct own_file *file, int fd, const char *bytes, size_t length)
 {
     if (fchmod(fd, file->mode) != 0) {
         return fail(file, "set its mode");
     }
     (void)flock(fd,
-                LOCK_EX | LOCK_NB); /* nobody else has it yet; without it, it is only unlocked */
+                LOCK_EX | LOCK_NB); /* no other process has it open; on failure it stays unlocked */
     while (length > 0) {
         ssize_t written = write(fd, bytes, length);
 

@@ -1,4 +1,4 @@
-/* Files that this program replaces again and again, and how it knows its own. */
+/* The files that this program replaces again and again, and how it recognises them. */
 #ifndef BASE_OWN_FILE_H
 #define BASE_OWN_FILE_H
 
@@ -16,16 +16,16 @@ enum own_file_kind {
 };
 
 enum own_file_verdict {
-    OWN_FILE_FINE,   /* there is none, or an empty one, or one of the kind */
-    OWN_FILE_OTHER,  /* something else, which must stay as it is */
+    OWN_FILE_FINE,   /* there is no file, an empty one, or one of the kind */
+    OWN_FILE_OTHER,  /* something else, which must not be changed */
     OWN_FILE_IN_USE, /* one of the kind, which another process writes */
 };
 
 /*
- * Judge the file at a path by its first bytes. Except for OWN_FILE_FINE, `reason` is set to what is
+ * Judge the file at a path by its first bytes. Except for OWN_FILE_FINE, `reason` says what is
  * there instead ("is an SQLite database and no status file of foxtrackrd: …"). A status or metrics
- * file that is a symbolic link or no regular file is OWN_FILE_OTHER. *error is the errno of a look
- * that failed, or 0. Any thread.
+ * file that is a symbolic link or no regular file is OWN_FILE_OTHER. *error is the errno of a
+ * failed check, or 0. Any thread.
  */
 enum own_file_verdict own_file_judge(const char *path, enum own_file_kind kind, int *error,
                                      char reason[OWN_FILE_REASON_SIZE]);
@@ -39,21 +39,23 @@ struct own_file {
     const char *path; /* the caller's; absolute */
     enum own_file_kind kind;
     mode_t mode;
-    int fd; /* of what was written last, -1 before: its lock tells others that the writer lives */
+    int fd; /* of the newest file, or -1; its flock() tells other processes that the writer still
+             * runs */
     char problem[OWN_FILE_REASON_SIZE]; /* of the last failure */
 };
 
-/* Makes `file` ready. Nothing is opened yet. */
+/* Initialises `file`. Opens nothing. */
 void own_file_init(struct own_file *file, const char *path, enum own_file_kind kind, mode_t mode);
 
 /*
- * Put bytes in its place, with its mode whatever the umask is: a reader sees the old file or the
- * new one, never half of one. What is not ours is left alone. Returns 0; or 1 with file->problem
- * set, and the place as it was.
+ * Replace the file at the path, with the mode of `file` whatever the umask is: a reader sees the
+ * old file or the new one, never a mixture. A file that is not ours is left alone. Returns 0; or 1
+ * with file->problem set and nothing replaced.
  */
 int own_file_replace(struct own_file *file, const char *bytes, size_t length);
 
-/* Remove it, if what stands at its path is what was written last, and release everything. */
+/* Remove the file, if the one at the path is the one that was written last, and close the
+ * descriptor. */
 void own_file_remove(struct own_file *file);
 
 #endif

@@ -1,18 +1,18 @@
 /*
- * With a small window a broker sends nothing more until it has acknowledgements, and those wait
- * for a commit. A commit of three messages takes nearly as long as one of twenty, and the other
- * seventeen, which come just after it has begun, wait for two. So the writer waits a moment for
- * them: while fewer have come than went round last time, and never longer for one message than a
- * quarter of what a commit takes. Where the wait is in vain, that is what it costs, once: the next
- * round expects what really came.
+ * With a small in-flight window the broker sends no further message until it gets acknowledgements,
+ * and those wait for a commit. A commit of three messages takes nearly as long as one of twenty;
+ * seventeen messages that arrive just after it has begun wait for two commits. So the writer delays
+ * the commit until as many messages have arrived as in the previous round, but waits at most a
+ * quarter of a commit's time for each. A wait in vain costs that much once: the next round expects
+ * the number that really arrived.
  *
- * With a large window messages come all the time and fill the next batch during the commit; waiting
- * would only leave the disk idle.
+ * With a large window messages arrive continuously and fill the next batch during the commit;
+ * waiting would only leave the disk idle.
  */
 #include "base/pace.h"
 
-#define WAIT_SHARE  4    /* of a commit's time */
-#define WAIT_MAX_US 1000 /* on a slow disk */
+#define WAIT_SHARE  4    /* the longest wait is this fraction of a commit's time */
+#define WAIT_MAX_US 1000 /* upper bound, for slow disks */
 
 void pace_note(struct pace *pace, uint64_t messages, uint64_t arrived, uint64_t in_flight,
                int64_t commit_us)

@@ -2,16 +2,16 @@
  * The identity of a path.
  *
  * A path can be spelled in many ways: "./", "..", symbolic links of files and of directories, hard
- * links, a file system that is mounted twice. Two paths that lead to existing files are the same
- * when device and inode are. A file that does not exist yet is identified by the device and inode
- * of its directory and its name there; where the directory does not exist either, by the deepest
- * one that does, and the rest.
+ * links, a file system that is mounted twice. Two paths of existing files are the same when device
+ * and inode are. A file that does not exist yet is identified by the device and inode of its
+ * directory and its name there; if the directory does not exist either, by the deepest directory
+ * that does and the rest of the path.
  *
  * The path is walked one component at a time with a descriptor of the directory, as the kernel
  * does, so ".." after a symbolic link means what it means to open(). Text is only interpreted
- * behind the last directory that exists: there can be no links.
+ * behind the last existing directory, where there can be no links.
  *
- * Both places count, that of the name and that of the file behind it: replacing a symbolic link by
+ * The place of a symbolic link and the place of its target both count: replacing the link by
  * rename() is as bad as replacing the file.
  */
 #include "base/path_identity.h"
@@ -27,7 +27,7 @@
 
 #define LINKS_MAX 40 /* as in the kernel */
 
-/* A walk: the directory that was reached, and what stands behind it. */
+/* A walk: the directory that was reached, and the rest of the path behind it. */
 struct walk {
     int fd; /* O_PATH, or -1 */
     char rest[PATH_MAX];
@@ -52,7 +52,7 @@ static void append(char rest[PATH_MAX], const char *name)
     snprintf(rest + length, PATH_MAX - length, "%s%s", length > 0 ? "/" : "", name);
 }
 
-/* One component. A directory that exists is entered, unless the name is the last. */
+/* Takes one component: enters an existing directory, unless the name is the last. */
 static void step(struct walk *walk, const char *name, bool last)
 {
     char *slash;

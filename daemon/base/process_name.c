@@ -1,6 +1,6 @@
 /*
- * The name of another process. A process chooses its name itself, so nothing in it is believed: it
- * is cut, and what could move a terminal's cursor is replaced.
+ * The name of another process. A process chooses its own name, so the name is not trusted: it is
+ * cut, and characters that could move a terminal's cursor are replaced.
  */
 #include "base/process_name.h"
 

@@ -6,15 +6,15 @@
 
 #define PROCESS_NAME_SIZE 64
 
-/* What /proc calls the process, with whatever is no printable ASCII replaced by "?". Returns
- * `name`;
+/* Reads the process's name from /proc and replaces all but printable ASCII by "?". Returns `name`;
  * "" when there is no such process, or it is hidden from us. Any thread. */
 const char *process_name(int64_t pid, char name[PROCESS_NAME_SIZE]);
 
 #define PROCESS_TEXT_SIZE (PROCESS_NAME_SIZE + 64)
 
-/* The process in words, "process 4711 (sqlite3)". `known_as` is a name that was told, NULL or "":
- * look. A pid of 0 is a process of another namespace. Returns `text`. Any thread. */
+/* The process in words, "process 4711 (sqlite3)". `known_as` is its name if the caller has it; with
+ * NULL or "" it is read from /proc. A pid of 0 is a process of another namespace. Returns `text`.
+ * Any thread. */
 const char *process_text(int64_t pid, const char *known_as, char text[PROCESS_TEXT_SIZE]);
 
 #endif

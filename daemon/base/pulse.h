@@ -1,15 +1,15 @@
 /*
- * The pulse of a thread: how the watchdog sees from outside whether the thread goes on.
+ * The pulse of a thread: a counter by which the watchdog sees that the thread makes progress.
  *
- * A thread beats whenever it has come a step further: a round of its loop, a message, a call that
- * has returned. A thread that stands still is hung, with one exception: while it is inside a call
- * to the kernel about a file it waits for the disk. A disk that takes minutes over a sync is slow
- * and not a fault of ours, and to kill the process would only make the next one wait for the same
- * disk. So those calls are marked, and nothing else is: a loop without end inside SQLite, or a
- * thread that waits for a mutex for ever, does not beat.
+ * A thread beats after each step: a round of its loop, a message, a call that has returned. A
+ * thread without beats is hung, with one exception: inside a system call on a file it waits for the
+ * disk. A sync may take minutes on a slow disk, and killing the process would only make the next
+ * one wait for the same disk. So those calls, and only those, are marked as waits: an endless loop
+ * inside SQLite, or a wait for a mutex that is never released, counts as hung.
  *
- * pulse_attach() names the pulse of the calling thread; a thread without one (foxtrackrctl, Paho's)
- * has nothing to say. Only its own thread writes a pulse, so a load and a store are enough.
+ * pulse_attach() names the pulse of the calling thread; in a thread without one (foxtrackrctl,
+ * Paho's) the functions do nothing. Only its own thread writes a pulse, so a load and a store are
+ * enough.
  */
 #ifndef BASE_PULSE_H
 #define BASE_PULSE_H
@@ -24,13 +24,13 @@ struct pulse {
     _Atomic unsigned waits; /* marked calls that the thread is in */
 };
 
-/* The calling thread's; NULL: none. Set by pulse_attach() only. */
+/* The calling thread's pulse; NULL: none. Set by pulse_attach() only. */
 extern _Thread_local struct pulse *pulse_own;
 
-/* `pulse` is the calling thread's from here on, and outlives the thread. NULL: none any more. */
+/* Makes `pulse` the calling thread's; it must outlive the thread. NULL detaches. */
 void pulse_attach(struct pulse *pulse);
 
-/* A step further. */
+/* Counts a step of the calling thread. */
 static inline void pulse_beat(void)
 {
     struct pulse *own = pulse_own;
@@ -42,7 +42,7 @@ static inline void pulse_beat(void)
     }
 }
 
-/* Around a call that the kernel may hold for as long as a disk takes. They nest. */
+/* Begin and end of a system call that may wait for a disk. Pairs may be nested. */
 static inline void pulse_wait_begin(void)
 {
     struct pulse *own = pulse_own;
@@ -66,7 +66,7 @@ static inline void pulse_wait_end(void)
     }
 }
 
-/* What somebody else knows of a pulse: the watchdog's own, for one thread. Times are monotonic. */
+/* The watchdog's view of another thread's pulse; used by one thread. Times are monotonic. */
 struct pulse_view {
     const struct pulse *pulse;
     uint64_t beats;   /* at the last look */
@@ -74,14 +74,15 @@ struct pulse_view {
     int64_t alive_ms; /* when it last had beaten or was waiting */
 };
 
-/* Begin to look at a pulse. It outlives the view's use. */
+/* Begin to watch a pulse, which must outlive the view. */
 void pulse_view_begin(struct pulse_view *view, const struct pulse *pulse, int64_t now_ms);
 
-/* Look: true unless the thread has neither beaten nor waited for the disk for limit_ms. */
+/* Read the pulse. Returns false when the thread has neither beaten nor waited for the disk for
+ * limit_ms. */
 bool pulse_view_alive(struct pulse_view *view, int64_t now_ms, int64_t limit_ms);
 
-/* At the last look: for how long the thread had been in one and the same call; 0 when it was in
- * none. */
+/* Returns for how long, at the last pulse_view_alive(), the thread had been inside the same marked
+ * call; 0: in none. */
 int64_t pulse_view_waiting_ms(const struct pulse_view *view);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * The largest number of the last minute or so: what a single one that is far smaller cannot change.
+ * The largest number of the last minute or so; a single much smaller number does not change it.
  *
  * Two windows follow each other, and the answer is the larger of their maxima. A window ends with
- * the first number that comes after its time, never by time alone: what was known before a silence
- * is known after it. Pure: the caller brings the clock. A zeroed struct is empty.
+ * the first number that comes after its time, never by time alone, so that the maximum outlives a
+ * pause without numbers. Pure: the caller brings the clock. A zeroed struct is empty.
  */
 #ifndef BASE_RECENT_H
 #define BASE_RECENT_H

@@ -9,8 +9,8 @@
  * process ends as SIGTERM asks for; after a SIGHUP the unit starts it again
  * (RestartForceExitStatus=).
  *
- * What must never happen: a wait with signals blocked that has no end. Before the descriptor is
- * read, only regular files are read.
+ * Must never happen: an endless wait while signals are blocked. So only regular files are read
+ * before the descriptor is.
  */
 #include "base/signals.h"
 
@@ -23,7 +23,8 @@
 /* Signal 1 is bit 0. */
 #define BIT(number) (UINT64_C(1) << (number) >> 1)
 
-/* The system call itself: nothing else may be ready yet, a sanitizer's wrapper for instance. */
+/* Makes the system call directly: this early, a sanitizer's wrapper for instance may not be
+ * initialised. */
 __attribute__((no_sanitize("address", "undefined", "thread"))) static void change(int how)
 {
     const uint64_t kernel_set = BIT(SIGTERM) | BIT(SIGINT) | BIT(SIGHUP);

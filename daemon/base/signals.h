@@ -8,14 +8,14 @@
  * Async-signal-safe, and safe before the C library has begun. */
 void signals_block(void);
 
-/* Give them back their default action: for what only looks and prints. */
+/* Give the signals back their default action, for commands that only read and print. */
 void signals_unblock(void);
 
-/* Returns a non-blocking descriptor that they are read from, for signalfd_siginfo, or -1 with errno
- * set. The caller closes it. */
+/* Returns a non-blocking descriptor from which the signals are read as struct signalfd_siginfo, or
+ * -1 with errno set. The caller closes it. */
 int signals_open(void);
 
-/* Whether a signal waits that ends the daemon. Any thread. */
+/* Returns true when a signal that ends the daemon is pending. Any thread. */
 bool signals_stop_pending(void);
 
 #endif

@@ -1,7 +1,6 @@
 /*
  * The distance between words: Levenshtein's, with two neighbours that changed places as one slip
- * (optimal string alignment). It is what an operator's mistyped command, option, section or key is
- * compared with.
+ * (optimal string alignment). Finds the command, option, section or key that an operator mistyped.
  */
 #include "base/similar.h"
 

@@ -1,6 +1,6 @@
 /*
- * Words that are meant: the known word that a mistyped one is nearest to, for "did you mean ...?".
- * Pure; any thread.
+ * Finds the known word that is nearest to a mistyped one, for "did you mean ...?". Pure; any
+ * thread.
  */
 #ifndef BASE_SIMILAR_H
 #define BASE_SIMILAR_H

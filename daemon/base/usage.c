@@ -1,6 +1,7 @@
 /*
- * Mistakes in options. getopt_long() tells by its result and optopt what is wrong, and the word is
- * the one in front of optind, except for a short option, which may stand in a word with others.
+ * Errors in command-line options. getopt_long()'s result and optopt say what is wrong; the wrong
+ * word is the one before optind, except for a short option, which may be grouped with others in one
+ * word.
  */
 #include "base/usage.h"
 
@@ -23,7 +24,7 @@ static const char *nearest(const struct option *options, const char *word)
     return search.best;
 }
 
-/* " (did you mean --json?)", or the list of what there is. */
+/* Writes " (did you mean --json?)", or the list of options. */
 static void hint(const char *who, const struct option *options, const char *word, char *out,
                  size_t size)
 {

@@ -1,8 +1,8 @@
 /*
- * The wall clock as far as it can be believed.
+ * The wall clock, checked for plausibility.
  *
- * A machine without a battery for its clock starts in 1970, or when it was last stopped, and knows
- * better as soon as it has asked a time server. Until then its clock is an input like any other:
+ * A machine without a battery-backed clock starts in 1970, or at the time of its last stop, until
+ * it has asked a time server. Until then its clock is an untrusted input:
  * - A clock that is earlier than the newest time in the database (what the last commit of a
  * session, or the newest reading of a device, says of our clock), or than this program, is behind:
  * time does not go back. Then wall_now_ms() gives that newest time plus what has passed on the
@@ -16,7 +16,7 @@
  * containers), systemd-timesyncd's file says the same of that daemon; without either nothing is
  * known, and the clock has to get past the newest time by itself.
  * - A clock that is ahead cannot be told from a daemon that was stopped for long. Nothing that
- *   cannot be undone may depend on it: pipeline/writer_survey.c keeps retention to that.
+ *   cannot be undone may depend on it; pipeline/writer_survey.c makes sure that retention does not.
  *
  * A time in the future that was not believed is no loss: the message is in quarantine, and
  * pipeline/writer_rejudge.c judges it again when the clock has moved on.
@@ -59,7 +59,7 @@ static bool is_synchronised(void)
     return access(TIMESYNCD_FILE, F_OK) == 0;
 }
 
-/* The least that the time can be, as the database knows it. */
+/* A lower bound of the present time, from the database's newest time. */
 static int64_t least_ms(void)
 {
     return wall.begun_ms == 0 ? wall.newest_ms

@@ -1,5 +1,5 @@
 /*
- * The wall clock as far as it can be believed. See base/wall.c.
+ * The wall clock, checked for plausibility. See base/wall.c.
  *
  * wall_begin() is called once before there are threads; the others by any thread.
  */
@@ -13,17 +13,17 @@
 void wall_begin(int64_t newest_ms);
 
 /*
- * Now, in ms since the epoch: for what is stored and for judging a message's time. While the clock
- * is behind: the newest time in the database plus what has passed since the start, so that no
- * stored time goes back. clock_wall_ms() is for what only this process compares.
+ * The present time in ms since the epoch, for stored times and for judging a message's time. While
+ * the clock is behind: the newest time in the database plus what has passed since the start, so
+ * that no stored time goes back. clock_wall_ms() is for times that only this process compares.
  */
 int64_t wall_now_ms(void);
 
-/* Whether the clock is behind: earlier than time was known to be, and not reported as synchronised.
- * Sets *newest_ms, if not NULL, to that time when it is. */
+/* Returns true when the clock is behind: earlier than the newest known time, and not reported as
+ * synchronised. Sets *newest_ms, if not NULL, to that time when it is. */
 bool wall_is_behind(int64_t *newest_ms);
 
-/* Say in the log when that has changed since the last call; at the start too. Main's thread. */
+/* Log when wall_is_behind() has changed since the last call, and at the start. Main's thread. */
 void wall_say(void);
 
 #endif
