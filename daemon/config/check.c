@@ -1,9 +1,9 @@
 /*
- * What can be said only when the whole file is known: defaults, keys that are required or exclude
- * each other, and client ids, which must differ. A configuration that passes here is complete.
+ * Checks that need the whole file: defaults, required keys, keys that exclude each other, and
+ * client ids, which must differ. A configuration that passes them is complete.
  *
- * Values with a problem may be missing here. A problem that only follows from that is not noted:
- * the operator mends one mistake for each line that is told.
+ * Values with a problem may be missing here. A problem that only follows from another one is not
+ * noted, so that each reported line is one mistake to correct.
  */
 #include "config/config_internal.h"
 
@@ -18,7 +18,7 @@ static int key_line(const struct config_loading *loading, enum config_section se
     return loading->key_lines[session][config_keys_find(section, name)];
 }
 
-/* Whether a problem with the key, or with a name that was meant for it, was noted. */
+/* Returns true when a problem with the key, or with a misspelling of it, was noted. */
 static bool key_wrong(const struct config_loading *loading, enum config_section section,
                       const char *name, size_t session)
 {
@@ -47,8 +47,8 @@ static void default_key(struct config_loading *loading, size_t index, size_t ses
     }
 }
 
-/* Quarantine is not among them: what nobody has understood yet is kept until somebody says how
- * long. */
+/* retention_days_quarantine does not follow: messages that could not be parsed are kept until an
+ * operator sets a limit. */
 static void follow_retention_days(struct config_loading *loading)
 {
     static const char *const names[] = {"retention_days_battery", "retention_days_temperature",
@@ -89,7 +89,7 @@ static void apply_defaults(struct config_loading *loading)
 
 /* --- sessions --- */
 
-/* Composes the client id, where all that it is made of is known. */
+/* Composes the client id from given and number, if both are known. */
 static int compose_client(struct config_loading *loading, size_t index)
 {
     struct config_session *session = &loading->config->sessions[index];
@@ -133,7 +133,7 @@ static int name_client(struct config_loading *loading, size_t index)
     return compose_client(loading, index);
 }
 
-/* Notes where an earlier session has this client id. */
+/* Notes a problem when an earlier session has the same client id. */
 static void check_taken(struct config_loading *loading, size_t index)
 {
     const struct config_session *sessions = loading->config->sessions;
@@ -165,7 +165,7 @@ static void check_sessions(struct config_loading *loading)
     }
 }
 
-/* --- what hangs together --- */
+/* --- keys that depend on each other --- */
 
 static void check_broker(struct config_loading *loading)
 {

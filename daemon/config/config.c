@@ -2,11 +2,11 @@
  * Reading the file. libinih tells sections, keys and indented lines apart, and is lenient: it cuts
  * values off at a ';' and long sections short, knows nothing of a section without keys, and takes
  * an indented [section] for the continuation of a value. An operator's mistake must not become a
- * silent default, so read_line(), which hands it each line, looks at the line first; that is also
- * how line numbers are known.
+ * silent default, so read_line(), which passes each line to it, checks the line first and counts
+ * line numbers.
  *
- * A problem does not end the reading: libinih gets an empty line in the place of one that is wrong,
- * and the next line is looked at.
+ * A problem does not end the reading: libinih gets an empty line in place of a wrong one, and the
+ * next line is checked.
  */
 #include "config/config.h"
 
@@ -26,8 +26,8 @@
 
 /* --- lines --- */
 
-/* [session] or [session NAME]; `name` is what stands between the brackets. A session is entered
- * also where something is wrong with the name, so that its keys are looked at. */
+/* [session] or [session NAME]; `name` is the text between the brackets. A session with a wrong name
+ * is entered too, so that its keys are checked. */
 static int enter_session(struct config_loading *loading, const char *name)
 {
     struct config *config = loading->config;
@@ -75,7 +75,8 @@ static enum config_section find_section(const char *name)
     return (enum config_section)section;
 }
 
-/* A section that does not exist: goes on in the one that was meant, or skips what is in it. */
+/* Handles an unknown section: enters the known one that was probably meant, or skips the section's
+ * lines. */
 static int enter_unknown(struct config_loading *loading, const char *name)
 {
     char meant[CONFIG_SECTION_MAX + 1];
@@ -121,7 +122,7 @@ static int enter_section(struct config_loading *loading, const char *name)
     return 0;
 }
 
-/* A line that begins with '[', which is at `open`. */
+/* Checks a line that begins with '[', which is at `open`. */
 static int check_header(struct config_loading *loading, const char *open)
 {
     const char *close = strchr(open, ']');
@@ -153,7 +154,7 @@ static int check_header(struct config_loading *loading, const char *open)
     return enter_section(loading, name);
 }
 
-/* Keeps the text of the line's value, from where inih would look for it too. */
+/* Keeps the text of the line's value, beginning where inih's own value begins. */
 static void keep_value(struct config_loading *loading, const char *start)
 {
     bool goes_on = loading->indented && loading->section_has_key;
@@ -171,7 +172,7 @@ static void keep_value(struct config_loading *loading, const char *start)
     snprintf(loading->value, sizeof(loading->value), "%.*s", (int)length, text);
 }
 
-/* Whether inih finds the end of a key in this line. */
+/* Returns true when inih will find the end of a key in this line. */
 static bool has_separator(const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {
@@ -185,7 +186,7 @@ static bool has_separator(const char *text)
     return false;
 }
 
-/* A line that is neither a [section] nor a comment nor blank. */
+/* Checks a line that is neither a [section] nor a comment nor blank. */
 static int check_pair(struct config_loading *loading, const char *start)
 {
     bool goes_on = loading->indented && loading->section_has_key;
@@ -203,7 +204,7 @@ static int check_pair(struct config_loading *loading, const char *start)
                        "neither a [section], a key = value nor a # comment");
 }
 
-/* What inih would not say about a line. Returns 0 when it is to have it. */
+/* Checks a line for the mistakes that inih tolerates. Returns 0 when inih may read the line. */
 static int check_line(struct config_loading *loading, const char *text, size_t length)
 {
     const char *start = text;
@@ -214,8 +215,8 @@ static int check_line(struct config_loading *loading, const char *text, size_t l
         if (taken == 0) {
             return config_fail(loading, loading->line, NULL, "the line is not valid UTF-8");
         }
-        /* Of a carriage return, only that of an end of line is none: elsewhere it would hide in a
-         * value. */
+        /* A carriage return is allowed in CR LF and at the end only: elsewhere it would be an
+         * invisible part of a value. */
         if (escape_is_control(text + at, taken) && strchr("\t\n", text[at]) == NULL &&
             strcmp(text + at, "\r\n") != 0 && strcmp(text + at, "\r") != 0) {
             return config_fail(loading, loading->line, NULL, "the line holds a control character");
@@ -269,7 +270,8 @@ static enum line get_line(struct config_loading *loading, char *buffer, int size
     return used == 0 ? LINE_NONE : result;
 }
 
-/* An ini_reader: like fgets(), but what is wrong is noted, and a blank line in its place. */
+/* An ini_reader: like fgets(), but notes the problems of a line and replaces a wrong line by a
+ * blank one. */
 static char *read_line(char *buffer, int size, void *context)
 {
     struct config_loading *loading = context;
@@ -313,7 +315,7 @@ static int take_field(struct config_loading *loading, const char *column)
                        result > 0 ? problem.detail : "out of memory");
 }
 
-/* Refuses an indented line that cannot go on with the value above it. */
+/* Refuses an indented line that cannot continue the value above it. */
 static int check_indented(struct config_loading *loading, const struct config_key *key,
                           const char *name)
 {
@@ -322,7 +324,7 @@ static int check_indented(struct config_loading *loading, const struct config_ke
                            "an indented line goes on with the value above it, which only filters "
                            "can have: remove the indentation");
     }
-    /* "  qos = 1" under filters: a filter may hold '=', but who writes that means a key. */
+    /* " qos = 1" below filters: a filter may contain '=', but such a line is meant as a key. */
     if (strchr(loading->value, '=') != NULL) {
         return config_fail(loading, loading->line, name,
                            "an indented line goes on with the filters above it: remove the "
@@ -331,7 +333,7 @@ static int check_indented(struct config_loading *loading, const struct config_ke
     return 0;
 }
 
-/* Text to value. A list of filters looks at its own text, filter by filter. */
+/* Converts text to a value. A list of filters converts its own text, filter by filter. */
 static int parse_value(struct config_loading *loading, const struct config_key *key,
                        const char *name)
 {
@@ -461,7 +463,7 @@ static void read_file(struct config_loading *loading)
 {
     int result = ini_parse_stream(read_line, loading, take, loading);
 
-    /* check_line() has refused every line that inih cannot split. */
+    /* check_line() has already refused every line that inih cannot split. */
     if (result != 0 && loading->problems->count == 0) {
         config_note(loading, result > 0 ? result : 0, NULL,
                     "neither a [section], a key = value nor a # comment");

@@ -2,8 +2,8 @@
  * The configuration file: one table (config/keys.c) drives keys, parsers, defaults and checks.
  *
  * Strict: an unknown section or key, a key given twice, a value out of range or a missing required
- * key is an error that names file, line, key and reason. All of them are told at once. Nothing is
- * logged here.
+ * key is an error that names file, line, key and reason. All problems are reported at once. Nothing
+ * is logged here.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -26,7 +26,7 @@ enum config_log_target { CONFIG_LOG_JOURNAL, CONFIG_LOG_STDERR, CONFIG_LOG_FILE 
 struct config_session {
     char *name;      /* "" for plain [session] */
     char *given;     /* NULL when client_id was set */
-    char *number;    /* two digits or what was written */
+    char *number;    /* two digits, or the text as written */
     char *client_id; /* id-<given>-<number>, or as set */
     char **filters;  /* at least one, each a valid topic filter (MQTT 3.1.1 §4.7.1) */
     size_t filter_count;
@@ -36,7 +36,7 @@ struct config_session {
 struct config {
     char *path; /* the file this came from */
 
-    char **warnings; /* "file:line: key: sentence": works, and may be meant otherwise */
+    char **warnings; /* "file:line: key: sentence": valid, but probably not what was meant */
     size_t warning_count;
 
     struct {
@@ -49,7 +49,7 @@ struct config {
         char *username;  /* NULL: none */
         char *password_file;
         char *password;       /* from password, password_file or the credential; NULL: none */
-        bool password_inline; /* from the key password: it stands in the file itself */
+        bool password_inline; /* from the key password in the configuration file itself */
         int keepalive_s;
     } broker;
 
@@ -66,7 +66,7 @@ struct config {
         int retention_days_temperature;
         int retention_days_messages;
         int retention_days_quarantine; /* 0 unless set */
-        int min_free_mb;               /* 0: do not look */
+        int min_free_mb;               /* 0: no check */
     } database;
 
     struct {
@@ -74,7 +74,8 @@ struct config {
         int64_t max_future_ms;
     } parser;
 
-    struct foxtrackr_fields *fields; /* built-in aliases and [fields]; take with NULL left behind */
+    struct foxtrackr_fields *fields; /* built-in aliases and [fields]; whoever takes them sets this
+                                      * to NULL */
 
     struct {
         enum config_log_target target;
@@ -108,8 +109,8 @@ struct config_problems {
  */
 int config_load(const char *path, struct config **out, struct config_problems *problems);
 
-/* Tell every problem that was kept, one call each, and last "path: and 12 more problems" where some
- * were only counted. */
+/* Call `tell` for each kept problem, and last with "path: and 12 more problems" if some were only
+ * counted. */
 void config_problems_tell(const struct config_problems *problems, const char *path,
                           void (*tell)(const char *sentence));
 
@@ -117,7 +118,7 @@ void config_problems_tell(const struct config_problems *problems, const char *pa
 void config_free(struct config *config);
 
 /*
- * Name what differs between two configurations and takes effect only after a restart, as a
+ * Name the keys that differ between two configurations and take effect only after a restart, as a
  * comma-separated list ("broker.host, database.path"). Returns the number of differences; 0 leaves
  * `names` empty.
  */
@@ -131,7 +132,7 @@ bool config_key_is_live(size_t index);        /* changes with SIGHUP */
 
 /* --- paths ------------------------------------------------------------------------------- */
 
-/* Every file that a daemon uses, compared by what it is and not by how it is spelled. */
+/* The files that a daemon uses, compared by identity and not by spelling. */
 
 /*
  * Compare all files that the daemon of this configuration uses: the configuration itself, the
@@ -145,8 +146,8 @@ bool config_key_is_live(size_t index);        /* changes with SIGHUP */
 int paths_check(const struct config *config, char *problem);
 
 /*
- * Whether a file that an operator names, to be made or replaced, is none of them. `what` says what
- * is to be put there ("the backup"). Returns 0; or 1 with `problem` set.
+ * Check that a file that an operator wants to create or replace is none of the files of
+ * paths_check(). `what` names the new content ("the backup"). Returns 0; or 1 with `problem` set.
  */
 int paths_check_target(const struct config *config, const char *target, const char *what,
                        char *problem);

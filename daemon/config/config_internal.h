@@ -1,15 +1,13 @@
 /*
- * What the files of the configuration share; nobody else includes this.
+ * Declarations shared by the files of config/; not for other rooms.
  *
- *   config/config.c          reads the file, line by line, and puts each value where its key says
- *   config/keys.c     the table of keys, and what is derived from it
- *   config/text.c     the text of a value: comments, quotes, blanks and the backslash
- *   config/value.c    the types of values: text to value, or a reason
- *   config/filters.c  the list of topic filters
- *   config/check.c    defaults, and what can be said only when the whole file is known
- *   config/secret.c   the password: from its file, the credential or the configuration
- *   config/doubt.c    values that are read and may be meant otherwise, as warnings
- *   config/problem.c  problems, and warnings
+ *   config/config.c reads the file, line by line, and puts each value where its key says
+ *   config/keys.c the table of keys, and what is derived from it config/text.c the text of a value:
+ *   comments, quotes, blanks and the backslash config/value.c the types of values: text to value,
+ *   or a reason config/filters.c the list of topic filters config/check.c defaults, and checks that
+ *   need the whole file config/secret.c the password: from its file, the credential or the
+ *   configuration config/doubt.c values that are read and may be meant otherwise, as warnings
+ *   config/problem.c problems, and warnings
  *
  * Functions return 0, or 1 with a reason or after a problem was noted. Reading and checking go on
  * after a problem, so that all of them are told at once; a problem that only follows from another
@@ -38,7 +36,8 @@ enum config_section {
 
 struct config_key;
 
-/* How a value is read, compared and freed. `field` points to where the key's row says. */
+/* How a value is read, compared and freed. `field` points to the member that the key's row
+ * names. */
 struct config_type {
     int (*parse)(const struct config_key *key, const char *text, void *field, char *reason);
     bool (*same)(const void *one, const void *other);
@@ -66,24 +65,24 @@ struct config_loading {
     struct config *config;
     struct config_problems *problems;
     void *stream;        /* FILE */
-    bool others_read_it; /* no place for a password then */
+    bool others_read_it; /* so it must not hold a password */
     bool given_up;       /* the rest of the file cannot be read */
 
     int line;
     bool in_section;
-    bool skipping; /* the section does not exist, and nobody knows which one was meant */
+    bool skipping; /* the section is unknown and resembles no known one */
     bool section_has_key;
     bool indented;
-    bool value_dropped;           /* of the key above: what goes on with it is dropped, too */
-    char value[CONFIG_LINE_SIZE]; /* of this line, as it stands there: inih cuts comments off */
+    bool value_dropped;           /* of the key above: its continuation lines are dropped too */
+    char value[CONFIG_LINE_SIZE]; /* of this line, unchanged: inih would cut comments off */
     bool value_has_blanks_behind;
     enum config_section section;
-    size_t session; /* which, in a session's section */
+    size_t session; /* index of the session, in a session's section */
 
     int section_lines[CONFIG_SECTION_COUNT]; /* 0: not seen */
     int session_lines[CONFIG_SESSIONS_MAX];
     int key_lines[CONFIG_SESSIONS_MAX][CONFIG_KEYS_MAX]; /* row 0 serves the other sections too */
-    /* A problem with the key's value, or with a name that was meant for it, was noted. */
+    /* A problem with the key's value, or with a misspelling of its name, was noted. */
     bool key_wrong[CONFIG_SESSIONS_MAX][CONFIG_KEYS_MAX];
 };
 
@@ -91,7 +90,8 @@ struct config_loading {
 void config_note(struct config_loading *loading, int line, const char *name, const char *format,
                  ...) __attribute__((format(printf, 4, 5)));
 
-/* The same as an expression that is 1, as a macro so that compilers and analysers know it is. */
+/* config_note() as an expression of value 1; a macro, so that compilers and analysers see the
+ * value. */
 #define config_fail(...) (config_note(__VA_ARGS__), 1)
 
 /* config/problem.c: add to the configuration's warnings. Returns 0, or 1 when memory is out, which
@@ -100,12 +100,13 @@ int config_warn(struct config_loading *loading, int line, const char *name, cons
     __attribute__((format(printf, 4, 5)));
 
 /* config/text.c */
-/* Without blanks around it, \# as # and so on, into `out` of CONFIG_LINE_SIZE bytes. Returns 0, or
- * 1 with the reason, which never quotes the text. */
+/* Copies the text without surrounding blanks and with escapes resolved (\# becomes #) to `out` of
+ * CONFIG_LINE_SIZE bytes. Returns 0, or 1 with the reason, which never quotes the text. */
 int config_text_take(const char *text, size_t length, char *out, char *reason);
-/* Where the text begins without blanks around it; *length becomes what is left. */
+/* Returns the start of the text without its surrounding blanks; *length becomes its length. */
 const char *config_text_trim(const char *text, size_t *length);
-/* The first character that looks like a blank and is none (anywhere, or at the ends), or 0. */
+/* Returns the first character that looks like a blank but is none (anywhere, or at the ends), or
+ * 0. */
 unsigned config_text_lookalike(const char *text, size_t length, bool ends_only);
 
 /* config/keys.c */
@@ -118,13 +119,13 @@ void *config_keys_field(const struct config_key *key, struct config *config, siz
 void config_keys_full_name(const struct config_key *key, const struct config_session *session,
                            char name[CONFIG_REASON_SIZE]);
 /*
- * A hint for a key that is not there: " (did you mean ...?)", the section that it belongs to, or
- * the keys that there are. Returns the index of the key of this section that was meant, or -1.
+ * Writes a hint for an unknown key: " (did you mean ...?)", the section that it belongs to, or the
+ * section's keys. Returns the index of the key of this section that was probably meant, or -1.
  */
 int config_keys_hint(enum config_section section, const char *name, char hint[CONFIG_REASON_SIZE]);
-/* The section that a key above every section belongs to; NULL: unknown. */
+/* Returns the section of a key that stands before the first section; NULL: unknown. */
 const char *config_keys_home(const char *name);
-/* The same for sections; `meant` becomes the name that was meant, or "". */
+/* The same for an unknown section; `meant` becomes the name that was probably meant, or "". */
 void config_keys_section_hint(const char *name, char meant[CONFIG_SECTION_MAX + 1],
                               char hint[CONFIG_REASON_SIZE]);
 
@@ -151,18 +152,19 @@ extern const struct config_type
 int config_value_copy(const char *text, size_t length, char **out, char *reason);
 bool config_value_is_name(const char *text);
 
-/* config/check.c: fill in defaults, check what hangs together, read secrets. */
+/* config/check.c: fill in defaults, check keys that depend on each other, read secrets. */
 void config_check_all(struct config_loading *loading);
 int config_check_line(const struct config_loading *loading,
                       const char *broker_key); /* 0: not set */
-/* Whether a problem with a key of [broker] was noted, so that nothing is concluded from it. */
+/* Returns true when a problem with this key of [broker] was noted, so that its value is not to be
+ * relied on. */
 bool config_check_wrong(const struct config_loading *loading, const char *broker_key);
 
-/* config/secret.c: read the password, and check what hangs on it. */
+/* config/secret.c: read the password, and check the keys that depend on it. */
 void config_secret_load(struct config_loading *loading);
 
-/* config/doubt.c: add warnings for values that look as if something else was meant. Returns 0, or 1
- * when memory is out, which is noted. */
+/* config/doubt.c: add warnings for valid values that were probably not meant. Returns 0, or 1 when
+ * memory is out, which is noted. */
 int config_doubt_all(struct config_loading *loading);
 
 #endif

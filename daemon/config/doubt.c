@@ -1,7 +1,7 @@
 /*
- * Values that can be read and look as if something else was meant: a client id with its prefix
- * twice, a placeholder of some instructions that was left in, a quotation mark at the end, a topic
- * filter that begins with a /. Each is a warning, because each may be right at some broker.
+ * Warnings for valid values that were probably not meant: a client id with its prefix twice, a
+ * placeholder copied from instructions, a quotation mark at the end, a topic filter that begins
+ * with a /. Each may be right at some broker, so none is an error.
  */
 #include "config/config_internal.h"
 
@@ -11,7 +11,7 @@
 
 #define PREFIX "id-"
 
-/* Instructions write what the reader is to replace in these ways. */
+/* Recognises the forms in which instructions mark text to replace. */
 static bool is_placeholder(const char *text)
 {
     static const char *const beginnings[] = {"change_me",  "change-me", "changeme", "replace_me",
@@ -32,7 +32,8 @@ static bool is_placeholder(const char *text)
     return length > 1 && text[0] == '<' && text[length - 1] == '>';
 }
 
-/* Names that RFC 2606 keeps for examples: "example" itself, and example.com, .net and .org. */
+/* Recognises the names that RFC 2606 reserves for examples: "example" itself, and example.com, .net
+ * and .org. */
 static bool is_example_host(const char *host)
 {
     static const char *const names[] = {"example", "example.com", "example.net", "example.org"};
@@ -56,7 +57,7 @@ static bool is_text(const struct config_key *key)
            key->type == &config_value_path || key->type == &config_value_path_or_none;
 }
 
-/* One value that somebody wrote. */
+/* Checks one value of the configuration file. */
 static int doubt_text(struct config_loading *loading, const struct config_key *key, size_t session,
                       int line)
 {
@@ -108,7 +109,7 @@ static int doubt_password(struct config_loading *loading)
                        "the password reads like a placeholder: write your own");
 }
 
-/* Whether `given` ends with "-" and the number, as a client id does. */
+/* Returns true when `given` ends with "-" and the number, as a client id does. */
 static bool ends_with_number(const struct config_session *session)
 {
     size_t length = strlen(session->given);

@@ -1,10 +1,10 @@
 /*
- * Topic filters: a list that may go on over several lines.
+ * Topic filters: a list that may span several lines.
  *
  * Filters are separated by commas and by the ends of lines, and by nothing else: a topic may hold a
  * blank. Each filter is one that MQTT allows (MQTT 3.1.1 §4.7, and MQTT 5 §4.8.2 for shared
- * subscriptions). A filter that is wrong subscribes to other topics without a word from the broker,
- * so a list that was written with blanks between its filters must never pass as one filter.
+ * subscriptions). With a wrong filter the broker subscribes the client to other topics without an
+ * error, so a list whose filters are separated by blanks must never pass as one filter.
  */
 #include "config/config_internal.h"
 
@@ -16,7 +16,7 @@
 #define SHARE        "$share/"
 #define TOPIC_LEVELS 4 /* family/device/version/type */
 
-/* # is the whole last level, + is a whole level. Returns what is wrong. */
+/* Checks that # is the whole last level and each + a whole level. Returns the fault, or NULL. */
 static const char *levels_fault(const char *filter)
 {
     for (const char *at = filter; *at != '\0'; at++) {
@@ -32,7 +32,7 @@ static const char *levels_fault(const char *filter)
     return NULL;
 }
 
-/* The filter within $share/NAME/FILTER, or the filter itself; NULL: a shared one without either. */
+/* Returns FILTER of $share/NAME/FILTER, or the filter itself; NULL: NAME or FILTER is missing. */
 static const char *unshared(const char *filter)
 {
     const char *rest;
@@ -59,7 +59,7 @@ static const char *filter_fault(const char *filter)
                           : "a shared subscription is written $share/NAME/FILTER";
 }
 
-/* Whether a filter matches topics of trackers, which have four levels. */
+/* Returns true when a filter matches topics of trackers, which have four levels. */
 static bool matches_trackers(const char *filter)
 {
     size_t levels = 1;
@@ -75,8 +75,8 @@ static bool matches_trackers(const char *filter)
            (filter[strlen(filter) - 1] == '#' && levels <= TOPIC_LEVELS + 1);
 }
 
-/* Whether a filter with blanks is rather a list of filters: each of its words is one, and as one
- * filter it matches nothing that trackers send, or each word alone does. */
+/* Returns true when a filter with blanks is probably a list: each word is a valid filter, and the
+ * whole matches no tracker's topics, or each word alone does. */
 static bool is_old_list(const char *filter)
 {
     bool words_match = true;
@@ -98,7 +98,7 @@ static bool is_old_list(const char *filter)
     return words_match || !matches_trackers(filter);
 }
 
-/* Says how a list is written, with the first two of these words. */
+/* Writes the reason, with the list's first two words as an example of the right form. */
 static void explain_list(const char *filter, char *reason)
 {
     size_t first = strcspn(filter, " ");
@@ -128,7 +128,7 @@ static int check(const char *filter, char *reason)
     return 0;
 }
 
-/* Add a filter, and then look at it: on failure it is freed with the others. */
+/* Adds a filter before checking it: after a failure it is freed with the others. */
 static int add(struct config_session *session, const char *text, char *reason)
 {
     size_t size = (session->filter_count + 1) * sizeof(*session->filters);
@@ -157,7 +157,7 @@ static int add(struct config_session *session, const char *text, char *reason)
     return 0;
 }
 
-/* Copies one item to `out`, "\," as ",". Returns where the next one begins. */
+/* Copies one item to `out`, "\," as ",". Returns the start of the next one. */
 static const char *next_item(const char *text, char *out)
 {
     while (*text != '\0' && *text != ',') {
@@ -188,7 +188,8 @@ static int filters_parse(const struct config_key *key, const char *text, void *f
         text = next_item(text, item);
         length = strlen(item);
         start = config_text_trim(item, &length);
-        if (length == 1 && *start == '#') { /* every topic; no comment is that short */
+        if (length == 1 && *start == '#') { /* the filter #, every topic; an empty comment would
+                                             * make no sense here */
             snprintf(filter, sizeof(filter), "#");
         } else if (config_text_take(start, length, filter, reason) != 0) {
             return 1;

@@ -1,7 +1,7 @@
 /*
- * The table of keys: for each its section, default, type, range and place. Everything that is
- * derived from it is here too: finding a key, a hint for one that is not there, and what differs
- * between two configurations. A key that is not in the table does not exist.
+ * The table of keys: for each its section, default, type, range and place. The functions derived
+ * from it are here too: finding a key, a hint for an unknown one, and the differences between two
+ * configurations. A key that is not in the table does not exist.
  */
 #include "config/config_internal.h"
 
@@ -227,7 +227,7 @@ void config_keys_section_hint(const char *name, char meant[CONFIG_SECTION_MAX + 
     }
 }
 
-/* --- what differs --- */
+/* --- differences --- */
 
 static void append_name(char *names, size_t names_size, const char *name)
 {
@@ -236,13 +236,14 @@ static void append_name(char *names, size_t names_size, const char *name)
     snprintf(names + used, names_size - used, "%s%s", used > 0 ? ", " : "", name);
 }
 
-/* Keys of one section, or of one session of both configurations. */
+/* Compares one key of a section, or of the same session of both configurations. */
 static int compare_key(const struct config_key *key, const struct config *running,
                        const struct config *loaded, size_t session, char *names, size_t names_size)
 {
     char name[CONFIG_REASON_SIZE];
 
-    /* config_keys_field() serves writers too; nothing is written here. */
+    /* The cast removes const because config_keys_field() serves writers too; nothing is written
+     * here. */
     if (key->live || key->type->same(config_keys_field(key, (struct config *)running, session),
                                      config_keys_field(key, (struct config *)loaded, session))) {
         return 0;
@@ -276,7 +277,7 @@ int config_needs_restart(const struct config *running, const struct config *load
         return differences + 1;
     }
     for (size_t session = 0; session < sessions; session++) {
-        /* A client id that was made from given and number is not what somebody changed. */
+        /* A client id composed from given and number is not reported: given or number is. */
         bool made =
             running->sessions[session].given != NULL && loaded->sessions[session].given != NULL;
 

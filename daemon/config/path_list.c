@@ -1,9 +1,9 @@
 /*
- * The paths in a configuration, one after the other: of one that is loaded, and of another file
- * beside it. The table of keys says which keys hold paths, so a new key is among them.
+ * Lists the paths in a loaded configuration, or in another configuration file beside it. The table
+ * of keys says which keys hold paths, so a new key is included.
  *
- * Another file is read leniently, because it is only compared: its mistakes are for the daemon that
- * it belongs to. No secret that it names is read.
+ * Another file is read leniently, because its paths are only compared: its mistakes are reported by
+ * its own daemon. Secrets that it names are not read.
  */
 #include "config/path_list_internal.h"
 
@@ -24,7 +24,8 @@ void config_each_path(const struct config *config, config_path_fn each, void *co
         const struct config_key *key = &config_keys[i];
 
         if (holds_path(key)) {
-            /* config_keys_field() serves writers too; nothing is written here. */
+            /* The cast removes const because config_keys_field() serves writers too; nothing is
+             * written here. */
             const char *path = *(char **)config_keys_field(key, (struct config *)config, 0);
 
             if (path != NULL) {
@@ -36,7 +37,7 @@ void config_each_path(const struct config *config, config_path_fn each, void *co
 
 struct peek {
     char *values[CONFIG_KEYS_MAX]; /* NULL: not in the file */
-    bool has_host;                 /* a key that every configuration of ours has */
+    bool has_host;                 /* broker.host, which every configuration of foxtrackrd has */
     bool failed;
 };
 

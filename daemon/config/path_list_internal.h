@@ -7,11 +7,12 @@
 /* Called for each key that names a file ("database.path"). Both texts last for the call. */
 typedef void (*config_path_fn)(void *context, const char *key, const char *path);
 
-/* Every path in a configuration that is loaded; a key without a value is left out. */
+/* Call `each` for every path in a loaded configuration; a key without a value is left out. */
 void config_each_path(const struct config *config, config_path_fn each, void *context);
 
-/* Every path in another configuration file, with defaults where it has none. Returns 0, or 1 when
- * the file cannot be read or is no configuration of foxtrackrd; nothing was called then. */
+/* Call `each` for every path in another configuration file, with defaults for missing keys. Returns
+ * 0, or 1 when the file cannot be read or is no configuration of foxtrackrd; nothing was called
+ * then. */
 int config_peek_paths(const char *file, config_path_fn each, void *context);
 
 #endif

@@ -1,23 +1,23 @@
 /*
- * One file, one purpose.
+ * Checks that no file serves two purposes.
  *
  * A daemon appends to its log, replaces its status files, and rewrites its database. An operator
  * who gives two of these purposes one file, by a slip or by a symbolic link, would lose the
- * database, the configuration or a key. So every file that a daemon uses is put into one list with
- * what it does to the file, and every pair of the list is compared (base/path_identity.c):
+ * database, the configuration or a key. So every file that a daemon uses is put into one list
+ * together with its use, and every pair of the list is compared (base/path_identity.c):
  *
  *   read      the configuration, certificates, keys, the password: one file may serve several
  *   written   everything else: no other entry may be the same file
  *
  * SQLite's companions of the database (-wal, -shm, -journal), our lock beside it and the temporary
- * files of the status files are entries too, whether they exist now or not. A log that is rotated
- * takes names that follow its own.
+ * files of the status files are entries too, whether they exist now or not. Rotated logs have names
+ * that follow the log's own.
  *
  * Other daemons of this machine have their configurations beside this one, as *.conf. Their files
- * are entries of a second list. A file of theirs with another purpose is an error. The same purpose
- * (two status files) is an error only where it is one of a single daemon too: a copy of a
- * configuration is no mistake, two daemons that run on one database are stopped by its lock, and
- * two that write one status file by the lock on that file (base/own_file.c).
+ * are entries of a second list. A file with another purpose in the other daemon is an error. A file
+ * with the same purpose in both (two status files) is an error only if it would be one within a
+ * single daemon: a copy of a configuration is no mistake, and two daemons cannot run on one
+ * database or write one status file because of the locks on these files (base/own_file.c).
  */
 #include "config/config.h"
 
@@ -83,7 +83,7 @@ static void add_database(struct paths *paths, const char *path)
     }
 }
 
-/* A config_path_fn. A key that is not known here is taken for a file that is written. */
+/* A config_path_fn. An unknown key counts as a file that is written. */
 static void add_key(void *context, const char *key, const char *path)
 {
     static const char *const read_only[] = {"broker.ca_file", "broker.cert_file", "broker.key_file",
@@ -148,7 +148,7 @@ static bool collide(const struct entry *one, const struct entry *other)
             (other->rotates && path_identity_is_rotated(&other->identity, &one->identity)));
 }
 
-/* The entry that an operator can change is named first. */
+/* Returns true for an entry that a configuration key names; such an entry is named first. */
 static bool names_key(const struct entry *entry)
 {
     return strchr(entry->key, ' ') == NULL && strcmp(entry->key, "database.path") != 0;
@@ -165,7 +165,7 @@ static int say_collision(const struct config *config, const struct entry *one,
         one = other;
         other = swap;
     }
-    /* What does not fit is cut off at the end, which is advice. */
+    /* A text that does not fit loses its end, which is only advice. */
     snprintf(text, sizeof(text),
              "%.130s: %s: %.130s is the same file as %s%.130s (%.130s): one would destroy the "
              "other; give each a file of its own",
@@ -204,7 +204,7 @@ static bool is_configuration_name(const char *name)
            strcmp(name + length - strlen(SUFFIX), SUFFIX) == 0;
 }
 
-/* Returns true to go on. */
+/* Returns true to continue with the next file. */
 typedef bool (*sibling_fn)(void *context, const char *file, const struct paths *theirs);
 
 static bool look_at_sibling(const char *file, const struct path_identity *own, sibling_fn each,
@@ -372,7 +372,7 @@ static const struct entry *find(const struct paths *paths, const char *key)
     return NULL;
 }
 
-/* A sibling_fn. With the same database it is a copy of this configuration, or its other version. */
+/* A sibling_fn. A configuration with the same database is a copy or another version of this one. */
 static bool share_with_sibling(void *context, const char *file, const struct paths *theirs)
 {
     static const char *const keys[] = {"log.file", "status.file", "status.metrics_file"};

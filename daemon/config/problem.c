@@ -1,8 +1,8 @@
 /*
- * What is said about a configuration: "file:line: key: sentence".
+ * The problems and warnings of a configuration: "file:line: key: sentence".
  *
- * Every problem is noted, in the order of the lines, and makes the configuration useless. A warning
- * does not: the configuration works, and may not be what the operator meant. No text here ever
+ * Every problem is noted, in the order of the lines, and makes the configuration invalid. With a
+ * warning the configuration is valid but may not be what the operator meant. No text here ever
  * holds a secret.
  */
 #include "config/config_internal.h"
@@ -35,8 +35,8 @@ static void write_sentence(char *out, const char *path, int line, const char *na
     vsnprintf(out + used, left - (size_t)used, format, arguments);
 }
 
-/* Makes room for a problem of this line behind those of the same line. Returns where, or NULL when
- * as many are kept as may be, all of earlier lines. */
+/* Makes room for a problem of this line after those of the same line. Returns its place, or NULL
+ * when CONFIG_PROBLEMS_MAX problems of earlier lines are kept already. */
 static char *insert(struct config_problems *problems, int line)
 {
     size_t kept = problems->count < CONFIG_PROBLEMS_MAX ? problems->count : CONFIG_PROBLEMS_MAX;

@@ -1,10 +1,10 @@
 /*
  * The password: from its file, from the systemd credential, or from the configuration itself.
  *
- * A password is taken as it stands, but for what editors put around it without being asked: the
- * last end of the line, and a byte order mark. What cannot be seen in a password and stays part of
- * it (a blank at an end, a control character) is a warning: the broker would only say "bad user
- * name or password". Neither a problem nor a warning holds a password.
+ * A password is taken unchanged, except for additions of editors: one end of line at the end and a
+ * byte order mark are removed. Invisible characters that stay part of a password (a blank at an
+ * end, a control character) are a warning: the broker would only say "bad user name or password".
+ * Neither a problem nor a warning holds a password.
  */
 #include "config/config_internal.h"
 
@@ -21,7 +21,7 @@
 #define PASSWORD_MAX    65535 /* MQTT 3.1.1 §3.1.3.5 */
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
-/* Reads at most PASSWORD_MAX bytes; *length may be one more when there are more. */
+/* Reads at most PASSWORD_MAX + 1 bytes, so that *length shows when the file is too long. */
 static int read_all(int fd, char *buffer, size_t *length)
 {
     *length = 0;
@@ -42,7 +42,7 @@ static int read_all(int fd, char *buffer, size_t *length)
     return 0;
 }
 
-/* Returns what is wrong with a file's text, or NULL with its last end of line removed. */
+/* Removes one end of line at the end. Returns the fault of the file's text, or NULL. */
 static const char *trim_password(char *text, size_t *length)
 {
     if (*length > PASSWORD_MAX) {
@@ -70,7 +70,7 @@ static const char *trim_password(char *text, size_t *length)
     return NULL;
 }
 
-/* Says what nobody sees in a password, and which is part of it. */
+/* Warns of invisible characters in a password, which are part of it. */
 static int warn_of_hidden(struct config_loading *loading, const char *text, size_t length,
                           const char *path, const char *name, int line)
 {
@@ -95,7 +95,7 @@ static int warn_of_hidden(struct config_loading *loading, const char *text, size
     return 0;
 }
 
-/* Takes what was read from the file as the password, without a byte order mark. */
+/* Takes the file's text as the password, without a byte order mark. */
 static int keep_password(struct config_loading *loading, const char *text, size_t length,
                          const char *path, const char *name, int line)
 {
@@ -168,7 +168,7 @@ static int load_password_file(struct config_loading *loading)
     return read_password(loading, fd, path, "broker.password_file", line);
 }
 
-/* A credential that is not there is no error: most installations have none. */
+/* Loads the systemd credential. A missing one is no error: most installations have none. */
 static int load_credential(struct config_loading *loading)
 {
     const char *directory = getenv("CREDENTIALS_DIRECTORY");

@@ -1,10 +1,10 @@
 /*
- * The text of a value, before its type looks at it.
+ * The text of a value, before its type parses it.
  *
- * libinih cuts a value off at a blank and a ';', and knows no other comment, no quotes and no way
- * to write either. Operators use all of them, and a value that silently is longer or shorter than
- * meant names another session, file or user. So the text is taken from the line itself, and what
- * could be meant in two ways is refused with a sentence that says how each is written:
+ * libinih cuts a value off at a blank and a ';', and knows no other comment, no quotes and no
+ * escapes. Operators use all of them, and a value that silently becomes longer or shorter than
+ * meant names another session, file or user. So the text is taken from the line itself, and an
+ * ambiguous text is refused with a sentence that says how to write each meaning:
  *
  *   a # or ; first in a value or after a blank    stands for itself with a \ in front
  *   a quotation mark first in a value             the same
@@ -28,7 +28,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* Quotation marks that people and their word processors put around a value. */
+/* Recognises the quotation marks that people and word processors put around a value. */
 static bool begins_with_quote(const char *text)
 {
     static const char *const quotes[] = {"\"",
@@ -64,7 +64,7 @@ static uint32_t code_point(const char *text, size_t length)
     return character;
 }
 
-/* Characters that show nothing, or a gap that is no blank. */
+/* Returns true for characters that are invisible or look like a blank but are none. */
 static bool looks_blank(uint32_t character)
 {
     return character == 0xa0 || character == 0xad || character == 0x1680 || character == 0x180e ||
@@ -106,7 +106,8 @@ const char *config_text_trim(const char *text, size_t *length)
     return text;
 }
 
-/* Returns how many backslashes stand at `text`, of which the first is taken away, or 0. */
+/* Returns the number of backslashes at `text` if the first one escapes the character after them, or
+ * 0. */
 static size_t escape_length(const char *text, bool first)
 {
     size_t run = strspn(text, "\\");

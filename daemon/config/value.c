@@ -1,6 +1,6 @@
 /*
- * The types of values. A reason says what was found and what is allowed; what was found is quoted,
- * shortened, and never that of a secret.
+ * The types of values. A reason quotes the text found, shortened, and says what is allowed; the
+ * text of a secret is never quoted.
  */
 #include "config/config_internal.h"
 
@@ -109,8 +109,8 @@ static int digits_parse(const struct config_key *key, const char *text, void *fi
     return text_parse(key, text, field, reason);
 }
 
-/* Digits and dots alone are an IPv4 address, and getaddrinfo() takes some more for one: 010.0.0.1
- * is 8.0.0.1 to it, and 127.1 is 127.0.0.1. */
+/* Returns true for digits and dots that are not a plain IPv4 address; getaddrinfo() would accept
+ * some of them: 010.0.0.1 as 8.0.0.1, and 127.1 as 127.0.0.1. */
 static bool is_wrong_ipv4(const char *text)
 {
     struct in_addr address;
@@ -118,7 +118,7 @@ static bool is_wrong_ipv4(const char *text)
     return text[strspn(text, "0123456789.")] == '\0' && inet_pton(AF_INET, text, &address) != 1;
 }
 
-/* Whether each part between dots has 1 to 63 characters; a dot may end the name. */
+/* Returns true when each label has 1 to 63 characters; the name may end with a dot. */
 static bool has_good_labels(const char *text)
 {
     for (size_t length; *text != '\0'; text += text[length] == '.' ? length + 1 : length) {
@@ -130,7 +130,7 @@ static bool has_good_labels(const char *text)
     return true;
 }
 
-/* An IPv6 address, which may have the zone of a link-local one behind it: "fe80::1%eth0". */
+/* Returns true for an IPv6 address, with or without a link-local zone: "fe80::1%eth0". */
 static bool is_ipv6(const char *text)
 {
     struct in6_addr address;
@@ -145,7 +145,8 @@ static bool is_ipv6(const char *text)
     return inet_pton(AF_INET6, copy, &address) == 1;
 }
 
-/* What an operator wrote beside the name. Returns the sentence that follows the value, or NULL. */
+/* Finds text that does not belong into a host name, like a scheme or a port. Returns the sentence
+ * that follows the value, or NULL. */
 static const char *host_fault(const char *text)
 {
     bool ipv6 = is_ipv6(text);
@@ -222,7 +223,7 @@ const struct config_type config_value_name = {
     .parse = name_parse, .same = text_same, .clear = text_clear};
 const struct config_type config_value_digits = {
     .parse = digits_parse, .same = text_same, .clear = text_clear};
-/* The file is known to be UTF-8 without control characters, so any text is a client id. */
+/* The file was checked to be UTF-8 without control characters, so any text is a valid client id. */
 const struct config_type config_value_client_id = {
     .parse = text_parse, .same = text_same, .clear = text_clear};
 const struct config_type config_value_host = {
@@ -236,7 +237,7 @@ const struct config_type config_value_secret = {
 
 /* --- numbers --- */
 
-/* Decimal digits at the start of `text`. Returns where they end, or NULL: none, or too many. */
+/* Reads decimal digits at the start of `text`. Returns their end, or NULL: none, or too many. */
 static const char *read_digits(const char *text, int64_t *out)
 {
     int64_t value = 0;
@@ -254,7 +255,7 @@ static const char *read_digits(const char *text, int64_t *out)
     return text;
 }
 
-/* A value in its largest unit that divides it: 262144 is 256KiB. */
+/* Prints a value in the largest unit that divides it: 262144 is 256KiB. */
 static void print_in_units(char *out, size_t size, int64_t value, const struct unit *units)
 {
     while (units[1].name != NULL && (value == 0 || value % units->factor != 0)) {
@@ -282,7 +283,8 @@ static int read_with_unit(const struct config_key *key, const char *text, const 
     while (unit->name != NULL && strcmp(unit->name, rest) != 0) {
         unit++;
     }
-    /* A bare number of bytes is clear (size_units); a bare time could be anything but zero. */
+    /* A number without a unit means bytes (size_units); as a time it is ambiguous unless it is
+     * zero. */
     if (unit->name == NULL && (value != 0 || *rest != '\0')) {
         snprintf(reason, CONFIG_REASON_SIZE, SHOWN " is not %s", text, advice);
         return 1;
@@ -342,7 +344,7 @@ static int duration_int_parse(const struct config_key *key, const char *text, vo
     if (read_with_unit(key, text, duration_units, DURATION_ADVICE, &value, reason) != 0) {
         return 1;
     }
-    *(int *)field = (int)value; /* key->max is one */
+    *(int *)field = (int)value; /* fits: key->max is an int */
     return 0;
 }
 
