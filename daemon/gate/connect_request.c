@@ -5,8 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* The next line of [*cursor, end), without its CRLF; moves *cursor past it. False when there is no
- * complete line. */
+/* Takes the next line of [*cursor, end), without its CRLF, and moves *cursor past it. Returns false
+ * when there is no complete line. */
 static bool next_line(const char **cursor, const char *end, const char **line, size_t *length)
 {
     const char *lf = memchr(*cursor, '\n', (size_t)(end - *cursor));
@@ -23,7 +23,7 @@ static bool next_line(const char **cursor, const char *end, const char **line, s
     return true;
 }
 
-/* If the line starts with `prefix` (without case), what follows it. */
+/* Returns the text after `prefix` if the line starts with it (case ignored), else NULL. */
 static const char *after_prefix(const char *line, size_t length, const char *prefix, size_t *rest)
 {
     size_t prefix_length = strlen(prefix);

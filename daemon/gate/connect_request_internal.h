@@ -8,7 +8,7 @@
 
 enum connect_request_result {
     CONNECT_REQUEST_OK = 0,
-    CONNECT_REQUEST_E_MORE = 1,      /* the empty line has not come yet */
+    CONNECT_REQUEST_E_MORE = 1,      /* the empty line has not been received yet */
     CONNECT_REQUEST_E_MALFORMED = 2, /* not a CONNECT request */
 };
 
@@ -16,7 +16,7 @@ enum connect_request_result {
 struct connect_request {
     const char *target; /* "host:port" */
     size_t target_length;
-    const char *credentials; /* what follows "Proxy-Authorization: Basic "; NULL if absent */
+    const char *credentials; /* the value after "Proxy-Authorization: Basic "; NULL if absent */
     size_t credentials_length;
     size_t length; /* of the whole request, its empty line included */
 };

@@ -1,8 +1,8 @@
 /*
- * The gate's door: who gets a link. Each connection is accepted as soon as it is there, so that the
- * kernel's queue has room for Paho's; one that is not of this process is closed at once, counted
- * and named in the log. gate/gate.c tells why. Everything here is called by the gate's thread, with
- * the mutex held.
+ * The gate's listener: decides which connection gets a link. Each connection is accepted at once,
+ * so that the kernel's queue keeps room for Paho's; a connection of another process is closed at
+ * once, counted and logged. gate/gate.c explains why. Everything here is called by the gate's
+ * thread, with the mutex held.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +17,11 @@
 #include "gate/gate_internal.h"
 #include "gate/stranger_internal.h"
 
-/* How long the listener rests when there is no descriptor even to turn somebody away. */
+/* How long the listener is not watched when there is no descriptor left even for a refusal. */
 #define REST_MS 1000
-/* Connections that one round takes before the links have their turn. */
+/* Connections accepted in one round before the links are served. */
 #define ACCEPTS_MAX  32
-#define STRANGERS_MS 60000 /* from one look at who a stranger is to the next */
+#define STRANGERS_MS 60000 /* from one lookup of a stranger's user to the next */
 
 static void watch_listener(struct gate *gate, uint32_t events)
 {
@@ -32,8 +32,9 @@ static void watch_listener(struct gate *gate, uint32_t events)
 
 /*
  * No descriptor is free. A connection that is not accepted stays in the queue and would wake the
- * thread without end: give up the spare descriptor for it and close it, so that the attempt fails
- * at once and has a reason. Where somebody else was faster, the listener takes a rest.
+ * thread without end: close the spare descriptor, accept the connection in its place and close
+ * that, so that the attempt fails at once with a reason. If another thread takes the descriptor
+ * first, the listener is not watched for REST_MS.
  */
 static void turn_away(struct gate *gate)
 {
@@ -69,7 +70,7 @@ void gate_end_rest(struct gate *gate)
     }
 }
 
-/* A connection of another program: close it so that the kernel keeps nothing of it either. */
+/* Closes a connection of another program so that the kernel keeps no state of it either. */
 static void refuse_stranger(struct gate *gate, int fd)
 {
     const struct linger at_once = {.l_onoff = 1};
@@ -85,7 +86,7 @@ static void refuse_stranger(struct gate *gate, int fd)
     close(fd);
 }
 
-/* A link for a connection of Paho's: a free one, or that of the oldest request. */
+/* Returns a link for a connection of Paho's: a free one, or that of the oldest pending request. */
 static struct link *link_for_request(struct gate *gate)
 {
     struct link *oldest = NULL;
@@ -106,7 +107,8 @@ static struct link *link_for_request(struct gate *gate)
     return oldest;
 }
 
-/* Returns whether the kernel may have another connection. */
+/* Accepts one connection. Returns false when the round is over: no further connection, or no free
+ * descriptor. */
 static bool accept_one(struct gate *gate)
 {
     const int on = 1;
@@ -165,7 +167,7 @@ void gate_say_stranger(struct gate *gate)
 
     if (gate->stranger_unsaid) {
         gate->stranger_unsaid = false;
-        pthread_mutex_unlock(&gate->mutex); /* the log may be slow */
+        pthread_mutex_unlock(&gate->mutex); /* logging may block */
         say_stranger(gate, user);
         pthread_mutex_lock(&gate->mutex);
     }

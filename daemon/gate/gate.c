@@ -3,39 +3,41 @@
  *
  *     Paho ──TLS──▶ gate ──the same TLS──▶ broker
  *
- * Paho cannot be told "not yet": it writes a PUBREC or PUBACK as soon as its callbacks return. So
- * the acknowledgements are held outside it. Paho connects to the gate as to an HTTP proxy (CONNECT)
- * and TLS stays end to end between Paho and the broker: the gate sees ciphertext, and needs no
- * more.
+ * Paho cannot delay an acknowledgement: it writes a PUBREC or PUBACK as soon as its callbacks
+ * return. So the acknowledgements are held outside Paho. Paho connects to the gate as to an HTTP
+ * proxy (CONNECT), and TLS stays end to end between Paho and the broker: the gate sees only
+ * ciphertext, which is enough.
  *
  *  - Towards Paho it forwards at once.
  *  - Towards the broker every byte waits in a struct hold until all messages numbered before the
  *    byte was read are durable: hold_until_durable() is the rule. When nothing is pending, bytes
  * pass at once. While a commit runs, further acknowledgements gather behind it and leave with the
  *    next: group commit without a timer, one fsync for a whole in-flight window.
- *  - When a message is not taken or a commit fails, the link is severed. The broker has heard no
- *    acknowledgement and sends everything again.
+ *  - When the intake refuses a message or a commit fails, the link is severed. The broker has
+ *    received no acknowledgement and sends everything again.
  *
  * The session dials the broker itself and hands the connected socket over (gate_offer()), so that
  * CONNECT is answered at once. Paho waits for that answer holding its global lock: a broker that
  * takes seconds to accept must not stop the other sessions.
  *
- * With a small window everything goes round in step, and Paho relays itself: gate/lockstep.c.
+ * With a small window messages are handled in lockstep, and Paho's thread relays itself:
+ * gate/lockstep.c.
  *
- * Only this process may use the port. Every program of the machine can connect to it, and must
- * not take from Paho what Paho needs: a place among the links, a place in the kernel's queue, the
- * time of this thread. So each connection is accepted as soon as it is there, and one whose other
- * end is not a socket of this process (gate/stranger.c) is closed at once: it never has a link, is
- * never waited for, and leaves nothing behind. A bound on waiting requests would not do: Paho
- * itself connects first and asks later, and a program that connects fast enough would push it out.
- * A Unix socket would need a Paho that can connect to one; the shared library cannot. Beyond that a
- * request needs the session's random token, and the target has to be the configured broker.
+ * Only this process may use the port. Every program of the machine can connect to it, and must not
+ * use up what Paho needs: a link, a place in the kernel's queue, the time of this thread. So each
+ * connection is accepted at once, and one whose other end is not a socket of this process
+ * (gate/stranger.c) is closed at once: it never gets a link, the gate never waits for it, and no
+ * state of it remains. A limit on pending requests would not be enough: Paho connects first and
+ * sends its request later, so a program that connects fast enough would displace it. Paho's shared
+ * library cannot connect to a Unix socket. Beyond that a request needs the session's random token,
+ * and the target has to be the configured broker.
  *
  * The thread holds the mutex except while it waits in epoll, so when gate_sever() returns, nothing
  * more is written on that link. Its work between two waits is bounded: every write is non-blocking.
- * After a commit the writer's thread sends what has become free itself, holding the mutex too
- * (gate_release()): to wake the gate's thread for it costs a switch of threads for every commit. An
- * event that epoll has reported by then for a link that this ended finds it free, and is ignored.
+ * After a commit the writer's thread itself sends the released bytes, holding the mutex too
+ * (gate_release()): waking the gate's thread instead would cost a thread switch for every commit.
+ * If that ends a link for which epoll has already reported an event, the event finds a free link
+ * and is ignored.
  */
 #include "gate/gate.h"
 
@@ -58,7 +60,7 @@
 #include "gate/gate_internal.h"
 
 #define TICK_MS 500
-/* Connections that the kernel completes while this thread is busy. */
+/* Connections that the kernel may queue while this thread is busy. */
 #define BACKLOG 4096
 
 /* --- opening a link ------------------------------------------------------------------------ */
@@ -68,7 +70,7 @@ static bool same(const char *slice, size_t length, const char *string)
     return slice != NULL && length == strlen(string) && memcmp(slice, string, length) == 0;
 }
 
-/* The session whose token the request carries, or -1. */
+/* Returns the session whose token the request carries, or -1. */
 static int session_of(const struct gate *gate, const struct connect_request *request)
 {
     for (unsigned i = 0; i < gate->session_count; i++) {
@@ -90,7 +92,7 @@ static void refuse(struct link *link, const char *status)
     link_close(link, NULL);
 }
 
-/* A session has one link: what is left of an earlier one makes way. */
+/* Closes what is left of the session's earlier links: a session has one link. */
 static void close_earlier(struct gate *gate, const struct link *keep, unsigned session)
 {
     for (unsigned i = 0; i < gate->link_count; i++) {
@@ -169,7 +171,7 @@ static void serve(struct gate *gate, const struct link_end *end, uint32_t events
     }
 }
 
-/* How long to wait for events. */
+/* Returns how long to wait for events. */
 static int pause_ms(const struct gate *gate)
 {
     for (unsigned i = 0; i < gate->link_count; i++) {
@@ -210,7 +212,7 @@ static void *run(void *argument)
             }
         }
         if (count == 0) {
-            gate_catch_up(gate, true); /* what nobody told of */
+            gate_catch_up(gate, true); /* bytes that gate_written() did not report */
         }
         for (unsigned i = 0; i < gate->link_count; i++) {
             link_settle(&gate->links[i]);
@@ -259,7 +261,8 @@ static int set_up(struct gate *gate, const char *target, unsigned session_count,
     gate->watermark = watermark;
     gate->target = strdup(target);
     gate->sessions = calloc(session_count, sizeof(*gate->sessions));
-    /* Room for each session's link, one it is taking leave of, and requests that lead nowhere. */
+    /* Room for each session's link, for one that is still closing, and for four requests that
+     * fail. */
     gate->link_count = 2 * session_count + 4;
     gate->links = calloc(gate->link_count, sizeof(*gate->links));
     if (gate->target == NULL || gate->sessions == NULL || gate->links == NULL) {
@@ -373,14 +376,14 @@ void gate_wake(struct gate *gate)
 {
     const uint64_t one = 1;
 
-    /* Fails only when the counter is full: the thread is about to wake then. */
+    /* Fails only when the counter is full, and then the thread is waking anyway. */
     (void)!write(gate->wake.fd, &one, sizeof(one));
 }
 
 void gate_release(struct gate *gate)
 {
     if (pthread_mutex_trylock(&gate->mutex) != 0) {
-        gate_wake(gate); /* it is awake, but may have looked at the links already */
+        gate_wake(gate); /* the gate's thread is awake, but may have served the links already */
         return;
     }
     gate_catch_up(gate, false);

@@ -18,7 +18,7 @@
 /* --- watermark --------------------------------------------------------------------------- */
 
 /*
- * The two numbers that the promise is made of.
+ * The two numbers behind the promise of no acknowledgement before the commit.
  *
  * Every message that Paho hands over gets the next number when it enters the intake: `taken` is the
  * last one given. `durable` is the last one whose transaction is on disk; messages become durable
@@ -31,7 +31,7 @@ struct watermark {
     _Atomic uint64_t durable;
 };
 
-/* Is every message that has a number durable? */
+/* Returns true when every numbered message is durable. */
 static inline bool watermark_settled(const struct watermark *watermark)
 {
     return atomic_load(&watermark->durable) == atomic_load(&watermark->taken);
@@ -44,36 +44,36 @@ struct gate;
 
 /* Who ended a link first. */
 enum link_closer {
-    LINK_CLOSED_BY_NOBODY,  /* it is open, or there was none */
+    LINK_CLOSED_BY_NOBODY,  /* the link is open, or there was none */
     LINK_CLOSED_BY_BROKER,  /* the end of its stream, or a reset */
     LINK_CLOSED_BY_NETWORK, /* an error of the socket towards the broker */
     LINK_CLOSED_BY_PAHO,
-    LINK_CLOSED_BY_DAEMON, /* cut: gate_sever(), or what the broker does not take was too much */
+    LINK_CLOSED_BY_DAEMON, /* gate_sever(), or the broker took no bytes for too long */
 };
 
 /* How a link ended. */
 struct link_ending {
     enum link_closer closer;
-    char reason[GATE_REASON_SIZE]; /* "" when Paho or nobody ended it */
+    char reason[GATE_REASON_SIZE]; /* "" when Paho ended it, or while it is open */
     int64_t silent_ms;             /* since bytes last came from the broker */
-    int64_t held_ms; /* for how long bytes waited for a commit that did not end; 0: none did */
+    int64_t held_ms; /* how long bytes had been waiting for an unfinished commit; 0: none were */
 };
 
-/* How the link of a session is doing. */
+/* The status of a session's link. */
 struct gate_link_status {
     bool open;
     uint64_t opened;            /* links so far, this one included */
     uint64_t held_bytes;        /* towards the broker, waiting for a commit */
     uint64_t from_broker_bytes; /* since the gate was made */
     uint64_t to_broker_bytes;
-    struct link_ending ending; /* of the last one, see link_ending() */
+    struct link_ending ending; /* of the last link, see link_ending() */
 };
 
 /*
- * Bind a free port on 127.0.0.1 and start the thread. `target` is "host:port" as Paho will ask for
- * it; sessions are numbered from 0. `paho_at_once` says that Paho's kernel keeps nothing back of
- * what it writes; otherwise the gate sees to it that it does not for long. `watermark` outlives the
- * gate. Returns 0 and sets *out, for gate_free(); or a negative errno.
+ * Bind a free port on 127.0.0.1 and start the thread. `target` is "host:port" as in Paho's CONNECT;
+ * sessions are numbered from 0. `paho_at_once` says that the kernel delays none of Paho's writes
+ * (Nagle's algorithm is off); otherwise the gate shortens the delay. `watermark` outlives the gate.
+ * Returns 0 and sets *out, for gate_free(); or a negative errno.
  */
 int gate_new(struct gate **out, const char *target, unsigned session_count, bool paho_at_once,
              const struct watermark *watermark);
@@ -81,61 +81,62 @@ int gate_new(struct gate **out, const char *target, unsigned session_count, bool
 /* Close every link at once, end the thread, free. NULL is allowed. */
 void gate_free(struct gate *gate);
 
-/* Where a session finds the gate, as the authority of a URL ("user:password@127.0.0.1:port"), with
- * the token that only this process knows. */
+/* Write the gate's address for a session as the authority of a URL
+ * ("user:password@127.0.0.1:port"), with the token that only this process knows. */
 void gate_authority(const struct gate *gate, unsigned session, char out[GATE_AUTHORITY_SIZE]);
 
 /*
  * Give the gate a connected, non-blocking socket to the broker for the session's next link; the
- * gate owns it from here. An earlier one that was not used is closed, and how the last link ended
- * is forgotten.
+ * gate owns it from here. An earlier unused socket is closed, and the last link's ending is
+ * cleared.
  */
 void gate_offer(struct gate *gate, unsigned session, int broker_fd);
 
-/* The watermark's durable number has risen: let out what waited for it, in this thread or, when the
- * gate's own is busy, in that. */
+/* Send the bytes that the risen durable number of the watermark releases; in the calling thread or,
+ * when the gate's is busy, in that one. */
 void gate_release(struct gate *gate);
 
 /*
- * Lockstep, for a small window; gate/lockstep.c tells what it is for. While it is on, the link of
- * Paho's is read before the first message of a batch gets its number, before a commit begins, and
- * when it is done; and otherwise only while nothing waits for a commit. It is off at first.
- * `write_out` makes Paho write what it has kept back; it is called in lockstep only.
+ * Lockstep, for a small window; gate/lockstep.c explains it. While it is on, Paho's bytes are read
+ * before the first message of a batch gets its number, before a commit begins and after it, and
+ * otherwise only while no message waits for a commit. It is off at first. `write_out` makes Paho
+ * write the acknowledgements that it gathers; it is called in lockstep only.
  */
 void gate_set_lockstep(struct gate *gate, bool on);
 void gate_before_commit(struct gate *gate); /* the writer's thread */
-/* Paho's receive thread; the message of this session has no number yet. */
+/* Called by Paho's receive thread before a message of this session gets its number. */
 void gate_before_message(struct gate *gate, unsigned session, void (*write_out)(void));
 
 /*
  * The two functions of struct paho_relay, for links that have had a message; in lockstep they do
- * the work of the gate's thread, out of it nothing. gate_written(): Paho has written something; any
- * of its threads. gate_poll(): as poll(), and what the brokers send meanwhile is passed on; Paho's
- * receive thread, which calls it whenever it waits. `context` is the gate.
+ * the work of the gate's thread, otherwise nothing. gate_written(): Paho has written something; any
+ * of its threads. gate_poll(): poll() that also relays the brokers' bytes; for Paho's receive
+ * thread, which calls it whenever it waits. `context` is the gate.
  */
 void gate_written(void *context);
 int gate_poll(void *context, struct pollfd *fds, nfds_t count, int timeout_ms);
 
-/* Make the gate's thread come round its loop. */
+/* Wake the gate's thread for one round of its loop. */
 void gate_wake(struct gate *gate);
 
 /*
  * Cut the session's link: from the moment this returns, not one byte more goes to the broker on it.
- * `reason` is copied. Called when a message was not taken or a commit failed.
+ * `reason` is copied. Called when the intake refused a message or a commit failed.
  */
 void gate_sever(struct gate *gate, unsigned session, const char *reason);
 void gate_sever_all(struct gate *gate, const char *reason);
 
-/* Stop reading from the broker on every link; acknowledgements still go out. For the stop. */
+/* Stop reading from the broker on every link; acknowledgements still leave. Used when the daemon
+ * stops. */
 void gate_quiesce(struct gate *gate);
 
 /* Copy the status of a session's link. */
 void gate_link_status(struct gate *gate, unsigned session, struct gate_link_status *out);
 
-/* Connections of other programs that were turned away so far. */
+/* Returns the number of connections of other programs that were closed so far. */
 uint64_t gate_strangers(struct gate *gate);
 
-/* Links that are open. */
+/* Returns the number of open links. */
 unsigned gate_open_links(struct gate *gate);
 
 /* The thread's pulse: it beats at least once a second. Until gate_free(). */

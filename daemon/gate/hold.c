@@ -1,6 +1,6 @@
 /*
  * The queue of bytes that wait for a commit. Bytes are contiguous, so that one send() takes many;
- * the marks beside them say up to which message each stretch waits. See gate/hold_internal.h.
+ * the marks say for which message each stretch of bytes waits. See gate/hold_internal.h.
  */
 #include "gate/hold_internal.h"
 
@@ -38,7 +38,8 @@ void hold_append(struct hold *hold, size_t length, uint64_t need)
     hold->end += length;
     if (hold->mark_count > 0 &&
         (hold->marks[last].need == need || hold->mark_count == HOLD_MARKS)) {
-        /* No mark free: the older bytes wait as long as the newer ones, which is late enough. */
+        /* No mark is free: the older bytes wait for the newer bytes' message, which is never too
+         * early. */
         hold->marks[last].need = need;
     } else {
         last = (hold->mark_first + hold->mark_count) % HOLD_MARKS;
@@ -49,12 +50,13 @@ void hold_append(struct hold *hold, size_t length, uint64_t need)
 }
 
 /*
- * Held until durable: the one place that decides whether a byte may go to the broker.
+ * Returns the bytes that may be sent: the only place that decides whether a byte may go to the
+ * broker.
  *
  * A byte was written by Paho after the messages that it can acknowledge were numbered, and `need`
  * is the last number given when the gate had read it. So once everything up to `need` is on disk,
- * no acknowledgement among these bytes is early, whatever else they may be: the gate cannot read
- * them, they are TLS.
+ * no acknowledgement among these bytes is early. The gate cannot read the bytes themselves: they
+ * are TLS.
  */
 const uint8_t *hold_until_durable(const struct hold *hold, uint64_t durable, size_t *length)
 {

@@ -19,7 +19,7 @@ struct hold {
     uint64_t position; /* of bytes[start] since the link was opened */
     struct {
         uint64_t end;  /* position after the last byte of this mark */
-        uint64_t need; /* that message must be durable first */
+        uint64_t need; /* number of the message that must be durable first */
     } marks[HOLD_MARKS];
     unsigned mark_first;
     unsigned mark_count;
@@ -28,19 +28,20 @@ struct hold {
 /* Empty the queue, for a new link. A zeroed struct hold is empty too. */
 void hold_reset(struct hold *hold);
 
-/* Where to read more bytes into, and how many fit; 0 when the queue is full. */
+/* Returns where to read more bytes into, and in *room how many fit; 0 when the queue is full. */
 uint8_t *hold_space(struct hold *hold, size_t *room);
 
-/* `length` bytes were read into hold_space(); they wait for message `need`. Needs never fall. */
+/* Append `length` bytes that were read into hold_space(); they wait for message `need`, which never
+ * decreases. */
 void hold_append(struct hold *hold, size_t length, uint64_t need);
 
 /* The bytes that may leave when every message up to `durable` is on disk: *length of them. */
 const uint8_t *hold_until_durable(const struct hold *hold, uint64_t durable, size_t *length);
 
-/* The first `length` of them have left. */
+/* Remove the first `length` bytes, which were sent. */
 void hold_consume(struct hold *hold, size_t length);
 
-/* Bytes in the queue. */
+/* Returns the number of bytes in the queue. */
 size_t hold_length(const struct hold *hold);
 
 #endif

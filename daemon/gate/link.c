@@ -3,9 +3,9 @@
  *
  * Nothing here blocks. A full buffer stops the reading on its other side, so that TCP pushes back
  * on whoever sends too fast. One buffer must not fill: when the hold is full, Paho's next write
- * waits, and with it every other session. So the broker is not read while much is held for it
- * (LINK_HELD_HIGH), the buffers towards Paho are small enough that the answers to what they hold
- * find room, and a broker that takes nothing for long while that lasts is cut off.
+ * blocks, and with it every other session. So the broker is not read while much is held for it
+ * (LINK_HELD_HIGH), the buffers towards Paho are so small that the answers to their messages fit
+ * into the hold, and a broker that then takes nothing for long is disconnected.
  */
 #include "gate/link_internal.h"
 
@@ -23,13 +23,14 @@
 
 #define REQUEST_LIMIT_MS 10000 /* from accept to a complete CONNECT */
 #define ACK_DELAY_MS     1
-#define LITTLE           4096 /* a read of no more bytes has left none behind */
+#define LITTLE           4096 /* a read of at most so many bytes has emptied the socket */
 #define LINGER_LIMIT_MS  1000 /* from our FIN to the broker's */
-/* How long a broker may take nothing of what waits for it: when so much waits that it is not read
- * either, and when we are taking leave of it. */
+/* How long a broker may take none of the bytes that may leave: while LINK_HELD_HIGH stops reading
+ * from it, and while the link is being closed. */
 #define STUCK_LIMIT_MS 10000
 #define LEAVE_LIMIT_MS 1000
-/* Unsent bytes that the kernel takes for a broker: the rest waits here, where it is counted. */
+/* Upper bound on unsent bytes in the kernel for a broker: the rest waits in the hold, where it is
+ * counted. */
 #define UNSENT_MOST (64 * 1024)
 
 static void watch(const struct link *link, struct link_end *end, uint32_t events)
@@ -54,7 +55,7 @@ int link_end_watch(int epoll_fd, struct link_end *end, int fd, uint32_t events)
 void link_end_close(struct link_end *end)
 {
     if (end->fd >= 0) {
-        close(end->fd); /* epoll forgets it with its last descriptor */
+        close(end->fd); /* closing the descriptor removes it from epoll */
         end->fd = -1;
     }
 }
@@ -113,7 +114,7 @@ void link_ending(const struct link *link, struct link_ending *out)
     }
 }
 
-/* What ends a link first is why it ended; the rest follows from that. */
+/* Records why a link ended; only the first cause counts, because later ones follow from it. */
 static void note_end(struct link *link, enum link_closer closer, const char *reason)
 {
     struct link_ending ending;
@@ -158,7 +159,8 @@ void link_sever(struct link *link, const char *reason)
 
 /* --- towards the broker -------------------------------------------------------------------- */
 
-/* Send what the rule allows; take leave of the broker when Paho has gone and nothing is held. */
+/* Sends what hold_until_durable() allows; sends FIN to the broker when Paho has closed and nothing
+ * is held. */
 static void send_held(struct link *link)
 {
     for (;;) {
@@ -196,7 +198,7 @@ static void send_held(struct link *link)
     }
 }
 
-/* Paho has closed its side: what it has written still leaves when it may. */
+/* Paho has closed its side: the bytes in the hold still leave when they may. */
 static void paho_closed(struct link *link)
 {
     note_end(link, LINK_CLOSED_BY_PAHO, "");
@@ -204,7 +206,7 @@ static void paho_closed(struct link *link)
     enter(link, LINK_DRAIN);
 }
 
-/* Whether something came. */
+/* Reads from Paho into the hold. Returns true when at least one byte was read. */
 static bool read_paho(struct link *link)
 {
     size_t room;
@@ -214,20 +216,21 @@ static bool read_paho(struct link *link)
     link->left = got == (ssize_t)room || got > LITTLE;
     if (got > 0) {
         link->ack_at_ms = link->mode->paho_at_once ? 0 : clock_monotonic_ms() + ACK_DELAY_MS;
-        /* Read after recv(): whatever these bytes acknowledge was numbered before they came. */
+        /* `taken` is read after recv(): every message that these bytes acknowledge was numbered
+         * before. */
         hold_append(&link->hold, (size_t)got, atomic_load(&link->watermark->taken));
     } else if (room == 0 || got == 0 || (errno != EAGAIN && errno != EINTR)) {
-        paho_closed(link); /* no room: gone with more to say than fits; the broker sends it again */
+        paho_closed(link); /* end, error, or a hang-up with more bytes than fit; the broker sends
+                            * those messages again */
     }
     return got > 0;
 }
 
 /*
- * Without mqtt/paho/cork.c Paho leaves Nagle's algorithm on (RFC 896): while a small write of its
- * is not acknowledged by the kernel on our side, further ones wait. Under load that is welcome:
- * they come together. But where the broker is far away the kernel puts the acknowledgement off for
- * up to 40 ms, longer than a round trip: ask for it when Paho has been quiet for a moment, and for
- * this one only.
+ * Without mqtt/paho/cork.c Paho leaves Nagle's algorithm on (RFC 896): while our kernel has not
+ * acknowledged a small write, further ones wait. Under load that is welcome, because they then
+ * arrive together. But on an idle link the kernel delays the acknowledgement for up to 40 ms:
+ * request it, once, when Paho has written nothing for ACK_DELAY_MS.
  */
 static void acknowledge(struct link *link)
 {
@@ -261,8 +264,8 @@ bool link_catch_up(struct link *link)
     if (link->phase != LINK_OPEN || link->severed) {
         return false;
     }
-    /* The kernel acknowledges what was read. What waited for that has come when it has: this is
-     * loopback. */
+    /* The acknowledgement makes Paho's kernel send the waiting bytes; on loopback they are here
+     * when the call returns. */
     any = read_paho_if_room(link);
     if (link->phase == LINK_OPEN && link->ack_at_ms != 0) {
         acknowledge(link);
@@ -295,9 +298,9 @@ static void send_down(struct link *link)
 }
 
 /*
- * A broker that leaves Nagle's algorithm on (mosquitto does) keeps its next small packets back
- * until our kernel acknowledges the last one, which mostly happens with the next bytes that we
- * send. In lockstep these wait for messages that may be among what it keeps back: acknowledge now.
+ * A broker with Nagle's algorithm on (mosquitto) delays its next small packets until our kernel
+ * acknowledges the last one, mostly with the next bytes that we send. In lockstep those bytes may
+ * wait for the very messages that are delayed: acknowledge now.
  */
 static void acknowledge_broker(const struct link *link)
 {
@@ -313,7 +316,7 @@ static void read_broker(struct link *link)
     ssize_t got;
 
     if (!relaying) {
-        link->down_start = link->down_end = 0; /* nobody is left to read it */
+        link->down_start = link->down_end = 0; /* Paho has closed and will not read it */
     } else if (link->down_start > 0 && link->down_end == LINK_DOWN_CAPACITY) {
         memmove(link->down, link->down + link->down_start, link->down_end - link->down_start);
         link->down_end -= link->down_start;
@@ -332,7 +335,7 @@ static void read_broker(struct link *link)
             send_down(link);
         }
     } else if (room == 0 || got == 0) {
-        /* No room: only a hang-up is reported then, and Paho is not reading. */
+        /* No room for more: epoll can only have reported a hang-up, and Paho does not read. */
         note_end(link, LINK_CLOSED_BY_BROKER, "the broker closed the connection");
         link_close(link, NULL);
     } else if (errno != EAGAIN && errno != EINTR) {
@@ -348,7 +351,8 @@ static bool reads_broker(const struct link *link)
            hold_length(&link->hold) < LINK_HELD_HIGH;
 }
 
-/* An event may be an old one by now: the other thread that relays has read, and there is no room.
+/* The event may be out of date: the other relaying thread may have read meanwhile, and there may be
+ * no room.
  */
 void link_serve(struct link *link, const struct link_end *end, uint32_t events)
 {
@@ -356,7 +360,7 @@ void link_serve(struct link *link, const struct link_end *end, uint32_t events)
     bool readable = (events & EPOLLIN) != 0;
 
     if (link->severed || end->fd < 0) {
-        return; /* an earlier event of the same round has ended it */
+        return; /* an earlier event of the same round has ended the link */
     }
     if (end == &link->paho) {
         if ((events & EPOLLOUT) != 0) {
@@ -368,7 +372,7 @@ void link_serve(struct link *link, const struct link_end *end, uint32_t events)
             read_paho_if_room(link);
         }
     } else if (gone || (readable && (link->phase != LINK_OPEN || reads_broker(link)))) {
-        /* A broker that has gone cannot take what is held: no use in sending first. */
+        /* A broker that has hung up cannot take the held bytes: read first. */
         read_broker(link);
     }
 }
@@ -383,8 +387,8 @@ static bool reads_paho(struct link *link)
                           : !link->mode->lockstep || watermark_settled(link->watermark));
 }
 
-/* Watch for what matters next: nothing that there is no room for or somebody else waits for, and
- * nothing more from a broker that we are taking leave of. */
+/* Sets the events that epoll watches: no reading without room or where Paho's thread relays, and
+ * none from a broker whose link is draining. */
 static void watch_next(struct link *link)
 {
     size_t ready;
@@ -414,19 +418,20 @@ bool link_carry(struct link *link)
         return false;
     }
     if (hold_length(&link->hold) >= LINK_HELD_HIGH) {
-        link->carried = false; /* the gate's thread sees when there is room again */
+        link->carried = false; /* the gate's thread notices when there is room again */
         watch_next(link);
         return false;
     }
     if (!link->carried) {
         link->carried = true;
-        link_catch_up(link); /* what it has written before was not told */
+        link_catch_up(link); /* earlier bytes of Paho were not reported by gate_written() */
         watch_next(link);
     }
     return link->phase == LINK_OPEN && reads_broker(link);
 }
 
-/* Cut off a broker that takes nothing of what may leave, where that is in somebody's way. */
+/* Disconnects a broker that takes none of the bytes that may leave, when the hold fills up or the
+ * link is to end. */
 static void end_stuck(struct link *link)
 {
     bool leaving = link->phase == LINK_DRAIN || link->mode->quiesced;

@@ -1,26 +1,27 @@
 /*
- * Lockstep. All that Paho writes is one stream, so the PUBCOMP of a message waits for the PUBRECs
- * written before it. With a large window that costs nothing: others come meanwhile. With a small
- * one (20 is mosquitto's default) the messages fall into two groups, each waits for the other's
- * commit, and a commit moves half of them by half a handshake. They are through faster when they go
- * round in step: one commit, all PUBRECs leave; all PUBCOMPs follow at once, because nothing is
- * pending; all the next messages come and are gathered for the next commit (base/pace.c). A byte
- * must be read while the numbers are still what they were when it was written:
- *  - before the first message of a batch has its number, so that the PUBCOMPs before it can go;
- *  - before the commit begins, so that the PUBRECs wait for it and not for the one after;
- *  - when it is done.
- * In between, Paho's small writes would wake the thread for nothing: it does not look at them.
+ * Lockstep. Paho's bytes are one stream, so the PUBCOMP of a message waits for the PUBRECs written
+ * before it. With a large window that costs nothing, because other messages arrive meanwhile. With
+ * a small one (20 is mosquitto's default) the messages fall into two groups, each waits for the
+ * other's commit, and a commit advances half of them by half a handshake. It is faster to handle
+ * all of them together: after one commit all PUBRECs leave; all PUBCOMPs follow at once, because
+ * nothing is pending; then all the next messages arrive and are gathered for the next commit
+ * (base/pace.c). For this, a byte must be read before a later message raises the number that it
+ * waits for:
+ *  - before the first message of a batch gets its number, so that earlier PUBCOMPs can leave;
+ *  - before the commit begins, so that the PUBRECs wait for this commit and not for the next;
+ *  - after the commit. In between, the thread does not watch Paho's small writes, which would wake
+ *    it for nothing.
  *
- * Who relays. In lockstep Paho's receive thread and the gate's never work at once: each waits for
- * the other, and to wake it takes longer than what it then does. So Paho's receive thread relays
- * itself (struct paho_relay): gate_written() reads what was written, at the very number that it was
- * written at; gate_poll() waits for the broker too, and passes on what comes before Paho looks at
- * its own socket. The gate's thread stops watching a link when that has begun for it, and never
- * before: during the handshake nobody tells what is written, and until Paho's thread waits here
- * nobody else would see what the broker sends. It goes on watching for the end of either side and
- * for what could not be sent or read at once, looks twice a second for what nobody tells of
- * (OpenSSL may write on its own account), and takes over again when lockstep ends. Links that Paho
- * does not tell of, because there is no TLS or its library is the shared one, stay with it.
+ * Who relays. In lockstep Paho's receive thread and the gate's thread never work at the same time,
+ * and waking one takes longer than its work. So Paho's receive thread relays itself (struct
+ * paho_relay): gate_written() reads the written bytes while the number is still the right one;
+ * gate_poll() also waits for the broker, and relays its bytes before Paho polls its own socket. The
+ * gate's thread stops watching a link when Paho's thread has begun to relay it, and not before:
+ * during the handshake writes are not reported, and before Paho's thread calls gate_poll() only the
+ * gate's thread sees the broker's bytes. The gate's thread still watches for the end of either side
+ * and for bytes that could not be sent or read at once, checks twice a second for writes that were
+ * not reported (OpenSSL's own), and relays again when lockstep ends. Links whose writes Paho does
+ * not report (no TLS, or the shared library) always stay with the gate's thread.
  */
 #include "gate/gate.h"
 
@@ -32,7 +33,7 @@
 #include "base/clock.h"
 #include "gate/gate_internal.h"
 
-/* What Paho's receive thread waits for at once; for more, the gate's thread relays. */
+/* Descriptors that gate_poll() can wait for; with more, the gate's thread relays. */
 #define POLLED_MOST 64
 
 void gate_catch_up(struct gate *gate, bool carried)
@@ -44,7 +45,7 @@ void gate_catch_up(struct gate *gate, bool carried)
     }
 }
 
-/* Its own thread relays again, when it has come round. */
+/* Returns all links to the gate's thread, which relays them from its next round on. */
 static void take_back(struct gate *gate)
 {
     for (unsigned i = 0; i < gate->link_count; i++) {
@@ -59,7 +60,7 @@ void gate_set_lockstep(struct gate *gate, bool on)
         atomic_store(&gate->mode.lockstep, on);
         take_back(gate);
         pthread_mutex_unlock(&gate->mutex);
-        gate_wake(gate); /* it watches for something else now */
+        gate_wake(gate); /* so that it sets its epoll events anew */
     }
 }
 
@@ -74,7 +75,7 @@ void gate_before_commit(struct gate *gate)
 
 void gate_before_message(struct gate *gate, unsigned session, void (*write_out)(void))
 {
-    /* With others pending, what was written so far waits for them anyway. */
+    /* While other messages are pending, the bytes written so far wait for them anyway. */
     if (!atomic_load(&gate->mode.lockstep) || !watermark_settled(gate->watermark)) {
         return;
     }
@@ -102,14 +103,15 @@ void gate_written(void *context)
         any |= link_catch_up(&gate->links[i]);
     }
     for (unsigned i = 0; i < gate->link_count; i++) {
-        /* A kernel that is busy may deliver it a moment later, even here. */
+        /* On a busy machine even loopback may deliver the bytes a moment later. */
         gate->links[i].left |= !any;
         link_settle(&gate->links[i]);
     }
     pthread_mutex_unlock(&gate->mutex);
 }
 
-/* What a thread waits for: Paho's own sockets, and then the brokers of some links. */
+/* The descriptors that gate_poll() waits for: first Paho's own sockets, then the brokers of some
+ * links. */
 struct polled {
     nfds_t own;
     nfds_t all;
@@ -117,7 +119,7 @@ struct polled {
     struct link *links[POLLED_MOST];
 };
 
-/* Take the links over, and wait for their brokers from now on. */
+/* Takes over the links that can be relayed, and adds their brokers to `polled`. */
 static void take_over(struct gate *gate, struct polled *polled)
 {
     bool room = polled->own + gate->link_count <= POLLED_MOST;
@@ -138,7 +140,7 @@ static void take_over(struct gate *gate, struct polled *polled)
     pthread_mutex_unlock(&gate->mutex);
 }
 
-/* Pass on what brokers have sent. False when they have not. */
+/* Relays the brokers' bytes to Paho. Returns false when there were none. */
 static bool relay(struct gate *gate, const struct polled *polled)
 {
     bool any = false;
@@ -148,7 +150,7 @@ static bool relay(struct gate *gate, const struct polled *polled)
         struct link *link = polled->links[i];
 
         any |= polled->fds[i].revents != 0;
-        /* Meanwhile it may have ended, or be another one. */
+        /* Meanwhile the link may have ended, or serve another connection. */
         if (polled->fds[i].revents != 0 && link->broker.fd == polled->fds[i].fd && link->carried) {
             link_serve(link, &link->broker, EPOLLIN);
             link_settle(link);
@@ -158,7 +160,7 @@ static bool relay(struct gate *gate, const struct polled *polled)
     return any;
 }
 
-/* Not poll(): in the daemon that is mqtt/paho/cork.c's, which calls this. */
+/* Calls ppoll(), because the daemon's poll() is mqtt/paho/cork.c's, which calls this. */
 static int wait_for(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     const struct timespec timeout = {.tv_sec = timeout_ms / 1000,
@@ -167,7 +169,7 @@ static int wait_for(struct pollfd *fds, nfds_t count, int timeout_ms)
     return ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, NULL);
 }
 
-/* Once: true when there is something for Paho, or time is up. */
+/* Waits once. Returns true when Paho has something to read, or the time is over. */
 static bool poll_once(struct gate *gate, struct pollfd *fds, nfds_t count, int timeout_ms,
                       int *ready)
 {
@@ -192,7 +194,7 @@ static bool poll_once(struct gate *gate, struct pollfd *fds, nfds_t count, int t
     return true;
 }
 
-/* Paho sleeps for 100 ms after a poll() that found nothing in all its time, as it believes. */
+/* Never returns 0 before its time, because Paho sleeps for 100 ms after a poll() that timed out. */
 int gate_poll(void *context, struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     int64_t until_ms = clock_monotonic_ms() + timeout_ms;

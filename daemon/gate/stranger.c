@@ -1,11 +1,11 @@
 /*
- * Which process is at the other end of a loopback connection.
+ * Finds out which process is at the other end of a loopback connection.
  *
  * TCP carries no credentials (SO_PEERCRED is for Unix sockets). But both ends of Paho's connection
- * are sockets of this process: there is a descriptor with the two addresses of the accepted one,
- * the other way round, and no other process can have them while it is open. A walk through the
- * process's own descriptors finds it, needs no privilege and cannot be deceived. Paho has made its
- * socket before it connects, so the descriptor is there when accept() returns.
+ * are sockets of this process: one of its descriptors has the accepted one's two addresses,
+ * swapped, and no other process can have those while it is open. A walk through the process's own
+ * descriptors finds it, needs no privilege and cannot be deceived. Paho creates its socket before
+ * it connects, so the descriptor exists when accept() returns.
  */
 #include "gate/stranger_internal.h"
 
@@ -21,7 +21,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-/* The two ends as the other process has them. */
+/* The two addresses of a connection, as its other end sees them. */
 struct ends {
     struct sockaddr_in own;
     struct sockaddr_in peer;
@@ -44,7 +44,7 @@ static bool same(const struct sockaddr_in *one, const struct sockaddr_in *other)
     return one->sin_port == other->sin_port && one->sin_addr.s_addr == other->sin_addr.s_addr;
 }
 
-/* The other end's view of an accepted connection. */
+/* Gets the addresses of an accepted connection as its other end sees them. */
 static bool ends_of(int fd, struct ends *ends)
 {
     return get(getpeername, fd, &ends->own) && get(getsockname, fd, &ends->peer);
@@ -58,7 +58,7 @@ static bool is_other_end(int fd, const struct ends *ends)
            get(getpeername, fd, &address) && same(&address, &ends->peer);
 }
 
-/* Every number that a descriptor can have, where the list of the open ones cannot be read. */
+/* Tries every possible descriptor number; for when the list of open ones cannot be read. */
 static int walk_all(const struct ends *ends)
 {
     struct rlimit limit;
@@ -73,8 +73,8 @@ static int walk_all(const struct ends *ends)
     return -1;
 }
 
-/* The number that begins `text` and ends before `end`, after which *rest points; false: there is
- * none, or one above `most`. */
+/* Reads the number at the start of `text`, up to the character `end`; *rest points behind that.
+ * Returns false when there is none, or it is above `most`. */
 static bool read_number(const char *text, int base, char end, unsigned long most, const char **rest,
                         unsigned long *number)
 {
@@ -93,7 +93,7 @@ static bool read_number(const char *text, int base, char end, unsigned long most
     return true;
 }
 
-/* An address and a port as the kernel's table has them: "0100007F:1F90 ". */
+/* Reads an address and a port in the form of the kernel's table: "0100007F:1F90 ". */
 static bool read_address(const char *text, const char **rest, struct sockaddr_in *address)
 {
     unsigned long host;
@@ -109,7 +109,7 @@ static bool read_address(const char *text, const char **rest, struct sockaddr_in
 }
 
 /*
- * The user in a line of the kernel's table, if the line is of the connection with these ends; else
+ * Returns the user in a line of the kernel's table if the line's connection has these ends, else
  * -1. "sl: local remote state tx:rx timer:when retransmits user ..."
  */
 static long user_in_line(const char *line, const struct ends *ends)

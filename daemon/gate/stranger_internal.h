@@ -5,13 +5,13 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 
-/* The descriptor of the other end of an accepted loopback connection (AF_INET), if that is a socket
- * of this process; else, and when it has been closed meanwhile, -1. */
+/* Returns the descriptor of the other end of an accepted loopback connection (AF_INET) if it is an
+ * open socket of this process, else -1. */
 int gate_stranger_own_end(int fd);
 
 /*
- * The user that owns the other end of an accepted loopback connection, or -1 when it is not known:
- * closed meanwhile, or no /proc. Reads the table of the kernel's connections, which takes long.
+ * Returns the user that owns the other end of an accepted loopback connection, or -1 when unknown:
+ * closed meanwhile, or no /proc. Slow: reads the kernel's table of all connections.
  */
 long gate_stranger_user(int fd);
 

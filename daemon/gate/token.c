@@ -1,4 +1,4 @@
-/* A token is 128 random bits, and the text that Paho sends of it; see gate/token_internal.h. */
+/* A token is 128 random bits and their text form, which Paho sends; see gate/token_internal.h. */
 #include "gate/token_internal.h"
 
 #include <openssl/evp.h>

@@ -11,7 +11,7 @@ struct token {
     char basic[TOKEN_BASIC_SIZE]; /* "user:password" as in Proxy-Authorization (RFC 7617) */
 };
 
-/* Make the token of session `number`. 0, or -1 when the system has no randomness to give. */
+/* Make the token of session `number`. 0, or -1 when there are no random numbers. */
 int token_make(struct token *token, unsigned number);
 
 #endif

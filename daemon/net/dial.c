@@ -1,6 +1,6 @@
 /*
- * From a name to a connected socket, one step at a time. Which address comes next is decided by the
- * caller, because TCP is only the first stage at which an address can turn out to be of no use.
+ * Resolves a host name and connects to one address at a time. The caller chooses the next address,
+ * because TCP is only the first stage at which an address can fail.
  */
 #include "net/net.h"
 
@@ -17,7 +17,8 @@
 
 #include "base/error_text.h"
 
-/* How long data may stay unacknowledged by the peer's TCP before a link counts as dead. */
+/* The longest time that data may stay unacknowledged by the peer's TCP; then the connection is
+ * dead. */
 #define UNACKNOWLEDGED_LIMIT_MS 60000
 
 static void set_options(int fd)
@@ -25,13 +26,14 @@ static void set_options(int fd)
     const int on = 1;
     const unsigned limit_ms = UNACKNOWLEDGED_LIMIT_MS;
 
-    /* Best effort: a kernel without one of them works, only later or slower. */
+    /* Best effort: without one of these options a loss is noticed later, or packets are slower. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof(limit_ms));
 }
 
-/* Wait for a connect() in progress. 0, an errno, or ECANCELED when stop_fd became readable. */
+/* Waits for a connect() in progress. Returns 0, an errno, or ECANCELED when stop_fd became
+ * readable. */
 static int wait_connected(int fd, int timeout_ms, int stop_fd)
 {
     struct pollfd fds[2] = {{.fd = fd, .events = POLLOUT}, {.fd = stop_fd, .events = POLLIN}};
@@ -112,7 +114,7 @@ static bool same(const struct dial_address *one, const struct dial_address *othe
     return one->length != 0 && strcmp(one->name, other->name) == 0;
 }
 
-/* 0 comes first, 2 last. */
+/* Returns the address's place in the order: 0 is tried first, 2 last. */
 static int rank(const struct dial_memory *memory, const struct dial_address *address)
 {
     if (memory == NULL) {

@@ -1,7 +1,8 @@
 /*
- * The broker's identity towards TLS. One function decides whether a host is a name or an address,
- * for Paho's handshake (net/tls_peer.c), for the handshake that explains (net/tls_explain.c) and
- * for the URI that Paho gets (session/broker_options.c), so that they cannot disagree.
+ * The broker's host name or address as TLS verifies it. One function decides whether a host is a
+ * name or an address, for Paho's handshake (net/tls_peer.c), for the diagnostic handshake
+ * (net/tls_explain.c) and for the URI that Paho gets (session/broker_options.c), so that they
+ * cannot disagree.
  */
 #include "net/net.h"
 

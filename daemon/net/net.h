@@ -15,8 +15,8 @@
  *
  * A host may have several addresses, and an address can fail at every stage: TCP, the TLS
  * handshake, CONNECT. So the caller resolves once an attempt, walks through the list itself, and
- * goes on to the next address whatever it was that failed. A struct dial_memory keeps between
- * attempts which address is worth trying first.
+ * goes on to the next address after any failure. A struct dial_memory records between attempts
+ * which address to try first.
  */
 
 #define DIAL_PROBLEM_SIZE  256
@@ -35,16 +35,16 @@ struct dial_list {
     size_t count; /* at least 1 */
 };
 
-/* The memory of a host's addresses; zeroed: empty. */
+/* The results of earlier attempts at a host's addresses; zeroed: none. */
 struct dial_memory {
-    struct dial_address good; /* the last that worked: tried first */
-    struct dial_address bad;  /* the last that accepted us and was of no use: tried last */
+    struct dial_address good; /* the last address that worked: tried first */
+    struct dial_address bad;  /* the last address that accepted TCP and then failed: tried last */
 };
 
 /*
- * Ask for the addresses of a host, anew each time, in the order in which they are to be tried: that
- * of the resolver (RFC 6724), changed by `memory` (NULL: not). More than DIAL_ADDRESSES_MAX are cut
- * off. The wait for a name server is not interrupted. Returns 0 and fills *out, or -1 with
+ * Resolve the addresses of a host, without a cache, in the order in which to try them: that of the
+ * resolver (RFC 6724), changed by `memory` unless that is NULL. Addresses beyond DIAL_ADDRESSES_MAX
+ * are dropped. The wait for a name server is not interrupted. Returns 0 and fills *out, or -1 with
  * `problem` set.
  */
 int dial_resolve(const char *host, int port, const struct dial_memory *memory,
@@ -58,19 +58,20 @@ int dial_resolve(const char *host, int port, const struct dial_memory *memory,
 int dial_connect(const struct dial_address *address, int timeout_ms, int stop_fd,
                  char problem[DIAL_PROBLEM_SIZE]);
 
-/* The address has worked: it is tried first from now on. */
+/* Record that the address has worked: it is tried first from now on. */
 void dial_remember_good(struct dial_memory *memory, const struct dial_address *address);
 
-/* The address that was good is of no use: it is tried last from now on. */
+/* Record that the good address has failed: it is tried last from now on. */
 void dial_remember_bad(struct dial_memory *memory);
 
-/* Write the addresses, separated by commas and without their ports, and with "..." where they do
+/* Write the addresses, separated by commas and without their ports; "..." replaces those that do
  * not fit. */
 void dial_list_text(const struct dial_list *list, char *out, size_t size);
 
 /* --- host_identity ----------------------------------------------------------------------- */
 
-/* What a certificate must be for, and what SNI may say: broker.host without its zone. Pure. */
+/* The host that the broker's certificate must name, and SNI too if it is a name: broker.host
+ * without its zone. Pure. */
 
 #define HOST_IDENTITY_SIZE 256
 
@@ -91,35 +92,35 @@ void host_identity(const char *host, struct host_identity *out);
 /*
  * Certificates, read with OpenSSL so that an operator gets a sentence instead of an error code.
  *
- * Paho does the TLS of a session; it reports that a handshake failed, not why. tls_explain() does
- * the same handshake once more, sending nothing but it (no CONNECT, so no credentials), and says
- * what is wrong with which certificate. Any thread.
+ * Paho does the TLS of a session; it reports that a handshake failed, not why. tls_explain()
+ * repeats the handshake and nothing else (no CONNECT, so no credentials), and says which
+ * certificate is wrong and why. Any thread.
  */
 
 #define TLS_PROBLEM_SIZE 512
 
-/* What every connection asks of the peer, whatever the system's openssl.cnf says: security level
- * 2 means TLS 1.2 at least, keys of 112 bits at least, no SHA-1 signatures
+/* The requirements on every peer, whatever the system's openssl.cnf says: security level 2 means
+ * TLS 1.2 at least, keys of 112 bits at least, no SHA-1 signatures
  * (SSL_CTX_set_security_level(3)). */
 #define TLS_CIPHERS "DEFAULT:@SECLEVEL=2"
 
-/* What expires sooner is worth a word: a fortnight. */
+/* A certificate that expires within a fortnight causes a warning. */
 #define TLS_EXPIRES_SOON_MS (INT64_C(14) * 24 * 3600 * 1000)
 
-/* What a file of certificates holds. */
+/* The number and dates of the certificates of a file. */
 struct tls_certificates {
     int count;
     int expired;
     int64_t last_expiry_ms; /* when the last of them expires */
 };
 
-/* Told of one certificate: the name of its subject, safe for a terminal, and its dates. */
+/* Called for one certificate with the name of its subject, safe for a terminal, and its dates. */
 typedef void tls_each_function(void *context, const char *name, int64_t from_ms, int64_t until_ms);
 
 /*
- * Call `each` for every certificate of a file (PEM), in its order. `key` is the one that names the
- * file. Returns 0, or 1 with `problem` set: it cannot be read, holds no certificate, or one of them
- * is damaged; those before it have been told then.
+ * Call `each` for every certificate of a file (PEM), in its order. `key` is the configuration key
+ * that names the file. Returns 0, or 1 with `problem` set: it cannot be read, holds no certificate,
+ * or one of them is damaged; `each` was then called for those before it.
  */
 int tls_each_certificate(const char *key, const char *path, tls_each_function *each, void *context,
                          char problem[TLS_PROBLEM_SIZE]);
@@ -144,8 +145,9 @@ int tls_read_expiry(const char *cert_file, int64_t *expiry_ms, char problem[TLS_
 
 enum tls_result {
     TLS_OK = 0,
-    TLS_E_REFUSED = 1, /* it cannot succeed: a certificate, a version, a file, or no TLS at all */
-    TLS_E_BROKEN = 2,  /* it did not end this time: closed by the peer, no answer, network */
+    TLS_E_REFUSED = 1, /* no retry can succeed: a certificate, a version, a file, or no TLS at
+                        * all */
+    TLS_E_BROKEN = 2,  /* this attempt failed: closed by the peer, no answer, network */
 };
 
 /*
@@ -161,22 +163,23 @@ enum tls_result tls_explain(int fd, const char *host, const char *ca_file, const
 /* --- tls_peer ---------------------------------------------------------------------------- */
 
 /*
- * The peer of this process's TLS handshakes: whom they ask for, and what it has shown. Paho does
- * the TLS of a session. It asks for an address by SNI, which is for names alone (RFC 6066 §3), and
- * it has no call that tells of the server's certificate. So OpenSSL itself is asked to report the
- * beginning of each handshake, where it gets its host, and the end of each that succeeds.
+ * The peer of this process's TLS handshakes: sets the host that they expect and keeps the server's
+ * certificate's date. Paho does the TLS of a session, but sends SNI for an address too, though SNI
+ * is for names only (RFC 6066 §3), and has no call that returns the server's certificate. So an
+ * OpenSSL callback runs at the beginning of each handshake, to set the host, and at the end of each
+ * successful one.
  */
 
-/* Begin to watch: every client handshake expects `host` (copied; as broker.host has it). Once for
- * the process, before its first connection and before any thread. */
+/* Install the callback: from now on every client handshake expects `host` (copied; as broker.host
+ * has it). Once for the process, before its first connection and before any thread. */
 void tls_peer_watch(const char *host);
 
-/* Expect a certificate for this host, and ask for it by SNI if it is a name. For an object whose
- * handshake has not begun. Returns false when OpenSSL refuses: then nothing may be sent. */
+/* Make an object, whose handshake has not begun, expect a certificate for this host, and send SNI
+ * if the host is a name. Returns false when OpenSSL fails: then nothing may be sent. */
 bool tls_expect_host(SSL *ssl, const char *host);
 
-/* When the certificate of the last server that was accepted expires, in ms since the epoch; 0: no
- * handshake has been done yet. Any thread. */
+/* Returns when the certificate of the last accepted server expires, in ms since the epoch; 0: no
+ * handshake has succeeded yet. Any thread. */
 int64_t tls_peer_expiry_ms(void);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Files of certificates. What a server shows is net/tls_explain.c's.
+ * Reads and checks files of certificates. A server's certificates are checked in net/tls_explain.c.
  */
 #include "net/net.h"
 
@@ -28,7 +28,7 @@ static FILE *open_file(const char *what, const char *path, char problem[TLS_PROB
     return file;
 }
 
-/* After a PEM reader returned NULL: whether that was simply the end of the file. */
+/* After a PEM reader returned NULL: returns true when that was simply the end of the file. */
 static bool is_end_of_pem(void)
 {
     unsigned long error = ERR_peek_last_error();
@@ -36,7 +36,7 @@ static bool is_end_of_pem(void)
     return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
 }
 
-/* Returns the number of certificates told. */
+/* Returns the number of certificates that `each` was called for. */
 static int read_each(FILE *file, tls_each_function *each, void *context)
 {
     char name[TLS_NAME_SIZE];
@@ -82,7 +82,7 @@ int tls_each_certificate(const char *key, const char *path, tls_each_function *e
     return result;
 }
 
-/* What tls_check_ca_file() counts, and the name of the certificate that lasts longest. */
+/* The counts of tls_check_ca_file(), and the name of the certificate that expires last. */
 struct ca_count {
     struct tls_certificates counts;
     int64_t now_ms;
@@ -139,7 +139,7 @@ int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates 
     return result;
 }
 
-/* A pem_password_cb: a daemon has nobody to ask. */
+/* A pem_password_cb that refuses: a daemon cannot ask for a passphrase. */
 static int refuse_passphrase(char *buffer, int size, int for_writing, void *context)
 {
     bool *asked = context;
@@ -193,7 +193,7 @@ static X509 *read_certificate(const char *path, char problem[TLS_PROBLEM_SIZE])
     return certificate;
 }
 
-/* Whether the client certificate is of use today. */
+/* Checks that the client certificate is valid at now_ms. */
 static int check_dates(const X509 *certificate, const char *path, int64_t now_ms,
                        char problem[TLS_PROBLEM_SIZE])
 {

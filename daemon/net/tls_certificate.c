@@ -38,7 +38,7 @@ void tls_certificate_name(const X509_NAME *subject, char name[TLS_NAME_SIZE])
     escape_line(name, TLS_NAME_SIZE, line);
 }
 
-/* Returns false for kinds of names that no host has. */
+/* Returns false for kinds of names that are not host names or addresses. */
 static bool host_text(const GENERAL_NAME *name, char *out, size_t size)
 {
     const ASN1_STRING *value;

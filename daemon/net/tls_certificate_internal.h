@@ -1,4 +1,4 @@
-/* What sentences about certificates are made of. Any thread. */
+/* Names and dates of certificates as text for messages. Any thread. */
 #ifndef NET_TLS_CERTIFICATE_INTERNAL_H
 #define NET_TLS_CERTIFICATE_INTERNAL_H
 

@@ -1,10 +1,10 @@
 /*
- * The handshake once more, and a sentence for why it fails.
+ * Repeats a failed TLS handshake and describes in a sentence why it fails.
  *
  * TLS runs over memory buffers and this file moves the bytes: OpenSSL's own socket code knows no
- * deadline and raises SIGPIPE. The verify callback keeps the first certificate that is refused, the
- * first bytes that came are kept to recognise a server that does not speak TLS, and the sentence is
- * made from whatever is known at the end, the most specific first.
+ * deadline and raises SIGPIPE. The verify callback keeps the first refused certificate; the
+ * server's first bytes are kept to recognise one that does not speak TLS. The sentence uses the
+ * most specific of these findings.
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -22,11 +22,12 @@
 #include "net/net.h"
 #include "net/tls_certificate_internal.h"
 
-/* How long a server of TLS 1.3, which judges our certificate after the handshake, gets to say so.
+/* The time that a TLS 1.3 server gets to refuse our certificate, which it checks after the
+ * handshake.
  */
 #define VERDICT_MS 2000
 
-/* An alert that was received is an error with this plus the alert's number (RFC 8446 §6). */
+/* OpenSSL's error code for a received alert: this offset plus the alert's number (RFC 8446 §6). */
 #define ALERT(number) (SSL_AD_REASON_OFFSET + (number))
 
 enum ending { ENDED_WELL, ENDED_BY_TLS, ENDED_BY_PEER, ENDED_BY_TIME, ENDED_BY_ERRNO };
@@ -39,7 +40,7 @@ struct handshake {
     BIO *from_peer; /* owned by ssl */
     BIO *to_peer;
 
-    char first[48]; /* what came first */
+    char first[48]; /* the server's first bytes */
     size_t first_length;
     bool certificate_wanted; /* the server asked for ours */
     int io_errno;
@@ -51,7 +52,7 @@ struct handshake {
     int64_t expiry_ms;
 };
 
-/* What the sentences need to know about what was asked. */
+/* The arguments of tls_explain(), for the sentences. */
 struct question {
     const char *host;
     const char *ca_file;
@@ -61,7 +62,7 @@ struct question {
 
 /* --- moving bytes --- */
 
-/* Returns whether the socket is ready in time. */
+/* Returns true when the socket is ready in time. */
 static bool wait_for(const struct handshake *handshake, short events)
 {
     struct pollfd waiting = {.fd = handshake->fd, .events = events};
@@ -143,7 +144,7 @@ static enum ending shake_hands(struct handshake *handshake)
         if (error != SSL_ERROR_WANT_READ) {
             return ENDED_BY_TLS;
         }
-        /* A peer that refuses us closes its end while we still write: its alert is worth reading.
+        /* A peer that refuses us closes its end while we still write: read its alert first.
          */
         if (ending == ENDED_BY_TIME) {
             return ending;
@@ -156,8 +157,8 @@ static enum ending shake_hands(struct handshake *handshake)
 }
 
 /*
- * In TLS 1.3 the client is done before the server has looked at its certificate. A server that
- * refuses it sends an alert, one that accepts it usually sends session tickets.
+ * In TLS 1.3 the client's handshake ends before the server has checked the client's certificate. A
+ * server that refuses it sends an alert, one that accepts it usually sends session tickets.
  */
 static enum ending await_verdict(struct handshake *handshake)
 {
@@ -196,7 +197,7 @@ static enum ending await_verdict(struct handshake *handshake)
 
 /* --- sentences --- */
 
-/* Whether what came first is a TLS record (alert or handshake, version 3.x). */
+/* Returns true when the server's first bytes are a TLS record (alert or handshake, version 3.x). */
 static bool peer_speaks_tls(const struct handshake *handshake)
 {
     return handshake->first_length >= 2 &&
@@ -218,7 +219,7 @@ static void say_validity(const struct handshake *handshake, const char *which, c
              name, expired ? "expired on" : "is not valid before", date, today);
 }
 
-/* A certificate was refused on our side. */
+/* Describes why we refused a certificate. */
 static void say_verification(const struct handshake *handshake, const struct question *question,
                              char *problem)
 {
@@ -279,7 +280,7 @@ static void say_verification(const struct handshake *handshake, const struct que
     }
 }
 
-/* What came is no TLS: show its beginning, which often says what it is. */
+/* Quotes the first bytes of a server that does not speak TLS; they often show the protocol. */
 static void say_not_tls(const struct handshake *handshake, char *problem)
 {
     char text[sizeof(handshake->first) + 1];
@@ -293,7 +294,7 @@ static void say_not_tls(const struct handshake *handshake, char *problem)
              escaped);
 }
 
-/* The server sent an alert, or its TLS does not go with ours. */
+/* Describes an alert of the server, or a TLS version or cipher mismatch. */
 static void say_tls(const struct handshake *handshake, const struct question *question,
                     char *problem)
 {

@@ -1,12 +1,12 @@
 /*
- * Every SSL object of the process gets an info callback when it is made: OpenSSL calls the
- * constructor of an application's data slot for each (CRYPTO_get_ex_new_index(3)), whoever makes
- * the object. The callback of an object goes before that of its context, which Paho uses to trace.
+ * Every SSL object of the process gets an info callback when it is created: OpenSSL calls the
+ * constructor of an application's data slot (CRYPTO_get_ex_new_index(3)) for each object, also for
+ * Paho's. An object's callback takes precedence over that of its context, which Paho uses for
+ * tracing.
  *
- * A handshake reports its beginning before ClientHello is made. SNI and the host that OpenSSL is to
- * look for in the certificate are set there, over what Paho has set: so Paho's handshakes and those
- * of net/tls_explain.c ask for the same thing and accept the same certificates. Paho looks once
- * more when the handshake is done.
+ * The callback runs before ClientHello is built. It sets SNI and the host that OpenSSL verifies in
+ * the certificate, replacing Paho's values: so Paho's handshakes and those of net/tls_explain.c
+ * accept the same certificates. Paho checks the certificate again after the handshake.
  */
 #include "net/net.h"
 
@@ -32,14 +32,14 @@ bool tls_expect_host(SSL *ssl, const char *host)
            SSL_set_tlsext_host_name(ssl, identity.name) == 1;
 }
 
-/* On the thread that does the handshake. */
+/* The info callback. Called on the thread that does the handshake. */
 static void on_info(const SSL *ssl, int where, int value)
 {
     const X509 *certificate;
 
     (void)value;
     if ((where & SSL_CB_HANDSHAKE_START) != 0 && SSL_in_before(ssl)) {
-        /* When it fails (out of memory), Paho's own look at the certificate still decides. */
+        /* On failure (out of memory) Paho's own check of the certificate still decides. */
         (void)tls_expect_host((SSL *)ssl, expected_host);
     }
     if ((where & SSL_CB_HANDSHAKE_DONE) == 0) {
@@ -65,7 +65,7 @@ static void on_new_ssl(void *parent, void *pointer, CRYPTO_EX_DATA *data, int in
 void tls_peer_watch(const char *host)
 {
     snprintf(expected_host, sizeof(expected_host), "%s", host);
-    /* When it fails (out of memory) the date stays unknown, and nothing else is amiss. */
+    /* On failure (out of memory) only the date stays unknown. */
     (void)SSL_get_ex_new_index(0, NULL, on_new_ssl, NULL, NULL);
 }
 
