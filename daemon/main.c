@@ -1,5 +1,6 @@
 /*
- * foxtrackrd: a table of contents. Acquire in order, READY, wait for signals, release in reverse.
+ * foxtrackrd's main(): acquires everything in order, reports READY, waits for signals, and releases
+ * in reverse.
  */
 #include <errno.h>
 #include <poll.h>
@@ -31,16 +32,16 @@
 #include "upgrade.h"
 
 #define TICK_MS        1000
-#define READY_LIMIT_MS 15000 /* a broker that is away must not hang the boot */
+#define READY_LIMIT_MS 15000 /* an unreachable broker must not delay the boot */
 #define STOP_LIMIT_MS  4500
-#define STOP_WRITER_MS 1500 /* of which the writer gets this much for what is left */
+#define STOP_WRITER_MS 1500 /* the writer's part of it, for the last messages */
 #define RING_BYTES     ((size_t)2 * 1024 * 1024) /* a thousand messages are 300 KB */
 #define STOP_POLL_MS   10
 #define CREATE_MASK    027
-#define STOPPED        (-1) /* by a signal, before there was anything to run */
+#define STOPPED        (-1) /* a signal came before anything was started */
 
 struct daemon {
-    struct config *config; /* of the start: what a reload cannot change stays as it is here */
+    struct config *config; /* as loaded at the start; a reload does not change it */
     struct store *store;
     int64_t newest_ms; /* see store_newest_ms(); at the start */
     struct watermark watermark;
@@ -75,7 +76,7 @@ static int open_log(const struct config *config)
     return EX_OK;
 }
 
-/* The database is an older state of itself: say so as loud as a session that the broker lost. */
+/* Logs that the database was replaced by an older state, at the priority of a lost session. */
 static void tell_restored(const struct store_restoration *restoration)
 {
     const struct log_fields fields = {.id = LOG_ID_GAP};
@@ -202,7 +203,7 @@ static int start_pipeline(struct daemon *daemon)
         log_error("cannot start: %s", error_text(-rc));
         return EX_OSERR;
     }
-    daemon->config->fields = NULL; /* the writer's now */
+    daemon->config->fields = NULL; /* owned by the writer from here on */
     watchdog_observe(daemon->watchdog, gate_pulse(daemon->gate), "gate");
     watchdog_observe(daemon->watchdog, writer_pulse(daemon->writer), "writer");
     return EX_OK;
@@ -221,7 +222,8 @@ static int remember(void *context, const char *filter, int qos)
     return memory->rc;
 }
 
-/* What the database remembers of each session; before the writer has the store for itself. */
+/* Reads each session's record and subscriptions from the database, before the writer owns the
+ * store. */
 static int read_memories(struct daemon *daemon, struct session_parts parts[],
                          struct memory_context memories[])
 {
@@ -325,7 +327,7 @@ static void reload(struct daemon *daemon)
     status_notify_reloaded();
 }
 
-/* Sessions connect only while the database takes messages. */
+/* Pauses and resumes the sessions: they connect only while the writer can store messages. */
 static void follow_writer(struct daemon *daemon)
 {
     const struct writer_status *writer = status_writer(daemon->status);
@@ -335,7 +337,7 @@ static void follow_writer(struct daemon *daemon)
     }
 }
 
-/* Signals that came; true when one of them ends the daemon. */
+/* Handles pending signals. Returns true when one of them ends the daemon. */
 static bool handle_signals(struct daemon *daemon)
 {
     struct signalfd_siginfo info;
@@ -352,7 +354,7 @@ static bool handle_signals(struct daemon *daemon)
     return stop;
 }
 
-/* Wait for what happens next, at most a tick or a part of a watchdog period. */
+/* The main loop: waits for signals, at most for a tick or a part of the watchdog's period. */
 static int run(struct daemon *daemon)
 {
     struct pollfd fd = {.fd = daemon->signal_fd, .events = POLLIN};
@@ -386,8 +388,8 @@ static int run(struct daemon *daemon)
 
 /* --- stop ---------------------------------------------------------------------------------- */
 
-/* Take leave of the broker: what was received becomes durable, its acknowledgements leave, then
- * DISCONNECT. False when something did not end in time. */
+/* Stops the sessions: received messages become durable, their acknowledgements leave, then
+ * DISCONNECT. Returns false when this did not end in time. */
 static bool stop_sessions(struct daemon *daemon, int64_t deadline_ms)
 {
     const struct timespec pause = {.tv_nsec = STOP_POLL_MS * 1000000L};
@@ -413,7 +415,7 @@ static bool stop_sessions(struct daemon *daemon, int64_t deadline_ms)
     return all;
 }
 
-/* End the writer and close the database. False when the writer hangs. */
+/* Ends the writer and closes the database. Returns false when the writer hangs. */
 static bool stop_store(struct daemon *daemon, int64_t deadline_ms, int *status)
 {
     int64_t left_ms = deadline_ms - clock_monotonic_ms();
@@ -447,7 +449,7 @@ static bool stop_store(struct daemon *daemon, int64_t deadline_ms, int *status)
     return true;
 }
 
-/* Release in reverse. What hangs is left to the end of the process. */
+/* Releases everything in reverse. A part that hangs is left to the end of the process. */
 static int stop(struct daemon *daemon, int status)
 {
     int64_t deadline_ms = clock_monotonic_ms() + STOP_LIMIT_MS;
@@ -529,7 +531,7 @@ int main(int argc, char **argv)
         signals_unblock();
     }
     umask(CREATE_MASK);
-    /* Until the configuration is read: its errors have their priority in the journal then. */
+    /* Until the configuration is read; gives its errors their priority in the journal. */
     log_open(LOG_TARGET_STDERR, NULL, LOG_INFO, problem, sizeof(problem));
     status = load(&daemon, path, check_only);
     if (status != EX_OK) {

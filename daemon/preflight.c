@@ -1,6 +1,6 @@
 /*
- * What can be found out about a configuration before anything is opened for writing: files that
- * would be used for two purposes, files that are somebody else's, certificates that cannot work.
+ * Checks of a configuration before anything is opened for writing: files with two purposes, files
+ * that are not foxtrackrd's, certificates that cannot work.
  */
 #include "preflight.h"
 
@@ -29,7 +29,7 @@ static void list_replaced(const struct config *config, struct replaced list[REPL
         (struct replaced){"status.metrics_file", config->status.metrics_file, OWN_FILE_METRICS};
 }
 
-/* Whether one of the files that are replaced has this verdict. */
+/* Returns 1, with `problem` set, when one of the replaced files has this verdict; else 0. */
 static int find_verdict(const struct config *config, enum own_file_verdict verdict, char *problem)
 {
     struct replaced list[REPLACED];
@@ -48,7 +48,7 @@ static int find_verdict(const struct config *config, enum own_file_verdict verdi
     return 0;
 }
 
-/* A pipe would hold whoever reads it up for ever. */
+/* Refuses anything but a regular file: reading a pipe would block for ever. */
 static int check_regular(const struct config *config, const char *key, const char *path,
                          char *problem)
 {
@@ -67,7 +67,7 @@ int preflight_regular(const char *path, char *problem)
     struct stat status;
 
     if (stat(path, &status) != 0 || S_ISREG(status.st_mode)) {
-        return 0; /* the one who reads it says why it cannot be read */
+        return 0; /* the later read reports the error */
     }
     snprintf(problem, CONFIG_PROBLEM_SIZE,
              "%.200s: is not a regular file, and a reload could not read it again", path);

@@ -1,4 +1,4 @@
-/* What is looked at before the daemon starts: things that a configuration names. Main's thread. */
+/* Checks of the files that a configuration names, before the daemon starts. Main's thread. */
 #ifndef PREFLIGHT_H
 #define PREFLIGHT_H
 
@@ -10,26 +10,25 @@
  */
 int preflight_certificates(const struct config *config, char *problem);
 
-/* The configuration of a daemon is a regular file: it is read again by every reload, and nothing
- * interrupts the reading. Returns as preflight_certificates(). */
+/* Check that the configuration is a regular file: every reload reads it, and nothing interrupts the
+ * reading. Returns as preflight_certificates(). */
 int preflight_regular(const char *path, char *problem);
 
 /*
- * Compare the files that the configuration names (config/config.h), and see that those which the
- * daemon replaces are its own (base/own_file.h) and those which it reads as a whole are regular
- * files. Returns as preflight_certificates(), which comes after it.
+ * Compare the files that the configuration names (config/config.h), and check that the files that
+ * the daemon replaces are its own (base/own_file.h) and that the ones it reads are regular files.
+ * Returns as preflight_certificates(), which comes after it.
  */
 int preflight_files(const struct config *config, char *problem);
 
-/* Whether another daemon that runs writes the status file or the metrics file. Returns as
- * preflight_certificates(). Comes after the database is open: its lock tells more. */
+/* Check that no other running daemon writes the status file or the metrics file. Returns as
+ * preflight_certificates(). Call it with the database open, whose lock gives the better message. */
 int preflight_neighbours(const struct config *config, char *problem);
 
 /* Log the warnings of a configuration that has been loaded. */
 void preflight_configuration(const struct config *config);
 
-/* The same, and what else works but should be known: a password in clear, a certificate about to
- * expire. */
+/* The same, with further warnings: a password sent without TLS, a certificate that expires soon. */
 void preflight_warnings(const struct config *config);
 
 #endif

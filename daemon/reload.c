@@ -1,7 +1,7 @@
 /*
- * A reload: what is live (config/keys.c) takes effect, what is not is named, and nothing is left
- * out in silence. The configuration of the start stays: the sessions and their client ids, the
- * broker and the database of a run never change.
+ * A reload: changes of live keys (config/keys.c) take effect, every other change is logged as
+ * needing a restart. The configuration of the start stays in use: sessions, client ids, broker and
+ * database never change during a run.
  */
 #include "reload.h"
 
@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "preflight.h"
 
-#define NAMES_SIZE 1024 /* of a line of the log, for keys */
+#define NAMES_SIZE 1024 /* of the list of keys in a line of the log */
 
 struct writer_limits reload_limits(const struct config *config)
 {
@@ -27,7 +27,7 @@ struct writer_limits reload_limits(const struct config *config)
     };
 }
 
-/* Give the parts that can change while running the values of a new configuration. */
+/* Gives the live values of a new configuration to the parts that use them. */
 static void apply_live(const struct reload_parts *parts, struct config *loaded)
 {
     const struct writer_limits limits = reload_limits(loaded);
@@ -49,8 +49,7 @@ static void log_problem(const char *sentence)
     log_error("%s", sentence);
 }
 
-/* Name every change that the reload does not make; so many that a line cannot hold them are
- * counted. */
+/* Logs every change that needs a restart; names that do not fit into the line are counted. */
 static void tell_reloaded(const struct config *running, const struct config *loaded)
 {
     char names[NAMES_SIZE];

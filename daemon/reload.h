@@ -7,7 +7,7 @@
 #include "status/status.h"
 
 struct reload_parts {
-    const struct config *running; /* of the start */
+    const struct config *running; /* as loaded at the start */
     struct writer *writer;
     struct intake *intake;
     struct status *status;
@@ -16,12 +16,12 @@ struct reload_parts {
 /*
  * Read the file that parts->running came from and give each part its new values; the log names
  * every change that needs a restart. A file with an error changes nothing, and the log says so.
- * Then look at the certificates again: each connection reads them anew.
+ * Then check the certificates again, because each new connection reads them.
  */
 void reload_configuration(const struct reload_parts *parts);
 
-/* The writer's limits, by a configuration. Borrows config->fields: who hands the limits to the
- * writer sets config->fields to NULL. */
+/* The writer's limits from a configuration. Borrows config->fields: a caller that gives the limits
+ * to the writer sets config->fields to NULL. */
 struct writer_limits reload_limits(const struct config *config);
 
 #endif

@@ -1,12 +1,11 @@
 /*
- * The broker's address as Paho gets it. Paho never connects there: the gate does not pass on what
- * it asks for but compares it (CONNECT), and the rest of Paho takes the name of the certificate
- * from it.
+ * The broker's address as it is given to Paho. Paho never connects to it: the gate only compares it
+ * with the target of Paho's CONNECT request, and Paho takes the certificate's expected name from
+ * it.
  *
- * An IPv6 address goes in without brackets. Paho takes the port from behind the last colon, and of
- * an address in brackets it removes the closing one alone: "[::1", which is what it would ask the
- * gate for, send as SNI and look for in the certificate. Without brackets it finds "::1" in each
- * place.
+ * An IPv6 address is written without brackets. Paho takes the port after the last colon, and
+ * removes only the closing bracket of an address: it would use "[::1" in its CONNECT, as SNI and
+ * for the certificate. Without brackets it uses "::1" in each place.
  */
 #include "session/session.h"
 
@@ -28,7 +27,7 @@ void broker_proxy(const struct config *config, const struct gate *gate, unsigned
     char authority[GATE_AUTHORITY_SIZE];
 
     gate_authority(gate, session, authority);
-    /* Paho wants its own scheme here; what it speaks to the proxy is HTTP in either case. */
+    /* Paho requires this scheme, although it speaks plain HTTP to the proxy in either case. */
     snprintf(proxy, BROKER_PROXY_SIZE, "%s://%s", config->broker.tls ? "https" : "http", authority);
 }
 

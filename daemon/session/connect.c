@@ -1,16 +1,15 @@
 /*
- * Reaching the broker: name, TCP, TLS, CONNECT, and what went wrong in a sentence.
+ * Connects to the broker: name, TCP, TLS, CONNECT; a failure is described in a sentence.
  *
- * One attempt asks for the addresses of the host and goes through all of them until one has
- * answered CONNECT with a session; the backoff comes after the last of them. An address may fail at
- * any stage, and each failure sends the attempt on to the next: a machine that accepts TCP and then
- * says nothing must not keep us from the one beside it. The address that worked is tried first in
- * the next attempt.
+ * One attempt resolves the host and tries its addresses until one has answered CONNECT with a
+ * session; the backoff comes after the last one. An address may fail at any stage, and after each
+ * failure the next is tried: a machine that accepts TCP and then does not answer must not keep us
+ * from the others. The address that worked is tried first in the next attempt.
  *
- * When a later address works, the failures before it are not all equal. An address that refuses TCP
- * at once (a broker that does not listen at ::1) is ordinary and gets a line of level "debug". An
- * address that did not answer, or accepted and then failed, costs time at every attempt and may be
- * a broken broker: this is a warning, and the session's last problem.
+ * When a later address works, the earlier failures are reported according to their kind. An address
+ * that refuses TCP at once (a broker that does not listen at ::1) is ordinary and gets a line of
+ * level "debug". An address that did not answer, or accepted and then failed, costs time at every
+ * attempt and may be a broken broker: this is a warning, and the session's last problem.
  */
 #include "session/session_internal.h"
 
@@ -26,14 +25,14 @@
 #define DIAL_TIMEOUT_MS    10000
 #define EXPLAIN_TIMEOUT_MS 5000
 #define CONNECT_TIMEOUT_S  30 /* from CONNECT to CONNACK, with the handshake */
-/* The same where there are other addresses to try, and again so much for each attempt that found
- * none: a broker that takes long to answer is reached in the end. */
+/* The same for a host with several addresses; it grows by this much with each failed attempt, so
+ * that a broker that answers slowly is reached in the end. */
 #define CONNECT_PATIENCE_S 10
 #define CLEAN_UP_MS        3000
 
 enum reached { REACHED, REFUSED, NOT_REACHED, NOT_NOW };
 
-/* After a failed TLS connection: say why, if a handshake of our own fails too. */
+/* After a failed TLS connection: repeats the handshake and sets `problem` if it fails too. */
 static enum tls_result explain_tls(struct session *session, const struct dial_address *address,
                                    char *problem)
 {
@@ -56,18 +55,19 @@ static enum tls_result explain_tls(struct session *session, const struct dial_ad
     return result;
 }
 
-/* The broker refused the CONNECT, or never got it: what was known of the session still holds. */
+/* The broker refused the CONNECT or never got it: restores the state of the session from before. */
 static void nothing_changed(struct session *session, bool was_uncertain)
 {
     session->uncertain = was_uncertain;
     if (!was_uncertain) {
-        /* When the intake refuses it, the flag stays: subscribing once too often does no harm. */
+        /* When the intake refuses the event, the flag stays set: an extra SUBSCRIBE does no
+         * harm. */
         (void)session_put_event(session, INTAKE_REFUSED, "", 0, STORE_GAP_NONE);
     }
 }
 
-/* No answer to CONNECT, at an address that accepted TCP when the link's status was `before`: set
- * `problem`. */
+/* Sets `problem` for an address that accepted TCP and did not answer CONNECT. `before` is the
+ * link's status at the start. */
 static void say_unanswered(struct session *session, const struct dial_address *address,
                            const struct gate_link_status *before, const char *paho_problem,
                            char *problem, bool was_uncertain)
@@ -77,7 +77,7 @@ static void say_unanswered(struct session *session, const struct dial_address *a
     enum loss_cause cause = loss_of_connect(&facts, paho_problem, problem);
     enum tls_result handshake = TLS_OK;
 
-    /* A handshake of our own tells nothing about a connection that the daemon has spoilt itself. */
+    /* Repeating the handshake explains nothing if the daemon itself caused the failure. */
     if (session->options.tls && cause != LOSS_DAEMON && cause != LOSS_SLOW_DISK) {
         handshake = explain_tls(session, address, problem);
     }
@@ -89,9 +89,9 @@ static void say_unanswered(struct session *session, const struct dial_address *a
 }
 
 /*
- * One address: TCP, TLS, CONNECT. REACHED sets *present. REFUSED: there is no TCP connection, which
- * was known at once, `problem` is set. NOT_REACHED: any other failure, `problem` is set, to "" when
- * the session is being stopped. NOT_NOW: another address would not help, `problem` is set.
+ * One address: TCP, TLS, CONNECT. REACHED sets *present. REFUSED: TCP failed at once, `problem` is
+ * set. NOT_REACHED: any other failure, `problem` is set, to "" when the session is being stopped.
+ * NOT_NOW: another address would not help, `problem` is set.
  */
 static enum reached try_address(struct session *session, const struct dial_address *address,
                                 bool *present, char *problem)
@@ -118,7 +118,7 @@ static enum reached try_address(struct session *session, const struct dial_addre
     session->uncertain = true;
     switch (paho_connect(session->paho, &session->options, present, paho_problem)) {
     case PAHO_OK:
-        session->uncertain = was_uncertain; /* this CONNECT has its answer */
+        session->uncertain = was_uncertain; /* this CONNECT was answered */
         break;
     case PAHO_E_REFUSED:
         snprintf(problem, SESSION_REASON_SIZE, "%s", paho_problem);
@@ -130,14 +130,14 @@ static enum reached try_address(struct session *session, const struct dial_addre
     }
     gate_link_status(session->parts.gate, session->parts.index, &after);
     if (after.opened == before.opened) {
-        /* Never seen, and never to be: without the gate the promise does not hold. */
+        /* Must never happen: without the gate nothing holds acknowledgements back. */
         log_line(LOG_CRIT, "%s: Paho reached the broker without the gate", session->own->client_id);
         abort();
     }
     return REACHED;
 }
 
-/* Seconds that one of `count` addresses gets to answer CONNECT. */
+/* Returns how many seconds each of `count` addresses gets to answer CONNECT. */
 static int patience_s(const struct session *session, size_t count)
 {
     int patient_s = CONNECT_PATIENCE_S * (1 + session->failed_attempts);
@@ -145,8 +145,8 @@ static int patience_s(const struct session *session, size_t count)
     return count == 1 || patient_s > CONNECT_TIMEOUT_S ? CONNECT_TIMEOUT_S : patient_s;
 }
 
-/* Add "address: reason" to what the earlier addresses of this attempt gave. Before the first one
- * stands broker.host with its port, where it is a name: that is what the operator has written. */
+/* Appends "address: reason" to the reasons of this attempt. The first is preceded by broker.host
+ * with its port if that is a name, because the operator knows the name. */
 static void add_reason(const struct config *config, char *problem,
                        const struct dial_address *address, const char *reason)
 {
@@ -167,7 +167,7 @@ static void add_reason(const struct config *config, char *problem,
     }
 }
 
-/* Say what was wrong with the addresses before the one that works. */
+/* Logs the failures of the addresses before the one that works. */
 static void say_earlier(struct session *session, bool all_refused, const char *problem)
 {
     const struct log_fields fields = {.session = session->own->client_id};
@@ -215,7 +215,8 @@ bool session_connect(struct session *session, bool *present, char *problem)
         all_refused = all_refused && reached == REFUSED;
         add_reason(config, problem, address, reason);
         if (i + 1 < list.count) {
-            paho_disconnect(session->paho, CLEAN_UP_MS); /* what is left of the failed one */
+            paho_disconnect(session->paho, CLEAN_UP_MS); /* ends the rest of the failed
+                                                          * connection */
         }
     }
     session->failed_attempts++;
@@ -223,8 +224,8 @@ bool session_connect(struct session *session, bool *present, char *problem)
 }
 
 /*
- * What may be missing. A session that the broker had and has no more is lost for certain; at
- * another broker than the last one, the last one may still keep messages for us, whether the new
+ * Returns which messages may be missing. A session that the broker had and has no more is certainly
+ * lost. After a change of brokers, the previous one may still keep messages for us, whether the new
  * one has a session or not.
  */
 static enum store_gap gap_of(const struct session *session, bool present)
@@ -270,8 +271,8 @@ static void say_gap(struct session *session, enum store_gap gap)
     }
 }
 
-/* A session that this broker has, and that the database does not know from it: of another database,
- * or the broker has another name than before. */
+/* Logs that the broker has a session which the database has no record of: it is another database's,
+ * or the broker's name has changed. */
 static void say_found(const struct session *session)
 {
     if (!session->known) {

@@ -1,7 +1,6 @@
 /*
- * The end of a session's connection: its cause, in the log, the status and the metrics. The
- * judgement is that of session/loss.c; here is what a session alone knows, that connections end
- * again and again.
+ * Reports the cause of a connection's end to the log, the status and the metrics. session/loss.c
+ * determines the cause; this file adds whether the session's connections end again and again.
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +8,7 @@
 #include "base/clock.h"
 #include "session/session_internal.h"
 
-#define SHORT_LIVES 3 /* in a row: not an accident any more */
+#define SHORT_LIVES 3 /* so many in a row are no coincidence */
 
 struct loss_facts session_loss_facts(struct session *session, const struct gate_link_status *before,
                                      char complaint[PAHO_PROBLEM_SIZE])
@@ -28,8 +27,9 @@ struct loss_facts session_loss_facts(struct session *session, const struct gate_
     return facts;
 }
 
-/* Count connections in a row that the broker ends soon. It closes one when the client id comes
- * again (MQTT 3.1.1 §3.1.4), and says nothing. Any other cause is not the doing of another client.
+/* Counts consecutive connections that the broker ends soon. A broker closes a connection without a
+ * reason when its client id connects again (MQTT 3.1.1 §3.1.4). Any other cause does not point to
+ * another client.
  */
 static bool ends_soon_again(struct session *session, enum loss_cause cause)
 {
@@ -53,7 +53,7 @@ static enum loss_cause judge(struct session *session, enum session_reconciled re
         return LOSS_DAEMON;
     }
     cause = loss_of_connection(&facts, reason);
-    /* Where a request was not answered, `problem` says which. */
+    /* After an unanswered request, `problem` already names the request. */
     if (result != SESSION_RECONCILE_FAILED || cause != LOSS_SILENCE) {
         snprintf(problem, SESSION_REASON_SIZE, "%s", reason);
     }

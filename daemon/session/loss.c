@@ -1,14 +1,14 @@
 /*
- * Who ended a connection, and why. See session/session.h.
+ * Determines who ended a connection, and why. See session/session.h.
  *
- * In most cases the gate has seen it: the end of the broker's stream, an error of the socket, or
- * its own cut. Where Paho was first, there are four causes:
+ * In most cases the gate has seen the cause: the end of the broker's stream, an error of the
+ * socket, or its own severing. If Paho closed first, there are four causes:
  *
- * - A packet that is malformed. mqtt/paho/check.c knows it, unless Paho is the shared library.
- * - Nothing came for a keep alive. The gate knows when the broker's last bytes came.
+ * - A malformed packet. mqtt/paho/check.c reports it, unless Paho is the shared library.
+ * - The broker was silent for a keep alive. The gate knows when its last bytes came.
  * - The same, because nothing could leave: acknowledgements, and PINGREQ behind them, wait for a
- *   commit, and a disk that is slow enough makes the broker, or Paho, lose patience. The gate knows
- *   for how long bytes have been waiting.
+ *   commit, and on a slow disk the broker's or Paho's time limit passes. The gate knows for how
+ *   long bytes have been waiting.
  * - The broker ended TLS (close_notify), and Paho read that before the gate saw the end of the
  *   stream. Then the broker's last bytes came just now.
  */
@@ -18,9 +18,10 @@
 
 #include "base/duration.h"
 
-/* Paho has reacted to bytes that came so long ago; what it waits for in vain takes longer. */
+/* Paho has reacted to the broker's bytes if they came less than this ago; its time limits are
+ * longer. */
 #define JUST_NOW_MS INT64_C(1000)
-/* A CONNECT that waits so long for a commit is late because of that. */
+/* A CONNECT held for so long by a commit was answered late because of that. */
 #define CONNECT_HELD_MS INT64_C(5000)
 
 const char *loss_cause_name(enum loss_cause cause)
@@ -33,7 +34,7 @@ const char *loss_cause_name(enum loss_cause cause)
     return names[cause];
 }
 
-/* `held_limit_ms`: bytes that were held for so long have made the broker, or Paho, give up. */
+/* `held_limit_ms`: if bytes were held for this long, that made the broker or Paho give up. */
 static enum loss_cause judge(const struct loss_facts *facts, int64_t held_limit_ms)
 {
     const struct link_ending *ending = &facts->link.ending;
@@ -46,7 +47,7 @@ static enum loss_cause judge(const struct loss_facts *facts, int64_t held_limit_
         return LOSS_DAEMON;
     }
     if (facts->link.opened == facts->opened_before) {
-        return LOSS_SILENCE; /* Paho has not come so far */
+        return LOSS_SILENCE; /* Paho has not opened a link */
     }
     if (ending->closer == LINK_CLOSED_BY_NETWORK) {
         return LOSS_NETWORK;
@@ -57,19 +58,19 @@ static enum loss_cause judge(const struct loss_facts *facts, int64_t held_limit_
     if (ending->closer == LINK_CLOSED_BY_BROKER) {
         return LOSS_BROKER;
     }
-    /* Paho was first, and perhaps the gate has not seen even that. */
+    /* Paho closed first, or the gate has not even seen that yet. */
     if (ending->silent_ms >= JUST_NOW_MS) {
         return LOSS_SILENCE;
     }
-    /* In clear the gate sees the end of the stream first. */
+    /* Without TLS the gate sees the end of the stream before Paho. */
     return facts->tls && facts->packets_checked ? LOSS_BROKER : LOSS_PACKET;
 }
 
 enum loss_cause loss_of_connection(const struct loss_facts *facts, char out[LOSS_TEXT_SIZE])
 {
     const struct link_ending *ending = &facts->link.ending;
-    /* A broker waits for one and a half keep alives, and has heard something within one before the
-     * first byte was held. */
+    /* A broker waits for one and a half keep alives, and received bytes at most one keep alive
+     * before the first byte was held: half a keep alive of holding can be too long. */
     enum loss_cause cause = judge(facts, facts->keepalive_s * INT64_C(500));
     char time[DURATION_SIZE];
 

@@ -3,16 +3,15 @@
  *
  *     dial → hand the socket to the gate → CONNECT → subscriptions → wait for the loss → back off
  *
- * One attempt tries every address of the broker (session/connect.c). The thread dials itself and
- * only then lets Paho connect, through the gate, to a broker that has answered; what fails is known
- * by name. Paho reports a failed TLS handshake without a reason, so tls_explain() repeats it,
- * sending no credentials.
+ * One attempt tries every address of the broker (session/connect.c). The thread connects TCP itself
+ * and then lets Paho connect through the gate, so that each failing step is known. Paho reports a
+ * failed TLS handshake without a reason, so tls_explain() repeats it, sending no credentials.
  *
- * What the broker remembers for us is recorded in the database by events that go through the intake
- * among the messages. The gate lets nothing out before the events of before are durable, so the
- * record is always there before the packet that depends on it: CONNECTING before CONNECT, the gap
- * before SUBSCRIBE. A process that dies between CONNECT and the record of its answer finds the
- * CONNECTING flag, and subscribes anew.
+ * The state of the broker's session is recorded in the database by events that pass through the
+ * intake among the messages. The gate sends nothing before the earlier events are durable, so each
+ * record is on disk before the packet that depends on it: CONNECTING before CONNECT, the gap before
+ * SUBSCRIBE. If the process dies between CONNECT and the record of its answer, the next one finds
+ * the CONNECTING flag and subscribes again.
  */
 #include "session/session_internal.h"
 
@@ -48,7 +47,7 @@ static void set_state(struct session *session, enum session_state state, const c
     pthread_mutex_unlock(&session->mutex);
 }
 
-/* While it connects, why it was not connected before is still what there is to know. */
+/* Sets the state "connecting" and keeps the reason of the earlier failure. */
 static void set_connecting(struct session *session)
 {
     pthread_mutex_lock(&session->mutex);
@@ -80,7 +79,8 @@ void session_log_problem(struct session *session, const char *problem)
 
 /* --- towards the intake ----------------------------------------------------------------------- */
 
-/* One more is in flight. A clock that jumps back keeps an old peak; it does no other harm. */
+/* Counts a message in flight. If the clock jumps back, an old peak stays longer; nothing else
+ * depends on it. */
 static void count_in_flight(struct session *session, int64_t now_ms)
 {
     struct session_status *status = &session->status;
@@ -92,8 +92,9 @@ static void count_in_flight(struct session *session, int64_t now_ms)
     }
 }
 
-/* Paho's receive thread: a QoS 2 message is through. What an earlier connection began is not
- * counted: the broker sends it again, or its PUBREL finds nothing to count. */
+/* Paho's receive thread: the handshake of a QoS 2 message is complete. A handshake of an earlier
+ * connection is not counted: the broker sends the message again, or its PUBREL finds a count of
+ * 0. */
 static void release_message(void *context)
 {
     struct session *session = context;
@@ -103,7 +104,7 @@ static void release_message(void *context)
     pthread_mutex_unlock(&session->mutex);
 }
 
-/* Paho's receive thread: a message. See paho_message_fn for what must hold when this returns. */
+/* Paho's receive thread: takes a message. paho_message_fn says what must hold when this returns. */
 static void take_message(void *context, const char *topic, size_t topic_length, const void *payload,
                          size_t payload_length, int qos)
 {
@@ -165,7 +166,7 @@ bool session_put_event(struct session *session, enum intake_kind kind, const cha
 /* --- the thread ---------------------------------------------------------------------------- */
 
 /* The next delay: doubled each time, from half of it to all of it at random, so that a fleet of
- * clients does not come back in step. */
+ * clients does not reconnect at the same time. */
 static int next_backoff_ms(struct session *session)
 {
     unsigned random = 0;
@@ -177,8 +178,8 @@ static int next_backoff_ms(struct session *session)
     return session->backoff_ms / 2 + (int)(random % (unsigned)(session->backoff_ms / 2 + 1));
 }
 
-/* The end of a problem is said when the problem was: the last line of the log is never out of date,
- * and a link that comes and goes is limited by what limits its problems. */
+/* Logs the end of a problem if the problem was logged: so the last line of the log is always
+ * current, and the limit on repeated problems also limits these lines. */
 static void note_connected(struct session *session, bool present)
 {
     const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_CONNECTED};
@@ -197,7 +198,7 @@ static void note_connected(struct session *session, bool present)
     log_cause_over(&session->cause);
 }
 
-/* Stay connected: retry what the broker does not grant; leave on a loss or a stop. */
+/* While connected: retries filters that the broker did not grant; returns on a loss or a stop. */
 static void stay(struct session *session, char *problem)
 {
     int retry_ms = BACKOFF_FIRST_MS;
@@ -235,7 +236,8 @@ static void attempt(struct session *session, char *problem)
     problem[0] = '\0';
     set_connecting(session);
     if (!session_connect(session, &present, problem)) {
-        session->short_lives = 0; /* the broker is in trouble, which tells nothing about others */
+        session->short_lives = 0; /* the broker is unreachable: no sign of another client with this
+                                   * id */
         return;
     }
     note_connected(session, present);
@@ -249,7 +251,7 @@ static void attempt(struct session *session, char *problem)
     }
 }
 
-/* Ended early by a stop or by session_retry_now(). */
+/* Returns true when the backoff is to end: a stop, or session_retry_now(). */
 static bool backoff_is_over(struct session *session)
 {
     bool over;
@@ -271,11 +273,13 @@ static void back_off(struct session *session, const char *problem)
     session->status.retry_at_ms = until_ms;
     pthread_mutex_unlock(&session->mutex);
     while (!backoff_is_over(session) && (left_ms = until_ms - clock_monotonic_ms()) > 0) {
-        paho_wait(session->paho, (int)left_ms); /* a late loss of the old connection ends it too */
+        paho_wait(session->paho, (int)left_ms); /* a late report of the old connection's loss ends
+                                                 * the wait too */
     }
 }
 
-/* While the disk takes nothing there is no use in a connection. True when it was so. */
+/* Waits while the session is paused, that is while nothing can be written to the disk. Returns true
+ * when it waited. */
 static bool wait_while_paused(struct session *session)
 {
     char reason[SESSION_REASON_SIZE];
@@ -303,7 +307,7 @@ static void *run(void *argument)
             continue;
         }
         attempt(session, problem);
-        /* Paho closes what is left of a failed attempt; on a stop this is DISCONNECT. */
+        /* Closes what is left of a failed attempt; on a stop this sends DISCONNECT. */
         paho_disconnect(session->paho, DISCONNECT_MS);
         if (!stopping(session)) {
             session_log_problem(session, problem);

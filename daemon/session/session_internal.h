@@ -1,4 +1,4 @@
-/* What the files of a session share. Nothing else includes it. */
+/* Declarations shared by the session's files; not for other rooms. */
 #ifndef SESSION_SESSION_INTERNAL_H
 #define SESSION_SESSION_INTERNAL_H
 
@@ -20,74 +20,77 @@ struct session {
     char proxy_url[BROKER_PROXY_SIZE];
     int stop_fd; /* ends a dial */
 
-    pthread_mutex_t mutex; /* of what follows, up to the blank line */
+    pthread_mutex_t mutex; /* guards the members up to the blank line */
     pthread_cond_t ended_changed;
     struct session_status status;
     int *granted;    /* by filter, see session_granted() */
     int64_t peak_ms; /* wall clock; of status.in_flight_peak */
     bool stopping;
-    bool ended; /* the thread has nothing left to do */
+    bool ended; /* the thread is about to end */
     bool paused;
     bool retry_now; /* end the backoff */
     char pause_reason[SESSION_REASON_SIZE];
 
-    /* The thread's own. */
+    /* Used by the session's thread only. */
     struct dial_memory addresses;
-    int failed_attempts; /* in a row that found no address of use */
+    int failed_attempts; /* consecutive attempts in which every address failed */
     struct session_memory_list memory;
     bool known;     /* the broker has had a session for us before */
-    bool elsewhere; /* another broker has, and this one has not been connected to yet */
-    bool uncertain; /* a CONNECT left and its answer is not on record */
+    bool elsewhere; /* the last session was another broker's, and this one was not connected yet */
+    bool uncertain; /* a CONNECT was sent and its answer is not recorded */
     int backoff_ms;
     int64_t connected_ms; /* monotonic */
     int short_lives;      /* connections in a row that the broker ended soon */
     struct log_cause cause;
-    bool problem_said; /* in the log, and its end not yet */
+    bool problem_said; /* a problem was logged, and its end was not yet */
     struct log_cause refused_cause;
 };
 
-/* Why there is no connection, or not all of one: a line a minute for the same reason. */
+/* Log why there is no connection, or why a filter is not granted: one line a minute for the same
+ * reason. */
 void session_log_problem(struct session *session, const char *problem);
 
-/* session/status.c: what session_status() and session_granted() tell from now on. */
+/* session/status.c: set what session_status() and session_granted() return from now on. */
 void session_note_error(struct session *session, const char *problem);
 void session_note_granted(struct session *session, size_t filter, int qos);
 void session_forget_granted(struct session *session);
 
-/* Record an event. False when the intake refuses it: the link is useless then. */
+/* Put an event into the intake. Returns false when the intake refuses it: the link cannot be used
+ * then. */
 bool session_put_event(struct session *session, enum intake_kind kind, const char *filter, int qos,
                        enum store_gap gap);
 
-/* session/connect.c: reach the broker at one of its addresses and send CONNECT. True with a
- * session, and *present tells whether the broker had it; else `problem` (of SESSION_REASON_SIZE
+/* session/connect.c: reach the broker at one of its addresses and send CONNECT. Returns true with a
+ * session, and *present says whether the broker had it; else `problem` (of SESSION_REASON_SIZE
  * bytes) is set, to "" when the session is being stopped. */
 bool session_connect(struct session *session, bool *present, char *problem);
 
-/* session/connect.c: put on record what CONNACK has told. False when the intake refuses. */
+/* session/connect.c: record the result of CONNACK. Returns false when the intake refuses the
+ * event. */
 bool session_record_answer(struct session *session, bool present);
 
-/* A connection that lived this long starts the backoff anew. */
+/* A connection that lasted this long resets the backoff. */
 #define SESSION_STABLE_MS 30000
 
 enum session_reconciled {
     SESSION_RECONCILED,
     SESSION_RECONCILED_PARTLY, /* a filter is refused, or granted below the asked QoS */
-    SESSION_RECONCILE_FAILED,  /* no answer: the connection is of no use any more */
+    SESSION_RECONCILE_FAILED,  /* no answer: the connection has to be closed */
     SESSION_NOT_RECORDED,      /* the intake refuses the record of an answer */
 };
 
 /* session/subscribe.c: make the broker's subscriptions those of the configuration. Sets `problem`
- * (of SESSION_REASON_SIZE bytes) unless all are. */
+ * (of SESSION_REASON_SIZE bytes) unless every filter is granted. */
 enum session_reconciled session_reconcile(struct session *session, char *problem);
 
-/* session/explain_loss.c: what is known of the session's connection, or attempt to connect, that
- * began when `before` was its link's status. `complaint` is where a complaint is put. */
+/* session/explain_loss.c: return the facts about the session's connection, or attempt, at whose
+ * start `before` was the link's status. `complaint` receives the text of paho_complaint(). */
 struct loss_facts session_loss_facts(struct session *session, const struct gate_link_status *before,
                                      char complaint[PAHO_PROBLEM_SIZE]);
 
-/* session/explain_loss.c: a connection with a CONNACK has ended, or is given up because of
- * `result`: count it by its cause, and make `problem` (of SESSION_REASON_SIZE bytes) say why. Where
- * session_reconcile() failed, `problem` has its reason. */
+/* session/explain_loss.c: count an ended connection, or one given up because of `result`, by its
+ * cause, and set `problem` (of SESSION_REASON_SIZE bytes) to the reason. After a failed
+ * session_reconcile(), `problem` holds its reason already. */
 void session_tell_loss(struct session *session, enum session_reconciled result, char *problem);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * What a session tells about itself. Never calls Paho.
+ * The status of a session: copies for other threads. Never calls Paho.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,20 +1,20 @@
 /*
- * Subscriptions: what the broker holds becomes what is configured.
+ * Subscriptions: makes the broker's subscriptions those of the configuration.
  *
- * Every filter is subscribed at every connection, and what the broker grants is what counts.
- * "Session present" says that the broker has a session, not that our subscriptions are in it: it
- * may have been restored from an older state, be another broker, or somebody may have unsubscribed
- * this client id. A repeated SUBSCRIBE replaces the subscription (MQTT 3.1.1 §3.8.4) and brings
- * retained messages again, which are duplicates.
+ * Every filter is subscribed at every connection, and only the broker's answer counts. "Session
+ * present" says that the broker has a session, not that our subscriptions are in it: the session
+ * may have been restored from an older state or belong to another broker, or another program may
+ * have unsubscribed this client id. A repeated SUBSCRIBE replaces the subscription (MQTT 3.1.1
+ * §3.8.4) and brings retained messages again, which are duplicates.
  *
- * What the database remembers serves two ends: a filter that is no longer configured is
- * unsubscribed, and the log tells of a subscription that is new or has another QoS.
+ * The subscriptions recorded in the database have two uses: a filter that is no longer configured
+ * is unsubscribed, and a new subscription or a changed QoS is logged.
  */
 #include "session/session_internal.h"
 
 #include <stdio.h>
 
-/* Unsubscribe from what is remembered and no longer configured. Sets `problem` unless it returns
+/* Unsubscribes recorded filters that are no longer configured. Sets `problem` unless it returns
  * SESSION_RECONCILED. */
 static enum session_reconciled drop_unwanted(struct session *session, char *problem)
 {
@@ -36,7 +36,7 @@ static enum session_reconciled drop_unwanted(struct session *session, char *prob
     return SESSION_RECONCILED;
 }
 
-/* Put a granted subscription on record, and say it, unless it is as it was. */
+/* Records and logs a granted subscription, unless it is recorded already. */
 static bool remember(struct session *session, const char *filter, int granted)
 {
     const struct log_fields fields = {.session = session->own->client_id, .topic = filter};
@@ -55,7 +55,7 @@ static bool remember(struct session *session, const char *filter, int granted)
     return true;
 }
 
-/* Subscribe to one filter of the configuration. */
+/* Subscribes to one filter of the configuration. */
 static enum session_reconciled subscribe(struct session *session, size_t index, char *problem)
 {
     const struct config_session *own = session->own;
@@ -95,7 +95,7 @@ enum session_reconciled session_reconcile(struct session *session, char *problem
     for (size_t i = 0; i < session->own->filter_count; i++) {
         enum session_reconciled one;
 
-        /* Granted on this connection: a retry is for the others. */
+        /* Granted on this connection already: only the other filters are retried. */
         if (session->granted[i] >= session->own->qos) {
             continue;
         }
