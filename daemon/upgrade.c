@@ -1,4 +1,4 @@
-/* Tells the progress of a migration: log lines now and then, STATUS= more often. */
+/* Reports the progress of a migration: log lines for every tenth, STATUS= every second. */
 #include "upgrade.h"
 
 #include <inttypes.h>
@@ -13,11 +13,11 @@
 #include "status/status.h"
 
 #define STATUS_PERIOD_MS 1000
-#define LINE_PERIOD_MS   1000 /* and a tenth more is done */
+#define LINE_PERIOD_MS   1000 /* at least, between two lines */
 #define LINE_STEP_PCT    10
 
-/* A statement that drops a table, and the commit, are silent for as long as the disk takes for all
- * they write. Two minutes and a slow disk's rate are more than that. */
+/* A statement that drops a table, and the commit, report no progress while the disk writes. Two
+ * minutes and a slow disk's rate are an upper bound of that time. */
 #define SILENCE_MS      INT64_C(120000)
 #define SLOW_BYTES_A_MS INT64_C(4000)
 
@@ -92,7 +92,7 @@ bool upgrade_progress(void *context, const struct store_progress *progress)
         log_progress(upgrade, progress);
         notify(upgrade, progress);
     }
-    if (progress->done) { /* another may follow */
+    if (progress->done) { /* another migration may follow */
         *upgrade = (struct upgrade){.started_ms = clock_monotonic_ms(), .fresh = upgrade->fresh};
     }
     return !signals_stop_pending();

@@ -9,7 +9,8 @@
 
 #define LOOK_PERIOD_MS 60000
 
-/* Whether the file is another one than that which was read, or has been written since. */
+/* Returns true when the path leads to another file than the one that was read, or that file was
+ * written since. */
 static bool has_changed(struct status_certificate_file *file, const char *path)
 {
     struct stat now;
@@ -28,7 +29,8 @@ static bool has_changed(struct status_certificate_file *file, const char *path)
     return true;
 }
 
-/* What is wrong with a file is said when it is used; here its date is unknown then. */
+/* Reads the dates of changed files. A wrong file is reported when it is used; here its date becomes
+ * unknown. */
 static void look_at_files(struct status_certificates *certificates, const struct config *config)
 {
     struct tls_certificates found = {0};

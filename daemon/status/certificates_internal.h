@@ -1,4 +1,4 @@
-/* When the certificates expire that a connection depends on. Main's thread only. */
+/* Expiry dates of the certificates that a connection depends on. Main's thread only. */
 #ifndef STATUS_CERTIFICATES_INTERNAL_H
 #define STATUS_CERTIFICATES_INTERNAL_H
 
@@ -15,9 +15,9 @@ struct status_certificate_file {
     int64_t expiry_ms; /* 0: unknown */
 };
 
-/* A zeroed one has not looked yet. Times are ms since the epoch; 0: unknown, or there is none. */
+/* Begins zeroed. Times are ms since the epoch; 0: unknown, or there is no certificate. */
 struct status_certificates {
-    int64_t broker_ms; /* the broker's own, as the last handshake showed it */
+    int64_t broker_ms; /* the broker's own, from the last handshake */
     int64_t ca_ms;     /* the last of ca_file */
     int64_t client_ms; /* the first of cert_file */
 
@@ -26,7 +26,7 @@ struct status_certificates {
     struct status_certificate_file client;
 };
 
-/* Look again: once a minute whether the files have changed, and only then into them. */
+/* Check once a minute whether the files have changed, and read the changed ones. */
 void status_certificates_look(struct status_certificates *certificates, const struct config *config,
                               int64_t monotonic_ms);
 

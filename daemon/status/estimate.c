@@ -14,8 +14,8 @@
 
 #define RATE_PERIOD_MS   SECOND_MS
 #define LAG_WINDOW_MS    MINUTE_MS
-#define LAG_LEAST_MS     (3 * SECOND_MS) /* less says little about how it goes on */
-#define LEFT_MOST_MS     (365 * DAY_MS)  /* more is no estimate any more */
+#define LAG_LEAST_MS     (3 * SECOND_MS) /* a shorter observation gives no estimate */
+#define LEFT_MOST_MS     (365 * DAY_MS)  /* a longer time is reported as unknown */
 #define GROWTH_WINDOW_MS (7 * DAY_MS)
 #define GROWTH_LEAST_MS  HOUR_MS
 
@@ -64,7 +64,7 @@ struct status_catch_up status_estimate_catch_up(struct status_estimate *estimate
 
     series_add(&estimate->lag, monotonic_ms, lag_ms);
     if (lag_ms > estimate->from_lag_ms) {
-        estimate->from_lag_ms = lag_ms; /* the oldest readings need not come first */
+        estimate->from_lag_ms = lag_ms; /* the oldest readings may come later */
     }
     catch_up.from_lag_ms = estimate->from_lag_ms;
     if (estimate->from_lag_ms > 0) {

@@ -1,4 +1,4 @@
-/* What status knows at one moment, and the forms in which that goes to files. Main's thread only.
+/* A snapshot of the daemon's status, and its forms as JSON and as metrics. Main's thread only.
  */
 #ifndef STATUS_FILE_INTERNAL_H
 #define STATUS_FILE_INTERNAL_H
@@ -19,13 +19,13 @@
 #define STATUS_TEXT_SIZE  1024
 #define STATUS_WAITS_SIZE 256
 
-/* Everything known at one moment. */
+/* The daemon's status at one moment. */
 struct status_snapshot {
     int64_t wall_ms;
     int64_t monotonic_ms;
     int64_t started_ms;
     int interval_ms;        /* between two status files */
-    int64_t min_free_bytes; /* below it no message is taken */
+    int64_t min_free_bytes; /* below it no message is accepted */
     struct writer_status writer;
     struct session_status sessions[CONFIG_SESSIONS_MAX];
     int *granted[CONFIG_SESSIONS_MAX]; /* by filter, see session_granted() */
@@ -34,7 +34,7 @@ struct status_snapshot {
     unsigned subscribed; /* sessions with every filter granted */
     uint64_t pending;    /* messages taken, not yet durable */
     size_t pending_bytes;
-    uint64_t unacknowledged; /* QoS 2 messages whose handshake is not over, of all sessions */
+    uint64_t unacknowledged; /* QoS 2 messages of all sessions whose handshake is not complete */
     double rate_per_s;       /* messages made durable, over the last seconds */
     struct status_rates rates;
     int64_t lag_ms;   /* age of writer.newest_time_ms; -1: none is known */
@@ -43,14 +43,15 @@ struct status_snapshot {
     struct status_catch_up catch_up; /* while catching up */
     struct status_growth growth;
     struct status_certificates certificates;
-    int64_t writer_age_ms; /* since its thread made a step; the same of the gate's */
+    int64_t writer_age_ms; /* time since the writer's thread made a step; gate_age_ms: the gate's */
     int64_t gate_age_ms;
     bool clock_behind;                  /* see base/wall.h; */
-    int64_t clock_least_ms;             /* and what the time is at least; 0: it is not behind */
-    char waits[STATUS_WAITS_SIZE];      /* what retention has announced, in words; "": nothing */
+    int64_t clock_least_ms;             /* a lower bound of the time; 0: the clock is not behind */
+    char waits[STATUS_WAITS_SIZE];      /* the deletions that retention has announced, in words; "":
+                                         * none */
     int64_t waits_until_ms;             /* monotonic; the first of them */
     struct quarantine_share_now latest; /* the latest messages, and how many are in quarantine */
-    int64_t disk_wait_ms; /* for how long the disk has been busy with one call of ours; 0: not */
+    int64_t disk_wait_ms; /* how long one of our calls has been waiting for the disk; 0: none */
     const char *state;    /* in words */
     char text[STATUS_TEXT_SIZE];
     uint64_t strangers; /* connections of other programs to the gate */
@@ -71,7 +72,7 @@ int status_file_write_metrics(struct own_file *file, const struct config *config
                               const struct status_snapshot *snapshot);
 
 #define STATUS_FILE_MODE 0640
-/* The node exporter runs as another user. */
+/* Readable for all: the node exporter runs as another user. */
 #define STATUS_FILE_METRICS_MODE 0644
 
 /* A state's name as it stands in the file ("subscribed", …). */

@@ -1,6 +1,6 @@
 /*
- * A snapshot as JSON: what `foxtrackrctl status` reads. Every member is documented in
- * foxtrackrctl(8), and a test compares the two.
+ * A snapshot as JSON, for `foxtrackrctl status`. Every member is documented in foxtrackrctl(8), and
+ * a test compares the two.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -158,8 +158,8 @@ static json_t *restored_json(const struct writer_status *writer)
         (json_int_t)summary->restored_ms, "from_ms", time_or_null(summary->restored_from_ms));
 }
 
-/* The reader that keeps the log, while that is too long. Its process may be one of another
- * namespace, and its name hidden from the daemon. */
+/* The reader that keeps the WAL from being restarted, while the WAL is too long. The process may be
+ * in another namespace, and its name hidden from the daemon. */
 static json_t *reader_json(const struct store_reader *reader)
 {
     char name[PROCESS_NAME_SIZE];

@@ -1,11 +1,11 @@
 /*
  * A snapshot in the text format of Prometheus, for the textfile collector of its node exporter.
  *
- * Names follow Prometheus's conventions: base units at the end, counters end in _total. What is not
- * known is left out, never 0. Every sample names the database, which is what daemons on one machine
- * can never share: the node exporter refuses samples that it has from another file. The metrics are
- * the rows of the tables below, in the order of the file; a metric more is a row more, and its name
- * in foxtrackrd(8).
+ * Names follow Prometheus's conventions: base units at the end, counters end in _total. An unknown
+ * value is left out, never 0. Every sample has the database as a label, because two daemons on one
+ * machine never share one, and the node exporter refuses a sample that another file has too. The
+ * metrics are the rows of the tables below, in the order of the file; to add one, add a row here
+ * and its name to foxtrackrd(8).
  */
 #include <math.h>
 #include <stdio.h>
@@ -66,7 +66,7 @@ static double known_if(bool known, double value)
     return known ? value : (double)NAN;
 }
 
-/* A moment, in ms since the epoch; 0: not known. */
+/* Converts ms since the epoch to seconds; 0 is not known and gives NAN. */
 static double moment(int64_t time_ms)
 {
     return known_if(time_ms != 0, (double)time_ms / 1000);
@@ -155,7 +155,7 @@ static void process_metrics(struct metrics *metrics, const struct status_snapsho
     write_rows(metrics, rows, COUNT(rows));
 }
 
-/* What there is of every session. Returns the number of rows. */
+/* Fills the rows of one session. Returns the number of rows. */
 static size_t session_rows(const struct session_status *session,
                            const struct gate_link_status *link, const char *client_id,
                            struct metric out[SESSION_ROWS_MAX])
@@ -199,7 +199,7 @@ static size_t session_rows(const struct session_status *session,
     return COUNT(rows);
 }
 
-/* Family by family, and in each the sessions. */
+/* Writes one family after the other, and within a family all sessions. */
 static void session_metrics(struct metrics *metrics, const struct config *config,
                             const struct status_snapshot *snapshot)
 {

@@ -1,8 +1,8 @@
 /*
  * The share of quarantined messages among the latest. See status/quarantine_share_internal.h.
  *
- * A sample is taken when messages have come since the last one, at most every 15 seconds. So the
- * samples reach back over 15 minutes of busy flow, or over more messages than are asked for.
+ * A sample is taken when messages have arrived since the last one, at most every 15 seconds. So the
+ * samples cover at least 15 minutes of constant traffic, or more messages than needed.
  */
 #include "status/quarantine_share_internal.h"
 
@@ -21,7 +21,7 @@ static const struct quarantine_share_sample *sample(const struct quarantine_shar
     return &share->samples[(share->count - 1 - back) % QUARANTINE_SHARE_SAMPLES];
 }
 
-/* The youngest sample before which nothing needs to be looked at, or the oldest that is kept. */
+/* Returns the sample at which the evaluated messages begin, or the oldest one that is kept. */
 static const struct quarantine_share_sample *begin(const struct quarantine_share *share,
                                                    int64_t monotonic_ms, uint64_t received)
 {

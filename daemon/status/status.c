@@ -1,7 +1,7 @@
 /*
  * Takes a snapshot about once a second from the writer, the sessions and the gate, derives the
- * state in words, and tells it where it is due: STATUS= to systemd when it has changed, the two
- * files at the configured interval.
+ * state in words, and publishes it: STATUS= to systemd when it has changed, the two files at the
+ * configured interval.
  */
 #include "status/status.h"
 
@@ -23,12 +23,12 @@
 #include "base/wall.h"
 #include "status/file_internal.h"
 
-#define SAMPLES            6      /* ticks that a rate looks back over */
-#define CATCH_UP_LAG_MS    600000 /* ten minutes behind is a catch-up… */
-#define CAUGHT_UP_LAG_MS   60000  /* …until the readings are a minute old */
-#define CAUGHT_UP_QUIET_MS 5000   /* …or nothing has come for a while */
+#define SAMPLES            6      /* ticks over which a rate is measured */
+#define CATCH_UP_LAG_MS    600000 /* a lag of ten minutes begins a catch-up…… */
+#define CAUGHT_UP_LAG_MS   60000  /* …a lag of one minute ends it… */
+#define CAUGHT_UP_QUIET_MS 5000   /* …or no message for this long */
 #define PROGRESS_PERIOD_MS 60000
-#define PROGRESS_FIRST_MS  10000 /* what is over before is not worth a line */
+#define PROGRESS_FIRST_MS  10000 /* a shorter catch-up is not logged */
 #define RECENT_QUIET_MS    60000
 
 struct sample {
@@ -51,8 +51,8 @@ struct status {
     struct status_estimate estimate;
     struct quarantine_share share;
     struct log_cause share_cause;
-    bool was_most;   /* at the last tick most of the latest messages were in quarantine */
-    bool share_said; /* in the log, and its end not yet */
+    bool was_most;   /* quarantine_share_now.most at the last tick */
+    bool share_said; /* its beginning was logged, and its end was not yet */
     struct pulse_view writer_pulse;
     struct pulse_view gate_pulse;
 
@@ -65,11 +65,11 @@ struct status {
     struct told_file metrics_told;
 
     int64_t catch_up_since_ms; /* 0: none */
-    uint64_t catch_up_from;    /* received when it began */
+    uint64_t catch_up_from;    /* messages received when it began */
     int64_t progress_ms;
 };
 
-/* What a reload can change. */
+/* Sets the members that a reload can change. */
 static void set_live(struct status_snapshot *snapshot, const struct config *config)
 {
     snapshot->interval_ms = config->status.interval_ms;
@@ -142,7 +142,7 @@ void status_reload(struct status *status, const struct config *loaded)
 
 /* --- looking ------------------------------------------------------------------------------- */
 
-/* What retention has announced and not begun. */
+/* Describes the deletions that retention has announced and not begun. */
 static void describe_waits(struct status_snapshot *now)
 {
     char date[MOMENT_SIZE];
@@ -186,7 +186,7 @@ static void look_at_rate(struct status *status)
     }
 }
 
-/* Since the thread was last seen to make a step. */
+/* Returns the time since the thread was last seen to make a step. */
 static int64_t age_ms(struct pulse_view *view, int64_t now_ms)
 {
     pulse_view_alive(view, now_ms, INT64_MAX);
@@ -215,7 +215,7 @@ static void look(struct status *status)
     now->strangers = gate_strangers(from->gate);
     now->lag_ms = now->writer.newest_time_ms == 0 ? -1 : now->wall_ms - now->writer.newest_time_ms;
     if (now->lag_ms < -1) {
-        now->lag_ms = 0; /* a tracker's clock is ahead of ours */
+        now->lag_ms = 0; /* the clock of a tracker is ahead of ours */
     }
     now->quiet_ms =
         now->writer.last_message_ms == 0 ? -1 : now->wall_ms - now->writer.last_message_ms;
@@ -233,7 +233,7 @@ static void look(struct status *status)
     status_certificates_look(&now->certificates, status->config, now->monotonic_ms);
 }
 
-/* Messages come, and most of them are not understood: nothing is lost, and nothing is well. */
+/* Logs when most of the latest messages go to quarantine, and when that ends. */
 static void look_at_quarantine(struct status *status)
 {
     struct status_snapshot *now = &status->snapshot;
@@ -256,7 +256,7 @@ static void look_at_quarantine(struct status *status)
     status->was_most = now->latest.most;
 }
 
-/* How fast the database grows; a catch-up does not count. */
+/* Estimates the growth of the database, without catch-ups. */
 static void look_at_growth(struct status *status)
 {
     struct status_snapshot *now = &status->snapshot;
@@ -308,7 +308,8 @@ static void tell_progress(struct status *status)
 static void follow_catch_up(struct status *status)
 {
     struct status_snapshot *now = &status->snapshot;
-    /* Silence means that nothing is left only while something could come. */
+    /* Silence ends a catch-up only while messages could arrive: all sessions subscribed, the writer
+     * running. */
     bool flowing = now->writer.state == WRITER_RUNNING && now->subscribed == now->session_count;
 
     if (status->catch_up_since_ms == 0) {
@@ -330,7 +331,7 @@ static void follow_catch_up(struct status *status)
 
 /* --- in words ------------------------------------------------------------------------------ */
 
-/* The session that most needs a person, or NULL when all are subscribed. */
+/* Returns the session whose problem is the most urgent, or NULL when all are subscribed. */
 static const struct session_status *neediest(const struct status_snapshot *now, unsigned *index)
 {
     const struct session_status *found = NULL;
@@ -383,7 +384,7 @@ static void append(char *text, const char *addition)
     snprintf(text + length, STATUS_TEXT_SIZE - length, "%s", addition);
 }
 
-/* Why it is not as it should be, and when it tries again. */
+/* Describes why a session is not subscribed, and when it tries again. */
 static void describe_trouble(const struct status *status, char *text)
 {
     const struct status_snapshot *now = &status->snapshot;
@@ -423,7 +424,7 @@ static void describe_trouble(const struct status *status, char *text)
     }
 }
 
-/* How far a catch-up is. Only an estimate, so it says "about". */
+/* Describes the progress of a catch-up, with "about" for the estimates. */
 static void describe_catch_up(const struct status_snapshot *now, char *text)
 {
     char part[64 + DURATION_SIZE];
@@ -472,8 +473,8 @@ static void describe(struct status *status)
                  duration_text(now->quiet_ms, duration));
         append(now->text, part);
     }
-    /* systemd ignores a STATUS= that is not UTF-8, and takes a second line for another field: the
-     * reasons hold text of a broker, of its certificate, or of a file. */
+    /* systemd ignores a STATUS= that is not UTF-8 and parses a second line as another field;
+     * reasons quote text from brokers, certificates and files. */
     escape_one_line(now->text);
 }
 
@@ -526,7 +527,7 @@ void status_tick(struct status *status)
         now->monotonic_ms - status->written_ms >= now->interval_ms) {
         status->written_state = now->state;
         status->written_ms = now->monotonic_ms;
-        pulse_wait_begin(); /* they may be on a slow disk */
+        pulse_wait_begin(); /* the files may be on a slow disk */
         write_files(status);
         pulse_wait_end();
     }

@@ -1,9 +1,9 @@
 /*
- * Status: what the daemon tells about itself, to systemd (sd_notify), to the status file that
- * `foxtrackrctl status` reads, and to the metrics file. Main's thread only.
+ * Status: reports the daemon's state to systemd (sd_notify), in the status file for `foxtrackrctl
+ * status`, and in the metrics file. Main's thread only.
  *
- * Everything it shows comes from the snapshots of the writer, the sessions and the gate; it keeps
- * only what needs a past: rates and the progress of a catch-up.
+ * All data come from the snapshots of the writer, the sessions and the gate; only rates and the
+ * progress of a catch-up need state of their own.
  */
 #ifndef STATUS_STATUS_H
 #define STATUS_STATUS_H
@@ -17,7 +17,7 @@
 #include "pipeline/pipeline.h"
 #include "session/session.h"
 
-/* Where to look; all of it outlives the status. */
+/* The sources of the data; all of them outlive the status. */
 struct status_sources {
     struct writer *writer;
     struct intake *intake;
@@ -32,21 +32,21 @@ struct status;
 int status_new(struct status **out, const struct config *config,
                const struct status_sources *sources);
 
-/* Removes the status file and the metrics file, if they are those that it wrote: there is nothing
- * to tell any more. NULL is allowed. */
+/* Remove the status file and the metrics file, if this status wrote them, and free. NULL is
+ * allowed. */
 void status_free(struct status *status);
 
-/* Take from a newly loaded configuration what a reload changes: how often the files are written,
- * and the free space that is kept. It is not kept itself. */
+/* Copy the values that a reload changes from a newly loaded configuration: the interval of the
+ * files, and the free space to keep. The configuration itself is not kept. */
 void status_reload(struct status *status, const struct config *loaded);
 
-/* Look, and tell what has changed or is due. Called about once a second. */
+/* Take a snapshot and publish it where it has changed or is due. Called about once a second. */
 void status_tick(struct status *status);
 
-/* How long the disk keeps a thread waiting, for the next tick. */
+/* Set how long a thread has been waiting for the disk, for the next tick. */
 void status_set_disk_wait(struct status *status, int64_t wait_ms);
 
-/* Whether every session was subscribed at the last tick. */
+/* Returns true when every session was subscribed at the last tick. */
 bool status_all_subscribed(const struct status *status);
 
 /* The writer's state at the last tick. */
@@ -54,14 +54,14 @@ const struct writer_status *status_writer(const struct status *status);
 
 /* The systemd protocol, sd_notify(3). Outside systemd they do nothing. */
 void status_notify_starting(const char *text,
-                            int64_t extend_ms); /* READY may take so much longer */
+                            int64_t extend_ms); /* how much longer READY=1 may take */
 void status_notify_ready(const struct status *status);
 void status_notify_reloading(void);
 void status_notify_reloaded(void);
 void status_notify_stopping(const char *text);
 
-/* Any thread: a sign of life, which the watchdog waits for; and more time to start or stop, counted
- * from now. */
+/* Any thread: WATCHDOG=1, which systemd's watchdog waits for; and more time to start or stop,
+ * counted from now. */
 void status_notify_alive(void);
 void status_notify_more_time(int64_t more_ms);
 
@@ -71,36 +71,35 @@ int64_t status_watchdog_ms(void);
 /* --- watchdog ---------------------------------------------------------------------------- */
 
 /*
- * The watchdog: one thread that tells systemd whether the daemon makes progress; see
+ * The watchdog: one thread that reports to systemd whether the daemon makes progress; see
  * status/watchdog.c. Main's thread calls all of these.
  */
 
-/* A disk that takes no longer than this over one call is not worth a word. */
+/* A wait for the disk up to this long is not logged. */
 #define WATCHDOG_WAIT_WORTH_SAYING_MS 5000
 
 struct watchdog;
 
 /*
- * Start the thread, in the phase of starting, and give the caller, main's thread, its pulse.
+ * Start the thread, in the phase of starting, and attach a pulse to the caller, main's thread.
  * Signals are blocked already. Returns 0 and sets *out, for watchdog_free(); or a negative errno.
  */
 int watchdog_new(struct watchdog **out);
 
-/* Look at one more thread (at most two); `name` is for the log and outlives the watchdog. The pulse
+/* Observe one more thread (at most two); `name` is for the log and outlives the watchdog. The pulse
  * must last until watchdog_stopping(). */
 void watchdog_observe(struct watchdog *watchdog, const struct pulse *pulse, const char *name);
 
-/* The daemon is ready: WATCHDOG=1 from here on, while every thread goes on. */
+/* The daemon is ready: WATCHDOG=1 is sent from now on, while every thread makes progress. */
 void watchdog_running(struct watchdog *watchdog);
 
-/* The daemon stops: only main's thread counts from here on. NULL is allowed. */
+/* The daemon stops: only main's thread is observed from now on. NULL is allowed. */
 void watchdog_stopping(struct watchdog *watchdog);
 
-/* For how long the disk has kept a thread waiting in one and the same call; 0: it does not. */
+/* Returns how long a thread has been waiting for the disk in one and the same call; 0: none is. */
 int64_t watchdog_disk_wait_ms(const struct watchdog *watchdog);
 
-/* Log it when the disk keeps a thread waiting long, and when that is over. Called about once a
- * second. */
+/* Log the beginning and the end of a long wait for the disk. Called about once a second. */
 void watchdog_say_disk_wait(struct watchdog *watchdog);
 
 /* End the thread and free. NULL is allowed. */

@@ -1,19 +1,20 @@
 /*
- * The watchdog: one thread that looks at the pulses of main, the writer and the gate, and tells
- * systemd what it sees.
+ * The watchdog: one thread that reads the pulses of main, the writer and the gate, and reports to
+ * systemd whether they make progress.
  *
- *  - Running: WATCHDOG=1 while each of them goes on or waits for the disk (base/pulse.h). One that
- * hangs for half of WatchdogSec= ends that, and systemd kills the process and starts it anew:
- * nothing is lost by it, for what is not on disk was not acknowledged.
- *  - Starting and stopping: EXTEND_TIMEOUT_USEC= while main's thread goes on, so that a migration
- * of hours, or the last checkpoint on a slow disk, ends as it should, and a hang does not.
+ *  - Running: WATCHDOG=1 while each of them makes progress or waits for the disk (base/pulse.h). If
+ *    one hangs for half of WatchdogSec=, WATCHDOG=1 stops, and systemd kills and restarts the
+ *    process. Nothing is lost, because no message is acknowledged before it is on disk.
+ *  - Starting and stopping: EXTEND_TIMEOUT_USEC= while main's thread makes progress, so that a
+ *    migration of hours, or the last checkpoint on a slow disk, can finish, and a hang is still
+ *    ended.
  *
  * It is a thread of its own because main's may itself wait for the disk: for the whole of a
- * migration, or with the status file. This thread must never do that, so it touches no file and
- * logs only when it gives up, when it does not matter any more whether the log takes it.
+ * migration, or with the status file. This thread must never wait for the disk, so it accesses no
+ * file, and it logs only when it gives up, when a blocked log does no further harm.
  *
- * A stop that is asked for during the start gets no extension: what the start had begun is rolled
- * back when systemd kills the process after TimeoutStopSec=.
+ * A stop that is requested during the start gets no extension: systemd kills the process after
+ * TimeoutStopSec=, and the start's unfinished transaction is rolled back.
  */
 #include "status/status.h"
 
@@ -31,8 +32,8 @@
 
 #define TICK_MS         1000
 #define TICKS_A_PERIOD  4
-#define STEP_LIMIT_MS   30000 /* starting and stopping: without a step for this long, it hangs */
-#define EXTEND_AFTER_MS 5000  /* most starts and stops need no more time than they have */
+#define STEP_LIMIT_MS   30000 /* in the start and the stop, a thread without a step hangs */
+#define EXTEND_AFTER_MS 5000  /* most starts and stops are faster and need no extension */
 #define EXTEND_EVERY_MS 5000
 #define EXTEND_BY_MS    60000
 #define SAY_EVERY_MS    60000
@@ -51,7 +52,7 @@ struct watchdog {
     struct pulse main_pulse;
     _Atomic int64_t disk_wait_ms;
 
-    pthread_mutex_t mutex; /* of what follows, up to the blank line */
+    pthread_mutex_t mutex; /* guards the members up to the blank line */
     pthread_cond_t ending_changed;
     bool ending;
     enum phase phase;
@@ -60,8 +61,8 @@ struct watchdog {
     struct observed observed[OBSERVED_MAX]; /* main's first */
     unsigned observed_count;
 
-    /* Main's own. */
-    int64_t said_ms; /* when the disk's slowness was last logged; 0: not since it was quick */
+    /* Used by main's thread only. */
+    int64_t said_ms; /* when a wait for the disk was last logged; 0: its end was logged */
     int64_t said_wait_ms;
 };
 
@@ -72,7 +73,7 @@ static int64_t step_limit_ms(enum phase phase)
     return phase == PHASE_RUNNING && period_ms > 0 ? period_ms / 2 : STEP_LIMIT_MS;
 }
 
-/* With the mutex held. Whether all that count go on. */
+/* With the mutex held. Returns true when all observed threads of this phase make progress. */
 static bool look(struct watchdog *watchdog, int64_t now_ms)
 {
     int64_t limit_ms = step_limit_ms(watchdog->phase);
@@ -97,7 +98,7 @@ static bool look(struct watchdog *watchdog, int64_t now_ms)
     return alive;
 }
 
-/* Whether somebody wants the daemon to stop that has not come so far as to take signals. */
+/* Returns true when a stop was requested and main's thread does not handle signals yet. */
 static bool stop_is_pending(void)
 {
     sigset_t pending;
