@@ -1,4 +1,6 @@
-# foxtrackrd: build, test, install. `make help` lists the targets; V=1 shows the commands.
+# foxtrackrd: how it is built. `make help` lists all targets; V=1 shows the commands.
+#
+# Tests, lint, packages and installation stand beside what they are about, in the files included below.
 
 VERSION := 0.1.0
 .DEFAULT_GOAL := all
@@ -20,7 +22,7 @@ Q             := $(if $(filter 1,$(V)),,@)
 PYTHON        ?= /usr/bin/python3
 JOBS          := $(shell nproc)
 
-# Debian's names.
+# What the build needs, by Debian's names.
 DEPS_BUILD := gcc make binutils pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
               libssl-dev libinih-dev
 
@@ -106,16 +108,16 @@ $(BUILD)/foxtrackr.pc: lib/foxtrackr.pc.in FORCE
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@.$$$$ && mv $@.$$$$ $@
 
-include packaging/install.mk
-include tests/unit/unit.mk
-include tests/faults/faults.mk
-include tests/tests.mk
-include tests/lint.mk
+include packaging/install.mk      # install, uninstall
+include tests/unit/unit.mk        # the unit tests' programs
+include tests/faults/faults.mk    # campaigns of faults
+include tests/tests.mk            # check, check-all, and what they consist of; the packages that this takes
+include tests/lint.mk             # static checks
 include tests/fuzz/fuzz.mk
-include tests/service/service.mk
-include tests/bench/bench.mk
-include tests/bench/run.mk
-include packaging/packaging.mk
+include tests/service/service.mk  # the packages on a systemd
+include tests/bench/bench.mk      # the benchmarks' programs
+include tests/bench/run.mk        # the benchmarks
+include packaging/packaging.mk    # Debian's packages
 
 clean: ## remove everything that was built
 	rm -rf $(BUILD)
