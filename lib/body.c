@@ -63,9 +63,13 @@ static int explain_fault(const struct foxtrackr__fault *fault, const char *paylo
 {
     char quoted[FOXTRACKR__QUOTE_SIZE];
     size_t left = length - (size_t)(fault->at - payload);
+    size_t shown = 0; /* to the end of the line */
     int line;
     int column;
 
+    while (shown < left && shown < 20 && (unsigned char)fault->at[shown] >= ' ') {
+        shown++;
+    }
     locate(payload, fault->at, &line, &column);
     if (fault->unit) {
         return foxtrackr__problem(problem, fault->result,
@@ -78,7 +82,7 @@ static int explain_fault(const struct foxtrackr__fault *fault, const char *paylo
     }
     return foxtrackr__problem(problem, fault->result, "payload line %d, column %d: %s at %s", line,
                               column, fault->text,
-                              foxtrackr__quote(quoted, fault->at, left < 20 ? left : 20));
+                              foxtrackr__quote(quoted, fault->at, shown > 0 ? shown : 1));
 }
 
 /* The reason for a payload that the reader has refused. */

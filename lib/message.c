@@ -174,9 +174,12 @@ static int check_time(int64_t time_ms, int64_t now_ms, int64_t max_future_ms,
         limit_ms = max_future_ms > 0 ? INT64_MAX : INT64_MIN;
     }
     if (time_ms < FOXTRACKR_TIME_MIN_MS) {
-        return foxtrackr__problem(problem, FOXTRACKR_E_TIME, "$.timeMs: %s is before %s",
-                                  time_text(text, time_ms),
-                                  time_text(limit_text, FOXTRACKR_TIME_MIN_MS));
+        bool seconds = time_ms >= FOXTRACKR_TIME_MIN_MS / 1000 && time_ms <= limit_ms / 1000;
+
+        return foxtrackr__problem(
+            problem, FOXTRACKR_E_TIME, "$.timeMs: %" PRId64 " (%s) is before %s%s", time_ms,
+            time_text(text, time_ms), time_text(limit_text, FOXTRACKR_TIME_MIN_MS),
+            seconds ? ": seconds, not milliseconds?" : "");
     }
     if (time_ms > limit_ms) {
         return foxtrackr__problem(problem, FOXTRACKR_E_TIME,
@@ -205,8 +208,11 @@ static int find_rows(const struct foxtrackr_topic *topic, struct foxtrackr__valu
         if (type_is(topic, rows[row].type)) {
             known = true;
             if (!present[row]) {
-                return expected(problem, FOXTRACKR_E_BODY, rows[row].member,
-                                "an object or a number", value);
+                char what[64];
+
+                snprintf(what, sizeof(what), "an object or a number (the topic says type %s)",
+                         rows[row].type);
+                return expected(problem, FOXTRACKR_E_BODY, rows[row].member, what, value);
             }
         }
     }

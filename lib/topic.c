@@ -85,9 +85,10 @@ int foxtrackr_topic_parse(const char *topic, size_t length, struct foxtrackr_top
     if (count != LEVELS) {
         return foxtrackr__problem(problem, FOXTRACKR_E_TOPIC,
                                   "topic %s: expected family/device-or-group/version/type, "
-                                  "found %zu level%s",
+                                  "found %zu level%s%s",
                                   foxtrackr__quote(quoted, topic, length), count,
-                                  count == 1 ? "" : "s");
+                                  count == 1 ? "" : "s",
+                                  topic[0] == '/' ? ": leave out the / in front" : "");
     }
     for (size_t i = 0; i < LEVELS; i++) {
         if (level_length[i] == 0) {

@@ -77,8 +77,11 @@ static void apply_defaults(struct config_loading *loading)
         }
         if (config_keys[i].required && loading->key_lines[0][i] == 0 && !loading->key_wrong[0][i]) {
             config_note(loading, 0, config_keys[i].full_name,
-                        "is required: set %s = in section [%s]", config_keys[i].name,
-                        config_keys_section(config_keys[i].section));
+                        "is required: set %s = in section [%s]%s", config_keys[i].name,
+                        config_keys_section(config_keys[i].section),
+                        config_check_line(loading, "username") == 0
+                            ? ", and username and password_file if the broker asks for them"
+                            : "");
         }
     }
     follow_retention_days(loading);

@@ -42,7 +42,8 @@ static int enter_session(struct config_loading *loading, const char *name)
         if (strcmp(config->sessions[i].name, name) == 0) {
             loading->session = i;
             return config_fail(loading, loading->line, NULL,
-                               "section [session%s%s] is there already, on line %d",
+                               "section [session%s%s] is there already, on line %d: put the "
+                               "keys there",
                                *name != '\0' ? " " : "", name, loading->session_lines[i]);
         }
     }
@@ -115,7 +116,7 @@ static int enter_section(struct config_loading *loading, const char *name)
     }
     if (loading->section_lines[section] != 0) {
         return config_fail(loading, loading->line, NULL,
-                           "section [%s] is there already, on line %d", name,
+                           "section [%s] is there already, on line %d: put the keys there", name,
                            loading->section_lines[section]);
     }
     loading->section_lines[section] = loading->line;
@@ -309,7 +310,7 @@ static int take_field(struct config_loading *loading, const char *column)
     }
     result = foxtrackr_fields_add(loading->config->fields, column, source, &problem);
     if (result == 0) {
-        return 0;
+        return config_doubt_field(loading, name, source);
     }
     return config_fail(loading, loading->line, name, "%s",
                        result > 0 ? problem.detail : "out of memory");

@@ -167,4 +167,7 @@ void config_secret_load(struct config_loading *loading);
  * memory is out, which is noted. */
 int config_doubt_all(struct config_loading *loading);
 
+/* The same for the path of a line of [fields], which was found good. `name` is "fields.COLUMN". */
+int config_doubt_field(struct config_loading *loading, const char *name, const char *source);
+
 #endif

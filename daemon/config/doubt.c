@@ -164,13 +164,64 @@ static int doubt_filters(struct config_loading *loading, size_t index)
     return 0;
 }
 
+/* Without QoS 1 or 2 the broker keeps no queue: the promise of the daemon ends there. */
+static int doubt_qos(struct config_loading *loading, size_t index)
+{
+    const struct config_session *session = &loading->config->sessions[index];
+    int row = config_keys_find(CONFIG_SESSION, "qos");
+    char name[CONFIG_REASON_SIZE];
+
+    if (session->qos != 0) {
+        return 0;
+    }
+    config_keys_full_name(&config_keys[row], session, name);
+    return config_warn(loading, loading->key_lines[index][row], name,
+                       "with QoS 0 the broker keeps nothing: what is published while foxtrackrd is "
+                       "stopped or not connected is lost, and the table gaps does not say so; 1 or "
+                       "2 keep it");
+}
+
+/* id-acme-1 is another queue than id-acme-01, which is how providers write it. */
+static int doubt_number(struct config_loading *loading, size_t index)
+{
+    const struct config_session *session = &loading->config->sessions[index];
+    int row = config_keys_find(CONFIG_SESSION, "number");
+    char name[CONFIG_REASON_SIZE];
+
+    if (session->given == NULL || strlen(session->number) != 1) {
+        return 0;
+    }
+    config_keys_full_name(&config_keys[row], session, name);
+    return config_warn(loading, loading->key_lines[index][row], name,
+                       "the client id is %.80s, another queue than id-%.80s-0%s: write the number "
+                       "with as many digits as the provider does",
+                       session->client_id, session->given, session->number);
+}
+
+int config_doubt_field(struct config_loading *loading, const char *name, const char *source)
+{
+    int length = (int)strcspn(source, "*");
+
+    while (length > 0 && strchr(" \t", source[length - 1]) != NULL) {
+        length--;
+    }
+    if ((int)strcspn(source, " \t/") >= length) {
+        return 0;
+    }
+    return config_warn(loading, loading->line, name,
+                       "\"%.*s\" is taken for the name of a member: a factor is written behind a "
+                       "*, such as * 0.001, and there is no division",
+                       length < 80 ? length : 80, source);
+}
+
 int config_doubt_all(struct config_loading *loading)
 {
     if (doubt_texts(loading) != 0 || doubt_password(loading) != 0) {
         return 1;
     }
     for (size_t i = 0; i < loading->config->session_count; i++) {
-        if (doubt_client_id(loading, i) != 0 || doubt_filters(loading, i) != 0) {
+        if (doubt_client_id(loading, i) != 0 || doubt_number(loading, i) != 0 ||
+            doubt_qos(loading, i) != 0 || doubt_filters(loading, i) != 0) {
             return 1;
         }
     }

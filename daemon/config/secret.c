@@ -154,11 +154,15 @@ static int load_password_file(struct config_loading *loading)
     const char *path = loading->config->broker.password_file;
     int line = config_check_line(loading, "password_file");
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int error = errno;
     struct stat status;
 
     if (fd < 0) {
-        return config_fail(loading, line, "broker.password_file", "%.200s: cannot read: %s", path,
-                           error_text(errno));
+        return config_fail(
+            loading, line, "broker.password_file", "%.120s: cannot read: %s%s%.120s%s", path,
+            error_text(error),
+            error == ENOENT ? "; make it: install -m 0640 -g foxtrackrd /dev/stdin " : "",
+            error == ENOENT ? path : "", error == ENOENT ? " (type it, Enter, Ctrl-D)" : "");
     }
     if (fstat(fd, &status) == 0 && (status.st_mode & S_IROTH) != 0) {
         close(fd);

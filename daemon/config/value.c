@@ -307,10 +307,11 @@ static int integer_parse(const struct config_key *key, const char *text, void *f
     const char *rest = read_digits(text, &value);
 
     if (rest == NULL || *rest != '\0' || value < key->min || value > key->max) {
+        bool digits = rest != NULL && *rest == '\0';
+
         snprintf(reason, CONFIG_REASON_SIZE,
-                 SHOWN " is not a whole number from %" PRId64 " to %" PRId64
-                       ": write digits alone, without a unit",
-                 text, key->min, key->max);
+                 SHOWN " is not a whole number from %" PRId64 " to %" PRId64 "%s", text, key->min,
+                 key->max, digits ? "" : ": write digits alone, without a unit");
         return 1;
     }
     *(int *)field = (int)value;

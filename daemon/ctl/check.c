@@ -258,6 +258,7 @@ int ctl_check(const struct config *config, const struct ctl_words *words)
 
     ctl_report_begin(&report, (words->options & CTL_JSON) != 0);
     ctl_check_configuration(&report, config);
+    ctl_check_siblings(&report, config);
     ctl_check_files(&report, config);
     ctl_check_paths(&report, config);
     check_certificates(&report, config);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/error_text.h"
+#include "store/tools.h"
 
 #define SERVICE_USER      "foxtrackrd" /* User= of the unit */
 #define SERVICE_DIRECTORY "/etc/foxtrackrd/"
@@ -211,14 +212,21 @@ static bool judge(struct ctl_report *report, const struct file *file, const stru
                   int error)
 {
     struct stat status;
+    char advice[2 * PATH_MAX];
 
+    if (error == EACCES && strcmp(file->key, "configuration") == 0) {
+        snprintf(advice, sizeof(advice), "; chgrp %s %s && chmod 0640 %s", user->name, file->path,
+                 file->path);
+    } else {
+        snprintf(advice, sizeof(advice), "%s",
+                 error == EACCES   ? "; correct its owner or mode, or those of its directories"
+                 : error == ENOENT ? "; create it"
+                                   : "");
+    }
     if (error != 0 && !(error == ENOENT && file->may_be_missing)) {
         ctl_report(report, "files", false, "%s (%s): user %s cannot %s %s: %s%s", file->path,
                    file->key, user->name, what_for(file->mode),
-                   (file->mode & X_OK) != 0 ? "there" : "it", error_text(error),
-                   error == EACCES   ? "; correct its owner or mode, or those of its directories"
-                   : error == ENOENT ? "; create it"
-                                     : "");
+                   (file->mode & X_OK) != 0 ? "there" : "it", error_text(error), advice);
         return false;
     }
     if (file->secret && stat(file->path, &status) == 0 && (status.st_mode & S_IROTH) != 0) {
@@ -229,6 +237,29 @@ static bool judge(struct ctl_report *report, const struct file *file, const stru
     return true;
 }
 
+/* The service makes it; a daemon that is started in another way goes on without its status file. */
+static void check_status_directory(struct ctl_report *report, const struct config *config)
+{
+    char directory[PATH_MAX];
+    long owner;
+
+    if (config->status.file == NULL) {
+        return;
+    }
+    snprintf(directory, sizeof(directory), "%s", config->status.file);
+    dirname(directory);
+    if (access(directory, F_OK) != 0 && errno == ENOENT && strncmp(directory, "/run/", 5) == 0 &&
+        (store_is_held(config->database.path, &owner) ||
+         access("/run/systemd/system", F_OK) != 0)) {
+        ctl_report_warning(
+            report, "files",
+            "%s (directory of status.file): is not there, so foxtrackrctl status has "
+            "nothing to read; the service makes it, and without systemd: install -d "
+            "-o foxtrackrd -g foxtrackr-readers -m 0750 %s",
+            directory, directory);
+    }
+}
+
 void ctl_check_files(struct ctl_report *report, const struct config *config)
 {
     struct files files;
@@ -236,6 +267,7 @@ void ctl_check_files(struct ctl_report *report, const struct config *config)
     int errors[FILES_MAX] = {0};
     bool good = true;
 
+    check_status_directory(report, config);
     list_files(&files, config);
     find_user(config, &user);
     if (!ask(&files, &user, errors)) {

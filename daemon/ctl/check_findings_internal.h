@@ -9,6 +9,10 @@
  * protocol, where the password is, and what may be meant otherwise. */
 void ctl_check_configuration(struct ctl_report *report, const struct config *config);
 
+/* ctl/check_siblings.c: the configurations beside this one: whether one has the same database or
+ * the same client id at the same broker. */
+void ctl_check_siblings(struct ctl_report *report, const struct config *config);
+
 /* What the configuration names: whether the daemon's user may read it or write there, and whether
  * others may not. */
 void ctl_check_files(struct ctl_report *report, const struct config *config);

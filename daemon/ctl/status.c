@@ -20,6 +20,7 @@
 #include "base/duration.h"
 #include "base/moment.h"
 #include "store/store.h"
+#include "store/tools.h"
 
 #define STALE_INTERVALS 3
 #define STALE_SLACK_MS  5000
@@ -128,6 +129,19 @@ static void print_memory(FILE *memory, char **text)
     *text = NULL;
 }
 
+/* All above is as of the status file; the quarantine below is counted now, and may be ahead of it.
+ */
+static void print_age(FILE *out, const json_t *root)
+{
+    int64_t updated_ms = ctl_status_integer(root, "updated_ms");
+    int64_t age_ms = clock_wall_ms() - updated_ms;
+    char moment[MOMENT_SIZE];
+    char age[DURATION_SIZE];
+
+    fprintf(out, "As of %s, %s ago\n", moment_text(updated_ms, moment),
+            duration_text(age_ms > 0 ? age_ms : 0, age));
+}
+
 static void print_words(const struct config *config, const json_t *root)
 {
     char problem[CTL_STATUS_PROBLEM_SIZE];
@@ -138,6 +152,7 @@ static void print_words(const struct config *config, const json_t *root)
 
     if (memory != NULL) {
         ctl_status_print(memory, root);
+        print_age(memory, root);
     }
     print_memory(memory, &text);
     /* Whatever the database does to us, what is known without it has been said. */
@@ -149,6 +164,18 @@ static void print_words(const struct config *config, const json_t *root)
     }
     print_memory(memory, &text);
     json_decref(counted);
+}
+
+/* There is no status file. A daemon that has the database does run, and could not write it. */
+static void tell_daemon(const struct config *config)
+{
+    long owner;
+
+    if (store_is_held(config->database.path, &owner)) {
+        ctl_say("a foxtrackrd does run (process %ld) and has %s, but has not written %s: make the "
+                "file's directory for its user, see its log",
+                owner, config->database.path, config->status.file);
+    }
 }
 
 /* No daemon tells anything: then a backup that was put in the place of the database, and that no
@@ -185,6 +212,9 @@ int ctl_status(const struct config *config, bool json)
     root = ctl_status_read(config, &good, problem);
     if (problem[0] != '\0') {
         ctl_say("%s", problem);
+        if (root == NULL) {
+            tell_daemon(config);
+        }
         tell_backup(config);
     }
     if (root != NULL && json) {

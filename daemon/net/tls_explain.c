@@ -239,29 +239,34 @@ static void say_verification(const struct handshake *handshake, const struct que
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "the server's certificate \"%s\" is self-signed, and ca_file %.120s does not hold "
-                 "it",
+                 "it: set broker.ca_file to a copy of it if it is yours",
                  name, question->ca_file);
         break;
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
         snprintf(problem, TLS_PROBLEM_SIZE,
-                 "the server's chain ends in \"%s\", which ca_file %.120s does not hold", name,
-                 question->ca_file);
+                 "the server's chain ends in \"%s\", which ca_file %.120s does not hold: set "
+                 "broker.ca_file "
+                 "to a file with that authority's certificate",
+                 name, question->ca_file);
         break;
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
         snprintf(
             problem, TLS_PROBLEM_SIZE,
-            "%s \"%s\" was issued by \"%s\", which ca_file %.120s does not hold (or the server "
-            "does not send an intermediate certificate)",
+            "%s \"%.90s\" was issued by \"%.90s\", which ca_file %.120s does not hold (or the "
+            "server "
+            "does not send an intermediate certificate): set broker.ca_file to a file with that "
+            "authority's certificate",
             which, name, issuer, question->ca_file);
         break;
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
         tls_certificate_hosts(handshake->culprit, hosts, sizeof(hosts));
         snprintf(problem, TLS_PROBLEM_SIZE,
-                 "the server's certificate is for %s and not for %.120s, the host asked for", hosts,
-                 question->host);
+                 "the server's certificate is for %s and not for %.120s, the host asked for: set "
+                 "broker.host to a name in the certificate, or have one made for this one",
+                 hosts, question->host);
         break;
     case X509_V_ERR_EE_KEY_TOO_SMALL:
     case X509_V_ERR_CA_KEY_TOO_SMALL:

@@ -71,6 +71,13 @@ int store_restore(const struct store_options *options, struct store_restore *req
                   const struct store_watcher *watcher, store_finding_fn finding, void *context,
                   char *problem, size_t problem_size);
 
+/*
+ * Whether a daemon, or a restore, has the database at `path` now: it looks at the lock and never
+ * takes it, so nobody is held up. *owner becomes its process id; 0 where that cannot be read. Not
+ * while this process has the same database open.
+ */
+bool store_is_held(const char *path, long *owner);
+
 /* How fast the database grew lately. */
 struct store_growth {
     int64_t bytes;    /* of the database */

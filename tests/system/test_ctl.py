@@ -223,6 +223,19 @@ def test_parse_says_why_not(daemon, tmp_path):
         assert done.stdout == ""
         assert done.stderr.startswith(f"{reason}: ")
 
+    def detail(topic, body):
+        return foxtrackrctl(daemon, "parse", topic, input=body, check=False).stderr
+
+    assert "found 5 levels: leave out the / in front" in detail("/foxtrackr/p1/V3.0/bat", "{}")
+    assert '"}"' in detail("foxtrackr/p1/V3.0/bat", '{"a": }\n')
+    body = '{"messageType":1,"deviceId":"p1","version":3,"timeMs":1764424800000,"temperature":7}'
+    assert "found nothing" not in detail("foxtrackr/p1/V3.0/temp", body)
+    assert "$.battery: expected an object or a number (the topic says type bat), found nothing" in (
+        detail("foxtrackr/p1/V3.0/bat", body))
+    body = '{"messageType":1,"deviceId":"p1","version":3,"timeMs":1764424800,"battery":{"level":7}}'
+    assert "1764424800 (1970-01-21T10:07:04.800Z) is before 2010-01-01T00:00:00.000Z: seconds, not" in (
+        detail("foxtrackr/p1/V3.0/bat", body))
+
     done = foxtrackrctl(daemon, "parse", "foxtrackr/p1/V3.0/bat", tmp_path / "none", check=False)
     assert done.returncode not in (0, 1)
     assert "none" in done.stderr
@@ -264,6 +277,32 @@ def test_nothing_from_outside_reaches_the_terminal(broker, daemon):
             ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0 or c == "\u202e")], (arguments, said)
     parsed = json.loads(foxtrackrctl(daemon, "parse", "foxtrackr/d/V3.0/bat", message).stdout)
     assert parsed["battery"]["extra"]["battery"]["x"] == FORGED
+
+
+def test_status_of_a_daemon_that_could_not_write_it(daemon):
+    """Goal: without a status file, `status` says whether a daemon has the database all the same."""
+    daemon.start()
+    daemon.configure(status={"file": daemon.directory / "none" / "status.json"})
+    done = foxtrackrctl(daemon, "status", check=False)
+    assert done.returncode == 1
+    assert f"a foxtrackrd does run (process {daemon.process.pid})" in done.stderr
+    daemon.stop()
+    assert "does run" not in foxtrackrctl(daemon, "status", check=False).stderr
+
+
+def test_status_says_how_old_it_is(broker, daemon):
+    """Goal: what is from the status file and what is counted now can be told apart."""
+    daemon.start()
+    text = foxtrackrctl(daemon, "status").stdout
+    assert re.search(r"^As of \d{4}-\d\d-\d\d .*, .* ago\nQuarantine of all runs: 0 entries$", text, re.M)
+
+
+def test_check_of_a_directory_of_run(broker, daemon):
+    """Goal: a daemon that runs without the directory of its status file below /run is noticed."""
+    daemon.start()
+    daemon.configure(status={"file": "/run/foxtrackrd-nowhere/status.json"})
+    said = foxtrackrctl(daemon, "check").stdout
+    assert "warn  /run/foxtrackrd-nowhere (directory of status.file): is not there" in said
 
 
 def test_status_of_a_pipe(daemon):

@@ -3,12 +3,13 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 
 import pytest
 
 from foxtrackrd import foxtrackrctl
-from harness import FOXTRACKRD, check_sound, run, wait_until
+from harness import FOXTRACKRCTL, FOXTRACKRD, check_sound, run, wait_until
 
 FILES = ["foxtrackrd.conf", "foxtrackr.db", "password", "ca.crt"]
 
@@ -127,6 +128,30 @@ def test_no_file_of_a_neighbour(set_up):
     set_up.stop()
     done = foxtrackrctl(set_up, "check", check=False)
     assert done.returncode == 1 and "is that of" in done.stdout
+
+
+def test_check_names_a_neighbour(set_up):
+    """
+    Goal: `check` says that another configuration beside this one has the same database, and which
+    process has it; and that one with another database has the same client id at the same broker.
+    """
+    other = set_up.directory / "north.conf"
+    text = set_up.config.read_text()
+    other.write_text(text.replace("given = test", "given = north"))
+    said = foxtrackrctl(set_up, "check").stdout
+    assert re.search(r"configuration +warn .*database.path .* is that of .*north.conf too: only one", said)
+    set_up.start()
+    said = run(FOXTRACKRCTL, "-c", other, "check").stdout
+    assert f"too, which process {set_up.process.pid} has now: only one" in said
+    set_up.stop()
+
+    theirs = set_up.directory / "north.db"
+    other.write_text(text.replace(str(set_up.database), str(theirs)).replace("status.json", "north.json"))
+    done = foxtrackrctl(set_up, "check", check=False)
+    assert done.returncode == 1
+    assert re.search(r"configuration +BAD .*client id id-test-01 at .* is that of .*north.conf", done.stdout)
+    other.write_text(other.read_text().replace("given = test", "given = north"))
+    assert "north.conf" not in foxtrackrctl(set_up, "check").stdout
 
 
 @pytest.mark.parametrize("key", ["file", "metrics_file"])

@@ -155,7 +155,7 @@ static const struct {
     {BROKER " port = 1\n", ":3: broker.host: an indented line"},
     {BROKER SESSION "[fields]\nbattery.voltage_v = battery.v\n battery.v2\n",
      ":7: fields: remove the indentation"},
-    {BROKER BROKER, ":3: section [broker] is there already, on line 1"},
+    {BROKER BROKER, ":3: section [broker] is there already, on line 1: put the keys there"},
     {BROKER SESSION SESSION, ":5: section [session] is there already, on line 3"},
     {BROKER "[session a]\ngiven = a\n[session a]\n",
      ":5: section [session a] is there already, on line 3"},
@@ -387,7 +387,7 @@ static void test_password_file(void **state)
     free(large);
 
     unlink(secret_path);
-    refuse(text, "cannot read: No such file or directory");
+    refuse(text, "cannot read: No such file or directory; make it: install -m 0640 -g foxtrackrd");
     refuse(BROKER "username = me\npassword_file = /\n" SESSION,
            ":4: broker.password_file: \"/\" is a directory");
 }

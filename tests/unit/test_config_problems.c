@@ -274,6 +274,18 @@ static void test_doubts(void **state)
         {"[broker]\nhost = your-broker\n" SESSION, "reads like a placeholder"},
         {BROKER SESSION "filters = foxtrackr/#, /foxtrackr/#\n",
          ":5: session.filters: \"/foxtrackr/#\" begins with a /, and no topic of a tracker does"},
+        {BROKER SESSION "qos = 0\n", ":5: session.qos: with QoS 0 the broker keeps nothing"},
+        {BROKER SESSION "qos = 1\n", NULL},
+        {BROKER "[session]\ngiven = acme\nnumber = 1\n",
+         ":5: session.number: the client id is id-acme-1, another queue than id-acme-01"},
+        {BROKER "[session]\ngiven = acme\nnumber = 001\n", NULL},
+        {BROKER SESSION "[fields]\nbattery.voltage_v = battery.akkuMv / 1000\n",
+         ":6: fields.battery.voltage_v: \"battery.akkuMv / 1000\" is taken for the name of a "
+         "member"},
+        {BROKER SESSION "[fields]\nbattery.voltage_v = battery.akkuMv x 0.001\n",
+         "a factor is written behind a *, such as * 0.001, and there is no division"},
+        {BROKER SESSION "[fields]\nbattery.voltage_v = battery.akkuMv * 0.001\n", NULL},
+        {BROKER SESSION "[fields]\nbattery.voltage_v = battery.akkuMv\n", NULL},
     };
 
     (void)state;

@@ -38,7 +38,7 @@ static void test_filters(void **state)
 {
     (void)state;
     ASSERT_FILTERS("filters = a/+/c,b/#\n    # a comment between\n    ; and another\n"
-                   "    +, $SYS/x \n\t/\nqos = 0\n",
+                   "    +, $SYS/x \n\t/\nqos = 1\n",
                    "a/+/c", "b/#", "+", "$SYS/x", "/");
     ASSERT_FILTERS("filters =\n  a\n  b\n", "a", "b");
     ASSERT_FILTERS("filters =\r\n  a,\r\n  b,,\r\n", "a", "b");

@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@
 #include "base/error_text.h"
 #include "base/own_file.h"
 #include "store/sqlite/sqlite_internal.h"
+#include "store/tools.h"
 
 /* Who may read the database must not be able to lock it: flock() needs no more than a file that can
  * be opened, and a reader's lock would keep the daemon from starting. */
@@ -128,6 +130,27 @@ int store_take_lock(struct store *store)
     }
     free(lock_path);
     return result;
+}
+
+bool store_is_held(const char *path, long *owner)
+{
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = INODE_LOCK_BYTE, .l_len = 1};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool held = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    char lock_path[PATH_MAX + 8];
+
+    *owner = 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+    fd = held ? open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+    if (fd >= 0) {
+        *owner = lock_owner(fd);
+        close(fd);
+    }
+    return held;
 }
 
 bool store_lock_is_other(const struct store *store)

@@ -1,0 +1,109 @@
+/*
+ * The configurations beside this one, *.conf: a copy for a second daemon must have another
+ * database.path, another status.file and another client id. paths_check() compares the files; this
+ * compares what paths_check() takes for a copy, and the client ids, by which a broker tells daemons
+ * apart.
+ */
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/path_identity.h"
+#include "ctl/check_findings_internal.h"
+#include "store/tools.h"
+
+#define SUFFIX       ".conf"
+#define SIBLINGS_MAX 64
+
+static bool same_file(const char *one, const char *other)
+{
+    struct path_identity first;
+    struct path_identity second;
+
+    path_identity(one, "", false, &first);
+    path_identity(other, "", false, &second);
+    return path_identity_same(&first, &second);
+}
+
+static void say_database(struct ctl_report *report, const struct config *config,
+                         const struct config *other)
+{
+    char running[64] = "";
+    long owner;
+
+    if (store_is_held(config->database.path, &owner) && owner > 0) {
+        snprintf(running, sizeof(running), ", which process %ld has now", owner);
+    }
+    ctl_report_warning(report, "configuration",
+                       "%s: database.path %s is that of %s too%s: only one of them can run; for a "
+                       "second daemon set database.path, status.file and the client id",
+                       config->path, config->database.path, other->path, running);
+}
+
+/* Two databases that share one queue: each gets a part of the messages. */
+static void compare_clients(struct ctl_report *report, const struct config *config,
+                            const struct config *other)
+{
+    if (strcasecmp(config->broker.host, other->broker.host) != 0 ||
+        config->broker.port != other->broker.port) {
+        return;
+    }
+    for (size_t i = 0; i < config->session_count; i++) {
+        for (size_t j = 0; j < other->session_count; j++) {
+            if (strcmp(config->sessions[i].client_id, other->sessions[j].client_id) == 0) {
+                ctl_report(report, "configuration", false,
+                           "%s: client id %s at %s:%d is that of %s too: the broker would end one "
+                           "session for the other; set session.number or session.client_id",
+                           config->path, config->sessions[i].client_id, config->broker.host,
+                           config->broker.port, other->path);
+            }
+        }
+    }
+}
+
+/* A file that is no good configuration is not judged here: its own check does that. */
+static void compare(struct ctl_report *report, const struct config *config, const char *file)
+{
+    struct config_problems problems;
+    struct config *other;
+
+    if (same_file(config->path, file) || config_load(file, &other, &problems) != 0) {
+        return;
+    }
+    if (same_file(config->database.path, other->database.path)) {
+        say_database(report, config, other);
+    } else {
+        compare_clients(report, config, other);
+    }
+    config_free(other);
+}
+
+void ctl_check_siblings(struct ctl_report *report, const struct config *config)
+{
+    const char *slash = strrchr(config->path, '/');
+    char directory[PATH_MAX];
+    char file[2 * PATH_MAX];
+    const struct dirent *found;
+    int count = 0;
+    DIR *stream;
+
+    snprintf(directory, sizeof(directory), "%.*s",
+             slash == NULL ? 2 : (int)(slash - config->path) + 1,
+             slash == NULL ? "./" : config->path);
+    stream = opendir(directory);
+    while (stream != NULL && count < SIBLINGS_MAX && (found = readdir(stream)) != NULL) {
+        size_t length = strlen(found->d_name);
+
+        if (found->d_name[0] != '.' && length > strlen(SUFFIX) &&
+            strcmp(found->d_name + length - strlen(SUFFIX), SUFFIX) == 0) {
+            snprintf(file, sizeof(file), "%s%s", directory, found->d_name);
+            compare(report, config, file);
+            count++;
+        }
+    }
+    if (stream != NULL) {
+        closedir(stream);
+    }
+}
