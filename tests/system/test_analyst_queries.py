@@ -220,6 +220,11 @@ def low():
     return [("20001", utc(NOW - 30 * HOUR), 15.0, 3.35)]
 
 
+@expect("Which devices have the weakest batteries?")
+def weakest():
+    return [("20001", 15.0, 3.35, utc(NOW - 30 * HOUR)), ("1BBCE", 40.0, 3.6, utc(NOW - HOUR))]
+
+
 @expect("How did the battery of one device do, day by day?")
 def battery_days():
     days = {}
@@ -242,6 +247,19 @@ def temperature_days():
         (*key, min(values), pytest.approx(mean(values), abs=0.051), max(values))
         for key, values in sorted(days.items())
     ]
+
+
+@expect("What happened yesterday?")
+def yesterday():
+    wanted, rows = day(NOW - DAY), []
+    for device, name, _ in FLEET.devices:
+        levels = [b[3] for b in FLEET.battery if b[0] == device and day(b[1]) == wanted]
+        celsius = [t[2] for t in FLEET.temperature if t[0] == device and day(t[1]) == wanted]
+        if levels or celsius:
+            known = [level for level in levels if level is not None]
+            rows.append((name, len(levels + celsius), min(known, default=None),
+                         min(celsius, default=None), max(celsius, default=None)))
+    return sorted(rows)
 
 
 @expect("How fast do the batteries discharge, and when will they be empty?")
@@ -357,6 +375,19 @@ def lost_sessions():
         ("id-a-02", "session lost", None, utc(NOW - 11 * DAY), None),
         ("id-a-01", "session uncertain", utc(NOW - 5 * DAY))
         + (utc(NOW - 5 * DAY + 90 * MINUTE), 1.5),
+    ]
+
+
+@expect("What was lost, all in one?")
+def lost():
+    return [
+        ("deleted", "messages", None, utc(NOW - 50 * DAY), 7),
+        ("deleted", "battery", None, utc(NOW - 30 * DAY), 150),
+        ("may be missing", "id-a-01: session lost", utc(NOW - 20 * DAY), utc(NOW - 12 * DAY), None),
+        ("may be missing", "id-a-02: session lost", None, utc(NOW - 11 * DAY), None),
+        ("may be missing", "id-a-01: session uncertain", utc(NOW - 5 * DAY),
+         utc(NOW - 5 * DAY + 90 * MINUTE), None),
+        ("missing", "run 2", utc(NOW - 12 * DAY), None, 0),
     ]
 
 

@@ -51,6 +51,9 @@ def test_commands_at_the_end_of_the_demo_run(demo):
         run(*shlex.split(line), *([".tables"] if line.startswith("sqlite3") else []))
     [parse] = [line for line in commands if " parse " in line]
     assert json.loads(run(*shlex.split(parse)).stdout)["device"]["device_id"] == "1BBCE"
+    for ending, file in re.findall(r"ends in (\w+), (\w+\.json)", shown.replace("\n      ", " ")):
+        other = parse.replace("/bat ", f"/{ending} ").replace("battery.json", file)
+        assert run(*shlex.split(other)).returncode == 0
 
 
 def test_queries_of_the_readme_return_rows(demo):

@@ -130,6 +130,8 @@ def test_install(installed):
         "usr/share/man/man5/foxtrackrd.conf.5",
         "usr/share/man/man8/foxtrackrd.8",
         "usr/share/man/man8/foxtrackrctl.8",
+        "usr/share/doc/foxtrackrd/README.md",
+        "usr/share/doc/foxtrackrd/schema.md",
         "usr/share/doc/foxtrackrd/examples/foxtrackrd.rules.yml",
         "usr/share/doc/foxtrackrd/examples/foxtrackrd.json",
         "usr/share/doc/foxtrackrd/examples/battery.json",

@@ -11,7 +11,7 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import (FOXTRACKRCTL, check_sound, count_rows, query, sanitizer, value,
+from harness import (FOXTRACKRCTL, ROOT, check_sound, count_rows, query, sanitizer, value,
                      wait_until)
 
 FOXB = b"FOXB"
@@ -167,6 +167,28 @@ def test_restore(broker, daemon, history):
     assert devices(daemon.database) == {"after": 40, "before": 30}
     assert [row[3] for row in gaps(daemon.database)] == ["restored"]
     check_sound(daemon.database)
+
+
+def test_the_missing_rows_can_be_copied(broker, daemon, history):
+    """Goal: the manual's commands bring what came after the backup into the restored database, sound."""
+    backup, _ = history
+    broker.publish("foxtrackr/x/V3.0/bat", "{")
+    daemon.start()
+    daemon.wait_received(71)
+    daemon.stop()
+    foxtrackrctl(daemon, "restore", backup)
+    page = (ROOT / "daemon" / "foxtrackrctl.8").read_text()
+    [sql] = re.findall(r"^# sqlite3 \S+/foxtrackr.db <<'END'\n(.*?)^END$", page, re.DOTALL | re.MULTILINE)
+    sql, count = re.subn(r"/\S+/foxtrackr.db.replaced-\w+", str(set_aside(daemon.database)), sql)
+    assert count == 1
+    subprocess.run(["sqlite3", "-bail", daemon.database], input=sql, text=True, check=True)
+    assert devices(daemon.database) == {"after": 40, "before": 30}
+    assert value(daemon.database, "SELECT count(*) FROM quarantine") == 1
+    assert foxtrackrctl(daemon, "verify").returncode == 0
+    daemon.start()
+    publish(broker, daemon, "later", 5)
+    daemon.stop()
+    assert foxtrackrctl(daemon, "verify").returncode == 0
 
 
 def test_restore_of_other_files(daemon, history, tmp_path):
