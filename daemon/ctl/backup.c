@@ -16,7 +16,8 @@
 
 #define PROBLEM_SIZE 1024
 
-/* The daemon's syncs go first, where the disk's scheduler knows about that. */
+/* Lowers this process's I/O priority, so that the daemon's syncs go first if the disk's scheduler
+ * supports it. */
 static void step_back(void)
 {
     (void)!syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7));

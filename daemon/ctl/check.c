@@ -28,7 +28,7 @@
 #define WEEK_MS (INT64_C(7) * 24 * 3600 * 1000)
 #define MIB     (INT64_C(1024) * 1024)
 
-/* Too few messages to say how large one is; too short a time to say how many there are. */
+/* With fewer messages, or over a shorter time, there is no forecast of the space needed. */
 #define FORECAST_MESSAGES  1000
 #define FORECAST_SPAN_MS   60000
 #define USUAL_MESSAGE_SIZE 128 /* bytes: a reading with its index and some extra */
@@ -56,7 +56,7 @@ struct client_file {
     struct ctl_report *report;
     const char *path;
     int64_t now_ms;
-    bool first_is_told; /* what is wrong with the client's own certificate */
+    bool first_is_told; /* the client's own certificate was reported as wrong */
 };
 
 static void check_client_date(void *context, const char *name, int64_t from_ms, int64_t until_ms)
@@ -82,7 +82,7 @@ static void check_client_date(void *context, const char *name, int64_t from_ms, 
     }
 }
 
-/* The client's certificate with its key, and the date of every certificate that goes with it. */
+/* Checks the client's certificate with its key, and the dates of all certificates in its file. */
 static void check_client(struct ctl_report *report, const struct config *config, int64_t now_ms)
 {
     struct client_file file = {report, config->broker.cert_file, now_ms, false};
@@ -127,7 +127,7 @@ static void check_name(struct ctl_report *report, const struct config *config)
     }
 }
 
-/* Whether the configured broker is the one that the database remembers of each session. */
+/* Checks that each session's recorded broker is the configured one. */
 static void check_sessions(struct ctl_report *report, const struct config *config,
                            struct store *store)
 {
@@ -147,7 +147,7 @@ static void check_sessions(struct ctl_report *report, const struct config *confi
     }
 }
 
-/* Fills *growth, with zeros where nothing is known. */
+/* Checks the database. Fills *growth, with zeros for unknown values. */
 static void check_database(struct ctl_report *report, const struct config *config,
                            struct store_growth *growth)
 {
@@ -194,7 +194,7 @@ static void check_database(struct ctl_report *report, const struct config *confi
     store_close(store);
 }
 
-/* Bytes that a week will need at the rate of the runs of the last week; -1 when unknown. */
+/* Returns the bytes that a week needs at the rate of the last week's runs; -1 when unknown. */
 static int64_t week_bytes(const struct store_growth *growth)
 {
     double size = USUAL_MESSAGE_SIZE;

@@ -1,7 +1,7 @@
 /*
- * What the daemon would do by its configuration, in the words of MQTT: an operator who reads the
- * client ids and filters sees a wrong one before the broker does. What works and may be meant
- * otherwise is a warning, and never called good.
+ * Shows the effects of the configuration in terms of MQTT: an operator who reads the client ids and
+ * filters notices a wrong one before the daemon connects. A valid value that was probably not meant
+ * is a warning, never "good".
  */
 #include <stdio.h>
 
@@ -28,7 +28,7 @@ static void check_broker(struct ctl_report *report, const struct config *config)
     }
 }
 
-/* Where the password is, never the password itself. */
+/* Reports the source of the password, never the password itself. */
 static void check_password(struct ctl_report *report, const struct config *config)
 {
     if (config->broker.password == NULL) {

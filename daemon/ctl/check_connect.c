@@ -1,15 +1,15 @@
 /*
- * The broker, asked step by step, so that what fails has a name: TCP, TLS, CONNECT, SUBSCRIBE.
+ * Checks the broker step by step, so that the failing step is known: TCP, TLS, CONNECT, SUBSCRIBE.
  *
- * The check goes the daemon's own way: the same addresses in the same order, the same gate as
- * Paho's proxy, the same SNI and the same look at the certificate. A way of its own could be
- * content where the daemon fails. One address that passes is enough, as it is for the daemon.
+ * The check uses the daemon's own code: the same addresses in the same order, the same gate as
+ * Paho's proxy, the same SNI and the same verification of the certificate. Other code could succeed
+ * where the daemon fails. One address that passes is enough, as it is for the daemon.
  *
- * A durable session belongs to a client id, and whoever connects with that id takes the session
- * over. So the check has an id of its own, that of the first session with a word and a random
- * number behind it, and a clean session that ends with the connection. Its subscriptions are its
- * own too: what the broker sends for them in that second are copies, which are dropped here. Only a
- * shared subscription ($share/...) would take messages away from others, and is not asked for.
+ * A durable session belongs to a client id, and a client that connects with that id takes the
+ * session over. So the check uses a client id of its own (the first session's, with "check" and a
+ * random number appended) and a clean session that ends with the connection. The messages that the
+ * broker sends to it are copies, which are dropped here. A shared subscription ($share/...) would
+ * take messages away from other clients, so it is not subscribed.
  */
 #include "ctl/check_findings_internal.h"
 
@@ -61,7 +61,7 @@ static bool is_taken(const struct config *config, const char *client_id)
     return false;
 }
 
-/* id-acme-01 gives id-acme-01-check-3f2a: nobody else's, now or at another time. */
+/* Makes id-acme-01-check-3f2a from id-acme-01, a client id that no other client uses. */
 static bool make_client_id(const struct config *config, char client_id[CLIENT_ID_SIZE])
 {
     const char *first = config->sessions[0].client_id;
@@ -77,19 +77,19 @@ static bool make_client_id(const struct config *config, char client_id[CLIENT_ID
     return true;
 }
 
-/* One address, and everything that a trial of it needs. */
+/* The check of one address. */
 struct trial {
     struct ctl_report *report;
     const struct config *config;
     const char *client_id;
     struct gate *gate;
     const struct dial_address *address;
-    bool last; /* no other address is left: what fails is BAD */
+    bool last; /* the last address: a failure is BAD */
 };
 
 /*
- * A step has failed at this address. The daemon goes on to the next, so it is BAD only when there
- * is none. `reason` says what is wrong and what to do.
+ * Reports a failed step. The daemon would try the next address, so the failure is BAD only at the
+ * last one. `reason` says what is wrong and what to do.
  */
 static void fail(const struct trial *trial, const char *step, const char *reason)
 {
@@ -114,7 +114,8 @@ static void report_tls(const struct trial *trial, int64_t expiry_ms)
                left_ms < TLS_EXPIRES_SOON_MS ? ": its operator should renew it" : "");
 }
 
-/* TCP, and with TLS the handshake: as the daemon explains a failure. False when a step fails. */
+/* Checks TCP, and with TLS the handshake; explains a failure as the daemon does. Returns false on
+ * failure. */
 static bool check_transport(const struct trial *trial)
 {
     const struct config *config = trial->config;
@@ -187,7 +188,8 @@ static void check_filters(struct ctl_report *report, const struct config *config
     }
 }
 
-/* Hand the gate a connection to the address and let Paho connect through it, as a session does. */
+/* Gives the gate a connection to the address and lets Paho connect through it, as a session
+ * does. */
 static bool connect_paho(const struct trial *trial, struct paho *paho,
                          const struct paho_options *options, char problem[LOSS_TEXT_SIZE])
 {
@@ -224,7 +226,7 @@ static bool connect_paho(const struct trial *trial, struct paho *paho,
     return false;
 }
 
-/* CONNECT and SUBSCRIBE. False when CONNECT fails. */
+/* Checks CONNECT and SUBSCRIBE. Returns false when CONNECT fails. */
 static bool check_credentials(const struct trial *trial)
 {
     const struct config *config = trial->config;
@@ -252,7 +254,7 @@ static bool check_credentials(const struct trial *trial)
                    trial->client_id);
         check_filters(trial->report, config, paho);
     } else {
-        /* systemd hands a credential to the service alone. */
+        /* A systemd credential is readable for the service only, not for this command. */
         snprintf(reason, sizeof(reason), "%s (user %s, client id %s)%s", problem, user,
                  trial->client_id,
                  config->broker.username != NULL && config->broker.password == NULL
@@ -266,7 +268,7 @@ static bool check_credentials(const struct trial *trial)
     return good;
 }
 
-/* The addresses in the daemon's order, until one of them has passed every step. */
+/* Checks the addresses in the daemon's order, until one of them has passed every step. */
 static void check_addresses(struct ctl_report *report, const struct config *config,
                             const char *client_id, struct gate *gate)
 {

@@ -1,7 +1,7 @@
 /*
- * Files, with the eyes of the user that the daemon runs as. Whether that user may do something is
- * asked of the kernel by a child process that has become that user: modes, groups, access lists and
- * every directory on the way count, and nothing is guessed.
+ * Checks the permissions of files for the user that the daemon runs as. A child process that has
+ * become that user asks the kernel with access(), so modes, groups, access lists and every
+ * directory of the path count.
  */
 #include "ctl/check_findings_internal.h"
 
@@ -24,11 +24,11 @@
 #define FILES_MAX         24
 
 struct file {
-    const char *key; /* what names it, for people */
+    const char *key; /* the configuration key, or another name for people */
     char path[PATH_MAX];
     int mode; /* of access() */
     bool may_be_missing;
-    bool secret; /* others must not read it */
+    bool secret; /* other users must not be able to read it */
 };
 
 struct files {
@@ -55,9 +55,9 @@ static void add(struct files *files, const char *key, int mode, bool may_be_miss
 }
 
 /*
- * Whether systemd makes this directory when the service starts, so that it may not be there yet:
- * what is below /run, and for a configuration of the service, foxtrackrd.conf or the NAME.conf of
- * an instance, its StateDirectory= and its LogsDirectory=.
+ * Returns true for a directory that systemd creates at the service's start, so that it may be
+ * missing now: one below /run, and for a configuration of the service (foxtrackrd.conf, or
+ * NAME.conf of an instance) its StateDirectory= and its LogsDirectory=.
  */
 static bool service_makes(const struct config *config, const char *directory)
 {
@@ -83,7 +83,7 @@ static bool service_makes(const struct config *config, const char *directory)
     return false;
 }
 
-/* The directory of a file that the daemon creates or replaces. */
+/* Adds the directory of a file that the daemon creates or replaces. */
 static void add_directory(struct files *files, const struct config *config, const char *key,
                           const char *path)
 {
@@ -135,8 +135,9 @@ static void set_user(struct user *user, const struct passwd *entry)
 }
 
 /*
- * Who the daemon is: the service's user for the service's configuration, else the owner of the
- * database or of its directory. Only root can become somebody else; others look for themselves.
+ * Finds the daemon's user: the service's user for the service's configuration, else the owner of
+ * the database or of its directory. Only root can become that user; for another caller the check
+ * applies to the caller.
  */
 static void find_user(const struct config *config, struct user *user)
 {
@@ -163,7 +164,7 @@ static void find_user(const struct config *config, struct user *user)
     }
 }
 
-/* In the child: become the user, and write an errno for each file. Never returns. */
+/* In the child: becomes the user, and writes an errno for each file to `out`. Never returns. */
 static _Noreturn void look(const struct files *files, const struct user *user, int out)
 {
     int errors[FILES_MAX] = {0};
@@ -178,7 +179,7 @@ static _Noreturn void look(const struct files *files, const struct user *user, i
     _exit(write(out, errors, sizeof(errors)) == (ssize_t)sizeof(errors) ? 0 : 1);
 }
 
-/* Fill `errors`: 0 where the user may. False when that could not be found out. */
+/* Fills `errors`, with 0 for a permitted access. Returns false when the check itself failed. */
 static bool ask(const struct files *files, const struct user *user, int errors[FILES_MAX])
 {
     const ssize_t size = FILES_MAX * (ssize_t)sizeof(int);
@@ -207,7 +208,7 @@ static const char *what_for(int mode)
     return (mode & W_OK) == 0 ? "read" : "write";
 }
 
-/* Tell what is wrong with one file. True when nothing is. */
+/* Reports the problem of one file. Returns true when there is none. */
 static bool judge(struct ctl_report *report, const struct file *file, const struct user *user,
                   int error)
 {

@@ -6,7 +6,7 @@
 #include "ctl/report_internal.h"
 
 /* ctl/check_config.c: the configuration: the broker, the client id and filters of each session, the
- * protocol, where the password is, and what may be meant otherwise. */
+ * protocol, the source of the password, and warnings for values that were probably not meant. */
 void ctl_check_configuration(struct ctl_report *report, const struct config *config);
 
 /* ctl/check_siblings.c: the configurations beside this one: whether one has the same database or
@@ -17,11 +17,11 @@ void ctl_check_siblings(struct ctl_report *report, const struct config *config);
  * others may not. */
 void ctl_check_files(struct ctl_report *report, const struct config *config);
 
-/* The broker: TCP, TLS, credentials, and whether it would grant the filters. With a client id and a
- * clean session of its own, so that no durable session is touched. */
+/* The broker: TCP, TLS, credentials, and whether it grants the filters. Uses a client id of its own
+ * and a clean session, so that no durable session is affected. */
 void ctl_check_connect(struct ctl_report *report, const struct config *config);
 
-/* ctl/check_paths.c: reports files that are used for two purposes, or are somebody else's. */
+/* ctl/check_paths.c: reports files that are used for two purposes, or are not foxtrackrd's. */
 void ctl_check_paths(struct ctl_report *report, const struct config *config);
 
 #endif

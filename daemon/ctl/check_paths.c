@@ -1,6 +1,6 @@
 /*
- * Whether each file that the daemon uses serves one purpose, and whether those that it replaces or
- * appends to are its own: what foxtrackrd refuses at its start, said before.
+ * Checks that each file of the daemon serves one purpose, and that the files it replaces or appends
+ * to are its own: foxtrackrd would refuse to start otherwise.
  */
 #include <errno.h>
 #include <limits.h>
@@ -15,7 +15,8 @@ static void shared(void *context, const char *sentence)
     ctl_report(context, "paths", false, "%s", sentence);
 }
 
-/* A file that this user may not read is for root, or for the daemon's user, to judge. */
+/* Reports a file that is not foxtrackrd's. A file that this user may not read is left out; root or
+ * the daemon's user can check it. */
 static void judge(struct ctl_report *report, const char *key, const char *path,
                   enum own_file_kind kind)
 {

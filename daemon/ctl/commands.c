@@ -1,5 +1,5 @@
 /*
- * The table of commands, and what the help says of each. The manual page says the same at length;
+ * The table of commands with their help. The manual page has the same in more detail;
  * tests/system/test_ctl_help.py compares commands and options.
  */
 #include "ctl/commands_internal.h"

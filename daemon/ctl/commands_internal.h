@@ -1,4 +1,4 @@
-/* The commands of foxtrackrctl: one table, which the command line and the help follow from. */
+/* The commands of foxtrackrctl: one table for the command line and the help. */
 #ifndef CTL_COMMANDS_INTERNAL_H
 #define CTL_COMMANDS_INTERNAL_H
 
@@ -7,11 +7,11 @@
 #include "config/config.h"
 #include "ctl/words_internal.h"
 
-/* Whether a command can do its work where there is no configuration. */
+/* Whether a command works without a configuration. */
 enum ctl_need {
     CTL_NEEDS_CONFIG,
-    CTL_NEEDS_CONFIG_OR_FILE, /* FILE is enough */
-    CTL_TAKES_DEFAULTS,       /* [fields] and [parser] apply where there is one */
+    CTL_NEEDS_CONFIG_OR_FILE, /* works with a FILE operand */
+    CTL_TAKES_DEFAULTS,       /* uses [fields] and [parser] of a configuration, if there is one */
 };
 
 struct ctl_command {

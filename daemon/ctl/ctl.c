@@ -1,6 +1,6 @@
 /*
- * foxtrackrctl: the operator's tool. Exit status: 0 good, 1 something is wrong and has been said,
- * 64 usage, 78 configuration; those of a command are in its page (ctl/commands.c).
+ * foxtrackrctl: the operator's tool. Exit status: 0 good, 1 a reported problem, 64 usage, 78
+ * configuration; a command's own are in its help (ctl/commands.c).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -28,7 +28,7 @@ static void say(const char *sentence)
     ctl_say("%s", sentence);
 }
 
-/* Two lines: what is wrong, and where the help is. `command` NULL: the overview. */
+/* Prints two lines: the problem, and how to get help. `command` NULL: the overview. */
 static int usage(const char *command, const char *problem)
 {
     ctl_say("%s", problem);
@@ -74,8 +74,8 @@ static int help(int count, char **words)
     return EX_OK;
 }
 
-/* Whether the command can do without a configuration, which cannot be loaded. A file that was named
- * is meant to be used. */
+/* Returns true when the command works without the configuration, which could not be loaded. A
+ * configuration named with -c is required. */
 static bool can_do_without(const struct ctl_command *command, const struct ctl_words *words,
                            bool path_given)
 {
@@ -89,7 +89,7 @@ static bool can_do_without(const struct ctl_command *command, const struct ctl_w
     }
 }
 
-/* Says that a configuration which is there does not count. */
+/* Reports that an existing configuration is ignored. */
 static void say_ignored(const struct ctl_command *command, const char *path,
                         const struct config_problems *problems)
 {
@@ -136,7 +136,7 @@ static int run_command(const char *path, bool path_given, int count, char **word
     return status;
 }
 
-/* An option in front of the command that is none, or stands at the wrong place. */
+/* Reports an option before the command that does not exist, or belongs after the command. */
 static int unknown_option(int result, char **argv)
 {
     const char *word = argv[optind - 1];

@@ -1,10 +1,10 @@
 /*
  * `foxtrackrctl status --follow`.
  *
- * On a terminal it draws on the alternate screen, which gives back what was there before when it
- * ends. Whatever ends it, the terminal is restored first: signals are read from a descriptor and
- * never interrupt a drawing half way, and ^Z restores before it stops. Elsewhere (a pipe, a file)
- * each new status is one line.
+ * On a terminal it draws on the alternate screen, so that the previous content returns at the end.
+ * The terminal is always restored before the end: signals are read from a descriptor and never
+ * interrupt the drawing, and ^Z restores the terminal before the process stops. Without a terminal
+ * (a pipe, a file) each new status is one line.
  */
 #include <errno.h>
 #include <poll.h>
@@ -39,7 +39,7 @@ struct follow {
     struct termios before;
     int signal_fd;
     int64_t shown_ms;                            /* updated_ms of the last line */
-    char shown_problem[CTL_STATUS_PROBLEM_SIZE]; /* the last one said, as a line */
+    char shown_problem[CTL_STATUS_PROBLEM_SIZE]; /* the last problem that was printed as a line */
 };
 
 /* --- the terminal --------------------------------------------------------------------------- */
@@ -71,8 +71,8 @@ static void leave(struct follow *follow)
     }
 }
 
-/* Print what fits into one row, and return how many bytes of the line that were. What could move
- * the cursor becomes '?'. A character of UTF-8 is counted once. */
+/* Prints as much of the line as fits into one row, and returns the number of bytes printed.
+ * Characters that could move the cursor become '?'. A UTF-8 character counts as one column. */
 static size_t draw_row(const char *line, size_t length, int columns)
 {
     int column = 0;
@@ -91,7 +91,7 @@ static size_t draw_row(const char *line, size_t length, int columns)
     return i;
 }
 
-/* As much of the text as fits on the screen; a line that is too long goes on in the next row. */
+/* Draws as much of the text as fits on the screen; a longer line continues in the next row. */
 static void draw(const char *text)
 {
     struct winsize size = {.ws_row = 24, .ws_col = 80};
@@ -111,7 +111,7 @@ static void draw(const char *text)
     fflush(stdout);
 }
 
-/* --- one look ------------------------------------------------------------------------------- */
+/* --- one status ------------------------------------------------------------------------------- */
 
 static void draw_status(const json_t *root, const char *problem, bool quit_by_key)
 {
@@ -139,7 +139,7 @@ static void draw_status(const json_t *root, const char *problem, bool quit_by_ke
     free(text);
 }
 
-/* A line for each new status, and one when it cannot be had. */
+/* Prints a line for each new status, and one when there is none. */
 static void print_line(struct follow *follow, const json_t *root, const char *problem)
 {
     int64_t updated_ms = ctl_status_integer(root, "updated_ms");
@@ -181,7 +181,7 @@ static void show(struct follow *follow)
 
 /* --- until it ends -------------------------------------------------------------------------- */
 
-/* ^Z: give the terminal back, stop, and take it again when continued. */
+/* ^Z: restores the terminal, stops the process, and draws again when continued. */
 static void suspend(struct follow *follow)
 {
     leave(follow);
@@ -189,7 +189,7 @@ static void suspend(struct follow *follow)
     enter(follow);
 }
 
-/* False when a signal or a key ends it. */
+/* Handles pending signals and a key. Returns false when one of them ends the view. */
 static bool go_on(struct follow *follow, const struct pollfd fds[2])
 {
     struct signalfd_siginfo info;
@@ -223,7 +223,7 @@ static bool set_up(struct follow *follow)
         sigaddset(&mask, SIGWINCH);
     }
     sigprocmask(SIG_BLOCK, &mask, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a reader that has seen enough is no error */
+    signal(SIGPIPE, SIG_IGN); /* a reader that closes the pipe is no error */
     follow->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     if (follow->signal_fd < 0) {
         ctl_say("signalfd: %s", error_text(errno));
@@ -238,7 +238,7 @@ int ctl_status_follow(const struct config *config, bool json)
     struct pollfd fds[2];
 
     if (config->status.file == NULL) {
-        return ctl_status(config, json); /* says why there is nothing to follow */
+        return ctl_status(config, json); /* reports why there is nothing to follow */
     }
     if (!set_up(&follow)) {
         return EX_OSERR;

@@ -1,6 +1,6 @@
 /*
- * The help of foxtrackrctl. The completion (packaging/completion) reads the overview: a command and
- * its arguments stand behind two blanks, and two blanks end them.
+ * The help of foxtrackrctl. The completion (packaging/completion) reads the overview: a command
+ * with its arguments is preceded and followed by two blanks.
  */
 #include "ctl/help_internal.h"
 

@@ -1,6 +1,6 @@
 /*
- * foxtrackrctl parse: one message through the parser of the daemon, with the configuration's
- * [fields] and [parser] where there is one. Reads no database and writes none.
+ * foxtrackrctl parse: parses one message with the daemon's parser, and [fields] and [parser] of the
+ * configuration if there is one. Reads no database and writes none.
  */
 #include "base/error_text.h"
 #include "ctl/parse_internal.h"
@@ -19,7 +19,7 @@
 #define DEFAULT_MAX_FUTURE_MS INT64_C(86400000)
 #define READ_STEP             ((size_t)64 * 1024)
 
-/* The whole file, or NULL with errno set. The caller frees it. */
+/* Returns the whole file, which the caller frees; or NULL with errno set. */
 static char *read_all(FILE *in, size_t *length)
 {
     char *bytes = NULL;

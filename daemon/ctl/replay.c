@@ -34,7 +34,7 @@ static void print_line(const char *name, const struct store_replay_counts *count
            counts->examined, counts->moved, counts->duplicate, counts->conflict, counts->kept);
 }
 
-/* A line for each reason, and the sum in words. */
+/* Prints a line for each reason, and a summary. */
 static void print_summary(const struct store_replay *replay)
 {
     struct store_replay_counts all = {0};
@@ -107,7 +107,7 @@ int ctl_replay(const struct config *config, const struct ctl_words *words)
         ctl_say("%s", problem);
         return EX_NOINPUT;
     }
-    (void)store_newest_ms(store, &newest_ms); /* without it the clock is believed */
+    (void)store_newest_ms(store, &newest_ms); /* on failure the clock is not checked */
     wall_begin(newest_ms);
     replay.now_ms = wall_now_ms();
     result = store_replay(store, &replay, &work.watcher);

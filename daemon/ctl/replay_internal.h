@@ -5,7 +5,7 @@
 #include "config/config.h"
 #include "ctl/words_internal.h"
 
-/* Parse again what is in the database, and say what came of it. Returns the exit status. */
+/* Parse the stored messages again, and print the result. Returns the exit status. */
 int ctl_replay(const struct config *config, const struct ctl_words *words);
 
 #endif

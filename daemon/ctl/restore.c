@@ -1,8 +1,8 @@
 /*
  * foxtrackrctl restore FILE. The paths are compared first: FILE must not be another file of this
- * daemon or of one configured beside it, and the database no second name of one. Findings of the
- * verification come as they do from verify; then what was changed, one line each, so that the
- * operator knows where the old database is and what is missing from the new one.
+ * daemon or of one configured beside it, and the database's path must not lead to one. The findings
+ * of the verification are printed as by verify; then the changes, one line each, so that the
+ * operator knows where the old database is and which messages the new one lacks.
  */
 #include "ctl/restore_internal.h"
 #include "ctl/say_internal.h"
@@ -53,7 +53,7 @@ static void print_result(const char *path, const struct store_restore *restore)
     }
 }
 
-/* The database itself is left to store_restore(), which has advice for this mistake. */
+/* Returns true when FILE is the database itself; store_restore() reports that, with advice. */
 static bool is_database(const struct config *config, const char *file)
 {
     struct path_identity database;
@@ -64,7 +64,7 @@ static bool is_database(const struct config *config, const char *file)
     return path_identity_same(&database, &identity);
 }
 
-/* Whether the file serves no other purpose of a daemon. Returns EX_OK, or says what is wrong. */
+/* Checks that the file has no other purpose in a daemon. Returns EX_OK, or reports the problem. */
 static int check_paths(const struct config *config, const char *file)
 {
     char problem[CONFIG_PROBLEM_SIZE];

@@ -1,8 +1,8 @@
 /*
- * Everything that foxtrackrctl prints, on its way to a terminal.
+ * The output functions of foxtrackrctl, which escape control characters.
  *
- * Texts come from the broker, from trackers, from a status file that anybody may have written, from
- * the names of files. A control character in them must not reach the terminal: it could move the
+ * Texts come from the broker, from trackers, from a status file that any program may have written,
+ * and from file names. A control character in them must not reach the terminal: it could move the
  * cursor, forge a line, or do worse. So every text passes through base/escape.h here.
  */
 #include "ctl/say_internal.h"

@@ -1,6 +1,6 @@
 /*
  * `foxtrackrctl status`: reads the status file, finds out whether its daemon is alive, and prints
- * it once. ctl/status_text.c has the words, ctl/follow.c the live view.
+ * it once. ctl/status_text.c formats it, ctl/follow.c is the live view.
  */
 #include "base/error_text.h"
 #include "ctl/say_internal.h"
@@ -25,9 +25,9 @@
 #define STALE_INTERVALS 3
 #define STALE_SLACK_MS  5000
 #define BUSY_TIMEOUT_MS 500
-#define FILE_MAX        (INT64_C(4) << 20) /* bytes; that of a full fleet of sessions is 20 KiB */
+#define FILE_MAX        (INT64_C(4) << 20) /* bytes; with the most sessions it has 20 KiB */
 
-/* Whether the daemon that wrote the file still runs and still writes. */
+/* Returns true when the daemon that wrote the file still runs and still writes. */
 static bool alive(const json_t *root, const char *path, char problem[CTL_STATUS_PROBLEM_SIZE])
 {
     int64_t age_ms = clock_wall_ms() - ctl_status_integer(root, "updated_ms");
@@ -48,7 +48,7 @@ static bool alive(const json_t *root, const char *path, char problem[CTL_STATUS_
     return true;
 }
 
-/* The file as JSON, or NULL with `problem` set. Never waits: a pipe is no status file. */
+/* Returns the file as JSON, or NULL with `problem` set. Never blocks: a pipe is refused. */
 static json_t *load(const char *path, char problem[CTL_STATUS_PROBLEM_SIZE])
 {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
@@ -94,7 +94,7 @@ json_t *ctl_status_read(const struct config *config, bool *good,
     return root;
 }
 
-/* Without a file there is nothing to read. */
+/* Returns true when the configuration names a status file; reports it if not. */
 static bool has_file(const struct config *config)
 {
     if (config->status.file == NULL) {
@@ -110,7 +110,7 @@ static void print_json(const struct config *config, json_t *root)
 
     json_t *database = json_object_get(root, "database");
 
-    /* The daemon's number is as old as the file: one look at the database, one story. */
+    /* Replaces the daemon's older number, so that all numbers are from the same moment. */
     if (counted != NULL) {
         json_object_set_new(database, "quarantine_entries",
                             json_integer(ctl_status_entries(counted)));
@@ -119,7 +119,7 @@ static void print_json(const struct config *config, json_t *root)
     ctl_say_json(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 }
 
-/* Writes the content of a FILE in memory to standard output. */
+/* Writes the content of a memory stream to standard output. */
 static void print_memory(FILE *memory, char **text)
 {
     if (memory != NULL && fclose(memory) == 0) {
@@ -155,7 +155,7 @@ static void print_words(const struct config *config, const json_t *root)
         print_age(memory, root);
     }
     print_memory(memory, &text);
-    /* Whatever the database does to us, what is known without it has been said. */
+    /* Print first what is known without the database, whose reading may take long or fail. */
     fflush(stdout);
     counted = ctl_status_quarantine(config, root, problem);
     memory = open_memstream(&text, &length);

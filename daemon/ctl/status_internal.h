@@ -1,4 +1,4 @@
-/* `foxtrackrctl status`: what the running daemon says in its status file. */
+/* `foxtrackrctl status`: shows the running daemon's status file. */
 #ifndef CTL_STATUS_INTERNAL_H
 #define CTL_STATUS_INTERNAL_H
 
@@ -10,20 +10,20 @@
 
 #define CTL_STATUS_PROBLEM_SIZE 1024
 
-/* Print it once, in words or as the JSON itself. Returns the exit status: EX_OK when all is well,
- * else 1. */
+/* Print the status once, in words or as JSON. Returns the exit status: EX_OK when all is well, else
+ * 1. */
 int ctl_status(const struct config *config, bool json);
 
 /*
- * ctl/follow.c: show it again and again until SIGINT, SIGTERM or q: a live view on a terminal, else
- * a line for each new status (with `json` the JSON, on one line). A daemon that is not there is
- * waited for. Returns the exit status.
+ * ctl/follow.c: show the status repeatedly until SIGINT, SIGTERM or q: a live view on a terminal,
+ * else a line for each new status (with `json` the JSON, on one line). Waits for a daemon that does
+ * not run yet. Returns the exit status.
  */
 int ctl_status_follow(const struct config *config, bool json);
 
-/* Read the status file. Returns what it holds, for json_decref(); NULL when there is none. *good
- * tells whether the daemon that wrote it lives and all is well; `problem` gets a sentence about the
- * file or its writer, or "". */
+/* Read the status file. Returns its JSON, for json_decref(); NULL when there is none. *good is true
+ * when the daemon that wrote it runs and has no problem; `problem` gets a sentence about the file
+ * or its writer, or "". */
 json_t *ctl_status_read(const struct config *config, bool *good,
                         char problem[CTL_STATUS_PROBLEM_SIZE]);
 
@@ -44,8 +44,8 @@ json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
 /* The sum of such an object. */
 int64_t ctl_status_entries(const json_t *counted);
 
-/* The same in words. `counted` NULL: the number of entries that the daemon has told in `root`, and
- * why they are not counted by reason (NULL: nobody has tried to). */
+/* Print such an object in words. `counted` NULL: print the daemon's own number of entries from
+ * `root`, and `problem`, the reason why they were not counted by reason (NULL: not tried). */
 void ctl_status_print_quarantine(FILE *out, const json_t *root, const json_t *counted,
                                  const char *problem);
 

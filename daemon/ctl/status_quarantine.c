@@ -1,7 +1,7 @@
 /*
  * Quarantine by reason, of all runs. Counting reads the whole table, half a second for a million
- * short messages in memory: time that the daemon's writer does not have. So this program counts for
- * itself, where it may read the database, and gives up after a while.
+ * short messages in memory: time that the daemon's writer does not have. So foxtrackrctl counts
+ * itself, if it may read the database, and gives up after a time limit.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -49,7 +49,7 @@ json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
     struct store *store;
     int result;
 
-    /* The disk would hold this program too. */
+    /* Reading the database would wait for the same disk. */
     if (strcmp(ctl_status_string(root, "state"), "waiting for the disk") == 0) {
         snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "the daemon waits for the disk");
         return NULL;

@@ -1,6 +1,6 @@
 /*
- * The status file in words: what an operator wants to know first comes first. Members that this
- * program does not know are left out, and so is what the daemon does not know.
+ * The status file in words, the most important first. Members that this program does not know, and
+ * values that the daemon does not know, are left out.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -17,7 +17,7 @@
 #define MIB       1048576.0
 #define DAY_MS    INT64_C(86400000)
 #define BAR_WIDTH 30
-#define MANY_DAYS 3650 /* more is as good as for ever */
+#define MANY_DAYS 3650 /* a longer time is shown as "more than 10 years" */
 
 int64_t ctl_status_integer(const json_t *object, const char *key)
 {
@@ -36,7 +36,7 @@ static double real(const json_t *object, const char *key)
     return json_number_value(json_object_get(object, key));
 }
 
-/* Whether the daemon knows it. */
+/* Returns true when the daemon knows the value of the member. */
 static bool known(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
@@ -138,7 +138,8 @@ static void print_session(FILE *out, const json_t *session)
     fprintf(out, "  %-14s %" PRId64 " message%s\n", "received",
             ctl_status_integer(session, "received"),
             plural_s(ctl_status_integer(session, "received")));
-    /* A peak that stays at the broker's limit during a catch-up: the window is what limits it. */
+    /* A peak at the broker's limit during a catch-up shows that the in-flight window limits the
+     * rate. */
     fprintf(out, "  %-14s %" PRId64 ", at most %" PRId64 " in the last seconds\n", "in flight",
             ctl_status_integer(session, "in_flight"),
             ctl_status_integer(session, "in_flight_peak"));
@@ -162,7 +163,7 @@ void ctl_status_print_reasons(FILE *out, const json_t *counts)
     }
 }
 
-/* Most of the latest messages are not understood: how to look at them, and what helps. */
+/* Prints the share of quarantined messages if it is large, how to look at them, and what to do. */
 static void print_latest(FILE *out, const json_t *root)
 {
     const json_t *latest = json_object_get(root, "latest");
@@ -208,7 +209,7 @@ static void print_counts(FILE *out, const json_t *root)
     print_latest(out, root);
 }
 
-/* How large batches are, and how long a commit takes. */
+/* Prints the size of batches and the duration of commits. */
 static void print_commits(FILE *out, const json_t *database, int64_t received)
 {
     int64_t commits = ctl_status_integer(database, "commits");
@@ -225,7 +226,7 @@ static void print_commits(FILE *out, const json_t *database, int64_t received)
     }
 }
 
-/* What the free space means, from the growth that was observed. */
+/* Prints the free space, and how long it lasts at the observed growth. */
 static void print_space(FILE *out, const json_t *database)
 {
     double growth = real(database, "growth_bytes_per_day");
@@ -243,7 +244,8 @@ static void print_space(FILE *out, const json_t *database)
     }
 }
 
-/* The reader that keeps the log. The daemon may not see its name; we may. */
+/* Prints the reader that keeps the WAL from being restarted. Looks its name up again, which may be
+ * hidden from the daemon. */
 static void print_reader(FILE *out, const json_t *reader)
 {
     char process[PROCESS_TEXT_SIZE];
@@ -259,7 +261,7 @@ static void print_reader(FILE *out, const json_t *reader)
     }
 }
 
-/* An earlier state was put in the place of the database. */
+/* Prints that an earlier state was put in the place of the database. */
 static void print_restored(FILE *out, const json_t *restored)
 {
     char at[MOMENT_SIZE];

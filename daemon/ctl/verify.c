@@ -8,7 +8,7 @@
 #include "ctl/work_internal.h"
 #include "store/store.h"
 
-#define BUSY_TIMEOUT_MS 5000 /* without a configuration */
+#define BUSY_TIMEOUT_MS 5000 /* used without a configuration */
 
 struct verification {
     struct ctl_report report;

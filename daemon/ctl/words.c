@@ -1,6 +1,6 @@
 /*
- * The words of a command: its own options, which may stand before and behind its arguments, and -c
- * and --help, which every command takes. Reads with getopt_long(); main's thread.
+ * The command line after a command's name: the command's own options, before or after its
+ * arguments, and -c and --help, which every command has. Reads with getopt_long(); main's thread.
  */
 #include "ctl/words_internal.h"
 
@@ -47,7 +47,7 @@ static void list_options(const struct ctl_grammar *grammar, struct option list[K
     list[count] = (struct option){0};
 }
 
-/* Takes an option. False when its value is empty. */
+/* Takes an option. Returns false when its value is empty. */
 static bool take_option(int option, struct ctl_words *out)
 {
     if (option == 'c') {
@@ -89,7 +89,7 @@ enum ctl_words_result ctl_words_read(const struct ctl_grammar *grammar, int coun
     *out = (struct ctl_words){0};
     list_options(grammar, options);
     opterr = 0;
-    optind = 0; /* begin anew: main() has read the words in front of the command */
+    optind = 0; /* restart getopt: main() has read the words before the command */
     while ((option = getopt_long(count, words, ":c:h", options, NULL)) != -1) {
         if (option == 'h') {
             return CTL_WORDS_HELP;

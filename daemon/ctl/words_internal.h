@@ -9,7 +9,7 @@
 
 #define CTL_OPERANDS_MAX 2
 
-/* The options that a command may know; it names its own as a sum of these. */
+/* The options of all commands; a command has a sum of these. */
 enum ctl_option {
     CTL_JSON = 1,
     CTL_CONNECT = 2,
@@ -27,7 +27,7 @@ struct ctl_words {
     int operand_count;
 };
 
-/* What a command takes. */
+/* The options and operands that a command accepts. */
 struct ctl_grammar {
     unsigned options;
     int operands_min;
@@ -38,13 +38,13 @@ struct ctl_grammar {
 enum ctl_words_result { CTL_WORDS_GOOD, CTL_WORDS_HELP, CTL_WORDS_WRONG };
 
 /*
- * Read the words of a command, whose name is words[0]. Good: fills *out, which borrows them (their
- * order changes). Help: somebody asked for it, whatever else is there. Wrong: fills `problem`.
+ * Read the words of a command, whose name is words[0]. Good: fills *out, which borrows the words
+ * (and reorders them). Help: --help was given, with or without other words. Wrong: fills `problem`.
  */
 enum ctl_words_result ctl_words_read(const struct ctl_grammar *grammar, int count, char **words,
                                      struct ctl_words *out, char problem[USAGE_PROBLEM_SIZE]);
 
-/* Whether one of the commands' own options has this name (without dashes). */
+/* Returns true when a command's option has this name (without dashes). */
 bool ctl_words_is_option(const char *name);
 
 #endif

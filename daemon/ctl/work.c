@@ -34,7 +34,7 @@ static void show(struct ctl_work *work, const char *what, enum store_unit unit, 
     char left[DURATION_SIZE];
 
     fprintf(stderr, "\r\033[K%-12s ", what);
-    if (total <= 0) { /* nobody knows how much there is to do */
+    if (total <= 0) { /* the total is unknown */
         fprintf(stderr, "%s", duration_text(spent_ms, left));
     } else {
         done = done < total ? done : total;
@@ -73,7 +73,8 @@ static bool progress(void *context, const char *what, enum store_unit unit, int6
 
 void ctl_work_begin(struct ctl_work *work)
 {
-    const struct sigaction action = {.sa_handler = stop}; /* no SA_RESTART: waiting ends too */
+    const struct sigaction action = {.sa_handler = stop}; /* no SA_RESTART: a signal also ends a
+                                                           * wait */
 
     *work = (struct ctl_work){
         .watcher = {.progress = progress, .context = work},

@@ -1,6 +1,5 @@
 /*
- * Work that takes a while: a line on the terminal that says how far it is, and an end when the
- * operator presses Ctrl-C.
+ * Long work: a progress line on the terminal, and an orderly end at Ctrl-C.
  */
 #ifndef CTL_WORK_INTERNAL_H
 #define CTL_WORK_INTERNAL_H
@@ -13,19 +12,19 @@
 
 struct ctl_work {
     struct store_watcher watcher; /* for the store's functions; its context is this */
-    bool terminal;                /* standard error is one: only then is anything shown */
-    const char *what;             /* shown last */
-    int64_t begun_ms;             /* when that began */
+    bool terminal;                /* standard error is a terminal; else nothing is shown */
+    const char *what;             /* the text shown last */
+    int64_t begun_ms;             /* when that part of the work began */
     int64_t shown_ms;
 };
 
-/* Begin: from now on SIGINT, SIGTERM and SIGHUP end the work and not the process. */
+/* Begin: from now on SIGINT, SIGTERM and SIGHUP end the work instead of the process. */
 void ctl_work_begin(struct ctl_work *work);
 
-/* Remove the line of progress, so that something else can be printed. */
+/* Remove the progress line before other output. */
 void ctl_work_clear(struct ctl_work *work);
 
-/* Whether a signal asked for the end. */
+/* Returns true when a signal has requested the end. */
 bool ctl_work_stopped(void);
 
 #endif
