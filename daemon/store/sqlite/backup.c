@@ -1,26 +1,26 @@
 /*
  * A copy of the database while the daemon writes.
  *
- * Page by page with SQLite's backup API, all of it in one read transaction. Without that the copy
- * would begin again each time the daemon commits, and never end; with it, what is copied is one
- * state of the database, that of the beginning. A reader never blocks the writer of a write-ahead
- * log. Two things it does do, and both are bounded:
- *  - The log cannot be emptied while we read, so it grows by what the daemon writes meanwhile. We
- *    read as fast as the disk allows, and give up when the free space beside the database falls to
- *    the size of its log.
- *  - What we write competes with the daemon's syncs. The copy is synced every few MiB, so that the
- *    disk never has a long queue of our pages when the daemon's sync comes.
- * VACUUM INTO would do the same with more work for the same reader, and cannot tell how far it is.
+ * The copy is made page by page with SQLite's backup API in one read transaction. Without the
+ * transaction the copy would restart at each commit of the daemon and never end; with it, the copy
+ * is the database's state at the beginning. A reader never blocks the writer of a write-ahead log,
+ * but it has two effects, both bounded:
+ *  - The WAL cannot be reset while we read, so it grows by the daemon's writes. We read as fast as
+ *    the disk allows, and give up when the free space beside the database falls to the size of the
+ *    WAL.
+ *  - Our writes compete with the daemon's syncs. The copy is synced every few MiB, so that the disk
+ *    never has a long queue of our pages when the daemon syncs. VACUUM INTO would need more work
+ *    for the same result, and reports no progress.
  *
  * The copy is made under another name in the directory of the backup, checked there, and renamed
- * last: until then nothing of the wanted name has changed. It is a database in every respect: the
- * same pages, log mode included. Only its header says that it is a backup, and a table of when, so
- * that a daemon that finds it in the place of its database knows (store/sqlite/mark.c).
+ * last: until then nothing of the wanted name has changed. It is a complete database: the same
+ * pages, WAL mode included. Only its header says that it is a backup, and a table says of which
+ * moment, so that a daemon recognises it in the place of its database (store/sqlite/mark.c).
  *
- * The directory may belong to somebody else, who can exchange every name in it at any moment. So
- * the directory and the copy are opened once and held: SQLite writes and reads the file that is
- * held (store/sqlite/held.c), names are only looked up in the directory that is held, no symbolic
- * link is followed, and a name is used only while it leads to the file that is held.
+ * The directory may belong to another user, who can exchange every name in it at any moment. So the
+ * directory and the copy are opened once and held: SQLite writes and reads the file that is held
+ * (store/sqlite/held.c), names are only looked up in the directory that is held, no symbolic link
+ * is followed, and a name is used only while it leads to the file that is held.
  */
 #include "store/tools.h"
 
@@ -43,12 +43,12 @@
 #include "store/sqlite/sqlite_internal.h"
 
 #define BACKUP_MODE  0640
-#define STEP_PAGES   1024 /* 4 MiB: between two looks at the world, and two syncs */
+#define STEP_PAGES   1024 /* 4 MiB: copied between two checks and syncs */
 #define PROGRESS_OPS 100000
 #define MIB          (INT64_C(1024) * 1024)
 
 #define NAME_ATTEMPTS 100
-#define BASE_SHOWN    200 /* bytes of the wanted name in that of the copy */
+#define BASE_SHOWN    200 /* bytes of the wanted name that the copy's name contains */
 
 struct backup {
     struct store *store;
@@ -62,7 +62,7 @@ struct backup {
     int fd;                       /* of the copy, or -1; closed after SQLite has closed its own */
     int64_t page_size;            /* bytes */
     int64_t bytes;
-    int64_t taken_ms; /* wall clock: what was committed until then is in the copy */
+    int64_t taken_ms; /* wall clock: the copy contains all earlier commits */
 };
 
 static int path_problem(struct backup *backup, const char *path, const char *doing)
@@ -73,7 +73,7 @@ static int path_problem(struct backup *backup, const char *path, const char *doi
     return result;
 }
 
-/* A sync that failed says nothing good about the disk, whatever its errno: not tried again. */
+/* Reports a failed sync as a fault of the disk, whatever its errno; it is not tried again. */
 static int sync_problem(struct backup *backup, const char *path)
 {
     return store_refuse(backup->store, STORE_FATAL,
@@ -92,7 +92,7 @@ static bool go_on(const struct backup *backup, const char *what, int64_t done, i
     return backup->watcher->progress(backup->watcher->context, what, STORE_BYTES, done, total);
 }
 
-/* Whether a name in the directory leads to the copy. */
+/* Returns true when a name in the directory leads to the copy. */
 static bool leads_to_copy(const struct backup *backup, const char *name)
 {
     struct stat copy;
@@ -113,7 +113,7 @@ static int name_exchanged(struct backup *backup, const char *name)
 
 /* --- the wanted name ------------------------------------------------------------------------ */
 
-/* SQLite takes a file of such a name for the log or the journal of the database beside it. */
+/* Refuses a name that SQLite uses for the WAL or the journal of the database beside it. */
 static int check_base(struct backup *backup)
 {
     static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
@@ -132,7 +132,7 @@ static int check_base(struct backup *backup)
     return STORE_OK;
 }
 
-/* A log of that name would be taken for the backup's own, and change it. */
+/* Refuses a name beside which a WAL or journal exists: SQLite would apply it to the backup. */
 static int check_companion(struct backup *backup, const char *suffix)
 {
     char name[NAME_MAX + 16];
@@ -149,7 +149,7 @@ static int check_companion(struct backup *backup, const char *suffix)
                                                     : path_problem(backup, backup->file, "be used");
 }
 
-/* Whether the file is the database or a companion of it. */
+/* Returns true when the file is the database or one of its companions. */
 static bool is_database(const struct backup *backup, const struct stat *target)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", ".lock"};
@@ -167,7 +167,7 @@ static bool is_database(const struct backup *backup, const struct stat *target)
     return false;
 }
 
-/* What stands at the wanted name, and whether it may go. */
+/* Checks whether the wanted name is free, or its file may be replaced. */
 static int check_target(struct backup *backup)
 {
     struct stat target;
@@ -225,7 +225,7 @@ static int open_directory(struct backup *backup)
     return backup->directory_fd < 0 ? path_problem(backup, backup->directory, "be used") : STORE_OK;
 }
 
-/* A file of its own, under a name that nothing had. */
+/* Creates the copy's file under an unused name. */
 static int make_temporary(struct backup *backup)
 {
     for (int attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
@@ -275,7 +275,7 @@ static int check_space(struct backup *backup)
                         backup->file, (need + MIB - 1) / MIB, have / MIB);
 }
 
-/* The log grows while we read it: never until the disk is full. */
+/* Ends the backup before the WAL, which grows while we read, fills the disk. */
 static int check_log(struct backup *backup)
 {
     int64_t database_bytes;
@@ -292,7 +292,7 @@ static int check_log(struct backup *backup)
                         backup->file, (long long)(wal_bytes / MIB));
 }
 
-/* What SQLite says about the copy. */
+/* Reports SQLite's error about the copy. */
 static int copy_problem(struct backup *backup, sqlite3 *copy, const char *doing)
 {
     int code = sqlite3_errcode(copy);
@@ -315,7 +315,7 @@ static int copy_pages(struct backup *backup, sqlite3_backup *pages)
             return STORE_OK;
         }
         if (code != SQLITE_OK) {
-            return STORE_E_PATH; /* whose error it is, the caller finds out */
+            return STORE_E_PATH; /* the caller finds out which file the error belongs to */
         }
         if (!go_on(backup, "copying", total - left, total)) {
             return stopped(backup);
@@ -341,7 +341,7 @@ static int note_page_size(void *context, int columns, char **values, char **name
     return 0;
 }
 
-/* All pages of one state of the database, in one read transaction. */
+/* Copies all pages of one state of the database, in one read transaction. */
 static int copy_database(struct backup *backup, sqlite3 *copy)
 {
     sqlite3 *source = backup->store->db;
@@ -382,7 +382,7 @@ static int copy_damaged(struct backup *backup, const char *how)
                         backup->file, how);
 }
 
-/* The copy's own log would be made beside it, so it has none while this is written. */
+/* Marks the copy as a backup, without WAL mode, which would create a WAL beside it. */
 static int mark_copy(struct backup *backup)
 {
     sqlite3 *copy = NULL;
@@ -414,7 +414,7 @@ static int make_copy(struct backup *backup)
     if (store_held_open(backup->fd, false, &copy) != SQLITE_OK) {
         result = copy_problem(backup, copy, "open the copy");
     } else {
-        /* Nobody reads it before it is whole, and then we sync it ourselves. */
+        /* No program reads the copy before it is complete, and then it is synced. */
         sqlite3_exec(copy, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL, NULL);
         result = copy_database(backup, copy);
     }
@@ -433,7 +433,7 @@ static int watch_check(void *context)
     return !go_on(context, "verifying", 0, 0);
 }
 
-/* Run a check whose first row says "ok", or that gives no row. */
+/* Runs a check that succeeds if its first row is "ok" or it has no rows. */
 static int run_check(struct backup *backup, sqlite3 *copy, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
@@ -456,7 +456,7 @@ static int run_check(struct backup *backup, sqlite3 *copy, const char *sql)
     return result;
 }
 
-/* Read it back: immutable, so that looking at it makes no log beside it. */
+/* Verifies the copy, opened as immutable, so that reading creates no WAL beside it. */
 static int verify_copy(struct backup *backup)
 {
     sqlite3 *copy = NULL;
@@ -477,8 +477,9 @@ static int verify_copy(struct backup *backup)
 
 /* --- the name of the copy ------------------------------------------------------------------- */
 
-/* Without --force, a file that has appeared meanwhile stays. Not every file system can rename like
- * that (NFS cannot); there a second name is given, and then the first one taken away. */
+/* Gives the copy its name. Without --force, a file created meanwhile is not replaced. On a file
+ * system without such a rename (NFS) the copy gets the name as a second link, then loses the
+ * first. */
 static int rename_copy(const struct backup *backup)
 {
     int directory = backup->directory_fd;
@@ -516,7 +517,7 @@ static int give_name(struct backup *backup)
     return STORE_OK;
 }
 
-/* Takes the copy away again when it did not get its name. */
+/* Removes the copy if it did not get its name. */
 static void clear(struct backup *backup)
 {
     if (backup->fd >= 0) {

@@ -1,25 +1,25 @@
 /*
- * A database file that is older than its log.
+ * Detects a database file that is older than its WAL.
  *
- * SQLite moves the log of a killed program into whatever file has the database's name. Nothing in a
- * database file says which log belongs to it, and two states of one database that have the same
- * size fit together without an error: what changed between them is lost.
+ * SQLite moves the WAL of a killed program into the file that has the database's name. A database
+ * file does not say which WAL belongs to it, and two states of one database of the same size are
+ * combined without an error: the changes between them are lost.
  *
- * But one row changes with every batch and only grows: that of the run in `runs`. When the log has
- * moved into the file as a whole and the file was synced, the number of messages of the newest run
- * is a lower bound: whatever happens to the file later, its own page has no less. It is read from
- * the page itself (SQLite's file format, §1.6 "B-tree Pages" and §2.1 "Record Format"), because
- * SQLite always reads through the log.
+ * But the row of the current run in `runs` changes with every batch, and its numbers only grow.
+ * When the whole WAL has moved into the file and the file was synced, the number of messages of the
+ * newest run is a lower bound: the row's page in the file never holds less later. The page is read
+ * without SQLite (file format, §1.6 "B-tree Pages" and §2.1 "Record Format"), because SQLite always
+ * reads through the WAL.
  *
  * A legitimate file must never be called older: after a kill or a power failure within a checkpoint
- * the page is as it was, as a frame of the log has it, or some of its sectors are the one and some
+ * the page is as it was, as a frame of the WAL has it, or some of its sectors are the one and some
  * the other. So it is called older only where
- *   - every frame of the log for this page is still a page of `runs`, has at least as many rows and
- *     holds the run with at least that number: the page was not split, moved or used for something
- *     else since, and no frame is from before the bound;
- *   - the page in the file is none of a table's rows or counts fewer of them (its header is in one
- *     sector, and whichever that is from says that it is one and counts at least as many), or its
- *     row of the run, known by the same start as in the log, has a smaller number.
+ *   - every frame of the WAL for this page is still a page of `runs`, has at least as many rows and
+ *     holds the run with at least that number: the page was not split, moved or reused since, and
+ *     no frame is older than the bound;
+ *   - the page in the file is no page of table rows or has fewer of them (its header lies in one
+ *     sector, and both the old and the new sector would show such a page with at least as many), or
+ *     its row of the run, with the same start as in the WAL, has a smaller number.
  */
 #include "store/sqlite/base_internal.h"
 
@@ -62,7 +62,7 @@ static uint32_t big32(const unsigned char *at)
     return big16(at) << 16 | big16(at + 2);
 }
 
-/* 0, or the size of a page. */
+/* Returns the size of a page, or 0. */
 static size_t page_size(int fd)
 {
     unsigned char header[HEADER_SIZE];
@@ -83,7 +83,7 @@ static bool read_page(int fd, uint32_t number, struct page *page)
     return number > 1 && pread(fd, page->bytes, page->size, at) == (ssize_t)page->size;
 }
 
-/* The same, where a page behind the end of the file is empty. */
+/* The same, but a page behind the end of the file reads as zeros. */
 static bool read_or_end(int fd, uint32_t number, struct page *page)
 {
     off_t at = (off_t)(number - 1) * (off_t)page->size;
@@ -92,7 +92,7 @@ static bool read_or_end(int fd, uint32_t number, struct page *page)
     return number > 1 && (got == 0 || got == (ssize_t)page->size);
 }
 
-/* A number of 1 to 9 bytes at *at; false where the page ends before it. */
+/* Reads a number of 1 to 9 bytes at *at. Returns false when the page ends before it. */
 static bool take_varint(const struct page *page, size_t *at, uint64_t *number)
 {
     uint64_t value = 0;
@@ -113,7 +113,7 @@ static bool take_varint(const struct page *page, size_t *at, uint64_t *number)
     return false;
 }
 
-/* Bytes of a value of that type. */
+/* Returns the size in bytes of a value of that type. */
 static size_t type_size(uint64_t type)
 {
     static const unsigned char sizes[] = {0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0};
@@ -141,7 +141,7 @@ static bool take_integer(const struct page *page, size_t at, uint64_t type, int6
     return true;
 }
 
-/* The record of a row: its types, and then its values. */
+/* Reads a row's record: its types, then its values. */
 static bool take_record(const struct page *page, size_t at, struct row *row)
 {
     size_t types_at = at;
@@ -169,7 +169,7 @@ static int64_t count_rows(const struct page *page)
     return page->bytes[0] == LEAF ? (int64_t)big16(page->bytes + 3) : -1;
 }
 
-/* The row number `index` of a leaf. */
+/* Reads the row number `index` of a leaf. */
 static bool take_row(const struct page *page, int64_t index, struct row *row)
 {
     size_t pointer = LEAF_HEADER + 2 * (size_t)index;
@@ -248,7 +248,7 @@ bool store_base_matches(int fd, const struct store_base *base)
     return matches;
 }
 
-/* What the frames of the log say of the page. */
+/* The result of the WAL's frames of the page. */
 struct frames {
     const struct store_base *base;
     int64_t started_ms; /* of the run */

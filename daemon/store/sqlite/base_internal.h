@@ -1,4 +1,4 @@
-/* What the database file itself holds of the newest run, its log left aside. Only for the store's
+/* The newest run as the database file itself records it, without the WAL. Only for the store's
  * files. */
 #ifndef STORE_SQLITE_BASE_INTERNAL_H
 #define STORE_SQLITE_BASE_INTERNAL_H
@@ -14,16 +14,16 @@ struct store_base {
     int64_t received; /* its number of messages */
 };
 
-/* Read it from a file into which the whole log has moved. `root` is the root page of `runs`. False,
- * and *base unchanged, where the file holds something else there. */
+/* Read *base from a file into which the whole WAL has moved. `root` is the root page of `runs`.
+ * Returns false, with *base unchanged, when the page is not as expected. */
 bool store_base_read(int fd, uint32_t root, struct store_base *base);
 
-/* Whether the file holds exactly that. */
+/* Returns true when the file holds exactly `base`. */
 bool store_base_matches(int fd, const struct store_base *base);
 
 /*
- * Whether the file is certainly older than `base`, which was in it, and on disk, before the log at
- * wal_path was begun. False wherever that is not certain.
+ * Returns true when the file is certainly older than `base`, which was in it, and on disk, before
+ * the WAL at wal_path was begun; false when that is not certain.
  */
 bool store_base_is_older(int fd, const char *wal_path, const struct store_base *base);
 

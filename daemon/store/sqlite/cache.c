@@ -6,8 +6,8 @@
 #include "base/fnv1a.h"
 
 /*
- * Two parts with a NUL between them, which is in neither first part. The two sorts of keys cannot
- * be taken for each other: a device's number has a zero byte in it, a device's name has not.
+ * Joins two parts with a NUL, which no first part contains. The two kinds of keys never collide: a
+ * device's number contains a zero byte, a device's name does not.
  */
 static struct store_cache_key make_key(const void *first, size_t first_length, const void *second,
                                        size_t second_length)

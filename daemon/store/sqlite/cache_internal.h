@@ -1,7 +1,6 @@
 /*
- * A small memory of what the database is known to hold, so that the two lookups of every message
- * (its device, its group membership) seldom reach SQLite. Fixed size, no allocation: an entry that
- * falls on another's place takes it.
+ * A cache of device numbers and group memberships, so that the two lookups of every message seldom
+ * reach SQLite. Fixed size, no allocation: a new entry replaces the one in its slot.
  */
 #ifndef STORE_SQLITE_CACHE_INTERNAL_H
 #define STORE_SQLITE_CACHE_INTERNAL_H
@@ -11,7 +10,7 @@
 #include <stdint.h>
 
 #define STORE_CACHE_SLOTS    32768 /* a power of two */
-#define STORE_CACHE_KEY_SIZE 64    /* longer keys are not remembered */
+#define STORE_CACHE_KEY_SIZE 64    /* longer keys are not cached */
 
 struct store_cache_key {
     size_t length; /* 0: too long, never found */
@@ -26,17 +25,17 @@ struct store_cache {
     } slots[STORE_CACHE_SLOTS];
 };
 
-/* The key of a device, and of a device's membership in a group. */
+/* Return the key of a device, or of a device's membership in a group. */
 struct store_cache_key store_cache_device_key(const char *family, const char *device_id);
 struct store_cache_key store_cache_group_key(const char *group, int64_t device);
 
-/* Sets *value when the key is there. */
+/* Returns true and sets *value when the key is cached. */
 bool store_cache_find(const struct store_cache *cache, const struct store_cache_key *key,
                       int64_t *value);
 
 void store_cache_put(struct store_cache *cache, const struct store_cache_key *key, int64_t value);
 
-/* Forget everything: after a rollback nothing in here can be trusted. */
+/* Empty the cache: after a rollback its entries may be wrong. */
 void store_cache_clear(struct store_cache *cache);
 
 #endif

@@ -1,29 +1,29 @@
 /*
- * When the log moves into the database.
+ * Checkpoints: when the WAL moves into the database.
  *
- * SQLite would do it by itself (wal_autocheckpoint), but hides its errors; so the writer does,
- * between two batches. It waits meanwhile, and with it everybody who waits for an acknowledgement:
- * what is in the log is scattered all over the database.
+ * SQLite's own checkpoints (wal_autocheckpoint) hide their errors, so the writer makes them,
+ * between two batches. Meanwhile all acknowledgements wait, and a checkpoint takes time, because
+ * the WAL's pages are scattered over the database.
  *
- * A log of 16 MiB moves. In a catch-up that would be several times a second, and the moving a third
- * of the time. Then it grows to 48 MiB first: of so many changes more are changes of a page that
- * the log holds already, and each page is moved once. When no message has come for a while, 2 MiB
- * move: nobody waits, and the next ones find a short log.
+ * A WAL of 16 MiB is moved. In a catch-up that would happen several times a second and take a third
+ * of the time, so the WAL grows to 48 MiB first: more of the changes are then of pages that it
+ * holds already, and each page is moved once. When no message has come for a while, 2 MiB are
+ * moved: nothing waits, and the next messages find a short WAL.
  *
- * Retention adds to the log too, and no message may wait long for that. It moves a log that is
- * short, so that the log stays short as long as a pass lasts. A long one was made by messages: it
- * moves when they have made it long enough, or a pause lets it. Until then retention adds just a
- * little to it. It need not wait for ever: what messages add makes the log move, and when they add
- * nothing there is a pause. Nor does a reader stop it that holds the log: what it may add counts
- * from the last attempt to move the log, whatever came of it.
+ * Retention adds to the WAL too, and no message may wait long for that. Retention moves a short
+ * WAL, so that it stays short during a pass. A long WAL was made by messages: it is moved when it
+ * reaches the size above, or in a pause. Until then retention adds only a little to it. This wait
+ * ends: either messages add enough for a checkpoint, or there is a pause. A reader that holds the
+ * WAL does not stop retention either: its allowance counts from the last attempt at a checkpoint,
+ * even a failed one.
  *
- * A log that has moved begins anew with the next commit, unless a reader still uses it. Readers
- * that overlap, however short each is, leave no moment without one, and the log would grow without
- * end. So from 128 MiB on it is restarted (SQLITE_CHECKPOINT_RESTART): SQLite moves everything and
- * waits until the readers of that moment have ended; later ones find all pages in the database and
- * read only there. Commits, and with them acknowledgements, wait for 5 s at most. If that was not
- * enough, a reader stays for long: the next attempt is a minute later, and then more and more
- * rarely.
+ * After a complete checkpoint the next commit restarts the WAL at its beginning, unless a reader
+ * still uses it. With overlapping readers, however short each is, there is always one, and the WAL
+ * would grow without limit. So from 128 MiB on it is restarted with SQLITE_CHECKPOINT_RESTART:
+ * SQLite moves everything and waits until the present readers have ended; later readers find all
+ * pages in the database. Commits, and with them acknowledgements, wait for at most 5 s. After a
+ * failure, which a long reader causes, the next attempt is a minute later, and further ones are
+ * more and more rare.
  */
 #include <errno.h>
 #include <sqlite3.h>
@@ -38,20 +38,22 @@
 
 #define LOG_PAGE_BYTES (4096 + 24) /* SQLite's default page and its frame header */
 
-/* The free space is looked at once for 1 MiB of log. */
+/* The free space is checked once for 1 MiB of WAL. */
 #define SMALL_LOG_PAGES 256
 
-/* What retention adds to the log moves at 2 MiB, in less time, and so does any log in a pause. */
+/* The part of the WAL that retention has added is moved at 2 MiB, which is quicker; in a pause so
+ * is any WAL. */
 #define CHECKPOINT_PAGES_LEAST 512
 
-/* More than this is a long log: retention leaves the moving of it to messages, and adds no chunk
- * to it when it has added so much. */
+/* A WAL above this is long: retention leaves its checkpoint to messages, and stops when it has
+ * added RETENTION_PAGES_MOST. */
 #define CHECKPOINT_PAGES_SHORT 1024
 #define RETENTION_PAGES_MOST   256
 
-#define SHRINK_WAIT_MS 1000 /* for readers */
+#define SHRINK_WAIT_MS 1000 /* how long store_shrink() waits for readers */
 
-/* 128 MiB. A restart waits so long for readers; one that was in vain is tried again so much later.
+/* A WAL of 128 MiB is restarted; how long a restart waits for readers, and when a failed one is
+ * tried again.
  */
 #define RESTART_PAGES          (128 * 1024 * 1024 / LOG_PAGE_BYTES)
 #define RESTART_WAIT_MS        5000
@@ -66,7 +68,7 @@ static int watch_log(void *context, sqlite3 *db, const char *schema, int pages)
     (void)schema;
     if (pages > store->log_pages) {
         store->commit_pages = pages - store->log_pages;
-    } else { /* it has begun anew */
+    } else { /* the WAL was restarted */
         store->commit_pages = pages;
         store->base_pages = 0;
     }
@@ -77,27 +79,28 @@ static int watch_log(void *context, sqlite3 *db, const char *schema, int pages)
 
 void store_watch_log(struct store *store)
 {
-    store->checkpointed_ms = INT64_MIN / 2; /* what a crash has left moves at once */
+    store->checkpointed_ms = INT64_MIN / 2; /* so that the WAL of a crash is moved at once */
     store->checkpoint_at = CHECKPOINT_PAGES;
     store->look_at_space_at = SMALL_LOG_PAGES;
     sqlite3_wal_hook(store->db, watch_log, store);
 }
 
-/* After an attempt to move the log: of `pages` in it, `done` are in the database. Both are -1 while
- * another program moves it: how far that is, the next attempt tells. */
+/* Notes the result of a checkpoint: `done` of the WAL's `pages` are in the database. Both are -1
+ * while another program makes a checkpoint; then the next attempt gives the numbers. */
 static void note_moved(struct store *store, int pages, int done)
 {
     store->checkpointed_ms = clock_monotonic_ms();
     store->retention_pages = 0;
     if (pages >= 0 && pages == done) {
         store_record_base(store);
-        store->base_pages = store->log_pages; /* should readers keep it from beginning anew */
+        store->base_pages = store->log_pages; /* in case readers prevent the restart */
         store->wal_pages = 0;
         store->moved_pages = 0;
     } else if (pages >= 0) {
         store->moved_pages = done > store->base_pages ? done - store->base_pages : 0;
     }
-    /* What a reader still needs stays in the log: try again when as much more has come. */
+    /* The pages that a reader needs stay in the WAL: try again when it has grown by as much
+     * again. */
     store->checkpoint_at = store->wal_pages + CHECKPOINT_PAGES;
     store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
 }
@@ -124,7 +127,7 @@ int store_commit_pages(const struct store *store)
     return store->commit_pages;
 }
 
-/* Pages that have come since the last attempt to move the log. */
+/* Returns the number of pages added since the last attempt at a checkpoint. */
 static int new_pages(const struct store *store)
 {
     return store->wal_pages - (store->checkpoint_at - CHECKPOINT_PAGES);
@@ -138,7 +141,8 @@ enum store_turn store_retention_turn(const struct store *store, bool nobody_wait
         return worth_moving ? STORE_TURN_MOVE : STORE_TURN_WORK;
     }
     if (new_pages(store) > CHECKPOINT_PAGES) {
-        return STORE_TURN_WAIT; /* a catch-up: messages come faster than the log moves */
+        return STORE_TURN_WAIT; /* a catch-up: messages fill the WAL faster than checkpoints empty
+                                 * it */
     }
     if (worth_moving && store->wal_pages - store->moved_pages <= CHECKPOINT_PAGES_SHORT) {
         return STORE_TURN_MOVE;
@@ -147,7 +151,7 @@ enum store_turn store_retention_turn(const struct store *store, bool nobody_wait
                                                                           : STORE_TURN_WORK;
 }
 
-/* The next commit begins the log anew. */
+/* Notes that the next commit restarts the WAL. */
 static void note_restart(struct store *store)
 {
     store->log_pages = 0;
@@ -181,15 +185,16 @@ int store_shrink(struct store *store)
     return STORE_OK;
 }
 
-/* Only the daemon: a tool that writes beside it must not make it wait. */
+/* Returns true when the WAL is to be restarted. Never in a tool, which would make the daemon
+ * wait. */
 static bool log_must_restart(const struct store *store)
 {
     return store->log_pages >= RESTART_PAGES && !store->beside &&
            clock_monotonic_ms() >= store->restart_at_ms;
 }
 
-/* Move the log, and wait until no reader needs it any more: the next commit begins it anew, and
- * cuts the file to journal_size_limit. */
+/* Moves the WAL and waits until no reader needs it: the next commit restarts it, and cuts the file
+ * to journal_size_limit. */
 static int restart_log(struct store *store)
 {
     int pages = -1;
@@ -219,7 +224,8 @@ static int restart_log(struct store *store)
     return STORE_OK;
 }
 
-/* Long enough to move; not yet in a catch-up, in which it was moved just now. */
+/* Returns true when the WAL is long enough for a checkpoint; in a catch-up, with the last one just
+ * done, it must be longer. */
 static bool log_is_long(const struct store *store, bool in_pause)
 {
     return new_pages(store) >= (in_pause ? CHECKPOINT_PAGES_LEAST : CHECKPOINT_PAGES) &&
@@ -228,9 +234,8 @@ static bool log_is_long(const struct store *store, bool in_pause)
 }
 
 /*
- * Whether the log has grown past what is free on the disk. The database may have to grow by as much
- * as the log holds, and a log that has filled the disk could never move: it would be full for good,
- * whoever makes room.
+ * Returns true when the WAL is larger than the free space. The database may have to grow by the
+ * WAL's size, so a WAL that has filled the disk could never be moved.
  */
 static bool log_outgrows_disk(struct store *store)
 {

@@ -1,15 +1,15 @@
 /*
- * A VFS that lies over the system's default one and changes two things.
+ * A VFS on top of the system's default one, with two changes.
  *
- * While a call that may wait for the disk is in the kernel, the thread's pulse says so, and it
- * beats when the call returns. That is how the watchdog tells a commit, a checkpoint or a migration
- * on a slow disk, which goes on with every page, from a thread that hangs.
+ * A call that may wait for the disk is marked in the thread's pulse, which beats when the call
+ * returns. So the watchdog can tell a commit, a checkpoint or a migration on a slow disk, which
+ * makes progress with every page, from a thread that hangs.
  *
- * After a failed sync of a file nothing is written to that file, nor is it synced or cut, as
- * long as it is open: each of these calls gives SQLITE_IOERR_FSYNC. The kernel reports a lost
- * page once; the next sync may succeed and say nothing about it. SQLite passes some errors over in
- * silence (those of a checkpoint while closing), so the rule "no success after a failed sync"
- * stands here, below all of them, and not only with those who read SQLite's results.
+ * After a failed sync of a file nothing is written to that file, nor is it synced or cut, as long
+ * as it is open: each of these calls gives SQLITE_IOERR_FSYNC. The kernel reports a lost page once;
+ * the next sync may succeed and say nothing about it. SQLite ignores some errors (those of a
+ * checkpoint while closing), so the rule "no success after a failed sync" is enforced here, below
+ * SQLite, and not only by its callers.
  *
  * Memory-mapped reads are not offered (version 2 of the methods): SQLite does not use them unless
  * told to, and a page fault could not be marked.
@@ -25,7 +25,7 @@
 static sqlite3_vfs *below; /* the default VFS */
 static sqlite3_vfs above;
 
-/* The default VFS's own part of a file follows in memory. */
+/* Returns the default VFS's own part of a file, which follows in memory. */
 static sqlite3_file *real_of(sqlite3_file *file)
 {
     return (sqlite3_file *)(void *)((unsigned char *)file + sizeof(struct disk_file));
@@ -253,7 +253,7 @@ static int delete_file(sqlite3_vfs *vfs, const char *name, int sync_directory)
     return code;
 }
 
-/* Between two attempts to get a lock, which database.busy_timeout bounds. */
+/* Sleeps between two attempts to get a lock; database.busy_timeout limits their total. */
 static int sleep_us(sqlite3_vfs *vfs, int microseconds)
 {
     (void)vfs;

@@ -6,26 +6,26 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
-/* What store/sqlite/wal_vfs.c gathers of a log until it is written. */
+/* The bytes of a WAL that store/sqlite/wal_vfs.c gathers until they are written. */
 struct gathered {
     unsigned char *bytes; /* NULL: write at once */
-    sqlite3_int64 start;  /* where in the file they belong, or the next ones */
+    sqlite3_int64 start;  /* the offset in the file of these bytes, or of the next ones */
     int length;
-    bool commit_frame; /* the last header announced the end of a transaction: its page comes next */
+    bool commit_frame; /* the last header ends a transaction: its page comes next */
 };
 
 /* A file of ours. */
 struct disk_file {
     sqlite3_file base;
     struct gathered gathered; /* store/sqlite/wal_vfs.c's */
-    bool sync_failed;         /* nothing is written or synced any more */
+    bool sync_failed;         /* every further write and sync fails */
 };
 
-/* The VFS that lies over the system's default one, for another to lie over it: it is not
- * registered, so it has no name to ask for. NULL where there is no default. Any thread. */
+/* Return the VFS on top of the system's default one, as the base of another VFS; it is not
+ * registered and has no name. NULL when there is no default. Any thread. */
 sqlite3_vfs *store_disk_vfs(void);
 
-/* What it does with a file, for another to replace some of it. */
+/* Return its file methods, for another VFS to replace some of them. */
 const sqlite3_io_methods *store_disk_methods(void);
 
 #endif

@@ -1,37 +1,38 @@
 /*
- * Retention: old rows go, in chunks so short that no acknowledgement notices.
+ * Retention: deletes old rows, in chunks so short that acknowledgements are not delayed noticeably.
  *
  * A pass visits the tables one after the other, and in a table every device in the order of its
- * number. The primary keys begin with (device, time_ms), so what is old of a device is found by one
- * seek, and a device without anything old costs just that seek. A chunk stops when its time is used
- * up or enough pages have changed: the pages are what its commit has to write. The pass remembers
- * the device, and the next chunk goes on there.
+ * number. The primary keys begin with (device, time_ms), so a device's old rows are found by one
+ * seek, and a device without old rows costs just that seek. A chunk stops when its time is used up
+ * or enough pages have changed: the pages are what its commit has to write. The pass notes the
+ * device, and the next chunk continues there.
  *
- * What a chunk writes makes the log move sooner, and a message that comes meanwhile waits for that
- * too. So a chunk may be the moving of a short log instead. A long log is what messages have put
- * there, and its moving no work for a chunk: the pass waits for it; see store/sqlite/checkpoint.c.
+ * A chunk's writes bring the next checkpoint forward, and a message that arrives during a
+ * checkpoint waits for it. So a chunk may be the checkpoint of a short WAL instead. A long WAL was
+ * filled by messages, and its checkpoint would be too much for a chunk: the pass waits for it; see
+ * store/sqlite/checkpoint.c.
  *
- * Deleted rows leave free pages, which new rows use again. What is free beyond keep_free_percent
- * goes back to the file system at the end of the pass, page by page and under the same limits.
+ * Deleted rows leave free pages, which new rows use again. Free pages beyond keep_free_percent are
+ * given back to the file system at the end of the pass, page by page and under the same limits.
  *
- * Nothing is deleted in silence: the same transaction counts it in `expired`.
+ * Every deletion is counted in `expired` by the same transaction.
  */
 #include "store/sqlite/sqlite_internal.h"
 
-/* Rows of one statement at most: the clock is looked at after each. A row that holds a payload can
- * have a long chain of pages. */
+/* Upper bound on the rows of one statement: the time is checked after each statement. A row with a
+ * payload can have a long chain of pages. */
 #define STEP_ROWS      64
 #define STEP_ROWS_LONG 4
 
-/* Moving a page changes it, what points to it, the list of free pages and the map of pointers. */
+/* Moving a page changes the page, the page that points to it, the free list and the pointer map. */
 #define PAGES_OF_A_MOVE 4
 
 static const struct {
     const char *name;
     enum store_statement statement;
     int step_rows;
-    int rows_of_a_page; /* that stand together and go together */
-    int pages_of_a_row; /* in tables whose rows stand in several places */
+    int rows_of_a_page; /* rows in one page, which are deleted together */
+    int pages_of_a_row; /* in tables with several B-trees */
 } tables[STORE_TABLES] = {
     [STORE_BATTERY] = {"battery", STATEMENT_BATTERY_EXPIRE, STEP_ROWS, 32, 0},
     [STORE_TEMPERATURE] = {"temperature", STATEMENT_TEMPERATURE_EXPIRE, STEP_ROWS, 32, 0},
@@ -44,7 +45,7 @@ struct work {
     const struct store_chunk *chunk;
     struct store_expired *out;
     int64_t deadline_us;
-    int pages; /* changed, about */
+    int pages; /* about how many pages were changed */
 };
 
 const char *store_table_name(enum store_table table)
@@ -58,7 +59,7 @@ static bool used_up(struct work *work)
     return work->out->reached_limit || work->chunk->clock_us() >= work->deadline_us;
 }
 
-/* Set *device to the next one, or to 0. */
+/* Sets *device to the next device, or to 0. */
 static int next_device(struct store *store, int64_t after, int64_t *device)
 {
     const struct store_value value = store_integer(after);
@@ -78,7 +79,7 @@ static void next_table(struct store_expiry *place)
     place->device = 0;
 }
 
-/* One statement: some old rows of one device, or of quarantine. */
+/* Deletes some old rows of one device, or of quarantine, with one statement. */
 static int delete_some(struct store *store, struct work *work)
 {
     struct store_expiry *place = &work->place;
@@ -128,7 +129,8 @@ static int delete_some(struct store *store, struct work *work)
     return STORE_OK;
 }
 
-/* How many pages have to go so that no more than keep_free_percent of what is left are free. */
+/* Counts the free pages to give back so that at most keep_free_percent of the remaining pages are
+ * free. */
 static int count_surplus(struct store *store, int keep_free_percent, int64_t *surplus)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_PAGES];
@@ -147,7 +149,7 @@ static int count_surplus(struct store *store, int keep_free_percent, int64_t *su
     return result;
 }
 
-/* Give surplus pages back. Each step of the statement moves one page to the file's end. */
+/* Gives surplus pages back. Each step of the statement moves one page from the file's end. */
 static int give_back(struct store *store, struct work *work)
 {
     int64_t surplus = 0;
@@ -163,7 +165,7 @@ static int give_back(struct store *store, struct work *work)
         }
     }
     store_reset(store, STATEMENT_VACUUM);
-    /* No row: the file cannot give anything back (it was made without auto_vacuum). */
+    /* No row: the file was made without auto_vacuum and cannot shrink. */
     work->out->done = surplus <= 0 || !row;
     return result;
 }
@@ -200,14 +202,15 @@ static bool changed_anything(const struct store_expired *out)
 
 /*
  * A chunk is not synced: no acknowledgement waits for it, and the next batch or the checkpoint
- * syncs it too. If the machine stops before that, old rows and their count are back together.
+ * syncs it too. If the machine fails before that, the old rows are back, and so is the earlier
+ * count.
  */
 static int begin_chunk(struct store *store)
 {
     int result = store_set_synced(store, false);
 
     if (result == STORE_OK) {
-        /* Who waits for another program's lock here would make messages wait. */
+        /* Waiting for another program's lock here would delay messages. */
         store->wait_ms = 0;
         result = store_execute(store, STATEMENT_BEGIN, NULL, 0);
         store->wait_ms = store->busy_timeout_ms;
@@ -235,7 +238,7 @@ static int delete_chunk(struct store *store, struct store_expiry *expiry,
         result = give_back(store, &work);
     }
     if (result == STORE_OK && !changed_anything(out)) {
-        /* Nothing to sync, nothing to count. */
+        /* The chunk changed nothing: nothing to count or sync. */
         result = store_execute(store, STATEMENT_COMMIT, NULL, 0);
     } else if (result == STORE_OK) {
         result = count_expired(store, &work);
@@ -245,7 +248,7 @@ static int delete_chunk(struct store *store, struct store_expiry *expiry,
     }
     if (result == STORE_OK) {
         *expiry = work.place;
-        /* A log that begins anew is shorter than before. */
+        /* After a restart the WAL is shorter than before. */
         store->retention_pages += store->wal_pages > before ? store->wal_pages - before : 0;
     }
     return result;
@@ -260,7 +263,8 @@ int store_expire(struct store *store, struct store_expiry *expiry, const struct 
         out->later = true;
         return store_tidy_log(store, false);
     case STORE_TURN_MOVE:
-        /* One that fails stays due: to call it done would be to try again at once, for ever. */
+        /* A failed checkpoint stays due; its error is returned, because otherwise it would be tried
+         * again at once, for ever. */
         return store_checkpoint(store);
     default:
         return delete_chunk(store, expiry, chunk, out);

@@ -1,11 +1,11 @@
 /*
  * The last commit of a write-ahead log (SQLite's file format, §4 "The Write-Ahead Log").
  *
- * A log is a header of 32 bytes and frames: 24 bytes of header and a page each. A frame counts when
- * it repeats the salts of the log's header and its checksum, which goes on over all frames before
+ * A WAL is a header of 32 bytes and frames: 24 bytes of header and a page each. A frame counts when
+ * it repeats the salts of the WAL's header and its checksum, which goes on over all frames before
  * it, is right. The last frame of a transaction has the size of the database in its header, every
- * other one 0. So the size of the database as the log leaves it can be told without SQLite, which
- * gives it to nobody.
+ * other one 0. So the size of the database after the WAL's last commit can be read without SQLite,
+ * which has no function for it.
  */
 #include "store/sqlite/frames_internal.h"
 
@@ -55,14 +55,14 @@ static bool matches(const struct checksum *sum, const unsigned char *at)
     return sum->first == big(at) && sum->second == big(at + 4);
 }
 
-/* A page that is asked for. */
+/* The page that is searched for. */
 struct wanted {
     uint32_t page; /* 0: none */
     store_frame_fn each;
     void *context;
 };
 
-/* Walk over the frames that count. */
+/* Walks over the valid frames. */
 static uint32_t walk(int fd, const unsigned char *header, struct checksum *sum, uint32_t page_size,
                      const struct wanted *wanted)
 {

@@ -1,17 +1,17 @@
 /*
- * SQLite on a file that is held open.
+ * Lets SQLite use a file that is held open by a descriptor.
  *
  * SQLite opens files by name, and first replaces symbolic links in the name by what they point to.
- * In a directory that belongs to somebody else, the name of a file that was just made may lead to
- * another file a moment later: a symbolic link to a database, which would then be written over. The
- * file that a descriptor holds cannot be exchanged.
+ * In a directory that belongs to another user, the name of a file that was just created may lead to
+ * another file a moment later: a symbolic link to a database, which would then be overwritten. The
+ * file of an open descriptor cannot be exchanged.
  *
  * The name "/proc/self/fd/N" is a link that the kernel follows to the open file itself, not to its
- * name. This VFS is the system's default one, except that it leaves a name as it is given: looking
- * behind the link would turn it into a name again. SQLite also opens every file with O_NOFOLLOW,
- * which refuses such a link. The open() that is put in the place of SQLite's leaves that flag out
- * for names of exactly this form, and for no others. It is put there once, for the whole process:
- * only foxtrackrctl does so, which has one thread.
+ * name. This VFS is the system's default one, except that it does not resolve symbolic links:
+ * resolving would turn the link into a name again. SQLite also opens every file with O_NOFOLLOW,
+ * which refuses such a link. SQLite's open() is replaced by one that leaves that flag out for names
+ * of exactly this form, and for no others. The replacement is made once for the whole process, only
+ * in foxtrackrctl, which has one thread.
  */
 #include "store/sqlite/held_internal.h"
 

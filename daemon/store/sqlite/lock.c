@@ -1,19 +1,18 @@
 /*
- * One daemon for one database.
+ * The locks that keep a second daemon from a database.
  *
- * SQLite makes the name of the log from the name of the database. Two programs that open one file
- * by two names write two logs, and each moves its own into the file: rows vanish and the file ends
+ * SQLite derives the WAL's name from the database's name. Two programs that open one file by two
+ * names write two WALs, and each moves its own into the file: rows vanish and the file becomes
  * malformed, and neither program sees an error. SQLite's locks do not help, they are taken in files
  * named after the database as well. So
  *
  *  - PATH.lock keeps a second daemon from the same path. The path is without symbolic links. The
- *    lock is there before the database is, and names the process. A file of that name that holds
- *    something else is locked as well, and neither written nor changed in any way. It is no reason
- *    not to start: the lock is never synced, and a power failure in the first start may leave
- *    anything in it.
+ *    lock exists before the database does, and holds the process id. A file of that name with other
+ *    content is locked too, and never changed. It does not prevent the start: the lock file is
+ *    never synced, so its content is undefined after a power failure in the first start.
  *  - A database with a second name (hard link) is refused.
- *  - The file itself is locked. This holds by inode: through a bind mount, from another container,
- *    by a name that was made later.
+ *  - The file itself is locked, by its inode: so the lock also works through a bind mount, from
+ *    another container, and by a name that was made later.
  *
  * The lock of the file is an open file description lock (F_OFD_SETLK) on one byte far outside of
  * the bytes that SQLite locks, and of any database's size: it disturbs no reader. It belongs to the
@@ -36,8 +35,8 @@
 #include "store/sqlite/sqlite_internal.h"
 #include "store/tools.h"
 
-/* Who may read the database must not be able to lock it: flock() needs no more than a file that can
- * be opened, and a reader's lock would keep the daemon from starting. */
+/* Users who may only read the database must not be able to lock it: flock() works on any file that
+ * can be opened, and a reader's lock would keep the daemon from starting. */
 #define LOCK_MODE 0600
 
 /* "FOXT", and 32 bits. SQLite locks the bytes from 0x40000000 to 0x400001ff. */
@@ -50,7 +49,7 @@ static bool is_ours(int fd)
     return own_file_judge_open(fd, OWN_FILE_LOCK, reason) == OWN_FILE_FINE;
 }
 
-/* Reads the process that has the lock, as that process wrote it; 0 when it is not known. */
+/* Reads the id of the process that holds the lock, as that process wrote it; 0 when unknown. */
 static long lock_owner(int fd)
 {
     char text[32] = "";
@@ -61,15 +60,15 @@ static long lock_owner(int fd)
     return strtol(text, NULL, 10);
 }
 
-/* The lock is held: write our process id into it, unless it is another program's file. */
+/* Writes our process id into the held lock file, unless it is another program's file. */
 static void mark_lock(struct store *store)
 {
     store->lock_is_other = !is_ours(store->lock_fd);
     if (store->lock_is_other) {
         return;
     }
-    (void)!fchmod(store->lock_fd, LOCK_MODE); /* one that an earlier version made */
-    /* The process id is a courtesy for the sentence below; the lock works without it. */
+    (void)!fchmod(store->lock_fd, LOCK_MODE); /* an earlier version made it with another mode */
+    /* The process id only serves the message of another daemon; the lock works without it. */
     store_record_read(store);
     store_record_write(store);
 }

@@ -7,7 +7,7 @@
 struct store;
 
 /*
- * Take PATH.lock, which is made where there is none. It ends with store_discard(). STORE_OK;
+ * Take PATH.lock, which is created if missing. store_discard() releases it. STORE_OK;
  * STORE_E_LOCKED: another process has it; STORE_E_PATH; STORE_E_RETRY.
  */
 int store_take_lock(struct store *store);
@@ -15,7 +15,7 @@ int store_take_lock(struct store *store);
 /*
  * Open the database file, and hold it until store_discard(). A store that owns the database locks
  * the file by its inode: STORE_E_LOCKED where another process has that, under whatever name. A file
- * that cannot be opened is left to SQLite, which says why. STORE_OK, STORE_E_LOCKED or
+ * that cannot be opened is left to SQLite, which reports the reason. STORE_OK, STORE_E_LOCKED or
  * STORE_E_PATH.
  */
 int store_hold(struct store *store);

@@ -1,30 +1,30 @@
 /*
  * The mark of a backup.
  *
- * A backup is a database, and everybody may open it as one. What must not happen is that it is
- * copied over the daemon's database while that database's log still lies there. SQLite would put
- * the log's pages into it without an error: a mixture of two states, or the state that the operator
- * wanted to leave. Nothing in a database file says which log belongs to it. So a backup carries a
- * mark that is read before SQLite opens the file; and since a backup never has a log of its own,
- * any log beside it is another database's.
+ * A backup is a database, and any program may open it as one. Must never happen: it is copied over
+ * the daemon's database while that database's WAL still exists, and SQLite puts the WAL's pages
+ * into it without an error. The result would be a mixture of two states, or the state that the
+ * operator wanted to leave. A database file does not say which WAL belongs to it. So a backup
+ * carries a mark that is read before SQLite opens the file; and since a backup never has a WAL of
+ * its own, any WAL beside it is another database's.
  *
  * The mark is PRAGMA application_id, bytes 68 to 71 of the file: "FOXB" instead of "FOXT". SQLite
- * keeps it through every change, VACUUM included, and gives it no meaning; a foxtrackrd from before
- * there were marks takes the file for another program's and refuses it. The moment of the backup is
- * a row in the table foxtrackr_backup, which only a backup has.
+ * keeps it through every change, VACUUM included, and does not interpret it; a foxtrackrd too old
+ * to know marks takes the file for another program's and refuses it. The moment of the backup is a
+ * row in the table foxtrackr_backup, which only a backup has.
  *
- * To take over a backup, its daemon must write a transaction, and so a log, and may be killed at
+ * To take over a backup, its daemon must write a transaction, and so a WAL, and may be killed at
  * any moment. Therefore
- *    1. "FOXB" becomes "FOXA" by a write to the file, synced, only while no log is there. From now
- *       on a log beside the file is its own.
+ *    1. "FOXB" becomes "FOXA" by a synced write to the file, only while there is no WAL. From now
+ *       on a WAL beside the file is its own.
  *    2. One transaction writes the gaps, removes the table and makes the number "FOXT" again
  *       (store/sqlite/restored.c). It happens once: a start that finds "FOXA" in the file asks
- * SQLite for the number, and SQLite reads it from the log when the transaction is there.
+ *       SQLite for the number, and SQLite reads it from the WAL if the transaction was committed.
  *
- * `foxtrackrctl restore` cannot exchange a database and its log in one step either. First the log
+ * `foxtrackrctl restore` cannot exchange a database and its WAL in one step either. First the WAL
  * gets a second name; then the new database, "FOXR", takes the old one's place in one step; then
- * the log's first name goes. Killed in between, it leaves a log with two names beside "FOXR", and
- * whoever opens the database removes the first: nothing is lost by that.
+ * the WAL's first name is removed. Killed in between, it leaves a WAL with two names beside "FOXR",
+ * and the next program that opens the database removes the first name, without a loss.
  */
 #include "store/sqlite/mark_internal.h"
 
@@ -39,7 +39,7 @@
 #include "store/sqlite/sqlite_internal.h"
 
 #define MAGIC          "SQLite format 3"
-#define VERSIONS_AT    18 /* of the file format: 2 with a log, 1 without, one byte each */
+#define VERSIONS_AT    18 /* of the file format: 2 with a WAL, 1 without, one byte each */
 #define APPLICATION_AT 68
 #define HEADER_SIZE    100
 
@@ -111,7 +111,7 @@ static const char *const log_suffixes[] = {"-wal", "-journal"};
 
 enum { LOGS = sizeof(log_suffixes) / sizeof(log_suffixes[0]) };
 
-/* Removes the names of logs that have another name. */
+/* Removes names of WALs and journals that also have another name. */
 static int drop_logs(struct store *store, char *const names[LOGS])
 {
     for (int i = 0; i < LOGS; i++) {
@@ -140,7 +140,8 @@ static int refuse_log(struct store *store, const char *log, enum store_mark mark
                         store->path, log);
 }
 
-/* Judges the logs beside a backup. An owner may remove the name of one that has another name. */
+/* Checks for a WAL or journal beside a backup. An owner may remove the name of one that also has
+ * another name. */
 static int check_logs(struct store *store, enum store_mark mark)
 {
     bool owns = !store->read_only && !store->beside;
@@ -187,7 +188,7 @@ int store_check_mark(struct store *store)
     int result;
 
     if (store->file_fd < 0) {
-        return STORE_OK; /* SQLite says why it cannot be opened */
+        return STORE_OK; /* SQLite reports why the file cannot be opened */
     }
     if (store_mark_read(store->file_fd, &mark) < 0) {
         return store_refuse(store, STORE_FATAL, "%s: cannot be read: %s", store->path,

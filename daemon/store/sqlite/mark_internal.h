@@ -1,4 +1,5 @@
-/* What the header of a database file says of it: ours, or a backup. Only for the store's files. */
+/* The mark in the header of a database file: a database, or a backup. Only for the store's
+ * files. */
 #ifndef STORE_SQLITE_MARK_INTERNAL_H
 #define STORE_SQLITE_MARK_INTERNAL_H
 
@@ -9,13 +10,13 @@
 struct store;
 
 enum store_mark {
-    STORE_MARK_NONE,     /* no backup of ours, whatever it is */
+    STORE_MARK_NONE,     /* no backup of foxtrackrd */
     STORE_MARK_BACKUP,   /* made by foxtrackrctl backup */
-    STORE_MARK_RESTORED, /* put in its place by foxtrackrctl restore, not accepted yet */
-    STORE_MARK_TAKEN,    /* being accepted: the log beside it, if there is one, is its own */
+    STORE_MARK_RESTORED, /* put in the database's place by foxtrackrctl restore, not accepted yet */
+    STORE_MARK_TAKEN,    /* being accepted: a WAL beside it is its own */
 };
 
-/* What PRAGMA application_id means. */
+/* Return the mark that a value of PRAGMA application_id stands for. */
 enum store_mark store_mark_of(int application_id);
 
 /* Read the mark without SQLite. A file that is too short, or no database, has none. 0, or -1 and
@@ -26,21 +27,21 @@ int store_mark_read(int fd, enum store_mark *mark);
 int store_mark_write(int fd, enum store_mark mark);
 
 /*
- * Before SQLite opens the file: refuse a backup that stands beside a log that is not its own, and
- * leave everything as it is; let a store that owns the database take over a backup that stands
- * alone. STORE_OK, STORE_E_PATH, STORE_E_RETRY or STORE_FATAL.
+ * Before SQLite opens the file: refuse a backup beside a WAL that is not its own, without any
+ * change; let a store that owns the database take over a backup without a WAL. STORE_OK,
+ * STORE_E_PATH, STORE_E_RETRY or STORE_FATAL.
  */
 int store_check_mark(struct store *store);
 
 /*
  * Write into a copy, through its own connection, that it is a backup of the moment `taken_ms` (wall
  * clock; 0: not known). A copy of a backup stays one, of the earlier moment. The connection keeps
- * no log (see store_mark_begin()). Returns SQLite's result code.
+ * no WAL (see store_mark_begin()). Returns SQLite's result code.
  */
 int store_mark_copy(sqlite3 *copy, enum store_mark mark, int64_t taken_ms);
 
-/* The copy's header says that it has a log; without that, SQLite writes to it without making one.
- * 0, or -1 and errno. */
+/* Set or clear WAL mode in the copy's header; without it SQLite writes to the copy without creating
+ * a WAL. Returns 0, or -1 and errno. */
 int store_mark_set_log(int fd, bool log);
 
 /* The moment of a backup, as it was written into it. 0: not known. Returns SQLite's result code. */

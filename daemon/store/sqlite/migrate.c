@@ -1,14 +1,14 @@
 /*
- * Migrations: from the schema that a database has to the one that this program knows.
+ * Migrations: bring a database's schema to this program's version.
  *
- * Each is one transaction that ends with its user_version, so a database is of one version or the
- * next, whatever happens in between: killed, out of space, out of power. What an interrupted one
- * has written stands in the log without the end of a transaction, is ignored by the next start and
- * written over when that start does the migration again.
+ * Each migration is one transaction that ends by setting user_version, so a database always has one
+ * version or the next: after a kill, a full disk or a power failure too. An interrupted one leaves
+ * frames without a commit in the WAL; the next start ignores them and overwrites them when it
+ * repeats the migration.
  *
- * A migration that rewrites much begins with a SELECT of two numbers: the rows that it writes anew,
- * which is what progress is measured by, and the bytes that it needs free. Rows are counted by
- * SQLite's update hook, which sees every row that enters a table with rowids.
+ * A migration that rewrites much begins with a SELECT of two numbers: the rows that it rewrites, by
+ * which progress is measured, and the bytes that it needs free. Rows are counted by SQLite's update
+ * hook, which sees every row that enters a table with rowids.
  */
 #include "store/sqlite/sqlite_internal.h"
 
@@ -31,7 +31,7 @@ struct migration {
     bool stopped;
 };
 
-/* False: stop. */
+/* Reports progress. Returns false when the migration is to stop. */
 static bool tell(struct migration *migration)
 {
     struct store *store = migration->store;
@@ -81,14 +81,14 @@ static int failed(struct migration *migration)
     return store_open_failed(store, doing);
 }
 
-/* Whether there is room for `bytes` more on the file system. */
+/* Checks that the file system has room for `bytes` more. */
 static int check_space(struct migration *migration, int64_t bytes)
 {
     struct store *store = migration->store;
     int64_t free_bytes = free_space(store->directory);
 
     if (free_bytes < 0 || bytes <= free_bytes) {
-        return STORE_OK; /* or not known: SQLite will say it if the disk becomes full */
+        return STORE_OK; /* or unknown: SQLite reports a disk that becomes full */
     }
     return store_refuse(store, STORE_E_RETRY,
                         "%s: bringing its schema from version %d to %d needs about %" PRId64
@@ -98,7 +98,7 @@ static int check_space(struct migration *migration, int64_t bytes)
                         bytes / MIB + 1, free_bytes / MIB);
 }
 
-/* One statement of a migration. The first may say what the others cost. */
+/* Runs one statement of a migration. The first may be the SELECT of rows and bytes. */
 static int run_statement(struct migration *migration, sqlite3_stmt *statement)
 {
     int64_t bytes = 0;
@@ -149,7 +149,7 @@ static int execute(struct migration *migration, const char *sql)
                : failed(migration);
 }
 
-/* In the transaction: everything but its begin and end. */
+/* Runs the statements of a migration, without BEGIN and COMMIT. */
 static int apply(struct migration *migration, const char *sql)
 {
     char version[128];
@@ -178,7 +178,7 @@ static int migrate_once(struct store *store, const char *sql, int version)
     sqlite3_progress_handler(store->db, PROGRESS_STEPS, while_it_runs, &migration);
     sqlite3_update_hook(store->db, count_row, &migration);
     result = apply(&migration, sql);
-    /* Not while it commits: that is done or not, and cannot be interrupted. */
+    /* Without the handlers during COMMIT, which must not be interrupted. */
     sqlite3_progress_handler(store->db, 0, NULL, NULL);
     sqlite3_update_hook(store->db, NULL, NULL);
     if (result == STORE_OK) {

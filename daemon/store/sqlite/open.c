@@ -1,17 +1,21 @@
 /*
  * Opening the database: every check that can refuse it comes before the first byte that changes it.
  *
- *   path      a directory, a missing parent, no permission, a second name: a sentence, nothing made
+ *   path      refuses a directory, a missing parent, missing permission or a second name, and
+ *             creates nothing
  *   lock      PATH.lock, before the database is touched; a second daemon ends here
- * (store/sqlite/lock.c) create    mode 0640, by us: SQLite gives its log the same mode hold the
- * file itself is opened, locked by its inode, and its header read: a backup is recognised before
- * SQLite puts a log beside it into it (store/sqlite/mark.c) inspect   a database of someone else,
- * or of a newer foxtrackrd, is left as it is: reading does not change it, and NO_CKPT_ON_CLOSE
- * keeps closing from changing it compare   with the record of what stood here last
- * (store/sqlite/record.c) configure log mode, synchronous, ... accept    a backup becomes the
- * database, and gets its rows in `gaps` (store/sqlite/restored.c) migrate   one transaction for
- * each step, see store/sqlite/migrate.c sync      the directory: SQLite ignores it when that fails,
- * and a log whose name is not on disk is no log after a power loss
+ *             (store/sqlite/lock.c)
+ *   create    with mode 0640, by us: SQLite gives its WAL the same mode
+ *   hold      opens the file itself, locks it by its inode, and reads its header: a backup is
+ *             recognised before SQLite puts a WAL beside it into it (store/sqlite/mark.c)
+ *   inspect   leaves the database of another program, or of a newer foxtrackrd, as it is: reading
+ *             does not change it, and NO_CKPT_ON_CLOSE keeps closing from changing it
+ *   compare   with the record of the database that last stood here (store/sqlite/record.c)
+ *   configure WAL mode, synchronous, ...
+ *   accept    makes a backup the database, with its rows in `gaps` (store/sqlite/restored.c)
+ *   migrate   one transaction for each step (store/sqlite/migrate.c)
+ *   sync      the directory: SQLite ignores an error of that, and a WAL whose name is not on disk
+ *             does not exist after a power failure
  *
  * Closing any descriptor of the database file drops the POSIX locks that SQLite holds on it. So the
  * descriptor of "hold" is opened before SQLite's and closed after it, and there is no other.
@@ -37,19 +41,19 @@
 
 #define DATABASE_MODE 0640
 
-/* A tool that shares the database with the daemon waits this long for its turn, and asks this
- * often: the daemon writes most of the time, with short pauses that a slower question would miss.
+/* How long a tool beside the daemon waits for the write lock, and how often it tries: the daemon
+ * holds the lock most of the time, with short pauses that slower attempts would miss.
  */
 #define BESIDE_WAIT_MS     60000
 #define BESIDE_QUESTION_US 500
 
-/* The daemon asks for its turn this often, for as long as busy_timeout says. SQLite's own handler
- * asks more and more rarely, and so could miss the pauses of somebody who writes without end. */
+/* The daemon tries this often, for busy_timeout. SQLite's own handler tries more and more rarely,
+ * and so could miss the pauses of a program that writes continuously. */
 #define QUESTION_US 1000
 
-#define PROGRESS_OPS 100000 /* of SQLite's machine: some milliseconds */
+#define PROGRESS_OPS 100000 /* of SQLite's virtual machine: some milliseconds */
 
-/* Whether the database is ours to create, lock and migrate. */
+/* Returns true when this store may create, lock and migrate the database. */
 static bool owns(const struct store *store)
 {
     return !store->read_only && !store->beside;
@@ -67,7 +71,7 @@ static int out_of_memory(struct store *store)
     return store_refuse(store, STORE_E_RETRY, "%s: out of memory", store->given_path);
 }
 
-/* The directory of a path that names nothing yet, without symbolic links. */
+/* Resolves the directory of a path that does not exist yet. */
 static char *real_directory(const char *path, const char *base)
 {
     char *directory = base == path ? strdup(".") : strndup(path, (size_t)(base - path));
@@ -77,7 +81,7 @@ static char *real_directory(const char *path, const char *base)
     return real;
 }
 
-/* Log and lock stand beside the file itself, so that two symbolic links to one database meet at one
+/* WAL and lock are beside the file itself, so that two symbolic links to one database lead to one
  * lock. */
 int store_resolve(struct store *store)
 {
@@ -112,7 +116,7 @@ int store_resolve(struct store *store)
     return store->wal_path == NULL ? out_of_memory(store) : STORE_OK;
 }
 
-/* Describes what stands at the path. *size is -1 when there is nothing. */
+/* Checks the file at the path. *size becomes -1 when there is none. */
 static int check_file(struct store *store, int64_t *size)
 {
     struct stat status;
@@ -133,7 +137,7 @@ static int check_file(struct store *store, int64_t *size)
         return store_refuse(store, STORE_E_PATH, "%s: is not a regular file", store->path);
     }
     *size = status.st_size;
-    /* A reader changes nothing, and a backup may well have more than one name. */
+    /* A reader changes nothing, and a backup may have several names. */
     return store->read_only ? STORE_OK : store_check_links(store, &status);
 }
 
@@ -146,7 +150,7 @@ int store_sync_directory(struct store *store)
         return store_refuse(store, STORE_E_PATH, "%s: cannot be read: %s", store->directory,
                             error_text(errno));
     }
-    /* EINVAL: a file system without such a thing as syncing a directory. */
+    /* EINVAL: a file system that cannot sync a directory. */
     pulse_wait_begin();
     if (fsync(fd) < 0 && errno != EINVAL) {
         error = errno;
@@ -165,8 +169,8 @@ static int create(struct store *store)
     struct stat status;
     int fd;
 
-    /* SQLite would delete this log unread. It holds readings if someone deleted the database after
-     * a crash, so it is theirs to decide about. */
+    /* SQLite would delete this WAL unread. It holds readings if the database was deleted after a
+     * crash, so the operator has to decide. */
     if (stat(store->wal_path, &status) == 0 ? status.st_size > 0 : errno != ENOENT) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: is missing or empty, but its log %s is not; put the database back "
@@ -271,7 +275,7 @@ static int connect_database(struct store *store)
     return STORE_OK;
 }
 
-/* What a pragma or a query gives: one text. */
+/* Reads the single text result of a pragma or a query. */
 static int read_text(struct store *store, const char *sql, const char *doing, char *text,
                      size_t size)
 {
@@ -285,7 +289,7 @@ static int read_text(struct store *store, const char *sql, const char *doing, ch
     } else {
         snprintf(text, size, "%s", (const char *)sqlite3_column_text(statement, 0));
     }
-    /* A pragma that writes gives its answer first and commits when it is finished. */
+    /* A pragma that writes returns its row first and commits when it is finalized. */
     if (sqlite3_finalize(statement) != SQLITE_OK && result == STORE_OK) {
         result = store_open_failed(store, doing);
     }
@@ -303,7 +307,7 @@ int store_read_number(struct store *store, const char *sql, int *number)
     return result;
 }
 
-/* Whose database is it, and of which version? */
+/* Checks that it is a database of foxtrackrd, and its version. */
 static int inspect(struct store *store, int *version)
 {
     int application = 0;
@@ -363,7 +367,7 @@ static int configure(struct store *store, bool fresh)
     char sql[160];
     int result = STORE_OK;
 
-    /* Only before a new database gets its first page, which turning on the log writes. */
+    /* Only possible before a new database gets its first page, which turning on the WAL writes. */
     if (fresh) {
         result = execute(store, "PRAGMA auto_vacuum = INCREMENTAL");
     }
@@ -382,10 +386,10 @@ static int configure(struct store *store, bool fresh)
                             store->path);
     }
 
-    /* Readers that stay long let the log grow; the limit gives the space back afterwards. Debian's
-     * SQLite fills every page that it frees with zeros, and writes it: for the inbox as much again
-     * as its messages. FAST does that where a page is written anyway. Nothing temporary in files: a
-     * service may have no other directory to write to. */
+    /* Long readers let the WAL grow; the limit gives the space back afterwards. Debian's SQLite
+     * overwrites every freed page with zeros, which doubles the inbox's writes. FAST does that only
+     * for pages that are written anyway. No temporary files: a service may have no other directory
+     * to write to. */
     snprintf(sql, sizeof(sql),
              "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -%d;"
              "PRAGMA secure_delete = FAST;"
@@ -412,12 +416,12 @@ static int remember(struct store *store, const char *path, struct store_identity
     return STORE_OK;
 }
 
-/* Everything that those who write do, not the tools that read. */
+/* The set-up of a store that writes; tools that only read skip it. */
 static int set_up(struct store *store, bool fresh)
 {
     int result = configure(store, fresh);
 
-    /* Before the migrations, which end with the number of a database that is no backup. */
+    /* Before the migrations, which set the application id of a database that is no backup. */
     if (result == STORE_OK && owns(store) && store->marked) {
         result = store_accept(store);
     }
@@ -436,7 +440,7 @@ static int set_up(struct store *store, bool fresh)
     if (result == STORE_OK) {
         result = remember(store, store->path, &store->database);
     }
-    /* The log is made by the first read in this mode, so it is there by now. */
+    /* The first read in this mode has created the WAL. */
     if (result == STORE_OK) {
         result = remember(store, store->wal_path, &store->wal);
     }
@@ -444,7 +448,8 @@ static int set_up(struct store *store, bool fresh)
         result = store_sync_directory(store);
     }
     if (result == STORE_OK && owns(store)) {
-        (void)store_readers_open(&store->readers, store->path); /* only status needs it */
+        (void)store_readers_open(&store->readers, store->path); /* an error is ignored: only status
+                                                                 * needs the readers */
     }
     store_record_file(store);
     store_watch_log(store);

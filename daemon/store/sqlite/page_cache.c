@@ -1,14 +1,14 @@
 /*
- * The memory of the page cache, taken in one piece at the start.
+ * Allocates the memory of the page cache in one piece at the start.
  *
- * SQLite takes it page by page, so a daemon that looks small in a quiet week grows during the first
- * catch-up, when an operator least wants a surprise. Here the whole of it is taken, and touched,
- * before the database is opened: what the daemon uses after a minute is what it uses after ten
- * million messages. It is the process's and is never given back.
+ * SQLite would allocate it page by page, so the daemon's memory would grow during the first
+ * catch-up, to an operator's surprise. Here all of it is allocated, and touched, before the
+ * database is opened: the daemon uses as much memory after a minute as after ten million messages.
+ * The memory is never freed.
  *
- * SQLite guards such memory, and its count of what it has from the heap, with mutexes that every
- * look at a page takes. One thread at a time uses the database here: main() before the writer
- * begins and after it has ended, and the writer. So SQLite is told to do without.
+ * SQLite guards this memory, and its statistics of the heap, with mutexes that every access to a
+ * page takes. One thread at a time uses the database here: main() before the writer begins and
+ * after it has ended, and the writer. So SQLite is configured without mutexes.
  */
 #include "store/store.h"
 
@@ -23,7 +23,7 @@
 #define PAGE_SIZE 4096
 #define PAGES     (STORE_CACHE_KIB * 1024 / PAGE_SIZE)
 
-static void *reserved; /* SQLite's, until the process ends */
+static void *reserved; /* used by SQLite until the process ends */
 
 bool store_reserve_memory(void)
 {

@@ -1,5 +1,6 @@
 /*
- * Quarantine: what could not be understood, byte for byte, once for each different message.
+ * Quarantine: keeps messages that could not be parsed, byte for byte, one row for each distinct
+ * message.
  */
 #include "store/sqlite/sqlite_internal.h"
 

@@ -1,9 +1,9 @@
 /*
- * Which reader keeps the log from beginning anew.
+ * Finds the reader that keeps the WAL from being restarted.
  *
  * A read transaction of SQLite holds a shared lock on one of five bytes of the index (-shm), each
- * of which has a mark: how much of the log its readers see. The log can begin anew only when nobody
- * holds one of these locks with a mark that is behind. They are POSIX locks, so F_GETLK tells the
+ * of which has a mark: how much of the WAL its readers see. The WAL can be restarted only when no
+ * process holds one of these locks with an older mark. They are POSIX locks, so F_GETLK tells the
  * process id of a holder.
  *
  * The descriptor for these questions is opened once and closed when SQLite has closed the database:
@@ -11,15 +11,14 @@
  * asking with F_GETLK drops nothing, and F_GETLK does not tell of the locks of the process that
  * asks.
  *
- * F_GETLK names one holder of a byte, however many there are, and the lock of a short reader looks
- * like that of one that stays. So what counts is a process that is seen again and again with the
- * same mark: a short reader that comes back to a growing log has another mark. The age that is told
- * counts from when it was first seen, so it is about a second too short at most, and begins anew
- * with the daemon.
+ * F_GETLK names only one holder of a byte, and a short reader's lock looks like a long reader's. So
+ * a reader counts when it is seen repeatedly with the same mark: a short reader that returns to a
+ * growing WAL has another mark. The reported age counts from when the reader was first seen, so it
+ * is at most about a second too short, and starts at 0 with the daemon.
  *
- * A holder in another process id namespace (a container, or the host of ours) has the number 0, or
- * one that means something else there; only the kernel of a network file system has no answer at
- * all. Then it is told that a reader is there, and not which.
+ * A holder in another process id namespace (a container, or our host) has the number 0, or one that
+ * means another process here; on a network file system the kernel does not know the holder at all.
+ * Then the report says only that there is a reader.
  *
  * The layout is part of SQLite's file format (walformat.html, "WAL-Index File Format"): 96 bytes of
  * two headers, nBackfill, five marks, and then the lock bytes, of which the fourth to the eighth
@@ -56,14 +55,14 @@ void store_readers_close(struct store_readers *readers)
     }
 }
 
-/* Whether another process holds the read lock `i`, and which. */
+/* Returns true when another process holds the read lock `i`, and sets *pid. */
 static bool ask_lock(int fd, int i, pid_t *pid)
 {
     struct flock lock = {
         .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = READ_LOCK_OFFSET + i, .l_len = 1};
 
     if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type != F_RDLCK) {
-        return false; /* an exclusive one is held for a moment, to set the mark */
+        return false; /* an exclusive lock is held briefly, to set the mark */
     }
     *pid = lock.l_pid > 0 ? lock.l_pid : 0;
     return true;
@@ -79,7 +78,7 @@ void store_readers_look(struct store_readers *readers, int64_t now_ms, struct st
         return;
     }
     for (int i = 0; i < STORE_READ_MARKS; i++) {
-        /* Readers of the first byte see the database alone, as far as the log has moved. */
+        /* Readers of the first byte use the database file only, up to the last checkpoint. */
         uint32_t mark = i == 0 ? info[0] : info[1 + i];
         bool before = readers->marks[i].held && readers->marks[i].mark == mark;
         pid_t pid = 0;

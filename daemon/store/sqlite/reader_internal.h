@@ -1,4 +1,5 @@
-/* Which reader keeps the log from beginning anew; see store/sqlite/reader.c. Private to the store.
+/* Finds the reader that keeps the WAL from being restarted; see store/sqlite/reader.c. Private to
+ * the store.
  */
 #ifndef STORE_SQLITE_READER_INTERNAL_H
 #define STORE_SQLITE_READER_INTERNAL_H
@@ -11,13 +12,13 @@
 
 #define STORE_READ_MARKS 5 /* SQLite's WAL_NREADER */
 
-/* What is remembered of the read locks; zeroed, but for fd = -1, before store_readers_open(). */
+/* The read locks as last seen; zeroed, with fd = -1, before store_readers_open(). */
 struct store_readers {
     int fd; /* of the index (-shm); -1: none */
     struct {
         bool held;
         pid_t pid;
-        uint32_t mark;    /* how much of the log the reader sees */
+        uint32_t mark;    /* how much of the WAL the reader sees */
         int64_t since_ms; /* monotonic; when this reader was first seen with this mark */
     } marks[STORE_READ_MARKS];
 };
@@ -30,8 +31,8 @@ bool store_readers_open(struct store_readers *readers, const char *path);
  * the file, SQLite's own included. */
 void store_readers_close(struct store_readers *readers);
 
-/* Look which processes hold read locks now, and tell of the one that has held its lock for longest.
- * Other processes only. To be called about once a second. */
+/* Check which other processes hold read locks now, and set *out to the one that has held its lock
+ * for longest. To be called about once a second. */
 void store_readers_look(struct store_readers *readers, int64_t now_ms, struct store_reader *out);
 
 #endif

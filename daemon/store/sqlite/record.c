@@ -1,31 +1,31 @@
 /*
- * What stood here last.
+ * The record of the database that last stood at this path.
  *
  * A backup of ours carries a mark. Any other copy of a database, put in its place, looks like the
- * database itself. So foxtrackrd keeps a record beside it, in PATH.lock behind the process number:
- * the last run, how many of its messages were durable, whether it was stopped. It is written after
- * the fact: nothing stands in it that was not on disk before. A database that does not hold what
- * the record says is an older one, or another one, whatever its file looks like.
+ * database itself. So foxtrackrd keeps a record beside it, in PATH.lock after the process id: the
+ * last run, how many of its messages were durable, whether it was stopped. Only facts that are on
+ * disk already are recorded. So a database that does not contain the recorded run is an older one,
+ * or another one, whatever its file looks like.
  *
  * With durability = normal messages are not on disk when a commit returns, so only the beginning
- * and the end of a run are recorded, which are synced always.
+ * and the end of a run are recorded, which are always synced.
  *
- * The other half is the log of a daemon that was killed. SQLite puts it into whatever file has the
- * database's name. The record knows inode, size and time of the file from when foxtrackrd wrote to
- * it last (the log moves into it only in a checkpoint). If they are the same, the two belong
- * together, and nothing needs to be checked. Otherwise
- *   - another inode beside our log's own inode: the file was exchanged. That is certain, and
+ * The other case is the WAL of a killed daemon, which SQLite puts into the file that has the
+ * database's name. The record holds the file's inode, size and time after foxtrackrd's last write
+ * to it (the file changes only in a checkpoint). If they are unchanged, file and WAL belong
+ * together, and nothing is checked. Otherwise
+ *   - another file inode with the recorded WAL inode: the file was exchanged. That is certain, and
  *     refused.
- *   - the file lacks what was in it, synced, before its log was begun (store/sqlite/base.c): an
- * older copy was written into it. That is certain, too, and refused.
+ *   - the file lacks data that were in it, synced, before its WAL was begun (store/sqlite/base.c):
+ *     an older copy was written into it. That is certain, too, and refused.
  *   - anything else has innocent reasons, too: killed within a checkpoint, a power failure, another
  *     program that has write access. Then the two are compared, before the first byte is written:
- *     the size of the database that the log's last commit names with the one in the database's
+ *     the size of the database that the WAL's last commit names with the one in the database's
  *     first page (an older first page names another), and for a limited time SQLite's quick_check
- *     looks at the structure. Damage is refused; otherwise the caller says what was found.
+ *     looks at the structure. Damage is refused; otherwise the caller reports the finding.
  *
- * The record is a help and not a proof: it may be deleted, be from before a power failure, or be
- * missing. Then nothing is concluded from it. Nothing is ever deleted or refused for its want.
+ * The record is a help and not a proof: it may be missing, deleted, or from before a power failure.
+ * Then no conclusion is drawn. Nothing is ever deleted or refused because the record is missing.
  */
 #include "store/sqlite/record_internal.h"
 
@@ -43,7 +43,7 @@
 #include "store/sqlite/frames_internal.h"
 #include "store/sqlite/sqlite_internal.h"
 
-/* base/own_file.c knows the lock file by this form. */
+/* base/own_file.c recognises the lock file by this form. */
 #define PROCESS_SIZE   32 /* bytes of the lock file for the process number; the record follows */
 #define RECORD_SIZE    416
 #define PERIOD_MS      1000
@@ -55,7 +55,7 @@
     " device %" PRId64 " inode %" PRId64 " log %" PRId64 " size %" PRId64 " changed %" PRId64      \
     " page %" PRId64 " rows %" PRId64 " last %" PRId64 " moved %" PRId64 " end"
 
-/* Past "NAME NUMBER " at *at; false where something else stands there. */
+/* Reads "NAME NUMBER " at *at and moves behind it. Returns false when something else is there. */
 static bool take_number(const char **at, const char *name, int64_t *number)
 {
     size_t length = strlen(name);
@@ -73,7 +73,7 @@ static bool take_number(const char **at, const char *name, int64_t *number)
     return true;
 }
 
-/* A record of an earlier version ends before this. */
+/* Reads the part that records of earlier versions lack. */
 static bool take_base(const char **text, struct store_base *base)
 {
     int64_t page;
@@ -89,7 +89,7 @@ static bool take_base(const char **text, struct store_base *base)
     return true;
 }
 
-/* In the order of RECORD_FORMAT. False where the record is not whole. */
+/* Reads a record in the order of RECORD_FORMAT. Returns false when it is incomplete. */
 static bool take_record(const char *text, struct store_record *record)
 {
     int64_t device;
@@ -133,7 +133,7 @@ void store_record_write(struct store *store)
 {
     const struct store_record *record = &store->record;
     char text[PROCESS_SIZE + RECORD_SIZE + 1];
-    int cause = errno; /* of what the caller is about to report */
+    int cause = errno; /* keeps the errno that the caller is about to report */
     int length;
 
     if (store->lock_fd < 0 || store->lock_is_other) {
@@ -147,7 +147,7 @@ void store_record_write(struct store *store)
                      (int64_t)record->device, (int64_t)record->inode, (int64_t)record->wal_inode,
                      record->size, record->changed_ns, (int64_t)record->base.page,
                      record->base.rows, record->base.run, record->base.received);
-        /* As long as every other, so that nothing of an older one is left behind it. */
+        /* Padded to a fixed length, so that nothing of an older record remains behind it. */
         if (length < (int)sizeof(text) - 2) {
             memset(text + length, ' ', sizeof(text) - 2 - (size_t)length);
             length = (int)sizeof(text) - 2;
@@ -226,8 +226,8 @@ void store_record_base(struct store *store)
 }
 
 /*
- * There is no log: what is in the file counts, and if that is not what the record says, the bound
- * must be gone from the disk before the first commit.
+ * Without a WAL the file alone counts. If it does not match the recorded base, the base must be
+ * removed from the record on disk before the first commit.
  */
 static void forget_base(struct store *store)
 {
@@ -240,7 +240,8 @@ static void forget_base(struct store *store)
     }
 }
 
-/* Whether the log beside the file is the one of the record, and the file lacks what it builds on.
+/* Returns true when the WAL beside the file is the recorded one, and the file lacks the state on
+ * which it builds.
  */
 static bool is_older_copy(const struct store *store, const struct stat *file,
                           const struct stat *wal)
@@ -319,7 +320,7 @@ int store_record_check_structure(struct store *store)
     if (result != STORE_OK) {
         return result;
     }
-    /* Whatever writes to a database writes its size both into the log and into page 1. */
+    /* Every program that writes to a database writes its size both into the WAL and into page 1. */
     if (store->wal_size != 0 && store->wal_size != (uint32_t)pages) {
         snprintf(how, sizeof(how), "one says that it has %d page%s, the other %" PRIu32, pages,
                  plural_s(pages), store->wal_size);

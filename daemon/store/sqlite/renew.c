@@ -1,22 +1,20 @@
 /*
- * The log that an earlier process has left is written anew, byte for byte, before anything is
- * added.
+ * Rewrites the WAL of an earlier process, byte for byte, before anything is added to it.
  *
- * A process that ends with 74 after a failed sync leaves frames in the log that only the page cache
- * has: the kernel could not write them, keeps them readable, and takes them for clean. The next
- * process recovers them, adds frames behind them, and its syncs succeed. After a power loss SQLite
- * stops at the first frame that is missing, so everything behind it is lost, however well it was
- * synced and acknowledged. A process that is killed after such a failure of the background writing
- * leaves the same log without having heard of it.
+ * A process that ends with 74 after a failed sync leaves frames in the WAL that exist only in the
+ * kernel's page cache: the kernel could not write them, keeps them readable, and treats them as
+ * clean. The next process recovers them, adds frames behind them, and its syncs succeed. After a
+ * power loss SQLite stops at the first missing frame, so all later frames are lost, although they
+ * were synced and acknowledged. A process that is killed after a failed background write leaves the
+ * same WAL without having seen an error.
  *
- * Writing the same bytes to the same places makes them dirty again, and the sync that follows tells
- * whether they are on the disk. Nothing else changes: readers see the same frames all the time, and
- * a power loss in the middle leaves of each frame the old bytes or the same new ones. The write
- * lock keeps other programs from adding frames meanwhile. The database file needs no such care:
- * what a checkpoint has written there without a sync is in the log until a sync of the database
- * succeeds.
+ * Writing the same bytes to the same places makes the pages dirty again, and the following sync
+ * reports whether they are on the disk. Nothing else changes: readers see the same frames all the
+ * time, and after a power loss in the middle each frame has the old bytes or the same new ones. The
+ * write lock keeps other programs from adding frames meanwhile. The database file needs no such
+ * care: pages that a checkpoint wrote there stay in the WAL until a sync of the database succeeds.
  *
- * Cost: reading and writing the log once, 48 MiB after a kill in a catch-up; nothing after a clean
+ * Cost: reading and writing the WAL once, 48 MiB after a kill in a catch-up; nothing after a clean
  * stop.
  */
 #include <errno.h>
@@ -29,7 +27,7 @@
 #define LOG_HEADER_SIZE 32
 #define STEP_SIZE       65536
 
-/* Sets *file to the log's, or to NULL where there is none open. */
+/* Sets *file to the open WAL, or to NULL when none is open. */
 static int find_log(struct store *store, sqlite3_file **file)
 {
     *file = NULL;

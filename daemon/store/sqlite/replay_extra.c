@@ -1,8 +1,8 @@
 /*
- * The columns of rows that are there: a reading whose value had no name in [fields] when it came
- * has it in `extra`, at the path that a mapping names. What a mapping finds there now becomes the
- * column, and leaves extra, as if the message came today. Only columns that are NULL are filled: a
- * value that is there is never replaced.
+ * Fills columns of stored rows from `extra`: a value without a name in [fields] when its message
+ * arrived is in `extra`. If a mapping names its path now, the value moves from extra to the column,
+ * as if the message arrived today. Only columns that are NULL are filled; a stored value is never
+ * replaced.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -30,8 +30,8 @@ static const struct extra_table {
 struct extra_row {
     int64_t device;
     int64_t time_ms;
-    char *extra;                     /* as it stands there */
-    struct foxtrackr_message mapped; /* what shall stand there */
+    char *extra;                     /* as stored */
+    struct foxtrackr_message mapped; /* the new content of the row */
 };
 
 struct extra_walk {
@@ -39,9 +39,9 @@ struct extra_walk {
     struct store_replay *replay;
     const struct store_watcher *watcher;
     const struct extra_table *table;
-    int64_t device; /* the last row that was read */
+    int64_t device; /* key of the last row that was read */
     int64_t time_ms;
-    struct extra_row rows[BATCH_ROWS]; /* those that change */
+    struct extra_row rows[BATCH_ROWS]; /* the rows that change */
     int count;
 };
 
@@ -58,7 +58,7 @@ static double column(sqlite3_stmt *statement, int index)
                : sqlite3_column_double(statement, index);
 }
 
-/* NULL columns that are filled now. */
+/* Returns true when a column that was NULL is filled now. */
 static bool gained(const struct foxtrackr_message *before, const struct foxtrackr_message *after)
 {
     return (isnan(before->voltage_v) && !isnan(after->voltage_v)) ||
@@ -66,7 +66,7 @@ static bool gained(const struct foxtrackr_message *before, const struct foxtrack
            (isnan(before->celsius) && !isnan(after->celsius));
 }
 
-/* Map the row that the statement stands on, and keep it if that fills a column. */
+/* Maps the statement's current row, and keeps it if that fills a column. */
 static int map_row(struct extra_walk *walk, sqlite3_stmt *statement)
 {
     struct extra_row *row = &walk->rows[walk->count];
@@ -99,7 +99,7 @@ static int map_row(struct extra_walk *walk, sqlite3_stmt *statement)
         walk->count++;
         return STORE_OK;
     }
-    walk->replay->counts[walk->table->source].kept++; /* also what somebody made unreadable */
+    walk->replay->counts[walk->table->source].kept++; /* also an extra that is no JSON any more */
     if (result == 0) {
         foxtrackr_message_clear(&row->mapped);
     }
@@ -107,7 +107,7 @@ static int map_row(struct extra_walk *walk, sqlite3_stmt *statement)
     return result < 0 ? no_memory(walk) : STORE_OK;
 }
 
-/* Read on until a batch is full; *end when the table is. */
+/* Reads rows until the batch is full; sets *end at the end of the table. */
 static int read_rows(struct extra_walk *walk, bool *end)
 {
     sqlite3_stmt *statement = walk->store->statements[walk->table->read];
@@ -150,7 +150,7 @@ static int write_row(struct extra_walk *walk, const struct extra_row *row, int64
     return result;
 }
 
-/* Write the batch, in as many transactions as its length needs. */
+/* Writes the batch, in as many transactions as its length needs. */
 static int write_rows(struct extra_walk *walk)
 {
     struct store_replay_counts *counts = &walk->replay->counts[walk->table->source];
@@ -196,7 +196,8 @@ static void clear_rows(struct extra_walk *walk)
     walk->count = 0;
 }
 
-/* A table without such rows is read from end to end by one step: it must end too. */
+/* A progress handler: one step may read a whole table without such rows, and a stop must end
+ * that. */
 static int watch(void *context)
 {
     struct extra_walk *walk = context;

@@ -1,21 +1,21 @@
 /*
- * A copy of a file in the place of the database.
+ * Restoring: puts a copy of a file in the place of the database.
  *
- *   lock      as the daemon does; a running one is refused
- *   copy      page by page through SQLite beside the database, so that a log of the file's own
- * counts mark      the copy is "restored" (store/sqlite/mark.c), with its moment verify    the
- * copy, as foxtrackrctl verify does; until here nothing has changed names     the log gets a second
- * name, beside the copy's; then copy and database exchange their names in one step; then the log's
- * first name goes accept    opened as the daemon opens it: gaps, migrations
- * (store/sqlite/restored.c)
+ *   lock      as the daemon does; a running daemon is refused
+ *   copy      page by page through SQLite, beside the database, including the file's own WAL
+ *   mark      the copy as "restored" (store/sqlite/mark.c), with its moment
+ *   verify    the copy, as foxtrackrctl verify does; until here nothing has changed
+ *   names     the WAL gets a second name, beside the copy's; then copy and database exchange their
+ *             names in one step; then the WAL's first name is removed
+ *   accept    opens it as the daemon does: gaps, migrations (store/sqlite/restored.c)
  *
- * The exchange is the moment: a process that ends before it leaves the old database with its log,
- * and one that ends after it the new one, marked, beside a log with two names. Whoever opens the
- * database next goes on from there. No file of the old database is ever removed, only names of
- * files that have another name; a copy that did not come into use is.
+ * The exchange is decisive: a process that ends before it leaves the old database with its WAL, and
+ * one that ends after it the new one, marked, beside a WAL with two names. The next program that
+ * opens the database completes the work. No file of the old database is ever removed, only names of
+ * files that have another name; a copy that was not used is removed.
  *
- * Leaving a copy under its working name PATH.restoring-TIME is all that a kill can do: before the
- * exchange this is a part of the new database, after it the old one.
+ * A kill can leave a file under the working name PATH.restoring-TIME: before the exchange it is an
+ * incomplete copy, after it the old database.
  */
 #include "store/sqlite/restore_internal.h"
 
@@ -33,7 +33,8 @@
 
 /* --- names ---------------------------------------------------------------------------------- */
 
-/* Mode and owner of the old database; where there is none, of what the daemon would make. */
+/* Gives the copy the mode and owner of the old database; without one, those that the daemon would
+ * use. */
 static int give_owner(struct restore *restore)
 {
     struct stat like = restore->old;
@@ -55,7 +56,7 @@ static int give_owner(struct restore *restore)
             "be given to the owner of the database, run this as root or as that "
             "user");
     }
-    /* Root may just have made the lock, which the daemon must be able to open. */
+    /* The daemon must be able to open the lock, which root may just have created. */
     if (geteuid() == 0 && !restore->store->lock_is_other &&
         fchown(restore->store->lock_fd, like.st_uid, like.st_gid) < 0) {
         return store_restore_problem(restore, restore->store->path,
@@ -79,7 +80,7 @@ static int finish_copy(struct restore *restore)
     return result == STORE_OK ? store_sync_directory(restore->store) : result;
 }
 
-/* Move one companion of a database. `how` does it: link() or rename(). */
+/* Moves one companion of a database with `how`: link() or rename(). */
 static int move_log(struct restore *restore, const char *from, const char *to, const char *suffix,
                     int (*how)(const char *, const char *))
 {
@@ -103,7 +104,7 @@ static int remove_name(const char *name, const char *other)
     return unlink(name);
 }
 
-/* The same step for every log that is kept. */
+/* Does this for the WAL and the journal. */
 static int each_log(struct restore *restore, const char *from, const char *to,
                     int (*how)(const char *, const char *))
 {
@@ -115,7 +116,7 @@ static int each_log(struct restore *restore, const char *from, const char *to,
     return result;
 }
 
-/* The new database gets its name, and the old one the copy's. */
+/* Exchanges the names of the new and the old database. */
 static int exchange(struct restore *restore)
 {
     const char *path = restore->store->path;
@@ -141,7 +142,8 @@ static int exchange(struct restore *restore)
     return STORE_OK;
 }
 
-/* Before the exchange nothing is there to be set aside but the log's second name. */
+/* Removes the copy and the second names after an error; before the exchange nothing else has
+ * changed. */
 static void undo(struct restore *restore)
 {
     if (restore->work == NULL || restore->exchanged || restore->fd < 0) {
@@ -177,9 +179,8 @@ static int change_names(struct restore *restore)
 }
 
 /*
- * The rest of what belonged to the old database follows it, and its name becomes the one that
- * stays: at every moment its log stands beside it. An error changes nothing any more: the new
- * database is there.
+ * Moves the old database's companions after it and gives it its final name; its WAL is beside it at
+ * every moment. An error has no further effect, because the new database is in its place.
  */
 static int follow(struct restore *restore)
 {
@@ -226,7 +227,7 @@ static int begin(struct restore *restore)
         result = store_take_lock(store);
     }
     if (result == STORE_OK && restore->old.st_nlink == 1) {
-        result = store_hold(store); /* a daemon may have it by another path */
+        result = store_hold(store); /* a daemon may have the file open by another path */
     }
     return result;
 }
@@ -247,7 +248,7 @@ static int run(struct restore *restore)
     return result == STORE_OK ? follow(restore) : result;
 }
 
-/* The new database, as the daemon opens it. */
+/* Opens the new database as the daemon does. */
 static int accept(const struct store_options *options, struct store_restore *request, char *problem,
                   size_t problem_size)
 {
@@ -306,6 +307,6 @@ int store_restore(const struct store_options *options, struct store_restore *req
     if (restore.fd >= 0) {
         close(restore.fd);
     }
-    store_discard(restore.store); /* the locks, which the next step takes again */
+    store_discard(restore.store); /* releases the locks, which the next step takes again */
     return result == STORE_OK ? accept(options, request, problem, problem_size) : result;
 }

@@ -1,9 +1,9 @@
 /*
- * The copy of a restore: what may be restored, how it is copied, and what must be found in it.
+ * The copy of a restore: checks the file, copies it and verifies the copy.
  *
- * The file itself is only read. One without a log is opened as immutable, so that nothing is made
- * beside it and a read-only disk will do; one with a log of its own is read together with it,
- * unless it is a backup of ours, which never has one.
+ * The file itself is only read. A file without a WAL is opened as immutable, so that nothing is
+ * created beside it and a read-only disk suffices; a file with a WAL is read together with it,
+ * unless it is a backup of foxtrackrd, which never has one.
  */
 #include "store/sqlite/restore_internal.h"
 
@@ -23,7 +23,7 @@
 #include "store/sqlite/restored_internal.h"
 #include "store/sqlite/sqlite_internal.h"
 
-#define STEP_PAGES 1024 /* 4 MiB: between two looks at the watcher, and two syncs */
+#define STEP_PAGES 1024 /* 4 MiB: copied between two calls of the watcher, and two syncs */
 #define MIB        (INT64_C(1024) * 1024)
 #define ATTEMPTS   100
 
@@ -56,7 +56,7 @@ char *store_restore_join(const char *first, const char *last)
     return asprintf(&joined, "%s%s", first, last) < 0 ? NULL : joined;
 }
 
-/* The file's own error: it cannot be read, or is damaged. */
+/* Reports an error of the file itself: it cannot be read, or is damaged. */
 static int file_problem(struct restore *restore, sqlite3 *db, const char *doing)
 {
     int code = sqlite3_errcode(db);
@@ -84,7 +84,7 @@ static int copy_problem(struct restore *restore, sqlite3 *db)
 
 /* --- the file ------------------------------------------------------------------------------- */
 
-/* *size is that of the file's log; 0: none. */
+/* Sets *size to the size of the file's WAL; 0: none. */
 static int look_at_log(struct restore *restore, const char *suffix, int64_t *size)
 {
     char *path = store_restore_join(restore->request->file, suffix);
@@ -98,7 +98,7 @@ static int look_at_log(struct restore *restore, const char *suffix, int64_t *siz
     return STORE_OK;
 }
 
-/* Whether the file can be what is to be restored; *log_size is the size of its own log. */
+/* Checks that the file can be restored; *log_size becomes the size of its WAL. */
 static int look_at_file(struct restore *restore, int64_t *size, int64_t *log_size)
 {
     const char *file = restore->request->file;
@@ -140,7 +140,8 @@ static int look_at_file(struct restore *restore, int64_t *size, int64_t *log_siz
     return result;
 }
 
-/* The name in an URI; immutable: reading it makes no log beside it, on a read-only disk too. */
+/* Makes a URI of the name; immutable: reading creates no WAL beside it, and works on a read-only
+ * disk. */
 static char *file_uri(const char *path, bool immutable)
 {
     size_t size = sizeof("file:?immutable=1") + 3 * strlen(path);
@@ -171,7 +172,7 @@ static int read_number(sqlite3 *db, const char *sql, int64_t *number)
     return code;
 }
 
-/* Whose database it is, and of which version. */
+/* Checks that it is a database of foxtrackrd, and its version. */
 static int inspect(struct restore *restore, sqlite3 *file)
 {
     int64_t application = 0;
@@ -214,7 +215,7 @@ static int check_space(struct restore *restore, int64_t need)
         restore->store->directory, (long long)((need + MIB - 1) / MIB), (long long)(have / MIB));
 }
 
-/* Names that nothing has: PATH.restoring-TIME, and PATH.replaced-TIME for afterwards. */
+/* Chooses unused names: PATH.restoring-TIME, and PATH.replaced-TIME for the old database. */
 static int make_work(struct restore *restore)
 {
     const char *path = restore->store->path;
@@ -313,7 +314,8 @@ static int copy_file(struct restore *restore, bool has_log)
     return result;
 }
 
-/* Say in the copy what it is, and of when. It has no log while it is written and verified. */
+/* Writes the mark and the moment into the copy, which has no WAL while it is written and
+ * verified. */
 static int mark_copy(struct restore *restore)
 {
     int64_t newest_ms = 0;
@@ -362,7 +364,7 @@ static void count_finding(void *context, const char *check, bool good, const cha
     restore->finding(restore->context, check, good, detail);
 }
 
-/* A file of an older schema: it is migrated later, and only then has what verify looks for. */
+/* Verifies a file of an older schema, which lacks tables that verify needs until it is migrated. */
 static int verify_older(struct restore *restore)
 {
     sqlite3 *copy = NULL;

@@ -1,4 +1,5 @@
-/* What the files of a restore share: store/sqlite/restore.c has the plan. Only for these two files.
+/* Declarations shared by restore.c, which describes the steps, and restore_copy.c. Only for these
+ * two files.
  */
 #ifndef STORE_SQLITE_RESTORE_INTERNAL_H
 #define STORE_SQLITE_RESTORE_INTERNAL_H
@@ -10,7 +11,7 @@
 #include "store/tools.h"
 
 struct restore {
-    struct store *store; /* of the place: only its paths, lock and error */
+    struct store *store; /* only its paths, lock and error are used */
     struct store_restore *request;
     const struct store_watcher *watcher;
     store_finding_fn finding;
@@ -26,14 +27,14 @@ struct restore {
     bool damaged;      /* by one of them */
 };
 
-/* The companions of a database that hold some of it. */
+/* The companions of a database that hold some of its data: WAL and journal. */
 enum { RESTORE_LOGS = 2 };
 extern const char *const store_restore_logs[RESTORE_LOGS];
 
 /*
- * Look at the file, see that there is room, and copy it to restore->work, marked as "restored" and
- * of which moment. restore->work, aside, fd, version and page_size are set; the caller removes the
- * copy after an error. Results as store_restore().
+ * Check the file and the free space, and copy it to restore->work, marked as "restored" with its
+ * moment. restore->work, aside, fd, version and page_size are set; the caller removes the copy
+ * after an error. Results as store_restore().
  */
 int store_restore_make_copy(struct restore *restore);
 
@@ -41,7 +42,7 @@ int store_restore_make_copy(struct restore *restore);
  * restore->request->force does not allow. */
 int store_restore_verify(struct restore *restore);
 
-/* Sentences in the store's error, and their results: for an errno, */
+/* Set the store's error to a sentence and return its result, for an errno or */
 int store_restore_problem(struct restore *restore, const char *path, const char *doing);
 int store_restore_no_memory(struct restore *restore);
 int store_restore_stopped(struct restore *restore);

@@ -1,13 +1,12 @@
 /*
- * A backup becomes the database: it stops being one, and everybody is told what is not in it.
+ * Accepts a backup as the database: removes its mark, and records which messages it lacks.
  *
- * The broker forgot what was acknowledged between the moment of the backup and now, so those
- * readings come no more. A row in `gaps` says so for every session that the backup knows or the
- * configuration names. See store/sqlite/mark.c for how this happens once, and store/store.h for the
+ * The broker does not send again what was acknowledged between the moment of the backup and now, so
+ * those readings are lost. A row in `gaps` records that for every session in the backup or the
+ * configuration. See store/sqlite/mark.c for how this happens once, and store/store.h for the
  * result.
  *
- * Nothing that the file says of its moment is believed when it lies ahead of our clock: then the
- * moment is "not known".
+ * A moment in the file that lies ahead of our clock is not trusted: then the moment is "not known".
  */
 #include "store/sqlite/restored_internal.h"
 
@@ -55,7 +54,7 @@ static const char *reason(const struct store *store)
     return store->restoration.kind == STORE_RESTORED_OLDER ? "older database" : "restored";
 }
 
-/* One row, for the client of the parameter or, without one, for every session of the database. */
+/* Adds one row for the client `client_id`, or with NULL one for every session of the database. */
 static int add_gaps_of(struct store *store, const char *client_id)
 {
     static const char *const sql =
@@ -90,7 +89,7 @@ static int execute(struct store *store, const char *sql)
     return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK ? STORE_OK : failed(store);
 }
 
-/* The moment until which everything is in the file. */
+/* Finds the moment until which every commit is in the file. */
 static int find_moment(struct store *store, int64_t now_ms, int64_t *from_ms)
 {
     errno = 0;
@@ -106,7 +105,7 @@ static int find_moment(struct store *store, int64_t now_ms, int64_t *from_ms)
     return STORE_OK;
 }
 
-/* For every session of the database, and for those of the configuration that it does not know. */
+/* Adds rows for every session of the database, and for the configured ones that it lacks. */
 static int add_gaps(struct store *store)
 {
     int result = add_gaps_of(store, NULL);
@@ -143,7 +142,7 @@ static int accept_in_transaction(struct store *store)
     return result;
 }
 
-/* A transaction that waits for the disk. */
+/* Runs `work` in a synced transaction. */
 static int in_transaction(struct store *store, int (*work)(struct store *store))
 {
     int result = store_set_synced(store, true);
@@ -178,8 +177,8 @@ int store_accept(struct store *store)
     return store_shrink(store) == STORE_FATAL ? STORE_FATAL : STORE_OK;
 }
 
-/* Whether `gaps` tells it already: a start was killed before it had a run, or foxtrackrctl restore
- * has written it. */
+/* Sets *noted when `gaps` has the rows already: from a start that was killed before its run began,
+ * or from foxtrackrctl restore. */
 static int is_noted(struct store *store, bool *noted)
 {
     static const char *const sql = "SELECT 1 FROM gaps WHERE reason IN ('restored', 'older "
@@ -211,7 +210,8 @@ static int note_in_transaction(struct store *store)
     if (result != STORE_OK || noted) {
         return result;
     }
-    /* Not before what the record says: a clock that was set back must not have this noted twice. */
+    /* Not before the record's moment: otherwise a clock that was set back would cause second
+     * rows. */
     store->restoration.kind = STORE_RESTORED_OLDER;
     store->restoration.to_ms = now_ms > store->record.moment_ms ? now_ms : store->record.moment_ms;
     errno = 0;

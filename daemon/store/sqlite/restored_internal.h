@@ -16,15 +16,14 @@ struct store;
 int store_accept(struct store *store);
 
 /*
- * Where the database is older than the record of what stood here, and no row of `gaps` tells that
- * already: write such rows, in one transaction. Fills store->restoration. STORE_OK, STORE_E_RETRY,
- * STORE_E_PATH or STORE_FATAL.
+ * If the database is older than the record, and `gaps` has no rows about that yet, write them in
+ * one transaction. Fills store->restoration. STORE_OK, STORE_E_RETRY, STORE_E_PATH or STORE_FATAL.
  */
 int store_note_older(struct store *store);
 
 /*
- * The newest moment that the database itself has on record and that does not lie ahead of `now_ms`:
- * everything committed until then is in it. 0: none. Returns SQLite's result code.
+ * Find the newest moment recorded in the database that does not lie ahead of `now_ms`: all earlier
+ * commits are in it. 0: none. Returns SQLite's result code.
  */
 int store_newest_moment(sqlite3 *db, int64_t now_ms, int64_t *newest_ms);
 

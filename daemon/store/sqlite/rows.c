@@ -1,16 +1,16 @@
 /*
- * One message, its rows. A row goes in with ON CONFLICT DO NOTHING; when nothing went in, what
- * stands there is compared value by value: the same is a duplicate (the broker sent it again, or
- * the device is in a group), anything else a conflict.
+ * Stores the rows of a message. A row is inserted with ON CONFLICT DO NOTHING; if nothing was
+ * inserted, the stored row is compared value by value: an equal row is a duplicate (the broker sent
+ * it again, or the device is in a group), any other a conflict.
  *
- * A message with a battery object and a temperature object has two rows, and each is judged by
- * itself: a battery reading that conflicts leaves the temperature its row. The whole message then
- * goes to quarantine too, for a person to decide about the reading that has no row. It counts as
- * quarantined, whatever became of the other row.
+ * A message with a battery object and a temperature object has two rows, each handled separately:
+ * with a conflict of the battery row, the temperature row is stored. The whole message then goes to
+ * quarantine too, so that a person can decide about the reading without a row. It counts as
+ * quarantined, whether the other row is new or not.
  *
- * Compared is what was measured: the columns with values, and `extra` by what it says. `extra` is
+ * Only measured data are compared: the columns with values, and the content of `extra`. `extra` is
  * compared as JSON when its bytes differ (store/sqlite/same.c). `message_type` and `received_ms`
- * tell how a reading came; the first message's stay.
+ * describe the delivery; the first message's are kept.
  */
 #include "store/sqlite/sqlite_internal.h"
 
@@ -50,7 +50,7 @@ static bool same_text(const char *stored, size_t length, const struct store_valu
            (stored != NULL && store_same_json(stored, length, value->bytes, value->length));
 }
 
-/* Whether the stored column equals the value. */
+/* Returns true when the stored column equals the value. */
 static bool agrees(sqlite3_stmt *statement, int column, const struct store_value *value)
 {
     bool null = sqlite3_column_type(statement, column) == SQLITE_NULL;
@@ -75,7 +75,7 @@ static bool agrees(sqlite3_stmt *statement, int column, const struct store_value
                      (size_t)sqlite3_column_bytes(statement, column), value);
 }
 
-/* A text for people: at most `size` - 1 bytes, cut between characters. */
+/* Copies a text for a message: at most `size` - 1 bytes, cut between characters. */
 static void clip(char *out, size_t size, const char *text, size_t length)
 {
     size_t kept = length < size ? length : size - 4;
@@ -129,7 +129,7 @@ static void explain_conflict(sqlite3_stmt *statement, int column, const struct r
              stored, came);
 }
 
-/* How the row that is there compares; ROW_NEW when there is none. */
+/* Compares the stored row; ROW_NEW when there is none. */
 static int compare_row(struct store *store, const struct row *row, enum row_result *out,
                        struct foxtrackr_problem *problem)
 {
@@ -150,7 +150,7 @@ static int compare_row(struct store *store, const struct row *row, enum row_resu
     return result;
 }
 
-/* Put a row in, or find out how the one that is there compares. */
+/* Inserts a row, or compares the stored one. */
 static int put_row(struct store *store, const struct row *row, enum row_result *out,
                    struct foxtrackr_problem *problem)
 {
@@ -186,7 +186,7 @@ int store_find_device(struct store *store, const char *family, const char *devic
     return result;
 }
 
-/* Its number, which it gets now if it is a new one. */
+/* Finds the number of the message's device, or adds the device. */
 static int number_device(struct store *store, const struct foxtrackr_message *message,
                          int64_t received_ms, int64_t *device)
 {
@@ -261,7 +261,7 @@ static struct row temperature_row(const struct foxtrackr_message *message, int64
     };
 }
 
-/* Nothing to compare: the digest is in the key, so the same key is the same body. */
+/* A row without compared values: the digest is in the key, so an equal key means an equal body. */
 static struct row other_row(const struct foxtrackr_message *message, int64_t device,
                             const struct store_packet *packet, const uint8_t digest[DIGEST_SIZE])
 {
@@ -280,7 +280,7 @@ static struct row other_row(const struct foxtrackr_message *message, int64_t dev
     };
 }
 
-/* The rows of a message: at least one, at most two. Returns how many. `digest` is borrowed. */
+/* Makes the one or two rows of a message. Returns their number. `digest` is borrowed. */
 static int make_rows(const struct foxtrackr_message *message, const struct store_packet *packet,
                      int64_t device, const uint8_t digest[DIGEST_SIZE], struct row rows[ROWS_MAX])
 {
@@ -302,9 +302,9 @@ static int make_rows(const struct foxtrackr_message *message, const struct store
 }
 
 /*
- * What became of a message, from what became of its rows: a conflict if one conflicts, else new if
- * one is new. `problem` tells of the first conflict, and what became of the other row: not whether
- * that is new, so that a replay of the message says the same.
+ * Derives a message's result from its rows: a conflict if one conflicts, else new if one is new.
+ * `problem` describes the first conflict and the other row's state, but not whether that row is
+ * new, so that a replay of the message gives the same text.
  */
 static enum row_result judge_rows(const struct row *rows, const enum row_result *each, int count,
                                   struct foxtrackr_problem *problem)
@@ -351,7 +351,7 @@ static int do_rows(struct store *store, row_function *function, const struct row
     return result;
 }
 
-/* The digest of a payload, where the message's rows have one. */
+/* Computes the payload's digest, if the message's rows need it. */
 static int digest_payload(struct store *store, const struct foxtrackr_message *message,
                           const struct store_packet *packet, uint8_t digest[DIGEST_SIZE])
 {
@@ -475,7 +475,7 @@ static struct row row_of(const struct store_reading *reading)
                                 : temperature_row(message, reading->device, reading->received_ms);
 }
 
-/* One after the other. */
+/* Stores the readings one after the other. */
 static int put_each(struct store *store, const struct store_reading *readings, int count,
                     bool *done)
 {
@@ -495,7 +495,7 @@ static int put_each(struct store *store, const struct store_reading *readings, i
     return result;
 }
 
-/* STORE_READINGS of them with one statement. *added: how many of them are new. */
+/* Stores STORE_READINGS readings with one statement. *added becomes the number of new rows. */
 static int put_together(struct store *store, const struct store_reading *readings, int *added)
 {
     enum store_statement add = readings->message.has_battery ? STATEMENT_BATTERY_ADD_READINGS
@@ -512,7 +512,7 @@ static int put_together(struct store *store, const struct store_reading *reading
     return result;
 }
 
-/* Some were there before: which of them say the same? One that was added does. */
+/* Some rows existed before: compares each reading with its row. A row just added is equal. */
 static int compare_each(struct store *store, const struct store_reading *readings, bool *done,
                         int *same)
 {

@@ -1,19 +1,19 @@
 /*
- * Whether two JSON texts say the same.
+ * Compares two JSON texts by their content.
  *
  * The store compares the `extra` of a message with the one that is stored for the same device and
  * time. A device that is in a group is published twice, and the two copies may be written
- * differently: `1.0` for `1`, members in another order. Such copies are duplicates. The store asks
- * this module only when the bytes differ, so a usual duplicate costs one memcmp().
+ * differently: `1.0` for `1`, members in another order. Such copies are duplicates. The store calls
+ * this only when the bytes differ, so a usual duplicate costs one memcmp().
  *
- * Two cursors walk through the texts together. Nothing is allocated, so the answer cannot fail.
- * Members are looked for from where the last one was found: texts with their members in the same
- * order, as libfoxtrackr writes them, take linear time. Texts with many members in another order
- * take quadratic time, which a hostile publisher could use to hold up the writer. Such a comparison
- * ends after BYTES_SEARCHED_MAX with "not the same": the message goes to quarantine.
+ * Two cursors walk through the texts together. Nothing is allocated, so the answer cannot fail. The
+ * search for a member begins after the last one found: texts with their members in the same order,
+ * as libfoxtrackr writes them, take linear time. Texts with many members in another order take
+ * quadratic time, which a hostile publisher could use to hold up the writer. Such a comparison ends
+ * after BYTES_SEARCHED_MAX with "not the same": the message goes to quarantine.
  *
  * The texts are valid JSON, because libfoxtrackr wrote them. A person may have edited a stored one:
- * what is no JSON ends the comparison with "not the same" and is never read past its end.
+ * a text that is no JSON counts as "not the same" and is never read past its end.
  */
 #include "store/sqlite/same_internal.h"
 
@@ -38,10 +38,10 @@ struct cursor {
     const char *end;
 };
 
-/* What a comparison may still use up. */
+/* The remaining limits of a comparison. */
 struct allowance {
     int levels;
-    int64_t bytes; /* searched for members, and counted */
+    int64_t bytes; /* bytes that may still be searched or counted */
 };
 
 static char peek(const struct cursor *cursor)
@@ -127,8 +127,8 @@ static uint32_t read_escape(struct cursor *cursor)
     }
 }
 
-/* The next code point of a string, past its opening quote; STRING_HAS_ENDED past the closing one or
- * the end of the text. */
+/* Returns the next code point of a string, or STRING_HAS_ENDED after its closing quote or at the
+ * end of the text. */
 static uint32_t next_point(struct cursor *cursor)
 {
     unsigned char lead = (unsigned char)peek(cursor);
@@ -151,7 +151,8 @@ static uint32_t next_point(struct cursor *cursor)
     return point;
 }
 
-/* Both stand past the opening quote; when equal, both end past the closing one. */
+/* Compares two strings. Both cursors are past the opening quote, and when equal past the closing
+ * one afterwards. */
 static bool same_string(struct cursor *first, struct cursor *second)
 {
     uint32_t point;
@@ -234,7 +235,7 @@ static void read_number(struct cursor *cursor, struct number *number)
     number->token.end = cursor->at;
 }
 
-/* The next digit; '0' when there is none: zeros at the end change nothing. */
+/* Returns the next digit, or '0' after the last: trailing zeros make no difference. */
 static char next_digit(struct cursor *digits)
 {
     if (peek(digits) == '.') {
@@ -289,7 +290,7 @@ static bool same_number(struct cursor *first, struct cursor *second)
 
 /* --- values --------------------------------------------------------------------------------- */
 
-/* Past a value, whatever it holds; true unless the text ends before it does. */
+/* Skips a value. Returns false when the text ends before the value does. */
 static bool skip_value(struct cursor *cursor)
 {
     int open = 0;
@@ -318,7 +319,7 @@ static bool skip_value(struct cursor *cursor)
 
 static bool same_value(struct cursor *first, struct cursor *second, struct allowance *left);
 
-/* Past `[` in both. */
+/* Compares two arrays; both cursors are past `[`. */
 static bool same_array(struct cursor *first, struct cursor *second, struct allowance *left)
 {
     if (take(first, ']')) {
@@ -335,7 +336,7 @@ static bool same_array(struct cursor *first, struct cursor *second, struct allow
     return false;
 }
 
-/* How many members follow, past `{`; -1 where that is no object. */
+/* Counts an object's members from past its `{`; -1 when it is malformed. */
 static int64_t count_members(struct cursor cursor, struct allowance *left)
 {
     const char *begin = cursor.at;
@@ -358,14 +359,15 @@ static int64_t count_members(struct cursor cursor, struct allowance *left)
     return take(&cursor, '}') ? count : -1;
 }
 
-/* Goes through the members of an object, over and over. */
+/* A cyclic walk through the members of an object. */
 struct members {
     struct cursor begin; /* past `{` */
     struct cursor next;  /* at the next name */
 };
 
-/* Find the member whose name `name` stands on, past its quote, among `count`. *value is at its
- * colon, and `name` past the name. False also when no more may be searched. */
+/* Finds the member with the name at `name` (past its quote) among `count` members. *value becomes
+ * its colon's place, and `name` moves past the name. Returns false also when the limit is used
+ * up. */
 static bool find_member(struct members *members, int64_t count, struct cursor *name,
                         struct cursor *value, struct allowance *left)
 {
@@ -390,7 +392,8 @@ static bool find_member(struct members *members, int64_t count, struct cursor *n
     return false;
 }
 
-/* Past `{` in both. Names in an object are different ones, so as many and all found is the same. */
+/* Compares two objects; both cursors are past `{`. Names in an object are distinct, so equal counts
+ * with every name found mean equality. */
 static bool same_object(struct cursor *first, struct cursor *second, struct allowance *left)
 {
     struct members members = {*second, *second};
@@ -418,7 +421,7 @@ static bool same_object(struct cursor *first, struct cursor *second, struct allo
     return take(first, '}') && take(second, '}');
 }
 
-/* true, false, null: to the next token. */
+/* Compares true, false and null, and moves to the next token. */
 static bool same_word(struct cursor *first, struct cursor *second)
 {
     const char *begin = first->at;
@@ -438,7 +441,7 @@ static bool same_word(struct cursor *first, struct cursor *second)
 
 typedef bool same_function(struct cursor *first, struct cursor *second, struct allowance *left);
 
-/* Past the opening bracket in both, one level deeper. */
+/* Compares two arrays or objects, one level deeper; both cursors are past the opening bracket. */
 static bool same_nested(same_function *function, struct cursor *first, struct cursor *second,
                         struct allowance *left)
 {

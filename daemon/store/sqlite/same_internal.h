@@ -1,4 +1,4 @@
-/* Whether two JSON texts say the same; see store/sqlite/same.c. */
+/* Compares two JSON texts by their content; see store/sqlite/same.c. */
 #ifndef STORE_SQLITE_SAME_INTERNAL_H
 #define STORE_SQLITE_SAME_INTERNAL_H
 
@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /*
- * Compare two JSON texts by what they say: numbers by value (1, 1.0 and 10e-1 are one number),
+ * Compare two JSON texts by their content: numbers by value (1, 1.0 and 10e-1 are one number),
  * strings by their characters, objects without the order of their members, arrays with the order of
  * their elements. Texts that are no JSON, or nested deeper than a message can be, are not the same.
  * Borrows both, allocates nothing. Any thread.

@@ -1,5 +1,5 @@
 /*
- * The few numbers that status tells of the database's content.
+ * The numbers about the database's content in the status.
  */
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static int read_gaps(struct store *store, struct store_summary *summary)
     return result;
 }
 
-/* The table of gaps is short: a row for each time that a session was lost. */
+/* Reads the last restoration from `gaps`, a short table: one row for each loss of a session. */
 static int read_restored(struct store *store, struct store_summary *summary)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_RESTORED];
@@ -77,12 +77,13 @@ int store_summary(struct store *store, struct store_summary *out)
     return result;
 }
 
-/* From the limit on nothing is known but that there are so many, until the next count. */
+/* At the limit of the count the real number is unknown, so changes are not added until the next
+ * count. */
 void store_note_entries(struct store *store, int64_t change)
 {
     if (store->entries >= 0 && store->entries < STORE_QUARANTINE_COUNTED) {
         store->entries += change;
-        if (store->entries < 0) { /* another program has taken some out */
+        if (store->entries < 0) { /* another program has removed some */
             store->entries = 0;
         }
     }

@@ -1,13 +1,13 @@
 /*
- * What retention has to know before a pass: how far the readings go, and how many rows a cutoff
- * would take. Both are answered in steps of a few milliseconds, by seeks and short scans of the
- * primary keys, which begin with (device, time_ms).
+ * The survey before a pass of retention: the newest readings, and how many rows a cutoff would
+ * delete. Both are found in steps of a few milliseconds, by seeks and short scans of the primary
+ * keys, which begin with (device, time_ms).
  *
- * How many rows go is counted row by row: deleting them will read the same pages. How many stay is
- * counted only until there are as many as go, because only "more than half" is asked. So the cost
- * follows what a pass has to do: a few seeks a device where there is little, whatever the size of
- * the tables. Rows that share the last millisecond of a step may be missed: the number is for
- * people.
+ * The rows to delete are counted one by one; deleting them reads the same pages anyway. The rows
+ * that stay are counted only up to that number, because the only question is "more than half?". So
+ * the cost depends on the work of the pass: a few seeks for each device if there is little,
+ * whatever the size of the tables. Rows that share the last millisecond of a step may be missed:
+ * the number is for messages only.
  */
 #include "store/sqlite/sqlite_internal.h"
 #include "store/store.h"
@@ -21,7 +21,7 @@ static const enum store_statement counts[STORE_TABLES] = {
     [STORE_QUARANTINE] = STATEMENT_QUARANTINE_COUNT,
 };
 
-/* The columns of a statement's only row; a NULL gives 0. */
+/* Reads the columns of a statement's only row; a NULL gives 0. */
 static int read_two(struct store *store, enum store_statement id, const struct store_value *values,
                     int count, int64_t out[2])
 {
@@ -104,7 +104,7 @@ static int count_step(struct store *store, struct store_tally *tally, int64_t de
     return result;
 }
 
-/* Begin with the next device; false when there is none. */
+/* Begins with the next device; *more is false when there is none. */
 static int next_device(struct store *store, struct store_tally *tally, bool *more)
 {
     const struct store_value value = store_integer(tally->device);
@@ -112,7 +112,7 @@ static int next_device(struct store *store, struct store_tally *tally, bool *mor
     int result = STORE_OK;
 
     if (tally->table == STORE_QUARANTINE) {
-        found[0] = tally->device == 0; /* as if it were of one device */
+        found[0] = tally->device == 0; /* treated like a table with one device */
     } else {
         result = read_two(store, STATEMENT_DEVICE_NEXT, &value, 1, found);
     }
@@ -122,7 +122,7 @@ static int next_device(struct store *store, struct store_tally *tally, bool *mor
     return result;
 }
 
-/* Go over to the rows that stay, or end. */
+/* Continues with the rows that stay, or ends. */
 static void end_part(struct store_tally *tally)
 {
     tally->done = tally->of_kept || tally->old_rows == 0;

@@ -1,5 +1,5 @@
 /*
- * Everything about a database that can be checked, and what each check proves:
+ * The checks of a database, and what each proves:
  *
  *   schema        it has every table, index and view just as the migrations make them (STRICT too)
  *   integrity     SQLite's own check: pages, indexes, NOT NULL, CHECK, the type of every value
@@ -38,7 +38,7 @@ struct verify {
     const struct store_watcher *watcher;
     store_finding_fn finding;
     void *context;
-    const char *what; /* the check that runs */
+    const char *what; /* the check in progress */
 };
 
 static void tell(struct verify *verify, const char *check, bool good, const char *format, ...)
@@ -85,7 +85,7 @@ static int prepare(struct verify *verify, const char *sql, sqlite3_stmt **statem
     return sqlite3_prepare_v2(verify->store->db, sql, -1, statement, NULL);
 }
 
-/* The numbers of a statement's one row. *good tells whether there was one. */
+/* Reads the numbers of a statement's only row. *good is false when there was none. */
 static int read_numbers(struct verify *verify, const char *check, const char *sql, int64_t *numbers,
                         int count, bool *good)
 {
@@ -105,7 +105,7 @@ static int read_numbers(struct verify *verify, const char *check, const char *sq
 
 /* --- schema -------------------------------------------------------------------------------- */
 
-/* The sentence for one object that should be there, or NULL when it is, as it should be. */
+/* Compares one object of the schema. Returns a sentence about the difference, or NULL. */
 static const char *compare_object(sqlite3_stmt *find, const unsigned char *type,
                                   const unsigned char *name, const unsigned char *sql)
 {
@@ -148,7 +148,7 @@ static int compare_schema(struct verify *verify, sqlite3_stmt *reference, sqlite
     return STORE_OK;
 }
 
-/* Compare with what the migrations make of an empty database. What people added is theirs. */
+/* Compares the schema with that of a new database. Additional objects are ignored. */
 static int check_schema(struct verify *verify)
 {
     sqlite3 *empty = NULL;
@@ -339,7 +339,7 @@ static void tell_readings(struct verify *verify, const int64_t *run, const int64
     }
 }
 
-/* One state of the database for all statements: the daemon goes on. */
+/* Runs all statements in one read transaction, because the daemon keeps writing. */
 static int check_accounting(struct verify *verify)
 {
     static const char *const runs_sql =
@@ -386,7 +386,7 @@ static int check_accounting(struct verify *verify)
 
 /* --- what the rows hold -------------------------------------------------------------------- */
 
-/* Compare each row's digest (column 0) with that of its content: topic (1) and payload (2). */
+/* Compares each row's digest (column 0) with that of its content: topic (1) and payload (2). */
 static int count_wrong_digests(struct verify *verify, const char *sql, bool with_topic,
                                int64_t *rows, int64_t *wrong)
 {
@@ -502,7 +502,8 @@ static int check_view(struct verify *verify, const char *name)
     return result;
 }
 
-/* Also those that people added: a view that fails is noticed here and not in a report. */
+/* Checks all views, also additional ones, so that a failing view is noticed here and not in a
+ * report. */
 static int check_views(struct verify *verify)
 {
     sqlite3_stmt *statement = NULL;

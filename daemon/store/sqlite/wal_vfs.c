@@ -1,34 +1,34 @@
 /*
- * The write-ahead log in few large writes.
+ * Writes the write-ahead log in few large writes.
  *
- * SQLite writes each page of a commit to its log with two system calls, a header of 24 bytes and
- * the page. Readings of many devices come in turn, so nearly every message of a batch changes a
- * page of its own: hundreds of small writes a batch, which took the writer more time than
- * everything else together. They are contiguous. This VFS gathers them: a commit becomes one write,
- * or a few of GATHER_SIZE.
+ * SQLite writes each page of a commit to its WAL with two system calls, a header of 24 bytes and
+ * the page. Readings of many devices alternate, so nearly every message of a batch changes another
+ * page: hundreds of small writes a batch, which took the writer more time than all other work.
+ * These writes are contiguous. This VFS gathers them: a commit becomes one write, or a few of
+ * GATHER_SIZE.
  *
- * It is store/sqlite/disk.c's with other methods for the log; every other file is as if it were not
- * there.
+ * The VFS is store/sqlite/disk.c's with other methods for the WAL; other files are not affected.
  *
- * What must never happen: a page that SQLite takes for written is not in the file when it matters.
+ * Must never happen: a page that SQLite considers written is missing in the file when it matters.
  * It matters
- *  - when the commit is made known: to other processes through the shared index, to us by
- * returning. SQLite marks the last frame of a transaction by the size of the database in its header
- * (file format, §4.1 "WAL frame header": bytes 4 to 7, zero in every other frame). With that
- * frame's page everything gathered is written, before xWrite returns, so that an error is an error
- * of the commit, whatever the durability is.
- *  - when the log is synced, read, measured or truncated: written first, every time.
- * At any other time the frames belong to a transaction that is not committed, and nobody looks.
+ *  - when the commit becomes visible: to other processes through the shared index, to us by
+ *    returning. SQLite marks the last frame of a transaction by the size of the database in its
+ *    header (file format, §4.1 "WAL frame header": bytes 4 to 7, zero in every other frame). With
+ *    that frame's page all gathered bytes are written before xWrite returns, so that an error fails
+ *    the commit, whatever the durability is.
+ *  - when the WAL is synced, read, measured or truncated: the gathered bytes are written first,
+ *    every time. At any other time the frames belong to a transaction that is not committed, and
+ *    nothing reads them.
  *
  * A transaction that outgrew the cache may have written a page twice. SQLite then corrects the
- * checksums at its end: it writes the headers of frames anew, the last one last and without its
- * page. So a header that does not follow what was written before is written at once.
+ * checksums at its end: it rewrites the headers of frames, the last one last and without its page.
+ * So a header that does not follow the previous write is written at once.
  *
- * An error while writing is returned from the call that found it. SQLite rolls the transaction back
- * then, so what was gathered is of no more use and forgotten. Whoever rolls back for another reason
- * says so (store_log_forget()): the place of those frames may soon be another process's.
+ * An error while writing is returned from the call that found it. SQLite then rolls the transaction
+ * back, so the gathered bytes are dropped. A rollback for another reason must call
+ * store_log_forget(), because another process may soon write at the place of those frames.
  *
- * One thread uses a file at a time: the connection is the writer's.
+ * One thread at a time uses a file: the thread that uses the connection.
  */
 #include "store/sqlite/wal_vfs_internal.h"
 
@@ -39,14 +39,15 @@
 
 #include "store/sqlite/disk_internal.h"
 
-/* The default VFS writes at most 0x1ffff bytes at once, and takes more for a full disk. */
+/* The default VFS writes at most 0x1ffff bytes at once, and reports a longer write as a full
+ * disk. */
 #define GATHER_SIZE       0x1ffff
 #define FRAME_HEADER_SIZE 24
 
 static sqlite3_vfs *below;             /* store/sqlite/disk.c's */
-static const sqlite3_io_methods *disk; /* what it does with a file */
+static const sqlite3_io_methods *disk; /* its file methods */
 static sqlite3_vfs above;
-static sqlite3_io_methods log_methods; /* the same, but for what is below */
+static sqlite3_io_methods log_methods; /* the same, except for the functions below */
 
 static struct gathered *gathered_of(sqlite3_file *file)
 {
@@ -64,7 +65,7 @@ static int write_gathered(sqlite3_file *file)
     return length == 0 ? SQLITE_OK : disk->xWrite(file, gathered->bytes, length, start);
 }
 
-/* Whether this is the header of a transaction's last frame. */
+/* Returns true for the header of a transaction's last frame. */
 static bool ends_transaction(const void *bytes, int length)
 {
     static const unsigned char none[4];
@@ -102,7 +103,7 @@ static int log_write(sqlite3_file *file, const void *bytes, int length, sqlite3_
 
 static int log_close(sqlite3_file *file)
 {
-    /* What is gathered still is of no transaction that was committed. */
+    /* Bytes still gathered belong to no committed transaction. */
     sqlite3_free(gathered_of(file)->bytes);
     return disk->xClose(file);
 }
@@ -170,7 +171,7 @@ static void make_vfs(void)
     }
     disk = store_disk_methods();
     log_methods = *disk;
-    log_methods.iVersion = 1; /* a log is neither shared memory nor mapped */
+    log_methods.iVersion = 1; /* a WAL file needs neither shared memory nor mapping */
     log_methods.xClose = log_close;
     log_methods.xRead = log_read;
     log_methods.xWrite = log_write;
