@@ -1,10 +1,10 @@
 /*
- * Bodies: reading one with our reasons, and what can be asked of it.
+ * Bodies: reads a JSON body, with our reasons for a wrong one, and gives access to its values.
  *
- * A payload that is wrong twice gives one reason: that it is no text (a byte order mark, NUL, no
- * UTF-8) comes first, then that it is too deep, then the first fault in the order of the text. The
- * reader finds only the last of these; the others are looked for when it has failed, so that a good
- * payload is read once.
+ * A payload with several faults gives one reason: first that it is not text (a byte order mark,
+ * NUL, invalid UTF-8), then that it is nested too deep, then the first fault in the order of the
+ * text. The reader finds only the last kind; the others are searched for after it has failed, so
+ * that a good payload is read once.
  */
 #include "body.h"
 
@@ -22,13 +22,13 @@ static size_t depth_span(const char *payload, size_t length)
     bool in_string = false;
 
     if (length <= FOXTRACKR__DEPTH_MAX) {
-        return length; /* as nearly every message */
+        return length; /* nearly every message ends here */
     }
     for (size_t i = 0; i < length; i++) {
         char c = payload[i];
 
         if (in_string) {
-            i += c == '\\'; /* whatever it escapes is no quotation mark to us */
+            i += c == '\\'; /* skips an escaped character, which may be a quotation mark */
             in_string = c != '"';
         } else if (c == '[' || c == '{') {
             if (++depth > FOXTRACKR__DEPTH_MAX) {
@@ -43,7 +43,7 @@ static size_t depth_span(const char *payload, size_t length)
     return length;
 }
 
-/* Line and column, both from 1; a column is a character. */
+/* Computes line and column, both from 1; a column is a character. */
 static void locate(const char *payload, const char *at, int *line, int *column)
 {
     *line = 1;
@@ -85,7 +85,7 @@ static int explain_fault(const struct foxtrackr__fault *fault, const char *paylo
                               foxtrackr__quote(quoted, fault->at, shown > 0 ? shown : 1));
 }
 
-/* The reason for a payload that the reader has refused. */
+/* Finds the reason for a payload that the reader has refused. */
 static int explain(const struct foxtrackr__fault *fault, const char *payload, size_t length,
                    struct foxtrackr_problem *problem)
 {
@@ -127,9 +127,9 @@ int foxtrackr__body_read(struct foxtrackr__body *body, const char *payload, size
     return explain(&fault, payload, length, problem);
 }
 
-/* --- what is in it ---------------------------------------------------------------------------- */
+/* --- the values ---------------------------------------------------------------------------- */
 
-/* A value whose kind says it all; NULL for the others. */
+/* Returns the text of a value that is fully described by its kind; NULL for other values. */
 static const char *kind_name(const struct foxtrackr__value *value)
 {
     if (!value) {
@@ -182,7 +182,7 @@ const char *foxtrackr__body_describe(char out[FOXTRACKR__DESCRIBE_SIZE],
     return out;
 }
 
-/* The link to a member of an object, or NULL. */
+/* Returns the pointer that links to a member of an object, or NULL. */
 static struct foxtrackr__value **find_link(struct foxtrackr__value *object, const char *name)
 {
     size_t length = strlen(name);

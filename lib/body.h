@@ -63,7 +63,7 @@ struct foxtrackr__body {
     char decoded[FOXTRACKR__BODY_DECODED]; /* the strings that were written with escapes */
 };
 
-/* Where a payload stops being a body, and why. */
+/* The place and the kind of a payload's first fault. */
 struct foxtrackr__fault {
     int result; /* -ENOMEM, FOXTRACKR_E_ENCODING or FOXTRACKR_E_JSON */
     const char *at;
@@ -107,7 +107,7 @@ bool foxtrackr__number_read(const char **at, const char *end, struct foxtrackr__
 bool foxtrackr__string_read(const char *start, const char **at, const char *end, char **decoded,
                             const char **string, size_t *length, struct foxtrackr__fault *fault);
 
-/* What a value is, for a detail: `string "abc"`, `nothing` for NULL. Returns `out`. */
+/* Describe a value for a detail: `string "abc"`, `nothing` for NULL. Returns `out`. */
 const char *foxtrackr__body_describe(char out[FOXTRACKR__DESCRIBE_SIZE],
                                      const struct foxtrackr__value *value);
 
@@ -118,10 +118,10 @@ struct foxtrackr__value *foxtrackr__body_member(struct foxtrackr__value *object,
 struct foxtrackr__value *foxtrackr__body_find(struct foxtrackr__value *root,
                                               const struct foxtrackr__field *field);
 
-/* Remove a member, where it is one. */
+/* Remove a member, if the object has it. */
 void foxtrackr__body_remove_member(struct foxtrackr__value *object, const char *name);
 
-/* Remove the value at a field's path, and every object on the way that this leaves empty. */
+/* Remove the value at a field's path, and every object on the path that becomes empty. */
 void foxtrackr__body_remove(struct foxtrackr__value *root, const struct foxtrackr__field *field);
 
 /* Sort an object's members by name, as strcmp() does. */

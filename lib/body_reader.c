@@ -87,7 +87,7 @@ static bool make_room(struct reader *reader)
     return reader->decoded || out_of_memory(reader);
 }
 
-/* Whether an escape comes before the quotation mark that ends the string. */
+/* Returns true when the string contains an escape. */
 static bool is_escaped(const struct reader *reader)
 {
     const char *at = reader->at + foxtrackr__plain_span(reader->at, reader->end, false);
@@ -95,7 +95,7 @@ static bool is_escaped(const struct reader *reader)
     return at < reader->end && *at == '\\';
 }
 
-/* What follows the quotation mark. */
+/* Reads a string after its opening quotation mark. */
 static bool read_string(struct reader *reader, const char **string, size_t *length)
 {
     const char *start = reader->at;
@@ -196,7 +196,7 @@ static bool read_member(struct reader *reader, struct foxtrackr__value *object,
     return (take(reader, ':') || fail(reader, "expected ':'")) && read_value(reader, member);
 }
 
-/* What follows the bracket. */
+/* Reads an object's members after its opening bracket. */
 static bool read_members(struct reader *reader, struct foxtrackr__value *out)
 {
     struct foxtrackr__value **link = &out->first;
@@ -213,7 +213,7 @@ static bool read_members(struct reader *reader, struct foxtrackr__value *out)
     return take(reader, '}') || fail(reader, "expected ',' or '}'");
 }
 
-/* Where a name stands, if it is not a decoded one. */
+/* Returns a name's place in the payload, if it was not decoded from escapes. */
 static const char *place_of(const struct reader *reader, const struct foxtrackr__value *member)
 {
     bool decoded = member->name < reader->payload || member->name > reader->end;

@@ -3,7 +3,7 @@
  *
  * A string without escapes is a slice of the payload. The first fault of a string is the one that
  * is reported, with one exception: NUL written as \u0000 is reported at the closing quotation mark,
- * so that a string that is no JSON is never judged by what it would have held.
+ * so that a string that is no JSON is always reported as such.
  */
 #include <string.h>
 
@@ -98,7 +98,7 @@ static void put_character(struct scanner *scanner, uint32_t code)
     scanner->out += count;
 }
 
-/* What follows "\u". A code point beyond U+FFFF is written as two surrogates. */
+/* Reads an escape after "\u". A code point beyond U+FFFF is written as two surrogates. */
 static bool read_unit(struct scanner *scanner)
 {
     const char *escape = scanner->at - 2;
@@ -130,7 +130,7 @@ static bool read_unit(struct scanner *scanner)
     return true;
 }
 
-/* The backslash is at scanner->at. */
+/* Reads an escape, whose backslash is at scanner->at. */
 static bool read_escape(struct scanner *scanner)
 {
     static const char meaning[256] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
@@ -152,7 +152,7 @@ static bool read_escape(struct scanner *scanner)
     return true;
 }
 
-/* Whether the string ends here; *more where an escape follows. */
+/* Returns true at the end of the string or, with *more set, at an escape; false at a fault. */
 static bool at_end(struct scanner *scanner, bool *more)
 {
     *more = false;
@@ -168,7 +168,7 @@ static bool at_end(struct scanner *scanner, bool *more)
                 *scanner->at == '\n' ? "newline in a string" : "control character in a string");
 }
 
-/* From the first escape on; what is before it is copied. */
+/* Decodes the string from its first escape on, and copies the part before it. */
 static bool read_escaped(struct scanner *scanner, const char *start)
 {
     const char *plain = start;

@@ -1,10 +1,10 @@
 /*
  * Columns: which numbers of a body become columns, and in which unit they were.
  *
- * `fields` names the members. A number becomes a column if it is certain what it says: its unit is
- * known, a double holds it, and the result lies in the column's range. Otherwise the next mapping
- * of the column is tried, and the member stays in the body, so in extra. A unit member always stays
- * there too: other numbers beside it may become columns later (foxtrackr_extra_map()).
+ * `fields` names the members. A number becomes a column only if its meaning is certain: its unit is
+ * known, a double holds it exactly, and the result lies in the column's range. Otherwise the next
+ * mapping of the column is tried, and the member stays in the body, so in extra. A unit member
+ * always stays there too: other numbers beside it may become columns later (foxtrackr_extra_map()).
  *
  * A unit member is one whose name is or ends in "unit", "units" or "uom". It belongs to a number
  *   - if its name is that of the number before "unit" (voltage, voltageUnit): this settles it;
@@ -13,9 +13,9 @@
  *   - if it names a unit that measures the number's column;
  *   - not, if it names a unit of another column, and there is a number for that column beside it;
  *   - else if it is just "unit", "units" or "uom": a unit that the column cannot have, or that is
- *     not known, and the number does not become a column.
- * The members beside the number are asked first, then those beside each object that it is in. There
- * only a known unit of the column, or a name before "unit" that names it, counts.
+ *     not known, and the number does not become a column. The members beside the number are
+ *     examined first, then those beside each object that contains it. Of the latter only a known
+ *     unit of the column, or a matching name before "unit", counts.
  */
 #include "columns.h"
 
@@ -28,7 +28,7 @@
 
 #define INTEGER_MAX (INT64_C(1) << 53) /* a double holds every integer up to here */
 
-/* What the members of an object say about the unit of a number. */
+/* The result of an object's unit members for the unit of a number. */
 enum verdict { SILENT, STATED, REFUSED };
 
 struct judgement {
@@ -39,7 +39,7 @@ struct judgement {
 
 struct question {
     const struct foxtrackr_fields *fields;
-    struct foxtrackr__value *object; /* whose members are asked */
+    struct foxtrackr__value *object; /* whose members are examined */
     enum foxtrackr__column column;
     const char *name; /* of the number, or of the object that it is in */
     size_t name_length;
@@ -48,7 +48,8 @@ struct question {
 
 /* --- numbers --------------------------------------------------------------------------------- */
 
-/* Sets *out, which is a number, to what `value` says. False where it is no number. */
+/* Sets *out to the number that `value` is or, as a string, contains. Returns false when it is
+ * none. */
 static bool read_number(const struct foxtrackr__value *value, struct foxtrackr__value *out)
 {
     const char *at;
@@ -73,7 +74,7 @@ bool foxtrackr__is_number(const struct foxtrackr__value *value)
     return read_number(value, &number);
 }
 
-/* The number as a double that says the same; NAN where there is none. */
+/* Returns the number as a double of exactly that value; NAN when there is none. */
 static double exact(const struct foxtrackr__value *value)
 {
     struct foxtrackr__value number;
@@ -95,7 +96,7 @@ static bool is_separator(char c)
     return c == '_' || c == '-' || c == ' ';
 }
 
-/* Whether two names are the same but for case, underscores, hyphens and blanks. */
+/* Compares two names without case, underscores, hyphens and blanks. */
 static bool alike(const char *one, size_t one_length, const char *other, size_t other_length)
 {
     const char *one_end = one + one_length;
@@ -123,7 +124,8 @@ static bool ends_in(const struct foxtrackr__value *member, const char *word, siz
            alike(member->name + member->name_length - length, length, word, length);
 }
 
-/* Whether a member gives a unit, and how long the rest of its name is. */
+/* Returns true for a unit member, and sets *prefix_length to the length of its name before
+ * "unit". */
 static bool is_unit_member(const struct foxtrackr__value *member, size_t *prefix_length)
 {
     static const char *const words[] = {"units", "unit", "uom"};
@@ -150,7 +152,7 @@ static const char *last_name(const struct foxtrackr__field *field)
     return name;
 }
 
-/* The column that a word names: that of the first mapping whose last name it is. */
+/* Returns the column that a word names: that of the first mapping whose path ends with it. */
 static enum foxtrackr__column column_named(const struct foxtrackr_fields *fields, const char *word,
                                            size_t length)
 {
@@ -177,7 +179,7 @@ static struct foxtrackr__value *member_alike(struct foxtrackr__value *object, co
 
 /* --- units ----------------------------------------------------------------------------------- */
 
-/* Whether an object has a number that is mapped to this column. */
+/* Returns true when the object has a number that is mapped to this column. */
 static bool has_number_for(const struct question *question, enum foxtrackr__column column)
 {
     for (size_t i = 0; i < question->fields->count; i++) {
@@ -197,7 +199,7 @@ static enum foxtrackr__unit unit_of(const struct foxtrackr__value *member)
                                              : FOXTRACKR__UNIT_UNKNOWN;
 }
 
-/* The unit member is this number's own. */
+/* Judges a unit member that belongs to this number by its name. */
 static struct judgement own(const struct question *question, enum foxtrackr__unit unit)
 {
     bool fits = unit != FOXTRACKR__UNIT_UNKNOWN && foxtrackr__unit_column(unit) == question->column;
@@ -205,7 +207,7 @@ static struct judgement own(const struct question *question, enum foxtrackr__uni
     return (struct judgement){fits ? STATED : REFUSED, unit, false};
 }
 
-/* The unit member does not say by its name which number it is for. */
+/* Judges a unit member whose name does not tie it to a number. */
 static struct judgement general(const struct question *question, enum foxtrackr__unit unit,
                                 bool named)
 {
@@ -270,7 +272,7 @@ static struct judgement judge_member(const struct question *question,
     return general(question, unit_of(member), true);
 }
 
-/* What all unit members of an object say: nothing where none does, REFUSED where two differ. */
+/* Combines all unit members of an object: SILENT without any, REFUSED when two differ. */
 static struct judgement judge_object(const struct question *question)
 {
     struct judgement all = {SILENT, FOXTRACKR__UNIT_UNKNOWN, false};
@@ -299,7 +301,7 @@ static struct judgement judge_object(const struct question *question)
     return all;
 }
 
-/* What the message says about the unit of the number at a path, from the inside out. */
+/* Finds the unit that the message gives for the number at a path, from the inside out. */
 static struct judgement judge(const struct foxtrackr_fields *fields,
                               const struct foxtrackr__field *field, struct foxtrackr__value *object,
                               const char *name, size_t level)
@@ -323,7 +325,7 @@ static struct judgement judge(const struct foxtrackr_fields *fields,
 
 /* --- columns --------------------------------------------------------------------------------- */
 
-/* A number in a unit as its column's; NAN where the column does not take it. */
+/* Converts a number to its column's unit; NAN when the column does not take it. */
 static double convert(const struct foxtrackr__field *field, enum foxtrackr__unit unit,
                       double number)
 {
@@ -337,7 +339,8 @@ static double convert(const struct foxtrackr__field *field, enum foxtrackr__unit
     return foxtrackr__column_takes(field->column, converted) ? converted : NAN;
 }
 
-/* The column that the value at a field's path is; NAN if it is none. */
+/* Returns the value at a field's path as its column's number; NAN if it does not become a
+ * column. */
 static double column_of(const struct foxtrackr_fields *fields, const struct foxtrackr__field *field,
                         struct foxtrackr__body *body, const struct foxtrackr__value *value)
 {
@@ -355,7 +358,7 @@ static double column_of(const struct foxtrackr_fields *fields, const struct foxt
         }
         if (judgement.verdict == STATED) {
             if (unit != FOXTRACKR__UNIT_COLUMN && unit != judgement.unit) {
-                return NAN; /* the name says otherwise */
+                return NAN; /* the name states another unit */
             }
             unit = judgement.unit;
         }

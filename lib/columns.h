@@ -5,7 +5,7 @@
 #include "body.h"
 #include "problem.h"
 
-/* Whether a name ends as those that give a unit do: in nit, its or uom. */
+/* A quick test for unit members: returns true when the name ends in "it", "ts" or "om". */
 static inline bool foxtrackr__may_be_unit(const struct foxtrackr__value *member)
 {
     const char *end = member->name + member->name_length;

@@ -52,7 +52,7 @@ enum foxtrackr_reason {
 
 #define FOXTRACKR_DETAIL_SIZE 256
 
-/* What is wrong, for people: the JSON path or the topic level, and what was found there. */
+/* A problem for people: the JSON path or the topic level, and what was found there. */
 struct foxtrackr_problem {
     int reason;                         /* enum foxtrackr_reason */
     char detail[FOXTRACKR_DETAIL_SIZE]; /* valid UTF-8, NUL-terminated, one line */

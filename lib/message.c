@@ -3,8 +3,8 @@
  *
  * The checks run in one order, and the first that fails gives the reason: topic, payload as text,
  * as JSON, the envelope, the version it names, its time, and last the object that the topic
- * announces. A message that is wrong twice so always has the same reason, and a check may rely on
- * all before it.
+ * announces. So a message with two faults always has the same reason, and a check may rely on the
+ * earlier ones.
  *
  * Then the rows. `fields` says which numbers become columns; those members and the envelope are
  * taken out of the body, and what is left is printed as `extra`, once for each row and without the
@@ -195,7 +195,7 @@ static bool type_is(const struct foxtrackr_topic *topic, const char *type)
            foxtrackr__same_letters(topic->type, type, topic->type_length);
 }
 
-/* Which rows the message gives: none for a type without columns. */
+/* Finds the rows of the message: none for a type without columns. */
 static int find_rows(const struct foxtrackr_topic *topic, struct foxtrackr__value *root,
                      bool present[FOXTRACKR__ROWS], struct foxtrackr_problem *problem)
 {
@@ -231,7 +231,7 @@ static size_t add_string(struct strings *strings, const char *string, size_t len
     return start;
 }
 
-/* Family and type match without case, so one spelling is kept. */
+/* Adds a string in lower case: family and type match without case, so one spelling is stored. */
 static size_t add_lower(struct strings *strings, const char *string, size_t length)
 {
     size_t start = add_string(strings, string, length);
@@ -254,7 +254,7 @@ static void skip_zeros(const char **text, size_t *length)
     }
 }
 
-/* Whether a topic's second level is the device: case and leading zeros do not matter. */
+/* Returns true when the topic's second level is the device id, without case and leading zeros. */
 static bool names_device(const struct foxtrackr_topic *topic, const struct envelope *envelope)
 {
     const char *level = topic->device_or_group;
@@ -282,7 +282,7 @@ static void add_names(struct strings *strings, const struct foxtrackr_topic *top
     strings->device_id = add_string(strings, envelope->device_id, id_length);
 }
 
-/* Print what is left of the body for each row. */
+/* Prints the rest of the body as the extra of each row. */
 static void add_extras(struct strings *strings, const bool present[FOXTRACKR__ROWS],
                        struct foxtrackr__value *root)
 {
@@ -318,7 +318,8 @@ static int build(const struct foxtrackr_fields *fields, const struct foxtrackr_t
     bool any = present[FOXTRACKR__BATTERY] || present[FOXTRACKR__TEMPERATURE];
 
     foxtrackr__text_reserve(&strings.text, size_hint);
-    add_names(&strings, topic, envelope); /* before the envelope goes: device_id points into it */
+    add_names(&strings, topic, envelope); /* before the envelope is removed, because device_id
+                                           * points into it */
     if (any) {
         foxtrackr__columns_map(fields, present, body, columns);
         for (size_t i = 0; i < sizeof(envelope_members) / sizeof(envelope_members[0]); i++) {
@@ -382,7 +383,7 @@ int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_m
         result = find_rows(&levels, body.root, present, problem);
     }
     if (!result) {
-        /* The names, and at most about what came: usually the only allocation. */
+        /* Room for the names and about the size of the message: usually the only allocation. */
         result = build(fields, &levels, &envelope, present, &body,
                        topic_length + payload_length + 64, out);
     }
@@ -390,7 +391,8 @@ int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_m
     return result;
 }
 
-/* The row's columns and what is left of its extra, which it owns from now on. 0 or -ENOMEM. */
+/* Sets the row's columns and the rest of its extra, which the row owns from now on. Returns 0 or
+ * -ENOMEM. */
 static int rebuild_row(struct foxtrackr_message *row, struct foxtrackr__value *root,
                        const double columns[FOXTRACKR__COLUMNS], size_t size_hint)
 {

@@ -7,7 +7,7 @@
 
 #include "foxtrackr.h"
 
-/* A string, or null. */
+/* Adds a string, or null. */
 static void add_text(struct foxtrackr__text *text, const char *name, const char *value)
 {
     foxtrackr__text_add_string(text, name);
@@ -30,7 +30,7 @@ static void add_integer(struct foxtrackr__text *text, const char *name, int64_t 
     foxtrackr__text_add_integer(text, value);
 }
 
-/* Extra is JSON already. It ends its row's object. */
+/* Adds extra, which is JSON already, and ends its row's object. */
 static void add_extra(struct foxtrackr__text *text, const char *extra)
 {
     foxtrackr__text_add_string(text, ",\"extra\":");
@@ -61,7 +61,7 @@ int foxtrackr_message_to_json(const struct foxtrackr_message *message, char **ou
     if (message->has_other) {
         foxtrackr__text_add_string(&text, ",\"other\":true");
     }
-    foxtrackr__text_add(&text, "}", sizeof("}")); /* with its NUL */
+    foxtrackr__text_add(&text, "}", sizeof("}")); /* including the NUL */
     if (text.failed) {
         free(text.data);
         return -ENOMEM;

@@ -1,9 +1,9 @@
 /*
- * Text: what the library prints.
+ * Text: prints JSON into a growing buffer.
  *
- * Printing is our own because what it prints is compared later: a message that comes again must
- * give the same `extra` to the byte, after an upgrade of jansson or in another locale too. And an
- * analyst who reads 3.7 where the tracker wrote 3.7 is better served than with 3.7000000000000002.
+ * The library has its own printer because its output is compared later: a repeated message must
+ * give the same `extra` to the byte, also after an upgrade of jansson or in another locale. And an
+ * analyst should read 3.7 where the tracker wrote 3.7, not 3.7000000000000002.
  */
 #include "text.h"
 
@@ -83,7 +83,8 @@ void foxtrackr__text_add_integer(struct foxtrackr__text *text, int64_t value)
     foxtrackr__text_add(text, start, (size_t)(end - start));
 }
 
-/* What was written with up to 15 digits comes back as written; 17 tell any two doubles apart. */
+/* Prints the fewest of 15 to 17 digits that read back as the same double: a number written with up
+ * to 15 digits is printed as written, and 17 digits distinguish any two doubles. */
 static void print_shortest(char *out, size_t size, double value)
 {
     for (int digits = 15; digits <= 17; digits++) {

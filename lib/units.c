@@ -3,7 +3,7 @@
  *
  * A text is compared without case, blanks, dots, hyphens, underscores, degree signs and a leading
  * "degrees". The prefix milli is the exception to "without case": MV would be a megavolt. A unit
- * that is not in the table is unknown, and nobody guesses at it.
+ * that is not in the table is unknown; it is not guessed.
  */
 #include "units.h"
 
@@ -33,7 +33,7 @@ static const struct {
     [FOXTRACKR__UNIT_K] = {FOXTRACKR__CELSIUS, 273.15, 1, 1, {"k", "kelvin"}},
 };
 
-/* Characters that change nothing, or are one letter: what to put in their place. */
+/* Characters that are ignored or stand for a letter, each with its replacement. */
 static const struct {
     const char *character;
     const char *letter;
@@ -42,7 +42,8 @@ static const struct {
     {"º", ""}, {"˚", ""}, {"℃", "c"}, {"℉", "f"}, {"\xE2\x84\xAA", "k"}, /* the Kelvin sign */
 };
 
-/* One character of `text`, as it is compared, to *out. Returns how many bytes were read. */
+/* Writes the first character of `text` in its compared form to *out. Returns how many bytes were
+ * read. */
 static size_t put_character(const char *text, size_t length, char **out)
 {
     for (size_t i = 0; i < sizeof(replaced) / sizeof(replaced[0]); i++) {

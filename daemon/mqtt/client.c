@@ -1,20 +1,20 @@
 /*
- * How Paho is made to fit.
+ * Wraps Paho's asynchronous client in calls that wait, and hands messages to the intake in time.
  *
  * Paho writes an acknowledgement as soon as the callback that announces a message returns, and
- * cannot be told to wait (the gate holds it back instead). What matters here is that a message is
- * in the intake before that callback returns:
+ * cannot be told to wait (the gate holds it back instead). So each message must be in the intake
+ * before that callback returns:
  *
- *  - QoS 2: Paho gives an incoming PUBLISH to its persistence before it writes PUBREC. Ours is a
- *    plugin that stores nothing and passes the message on. messageArrived, which Paho calls when
- *    PUBREL has come, is too late and ignored for QoS 2.
+ *  - QoS 2: Paho gives an incoming PUBLISH to its persistence before it writes PUBREC. Our
+ *    persistence is a plugin that stores nothing and passes the message on. messageArrived, which
+ *    Paho calls when PUBREL has come, is too late and ignored for QoS 2.
  *  - QoS 0 and 1: messageArrived comes before PUBACK.
  *
  * Nothing is lost by not storing: after a restart, or on CONNACK, Paho answers a PUBREL that it
  * does not know with PUBCOMP, so that the handshake of an old packet id completes.
  *
- * What must never happen: a message that was acknowledged and not handed over. So a Paho that does
- * otherwise than the above, anywhere on the way of a message, ends the process (paho_unexpected()).
+ * Must never happen: a message is acknowledged and was not handed over. So a Paho that behaves
+ * otherwise than described, anywhere on the way of a message, ends the process (paho_unexpected()).
  */
 #include "mqtt/mqtt.h"
 
@@ -41,7 +41,7 @@
 
 _Static_assert(PAHO_PROBLEM_SIZE >= MQTT_WORDS_SIZE, "a refusal in words must fit");
 
-/* The answer to one request. A late answer to a request that was given up finds its own slot, not
+/* The answer to one request. A late answer to an abandoned request goes to its own slot, not to
  * that of the next request. */
 struct slot {
     struct paho *paho;
@@ -66,8 +66,8 @@ struct paho {
     bool lost;
     bool woken;
     bool stopping;
-    unsigned heard;                           /* messages so far, */
-    bool is_handing_over;                     /* and one is on its way into the intake now */
+    unsigned heard;                           /* messages received so far */
+    bool is_handing_over;                     /* a message is being put into the intake now */
     const void *connection;                   /* see mqtt/paho/check_internal.h */
     char complaint[MQTT_PACKET_PROBLEM_SIZE]; /* "" or why the connection was closed */
 
@@ -91,8 +91,8 @@ static int store_close_nothing(void *handle)
     return 0;
 }
 
-/* Hand a message over. Whoever waits for an answer of the broker's learns that the broker is at
- * work, see slot_wait(). */
+/* Hands a message over. Counts it for slot_wait(), whose time limit starts again with each
+ * message. */
 static void hand_over(struct paho *paho, const char *topic, size_t topic_length,
                       const void *payload, size_t payload_length, int qos)
 {
@@ -205,7 +205,7 @@ static void take_complaint(struct paho *paho)
     }
 }
 
-/* Under the mutex, in a callback about a CONNECT: this is the connection that it is about. */
+/* Under the mutex, in a callback of a CONNECT: notes the callback's connection. */
 static void note_connection(struct paho *paho)
 {
     if (paho_check_connection != NULL && paho_check_connection() != NULL) {
@@ -300,8 +300,9 @@ static struct slot *slot_take(struct paho *paho)
 }
 
 /*
- * Under the mutex: wait for a change until `*deadline`. Past it, begin anew if messages came
- * meanwhile, or one waits for room in the intake: the answer is behind them. False: it is over.
+ * Under the mutex: waits for a change until `*deadline`. The deadline is extended if messages came
+ * meanwhile, or one waits for room in the intake: the answer comes after them. Returns false when
+ * the time is over.
  */
 static bool wait_on(struct paho *paho, struct timespec *deadline, unsigned *heard,
                     int64_t timeout_ms)
@@ -318,10 +319,10 @@ static bool wait_on(struct paho *paho, struct timespec *deadline, unsigned *hear
 }
 
 /*
- * Wait for the answer to a request that MQTTAsync took with `rc`; a connection lost or, unless
- * `leaving`, paho_stop() ends the wait. `timeout_ms` is for a broker that sends nothing, and unless
- * `leaving` messages count: a broker that has kept many sends them first. PAHO_OK, PAHO_E_REFUSED
- * (a code from the broker) or PAHO_E_FAILED.
+ * Waits for the answer to a request that MQTTAsync took with `rc`; the loss of the connection or,
+ * unless `leaving`, paho_stop() ends the wait. `timeout_ms` limits the broker's silence; unless
+ * `leaving`, messages extend it, because a broker sends the many that it has kept first. PAHO_OK,
+ * PAHO_E_REFUSED (a code from the broker) or PAHO_E_FAILED.
  */
 static int slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeout_ms, bool leaving)
 {
@@ -388,7 +389,7 @@ int paho_connect(struct paho *paho, const struct paho_options *options, bool *se
     paho->lost = false;
     paho->complaint[0] = '\0';
     pthread_mutex_unlock(&paho->mutex);
-    /* Paho gives up by itself after connect_timeout_s; a little later we do. */
+    /* Paho gives up after connect_timeout_s; our own limit is a little longer. */
     result = slot_wait(paho, slot, MQTTAsync_connect(paho->handle, &connect),
                        (options->connect_timeout_s + 10) * INT64_C(1000), false);
     if (result == PAHO_OK) {

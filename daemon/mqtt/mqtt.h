@@ -17,7 +17,7 @@ struct paho_options {
     const char *uri; /* ssl://host:port or tcp://host:port */
     const char *client_id;
     const char *proxy_url; /* the gate; NULL: none, only for a clean session */
-    bool clean_session;    /* one that ends with the connection, for a look at the broker */
+    bool clean_session;    /* a session that ends with the connection, for a check of the broker */
     bool tls;
     const char *ca_file;
     const char *cert_file; /* NULL: none */
@@ -29,16 +29,16 @@ struct paho_options {
 };
 
 /*
- * A message. When it returns, Paho acknowledges the message, whatever happened: so it must have
- * been numbered by then, or its link severed. QoS 2 messages come before their PUBREC is written,
- * QoS 1 before their PUBACK. The arguments live until it returns. It may block, only for
- * backpressure, and must not call into this file.
+ * Called with a message. When it returns, Paho acknowledges the message in any case: so by then the
+ * message must have a number, or its link must be severed. QoS 2 messages come before their PUBREC
+ * is written, QoS 1 before their PUBACK. The arguments live until it returns. It may block, only
+ * for backpressure, and must not call into this file.
  */
 typedef void (*paho_message_fn)(void *context, const char *topic, size_t topic_length,
                                 const void *payload, size_t payload_length, int qos);
 
-/* The handshake of a QoS 2 message is over: its PUBREL has come. For counting what is in flight; on
- * the same thread and under the same rules. */
+/* Called when the PUBREL of a QoS 2 message has come, to count messages in flight; on the same
+ * thread and under the same rules. */
 typedef void (*paho_released_fn)(void *context);
 
 enum paho_result {
@@ -51,10 +51,11 @@ enum paho_event { PAHO_LOST, PAHO_WOKEN, PAHO_TIMEOUT };
 
 struct paho;
 
-/* Once for the process, before the first client: no proxy from the environment, no tracing. */
+/* Called once in the process, before the first client: removes proxies from the environment, turns
+ * tracing off. */
 void paho_library_init(void);
 
-/* Which Paho this program has, and how it is linked (see mqtt/paho/lean.c), for --version. */
+/* Describe the version of Paho and how it is linked (see mqtt/paho/lean.c), for --version. */
 void paho_describe(char out[PAHO_PROBLEM_SIZE]);
 
 /* A client. Strings of `options` that connecting needs are copied. Returns 0 and sets *out, for
@@ -75,14 +76,14 @@ void paho_free(struct paho *paho);
 int paho_connect(struct paho *paho, const struct paho_options *options, bool *session_present,
                  char problem[PAHO_PROBLEM_SIZE]);
 
-/* What was wrong with a packet of the last connection, so that it was closed: sets `problem`, a
- * sentence about the broker. False: nothing, or not known (shared library). */
+/* Set `problem` to a sentence about the malformed packet for which the last connection was closed.
+ * Returns false: there was none, or it is not known (shared library). */
 bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE]);
 
-/* Whether paho_complaint() knows every packet for which a connection was closed. */
+/* Returns true when paho_complaint() reports every packet for which a connection is closed. */
 bool paho_checks_packets(void);
 
-/* Subscribe and wait for SUBACK, as long as messages come before it. PAHO_OK sets *granted_qos;
+/* Subscribe and wait for SUBACK; messages before it extend the wait. PAHO_OK sets *granted_qos;
  * otherwise `problem` is a sentence. */
 int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_qos,
                    char problem[PAHO_PROBLEM_SIZE]);
@@ -90,29 +91,29 @@ int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_
 /* Unsubscribe and wait for UNSUBACK. */
 int paho_unsubscribe(struct paho *paho, const char *filter);
 
-/* Whether the kernel keeps nothing back of what is written to a broker with, or without, TLS. */
+/* Returns true when the kernel delays no writes to a broker with (or without) TLS. */
 bool paho_writes_at_once(bool tls);
 
-/* Who hears of it when Paho writes and waits; see mqtt/paho/cork.c. */
+/* Callbacks for Paho's writes and waits; see mqtt/paho/cork.c. */
 struct paho_relay {
-    /* Something was written to a broker, with TLS. The thread that wrote it; it may hold Paho's
+    /* Called after a write to a broker with TLS, by the writing thread, which may hold Paho's
      * locks. */
     void (*written)(void *context);
 
-    /* As poll(), and never 0 before its time: Paho would sleep for 100 ms then (MQTTAsync_cycle()).
-     * For Paho's receive thread, from its first acknowledgement on: called whenever that waits for
-     * something to read, and before it writes acknowledgements that have waited. */
+    /* Like poll(), but never returns 0 early, because Paho would then sleep for 100 ms
+     * (MQTTAsync_cycle()). Called on Paho's receive thread, from its first acknowledgement on,
+     * whenever it waits for something to read, and before it writes gathered acknowledgements. */
     int (*poll)(void *context, struct pollfd *fds, nfds_t count, int timeout_ms);
 
     void *context;
 };
 
-/* From now on `relay`, which lives until there is another, hears when Paho writes with TLS and
- * waits; NULL: nobody. While no struct paho exists. Nothing where paho_writes_at_once() is false.
+/* Set the relay whose callbacks are called from now on; it must live until it is replaced. NULL:
+ * none. Call it while no struct paho exists. No effect where paho_writes_at_once() is false.
  */
 void paho_set_relay(const struct paho_relay *relay);
 
-/* Write the acknowledgements that wait for company (mqtt/paho/cork.c). For Paho's receive thread.
+/* Write the gathered acknowledgements (mqtt/paho/cork.c). For Paho's receive thread.
  */
 void paho_flush(void);
 
@@ -123,11 +124,11 @@ void paho_disconnect(struct paho *paho, int timeout_ms);
  * loss or a wake before the call counts, once. */
 enum paho_event paho_wait(struct paho *paho, int timeout_ms);
 
-/* End the paho_wait() of now or the next. Any thread. */
+/* End the present paho_wait(), or the next one. Any thread. */
 void paho_wake(struct paho *paho);
 
-/* From now on nothing waits for the broker but paho_disconnect(): every other call fails at once,
- * and paho_wait() returns PAHO_WOKEN. Any thread. */
+/* From now on only paho_disconnect() waits for the broker: every other call fails at once, and
+ * paho_wait() returns PAHO_WOKEN. Any thread. */
 void paho_stop(struct paho *paho);
 
 #endif
