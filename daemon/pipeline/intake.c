@@ -6,22 +6,21 @@
  *
  *     released ≤ read ≤ head ≤ released + capacity
  *
- *     released .. read   the writer's open batch: applied, not yet durable
- *     read .. head       not yet looked at
+ *     released .. read the writer's open batch: applied, not yet durable read .. head not yet read
  *
  * A record that does not fit before the buffer's end leaves a skip record there and starts at
  * offset 0. The capacity is at least twice the largest record, so an empty ring always has room
  * for one, wherever the head stands: intake_put() cannot wait for ever while the writer runs.
  *
- * A larger max_payload needs a larger buffer. intake_set_max_payload() only provides it. The
- * writer's thread, which reads without the mutex, changes over to it when it has no open batch, and
- * moves along what was not read yet; until then intake_put() lets a record wait that needs it.
+ * A larger max_payload needs a larger buffer. intake_set_max_payload() only allocates it. The
+ * writer's thread, which reads without the mutex, switches to it when it has no open batch, and
+ * moves the unread records; until then intake_put() blocks for a record that needs it.
  *
- * The ring is common to all sessions and first in, first out. Messages of one session can be in
- * front of another's by the ring's size, twice: once while Paho's thread waits for room, once while
- * the acknowledgement waits for what is before it. That bounds what a flood can do to others; a
- * larger ring is a longer wait. Paho's thread turns to the other connections after a few packets
- * (mqtt/paho/ahead.c).
+ * The ring is common to all sessions and first in, first out. A session's message can wait for
+ * another session's messages twice, each time for at most the ring's size: while Paho's thread
+ * waits for room, and while the acknowledgement waits for earlier messages. That limits the delay
+ * by a flood; a larger ring means a longer delay. Paho's thread turns to the other connections
+ * after a few packets (mqtt/paho/ahead.c).
  *
  * The number of a message is its place in the order of puts. `taken` is raised under the mutex and
  * before intake_put() returns, and Paho writes an acknowledgement only after that: when the gate
@@ -41,7 +40,7 @@
 
 struct record {
     size_t size; /* of the whole record, a multiple of ALIGNMENT */
-    bool skip;   /* nothing here: go on at offset 0 */
+    bool skip;   /* no record here: the next one is at offset 0 */
     int gap;
     int kind;
     int qos;
@@ -63,7 +62,7 @@ struct intake {
 
     uint8_t *buffer;
     size_t capacity;
-    uint8_t *grown_buffer; /* provided for a larger max_payload and not in use yet; NULL: none */
+    uint8_t *grown_buffer; /* allocated for a larger max_payload and not used yet; NULL: none */
     size_t grown_capacity;
     _Atomic size_t max_payload;
 
@@ -92,8 +91,9 @@ static struct record *record_at(const struct intake *intake, uint64_t position)
     return (struct record *)(void *)(intake->buffer + position % intake->capacity);
 }
 
-/* At least `least`, with room for two records of a payload of max_payload bytes; a multiple of the
- * alignment, so that a record header fits wherever a record may start. */
+/* Returns a capacity of at least `least`, with room for two records with max_payload bytes of
+ * payload; a multiple of the alignment, so that a record header fits wherever a record may
+ * start. */
 static size_t capacity_for(size_t max_payload, size_t least)
 {
     size_t capacity = 2 * record_size(TOPIC_MAX, max_payload);
@@ -139,8 +139,8 @@ void intake_free(struct intake *intake)
     free(intake);
 }
 
-/* How many bytes the head must advance for a record of this size: the record, and what is left
- * before the buffer's end where the record does not fit there. */
+/* Returns by how many bytes the head must advance for a record of this size: the record, and the
+ * rest of the buffer if the record does not fit there. */
 static size_t advance_for(const struct intake *intake, size_t size)
 {
     size_t to_end = intake->capacity - (size_t)(intake->head % intake->capacity);
@@ -148,7 +148,7 @@ static size_t advance_for(const struct intake *intake, size_t size)
     return size <= to_end ? size : to_end + size;
 }
 
-/* With the mutex. A record that only a grown buffer can hold waits for it. */
+/* With the mutex. Returns false also for a record that only the grown buffer can hold. */
 static bool has_room(const struct intake *intake, size_t size)
 {
     return size <= intake->capacity / 2 &&
@@ -221,8 +221,8 @@ int intake_put(struct intake *intake, const struct intake_item *item)
     return result;
 }
 
-/* Change over to the grown buffer, if there is one and no batch is open. The writer's thread, with
- * the mutex. */
+/* Switches to the grown buffer, if there is one and no batch is open. The writer's thread, with the
+ * mutex. */
 static void use_grown_buffer(struct intake *intake)
 {
     uint64_t from = intake->read;
@@ -256,7 +256,7 @@ static void use_grown_buffer(struct intake *intake)
     pthread_cond_broadcast(&intake->room);
 }
 
-/* Wait for a record to read; false when none came in time. */
+/* Waits for a record to read. Returns false when none came in time. */
 static bool wait_filled(struct intake *intake, int64_t timeout_us, bool *closed)
 {
     struct timespec deadline;
@@ -279,7 +279,7 @@ static bool wait_filled(struct intake *intake, int64_t timeout_us, bool *closed)
     return intake->read != intake->known_head;
 }
 
-/* The record at the read position, past a skip. */
+/* Returns the record at the read position, after any skip record. */
 static struct record *record_to_read(struct intake *intake)
 {
     size_t to_end = intake->capacity - (size_t)(intake->read % intake->capacity);
@@ -302,8 +302,8 @@ int intake_next(struct intake *intake, struct intake_item *out, int64_t timeout_
     bool closed = false;
     int result;
 
-    /* Nobody else moves `read`, or touches what lies between it and a head that was seen: taking
-     * the mutex for every record would only make Paho's thread wait for it. */
+    /* Only this thread moves `read`, and no thread changes the records before a head already seen;
+     * taking the mutex for every record would only delay Paho's thread. */
     if (intake->read != intake->known_head || wait_filled(intake, timeout_us, &closed)) {
         record = record_to_read(intake);
         intake->read += record->size;

@@ -20,18 +20,19 @@
 
 enum intake_kind {
     INTAKE_MESSAGE,      /* topic and payload of a PUBLISH */
-    INTAKE_CONNECTING,   /* a CONNECT is about to leave: what the broker does with it is unknown */
+    INTAKE_CONNECTING,   /* a CONNECT is about to be sent; its effect at the broker is not known
+                          * yet */
     INTAKE_REFUSED,      /* the broker refused that CONNECT, or never got it */
-    INTAKE_SETTLED,      /* the broker has a session: CONNACK had session present; with a `gap`, it
-                            may not be the one of before */
-    INTAKE_ESTABLISHED,  /* the broker made a new session; `gap` tells what was lost */
+    INTAKE_SETTLED,      /* the broker has a session: CONNACK had session present; with a `gap` it
+                          * may not be the earlier one */
+    INTAKE_ESTABLISHED,  /* the broker made a new session; `gap` says which messages may be lost */
     INTAKE_SUBSCRIBED,   /* topic is a filter that the broker granted with `qos` */
     INTAKE_UNSUBSCRIBED, /* topic is a filter that the broker dropped */
 };
 
 /*
- * An item. Session events travel with the messages, so they become durable in order: the gate lets
- * a SUBSCRIBE out only after the gap that made it necessary is on record.
+ * An item. Session events pass through the ring among the messages, so all become durable in order:
+ * the gate sends a SUBSCRIBE only after the gap that made it necessary is on disk.
  */
 struct intake_item {
     enum intake_kind kind;
@@ -51,7 +52,7 @@ struct intake_item {
 enum intake_result {
     INTAKE_OK = 0,
     INTAKE_E_REFUSED = 1, /* put: closed or stalled; the item was not taken */
-    INTAKE_E_EMPTY = 2,   /* next: nothing came in time */
+    INTAKE_E_EMPTY = 2,   /* next: no item came in time */
     INTAKE_E_CLOSED = 3,  /* next: closed and empty */
 };
 
@@ -69,11 +70,11 @@ int intake_new(struct intake **out, size_t capacity, size_t max_payload,
 void intake_free(struct intake *intake);
 
 /*
- * Copy an item in and give it the next number. The caller sets full_length to the payload's length
- * and payload_length is ignored: what exceeds max_payload is cut here and its digest taken. Blocks
- * while the ring is full (TCP then pushes back on the broker). INTAKE_OK, or INTAKE_E_REFUSED when
- * the intake is closed or stalled: the caller must then make sure that no acknowledgement of this
- * message leaves (gate_sever()).
+ * Copy an item into the ring and give it the next number. The caller sets full_length to the
+ * payload's length; payload_length is ignored: a longer payload is cut to max_payload here, and the
+ * digest of the whole is taken. Blocks while the ring is full (TCP then pushes back on the broker).
+ * INTAKE_OK, or INTAKE_E_REFUSED when the intake is closed or stalled: the caller must then make
+ * sure that no acknowledgement of this message leaves (gate_sever()).
  */
 int intake_put(struct intake *intake, const struct intake_item *item);
 
@@ -87,11 +88,11 @@ int intake_next(struct intake *intake, struct intake_item *out, int64_t timeout_
  * when they are durable. */
 uint64_t intake_release(struct intake *intake);
 
-/* Read the items that were not released again. */
+/* Read again, from the first item that was not released. */
 void intake_rewind(struct intake *intake);
 
-/* While stalled, intake_put() refuses instead of blocking: the disk does not take messages, and
- * Paho's thread must stay free. What is in the ring stays. */
+/* While stalled, intake_put() refuses instead of blocking: nothing can be written to the disk, and
+ * Paho's thread must stay free. The items in the ring stay. */
 void intake_set_stalled(struct intake *intake, bool stalled);
 
 /* Change how much of a payload is kept; the ring grows if it has to, with no item lost. One thread
@@ -116,26 +117,26 @@ void intake_pending(struct intake *intake, uint64_t *items, size_t *bytes);
  */
 
 #define WRITER_REASON_SIZE 256
-#define WRITER_LOG_HELD    (INT64_C(256) * 1024 * 1024) /* a log of so many bytes is too long */
+#define WRITER_LOG_HELD    (INT64_C(256) * 1024 * 1024) /* a WAL of this many bytes is too long */
 #define WRITER_REASONS     16                           /* more than enum foxtrackr_reason has */
 
 enum writer_state {
     WRITER_RUNNING,
-    WRITER_STALLED, /* the disk takes nothing now; tried again with backoff */
+    WRITER_STALLED, /* nothing can be written now; tried again with backoff */
     WRITER_FATAL,   /* the thread has ended: exit with 74 */
     WRITER_ENDED,   /* the intake was closed and everything in it is durable */
-    WRITER_LEFT,    /* the intake was closed while the disk takes nothing: what is in it was not
-                       acknowledged, the broker has it */
+    WRITER_LEFT,    /* the intake was closed while stalled: the items in it were not acknowledged,
+                     * so the broker still has them */
 };
 
-/* What retention has announced of a table and waits with; rows 0: nothing. */
+/* The deletion in a table that retention has announced and delays; rows 0: none. */
 struct writer_wait {
     int64_t rows;
     int64_t before_ms; /* wall clock: all of them are older */
     int64_t until_ms;  /* monotonic */
 };
 
-/* A snapshot for status. Rates are for the reader to derive. */
+/* A snapshot for status, which derives the rates. */
 struct writer_status {
     enum writer_state state;
     char reason[WRITER_REASON_SIZE]; /* why stalled or fatal; "" otherwise */
@@ -156,19 +157,20 @@ struct writer_status {
     uint64_t expired_by_table[STORE_TABLES];
     struct writer_wait waits[STORE_TABLES];
     uint64_t rejudged;         /* messages that left quarantine because their time has come */
-    int64_t expire_longest_us; /* its longest chunk: for so long a message had to wait */
+    int64_t expire_longest_us; /* retention's longest chunk, for which a message may have waited */
     int64_t database_bytes;
     int64_t used_bytes; /* see store_used_bytes(); 0: not known */
     int64_t wal_bytes;
-    struct store_reader reader; /* which keeps the log, while it is too long; else none */
+    struct store_reader reader; /* keeps the WAL from being restarted, while it is too long; else
+                                 * none */
     int64_t free_bytes;
-    bool summary_known; /* false until the thread has looked for the first time */
+    bool summary_known; /* false until the thread has read it for the first time */
     struct store_summary summary;
 };
 
 struct writer;
 
-/* What the writer needs; all outlive it. */
+/* The arguments of writer_start(); all outlive the writer. */
 struct writer_parts {
     struct store *store; /* the writer's alone until writer_stop() */
     struct intake *intake;
@@ -179,7 +181,7 @@ struct writer_parts {
     int64_t last_message_ms; /* wall clock: of earlier runs, see store_newest_ms(); 0: none */
 };
 
-/* What a reload can change. `fields` is taken over. */
+/* The limits that a reload can change. The writer takes ownership of `fields`. */
 struct writer_limits {
     struct foxtrackr_fields *fields;
     int64_t max_future_ms;

@@ -3,23 +3,23 @@
  *
  *     take what the intake holds → rows → COMMIT → writer_publish() → the gate lets go
  *
- * There is no timer: a batch is whatever has come while the last one was being committed, so a
- * quiet broker sees its acknowledgement after one fsync and a busy one shares an fsync among a
- * whole in-flight window.
+ * There is no timer: a batch is made of the messages that came during the last commit, so a quiet
+ * broker gets its acknowledgement after one fsync, and for a busy one a whole in-flight window
+ * shares an fsync.
  *
  * The items of a batch stay in the ring until they are durable. When the disk refuses them (full,
  * locked, read-only), the writer rolls back, severs every link so that no acknowledgement can
  * leave, makes the intake refuse, and applies the same items again with backoff. Rows are
- * idempotent, so a commit that failed and was there all the same does no harm. When the disk cannot
- * be trusted any more, the thread ends in WRITER_FATAL and the process with it. A stop does not
- * wait for such a disk: it gets one more chance, unless the want of space is known, and then the
- * items are left to the broker.
+ * idempotent, so a commit that took effect despite an error does no harm. When the disk cannot be
+ * trusted any more, the thread ends in WRITER_FATAL, and the process with it. A stop does not wait
+ * for such a disk: there is one more attempt, unless space is known to be short, and then the items
+ * are left to the broker.
  *
  * In a catch-up messages go to the inbox first (store/sqlite/inbox.c), in the same transactions and
  * under the same rule: on disk is on disk. Each batch then also sorts some of them into their
  * tables.
  *
- * What it does between batches (look at the disk, delete old rows) is in pipeline/writer_chores.c.
+ * The work between batches (checking the disk, deleting old rows) is in pipeline/writer_chores.c.
  */
 #include "pipeline/pipeline.h"
 
@@ -113,7 +113,7 @@ static void writer_publish(struct writer *writer)
 
 /* --- when the disk does not take it ---------------------------------------------------------- */
 
-/* Why this daemon cuts its links is what their sessions say. */
+/* Severs all links; `reason` becomes the reason that their sessions report. */
 static void cut_links(struct writer *writer, const char *problem, const char *reason)
 {
     char why[GATE_REASON_SIZE];
@@ -163,7 +163,8 @@ bool writer_leave(struct writer *writer)
     return true;
 }
 
-/* Said when the stall was: see note_connected() in session/session.c. */
+/* Leaves the state "stalled"; logged if the stall was: see note_connected() in
+ * session/session.c. */
 static void unstall(struct writer *writer)
 {
     const struct log_fields fields = {.id = LOG_ID_RESUMED};
@@ -179,7 +180,8 @@ static void unstall(struct writer *writer)
     }
 }
 
-/* Roll back and decide. Returns false when the thread has to end. */
+/* After a failed batch: rolls back, and stalls or fails. Returns false when the thread has to
+ * end. */
 static bool batch_failed(struct writer *writer, int result)
 {
     struct store *store = writer->parts.store;
@@ -193,7 +195,7 @@ static bool batch_failed(struct writer *writer, int result)
     intake_rewind(writer->parts.intake);
     inbox_rolled_back(writer->inbox);
     writer_apply_end(writer->apply, false);
-    writer->summary_due = true; /* a commit that failed may be there all the same */
+    writer->summary_due = true; /* a failed commit may have taken effect */
     if (result > 0 && store_rollback(store) == STORE_OK) {
         writer_stall(writer, reason);
         return !writer_leave(writer);
@@ -217,11 +219,11 @@ static void take_new_limits(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-/* What became of a batch. */
+/* The result of a batch. */
 struct batch {
     uint64_t messages;
     uint64_t in_flight; /* the most that a session had */
-    int ended;          /* INTAKE_OK, or why there is nothing more */
+    int ended;          /* INTAKE_OK, or the reason why there is no further item */
 };
 
 /* What waits in the inbox comes first: meanwhile newcomers are on their way. In lockstep that is a
@@ -244,7 +246,8 @@ static int sort_some(struct writer *writer, struct intake_item *item, struct bat
     return result;
 }
 
-/* What comes next, perhaps in a moment. */
+/* Takes the next item from the ring; waits up to the pace's gathering time when the ring is
+ * empty. */
 static int next_item(struct writer *writer, struct intake_item *item, struct batch *batch)
 {
     int64_t wait_us = pace_wait_us(&writer->pace, batch->messages);
@@ -277,7 +280,8 @@ static int apply_batch(struct writer *writer, const struct intake_item *first, s
     while (result == STORE_OK && batch->ended == INTAKE_OK) {
         result = writer_apply_item(writer->apply, &writer->limits, &item);
         writer->summary_due |=
-            item.kind == INTAKE_ESTABLISHED || item.kind == INTAKE_SETTLED; /* perhaps with a gap */
+            item.kind == INTAKE_ESTABLISHED || item.kind == INTAKE_SETTLED; /* may have added a
+                                                                             * gap */
         pulse_beat();
         batch->messages++;
         batch->in_flight = item.in_flight > batch->in_flight ? item.in_flight : batch->in_flight;
@@ -294,9 +298,9 @@ static int apply_batch(struct writer *writer, const struct intake_item *first, s
 }
 
 /*
- * In lockstep nothing comes before the acknowledgements have had their answer, and what the writer
- * does meanwhile is not urgent. So whoever they have woken goes on first, if the kernel wants that
- * on this processor: a broker on this machine often, which would wait for the writer to sleep.
+ * In lockstep no message comes before the broker has answered the acknowledgements, and the
+ * writer's other work is not urgent. So yield to the process that they have woken, often a broker
+ * on this machine that would otherwise wait for this processor.
  */
 static void let_others_go_on(const struct writer *writer)
 {
@@ -305,7 +309,8 @@ static void let_others_go_on(const struct writer *writer)
     }
 }
 
-/* The batch is on disk, and not published yet: how it went sets the pace of the next. */
+/* Called with the batch on disk and not published yet: its numbers set the pace of the next
+ * batch. */
 static void set_pace(struct writer *writer, const struct batch *batch, int64_t commit_us)
 {
     const struct watermark *watermark = writer->parts.watermark;
@@ -323,7 +328,7 @@ static bool write_batch(struct writer *writer, const struct intake_item *first)
     int64_t commit_us;
     int result;
 
-    take_new_limits(writer); /* again: what comes after a reload is under its rules */
+    take_new_limits(writer); /* again: messages after a reload follow the new limits */
     result = apply_batch(writer, first, &batch);
     if (result == STORE_OK) {
         gate_before_commit(writer->parts.gate);
@@ -349,7 +354,7 @@ static bool write_batch(struct writer *writer, const struct intake_item *first)
 
 /* --- a round ------------------------------------------------------------------------------- */
 
-/* While stalled with an empty ring: see whether the disk takes an empty commit. */
+/* While stalled with an empty ring: tries an empty commit. */
 static bool probe(struct writer *writer)
 {
     int result = store_begin(writer->parts.store);
@@ -364,7 +369,7 @@ static bool probe(struct writer *writer)
     return true;
 }
 
-/* Wait out the backoff of a stall. True when it is over, or a stop cuts it short. */
+/* Waits for the end of a stall's backoff. Returns true when it is over, or a stop ends it early. */
 static bool backoff_over(struct writer *writer)
 {
     int64_t left_ms;
@@ -393,7 +398,8 @@ static bool load_inbox(struct writer *writer)
     return true;
 }
 
-/* Whether there is something to sort in now. A stop gets some time for it. */
+/* Returns true when messages of the inbox are to be sorted in now. During a stop this is limited to
+ * STOP_SORTING_MS. */
 static bool sorts(struct writer *writer)
 {
     return inbox_is_busy(writer->inbox) && state_of(writer) != WRITER_STALLED &&
@@ -413,7 +419,7 @@ static bool sort_with_batch(struct writer *writer)
     return goes_on;
 }
 
-/* Everything that came is on disk. */
+/* Ends the writer: all items are on disk. */
 static void end(struct writer *writer)
 {
     uint64_t left = inbox_waiting(writer->inbox);
@@ -497,7 +503,7 @@ static void writer_free(struct writer *writer)
     free(writer);
 }
 
-/* A database may hold a time from a clock that was ahead; no message has come later than now. */
+/* Limits the time to now: a database may hold a time from a clock that was ahead. */
 static int64_t last_message_until_now(int64_t last_message_ms)
 {
     int64_t now_ms = wall_now_ms();

@@ -1,5 +1,5 @@
 /*
- * What becomes of one item of the intake: rows, a quarantine entry, or a session event on record.
+ * Applies one item of the intake: stores rows or a quarantine entry, or records a session event.
  * Used by the writer's thread only.
  */
 #ifndef PIPELINE_WRITER_APPLY_INTERNAL_H
@@ -37,10 +37,10 @@ int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limit
 /* While nothing comes: what waits for more of its kind need not. Results are the store's. */
 int writer_apply_meanwhile(struct writer_apply *apply);
 
-/* Before the commit: write what is still to be written, and which sessions delivered. */
+/* Before the commit: write the pending rows, and which sessions delivered messages. */
 int writer_apply_finish(struct writer_apply *apply, int64_t now_ms);
 
-/* The batch is over: committed, or rolled back and to be applied again. */
+/* End the batch: committed, or rolled back and to be applied again. */
 void writer_apply_end(struct writer_apply *apply, bool committed);
 
 /* Newest device time in the batch; 0 when it has none. */

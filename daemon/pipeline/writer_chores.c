@@ -1,7 +1,7 @@
 /*
- * What the writer does between batches: it looks at the disk and at what status tells of the
- * database's content, deletes old rows in short transactions of their own
- * (pipeline/writer_expire.c), and waits when space is short.
+ * The writer's work between batches: checks the disk, reads the database's summary for status,
+ * deletes old rows in short transactions of their own (pipeline/writer_expire.c), and waits when
+ * space is short.
  */
 #include "pipeline/writer_internal.h"
 
@@ -15,18 +15,19 @@
 #define SPACE_POLL_MS         100
 #define SPACE_MARGIN          8 /* an eighth of min_free_mb */
 #define SUMMARY_PERIOD_MS     600000
-#define SUMMARY_FIRST_MS      10000   /* after a change by others, when idle */
+#define SUMMARY_FIRST_MS      10000   /* after another program's change, when idle */
 #define SUMMARY_LAST_MS       3600000 /* even when never idle */
 #define PAUSE_MS              500     /* without a message: the next is not expected in a moment */
 #define MIB                   (INT64_C(1024) * 1024)
-#define SPACE_TO_WORK         MIB         /* below this not even deleting is tried */
-#define SPACE_LOG_BYTES       (2 * MIB)   /* a larger log is moved and cut meanwhile */
-#define SPACE_SCARCE          (256 * MIB) /* below this it is looked at before every batch */
-#define SPACE_BYTES_A_MESSAGE (INT64_C(32) * 1024) /* of log: it changes a few pages at most */
+#define SPACE_TO_WORK         MIB         /* below this even deleting is not tried */
+#define SPACE_LOG_BYTES       (2 * MIB)   /* a larger WAL is moved and truncated meanwhile */
+#define SPACE_SCARCE          (256 * MIB) /* below this the space is checked before every batch */
+#define SPACE_BYTES_A_MESSAGE (INT64_C(32) * 1024) /* of WAL: a message changes few pages */
 
 /*
- * A transaction has to fit what is left of the disk. One that does not leaves a log that fills it,
- * with nothing to grow the database by, and comes back as large as it was: no way out.
+ * Limits a batch to the free space. A transaction that does not fit would leave a WAL that fills
+ * the disk, with no space for the database to grow, and would be tried again with the same size for
+ * ever.
  */
 uint64_t writer_batch_limit(const struct writer *writer)
 {
@@ -47,8 +48,8 @@ void writer_note_entries(struct writer *writer)
     }
 }
 
-/* Whether another program has changed the database since the last summary: foxtrackrctl replay may
- * have emptied quarantine. */
+/* Returns true when another program has changed the database since the last summary: foxtrackrctl
+ * replay may have emptied quarantine. */
 static bool others_changed(struct writer *writer)
 {
     int64_t version = writer->summary_version;
@@ -58,10 +59,9 @@ static bool others_changed(struct writer *writer)
 }
 
 /*
- * Read what status tells of the database's content: at the start, after a session was made, and
- * while no message waits if something may have changed. The writer's own changes of quarantine are
- * counted as they happen. Status can do without: on a disk that does not answer now it keeps what
- * it has.
+ * Reads the database's summary for status: at the start, after a new session, and while no message
+ * waits if it may have changed. The writer's own changes of quarantine are counted as they happen.
+ * An error is ignored: status then keeps the earlier summary.
  */
 bool writer_look_at_content(struct writer *writer, bool idle)
 {
@@ -106,8 +106,8 @@ bool writer_tidy_log(struct writer *writer)
 }
 
 /*
- * A second name of the database, made while it is in use, does no harm by itself, and may be a
- * backup program's for a moment. So it is said and not more. The next start refuses it.
+ * Logs a second name (hard link) of the database. Made while the database is in use, it does no
+ * harm by itself, and may be a backup program's for a moment. The next start refuses it.
  */
 static void look_at_names(struct writer *writer)
 {
@@ -127,7 +127,7 @@ static void look_at_names(struct writer *writer)
     writer->links = links;
 }
 
-/* Look at the free space and the files, once a second; before every batch when space is scarce.
+/* Checks the free space and the files, once a second; before every batch when space is scarce.
  * False ends the thread. */
 bool writer_look_at_space(struct writer *writer)
 {
@@ -162,8 +162,8 @@ bool writer_look_at_space(struct writer *writer)
     return result >= 0;
 }
 
-/* Whether there is room for messages. Having stopped for want of it, wait for an eighth more: to
- * stop and go on with every file that somebody writes there would cut the sessions each time. */
+/* Returns true when there is space for messages. After a stop for lack of space, an eighth more is
+ * required, because each change between the two states severs the sessions' links. */
 bool writer_space_left(const struct writer *writer)
 {
     int64_t need = writer->limits.min_free_mb * MIB;
@@ -171,7 +171,7 @@ bool writer_space_left(const struct writer *writer)
     return writer->free_bytes >= need + (writer->for_space ? need / SPACE_MARGIN : 0);
 }
 
-/* A chunk failed: roll back, and go on with messages. False ends the thread. */
+/* Rolls a failed chunk back and continues with messages. False ends the thread. */
 static bool chunk_failed(struct writer *writer, int result, const char *what)
 {
     struct store *store = writer->parts.store;
@@ -186,7 +186,7 @@ static bool chunk_failed(struct writer *writer, int result, const char *what)
     return true;
 }
 
-/* A part of a pass through quarantine. False ends the thread. */
+/* Does a part of a pass through quarantine. False ends the thread. */
 static bool rejudge(struct writer *writer)
 {
     int result = writer_rejudge_chunk(&writer->rejudge, writer->parts.store, &writer->limits,
@@ -203,8 +203,8 @@ static bool rejudge(struct writer *writer)
     return true;
 }
 
-/* Retention begins a pass only behind one through quarantine; see pipeline/writer_rejudge.c. For
- * want of space that cannot be written: then quarantine stays as it is. */
+/* Retention begins a pass only after one through quarantine; see pipeline/writer_rejudge.c. Without
+ * space that cannot be written; then nothing of quarantine is deleted. */
 static bool retention_may_work(struct writer *writer)
 {
     struct writer_expire *expire = &writer->expire;
@@ -229,9 +229,8 @@ int writer_chores_wait_ms(const struct writer *writer, int limit_ms)
 }
 
 /*
- * Before the first message of a run the newest reading is the newest in the database, which the
- * survey at the beginning of every pass finds, a few milliseconds at a time. Messages know better.
- * With the mutex held.
+ * Before the first message of a run, status shows the newest reading in the database, which the
+ * survey at the beginning of every pass finds. Messages replace it. With the mutex held.
  */
 static void note_newest_reading(struct writer *writer)
 {
@@ -243,9 +242,8 @@ static void note_newest_reading(struct writer *writer)
 }
 
 /*
- * A chunk of retention, or of judging quarantine again, if it is time for one. An error of it is no
- * reason to stop taking messages: the next batch finds out for itself whether the disk takes it.
- * False ends the thread.
+ * Does a chunk of retention, or of judging quarantine again, if one is due. Its error does not stop
+ * messages: the next batch meets the error itself if the disk is at fault. False ends the thread.
  */
 bool writer_delete_old(struct writer *writer)
 {
@@ -282,8 +280,8 @@ bool writer_delete_old(struct writer *writer)
 }
 
 /*
- * While space is short: a log that readers keep from beginning anew would grow by all that is
- * deleted and use up what is left. False ends the thread.
+ * While space is short: truncates the WAL. If readers keep it from being restarted, each deletion
+ * makes it grow and uses up the remaining space. False ends the thread.
  */
 static bool cut_log(struct writer *writer)
 {
@@ -300,15 +298,15 @@ static bool cut_log(struct writer *writer)
         return false;
     }
     writer->log_cut_ms = clock_monotonic_ms();
-    writer->space_checked_ms = INT64_MIN / 2; /* look again at once */
+    writer->space_checked_ms = INT64_MIN / 2; /* check again at once */
     return true;
 }
 
 /*
- * Below min_free_mb: take nothing, look every second, and give back meanwhile what the database
- * does not use. That writes to the log first, so some space must be left for it: what there is
- * between min_free_mb and nothing is enough. The links are cut once; main keeps the sessions from
- * connecting while the writer is stalled. A stop ends it. False ends the thread.
+ * Below min_free_mb: accepts no messages, checks the space every second, and meanwhile gives the
+ * database's unused pages back. That writes to the WAL first and needs some space; the part below
+ * min_free_mb is enough. The links are severed once; main keeps the sessions from connecting while
+ * the writer is stalled. A stop ends it. False ends the thread.
  */
 bool writer_wait_for_space(struct writer *writer)
 {
@@ -340,7 +338,7 @@ bool writer_wait_for_space(struct writer *writer)
     return writer_delete_old(writer);
 }
 
-/* There is room again. */
+/* Leaves the state "waiting for free space". */
 void writer_end_wait_for_space(struct writer *writer)
 {
     if (writer->for_space) {

@@ -1,11 +1,11 @@
 /*
  * The pace of retention: passes ten minutes apart, in chunks with rests between them.
  *
- * A pass is a survey, which decides from when on it may delete (pipeline/writer_survey.c), and then
- * the deleting (store/sqlite/expire.c). A chunk of either takes a few milliseconds on the writer's
- * thread, and messages are written between two chunks. The cutoffs of a pass stay as they are until
- * its end, whatever the clock does meanwhile. Nothing is deleted in silence: what went is in the
- * table `expired`, in the counts of status, and once a day in the log.
+ * A pass is a survey, which finds the cutoff for deletions (pipeline/writer_survey.c), and then the
+ * deletions (store/sqlite/expire.c). A chunk of either takes a few milliseconds on the writer's
+ * thread, and messages are written between two chunks. The cutoffs of a pass do not change until
+ * its end, whatever the clock does. Every deletion is counted in the table `expired` and in the
+ * status, and logged once a day.
  */
 #include "pipeline/writer_expire_internal.h"
 
@@ -19,10 +19,10 @@
 #include "base/plural.h"
 #include "base/wall.h"
 
-#define BUDGET_US      5000  /* for the deleting, without the commit */
-#define TARGET_US      12000 /* for all of a chunk */
+#define BUDGET_US      5000  /* for the deletions, without the commit */
+#define TARGET_US      12000 /* for a whole chunk */
 #define REST_FACTOR    3
-#define LATER_US       100000 /* a long log takes its time */
+#define LATER_US       100000 /* pause after a checkpoint */
 #define PAGES_FIRST    32
 #define PAGES_LEAST    4
 #define PAGES_MOST     256
@@ -30,7 +30,7 @@
 #define AFTER_ERROR_MS 60000
 #define SAY_PERIOD_MS  86400000
 
-/* New rows take the place of old ones; only what is free beyond this goes back. */
+/* New rows reuse free pages; only free pages beyond this share are given back. */
 #define KEEP_FREE_PERCENT 25
 
 void writer_expire_init(struct writer_expire *expire)
@@ -74,7 +74,7 @@ static void begin_pass(struct writer_expire *expire)
     writer_survey_begin(&expire->survey);
 }
 
-/* The survey is over: delete by what it has found. */
+/* Begins the deletions with the cutoffs of the completed survey. */
 static void begin_deleting(struct writer_expire *expire)
 {
     expire->surveying = false;
@@ -86,7 +86,7 @@ static void begin_deleting(struct writer_expire *expire)
     }
 }
 
-/* A chunk of either part of a pass. */
+/* Does a chunk of either part of a pass. */
 static int do_chunk(struct writer_expire *expire, struct store *store,
                     const struct writer_limits *limits, const struct store_chunk *chunk,
                     struct store_expired *out)
@@ -148,7 +148,8 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
         return result;
     }
     if (out->later) {
-        /* If the log was moved, it was due: the next batch would have done it. No chunk's time. */
+        /* A checkpoint made here was due and would have come with the next batch: not counted as a
+         * chunk's time. */
         expire->rest_until_us += LATER_US;
         return STORE_OK;
     }
@@ -167,8 +168,8 @@ int writer_expire_chunk(struct writer_expire *expire, struct store *store,
     return STORE_OK;
 }
 
-/* What retention deletes is never deleted in silence. Once a day is enough where a little goes
- * every few minutes; more than half of a table is said beforehand too (pipeline/writer_survey.c).
+/* Logs the deletions, once a day because a little is deleted every few minutes; a deletion of more
+ * than half of a table is also announced beforehand (pipeline/writer_survey.c).
  */
 void writer_expire_say(struct writer_expire *expire)
 {

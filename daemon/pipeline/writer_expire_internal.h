@@ -1,13 +1,14 @@
 /*
- * When retention works, and how much at a time. Used by the writer's thread only.
+ * The schedule of retention: when it works, and how much at a time. Used by the writer's thread
+ * only.
  *
  * A message that arrives during a chunk waits for its end, so chunks are kept near TARGET_US
- * (pipeline/writer_expire.c), the commit and its sync included, by learning from the last one how
- * many pages the disk takes in that time. After a chunk it rests three times as long: batches come
- * first. Only while no message is taken for want of space it does not.
+ * (pipeline/writer_expire.c), the commit and its sync included, by adapting the number of pages to
+ * the last chunk's time. After a chunk retention pauses three times as long, because batches come
+ * first; not so while no message is accepted for lack of space.
  *
- * A pass begins with a survey (pipeline/writer_survey.c) that decides from when on it may delete;
- * its steps are chunks as short as the others.
+ * A pass begins with a survey (pipeline/writer_survey.c) that finds the cutoff for deletions; its
+ * steps are chunks as short as the others.
  */
 #ifndef PIPELINE_WRITER_EXPIRE_INTERNAL_H
 #define PIPELINE_WRITER_EXPIRE_INTERNAL_H
@@ -25,7 +26,8 @@ struct writer_expire {
     bool active;           /* in a pass */
     bool surveying;        /* at its beginning */
     bool short_of_space;   /* give back all that is free */
-    bool spare_quarantine; /* it was not judged anew before this pass: none of it goes */
+    bool spare_quarantine; /* quarantine was not judged again before this pass: none of it is
+                            * deleted */
     int64_t next_pass_ms;  /* monotonic */
     int64_t rest_until_us; /* monotonic */
     int limit_pages;       /* of the next chunk */
@@ -54,10 +56,10 @@ int writer_expire_wait_ms(const struct writer_expire *expire, int limit_ms);
 int writer_expire_chunk(struct writer_expire *expire, struct store *store,
                         const struct writer_limits *limits, struct store_expired *out);
 
-/* Say in the log what was deleted and not yet said. */
+/* Log the deletions that were not logged yet. */
 void writer_expire_say(struct writer_expire *expire);
 
-/* How many pages the next chunk may change when one of `limit` has taken took_us. */
+/* Returns how many pages the next chunk may change after one of `limit` pages has taken took_us. */
 int writer_expire_adapt(int limit, bool reached_limit, int64_t took_us);
 
 #endif

@@ -1,5 +1,5 @@
-/* The writer's parts among themselves: pipeline/writer.c and pipeline/writer_chores.c. The writer's
- * thread only. */
+/* Declarations shared by pipeline/writer.c and pipeline/writer_chores.c. The writer's thread
+ * only. */
 #ifndef PIPELINE_WRITER_INTERNAL_H
 #define PIPELINE_WRITER_INTERNAL_H
 
@@ -25,14 +25,14 @@ struct writer {
     struct pulse pulse;
     char *database_path;
 
-    pthread_mutex_t mutex; /* of what follows, up to the blank line */
+    pthread_mutex_t mutex; /* guards the members up to the blank line */
     pthread_cond_t ended_changed;
-    bool ended; /* the thread has nothing left to do */
+    bool ended; /* the thread is about to end */
     struct writer_status status;
     struct writer_limits next_limits;
     _Atomic bool limits_changed; /* also read without the mutex */
 
-    /* The thread's own. */
+    /* Used by the writer's thread only. */
     struct writer_limits limits;
     struct pace pace;
     bool inbox_loaded;
@@ -46,29 +46,30 @@ struct writer {
     struct writer_expire expire;
     struct recent newest_reading; /* time_ms of the newest reading of each batch */
     struct writer_rejudge rejudge;
-    bool summary_due;        /* what the summary tells has changed, or was never read */
+    bool summary_due;        /* the summary has changed, or was never read */
     int64_t summary_ms;      /* monotonic; when it was last read */
     int64_t summary_version; /* store_version_of_others() then */
-    unsigned links;          /* names of the database file, as last said */
+    unsigned links;          /* names of the database file, as last logged */
     struct log_cause stall_cause;
-    bool stall_said; /* in the log, and its end not yet */
+    bool stall_said; /* the stall was logged, and its end was not yet */
     struct log_cause expire_cause;
-    struct log_cause reader_cause; /* a reader keeps the log */
+    struct log_cause reader_cause; /* a reader keeps the WAL from being restarted */
     bool reader_said;
 };
 
-/* The database cannot be trusted: say so, cut the links, and be WRITER_FATAL. */
+/* The database cannot be trusted: log that, sever the links, and enter WRITER_FATAL. */
 void writer_fail(struct writer *writer, const char *reason);
 
-/* The database takes nothing now: cut the links, refuse messages, and be WRITER_STALLED until the
+/* Nothing can be written now: sever the links, refuse messages, and stay WRITER_STALLED until the
  * backoff is over. */
 void writer_stall(struct writer *writer, const char *reason);
 
-/* While the disk takes nothing: true when the intake was closed, and the thread has to end. What is
- * in it was not acknowledged: the broker has it. */
+/* While stalled: returns true when the intake was closed and the thread has to end. The items in
+ * the intake were not acknowledged, so the broker still has them. */
 bool writer_leave(struct writer *writer);
 
-/* How many messages the next transaction may hold: batch_max, or what fits the disk. At least 1. */
+/* Returns how many messages the next transaction may hold: batch_max, or as many as fit the free
+ * space. At least 1. */
 uint64_t writer_batch_limit(const struct writer *writer);
 
 /* See pipeline/writer_chores.c. False ends the thread. */
@@ -78,13 +79,13 @@ bool writer_look_at_content(struct writer *writer, bool idle);
 bool writer_delete_old(struct writer *writer);
 bool writer_wait_for_space(struct writer *writer);
 
-/* Let the status have what the last commit has left in quarantine. With the mutex. */
+/* Set the status's number of entries in quarantine after the last commit. With the mutex. */
 void writer_note_entries(struct writer *writer);
 
 /* See pipeline/writer_readers.c. */
 void writer_look_at_readers(struct writer *writer);
 
-/* How long until retention or quarantine has something to do, at most limit_ms. */
+/* Returns how long until retention or quarantine has work, at most limit_ms. */
 int writer_chores_wait_ms(const struct writer *writer, int limit_ms);
 
 bool writer_space_left(const struct writer *writer);

@@ -1,11 +1,11 @@
 /*
- * Readers that keep the write-ahead log from beginning anew.
+ * Reports readers that keep the WAL from being restarted.
  *
- * A read transaction that stays open makes the log grow with every message, until the disk is full.
- * The writer looks once a second which reader is there, and tells of it from 256 MiB on: in the
- * log when it begins, more and more rarely as long as it lasts, and when it is over; and in the
- * status. Nothing is done to the reader. Which process it is, is told by the kernel; its name may
- * be hidden from the daemon (ProtectProc= of the unit), and foxtrackrctl looks for itself.
+ * A read transaction that stays open makes the WAL grow with every message, until the disk is full.
+ * The writer checks once a second for such a reader, and reports it from a WAL of 256 MiB on: in
+ * the log at the beginning, then more and more rarely, and at the end; and in the status. Nothing
+ * is done to the reader. The kernel tells its process id; its name may be hidden from the daemon
+ * (ProtectProc= of the unit), so foxtrackrctl looks it up itself.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,23 +1,22 @@
 /*
- * Messages in quarantine whose time lay in the future are judged again.
+ * Judges messages in quarantine again whose time lay in the future.
  *
  * A message whose time is further ahead than max_future is in quarantine with the reason `time`.
- * Its sender's clock may be ahead, or ours behind; only later one knows. Every minute, and at once
- * when the clock was set, the entries whose time has come by the clock of that moment go through
- * the parser again: an index by the time that they claim finds just those (schema/0004), so that a
- * look costs nothing while there are none. What is understood moves to its tables as replay does it
- * (store/sqlite/replay.c): in one transaction from the one place to the other, and the counts of
- * the run in which it came stay as they were. A part takes a few milliseconds and rests three times
- * as long.
+ * Either its sender's clock is ahead or ours is behind, which is not known at that time. Every
+ * minute, and at once when the clock was set, the entries whose time has come are parsed again: an
+ * index by their claimed time finds just those (schema/0004), so that a pass costs nothing while
+ * there are none. A message that is accepted now moves to its tables as in replay
+ * (store/sqlite/replay.c), in one transaction, and the counts of the run in which it came do not
+ * change. A part takes a few milliseconds and is followed by a pause three times as long.
  *
- * Retention begins a pass only after a pass of this that is later (pipeline/writer_chores.c): a
- * clock that has just been set right must not delete as old what it is about to understand.
+ * Retention begins a pass only after a newer pass of this kind (pipeline/writer_chores.c): after
+ * the clock was corrected, messages that are accepted now must not be deleted as old first.
  *
- * A clock that was set forward by an hour or more was behind before, as far as anybody can tell.
- * What quarantine received since it was last set (or since the start) has a last_received_ms that
- * is too early, and retention would take it at once. These entries get the time of the setting
- * instead: retention counts from when the clock was first right. If it was the other way round, and
- * the clock is ahead now, they are kept for longer, and nothing else happens.
+ * A clock that was set forward by an hour or more was probably behind before. Messages that
+ * quarantine received since the clock was last set (or since the start) have a last_received_ms
+ * that is too early, and retention would delete them at once. These entries get the time of the
+ * setting instead: retention counts from when the clock was first right. If instead the clock is
+ * ahead now, the entries are only kept longer.
  */
 #include "pipeline/writer_rejudge_internal.h"
 
@@ -31,7 +30,7 @@
 #define PERIOD_MS   60000
 #define PERIOD_MOST 100 /* times the length of the last pass, if that is more */
 #define REST_FACTOR 3
-#define JUMP_MS     1000    /* less is the clock's own steering */
+#define JUMP_MS     1000    /* a smaller change is normal adjustment */
 #define RESTAMP_MS  3600000 /* less does not matter to retention */
 
 void writer_rejudge_init(struct writer_rejudge *rejudge)
@@ -52,7 +51,8 @@ bool writer_rejudge_due(struct writer_rejudge *rejudge, uint64_t quarantined)
 
     if (ahead_ms >= JUMP_MS || ahead_ms <= -JUMP_MS) {
         if (ahead_ms >= RESTAMP_MS) {
-            /* A second setting before the first is worked off: the earlier beginning holds. */
+            /* The clock was set again before the work for the first time was done: the earlier
+             * start counts. */
             rejudge->from_ms = rejudge->restamps && rejudge->from_ms < rejudge->since_ms
                                    ? rejudge->from_ms
                                    : rejudge->since_ms;

@@ -1,6 +1,6 @@
 /*
- * Messages in quarantine whose time lay in the future are judged again; see
- * pipeline/writer_rejudge.c. Used by the writer's thread only.
+ * Judges messages in quarantine again whose time lay in the future; see pipeline/writer_rejudge.c.
+ * Used by the writer's thread only.
  */
 #ifndef PIPELINE_WRITER_REJUDGE_INTERNAL_H
 #define PIPELINE_WRITER_REJUDGE_INTERNAL_H

@@ -1,11 +1,11 @@
 /*
- * From when on retention may delete.
+ * Finds the cutoff before which retention may delete.
  *
- * What retention deletes is gone, and its one input is the clock, which may be wrong by years. So a
- * pass does not count from the wall clock alone, but from the smaller of the wall clock and the
- * newest reading on disk: readings carry the time of another clock, the device's. Then a clock that
- * is ahead deletes nothing that the readings do not call old, and a database whose devices have
- * been silent for a year keeps what it has.
+ * Deletions cannot be undone, and they depend on the clock, which may be wrong by years. So a pass
+ * does not count from the wall clock alone, but from the smaller of the wall clock and the newest
+ * reading on disk, which carries the time of another clock, the device's. So a clock that is ahead
+ * deletes only rows that are old by the readings too, and a database whose devices have been silent
+ * for a year keeps its rows.
  *
  * One implausible reading must not move that time, and one device may have any time at all that our
  * own clock lets pass (max_future counts from our clock, also when that is ahead). So:
@@ -13,7 +13,8 @@
  *   devices and we do not share a fault. The pass counts from the smaller of the clock and the
  *   newest reading.
  * - One device that agrees with the clock while all others are older confirms it after an hour of
- *   agreement in this run: it is the last one alive, or our clock and this device are both ahead.
+ *   agreement in this run: it is the last active device, or our clock and this device's are both
+ *   ahead.
  * - One device that agrees confirms it at once where no other device has any reading.
  * - Else the newest reading does not count: the pass counts from the newest of another device, or,
  *   where there is one device, from its reading before that.
@@ -21,16 +22,16 @@
  *
  * While the clock is behind (base/wall.c) nothing is deleted.
  *
- * A pass that would take more than half of a table says so before it deletes anything of it: table,
- * rows, date; and waits an hour for somebody to look. Every pass meanwhile surveys anew (ten
- * minutes apart): a clock that was set right, or a retention that was raised, ends the wait and
- * nothing is deleted. After the hour the next survey must find no more than what was announced, by
- * a cutoff that has moved on no faster than the monotonic clock (an hour of slack), or the wait
- * begins anew. The wait is counted by the monotonic clock and survives a reload, unless that
- * changes the table's limit: then what was announced is not what would be deleted. A restart begins
- * it anew, because a clock that is wrong after booting is what it is for; a daemon that runs for an
- * hour deletes. Want of space does not shorten it: the broker keeps what is not taken, and deleted
- * rows nobody has.
+ * A pass that would delete more than half of a table first logs table, rows and date, and waits an
+ * hour so that an operator can act. Meanwhile every pass makes a new survey (ten minutes apart): a
+ * corrected clock or a longer retention ends the wait, and nothing is deleted. After the hour the
+ * next survey must find no more rows than announced, by a cutoff that has advanced no faster than
+ * the monotonic clock (with an hour of slack), or the wait starts again. The wait is counted by the
+ * monotonic clock and survives a reload, unless that changes the table's limit, because then the
+ * deletion differs from the announced one. A restart starts the wait again, because it protects
+ * against a clock that is wrong after booting; a daemon that runs for an hour deletes. Lack of
+ * space does not shorten the wait: the broker keeps messages that are not accepted, but deleted
+ * rows are lost.
  */
 #include "pipeline/writer_survey_internal.h"
 
@@ -129,7 +130,7 @@ static void announce(struct writer_survey *survey, enum store_table table, int d
                 moment_iso(survey->cutoff_ms[table], date));
 }
 
-/* A table's rows are counted: does it wait? */
+/* Decides, after a table's rows were counted, whether its deletion waits. */
 static void judge(struct writer_survey *survey, const struct writer_limits *limits)
 {
     enum store_table table = survey->tally.table;

@@ -1,6 +1,6 @@
 /*
- * From when on retention may delete in a pass; see pipeline/writer_survey.c. Used by the writer's
- * thread only.
+ * The survey, which finds the cutoff of a pass of retention; see pipeline/writer_survey.c. Used by
+ * the writer's thread only.
  */
 #ifndef PIPELINE_WRITER_SURVEY_INTERNAL_H
 #define PIPELINE_WRITER_SURVEY_INTERNAL_H
@@ -13,10 +13,10 @@
 
 #define WRITER_SURVEY_HOLD_MS 3600000
 
-/* A table of which a pass would take more than half. */
+/* A table of which a pass would delete more than half. */
 struct writer_hold {
     bool held;
-    bool over;         /* the wait is: passes may take it */
+    bool over;         /* the wait is over: passes may delete */
     int days;          /* the limit that was announced */
     int64_t since_ms;  /* monotonic; when it was announced */
     int64_t cutoff_ms; /* as it was announced */
@@ -33,25 +33,25 @@ struct writer_survey {
     struct writer_hold holds[STORE_TABLES];
 };
 
-/* Begin the survey of a new pass. What waits goes on waiting. */
+/* Begin the survey of a new pass. Announced deletions keep waiting. */
 void writer_survey_begin(struct writer_survey *survey);
 
 /*
- * Go on with it for chunk->budget_us. survey->phase tells whether it is done; then cutoff_ms[]
- * holds what the pass may delete, STORE_KEEP for a table that waits or has no limit.
+ * Continue the survey for chunk->budget_us. survey->phase says whether it is done; then cutoff_ms[]
+ * holds the cutoffs of the pass, STORE_KEEP for a table that waits or has no limit.
  * `short_of_space` does not shorten a wait. STORE_OK, STORE_E_RETRY or STORE_FATAL.
  */
 int writer_survey_step(struct writer_survey *survey, struct store *store,
                        const struct writer_limits *limits, const struct store_chunk *chunk);
 
-/* How long until a wait is over, at most limit_ms. */
+/* Returns how long until a wait is over, at most limit_ms. */
 int64_t writer_survey_next_ms(const struct writer_survey *survey, int64_t limit_ms);
 
 /* The time from which retention counts, by the newest readings, the wall clock, and for how long
  * one device alone has agreed with it; INT64_MIN: nothing is old. */
 int64_t writer_survey_basis(const struct store_newest *newest, int64_t clock_ms, int64_t alone_ms);
 
-/* For status: what waits. */
+/* Copy the announced deletions for status. */
 void writer_survey_waits(const struct writer_survey *survey, struct writer_wait out[STORE_TABLES]);
 
 #endif
