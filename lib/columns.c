@@ -13,9 +13,10 @@
  *   - if it names a unit that measures the number's column;
  *   - not, if it names a unit of another column, and there is a number for that column beside it;
  *   - else if it is just "unit", "units" or "uom": a unit that the column cannot have, or that is
- *     not known, and the number does not become a column. The members beside the number are
- *     examined first, then those beside each object that contains it. Of the latter only a known
- *     unit of the column, or a matching name before "unit", counts.
+ *     not known, and the number does not become a column.
+ *
+ * The members beside the number are examined first, then those beside each object that contains it.
+ * Of the latter only a known unit of the column, or a matching name before "unit", counts.
  */
 #include "columns.h"
 

@@ -3,22 +3,21 @@
  *
  * A machine without a battery-backed clock starts in 1970, or at the time of its last stop, until
  * it has asked a time server. Until then its clock is an untrusted input:
- * - A clock that is earlier than the newest time in the database (what the last commit of a
- * session, or the newest reading of a device, says of our clock), or than this program, is behind:
- * time does not go back. Then wall_now_ms() gives that newest time plus what has passed on the
- * monotonic clock since the start. It is the least that the time can be. Messages are stored with
- * it and their times are judged by it; retention does nothing meanwhile (pipeline/writer_survey.c),
- * and the log and the status say so.
- * - A clock that the kernel reports as synchronised (adjtimex: not STA_UNSYNC) is believed,
- * whatever the database holds: then it is the database that holds a time from a clock that was
- * ahead. A container sees the kernel of its host, which has the one clock that there is. Where the
- * call is not allowed (a unit with ProtectClock=yes, which no SystemCallFilter= overrides; some
- * containers), systemd-timesyncd's file says the same of that daemon; without either nothing is
- * known, and the clock has to get past the newest time by itself.
+ * - A clock is behind if it is earlier than this program or than the newest time in the database
+ *   (of our clock: a session's last commit, a device's newest reading), because time does not go
+ *   back. Then wall_now_ms() returns that newest time plus the monotonic time since the start: the
+ *   time cannot be earlier. Messages are stored and judged with it. Meanwhile retention does
+ *   nothing (pipeline/writer_survey.c), and the log and the status report the state.
+ * - A clock that the kernel reports as synchronised (adjtimex: not STA_UNSYNC) is trusted, whatever
+ *   the database holds: then the database holds a time from a clock that was ahead. A container
+ *   sees the kernel of its host, whose clock is the only one. Where the call is not allowed (a unit
+ *   with ProtectClock=yes, which no SystemCallFilter= overrides; some containers), the file of
+ *   systemd-timesyncd gives the same answer for that daemon. Without either, the clock is trusted
+ *   only when it has passed the newest time.
  * - A clock that is ahead cannot be told from a daemon that was stopped for long. Nothing that
  *   cannot be undone may depend on it; pipeline/writer_survey.c makes sure that retention does not.
  *
- * A time in the future that was not believed is no loss: the message is in quarantine, and
+ * A message with an untrusted time in the future is not lost: it goes to quarantine, and
  * pipeline/writer_rejudge.c judges it again when the clock has moved on.
  */
 #include "base/wall.h"

@@ -11,8 +11,8 @@
  *  - Towards Paho it forwards at once.
  *  - Towards the broker every byte waits in a struct hold until all messages numbered before the
  *    byte was read are durable: hold_until_durable() is the rule. When nothing is pending, bytes
- * pass at once. While a commit runs, further acknowledgements gather behind it and leave with the
- *    next: group commit without a timer, one fsync for a whole in-flight window.
+ *    pass at once. While a commit runs, further acknowledgements gather behind it and leave with
+ *    the next: group commit without a timer, one fsync for a whole in-flight window.
  *  - When the intake refuses a message or a commit fails, the link is severed. The broker has
  *    received no acknowledgement and sends everything again.
  *

@@ -9,8 +9,9 @@
  * waits for:
  *  - before the first message of a batch gets its number, so that earlier PUBCOMPs can leave;
  *  - before the commit begins, so that the PUBRECs wait for this commit and not for the next;
- *  - after the commit. In between, the thread does not watch Paho's small writes, which would wake
- *    it for nothing.
+ *  - after the commit.
+ *
+ * In between, the thread does not watch Paho's small writes, which would wake it for nothing.
  *
  * Who relays. In lockstep Paho's receive thread and the gate's thread never work at the same time,
  * and waking one takes longer than its work. So Paho's receive thread relays itself (struct

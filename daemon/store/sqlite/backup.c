@@ -9,8 +9,9 @@
  *    the disk allows, and give up when the free space beside the database falls to the size of the
  *    WAL.
  *  - Our writes compete with the daemon's syncs. The copy is synced every few MiB, so that the disk
- *    never has a long queue of our pages when the daemon syncs. VACUUM INTO would need more work
- *    for the same result, and reports no progress.
+ *    never has a long queue of our pages when the daemon syncs.
+ *
+ * VACUUM INTO would need more work for the same result, and reports no progress.
  *
  * The copy is made under another name in the directory of the backup, checked there, and renamed
  * last: until then nothing of the wanted name has changed. It is a complete database: the same

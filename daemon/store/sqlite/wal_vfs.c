@@ -17,8 +17,10 @@
  *    that frame's page all gathered bytes are written before xWrite returns, so that an error fails
  *    the commit, whatever the durability is.
  *  - when the WAL is synced, read, measured or truncated: the gathered bytes are written first,
- *    every time. At any other time the frames belong to a transaction that is not committed, and
- *    nothing reads them.
+ *    every time.
+ *
+ * At any other time the frames belong to a transaction that is not committed, and nothing reads
+ * them.
  *
  * A transaction that outgrew the cache may have written a page twice. SQLite then corrects the
  * checksums at its end: it rewrites the headers of frames, the last one last and without its page.
