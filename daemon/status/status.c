@@ -36,7 +36,7 @@ struct sample {
     uint64_t received;
 };
 
-/* What the log has been told of a file that is written again and again. */
+/* Which failures of a repeatedly written file were logged. */
 struct told_file {
     struct log_cause cause;
     bool failed; /* it could not be written the last time */

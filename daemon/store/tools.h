@@ -14,8 +14,8 @@
 
 enum store_unit { STORE_BYTES, STORE_ROWS };
 
-/* Told from time to time how far a long work is. `what` is a static text; a total of 0 is not
- * known. Returns false to end the work: it then undoes what it has begun and returns
+/* Called from time to time with the progress of long work. `what` is a static text; a total of 0
+ * means unknown. Returns false to end the work, which then rolls back and returns
  * STORE_E_STOPPED. */
 struct store_watcher {
     bool (*progress)(void *context, const char *what, enum store_unit unit, int64_t done,
@@ -46,7 +46,7 @@ typedef void (*store_finding_fn)(void *context, const char *check, bool good, co
 int store_verify(struct store *store, const struct store_watcher *watcher, store_finding_fn finding,
                  void *context);
 
-/* What to restore, and what came of it. */
+/* The request and the result of store_restore(). */
 struct store_restore {
     const char *file; /* a backup, or another copy of a database */
     bool force;       /* although the verification found something; never a damaged file */

@@ -1,5 +1,5 @@
 /*
- * Several packets with one read.
+ * Reads several packets from the socket with one system call.
  *
  * mosquitto makes a TLS record of every packet. OpenSSL reads a record with two system calls (five
  * bytes that tell its length, then the rest), and Paho asks with two more whether another one is
@@ -10,15 +10,15 @@
  * with poll(), so Paho is told of them:
  *  - After a packet Paho asks SSL_pending() whether the record has more, and then reads on without
  *    poll(). paho_ahead_pending() also says so for bytes that were read ahead, but for at most
- *    IN_A_ROW packets, whether they have a record each or one together. Then other connections have
- *    their turn, and waiting acknowledgements are written (mqtt/paho/cork.c).
+ *    IN_A_ROW packets, whether they have a record each or one together. Then other connections are
+ *    served, and gathered acknowledgements are written (mqtt/paho/cork.c).
  *  - Paho does not ask after a part of a packet or after a packet without content. Therefore
  *    paho_cork_poll() also finds connections with bytes that were read ahead.
  * A connection has more when the last SSL_read() returned bytes and left some. When it returned
  * none, only a part of a record is left, and its rest will come to the socket.
  *
- * What must never happen: bytes that were read ahead and that Paho does not ask for. Nothing is
- * read ahead on a thread that has not waited by paho_cork_poll() yet.
+ * Must never happen: Paho does not ask for bytes that were read ahead. Nothing is read ahead on a
+ * thread that has not waited by paho_cork_poll() yet.
  *
  * Relies on: Paho reads by SSL_read() and waits for sockets by poll() with a timeout, both on its
  * receive thread; after a packet with content it asks SSL_pending(); SSL_free() ends a connection.
@@ -35,7 +35,7 @@
 
 #include "mqtt/paho/calls_internal.h"
 
-#define CONNECTIONS 16 /* for others nothing is read ahead */
+#define CONNECTIONS 16 /* further ones are not read ahead */
 #define IN_A_ROW    32
 
 struct ahead {
@@ -104,7 +104,8 @@ void paho_ahead_allow(void)
     waits = true;
 }
 
-/* Whether this waits for something to read that was read ahead. */
+/* Returns the entry of a connection that `fd` waits to read from and that has bytes read ahead, or
+ * NULL. */
 static struct ahead *waits_for(const struct pollfd *fd)
 {
     for (int i = 0; (fd->events & POLLIN) != 0 && i < CONNECTIONS; i++) {

@@ -1,4 +1,4 @@
-/* What OpenSSL has read from a broker before Paho asks for it: see mqtt/paho/ahead.c. */
+/* Bytes that OpenSSL reads from a broker before Paho asks for them: see mqtt/paho/ahead.c. */
 #ifndef MQTT_PAHO_AHEAD_INTERNAL_H
 #define MQTT_PAHO_AHEAD_INTERNAL_H
 
@@ -10,13 +10,15 @@
  * ahead. */
 void paho_ahead_allow(void);
 
-/* Whether one of these has bytes that were read ahead. Paho's receive thread, before it waits. */
+/* Returns true when one of these has bytes that were read ahead. Paho's receive thread, before it
+ * waits. */
 bool paho_ahead_has(const struct pollfd *fds, nfds_t count);
 
-/* After a poll(): those that have are ready, too. Returns how many are so only by that. */
+/* After a poll(): mark connections with bytes read ahead as ready. Returns how many poll() had not
+ * reported. */
 int paho_ahead_add(struct pollfd *fds, nfds_t count);
 
-/* The connection ends. Any of Paho's threads. */
+/* Forget a connection that ends. Any of Paho's threads. */
 void paho_ahead_forget(const SSL *ssl);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * No packet reaches Paho's parsers that is malformed or that nobody asked for.
+ * Keeps malformed and unexpected packets from Paho's parsers.
  *
- * Paho 1.3 believes the lengths in a packet. A SUBACK without return codes, for one, makes Paho
- * free a pointer that it never set, whose value the broker chooses by the packets it sent before.
- * And Paho takes any acknowledgement with the identifier of a SUBSCRIBE for the answer to it. Here
- * each packet is checked (mqtt/paho/packet.c) before Paho parses it. A refused packet is a read
- * error to Paho: it closes the connection, and nothing of the packet is acknowledged.
+ * Paho 1.3 trusts the lengths in a packet. A SUBACK without return codes, for one, makes Paho free
+ * a pointer that it never set, whose value the broker chooses by the packets it sent before. And
+ * Paho takes any acknowledgement with the identifier of a SUBSCRIBE for the answer to it. Here each
+ * packet is checked (mqtt/paho/packet.c) before Paho parses it. A refused packet is a read error to
+ * Paho: it closes the connection, and nothing of the packet is acknowledged.
  *
  * Three calls of Paho's are redirected, for TLS and plain TCP alike:
  *  - MQTTPacket_Factory() reads the first byte and the one to four bytes of the remaining length
@@ -15,7 +15,7 @@
  *  - MQTTPacket_send() gives a packet to WebSocket_putdatas(): the fixed header, and the rest.
  *    Which answer the broker owes is noted before the packet is written.
  *
- * What must never happen: a packet that Paho parses unchecked.
+ * Must never happen: Paho parses an unchecked packet.
  *
  * Relies on: the sequence of calls above; their return values; the beginning of Paho's struct
  * PacketBuffers. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-2 (Debian 13). Checked when the
@@ -41,8 +41,8 @@
 #define SOCKET_ERROR (-1) /* SOCKET_ERROR of Paho's Socket.h */
 #define LENGTH_BYTES 4
 
-/* Four times what a configuration may have. With more, the place of the oldest is taken, and what
- * comes next for that one is refused. */
+/* Four times the connections that a configuration may have. Beyond that the oldest connection loses
+ * its place, and its next packet is refused. */
 #define PLACES 64
 
 /* Paho's own, with void for its types. */
@@ -50,14 +50,14 @@ int WebSocket_getch(void *net, char *byte);
 char *WebSocket_getdata(void *net, size_t bytes, size_t *actual);
 int WebSocket_putdatas(void *net, char **header, size_t *header_length, struct paho_buffers *rest);
 
-/* What is known of a connection. */
+/* The state of a connection. */
 struct place {
     _Atomic(const void *) connection; /* NULL: free */
     struct mqtt_exchange exchange;
     char problem[MQTT_PACKET_PROBLEM_SIZE]; /* "" or what was wrong with a packet */
 };
 
-/* Where this thread is within a packet. */
+/* This thread's position within a packet. */
 struct reader {
     const void *connection;
     struct place *place; /* of the connection */
@@ -82,7 +82,7 @@ static struct place *find(const void *connection)
     return NULL;
 }
 
-/* The place of a connection; a new one if it has none. */
+/* Returns the place of a connection, or gives it one. */
 static struct place *place_of(const void *connection)
 {
     struct place *place = find(connection);
@@ -104,7 +104,7 @@ static struct place *place_of(const void *connection)
     return place;
 }
 
-/* Keep a problem until it is taken. */
+/* Keeps a problem until paho_check_take(). */
 static void complain(const void *connection, const char *problem)
 {
     struct place *place = place_of(connection);
@@ -138,7 +138,7 @@ bool paho_check_take(const void *connection, char problem[MQTT_PACKET_PROBLEM_SI
     return is_known;
 }
 
-/* The thread reads from this connection now. */
+/* Selects the place of the connection that the thread reads from now. */
 static void turn_to(const void *connection)
 {
     if (reader.place == NULL || reader.connection != connection ||
@@ -148,7 +148,8 @@ static void turn_to(const void *connection)
     }
 }
 
-/* One byte of the remaining length (MQTT 3.1.1 §2.2.3). False: the packet is refused. */
+/* Takes one byte of the remaining length (MQTT 3.1.1 §2.2.3). Returns false when the packet is
+ * refused. */
 static bool take_length_byte(const void *connection, unsigned char byte)
 {
     char problem[MQTT_PACKET_PROBLEM_SIZE];

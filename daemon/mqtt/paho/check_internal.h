@@ -15,7 +15,8 @@
  * about. */
 const void *paho_check_connection(void) __attribute__((weak));
 
-/* Take what was wrong with a packet of this connection, once. False: nothing. Any thread. */
+/* Take the problem of a refused packet of this connection, once. Returns false when there is none.
+ * Any thread. */
 bool paho_check_take(const void *connection, char problem[MQTT_PACKET_PROBLEM_SIZE])
     __attribute__((weak));
 

@@ -1,5 +1,5 @@
 /*
- * Acknowledgements written together.
+ * Writes several acknowledgements together.
  *
  * Paho answers every packet as soon as it has read it: with PUBREC and PUBCOMP for a message, four
  * bytes each. Each costs an encryption, a system call, a segment that wakes the gate, and work for
@@ -13,18 +13,16 @@
  *  - when PAHO_CORK_ACKS of them are kept: while a catch-up keeps Paho busy they must not miss the
  *    commit that they wait for;
  *  - before any other packet, so that Paho's order stays;
- *  - in paho_cork_flush().
- * So a message on a quiet line is acknowledged as soon as without this file. A thread that has not
- * waited by poll() yet writes at once.
+ *  - in paho_cork_flush(). So a single message is acknowledged as soon as without this file. A
+ *    thread that has not waited by poll() yet writes at once.
  *
  * The relay (paho_cork_set_relay()) is told when something was written, and waits in place of
  * poll().
  *
- * What must never happen: an acknowledgement leaves early. It is only ever written later than Paho
- * wanted, and hold_until_durable() judges it when the gate reads it. When a connection ends, the
- * acknowledgements that were kept for it are dropped: the broker never heard them. When they cannot
- * be written on a live connection, the connection is closed, and the broker sends its messages
- * again.
+ * Must never happen: an acknowledgement leaves early. It can only be written later than by Paho
+ * alone, and hold_until_durable() judges it when the gate reads it. When a connection ends, its
+ * kept acknowledgements are dropped: the broker never got them. When they cannot be written on a
+ * live connection, the connection is closed, and the broker sends its messages again.
  *
  * Relies on: Paho writes packets by SSL_write(), ends a connection by SSL_shutdown() and
  * SSL_free(), and holds a lock of its own meanwhile; it waits by poll() with a timeout on the one
@@ -59,8 +57,8 @@
 #include "mqtt/paho/calls_internal.h"
 
 #define ACK_SIZE 4
-#define CORKS    16 /* connections that have acknowledgements waiting at once; for more, all go */
-/* Paho found something to read so often since the first one waits, and made no more of it. */
+#define CORKS    16 /* connections with kept acknowledgements at once; with more, all are written */
+/* Upper bound on polls that find something to read while acknowledgements are kept. */
 #define POLLS_MAX 64
 
 struct cork {
@@ -71,12 +69,12 @@ struct cork {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct cork corks[CORKS];
-static const struct paho_relay *relay;  /* NULL: nobody wants to know */
+static const struct paho_relay *relay;  /* NULL: no relay */
 static unsigned writes;                 /* so far; under the mutex */
 static atomic_uint waiting;             /* acknowledgements in all corks; written under the mutex */
 static unsigned polls;                  /* since the first of them; Paho's receive thread's */
 static _Thread_local bool waits;        /* this thread has called poll() to wait, */
-static _Thread_local bool acknowledges; /* and acknowledgements of its were kept */
+static _Thread_local bool acknowledges; /* and its acknowledgements were kept */
 
 /* PUBACK, PUBREC or PUBCOMP (MQTT 3.1.1 §3.4, §3.5, §3.7): two bytes of header, a packet id. */
 static bool is_acknowledgement(const unsigned char *bytes, int length)
@@ -86,9 +84,8 @@ static bool is_acknowledgement(const unsigned char *bytes, int length)
 }
 
 /*
- * Nothing that is written here waits for more, so it need not wait for the kernel at the other end
- * either, which may take 40 ms to acknowledge what was written before (Nagle's algorithm, RFC 896).
- * Where that cannot be turned off, it is only slower.
+ * Turns Nagle's algorithm (RFC 896) off: it would delay a write until the other kernel has
+ * acknowledged the last one, for up to 40 ms. On failure writes are only slower.
  */
 static void send_at_once(const SSL *ssl)
 {
@@ -97,7 +94,7 @@ static void send_at_once(const SSL *ssl)
     setsockopt(SSL_get_fd(ssl), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-/* As SSL_write(), but never "not yet". */
+/* Like SSL_write(), but blocks until everything is written. */
 static int write_whole(SSL *ssl, const void *bytes, int length)
 {
     struct pollfd fd = {.fd = SSL_get_fd(ssl), .events = POLLOUT};
@@ -113,9 +110,9 @@ static int write_whole(SSL *ssl, const void *bytes, int length)
 }
 
 /*
- * Paho believes that these were written. Where they cannot be, the connection is of no use: a
- * broker that never hears an acknowledgement keeps its window full of messages that it does not
- * send again. Closing the socket makes Paho see the end of the connection when it reads next.
+ * Writes the kept acknowledgements, which Paho considers written. If that fails, the connection
+ * must end: a broker without an acknowledgement keeps its window full of messages that it does not
+ * send again. Closing the socket makes Paho see the end of the connection at its next read.
  */
 static void write_cork(struct cork *cork)
 {
@@ -180,7 +177,7 @@ static void keep(SSL *ssl, const void *acknowledgement)
     }
 }
 
-/* What waits on a connection that ends is lost with it. */
+/* Drops the kept acknowledgements of a connection that ends. */
 static void forget(const SSL *ssl)
 {
     struct cork *cork = cork_of(ssl);
@@ -260,7 +257,7 @@ void paho_cork_free(SSL *ssl)
     SSL_free(ssl);
 }
 
-/* Paho's receive thread waits. */
+/* Waits on Paho's receive thread. */
 static int wait_for_more(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     bool ahead = paho_ahead_has(fds, count);

@@ -7,7 +7,8 @@
 
 #include "mqtt/mqtt.h"
 
-/* So many are written together at most. With fewer a large window falls into small commits. */
+/* Upper bound on acknowledgements written in one SSL_write(). A lower bound would split a large
+ * window into small commits. */
 #define PAHO_CORK_ACKS 256
 
 /*
@@ -17,9 +18,9 @@
 void paho_cork_set_relay(const struct paho_relay *relay) __attribute__((weak));
 
 /*
- * Write the acknowledgements that wait for company. On the thread that made them, which is Paho's
- * receive thread; on others it does nothing. Weak: NULL in a program that is linked with the shared
- * library, where nothing waits.
+ * Write the kept acknowledgements. On the thread that made them, which is Paho's receive thread; on
+ * others it does nothing. Weak: NULL in a program that is linked with the shared library, where
+ * nothing waits.
  */
 void paho_cork_flush(void) __attribute__((weak));
 

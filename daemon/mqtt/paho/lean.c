@@ -18,8 +18,8 @@
  * chose what was in that memory before. mqtt/paho/check.c keeps the packets that are known to cause
  * that away from the parsers; zeroes are for those that are not known.
  *
- * What must never happen: memory from one allocator that is freed by another. A member that wants a
- * symbol of Heap.c.o or StackTrace.c.o that is not defined here fails to link.
+ * Must never happen: memory from one allocator is freed by another. A member that needs a symbol of
+ * Heap.c.o or StackTrace.c.o that is not defined here fails to link.
  *
  * Relies on: the signatures in Heap.h and StackTrace.h of Paho 1.3, with `enum LOG_LEVELS` passed
  * as an int; each of Paho's members allocates by mymalloc() and myrealloc() what it frees by
@@ -53,7 +53,8 @@ void Heap_terminate(void)
 {
 }
 
-/* Zeroed: what Paho has not set is NULL then, and not what the broker sent before. */
+/* Returns zeroed memory: a pointer that Paho has not set is then NULL, and not a value chosen by
+ * the broker. */
 void *mymalloc(char *file, int line, size_t size)
 {
     void *pointer = calloc(1, size);

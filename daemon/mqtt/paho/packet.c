@@ -1,9 +1,10 @@
 /*
- * A look at every packet of the broker before the MQTT library parses it.
+ * Checks every packet of the broker before the MQTT library parses it.
  *
- * A library that takes a packet for well-formed reads beyond its end, frees what it has not set, or
- * acknowledges what it could not hand over. Every packet that the daemon can get has a fixed length
- * or a least one, so a few comparisons tell the malformed ones (MQTT 3.1.1 §2.2, §3.2 to §3.13).
+ * A library that trusts a malformed packet reads beyond its end, frees a pointer that it has not
+ * set, or acknowledges a message that it could not hand over. Every packet that the daemon can get
+ * has a fixed length or a least one, so a few comparisons tell the malformed ones (MQTT 3.1.1 §2.2,
+ * §3.2 to §3.13).
  *
  * A well-formed packet at the wrong time is refused, too (§4.8). Paho looks for the request that an
  * acknowledgement answers by the packet identifier alone. So a PUBACK or an UNSUBACK would complete
@@ -14,7 +15,7 @@
  *  - SUBACK and UNSUBACK carry the identifier of the request without an answer (§3.8.4, §3.10.4);
  *  - PUBACK, PUBREC and PUBCOMP never come, because this client publishes nothing.
  *
- * What is let through, because closing the connection would do more harm:
+ * These are let through, because closing the connection would do more harm:
  *
  *  - An odd topic (empty, a wildcard, NUL, no UTF-8; §1.5.3, §4.7.1) or payload. The broker would
  *    send the message again at every connection. It goes into quarantine with every byte.
@@ -72,7 +73,7 @@ static enum mqtt_packet_result malformed(unsigned char first, const char *reason
     return MQTT_PACKET_E_MALFORMED;
 }
 
-/* A packet that is well-formed, and that nobody asked for. */
+/* Refuses a well-formed packet at the wrong time. */
 static enum mqtt_packet_result misplaced(unsigned char first, const char *reason, char *problem)
 {
     snprintf(problem, MQTT_PACKET_PROBLEM_SIZE, "the broker sent a %s %s", name_of(first), reason);

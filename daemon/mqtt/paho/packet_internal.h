@@ -1,7 +1,7 @@
 /*
- * What an MQTT 3.1.1 broker may send to a client that subscribes to one filter at a time and never
- * publishes: the packets' types, the lengths of their parts, and which answers were asked for.
- * Pure; mqtt_packet_*() on any thread.
+ * The packets that an MQTT 3.1.1 broker may send to a client that subscribes to one filter at a
+ * time and never publishes: their types, the lengths of their parts, and the answers that the
+ * client expects. Pure; mqtt_packet_*() on any thread.
  */
 #ifndef MQTT_PAHO_PACKET_INTERNAL_H
 #define MQTT_PAHO_PACKET_INTERNAL_H

@@ -80,7 +80,7 @@ static void broker_expect_ids(SSL *ssl, unsigned char first)
     }
 }
 
-/* What is sent until `on` is 0 leaves in one segment. */
+/* Bytes written until `on` is 0 leave in one segment. */
 static void broker_gather(int fd, int on)
 {
     if (setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)) != 0) {

@@ -1,5 +1,5 @@
 /*
- * What Paho gives to its persistence: see mqtt/paho/put.c. Pure; any thread.
+ * The data that Paho passes to its persistence: see mqtt/paho/put.c. Pure; any thread.
  */
 #ifndef MQTT_PAHO_PUT_INTERNAL_H
 #define MQTT_PAHO_PUT_INTERNAL_H

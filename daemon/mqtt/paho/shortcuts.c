@@ -16,8 +16,8 @@
  * of the sixteen places that a thread has for errors, and frees their content, also when there is
  * no error. Here it is called only when there is one.
  *
- * What must never happen: a message that is in a list and is not found, because Paho would then
- * deliver it twice or lose its handshake.
+ * Must never happen: a message that is in a list is not found, because Paho would then deliver it
+ * twice or lose its handshake.
  *
  * Relies on: ListAppend(), ListAppendNoMalloc() and ListInsert() are the only functions of Paho
  * that add to a list; the third int of its struct Messages is the packet identifier. Debian does

@@ -1,18 +1,17 @@
 /*
- * Replay: another try at what was not understood when it came.
+ * Replay: parses messages again that were not accepted when they came.
  *
  * Reading and parsing happen outside of any transaction, a few messages at a time. Then those that
  * change something are written in transactions that hold the daemon up for about REPLAY_HOLD_MS,
- * and a pause follows in which it gets its turn: it asks every millisecond. So short a transaction
- * mostly ends before the system takes the processor away from it, which on a busy machine is what
- * others wait for. They do not wait for the disk: the daemon's next commit syncs them with its own,
- * or the checkpoint at the end does; a power failure before that puts messages back where they
- * were.
+ * and a pause follows in which it gets its turn: it asks every millisecond. Such a short
+ * transaction mostly ends before the scheduler preempts it, which on a busy machine would make the
+ * daemon wait. It is not synced: the daemon's next commit, or the checkpoint at the end, syncs it
+ * too; after an earlier power failure the messages are back where they were.
  *
- * Exactly once, whatever ends us: the rows of a message appear in the transaction that removes it
- * from where it was, so it is in one of the two places at every moment. Rows are idempotent, so
- * that two replays at once, or one after the other, do no harm either. What was taken away while we
- * parsed is left alone.
+ * Exactly once, however the process ends: the rows of a message appear in the transaction that
+ * removes it from its old place, so it is in exactly one of the two places. Rows are idempotent, so
+ * that two replays at once, or one after the other, do no harm either. A message that was removed
+ * while we parsed it is left alone.
  *
  * A message is judged by the clock of now and not of its arrival: a time that lay in the future
  * then was perhaps right, and our clock behind. Its rows say received_ms = first_received_ms. The
@@ -21,7 +20,7 @@
  * anew: its last_received_ms becomes that moment, from which retention counts, because the clock of
  * its arrival may have been wrong.
  *
- * `runs` stays as it is: it tells what became of each message when it arrived.
+ * `runs` does not change: it counts the results at the messages' arrival.
  */
 #include "store/tools.h"
 
@@ -36,7 +35,7 @@
 #include "store/sqlite/sqlite_internal.h"
 
 #define BATCH_ITEMS 256
-/* Times before 2010 are wrong whatever the clock says; the parser has the same limit. */
+/* Times before 2010 are wrong in any case; the parser has the same limit. */
 #define TIME_FIRST_MS INT64_C(1262304000000)
 
 #define BATCH_BYTES ((size_t)4 * 1024 * 1024)
@@ -44,7 +43,7 @@
 enum verdict { KEEP, MOVE, NOTE };
 
 struct item {
-    enum store_statement taken; /* which removes it from where it was */
+    enum store_statement taken; /* the statement that removes the message from its old place */
     int source;                 /* index of store_replay.counts */
     int64_t rowid;              /* in messages */
     uint8_t digest[DIGEST_SIZE];
@@ -52,7 +51,7 @@ struct item {
     struct store_packet packet;
     enum verdict verdict;
     struct foxtrackr_message message; /* with MOVE */
-    struct foxtrackr_problem problem; /* with NOTE: why it stays, which is not what stands there */
+    struct foxtrackr_problem problem; /* with NOTE: the new reason why it stays */
 };
 
 struct batch {
@@ -77,7 +76,7 @@ static int no_memory(struct store *store)
                         store->path);
 }
 
-/* Copy topic and payload: the statement is reset before they are used. */
+/* Copies topic and payload, because the statement is reset before they are used. */
 static bool keep_packet(struct item *item, const void *topic, size_t topic_length,
                         sqlite3_stmt *statement, int payload_column, int64_t received_ms)
 {
@@ -108,7 +107,7 @@ static int64_t now_of(const struct store_replay *replay)
     return replay->now_ms != 0 ? replay->now_ms : wall_now_ms();
 }
 
-/* 0, a reason (enum foxtrackr_reason), or negative: out of memory. */
+/* Returns 0, a reason (enum foxtrackr_reason), or a negative value: out of memory. */
 static int parse(struct item *item, const struct store_replay *replay)
 {
     return foxtrackr_message_parse(replay->fields, now_of(replay), replay->max_future_ms,
@@ -119,14 +118,14 @@ static int parse(struct item *item, const struct store_replay *replay)
 
 /* --- reading ------------------------------------------------------------------------------- */
 
-/* What today's parser says of a row in quarantine. */
+/* Parses a row of quarantine again and sets the verdict. */
 static int judge_quarantined(struct store *store, const struct store_replay *replay,
                              struct item *item, const char *reason, const char *detail)
 {
     int result;
 
     if (item->source == FOXTRACKR_E_OVERSIZE) {
-        return STORE_OK; /* only its beginning is here */
+        return STORE_OK; /* only the beginning of the payload is stored */
     }
     result = parse(item, replay);
     if (result < 0) {
@@ -135,14 +134,15 @@ static int judge_quarantined(struct store *store, const struct store_replay *rep
     if (result == 0) {
         item->verdict = MOVE;
     } else if (strcmp(reason, foxtrackr_reason_name(result)) != 0 ||
-               /* Of a time in the future, detail tells the limit, which moves on with the clock. */
+               /* For a time in the future, detail contains the limit, which changes with the
+                * clock. */
                (result != FOXTRACKR_E_TIME && strcmp(detail, item->problem.detail) != 0)) {
         item->verdict = NOTE;
     }
     return STORE_OK;
 }
 
-/* The row of quarantine that a statement stands on, with the columns of STATEMENT_REPLAY_NEXT. */
+/* Takes a statement's current row of quarantine, with the columns of STATEMENT_REPLAY_NEXT. */
 static int take_quarantined(struct store *store, const struct store_replay *replay,
                             sqlite3_stmt *statement, struct item *item)
 {
@@ -166,7 +166,8 @@ static int take_quarantined(struct store *store, const struct store_replay *repl
                : no_memory(store);
 }
 
-/* The next row of quarantine into `item`; *end when there is none. `cursor` is the last digest. */
+/* Reads the next row of quarantine into `item`; sets *end when there is none. `cursor` is the last
+ * digest. */
 static int read_quarantined(struct store *store, const struct store_replay *replay,
                             struct replay_cursor *cursor, struct item *item, bool *end)
 {
@@ -187,8 +188,8 @@ static int read_quarantined(struct store *store, const struct store_replay *repl
     return result;
 }
 
-/* The next row of `messages`. Which second topic level it came with is not known any more, nor
- * needed: the group is on record since it arrived. */
+/* Reads the next row of `messages`. Its second topic level is not stored and not needed: the group
+ * was recorded at its arrival. */
 static int read_message(struct store *store, const struct store_replay *replay,
                         struct replay_cursor *cursor, struct item *item, bool *end)
 {
@@ -226,7 +227,7 @@ static int read_message(struct store *store, const struct store_replay *replay,
 
 /* --- writing ------------------------------------------------------------------------------- */
 
-/* Whether the message is still where it was read. */
+/* Sets *there to whether the message is still where it was read. */
 static int still_there(struct store *store, const struct item *item, bool *there)
 {
     const struct store_value digest = store_bytes(false, item->digest, DIGEST_SIZE);
@@ -250,7 +251,7 @@ static int note_why(struct store *store, const struct item *item, int64_t now_ms
     return store_execute(store, STATEMENT_REPLAY_STAYS, values, 4);
 }
 
-/* Remove it from where it was, and let "first seen" tell of the first message. */
+/* Removes the message from its old place, and updates the device's "first seen". */
 static int take_out(struct store *store, const struct item *item)
 {
     const struct store_value digest = store_bytes(false, item->digest, DIGEST_SIZE);
@@ -287,9 +288,8 @@ static int write_moved(struct store *store, const struct item *item, struct stor
         return result;
     }
     if (outcome == STORE_QUARANTINED) {
-        counts->conflict++; /* its other row, if it has one, is there by now */
-        /* What came from `messages` stays there: with its topic, its place in quarantine is lost.
-         */
+        counts->conflict++; /* its other row, if any, is stored now */
+        /* A row of `messages` stays: without its topic it cannot go to quarantine. */
         return item->source < STORE_REPLAY_MESSAGES && !change->dry_run
                    ? note_why(store, item, change->restamp ? now_of(change) : 0, &conflict)
                    : STORE_OK;
@@ -302,7 +302,7 @@ static int write_moved(struct store *store, const struct item *item, struct stor
     return change->dry_run ? STORE_OK : take_out(store, item);
 }
 
-/* Apply one item; what it does is counted in `change`. */
+/* Applies one item, and counts the result in `change`. */
 static int write_item(struct store *store, const struct item *item, struct store_replay *change)
 {
     bool there = true;
@@ -331,7 +331,7 @@ static bool changes_something(const struct batch *batch)
     return false;
 }
 
-/* Write what was read, in as many transactions as its length needs. */
+/* Writes the batch, in as many transactions as its length needs. */
 static int write_batch(struct store *store, const struct batch *batch, struct store_replay *replay)
 {
     bool dry = replay->dry_run || !changes_something(batch);
@@ -384,7 +384,7 @@ void replay_undo(struct store *store)
 {
     char why[STORE_ERROR_SIZE];
 
-    /* The sentence for what failed, not for what came of it. */
+    /* Keep the sentence of the first error, not of the rollback. */
     snprintf(why, sizeof(why), "%s", store->error);
     (void)store_rollback(store);
     snprintf(store->error, sizeof(store->error), "%s", why);
@@ -452,7 +452,7 @@ static int walk(struct store *store, struct store_replay *replay, read_fn read, 
     return result;
 }
 
-/* How much there is to do, for the watcher. */
+/* Counts the messages to replay, for the watcher. */
 static int count_work(struct store *store, const struct store_replay *replay, int64_t *quarantine,
                       int64_t *messages)
 {

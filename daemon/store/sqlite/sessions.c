@@ -2,15 +2,15 @@
  * The rows that are not readings: runs, sessions, subscriptions, gaps.
  *
  * Sessions and subscriptions are keyed by client id and broker (store_options.broker), because
- * another broker has another session with another queue. What they say is what was true when the
- * broker was last heard of; nothing is left undone at a connection because of it.
+ * another broker has another session with another queue. They record the state when the broker was
+ * last connected; every connection still subscribes to all filters.
  */
 #include "store/sqlite/sqlite_internal.h"
 
 int store_run_begin(struct store *store, const char *version, int64_t now_ms)
 {
     const struct store_value values[] = {store_integer(now_ms), store_text(version)};
-    int result = store_set_synced(store, true); /* what the record says must be on disk */
+    int result = store_set_synced(store, true); /* recorded data must be on disk */
 
     if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_RUN_BEGIN, values, 2);
@@ -63,7 +63,8 @@ int store_session_connecting(struct store *store, const char *client_id)
     return store_execute(store, STATEMENT_SESSION_CONNECTING, values, 2);
 }
 
-/* Before the session's row changes: the gap begins where the session of before was last heard of.
+/* Adds a gap, before the session's row changes: the gap begins with the last durable message of the
+ * earlier session.
  */
 static int add_gap(struct store *store, const char *client_id, enum store_gap gap, int64_t now_ms)
 {

@@ -1,5 +1,5 @@
 /*
- * The store's transactions: what a batch is, what an error means, what is on disk.
+ * The store's transactions: batches, the meaning of errors, and when data are on disk.
  *
  * The idea. One connection, one thread, one transaction at a time. The writer begins a batch,
  * applies messages, commits; whatever goes wrong in between is answered by a rollback and the same
@@ -72,11 +72,11 @@ int store_classify(int code, int system_errno)
 {
     switch (code & 0xff) {
     case SQLITE_READONLY:
-        /* SQLite's own word for a database that was moved away. */
+        /* SQLite's own code for a database that was moved away. */
         return code == SQLITE_READONLY_DBMOVED ? STORE_FATAL : STORE_E_RETRY;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-    case SQLITE_PROTOCOL: /* a race for the log's locks, lost many times */
+    case SQLITE_PROTOCOL: /* a race for the WAL's locks, lost many times */
     case SQLITE_FULL:
     case SQLITE_NOMEM:
         return STORE_E_RETRY;
@@ -87,7 +87,7 @@ int store_classify(int code, int system_errno)
             return STORE_E_RETRY;
         }
         if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
-            return STORE_FATAL; /* whatever errno says: see the opening of this file */
+            return STORE_FATAL; /* whatever errno is: see the opening of this file */
         }
         /* SQLite calls only some of these "full"; the disk is as sound as with SQLITE_FULL. */
         return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EROFS ||
@@ -99,7 +99,7 @@ int store_classify(int code, int system_errno)
     }
 }
 
-/* What the operator can do about it. */
+/* Returns advice to the operator for an error. */
 static const char *advice(int code, int system_errno)
 {
     if ((code & 0xff) == SQLITE_IOERR && system_errno == EFBIG) {
@@ -143,7 +143,8 @@ static const char *advice(int code, int system_errno)
 
 int store_fail(struct store *store, const char *doing)
 {
-    /* Not sqlite3_system_errno(): a COMMIT that fails leaves there what an earlier error was. */
+    /* Not sqlite3_system_errno(): after a failed COMMIT it may hold the errno of an earlier
+     * error. */
     int cause = errno;
     int code = sqlite3_extended_errcode(store->db);
     bool from_system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
@@ -196,9 +197,8 @@ static int look_at(const char *path, const struct store_identity *identity)
 }
 
 /*
- * Whether one name still leads to the file that is open. Only an answer is an answer: a directory
- * that may not be searched for a moment says nothing about the file in it, and is waited for. A
- * disk that fails is not.
+ * Checks that a name still leads to the open file. A directory that cannot be searched for a moment
+ * gives no answer, and is tried again; a disk that fails is not.
  */
 static int verify_name(struct store *store, const char *path, const struct store_identity *identity)
 {
@@ -225,7 +225,7 @@ static int verify_name(struct store *store, const char *path, const struct store
     }
 }
 
-/* Whether every name still leads to the file that is open. */
+/* Checks that every name still leads to its open file. */
 static int verify_names(struct store *store)
 {
     int result = verify_name(store, store->given_path, &store->database);
@@ -242,15 +242,15 @@ static int verify_names(struct store *store)
 
 int store_begin(struct store *store)
 {
-    /* What was committed and could not be verified comes again and makes no second row; but it is
-     * not applied again and again while there is no answer. */
+    /* A batch that was committed but could not be verified is applied again, which adds no rows;
+     * but not before the names can be verified. */
     int result = store->unverified ? verify_names(store) : STORE_OK;
 
     if (result != STORE_OK) {
         return result;
     }
     result = store_tidy_log(store, false);
-    /* A checkpoint that finds the disk full is no reason to stop: the log takes what it can. */
+    /* A checkpoint on a full disk does not stop the batch, which may still fit into the WAL. */
     if (result != STORE_FATAL) {
         result = store_set_synced(store, store->durability == STORE_FULL);
     }
@@ -363,11 +363,11 @@ void store_discard(struct store *store)
     store_finalize(store);
     sqlite3_close(store->db);
     if (store->file_fd >= 0) {
-        close(store->file_fd); /* after SQLite's own, whose locks this ends, too */
+        close(store->file_fd); /* after SQLite's own, whose locks this drops too */
     }
-    store_readers_close(&store->readers); /* not before: it would drop SQLite's locks */
+    store_readers_close(&store->readers); /* not earlier: it would drop SQLite's locks */
     if (store->lock_fd >= 0) {
-        close(store->lock_fd); /* the lock ends last: until here the database was ours */
+        close(store->lock_fd); /* last: until here the database was locked */
     }
     free(store->given_path);
     free(store->broker);
@@ -386,8 +386,8 @@ int store_close(struct store *store)
     }
     store_finalize(store);
     if (store->beside && !store->broken) {
-        /* Whether the daemon is there is not known: neither wait for it nor make it wait, and leave
-         * the log to it. */
+        /* The daemon may be running: do not wait for it nor delay it, and leave the rest of the WAL
+         * to it. */
         if (store_checkpoint(store) == STORE_FATAL) {
             result = STORE_FATAL;
         }
