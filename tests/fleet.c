@@ -1,10 +1,10 @@
 /*
  * fleet: plays a fleet of trackers to a broker, for the system tests, the demo and measurements.
  *
- * What is published follows from the options and the seed alone (story.c), so --print shows exactly
- * what a broker would get, and the manifest what the daemon must make of it. --register makes a
- * durable session instead: connect with clean_session = 0, subscribe, disconnect; from then on the
- * broker keeps a queue for that client id.
+ * The published messages depend on the options and the seed alone (story.c), so --print shows
+ * exactly what a broker would get, and the manifest what the daemon must make of it. --register
+ * makes a durable session instead: connect with clean_session = 0, subscribe, disconnect; from then
+ * on the broker keeps a queue for that client id.
  */
 #include <err.h>
 #include <errno.h>
@@ -260,7 +260,7 @@ static const struct {
 
 #define NAMES ((int)(sizeof(names) / sizeof(names[0])))
 
-/* What getopt_long() wants to know, from the two tables; `all` ends with a zeroed element. */
+/* Makes getopt_long()'s options from the two tables; `all` ends with a zeroed element. */
 static void list_options(struct option all[])
 {
     for (int i = 0; i < NAMES; i++) {

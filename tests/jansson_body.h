@@ -44,7 +44,7 @@ static inline size_t jansson_depth(const char *json, size_t length)
     return deepest;
 }
 
-/* What foxtrackr__body_read() should return, or JANSSON_NUMBER. */
+/* Returns the result that foxtrackr__body_read() should have, or JANSSON_NUMBER. */
 static inline int jansson_verdict(const char *payload, size_t length)
 {
     json_error_t error;

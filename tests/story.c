@@ -333,7 +333,8 @@ static void play_oversize(struct story *story, const struct device *device, int6
     free(payload);
 }
 
-/* What stands between the readings: `done` of `total` was played, and of the readings `part`. */
+/* Plays the events between the readings: `done` of `total` was played, and of the readings
+ * `part`. */
 static void play_due(struct story *story, const struct device *device, int64_t time_ms, double part,
                      int64_t *done, int64_t total,
                      void (*play)(struct story *, const struct device *, int64_t, int64_t))

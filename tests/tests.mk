@@ -1,4 +1,4 @@
-# What is tested and how, and the Debian packages that this takes. tests/README.md says more.
+# The tests, how they run, and the Debian packages that they need. tests/README.md says more.
 
 # The demonstration needs little more than the build, tests and lint much more.
 DEPS_DEMO  := mosquitto openssl sqlite3
@@ -9,7 +9,7 @@ DEPS_CHECK := $(DEPS_DEMO) libcmocka-dev mosquitto-clients python3-paho-mqtt pyt
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 FLEET      := $(BUILD)/tests/fleet
-# What system tests preload: another resolver, a disk that is never fast.
+# Libraries that system tests preload: another resolver, a slow disk.
 PRELOADS   := $(addprefix $(BUILD)/tests/,names_shim.so slow_disk_shim.so tls_write_shim.so alloc_shim.so \
                 quiet_paho_shim.so)
 

@@ -1,4 +1,4 @@
-# What the benchmarks run: a broker, the clients to compare with, and shims.
+# The programs of the benchmarks: a broker, the clients to compare with, and shims.
 
 BENCH_BROKER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/broker/*.c))
 BENCH_PROGRAMS   := $(addprefix $(BUILD)/bench/,broker ceiling client client-shared parse sqlite_floor slow_sync.so \

@@ -1,7 +1,7 @@
 # The campaigns that try to break the promise, and what they need: shims, and a daemon with small lots.
 
 SMALL_DAEMON := $(BUILD)/small/foxtrackrd
-# What is preloaded into the daemon to make its surroundings fail.
+# Libraries that are preloaded into the daemon to make system calls fail.
 SHIMS := $(patsubst tests/faults/%.c,$(BUILD)/tests/%.so,$(wildcard tests/faults/*_shim.c))
 
 $(BUILD)/tests/%_shim.so: tests/faults/%_shim.c

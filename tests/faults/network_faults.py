@@ -168,7 +168,7 @@ def _forgotten(number):
         stage.more(50)
         stage.daemon.wait_log("lost the session")
         stage.finish(lost=True, gaps=None)
-        # What was asked before the first commit with data cannot tell a time.
+        # Before the first commit with data there is no time at which the gap begins.
         (reason, last), = stage.gaps()
         assert reason == "session lost" and (last or number == 1), stage.gaps()
         return f"{len(stage.ledger.lost)} lost by the broker"

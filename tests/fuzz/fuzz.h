@@ -1,7 +1,7 @@
 /*
- * What the fuzz targets share. A target is one file: it turns the bytes that libFuzzer makes up
- * into a call, and checks what the header of the module promises about the result. A sanitizer
- * finds the rest.
+ * Declarations shared by the fuzz targets. A target is one file: it turns the bytes that libFuzzer
+ * makes up into a call, and checks what the header of the module promises about the result. A
+ * sanitizer finds the rest.
  */
 #ifndef FUZZ_H
 #define FUZZ_H

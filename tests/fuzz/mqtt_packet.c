@@ -10,7 +10,7 @@ static unsigned two_bytes(const unsigned char *at)
     return (unsigned)at[0] << 8 | at[1];
 }
 
-/* What Paho reads of a packet of this type without asking. */
+/* The number of bytes that Paho reads of a packet of this type without a check. */
 static size_t least_length(unsigned char first, const unsigned char *body, size_t length)
 {
     switch (first >> 4) {

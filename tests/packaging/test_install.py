@@ -14,7 +14,7 @@ PASSWORD = "etc/foxtrackrd/password"
 LOG = "var/log/foxtrackrd/foxtrackrd.log"
 DATA = {DATABASE: "rows\n", PASSWORD: "secret\n", LOG: "lines\n"}
 
-# What dpkg and its triggers write of their own, and the user that stays.
+# Files that dpkg and its triggers write themselves, and the user, which stays.
 BOOKKEEPING = re.compile(
     r"/(var/lib/dpkg|var/lib/man-db|var/cache|var/log/(dpkg|alternatives)\.log|etc/ld\.so\.cache|"
     r"etc/\.pwd\.lock|etc/(passwd|group|shadow|gshadow)-?)(/|$)")

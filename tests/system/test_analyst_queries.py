@@ -157,7 +157,7 @@ class Fleet:
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
         db.close()
 
-    # What the queries are about, in Python.
+    # The expected results of the queries, computed in Python.
 
     def name(self, device):
         return self.devices[device - 1][1]

@@ -101,7 +101,7 @@ def test_more_than_half_of_a_table_waits(broker, make_daemon):
     daemon.reload()
     line = daemon.wait_log("warning: database.retention_days: about to delete")
     assert " 3 rows of battery from before 20" in line and "more than half" in line, line
-    # What is not more than half goes all the same.
+    # A deletion of at most half of a table does not wait.
     wait_until(lambda: value(daemon.database, "SELECT count(*) FROM temperature") == 1,
                what="the old temperature to go")
     status = daemon.wait_status(lambda s: s["database"]["retention_waits"])

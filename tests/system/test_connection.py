@@ -9,7 +9,7 @@ from foxtrackrd import Daemon
 from harness import PATIENCE, query, run, FOXTRACKRD
 from tls_recorder import TlsRecorder
 
-# What is wrong with the server's certificate, and words that the reason must have.
+# The fault of the server's certificate, and words that the reason must have.
 WRONG_CERTIFICATES = {
     "expired": (r"certificate.*expired", "2021"),
     "unknown": (r"certificate.*issued by.*Another CA", "ca.crt"),

@@ -48,7 +48,7 @@ def test_page_of_a_command(command):
     exits = [int(number) for number in re.findall(r"^  (\d+)  ", page, re.MULTILINE)]
     assert exits == sorted(exits) and {0, 1, 64, 78} <= set(exits)
 
-    # What the usage names is explained, and the overview and the manual page say the same.
+    # Every name in the usage is explained, and the overview and the manual page say the same.
     usage, rest = page.split("\n", 1)
     explained = options(rest.split("Options:\n")[1].split("\nExample:")[0]) - {"--config", "--help"}
     assert explained == options(usage)

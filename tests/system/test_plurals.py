@@ -12,7 +12,7 @@ STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 PLURAL = re.compile(rf"(?:{NUMBER})((?: [A-Za-z]+){{1,2}})")
 SINGULAR = {"is", "was", "has", "its", "as", "ms", "s", "this", "does", "needs"}
 
-# What a number is never 1 of: limits, and sizes of things that are larger.
+# Nouns whose number is never 1: limits, and sizes that are always larger.
 NEVER_ONE = (
     "more than %d sessions",
     "is longer than %d characters",

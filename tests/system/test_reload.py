@@ -62,7 +62,7 @@ def test_retention(broker, daemon):
         wait_until(lambda: query(daemon.database, f"SELECT time_ms FROM {table} ORDER BY 1")
                    == [(times[2],), (times[3],)], what=f"old rows of {table} to go")
     daemon.stop()
-    # What was stored stays accounted for.
+    # The counts of stored messages stay right.
     assert query(daemon.database, "SELECT received, stored FROM runs") == [(8, 8)]
 
 

@@ -9,7 +9,7 @@ import harness
 
 MARKDOWN = ["README.md", "schema/README.md", "packaging/debian/foxtrackrd.README.Debian"]
 SECTION = re.compile(r"^\[(broker|session|database|parser|fields|log|status)\b[^\]]*\]", re.MULTILINE)
-# What a snippet leaves to the reader, by the section that has to be there.
+# Keys that a snippet leaves to the reader, by section.
 REQUIRED = {"broker": "host = mqtt.acme.net\nusername = me\n", "session": "given = acme\n"}
 
 

@@ -76,7 +76,8 @@ static inline int fixture_remove(void **state)
     return system(command);
 }
 
-/* What another program sees: the first column of the first row, "" for NULL or no row. */
+/* Runs a query through another connection: the first column of the first row, "" for NULL or no
+ * row. */
 static inline const char *look(const struct fixture *fixture, const char *sql)
 {
     static char text[16384];

@@ -58,7 +58,8 @@ static void test_filters(void **state)
     ASSERT_FILTERS("filters = a;b/\"c\", d=e\n", "a;b/\"c\"", "d=e");
 }
 
-/* What may belong to a value or not stands for itself behind a backslash; no other one is special.
+/* A backslash escapes characters that could be a comment or a quote; any other backslash is
+ * literal.
  */
 static void test_escapes(void **state)
 {
@@ -184,7 +185,7 @@ static void test_refused(void **state)
     }
 }
 
-/* What nobody sees in a password, or expects to be no part of it, is said. */
+/* Invisible or unexpected characters in a password cause a warning. */
 static void test_password_warnings(void **state)
 {
     static const struct {

@@ -12,7 +12,7 @@
 
 #include "net/net.h"
 
-/* What getaddrinfo() of this program answers: addresses separated by blanks. */
+/* The answer of this program's getaddrinfo(): addresses separated by blanks. */
 static const char *answer;
 
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,

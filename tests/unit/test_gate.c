@@ -260,7 +260,7 @@ static void a_broker_that_loses_patience_with_what_is_held(void **state)
     assert_true(status.ending.silent_ms >= HELD_MS);
 }
 
-/* What goes out is no longer held, and a sever says whose doing the end is. */
+/* Sent bytes are no longer held, and a sever records that the daemon ended the link. */
 static void what_has_left_is_not_held(void **state)
 {
     struct fixture *fixture = *state;
@@ -417,8 +417,8 @@ static bool holds_much(void *context)
     return held_bytes(context) >= LINK_HELD_HIGH;
 }
 
-/* What Paho may write before the gate stops reading from the broker is taken at once, also when the
- * broker takes nothing; and then nothing more comes from the broker. */
+/* The bytes that Paho may write before the gate stops reading from the broker are taken at once,
+ * also when the broker takes nothing; and then nothing more comes from the broker. */
 static void a_broker_that_does_not_read_makes_nobody_wait(void **state)
 {
     struct fixture *fixture = *state;

@@ -123,7 +123,7 @@ static void mend(struct story *story, enum mending mending, int result)
     }
 }
 
-/* What may go wrong after a batch is on disk. A log that a full disk keeps from moving stays. */
+/* Errors after a batch is on disk. A WAL that cannot be moved because of a full disk stays. */
 static bool between_batches(struct story *story, enum mending mending)
 {
     bool failed = store_checkpoint(story->fixture->store) == STORE_FATAL;

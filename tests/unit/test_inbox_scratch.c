@@ -270,7 +270,7 @@ static void runs_are_written_and_merged(void **state)
     }
 }
 
-/* What was known of messages in memory is known of those in the file, to the last byte. */
+/* Messages in the scratch file are equal, to the last byte, to those that were in memory. */
 static void rows_come_back_from_the_file(void **state)
 {
     struct story *story = *state;

@@ -461,7 +461,7 @@ static void test_admission_grows_rare(void **state)
     assert_in_range(written_in_a_day(&cause, 1000, 1), 28, 31);
     cause = (struct log_cause){0};
     assert_in_range(written_in_a_day(&cause, 1000, LOG_CAUSE_TEXTS), 4 * 28, 4 * 31);
-    /* What comes less than once an hour is always said. */
+    /* A text that comes less than once an hour is always written. */
     cause = (struct log_cause){0};
     assert_int_equal(written_in_a_day(&cause, 60 * MINUTE_MS + 1, 1), 24);
 }

@@ -135,7 +135,7 @@ static void every_connect_without_an_answer(void **state)
     }
 }
 
-/* What an earlier link ended with says nothing about an attempt that never had one. */
+/* The end of an earlier link is not the cause of an attempt that never had a link. */
 static void a_connect_that_never_had_a_link(void **state)
 {
     static const struct ending ended = {"", BROKER, 5, 0, NULL, false, false, LOSS_SILENCE, ""};

@@ -79,7 +79,7 @@ static struct foxtrackr_fields *read_fields(const char *name)
     return fields;
 }
 
-/* What every detail promises, whatever it quotes. */
+/* Checks the properties of every detail, whatever it quotes. */
 static void check_detail(const char *detail)
 {
     json_t *valid = json_string(detail); /* refuses what is not UTF-8 */

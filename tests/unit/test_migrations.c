@@ -213,7 +213,7 @@ static void test_a_migration_waits_for_other_writers(void **state)
 }
 
 /* `.schema` prints sqlite_schema.sql: every column must be explained there. */
-/* What people added to version 1 answers as before, and what had stopped answering is no reason not
+/* Objects that people added to version 1 work as before, and one that did not work is no reason not
  * to start. */
 static void test_views_of_others_stay(void **state)
 {

@@ -1,5 +1,5 @@
-/* What a broker may send, and when: the packets that are let through, and the sentence about those
- * that are not. */
+/* The packets that a broker may send, and when: those that are let through, and the sentence about
+ * those that are not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -16,7 +16,7 @@
 #define KEEPALIVE_S 4321
 #define CLIENT_ID   "id-of-nineteen-char"
 
-/* What a sentence must have in it. */
+/* Texts that a sentence must contain. */
 struct expected {
     int code;
     const char *words[4];

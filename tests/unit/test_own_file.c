@@ -1,4 +1,5 @@
-/* What is a lock of ours: everything that a power failure can leave of one, and nothing else. */
+/* The lock file of foxtrackrd is recognised in every state that a power failure can leave, and no
+ * other file is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -228,7 +228,7 @@ static void what_is_expected_goes_on(void **state)
     assert_int_equal(releases, 2);
 }
 
-/* What Paho has not set is zero, whatever was there before. */
+/* Memory that Paho has not set is zero, whatever it held before. */
 void *mymalloc(char *file, int line, size_t size) __attribute__((weak));
 void *myrealloc(char *file, int line, void *pointer, size_t size) __attribute__((weak));
 void myfree(char *file, int line, void *pointer) __attribute__((weak));

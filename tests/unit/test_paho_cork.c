@@ -237,7 +237,7 @@ static void a_connection_sends_at_once(void **state)
 
 /* --- who hears of it ------------------------------------------------------------------------- */
 
-/* What was heard. */
+/* Records of the relay's calls. */
 struct heard {
     const struct tls_pair *connection;
     unsigned written;

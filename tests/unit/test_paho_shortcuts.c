@@ -274,7 +274,7 @@ static void a_list_that_had_messages_is_searched(void **state)
     assert_true(looked_at >= 2);
 }
 
-/* What is in other lists may be shorter than a message. */
+/* Elements of other lists may be shorter than a message. */
 static void other_lists_are_left_alone(void **state)
 {
     void (*const ends[])(void *) = {paho_shortcuts_free_no_content, paho_shortcuts_free};

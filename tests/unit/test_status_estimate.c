@@ -1,4 +1,4 @@
-/* What status derives from the past: rates, catch-up, growth. Time is whatever the test says. */
+/* The estimates of status: rates, catch-up, growth. The test passes the times. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

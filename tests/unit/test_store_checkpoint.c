@@ -200,7 +200,7 @@ static void test_retention_moves_a_short_log(void **state)
     assert_true(out.rows[STORE_BATTERY] > 0);
 }
 
-/* What messages have put into it would be moved while others wait. */
+/* Moving the part of the WAL that messages have filled would delay other messages. */
 static void test_retention_leaves_a_long_log_and_adds_little(void **state)
 {
     struct fixture *fixture = *state;

@@ -1,4 +1,4 @@
-/* What stood here last: the record, the marks of backups, and what a log says of its database. */
+/* The record of the last database, the marks of backups, and the database size in a WAL. */
 #include "store_fixture.h"
 
 #include <fcntl.h>
@@ -68,7 +68,7 @@ static void test_frames_are_read_like_sqlite(void **state)
             assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
         }
     }
-    /* What is cut or changed does not count, and what is before it does. */
+    /* Frames that are cut or changed do not count; earlier frames do. */
     snprintf(whole, sizeof(whole), "%s.whole", wal);
     copy_file(wal, whole);
     assert_int_equal(stat(whole, &status), 0);
@@ -107,7 +107,7 @@ static bool judge(const struct fixture *fixture, const char *file, const struct 
     return older;
 }
 
-/* What a power failure in the middle of a checkpoint leaves: of each sector the old or the new. */
+/* The states after a power failure within a checkpoint: each sector is the old or the new one. */
 static void mix(const char *old_file, const char *new_file, const char *out, int sector)
 {
     FILE *old = fopen(old_file, "rb");

@@ -112,7 +112,8 @@ static void test_structures(void **state)
     }
 }
 
-/* What a person has left in the database is nothing to fall over: every beginning of a text. */
+/* Incomplete JSON that a person left in the database does no harm: tries every beginning of a
+ * text. */
 static void test_no_json_is_not_the_same(void **state)
 {
     static const char whole[] =

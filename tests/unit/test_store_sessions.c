@@ -1,4 +1,4 @@
-/* What is remembered of sessions and subscriptions belongs to a broker and a client id. */
+/* Records of sessions and subscriptions belong to a broker and a client id. */
 #include "store_fixture.h"
 
 #define CLIENT "id-a-01"

@@ -1,4 +1,4 @@
-/* What status tells of the database's content. */
+/* The summary of the database's content for status. */
 #include "store_fixture.h"
 
 #include "store/tools.h"

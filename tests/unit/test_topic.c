@@ -183,7 +183,7 @@ static void test_detail_is_cut_at_a_character(void **state)
     }
 }
 
-/* What just fits is not cut, and one byte more is. */
+/* A text that just fits is not cut; with one byte more it is. */
 static void test_detail_that_just_fits(void **state)
 {
     char text[FOXTRACKR_DETAIL_SIZE + 1];

@@ -29,7 +29,8 @@
 
 /* --- a pulse seen from outside ------------------------------------------------------------- */
 
-/* What a thread does before a look at `now_ms`, and what the look must find (limit: 100 ms). */
+/* A thread's actions before pulse_view_alive() at `now_ms`, and the result expected (limit: 100
+ * ms). */
 struct look {
     int64_t now_ms;
     enum { NOTHING, BEAT, BEGIN, END } does;

@@ -36,7 +36,7 @@ static void test_the_limit_follows_the_disk(void **state)
     assert_true(limit >= 4); /* something is always done */
     limit = writer_expire_adapt(4, true, 1000000);
     assert_int_equal(limit, 4);
-    /* What was stopped by the clock says nothing about more pages. */
+    /* A chunk that was stopped by its time is no reason for more pages. */
     assert_int_equal(writer_expire_adapt(64, false, 100), 64);
 }
 

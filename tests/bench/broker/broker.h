@@ -1,4 +1,4 @@
-/* What the benchmark's broker consists of: its options, its sessions, and what it counts. */
+/* The parts of the benchmark's broker: its options, its sessions and its counters. */
 #ifndef BENCH_BROKER_H
 #define BENCH_BROKER_H
 
