@@ -10,7 +10,9 @@
  *   commit, and on a slow disk the broker's or Paho's time limit passes. The gate knows for how
  *   long bytes have been waiting.
  * - The broker ended TLS (close_notify), and Paho read that before the gate saw the end of the
- *   stream. Then the broker's last bytes came just now.
+ *   stream. Then the broker's last bytes came just now. Where no packet is checked, a malformed one
+ *   over TLS looks the same. Brokers end connections at every restart, so that is taken for the
+ *   cause, and the text names both.
  */
 #include "session/session.h"
 
@@ -63,7 +65,7 @@ static enum loss_cause judge(const struct loss_facts *facts, int64_t held_limit_
         return LOSS_SILENCE;
     }
     /* Without TLS the gate sees the end of the stream before Paho. */
-    return facts->tls && facts->packets_checked ? LOSS_BROKER : LOSS_PACKET;
+    return facts->tls ? LOSS_BROKER : LOSS_PACKET;
 }
 
 enum loss_cause loss_of_connection(const struct loss_facts *facts, char out[LOSS_TEXT_SIZE])
@@ -98,7 +100,9 @@ enum loss_cause loss_of_connection(const struct loss_facts *facts, char out[LOSS
     default:
         snprintf(out, LOSS_TEXT_SIZE, "connection lost: %s",
                  ending->reason[0] != '\0' ? ending->reason
-                                           : "the broker ended the TLS connection");
+                 : facts->packets_checked  ? "the broker ended the TLS connection"
+                                          : "the broker ended the TLS connection, or sent what the "
+                                            "MQTT library did not take");
         break;
     }
     return cause;

@@ -13,7 +13,8 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import wait_until
+from harness import FOXTRACKRD, run, wait_until
+from left_out import NO_MATTER
 from scripted_broker import ScriptedBroker, mqtt
 
 REFUSALS = {
@@ -155,6 +156,8 @@ def test_a_broker_that_ends_every_connection(scripted, end, tls):
 def test_malformed_packets_are_nobody_elses_doing(scripted):
     """Goal: a connection that a malformed packet ends is not put down to another client, however
     often that happens."""
+    if "shared library" in run(FOXTRACKRD, "--version").stdout:
+        pytest.skip(NO_MATTER + "the shared library takes this packet, and nothing checks it before")
     _, daemon = scripted(subscribed=lambda connection: connection.sendall(mqtt.packet(0)))
     daemon.start(wait=None)
     daemon.wait_status(lambda now: now["sessions"][0]["lost"]["packet"] >= 4)
