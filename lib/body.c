@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "problem.h"
+#include "utf8.h"
 
 /* Offset of the bracket that opens a level too many; `length` if none does. */
 static size_t depth_span(const char *payload, size_t length)
@@ -98,7 +99,7 @@ static int explain(const struct foxtrackr__fault *fault, const char *payload, si
     if (length >= 3 && memcmp(payload, "\xEF\xBB\xBF", 3) == 0) {
         return foxtrackr__problem(problem, FOXTRACKR_E_ENCODING, "payload byte 0: byte order mark");
     }
-    valid = foxtrackr__text_span(payload, length);
+    valid = foxtrackr__utf8_span(payload, length);
     if (valid < length) {
         return foxtrackr__text_problem(problem, "payload", payload, valid);
     }

@@ -9,6 +9,7 @@
 
 #include "body.h"
 #include "problem.h"
+#include "utf8.h"
 
 struct scanner {
     const char *at;
@@ -34,7 +35,7 @@ static bool skip_plain(struct scanner *scanner)
         if (scanner->at == scanner->end || (unsigned char)*scanner->at < 0x80) {
             return true;
         }
-        sequence = foxtrackr__utf8_sequence(scanner->at, (size_t)(scanner->end - scanner->at));
+        sequence = foxtrackr__utf8_length(scanner->at, (size_t)(scanner->end - scanner->at));
         if (sequence == 0) {
             return fail(scanner, scanner->at, "not UTF-8");
         }

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "problem.h"
+#include "utf8.h"
 
 /* The ranges are documented in libfoxtrackr(3) and schema/README.md. */
 static const struct {
@@ -232,7 +233,7 @@ static int check_path(const char *path, size_t length, struct foxtrackr_problem 
         return foxtrackr__problem(problem, FOXTRACKR_E_FIELD,
                                   "no path: expected member names joined by dots");
     }
-    if (foxtrackr__text_span(path, length) < length) {
+    if (foxtrackr__utf8_span(path, length) < length) {
         return foxtrackr__problem(problem, FOXTRACKR_E_FIELD, "path %s is not UTF-8", quoted);
     }
     if (path[0] == '$') {

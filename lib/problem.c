@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "utf8.h"
+
 static const char *const reason_names[] = {
     [FOXTRACKR_OK] = "ok",
     [FOXTRACKR_E_TOPIC] = "topic",
@@ -57,74 +59,6 @@ bool foxtrackr__same_letters(const char *one, const char *other, size_t length)
     return true;
 }
 
-static bool is_continuation(uint8_t byte)
-{
-    return (byte & 0xC0) == 0x80;
-}
-
-size_t foxtrackr__utf8_sequence(const char *text, size_t length)
-{
-    const uint8_t *byte = (const uint8_t *)text;
-
-    if (length == 0) {
-        return 0;
-    }
-    if (byte[0] < 0x80) {
-        return 1;
-    }
-    /* C0 and C1 could only begin what a shorter sequence says. */
-    if (byte[0] >= 0xC2 && byte[0] <= 0xDF) {
-        return length >= 2 && is_continuation(byte[1]) ? 2 : 0;
-    }
-    if (byte[0] >= 0xE0 && byte[0] <= 0xEF) {
-        /* E0 80..9F is overlong, ED A0..BF are the surrogates. */
-        return length >= 3 && is_continuation(byte[1]) && is_continuation(byte[2]) &&
-                       !(byte[0] == 0xE0 && byte[1] < 0xA0) && !(byte[0] == 0xED && byte[1] > 0x9F)
-                   ? 3
-                   : 0;
-    }
-    if (byte[0] >= 0xF0 && byte[0] <= 0xF4) {
-        /* F0 80..8F is overlong, F4 90 and up lie beyond U+10FFFF. */
-        return length >= 4 && is_continuation(byte[1]) && is_continuation(byte[2]) &&
-                       is_continuation(byte[3]) && !(byte[0] == 0xF0 && byte[1] < 0x90) &&
-                       !(byte[0] == 0xF4 && byte[1] > 0x8F)
-                   ? 4
-                   : 0;
-    }
-    return 0;
-}
-
-/* Are these eight bytes all ASCII, and none of them NUL? Nearly all of a message is. */
-static bool is_plain_word(const char *text)
-{
-    uint64_t word;
-
-    memcpy(&word, text, sizeof(word));
-    /* Below 0x80, only a NUL borrows. */
-    return ((word | (word - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) == 0;
-}
-
-size_t foxtrackr__text_span(const char *text, size_t length)
-{
-    size_t offset = 0;
-
-    while (offset < length) {
-        if (length - offset >= sizeof(uint64_t) && is_plain_word(text + offset)) {
-            offset += sizeof(uint64_t);
-            continue;
-        }
-        unsigned char byte = (unsigned char)text[offset];
-        size_t sequence =
-            byte >= 0x80 ? foxtrackr__utf8_sequence(text + offset, length - offset) : byte != 0;
-
-        if (sequence == 0) {
-            break;
-        }
-        offset += sequence;
-    }
-    return offset;
-}
-
 int foxtrackr__text_problem(struct foxtrackr_problem *problem, const char *what, const char *text,
                             size_t offset)
 {
@@ -143,7 +77,7 @@ const char *foxtrackr__quote(char out[FOXTRACKR__QUOTE_SIZE], const char *text, 
     if (length > room) {
         dots = "...";
         length = room;
-        while (length > 0 && is_continuation((uint8_t)text[length])) {
+        while (length > 0 && foxtrackr__utf8_continues(text[length])) {
             length--;
         }
     }
@@ -169,7 +103,7 @@ static void tidy(char out[FOXTRACKR_DETAIL_SIZE], const char *text)
     size_t cut = 0; /* where "..." still fits */
 
     while (left > 0) {
-        size_t sequence = foxtrackr__utf8_sequence(text, left);
+        size_t sequence = foxtrackr__utf8_length(text, left);
         bool bad = sequence == 0 || breaks_line(text, sequence);
         size_t taken = sequence == 0 ? 1 : sequence;
         size_t written = bad ? 1 : sequence;

@@ -1,4 +1,4 @@
-/* Inside the library: saying what is wrong, and what is text at all. */
+/* Inside the library: saying what is wrong. */
 #ifndef FOXTRACKR_PROBLEM_H
 #define FOXTRACKR_PROBLEM_H
 
@@ -31,13 +31,7 @@ static inline char foxtrackr__lower(char c)
 /* Whether two texts of `length` bytes are the same but for the case of ASCII letters. */
 bool foxtrackr__same_letters(const char *one, const char *other, size_t length);
 
-/* Bytes of the UTF-8 sequence (RFC 3629) that `text` begins with; 0 if it is none. NUL is one. */
-size_t foxtrackr__utf8_sequence(const char *text, size_t length);
-
-/* Offset of the first byte that is NUL or not part of UTF-8; `length` if there is none. */
-size_t foxtrackr__text_span(const char *text, size_t length);
-
-/* What foxtrackr__text_span() stopped at, as a FOXTRACKR_E_ENCODING. `what` names the text. */
+/* What foxtrackr__utf8_span() stopped at, as a FOXTRACKR_E_ENCODING. `what` names the text. */
 int foxtrackr__text_problem(struct foxtrackr_problem *problem, const char *what, const char *text,
                             size_t offset);
 

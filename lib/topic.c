@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "problem.h"
+#include "utf8.h"
 
 enum { LEVELS = 4 };
 
@@ -72,7 +73,7 @@ int foxtrackr_topic_parse(const char *topic, size_t length, struct foxtrackr_top
     if (length == 0) {
         return foxtrackr__problem(problem, FOXTRACKR_E_TOPIC, "topic: empty");
     }
-    valid = foxtrackr__text_span(topic, length);
+    valid = foxtrackr__utf8_span(topic, length);
     if (valid < length) {
         return foxtrackr__text_problem(problem, "topic", topic, valid);
     }

@@ -18,6 +18,7 @@
 #include "body.h"
 #include "problem.h"
 #include "spelling.h"
+#include "utf8.h"
 
 /* Verdict where jansson stops at a number, so that nothing is known about the rest. */
 #define JANSSON_NUMBER (-1000)
@@ -54,7 +55,7 @@ static inline int jansson_verdict(const char *payload, size_t length)
         return FOXTRACKR_E_EMPTY;
     }
     if ((length >= 3 && memcmp(payload, "\xEF\xBB\xBF", 3) == 0) ||
-        foxtrackr__text_span(payload, length) < length) {
+        foxtrackr__utf8_span(payload, length) < length) {
         return FOXTRACKR_E_ENCODING;
     }
     if (jansson_depth(payload, length) > FOXTRACKR__DEPTH_MAX) {

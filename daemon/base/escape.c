@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 static uint32_t decode(const unsigned char *text, size_t length)
 {
     static const unsigned char lead_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
@@ -15,44 +17,6 @@ static uint32_t decode(const unsigned char *text, size_t length)
         character = character << 6 | (text[i] & 0x3fU);
     }
     return character;
-}
-
-size_t escape_utf8_length(const char *text, size_t length)
-{
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char *bytes = (const unsigned char *)text;
-    size_t wanted;
-    uint32_t character;
-
-    if (length == 0) {
-        return 0;
-    }
-    if (bytes[0] < 0x80) {
-        return 1;
-    }
-    if (bytes[0] >= 0xc2 && bytes[0] < 0xe0) {
-        wanted = 2;
-    } else if (bytes[0] >= 0xe0 && bytes[0] < 0xf0) {
-        wanted = 3;
-    } else if (bytes[0] >= 0xf0 && bytes[0] < 0xf5) {
-        wanted = 4;
-    } else {
-        return 0;
-    }
-    if (length < wanted) {
-        return 0;
-    }
-    for (size_t i = 1; i < wanted; i++) {
-        if ((bytes[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    character = decode(bytes, wanted);
-    if (character < smallest[wanted] || character > 0x10ffff ||
-        (character >= 0xd800 && character <= 0xdfff)) {
-        return 0;
-    }
-    return wanted;
 }
 
 bool escape_is_control(const char *text, size_t length)
@@ -72,7 +36,7 @@ size_t escape_line(char *out, size_t size, const char *text)
     size_t used = 0;
 
     for (size_t at = 0; at < length;) {
-        size_t taken = escape_utf8_length(text + at, length - at);
+        size_t taken = foxtrackr__utf8_length(text + at, length - at);
         bool hidden = taken == 0 || escape_is_control(text + at, taken);
 
         if (taken == 0) {
@@ -114,11 +78,11 @@ static bool is_cut(const char *text, size_t length)
     memcpy(whole, text, length);
     for (size_t missing = 1; length + missing <= sizeof(whole); missing++) {
         memcpy(whole + length, continuation, missing);
-        if (escape_utf8_length(whole, length + missing) == length + missing) {
+        if (foxtrackr__utf8_length(whole, length + missing) == length + missing) {
             return true;
         }
         whole[length] = (char)0x80; /* after some leading bytes 0xbf is invalid and 0x80 is not */
-        if (escape_utf8_length(whole, length + missing) == length + missing) {
+        if (foxtrackr__utf8_length(whole, length + missing) == length + missing) {
             return true;
         }
     }
@@ -130,7 +94,7 @@ void escape_clean(char *text)
     size_t length = strlen(text);
 
     for (size_t at = 0; at < length;) {
-        size_t taken = escape_utf8_length(text + at, length - at);
+        size_t taken = foxtrackr__utf8_length(text + at, length - at);
 
         if (taken == 0 && is_cut(text + at, length - at)) {
             text[at] = '\0';
@@ -152,7 +116,7 @@ void escape_one_line(char *text)
     escape_clean(text);
     length = strlen(text);
     for (size_t at = 0; at < length;) {
-        size_t taken = escape_utf8_length(text + at, length - at);
+        size_t taken = foxtrackr__utf8_length(text + at, length - at);
 
         if (escape_is_control(text + at, taken)) {
             text[used++] = ' ';
@@ -202,7 +166,7 @@ char *escape_json(const char *json)
     size_t used = 0;
 
     for (size_t at = 0; out != NULL && at < length;) {
-        size_t taken = escape_utf8_length(json + at, length - at);
+        size_t taken = foxtrackr__utf8_length(json + at, length - at);
 
         if (taken == 0) { /* a byte that is not valid UTF-8 */
             out[used++] = '?';

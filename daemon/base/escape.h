@@ -5,12 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/*
- * The length, 1 to 4, of the well-formed UTF-8 character at `text`, of which `length` bytes are
- * there; 0 when they are not one (RFC 3629: no overlong forms, no surrogates).
- */
-size_t escape_utf8_length(const char *text, size_t length);
-
 /* Returns true for a character that changes how a line is displayed: a control character (C0, DEL,
  * C1), a line or paragraph separator, or a change of direction. */
 bool escape_is_control(const char *text, size_t length);

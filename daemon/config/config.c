@@ -21,6 +21,7 @@
 #include "base/error_text.h"
 #include "base/escape.h"
 #include "config/config_internal.h"
+#include "utf8.h"
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
@@ -211,7 +212,7 @@ static int check_line(struct config_loading *loading, const char *text, size_t l
     const char *start = text;
 
     for (size_t at = 0; at < length;) {
-        size_t taken = escape_utf8_length(text + at, length - at);
+        size_t taken = foxtrackr__utf8_length(text + at, length - at);
 
         if (taken == 0) {
             return config_fail(loading, loading->line, NULL, "the line is not valid UTF-8");

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "utf8.h"
 
 #define BLANKS " \t\r\n"
 
@@ -76,7 +77,7 @@ static bool looks_blank(uint32_t character)
 unsigned config_text_lookalike(const char *text, size_t length, bool ends_only)
 {
     for (size_t at = 0; at < length;) {
-        size_t taken = escape_utf8_length(text + at, length - at);
+        size_t taken = foxtrackr__utf8_length(text + at, length - at);
         uint32_t character;
 
         if (taken == 0) {

@@ -9,29 +9,12 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "utf8.h"
 
-/* Valid UTF-8 (RFC 3629) without NUL: what SQLite can hold as text and give back unchanged. */
-static bool is_text(const unsigned char *bytes, size_t length)
+/* UTF-8 without NUL: what SQLite can hold as text and give back unchanged. */
+static bool is_text(const char *bytes, size_t length)
 {
-    size_t i = 0;
-
-    while (i < length) {
-        unsigned char lead = bytes[i++];
-        /* By the lead byte: how many bytes follow, and the range of the first of them. */
-        int more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-        unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-        unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-
-        if (lead == 0 || (lead >= 0x80 && lead < 0xc2) || lead > 0xf4) {
-            return false;
-        }
-        for (; more > 0; more--, i++, low = 0x80, high = 0xbf) {
-            if (i >= length || bytes[i] < low || bytes[i] > high) {
-                return false;
-            }
-        }
-    }
-    return true;
+    return foxtrackr__utf8_span(bytes, length) == length;
 }
 
 int store_quarantine_digest(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE])
@@ -57,7 +40,7 @@ int store_keep(struct store *store, const struct foxtrackr_problem *problem,
                const struct store_packet *packet)
 {
     uint8_t digest[DIGEST_SIZE];
-    bool text = is_text((const unsigned char *)packet->topic, packet->topic_length);
+    bool text = is_text(packet->topic, packet->topic_length);
 
     if (store_quarantine_digest(packet, digest) < 0) {
         return store_refuse(store, STORE_E_RETRY,
