@@ -1,5 +1,5 @@
 /* `foxtrackrctl backup`: copies the database while the daemon goes on. */
-#include "ctl/backup_internal.h"
+#include "ctl/commands_internal.h"
 #include "ctl/say_internal.h"
 
 #include <linux/ioprio.h>

@@ -3,7 +3,7 @@
  * configuration, the files, the database, certificates, and with --connect the broker. The longer
  * ones are in ctl/check_*.c.
  */
-#include "ctl/check_internal.h"
+#include "ctl/commands_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -6,13 +6,7 @@
 
 #include <string.h>
 
-#include "ctl/backup_internal.h"
-#include "ctl/check_internal.h"
-#include "ctl/parse_internal.h"
-#include "ctl/replay_internal.h"
-#include "ctl/restore_internal.h"
 #include "ctl/status_internal.h"
-#include "ctl/verify_internal.h"
 
 static int run_status(const struct config *config, const struct ctl_words *words)
 {

@@ -33,4 +33,43 @@ extern const size_t ctl_commands_count;
 /* The command of this name, or NULL. */
 const struct ctl_command *ctl_commands_find(const char *name);
 
+/* --- what the commands do; ctl/status_internal.h has those of status -------------------------- */
+
+/*
+ * Check everything that foxtrackrd needs: configuration, files, certificates, database, disk, the
+ * broker's name; with CTL_CONNECT also the broker itself. One line each, or JSON. Returns the exit
+ * status: 0 when all is good, else 1.
+ */
+int ctl_check(const struct config *config, const struct ctl_words *words);
+
+/* Check words->operands[0], for which `config` may be NULL, or the configured database. Returns the
+ * exit status. */
+int ctl_verify(const struct config *config, const struct ctl_words *words);
+
+/* Copy the database to words->operands[0]. Returns the exit status. */
+int ctl_backup(const struct config *config, const struct ctl_words *words);
+
+/* Put the backup words->operands[0] in the place of the database. Returns the exit status: 0
+ * restored, 1 refused or stopped, 66 FILE or database cannot be used, 74 FILE is damaged or the
+ * disk fails. */
+int ctl_restore(const struct config *config, const struct ctl_words *words);
+
+/* Parse the stored messages again, and print the result. Returns the exit status. */
+int ctl_replay(const struct config *config, const struct ctl_words *words);
+
+/*
+ * Parse the payload in `file` (NULL: standard input) as if it had come on `topic` now, with the
+ * configuration's [fields] and limits (NULL: the defaults). Prints the rows as JSON and returns 0,
+ * or "reason: detail" on standard error and 1.
+ */
+int ctl_parse(const struct config *config, const char *topic, const char *file);
+
+/* --- help, from the table; prints to standard output ------------------------------------------ */
+
+/* Print the overview: one line for each command and general option. */
+void ctl_help_overview(void);
+
+/* Print the page of a command: usage, options, an example, exit statuses. */
+void ctl_help_page(const struct ctl_command *command);
+
 #endif

@@ -12,7 +12,6 @@
 #include "base/similar.h"
 #include "config/config.h"
 #include "ctl/commands_internal.h"
-#include "ctl/help_internal.h"
 #include "ctl/say_internal.h"
 #include "ctl/words_internal.h"
 

@@ -2,7 +2,7 @@
  * The help of foxtrackrctl. The completion (packaging/completion) reads the overview: a command
  * with its arguments is preceded and followed by two blanks.
  */
-#include "ctl/help_internal.h"
+#include "ctl/commands_internal.h"
 
 #include <stdio.h>
 

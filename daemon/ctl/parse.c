@@ -2,8 +2,7 @@
  * foxtrackrctl parse: parses one message with the daemon's parser, and [fields] and [parser] of the
  * configuration if there is one. Reads no database and writes none.
  */
-#include "base/error_text.h"
-#include "ctl/parse_internal.h"
+#include "ctl/commands_internal.h"
 #include "ctl/say_internal.h"
 
 #include <errno.h>
@@ -13,6 +12,7 @@
 #include <sysexits.h>
 
 #include "base/clock.h"
+#include "base/error_text.h"
 #include "base/escape.h"
 #include "foxtrackr.h"
 

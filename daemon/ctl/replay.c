@@ -1,5 +1,5 @@
 /* `foxtrackrctl replay`: parses again what is in quarantine, in `messages` and in `extra`. */
-#include "ctl/replay_internal.h"
+#include "ctl/commands_internal.h"
 #include "ctl/say_internal.h"
 
 #include <inttypes.h>

@@ -6,9 +6,8 @@
 #include <sysexits.h>
 
 #include "base/escape.h"
-#include "ctl/say_internal.h"
-
 #include "base/json_text.h"
+#include "ctl/say_internal.h"
 
 static const char GOOD[] = "good";
 static const char WARNING[] = "warn";
@@ -21,11 +20,14 @@ void ctl_report_begin(struct ctl_report *report, bool json)
     report->checks = json ? json_array() : NULL;
 }
 
-static void add(struct ctl_report *report, const char *check, const char *verdict, bool good,
-                const char *text)
+__attribute__((format(printf, 5, 0))) static void add(struct ctl_report *report, const char *check,
+                                                      const char *verdict, bool good,
+                                                      const char *detail, va_list arguments)
 {
+    char text[CTL_DETAIL_SIZE];
     char escaped[2 * CTL_DETAIL_SIZE];
 
+    vsnprintf(text, sizeof(text), detail, arguments);
     escape_line(escaped, sizeof(escaped), text);
     if (report->json) {
         json_array_append_new(report->checks,
@@ -39,25 +41,21 @@ static void add(struct ctl_report *report, const char *check, const char *verdic
 
 void ctl_report(struct ctl_report *report, const char *check, bool good, const char *detail, ...)
 {
-    char text[CTL_DETAIL_SIZE];
     va_list arguments;
 
-    va_start(arguments, detail);
-    vsnprintf(text, sizeof(text), detail, arguments);
-    va_end(arguments);
     report->good = report->good && good;
-    add(report, check, good ? GOOD : BAD, good, text);
+    va_start(arguments, detail);
+    add(report, check, good ? GOOD : BAD, good, detail, arguments);
+    va_end(arguments);
 }
 
 void ctl_report_warning(struct ctl_report *report, const char *check, const char *detail, ...)
 {
-    char text[CTL_DETAIL_SIZE];
     va_list arguments;
 
     va_start(arguments, detail);
-    vsnprintf(text, sizeof(text), detail, arguments);
+    add(report, check, WARNING, true, detail, arguments);
     va_end(arguments);
-    add(report, check, WARNING, true, text);
 }
 
 int ctl_report_end(struct ctl_report *report)

@@ -4,7 +4,7 @@
  * of the verification are printed as by verify; then the changes, one line each, so that the
  * operator knows where the old database is and which messages the new one lacks.
  */
-#include "ctl/restore_internal.h"
+#include "ctl/commands_internal.h"
 #include "ctl/say_internal.h"
 
 #include <stdio.h>

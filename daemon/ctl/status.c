@@ -2,7 +2,6 @@
  * `foxtrackrctl status`: reads the status file, finds out whether its daemon is alive, and prints
  * it once. ctl/status_text.c formats it, ctl/follow.c is the live view.
  */
-#include "base/error_text.h"
 #include "ctl/say_internal.h"
 #include "ctl/status_internal.h"
 
@@ -18,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/error_text.h"
 #include "base/moment.h"
 #include "store/store.h"
 #include "store/tools.h"

@@ -1,5 +1,5 @@
 /* `foxtrackrctl verify`: prints what store_verify() finds, and how far it is. */
-#include "ctl/verify_internal.h"
+#include "ctl/commands_internal.h"
 
 #include <stdio.h>
 
