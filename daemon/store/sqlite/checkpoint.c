@@ -163,18 +163,29 @@ static void note_restart(struct store *store)
     store->look_at_space_at = SMALL_LOG_PAGES;
 }
 
-int store_shrink(struct store *store)
+/* A checkpoint that waits for readers and writers, for limit_ms at most. Returns SQLite's code:
+ * SQLITE_BUSY when some of them still need the log. */
+static int checkpoint_and_wait(struct store *store, int mode, int limit_ms, int *pages, int *done)
 {
-    int pages = -1;
-    int done = -1;
     int code;
 
+    *pages = -1;
+    *done = -1;
     errno = 0;
-    store->wait_ms =
-        store->busy_timeout_ms < SHRINK_WAIT_MS ? store->busy_timeout_ms : SHRINK_WAIT_MS;
-    code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, &pages, &done);
+    store->wait_ms = store->busy_timeout_ms < limit_ms ? store->busy_timeout_ms : limit_ms;
+    code = sqlite3_wal_checkpoint_v2(store->db, "main", mode, pages, done);
     store->wait_ms = store->busy_timeout_ms;
     store_record_file(store);
+    return code;
+}
+
+int store_shrink(struct store *store)
+{
+    int pages;
+    int done;
+    int code =
+        checkpoint_and_wait(store, SQLITE_CHECKPOINT_TRUNCATE, SHRINK_WAIT_MS, &pages, &done);
+
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
         return store_fail(store, "move the log into the database");
     }
@@ -197,16 +208,11 @@ static bool log_must_restart(const struct store *store)
  * to journal_size_limit. */
 static int restart_log(struct store *store)
 {
-    int pages = -1;
-    int done = -1;
-    int code;
+    int pages;
+    int done;
+    int code =
+        checkpoint_and_wait(store, SQLITE_CHECKPOINT_RESTART, RESTART_WAIT_MS, &pages, &done);
 
-    errno = 0;
-    store->wait_ms =
-        store->busy_timeout_ms < RESTART_WAIT_MS ? store->busy_timeout_ms : RESTART_WAIT_MS;
-    code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_RESTART, &pages, &done);
-    store->wait_ms = store->busy_timeout_ms;
-    store_record_file(store);
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
         return store_fail(store, "move the log into the database");
     }

@@ -207,20 +207,15 @@ int store_open_failed(struct store *store, const char *doing)
     }
 }
 
-static bool is_stopped(const struct store *store)
-{
-    return store->stopped != NULL && store->stopped();
-}
-
 /* A progress handler: a long read of a tool ends. */
 static int ask_whether_stopped(void *context)
 {
-    return is_stopped(context) ? 1 : 0;
+    return store_is_stopped(context) ? 1 : 0;
 }
 
 static int wait_beside(void *context, int asked)
 {
-    if (is_stopped(context)) {
+    if (store_is_stopped(context)) {
         return 0;
     }
     usleep(BESIDE_QUESTION_US);
@@ -235,7 +230,7 @@ static int wait_turn(void *context, int asked)
     if (asked == 0) {
         store->waiting_since_ms = now_ms;
     }
-    if (now_ms - store->waiting_since_ms >= store->wait_ms || is_stopped(store)) {
+    if (now_ms - store->waiting_since_ms >= store->wait_ms || store_is_stopped(store)) {
         return 0;
     }
     pulse_beat();

@@ -223,6 +223,9 @@ int store_execute_bound(struct store *store, enum store_statement id, int bound)
  */
 int store_fail(struct store *store, const char *doing);
 
+/* Whether the tool that waits or reads is to end; never true for the daemon. */
+bool store_is_stopped(const struct store *store);
+
 /* The result for an extended SQLite result code and the errno behind it (0: none). */
 int store_classify(int code, int system_errno);
 

@@ -141,6 +141,11 @@ static const char *advice(int code, int system_errno)
     }
 }
 
+bool store_is_stopped(const struct store *store)
+{
+    return store->stopped != NULL && store->stopped();
+}
+
 int store_fail(struct store *store, const char *doing)
 {
     /* Not sqlite3_system_errno(): after a failed COMMIT it may hold the errno of an earlier
@@ -153,7 +158,7 @@ int store_fail(struct store *store, const char *doing)
 
     if (result == STORE_FATAL) {
         store->broken = true;
-    } else if (store->stopped != NULL && store->stopped()) {
+    } else if (store_is_stopped(store)) {
         return store_refuse(store, STORE_E_STOPPED, "stopped; run it again to go on");
     }
     return store_refuse(store, result, "%s: cannot %s: %s%s%s%s; %s", store->path, doing,
