@@ -6,16 +6,21 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import inbox
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
+from daemon_process import DaemonProcess  # noqa: E402
 
 USER = "tracker-reader"
 PASSWORD = "correct-horse-7f3a9"
 CLIENT_ID = "id-fault-01"
 
 
-class Daemon:
+class Daemon(DaemonProcess):
     """
     broker       a FaultBroker, or None; its host and port go into the configuration
     build        the directory with the programs
@@ -28,71 +33,31 @@ class Daemon:
 
     def __init__(self, directory, broker, build, /, *, program="foxtrackrd", wrapper=(),
                  environment=None, ca_file=None, **sections):
-        self.directory = pathlib.Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
         self.broker = broker
-        self.program = pathlib.Path(build).resolve() / program
-        self.wrapper = list(wrapper)
-        self.environment = dict(environment or {})
-        self.process = None
-        self.config = self.directory / "foxtrackrd.conf"
-        self.stderr_path = self.directory / "stderr.log"
-        self.stderr_path.touch()
-        self._log_start = 0
-        password = self.directory / "password"
-        password.touch(mode=0o600)
-        password.write_text(PASSWORD + "\n")
-        self.sections = self._defaults(password, ca_file)
+        super().__init__(directory, pathlib.Path(build).resolve() / program, PASSWORD,
+                         lambda where: self._defaults(where, ca_file), wrapper=wrapper,
+                         environment=environment)
         self.configure(**sections)
 
-    def _defaults(self, password, ca_file):
+    def _defaults(self, directory, ca_file):
         return {
             "broker": {
                 "host": ("localhost" if ca_file else self.broker.host) if self.broker else "127.0.0.1",
                 "port": self.broker.port if self.broker else 1,
                 "tls": "yes" if ca_file else "no", "ca_file": ca_file,
-                "username": USER, "password_file": password},
+                "username": USER, "password_file": directory / "password"},
             "session": {"client_id": CLIENT_ID, "filters": "foxtrackr/#"},
-            "database": {"path": self.directory / "foxtrackr.db"},
+            "database": {"path": directory / "foxtrackr.db"},
             "log": {"target": "stderr"},
-            "status": {"file": self.directory / "status.json", "interval": "1s"},
+            "status": {"file": directory / "status.json", "interval": "1s"},
         }
-
-    def configure(self, **sections):
-        """Change sections and write the file; the process is not told."""
-        for name, keys in sections.items():
-            self.sections[name] = None if keys is None else {
-                **(self.sections.get(name) or {}), **keys}
-        lines = []
-        for name, keys in self.sections.items():
-            if keys is not None:
-                lines.append(f"[{name}]")
-                lines += [f"{key} = {value}" for key, value in keys.items() if value is not None]
-        self.config.write_text("\n".join(lines) + "\n")
-
-    @property
-    def database(self):
-        return pathlib.Path(self.sections["database"]["path"])
-
-    @property
-    def status_path(self):
-        return pathlib.Path(self.sections["status"]["file"])
 
     # The process
 
     def start(self, wait="subscribed", limit_s=30):
         """wait: "subscribed" (as the broker sees it), "status" (it writes its status) or None."""
-        assert self.process is None, "it runs already"
-        environment = {k: v for k, v in os.environ.items()
-                       if not k.lower().endswith("_proxy")
-                       and k not in ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "LD_PRELOAD")}
-        environment.update(self.environment)
         before = self.broker.ledger.steps["connack"] if self.broker else 0
-        with open(self.stderr_path, "ab") as stderr:
-            self._log_start = stderr.tell()
-            self.process = subprocess.Popen(
-                [*self.wrapper, self.program, "-c", self.config], stdin=subprocess.DEVNULL,
-                stdout=stderr, stderr=stderr, env=environment, cwd="/")
+        self.launch()
         if wait == "subscribed":
             self.wait(lambda: self.broker.ledger.steps["connack"] > before
                       and self.broker.delivering, limit_s, "a subscribed session")
@@ -157,13 +122,7 @@ class Daemon:
         assert code == 0, f"exit {code} after SIGTERM:\n{self.log_tail()}"
 
     def wait_exit(self, limit_s=30):
-        """The exit status once it has ended by itself; negative: the signal that ended it."""
-        try:
-            code = self.process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {limit_s} s:\n{self.log_tail()}") from None
-        self.process = None
-        return code
+        return super().wait_exit(limit_s)
 
     @property
     def running(self):
@@ -171,20 +130,14 @@ class Daemon:
 
     # What it says
 
-    def log(self):
-        """What it has written since the last start."""
-        with open(self.stderr_path, encoding="utf-8", errors="replace") as log:
-            log.seek(self._log_start)
-            return log.read()
-
     def log_tail(self, lines=40):
-        return "\n".join(self.stderr_path.read_text(errors="replace").splitlines()[-lines:])
+        return super().log_tail(lines)
 
     def status(self):
         """The status file of this process; {} while there is none."""
         try:
-            status = json.loads(self.status_path.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            status = super().status()
+        except json.JSONDecodeError:
             return {}
         return status if status.get("pid", self.pid) == self.pid else {}
 

@@ -1,19 +1,21 @@
 """The daemon under test, with the test in the place of systemd."""
 
-import copy
 import itertools
-import json
 import os
 import pathlib
 import re
 import signal
 import socket
-import subprocess
+import sys
 import threading
 import time
 
 import broker as brokers
 from harness import FOXTRACKRCTL, FOXTRACKRD, PATIENCE, count_received, count_rows, run, wait_until
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
+from daemon_process import DaemonProcess, render  # noqa: E402, F401
 
 CLIENT_ID = "id-test-01"
 
@@ -77,61 +79,21 @@ def default_sections(directory, server):
     }
 
 
-def render(sections):
-    """INI text. A section that is None is left out, and so is a key."""
-    lines = []
-    for name, keys in sections.items():
-        if keys is None:
-            continue
-        lines.append(f"[{name}]")
-        lines += [f"{key} = {value}" for key, value in keys.items() if value is not None]
-        lines.append("")
-    return "\n".join(lines)
-
-
-class Daemon:
+class Daemon(DaemonProcess):
     """
     One configuration, and at most one running process. Keyword arguments are sections whose keys
     are merged into the defaults; a section given as None is left out. `server` is a Broker, or
-    anything with its tls_port and pki; None: there is none. `prefix` is a command to run it with.
+    anything with its tls_port and pki; None: there is none. `wrapper` is a command to run it with.
     """
 
-    def __init__(self, directory, server, *, environment=None, prefix=(), **sections):
-        self.directory = pathlib.Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
+    def __init__(self, directory, server, *, environment=None, wrapper=(), **sections):
+        super().__init__(directory, FOXTRACKRD, brokers.PASSWORD,
+                         lambda where: default_sections(where, server), wrapper=wrapper,
+                         environment=environment)
         self.server = server
-        self.sections = default_sections(self.directory, server)
-        self.environment = environment or {}
-        self.prefix = prefix
-        self.config = self.directory / "foxtrackrd.conf"
-        self.stderr_path = self.directory / "stderr.log"
-        self.stderr_path.touch()
-        self.password_path = self.directory / "password"
-        self.password_path.touch(mode=0o600)
-        self.password_path.write_text(brokers.PASSWORD + "\n")
         self.notifications = None
         self._all_notifications = []
-        self.process = None
         self.configure(**sections)
-
-    # Configuration
-
-    def configure(self, **sections):
-        """Change sections and write the file; the process is not told."""
-        for name, keys in sections.items():
-            if keys is None:
-                self.sections[name] = None
-            else:
-                self.sections[name] = {**(self.sections.get(name) or {}), **keys}
-        self.config.write_text(render(copy.copy(self.sections)))
-
-    @property
-    def database(self):
-        return pathlib.Path(self.sections["database"]["path"])
-
-    @property
-    def status_path(self):
-        return pathlib.Path(self.sections["status"]["file"])
 
     # The process
 
@@ -141,17 +103,8 @@ class Daemon:
         if self.notifications:
             self._all_notifications.append(self.notifications)
         self.notifications = Notifications()
-        environment = {
-            name: text for name, text in os.environ.items()
-            if not name.lower().endswith("_proxy") and name != "CREDENTIALS_DIRECTORY"}
-        environment["NOTIFY_SOCKET"] = self.notifications.address
-        environment.update(self.environment)
         self.started = time.monotonic()
-        with open(self.stderr_path, "ab") as stderr:
-            self._log_start = stderr.tell()
-            self.process = subprocess.Popen(
-                [*self.prefix, FOXTRACKRD, "-c", self.config], stdin=subprocess.DEVNULL, stdout=stderr,
-                stderr=stderr, env=environment, cwd="/")
+        self.launch(NOTIFY_SOCKET=self.notifications.address)
         if wait == "subscribed":
             self.wait_subscribed()
         elif wait == "ready":
@@ -173,14 +126,7 @@ class Daemon:
         self.process = None
 
     def wait_exit(self, timeout=20):
-        """The exit status, once the process has ended by itself."""
-        try:
-            code = self.process.wait(timeout * PATIENCE)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(
-                f"still running after {timeout * PATIENCE} s:\n{self.log_tail()}") from None
-        self.process = None
-        return code
+        return super().wait_exit(timeout * PATIENCE)
 
     def reload(self):
         """SIGHUP, and wait until the daemon says that it is done, whatever came of it."""
@@ -207,15 +153,6 @@ class Daemon:
 
     # What it says
 
-    def log(self):
-        """Everything it has written to standard error since the last start."""
-        with open(self.stderr_path, encoding="utf-8", errors="replace") as log:
-            log.seek(self._log_start)
-            return log.read()
-
-    def log_tail(self, lines=80):
-        return "\n".join(self.stderr_path.read_text(errors="replace").splitlines()[-lines:])
-
     def wait_log(self, pattern, timeout=20):
         """
         Wait for a line that matches, without case, and return it. The directory of the test, which
@@ -229,13 +166,6 @@ class Daemon:
             return match
 
         return wait_until(found, timeout, lambda: f"/{pattern}/ in the log:\n{self.log_tail()}")[0]
-
-    def status(self):
-        """The status file; {} while there is none."""
-        try:
-            return json.loads(self.status_path.read_text())
-        except FileNotFoundError:
-            return {}
 
     def wait_status(self, predicate, timeout=20):
         """Wait until the status file of this process satisfies a predicate, and return it."""

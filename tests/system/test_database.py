@@ -376,7 +376,7 @@ def test_directory_that_cannot_be_written(broker, make_daemon, tmp_path):
     """Goal: an unwritable directory is said with its name, at once."""
     directory = tmp_path / "locked-up"
     directory.mkdir(mode=0o500)
-    daemon = make_daemon(broker, prefix=obeying_permissions(),
+    daemon = make_daemon(broker, wrapper=obeying_permissions(),
                          database={"path": directory / "foxtrackr.db"})
     daemon.start(wait=None)
 
@@ -387,7 +387,7 @@ def test_directory_that_cannot_be_written(broker, make_daemon, tmp_path):
 
 def test_database_that_cannot_be_written(broker, make_daemon):
     """Goal: a read-only database is refused with a sentence and left as it is."""
-    daemon = make_daemon(broker, prefix=obeying_permissions()).start()
+    daemon = make_daemon(broker, wrapper=obeying_permissions()).start()
     daemon.stop()
     daemon.database.chmod(0o440)
     before = daemon.database.read_bytes()
@@ -485,7 +485,7 @@ def test_a_directory_without_permission_for_a_moment(make_daemon, broker, tmp_pa
     # Root without the right to go through every directory is like everybody else.
     prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
     daemon = make_daemon(broker, database={"path": place / "foxtrackr.db"})
-    daemon.prefix = prefix
+    daemon.wrapper = prefix
     daemon.start()
     process = daemon.process
     broker.publish("foxtrackr/one/V3.0/bat", fleet.battery("one", fleet.now_ms()))

@@ -222,7 +222,7 @@ def test_garbage_that_waits_keeps_its_session(broker, daemon, journal):
              (3, CLIENT_ID, "foxtrackr/g3/V3.0/bat", b"[]")])
     connection.close()
     daemon.configure(log={"target": "journal"})
-    daemon.prefix = journal.prefix()
+    daemon.wrapper = journal.prefix()
     daemon.start()
     daemon.wait_received(3)
     daemon.stop()

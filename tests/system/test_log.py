@@ -20,7 +20,7 @@ def test_the_journal_gets_fields(broker, make_daemon, journal):
     which foxtrackrd(8) lists; the text says the same to a reader.
     """
     ids = documented_ids()
-    daemon = make_daemon(broker, prefix=journal.prefix(), log={"target": "journal"}).start()
+    daemon = make_daemon(broker, wrapper=journal.prefix(), log={"target": "journal"}).start()
     broker.publish("foxtrackr/12345/V3.0/bat", "{broken")
     broker.restart()
     wait_until(lambda: len(journal.entries(MESSAGE_ID=ids["connected"])) == 2,
@@ -56,7 +56,7 @@ def test_the_fields_are_the_documented_ones():
 
 def test_a_journal_that_goes_away(broker, make_daemon, journal):
     """Goal: without its socket, lines go to standard error: none is lost."""
-    daemon = make_daemon(broker, prefix=journal.prefix(), log={"target": "journal"}).start()
+    daemon = make_daemon(broker, wrapper=journal.prefix(), log={"target": "journal"}).start()
     before = len(journal.entries())
     moved = journal.path.rename(journal.path.with_name("elsewhere"))
     daemon.reload()

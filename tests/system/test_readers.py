@@ -50,7 +50,7 @@ def installed(place, make_daemon):
         os.chmod(place / name, mode)
     command = " ".join(as_user(DAEMON, READERS, CONFIGURATION))
     prefix = ("sh", "-c", f'umask 0027; shift; exec {command} {program} "$@"', "sh")
-    daemon = make_daemon(None, directory=place / "etc", prefix=prefix,
+    daemon = make_daemon(None, directory=place / "etc", wrapper=prefix,
                          database={"path": place / "lib" / "foxtrackr.db"},
                          status={"file": place / "run" / "status.json"})
     for secret in (daemon.config, daemon.password_path):

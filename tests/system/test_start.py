@@ -200,7 +200,7 @@ def test_a_signal_in_the_first_milliseconds(make_daemon, broker, number, moment)
               "password": ["-e", f"inject=openat,open:signal={int(number)}", "-P", "PASSWORD"]}[moment]
     daemon = make_daemon(broker)
     daemon.environment = harness.sanitizer("detect_leaks=0")
-    daemon.prefix = [
+    daemon.wrapper = [
         "strace", "-qq", "-o", "/dev/null",
         *(str({"CONFIG": daemon.config, "PASSWORD": daemon.password_path}.get(one, one))
           for one in inject)]
@@ -214,9 +214,9 @@ def test_sighup_in_the_first_milliseconds(make_daemon, broker):
     """Goal: a reload that comes before the configuration is read kills nothing."""
     daemon = make_daemon(broker)
     daemon.environment = harness.sanitizer("detect_leaks=0")
-    daemon.prefix = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=umask:signal=HUP"]
+    daemon.wrapper = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=umask:signal=HUP"]
     daemon.start(wait=None)
-    daemon.prefix = ()
+    daemon.wrapper = ()
     daemon.wait_log("reloaded")
     tracer = daemon.process
     child = int(pathlib.Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text().split()[0])
