@@ -3,6 +3,7 @@
  * (optimal string alignment). Finds the command, option, section or key that an operator mistyped.
  */
 #include "base/similar.h"
+#include "base/similar_internal.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -28,7 +29,8 @@ static unsigned least(unsigned one, unsigned other)
     return one < other ? one : other;
 }
 
-unsigned similar_allowed(const char *word)
+/* The number of slips that are a typing error: 1 in a word of up to three characters, else 2. */
+static unsigned allowed(const char *word)
 {
     return strlen(word) > SHORT_WORD ? ALLOWED : ALLOWED_SHORT;
 }
@@ -72,7 +74,7 @@ void similar_try(struct similar *search, const char *known)
     unsigned slips = similar_slips(search->word, known);
     size_t length = strlen(search->word);
 
-    if (slips > similar_allowed(search->word)) {
+    if (slips > allowed(search->word)) {
         if (length < PREFIX_MIN || strncasecmp(search->word, known, length) != 0) {
             return;
         }

@@ -12,16 +12,6 @@ struct similar {
     unsigned slips; /* how far `best` is from `word` */
 };
 
-/* The number of slips that are a typing error: 1 in a word of up to three characters, else 2. */
-unsigned similar_allowed(const char *word);
-
-/*
- * Count the slips between two words: a character too many, missing or wrong, or two neighbours that
- * changed places. Upper and lower case are the same, and so are - and _. Returns UINT_MAX for a
- * word longer than 40 characters.
- */
-unsigned similar_slips(const char *one, const char *other);
-
 /*
  * Compare the word with a known one, which becomes the best when it is nearer than the best so far.
  * A known word that begins with the word (retention, of retention_days) is near too, but farther

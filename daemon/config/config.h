@@ -125,11 +125,6 @@ void config_free(struct config *config);
 int config_needs_restart(const struct config *running, const struct config *loaded, char *names,
                          size_t names_size);
 
-/* One row for each key, for tests and documents: returns NULL past the end. */
-const char *config_key_name(size_t index);    /* "broker.host" */
-const char *config_key_default(size_t index); /* as it would be written; "" for none */
-bool config_key_is_live(size_t index);        /* changes with SIGHUP */
-
 /* --- paths ------------------------------------------------------------------------------- */
 
 /* The files that a daemon uses, compared by identity and not by spelling. */

@@ -170,4 +170,9 @@ int config_doubt_all(struct config_loading *loading);
 /* The same for the path of a line of [fields], which was found good. `name` is "fields.COLUMN". */
 int config_doubt_field(struct config_loading *loading, const char *name, const char *source);
 
+/* One row for each key, for tests and documents: returns NULL past the end. */
+const char *config_key_name(size_t index);    /* "broker.host" */
+const char *config_key_default(size_t index); /* as it would be written; "" for none */
+bool config_key_is_live(size_t index);        /* changes with SIGHUP */
+
 #endif

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "config/config_internal.h"
 #include "config_fixture.h"
 
 #define KEYS_MAX 64

@@ -12,6 +12,7 @@
 
 #include <ctype.h>
 
+#include "config/config_internal.h"
 #include "config_fixture.h"
 
 static struct config_problems problems;

@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "base/similar.h"
+#include "base/similar_internal.h"
 
 static void test_slips(void **state)
 {
