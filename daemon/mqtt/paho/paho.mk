@@ -57,7 +57,7 @@ $(PAHO_FLAGS): $(PAHO_PROBE_OBJ) $(addprefix $(PAHO_DIR)/,adapt redirections pah
 
 check-shared: ## the system tests and the campaigns of kills and memory with Paho's shared library
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/shared PAHO=shared all test-programs
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/shared PAHO=shared unit system
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/shared PAHO=shared system
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/shared PAHO=shared \
 	    FAULTS='tests/faults/kills tests/faults/memory' faults
 
