@@ -463,6 +463,47 @@ static void test_a_deleted_database_is_noticed(void **state)
     fixture->store = NULL;
     assert_int_equal(stat(log, &status), 0);
     assert_int_equal(status.st_size, 0);
+    assert_int_equal(fixture_open(fixture), STORE_E_PATH);
+}
+
+/* The record says that there was a database: no new one takes its place unasked. */
+static void test_a_database_that_was_there_is_not_begun_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("d", 1000, 3.7);
+    struct stat status;
+    char companion[256];
+
+    begin(fixture);
+    put(fixture, &message);
+    commit(fixture);
+    fixture_close(fixture);
+
+    assert_int_equal(truncate(fixture->path, 0), 0);
+    assert_int_equal(fixture_open(fixture), STORE_E_PATH);
+    assert_non_null(strstr(fixture->problem, "is empty, and"));
+    assert_int_equal(stat(fixture->path, &status), 0);
+    assert_int_equal(status.st_size, 0);
+
+    assert_int_equal(unlink(fixture->path), 0);
+    for (int start = 0; start < 2; start++) {
+        assert_int_equal(fixture_open(fixture), STORE_E_PATH);
+        assert_non_null(strstr(fixture->problem, "is missing, and"));
+        assert_non_null(strstr(fixture->problem, "fox.db.lock"));
+        assert_int_equal(access(fixture->path, F_OK), -1);
+    }
+
+    snprintf(companion, sizeof(companion), "%s-wal", fixture->path);
+    assert_int_equal(unlink(companion), 0);
+    snprintf(companion, sizeof(companion), "%s-shm", fixture->path);
+    assert_int_equal(unlink(companion), 0);
+    make_database(fixture, "PRAGMA journal_mode = WAL; VACUUM");
+    assert_int_equal(fixture_open(fixture), STORE_E_PATH);
+    assert_non_null(strstr(fixture->problem, "holds nothing, and"));
+    assert_int_equal(unlink(fixture->path), 0);
+
+    snprintf(companion, sizeof(companion), "%s.lock", fixture->path);
+    assert_int_equal(unlink(companion), 0);
     assert_int_equal(fixture_open(fixture), STORE_OK);
 }
 
@@ -572,6 +613,7 @@ int main(void)
         test_open(test_a_full_database_is_tried_again),
         cmocka_unit_test(test_errors_have_one_meaning),
         test_open(test_a_deleted_database_is_noticed),
+        test_open(test_a_database_that_was_there_is_not_begun_anew),
         test_open(test_a_deleted_log_is_noticed),
         test_open(test_a_replaced_database_is_noticed_and_not_harmed),
         test_open(test_the_log_does_not_grow_without_end),

@@ -32,6 +32,8 @@
 
 #include "base/clock.h"
 #include "base/error_text.h"
+#include "base/moment.h"
+#include "base/plural.h"
 #include "base/pulse.h"
 #include "migrations.h"
 #include "store/sqlite/lock_internal.h"
@@ -164,7 +166,27 @@ int store_sync_directory(struct store *store)
                         "%s: cannot be synced to disk: %s", store->directory, error_text(error));
 }
 
-static int create(struct store *store)
+/*
+ * The record names a run, whose row was on disk before that was written: so there was a database.
+ * One that is missing now is most likely on a disk that is not mounted. A new one in its place would
+ * take messages that the old one then lacks, and say nothing of all that the old one holds.
+ */
+static int refuse_to_begin_anew(struct store *store, const char *how)
+{
+    const struct store_record *record = &store->record;
+    char moment[MOMENT_SIZE];
+
+    return store_refuse(store, STORE_E_PATH,
+                        "%s: %s, and %s.lock says that there was one: its run %lld had received "
+                        "%lld message%s at %s; nothing was changed. Mount the disk that it is on, "
+                        "put it back, or run foxtrackrctl restore with a backup; to begin with an "
+                        "empty database, remove %s.lock",
+                        store->path, how, store->path, (long long)record->run,
+                        (long long)record->received, plural_s(record->received),
+                        moment_text(record->moment_ms, moment), store->path);
+}
+
+static int create(struct store *store, bool missing)
 {
     struct stat status;
     int fd;
@@ -176,6 +198,9 @@ static int create(struct store *store)
                             "%s: is missing or empty, but its log %s is not; put the database back "
                             "beside its log, or move the log away",
                             store->path, store->wal_path);
+    }
+    if (store->record.known) {
+        return refuse_to_begin_anew(store, missing ? "is missing" : "is empty");
     }
 
     fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, DATABASE_MODE);
@@ -333,6 +358,9 @@ static int inspect(struct store *store, int *version)
                             "%d; install a newer foxtrackrd",
                             store->path, *version, migration_count);
     }
+    if (owns(store) && *version == 0 && store->record.known) {
+        return refuse_to_begin_anew(store, "holds nothing");
+    }
     if (store->beside && store->marked) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: is a backup that foxtrackrd has not taken over yet; start "
@@ -464,7 +492,7 @@ static int open_steps(struct store *store)
         result = store_take_lock(store);
     }
     if (result == STORE_OK && owns(store) && size <= 0) {
-        result = create(store);
+        result = create(store, size < 0);
     }
     if (result == STORE_OK) {
         result = store_hold(store);
