@@ -420,6 +420,7 @@ static bool stop_store(struct daemon *daemon, int64_t deadline_ms, int *status)
 {
     int64_t left_ms = deadline_ms - clock_monotonic_ms();
     enum writer_state state = WRITER_ENDED;
+    int result = STORE_OK;
 
     if (daemon->writer != NULL) {
         intake_close(daemon->intake);
@@ -437,8 +438,13 @@ static bool stop_store(struct daemon *daemon, int64_t deadline_ms, int *status)
         left_ms = deadline_ms - clock_monotonic_ms();
         store_limit_wait(daemon->store, left_ms > 0 ? (int)left_ms : 0);
     }
-    if (state != WRITER_FATAL && daemon->store != NULL &&
-        store_run_end(daemon->store, wall_now_ms()) != STORE_OK) {
+    if (state != WRITER_FATAL && daemon->store != NULL) {
+        result = store_run_end(daemon->store, wall_now_ms());
+    }
+    if (result == STORE_FATAL) {
+        log_error("database: %s", store_error(daemon->store));
+        *status = *status == EX_OK ? EX_IOERR : *status;
+    } else if (result != STORE_OK) {
         log_warning("database: %s", store_error(daemon->store));
     }
     if (store_close(daemon->store) != STORE_OK && *status == EX_OK) {

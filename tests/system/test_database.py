@@ -447,9 +447,16 @@ def test_database_moved_away_while_running(make_broker, make_daemon):
     daemon.wait_log(r"^err.*foxtrackr\.db")
     assert broker.count_log(PUBREC) == 1
 
-    # The log belongs to the file that was moved: beside a new database it would be poison.
-    for suffix in ("-wal", "-shm"):
-        daemon.database.with_name(daemon.database.name + suffix).unlink(missing_ok=True)
+    # The log belongs to the file that was moved, and beside a new database it would be poison; the
+    # record says that there was a database. Both are the operator's to remove.
+    for words, suffixes in (("is missing or empty, but its log", ("-wal", "-shm")),
+                            ("is missing, and .*lock says that there was one", (".lock",))):
+        daemon.start(wait=None)
+        assert daemon.wait_exit() == 74
+        daemon.wait_log(f"^err: .*{words}")
+        assert not daemon.database.exists()
+        for suffix in suffixes:
+            daemon.database.with_name(daemon.database.name + suffix).unlink()
     daemon.start()
     daemon.wait_rows(manifest.row_count)
     daemon.stop()

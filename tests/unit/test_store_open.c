@@ -458,12 +458,41 @@ static void test_a_deleted_database_is_noticed(void **state)
     assert_int_equal(store_commit(fixture->store), STORE_FATAL);
     assert_non_null(strstr(store_error(fixture->store), "deleted or replaced"));
 
-    /* Closing empties the log, so that it cannot be taken for the next database's. */
-    assert_int_equal(store_close(fixture->store), STORE_OK);
+    /* Closing leaves the log: it may hold what nothing else does. */
+    assert_int_equal(store_close(fixture->store), STORE_FATAL);
     fixture->store = NULL;
     assert_int_equal(stat(log, &status), 0);
-    assert_int_equal(status.st_size, 0);
+    assert_true(status.st_size > 0);
     assert_int_equal(fixture_open(fixture), STORE_E_PATH);
+    assert_non_null(strstr(fixture->problem, "is missing or empty, but its log"));
+}
+
+/* Nothing is committed any more that could notice it: the end of the run does. */
+static void test_a_database_deleted_in_a_pause_keeps_its_log(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("d", 1000, 3.7);
+    struct stat before;
+    struct stat after;
+    char log[256];
+
+    snprintf(log, sizeof(log), "%s-wal", fixture->path);
+    begin(fixture);
+    put(fixture, &message);
+    commit(fixture);
+    assert_int_equal(stat(log, &before), 0);
+    assert_int_equal(unlink(fixture->path), 0);
+    assert_int_equal(store_checkpoint(fixture->store), STORE_FATAL);
+    fixture->store->broken = false; /* each of them sees it by itself */
+    assert_int_equal(store_shrink(fixture->store), STORE_FATAL);
+    fixture->store->broken = false;
+    assert_int_equal(store_run_end(fixture->store, NOW_MS + 1), STORE_FATAL);
+    assert_non_null(strstr(store_error(fixture->store), "deleted or replaced"));
+    fixture->store->broken = false;
+    assert_int_equal(store_close(fixture->store), STORE_FATAL);
+    fixture->store = NULL;
+    assert_int_equal(stat(log, &after), 0);
+    assert_int_equal(after.st_size, before.st_size);
 }
 
 /* The record says that there was a database: no new one takes its place unasked. */
@@ -507,6 +536,26 @@ static void test_a_database_that_was_there_is_not_begun_anew(void **state)
     assert_int_equal(fixture_open(fixture), STORE_OK);
 }
 
+/* A start that failed before its run, on a full disk, leaves the record of the run before. */
+static void test_a_run_that_did_not_begin_does_not_end(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("d", 1000, 3.7);
+
+    begin(fixture);
+    put(fixture, &message);
+    commit(fixture);
+    assert_int_equal(store_run_end(fixture->store, NOW_MS + 1), STORE_OK);
+    fixture_close(fixture);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_int_equal(store_run_end(fixture->store, NOW_MS + 2), STORE_OK);
+    assert_int_equal(fixture->store->record.received, 1);
+    assert_int_equal(fixture->store->record.stopped_ms, NOW_MS + 1);
+    fixture_close(fixture);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_look(fixture, "SELECT count(*) FROM gaps", "0");
+}
+
 static void test_a_deleted_log_is_noticed(void **state)
 {
     struct fixture *fixture = *state;
@@ -519,7 +568,7 @@ static void test_a_deleted_log_is_noticed(void **state)
     assert_non_null(strstr(store_error(fixture->store), "fox.db-wal"));
 
     write_file(log, "of someone else"); /* whose name SQLite would delete */
-    assert_int_equal(store_close(fixture->store), STORE_OK);
+    assert_int_equal(store_close(fixture->store), STORE_FATAL);
     fixture->store = NULL;
     assert_int_equal(access(log, F_OK), 0);
 }
@@ -555,7 +604,7 @@ static void test_a_replaced_database_is_noticed_and_not_harmed(void **state)
     assert_non_null(strstr(store_error(fixture->store), "deleted or replaced"));
     ours = fixture->store;
     fixture->store = other.store;
-    assert_int_equal(store_close(ours), STORE_OK);
+    assert_int_equal(store_close(ours), STORE_FATAL);
     assert_int_equal(access(log, F_OK), 0); /* the other's log has not been deleted by its name */
     begin(fixture);
     commit(fixture);
@@ -613,7 +662,9 @@ int main(void)
         test_open(test_a_full_database_is_tried_again),
         cmocka_unit_test(test_errors_have_one_meaning),
         test_open(test_a_deleted_database_is_noticed),
+        test_open(test_a_database_deleted_in_a_pause_keeps_its_log),
         test_open(test_a_database_that_was_there_is_not_begun_anew),
+        test_open(test_a_run_that_did_not_begin_does_not_end),
         test_open(test_a_deleted_log_is_noticed),
         test_open(test_a_replaced_database_is_noticed_and_not_harmed),
         test_open(test_the_log_does_not_grow_without_end),

@@ -31,6 +31,7 @@
 #include "store/sqlite/frames_internal.h"
 
 #define HEADER_SIZE    100
+#define COUNTER_AT     24 /* in the header */
 #define INTERIOR       0x05 /* of a table */
 #define LEAF           0x0d
 #define LEAF_HEADER    8
@@ -74,6 +75,18 @@ static size_t page_size(int fd)
     }
     size = big16(header + 16) == 1 ? 65536 : big16(header + 16);
     return size >= 512 && (size & (size - 1)) == 0 ? size : 0;
+}
+
+bool store_base_is_database(int fd)
+{
+    return page_size(fd) > 0;
+}
+
+uint32_t store_base_counter(int fd)
+{
+    unsigned char bytes[4];
+
+    return pread(fd, bytes, sizeof(bytes), COUNTER_AT) == sizeof(bytes) ? big32(bytes) : 0;
 }
 
 static bool read_page(int fd, uint32_t number, struct page *page)
@@ -246,6 +259,21 @@ bool store_base_matches(int fd, const struct store_base *base)
               find_row(&page, base->run, &row) && row.received == base->received;
     free(page.bytes);
     return matches;
+}
+
+bool store_base_went_back(int fd, const struct store_base *base)
+{
+    struct page page;
+    struct row row = {0};
+    bool back;
+
+    if (base->page == 0 || !open_page(fd, &page)) {
+        return false;
+    }
+    back = read_page(fd, base->page, &page) && find_row(&page, base->run, &row) &&
+           row.received < base->received;
+    free(page.bytes);
+    return back;
 }
 
 /* The result of the WAL's frames of the page. */

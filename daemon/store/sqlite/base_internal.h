@@ -18,6 +18,15 @@ struct store_base {
  * Returns false, with *base unchanged, when the page is not as expected. */
 bool store_base_read(int fd, uint32_t root, struct store_base *base);
 
+/* SQLite's change counter in the file's header, which no commit lowers; 0: no header. */
+uint32_t store_base_counter(int fd);
+
+/* Returns true when the file begins like a database. */
+bool store_base_is_database(int fd);
+
+/* Returns true when the run of `base` has fewer messages in the file than `base` says. */
+bool store_base_went_back(int fd, const struct store_base *base);
+
 /* Returns true when the file holds exactly `base`. */
 bool store_base_matches(int fd, const struct store_base *base);
 

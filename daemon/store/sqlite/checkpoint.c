@@ -109,8 +109,12 @@ int store_checkpoint(struct store *store)
 {
     int pages = -1;
     int done = -1;
+    int result = store_check_target(store);
     int code;
 
+    if (result != STORE_OK) {
+        return result;
+    }
     errno = 0;
     code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
@@ -183,9 +187,13 @@ int store_shrink(struct store *store)
 {
     int pages;
     int done;
-    int code =
-        checkpoint_and_wait(store, SQLITE_CHECKPOINT_TRUNCATE, SHRINK_WAIT_MS, &pages, &done);
+    int result = store_check_target(store);
+    int code;
 
+    if (result != STORE_OK) {
+        return result;
+    }
+    code = checkpoint_and_wait(store, SQLITE_CHECKPOINT_TRUNCATE, SHRINK_WAIT_MS, &pages, &done);
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
         return store_fail(store, "move the log into the database");
     }
@@ -210,9 +218,13 @@ static int restart_log(struct store *store)
 {
     int pages;
     int done;
-    int code =
-        checkpoint_and_wait(store, SQLITE_CHECKPOINT_RESTART, RESTART_WAIT_MS, &pages, &done);
+    int result = store_check_target(store);
+    int code;
 
+    if (result != STORE_OK) {
+        return result;
+    }
+    code = checkpoint_and_wait(store, SQLITE_CHECKPOINT_RESTART, RESTART_WAIT_MS, &pages, &done);
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
         return store_fail(store, "move the log into the database");
     }

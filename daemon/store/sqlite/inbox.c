@@ -60,6 +60,8 @@ struct inbox {
     int coming_count;                                        /* which are not in the table yet */
     int64_t filling_since_ms;                                /* 0: nothing is in it */
     uint32_t filling_knows; /* devices up to this one; those that come later have no number in it */
+    uint64_t filling_writes;  /* the store's foreign_writes when it began, */
+    uint64_t sorting_writes;  /* and of the other lot */
     uint64_t undeleted;     /* may be deleted since some last were, if there are so many */
     int64_t deleted;        /* n up to which the table has nothing */
     int64_t deleted_durably; /* as of the last commit */
@@ -118,6 +120,7 @@ static int begin_lot(struct inbox *inbox)
     }
     done = inbox->sorting;
     inbox->sorting = inbox->filling;
+    inbox->sorting_writes = inbox->filling_writes;
     inbox->filling = done;
     inbox_lot_clear(&inbox->filling, inbox->sorting.end);
     inbox->filling_since_ms = 0;
@@ -131,6 +134,8 @@ static int size_lot(struct inbox *inbox)
 {
     int64_t used_bytes = 0;
     int result = store_inbox_newest_device(inbox->store, &inbox->filling_knows);
+
+    inbox->filling_writes = store_foreign_writes(inbox->store);
 
     if (result == STORE_OK) {
         result = store_used_bytes(inbox->store, &used_bytes);
@@ -194,7 +199,9 @@ static int use_head(struct inbox *inbox, const struct inbox_head *head, int64_t 
 {
     int result;
 
-    if (head->row != NULL) {
+    /* The row has the number that its device had then. Another program may have deleted the device
+     * since, and the number be another's: the message itself knows better. */
+    if (head->row != NULL && inbox->sorting_writes == store_foreign_writes(inbox->store)) {
         struct store_reading reading = {.device = (uint32_t)head->device};
 
         inbox_row_read(head->row, head->base_ms, &reading.message, &reading.received_ms);

@@ -58,6 +58,11 @@ int store_inbox_device(struct store *store, const char *family, const char *leve
     return result;
 }
 
+uint64_t store_foreign_writes(const struct store *store)
+{
+    return store->foreign_writes;
+}
+
 int store_inbox_newest_device(struct store *store, uint32_t *device)
 {
     bool row = false;

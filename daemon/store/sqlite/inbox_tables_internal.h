@@ -38,6 +38,10 @@ int store_inbox_device(struct store *store, const char *family, const char *leve
 /* The largest number of a device; 0: there is none. */
 int store_inbox_newest_device(struct store *store, uint32_t *device);
 
+/* How often another program was found to have written to the database meanwhile: after such a time
+ * the number of a device may be another's. */
+uint64_t store_foreign_writes(const struct store *store);
+
 struct store_inbox_message {
     int64_t n;
     uint32_t device;

@@ -167,9 +167,9 @@ int store_sync_directory(struct store *store)
 }
 
 /*
- * The record names a run, whose row was on disk before that was written: so there was a database.
- * One that is missing now is most likely on a disk that is not mounted. A new one in its place would
- * take messages that the old one then lacks, and say nothing of all that the old one holds.
+ * Refuses to begin an empty database. The record names a run, and the row of that run was on disk
+ * before the record: there was a database. A disk that is not mounted is the likely cause. A new
+ * database in its place would take messages that the old one then lacks.
  */
 static int refuse_to_begin_anew(struct store *store, const char *how)
 {
@@ -536,6 +536,7 @@ struct store *store_new(const struct store_options *options)
     store->lock_fd = -1;
     store->readers.fd = -1;
     store->file_fd = -1;
+    store->data_version = -1;
     store->given_path = strdup(options->path);
     store->broker = strdup(options->broker != NULL ? options->broker : "");
     if (store->given_path == NULL || store->broker == NULL) {

@@ -207,9 +207,19 @@ void store_record_file(struct store *store)
     record->wal_inode = store->wal.known ? store->wal.inode : 0;
     record->size = status.st_size;
     record->changed_ns = changed_ns(&status);
+    store->left = store->database.known;
+    store->left_counter = store_base_counter(store->file_fd);
     if (record->known) {
         store_record_write(store);
     }
+}
+
+bool store_record_fits(const struct store *store, const struct stat *status)
+{
+    const struct store_record *record = &store->record;
+
+    return status->st_ino == record->inode && status->st_size == record->size &&
+           changed_ns(status) == record->changed_ns;
 }
 
 void store_record_base(struct store *store)
@@ -276,8 +286,7 @@ int store_record_check_file(struct store *store)
                             "foxtrackrctl restore on that",
                             store->path, store->wal_path);
     }
-    store->strange = status.st_ino != record->inode || status.st_size != record->size ||
-                     changed_ns(&status) != record->changed_ns;
+    store->strange = !store_record_fits(store, &status);
     if (store->strange && is_older_copy(store, &status, &wal)) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: an older copy was written into it: it lacks what foxtrackrd has "

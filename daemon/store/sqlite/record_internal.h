@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "store/sqlite/base_internal.h"
 
@@ -39,6 +40,9 @@ void store_record_commit(struct store *store);
 
 /* Note the database file's inode, size and time, just after foxtrackrd has written to it. */
 void store_record_file(struct store *store);
+
+/* Returns true when inode, size and time are as noted. */
+bool store_record_fits(const struct store *store, const struct stat *status);
 
 /* Note the database file's content, after the whole WAL has moved into it and it was synced. */
 void store_record_base(struct store *store);

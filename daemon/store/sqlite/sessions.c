@@ -20,6 +20,7 @@ int store_run_begin(struct store *store, const char *version, int64_t now_ms)
     }
     store->run = sqlite3_last_insert_rowid(store->db);
     store->counts = (struct store_counts){0};
+    store->received_durable = 0;
     store_record_run(store, now_ms, 0);
     return STORE_OK;
 }
@@ -27,9 +28,15 @@ int store_run_begin(struct store *store, const char *version, int64_t now_ms)
 int store_run_end(struct store *store, int64_t now_ms)
 {
     const struct store_value values[] = {store_integer(store->run), store_integer(now_ms)};
+    int result;
 
-    int result = store_set_synced(store, true);
-
+    if (store->run == 0) {
+        return STORE_OK;
+    }
+    result = store_check_target(store);
+    if (result == STORE_OK) {
+        result = store_set_synced(store, true);
+    }
     if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_RUN_END, values, 2);
     }

@@ -128,6 +128,9 @@ struct store {
     struct store_restoration restoration;
     struct store_record record; /* of what stood here; see store/sqlite/record.c */
     int64_t recorded_ms;        /* monotonic */
+    int64_t looked_ms;          /* monotonic; at the file, see store/sqlite/target.c */
+    bool left;                  /* the record says how this process left the file, */
+    uint32_t left_counter;      /* and this was SQLite's change counter in it */
     bool strange;               /* the file is not as we left it, and there is a log for it */
     uint32_t wal_size; /* pages of the database after the last commit of that log; 0: not known */
     const char *const *client_ids; /* borrowed while opening; see store_options */
@@ -168,6 +171,9 @@ struct store {
 
     int64_t run; /* 0: none begun */
     struct store_counts counts;
+    uint64_t received_durable; /* counts.received as the database has it */
+    int64_t data_version;      /* SQLite's, of the last batch; -1: none yet */
+    uint64_t foreign_writes;   /* times that another program was found to have written meanwhile */
     struct store_cache cache;
     char error[STORE_ERROR_SIZE];
 };
@@ -265,7 +271,16 @@ int store_set_synced(struct store *store, bool synced);
 /* Begin to watch the log's size after a commit, instead of SQLite's own checkpoints. */
 void store_watch_log(struct store *store);
 
-/* Whether a name still stands for the file that we opened. */
+/* Checks that every name still leads to its open file. STORE_OK; STORE_E_RETRY: that cannot be
+ * checked now; STORE_FATAL: a name does not, and the store writes nothing more. */
+int store_verify_names(struct store *store);
+
+/* Checks, before a checkpoint, names and content of the database file; see store/sqlite/target.c.
+ * Results as of store_verify_names(). */
+int store_check_target(struct store *store);
+
+/* Checks the content alone, once a second at most. STORE_OK or STORE_FATAL. */
+int store_look_at_target(struct store *store);
 
 /* A store of these options that has opened nothing; NULL: out of memory. For store_discard(). */
 struct store *store_new(const struct store_options *options);

@@ -36,7 +36,7 @@ static const struct {
     [STATEMENT_RUN_END] = {"end the run", "UPDATE runs SET stopped_ms = ?2 WHERE run = ?1"},
     [STATEMENT_RUN_COUNT] = {"write the run's counts",
                              "UPDATE runs SET received = ?2, stored = ?3, duplicate = ?4,"
-                             " quarantined = ?5 WHERE run = ?1"},
+                             " quarantined = ?5 WHERE run = ?1 AND received = ?6"},
     [STATEMENT_RUN_READ] = {"read the run's counts",
                             "SELECT received, stored, duplicate, quarantined FROM runs"
                             " WHERE run = ?1"},

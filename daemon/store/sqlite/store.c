@@ -230,8 +230,7 @@ static int verify_name(struct store *store, const char *path, const struct store
     }
 }
 
-/* Checks that every name still leads to its open file. */
-static int verify_names(struct store *store)
+int store_verify_names(struct store *store)
 {
     int result = verify_name(store, store->given_path, &store->database);
 
@@ -242,6 +241,27 @@ static int verify_names(struct store *store)
         result = verify_name(store, store->wal_path, &store->wal);
     }
     store->unverified = result == STORE_E_RETRY;
+    if (result == STORE_FATAL) {
+        store->broken = true; /* the log stays: it may hold what nothing else does */
+    }
+    return result;
+}
+
+/*
+ * Empties the cache when another program has written since the last batch: that program may have
+ * deleted a device, whose number the next new device gets, or the row of a group. Runs in the open
+ * batch, while no other program can write.
+ */
+static int forget_what_others_changed(struct store *store)
+{
+    int64_t version = 0;
+    int result = store_version_of_others(store, &version);
+
+    if (result == STORE_OK && version != store->data_version) {
+        store->data_version = version;
+        store->foreign_writes++;
+        store_cache_clear(&store->cache);
+    }
     return result;
 }
 
@@ -249,7 +269,7 @@ int store_begin(struct store *store)
 {
     /* A batch that was committed but could not be verified is applied again, which adds no rows;
      * but not before the names can be verified. */
-    int result = store->unverified ? verify_names(store) : STORE_OK;
+    int result = store->unverified ? store_verify_names(store) : STORE_OK;
 
     if (result != STORE_OK) {
         return result;
@@ -259,7 +279,10 @@ int store_begin(struct store *store)
     if (result != STORE_FATAL) {
         result = store_set_synced(store, store->durability == STORE_FULL);
     }
-    return result == STORE_OK ? store_execute(store, STATEMENT_BEGIN, NULL, 0) : result;
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_BEGIN, NULL, 0);
+    }
+    return result == STORE_OK ? forget_what_others_changed(store) : result;
 }
 
 void store_limit_wait(struct store *store, int wait_ms)
@@ -280,7 +303,20 @@ unsigned store_links(const struct store *store)
                : 1;
 }
 
-int store_commit(struct store *store)
+/* Refuses a database in which the row of this run is not as this process wrote it. */
+static int refuse_run(struct store *store)
+{
+    store->broken = true;
+    return store_refuse(store, STORE_FATAL,
+                        "%s: the row of this run in its table runs is missing, or is not as "
+                        "foxtrackrd wrote it: an older copy was put into the database while it was "
+                        "in use (.restore of sqlite3 does that), or the row was changed; nothing "
+                        "more is acknowledged. The next start compares the database with its "
+                        "record",
+                        store->path);
+}
+
+static int write_counts(struct store *store)
 {
     const struct store_value values[] = {
         store_integer(store->run),
@@ -288,8 +324,22 @@ int store_commit(struct store *store)
         store_integer((int64_t)store->counts.stored),
         store_integer((int64_t)store->counts.duplicate),
         store_integer((int64_t)store->counts.quarantined),
+        store_integer((int64_t)store->received_durable),
     };
-    int result = store_execute(store, STATEMENT_RUN_COUNT, values, 5);
+    int result = STORE_OK;
+
+    if (store->run != 0) { /* a tool has none */
+        result = store_execute(store, STATEMENT_RUN_COUNT, values, 6);
+        if (result == STORE_OK && sqlite3_changes(store->db) != 1) {
+            result = refuse_run(store);
+        }
+    }
+    return result;
+}
+
+int store_commit(struct store *store)
+{
+    int result = write_counts(store);
 
     if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_COMMIT, NULL, 0);
@@ -298,7 +348,11 @@ int store_commit(struct store *store)
         return result;
     }
     store->entries_durable = store->entries;
-    result = verify_names(store);
+    store->received_durable = store->counts.received;
+    result = store_verify_names(store);
+    if (result == STORE_OK) {
+        result = store_look_at_target(store);
+    }
     if (result == STORE_OK) {
         store_record_commit(store);
     }
@@ -334,6 +388,10 @@ int store_rollback(struct store *store)
         }
     }
     store_reset(store, STATEMENT_RUN_READ);
+    if (result == STORE_OK && store->counts.received < store->received_durable) {
+        return refuse_run(store);
+    }
+    store->received_durable = store->counts.received;
     return result;
 }
 

@@ -1,0 +1,295 @@
+/* Others write to the database while it is in use: into its file, or through SQLite. */
+#include "store_fixture.h"
+
+#include <sys/stat.h>
+
+#include "store/sqlite/mark_internal.h"
+
+/* A command about $DB. */
+static void shell(const struct fixture *fixture, const char *text)
+{
+    char command[600];
+
+    snprintf(command, sizeof(command), "DB='%s'; %s", fixture->path, text);
+    assert_int_equal(system(command), 0);
+}
+
+static void store_some(struct fixture *fixture, const char *device_id, int count)
+{
+    static int64_t time_ms = 1000;
+
+    for (int i = 0; i < count; i++) {
+        struct foxtrackr_message message = battery(device_id, ++time_ms, 3.7);
+
+        begin(fixture);
+        assert_int_equal(put(fixture, &message), STORE_STORED);
+        commit(fixture);
+    }
+}
+
+static int64_t log_size(const struct fixture *fixture)
+{
+    struct stat status;
+    char log[256];
+
+    snprintf(log, sizeof(log), "%s-wal", fixture->path);
+    return stat(log, &status) == 0 ? (int64_t)status.st_size : -1;
+}
+
+/* --- into its file --------------------------------------------------------------------------- */
+
+static void assert_refused(struct fixture *fixture, int (*step)(struct store *), const char *words)
+{
+    assert_int_equal(step(fixture->store), STORE_FATAL);
+    if (strstr(store_error(fixture->store), words) == NULL) {
+        fail_msg("%s", store_error(fixture->store));
+    }
+    fixture->store->broken = false;
+}
+
+static int end_run(struct store *store)
+{
+    return store_run_end(store, NOW_MS + 1);
+}
+
+/* Whatever would move the log into the file refuses, and the next start refuses as well. */
+static void assert_left_alone(struct fixture *fixture, const char *words)
+{
+    int64_t log = log_size(fixture);
+
+    shell(fixture, "cp $DB $DB.then");
+    assert_refused(fixture, store_checkpoint, words);
+    assert_refused(fixture, store_shrink, words);
+    assert_refused(fixture, end_run, words);
+    assert_int_equal(store_close(fixture->store), STORE_FATAL);
+    fixture->store = NULL;
+    assert_int_equal(log_size(fixture), log);
+    shell(fixture, "cmp $DB $DB.then");
+    assert_int_not_equal(fixture_open(fixture), STORE_OK);
+    assert_int_equal(log_size(fixture), log);
+    shell(fixture, "cmp $DB $DB.then");
+}
+
+static void test_an_older_copy_of_the_run_is_not_written_to(void **state)
+{
+    struct fixture *fixture = *state;
+
+    store_some(fixture, "a", 20);
+    assert_int_equal(store_shrink(fixture->store), STORE_OK);
+    shell(fixture, "cp $DB $DB.copy");
+    store_some(fixture, "a", 20);
+    assert_int_equal(store_shrink(fixture->store), STORE_OK);
+    store_some(fixture, "a", 1);
+    shell(fixture, "cp $DB.copy $DB");
+    assert_left_alone(fixture, "lacks what foxtrackrd has put there");
+}
+
+static void test_an_older_copy_of_another_run_is_not_written_to(void **state)
+{
+    struct fixture *fixture = *state;
+
+    store_some(fixture, "a", 20);
+    fixture_close(fixture);
+    shell(fixture, "cp $DB $DB.copy");
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_int_equal(store_run_begin(fixture->store, "t", NOW_MS + 5), STORE_OK);
+    store_some(fixture, "b", 20);
+    assert_int_equal(store_shrink(fixture->store), STORE_OK);
+    store_some(fixture, "b", 20);
+    shell(fixture, "cp $DB.copy $DB");
+    assert_left_alone(fixture, "lacks what foxtrackrd has put there");
+}
+
+static void test_a_backup_is_not_written_to(void **state)
+{
+    struct fixture *fixture = *state;
+    char copy[256];
+    sqlite3 *db;
+
+    store_some(fixture, "a", 20);
+    assert_int_equal(store_shrink(fixture->store), STORE_OK);
+    shell(fixture, "cp $DB $DB.copy");
+    snprintf(copy, sizeof(copy), "%s.copy", fixture->path);
+    assert_int_equal(sqlite3_open(copy, &db), SQLITE_OK);
+    assert_int_equal(store_mark_copy(db, STORE_MARK_BACKUP, NOW_MS), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    store_some(fixture, "a", 20);
+    shell(fixture, "cp $DB.copy $DB");
+    assert_left_alone(fixture, "it is a backup now");
+}
+
+static void test_a_file_that_is_no_database_is_not_written_to(void **state)
+{
+    struct fixture *fixture = *state;
+
+    store_some(fixture, "a", 20);
+    assert_int_equal(store_shrink(fixture->store), STORE_OK); /* or the log had all of it */
+    store_some(fixture, "a", 20);
+    shell(fixture, "echo my notes > $DB");
+    assert_left_alone(fixture, "it is no database any more");
+}
+
+/* Not only where the log moves: a commit looks at the file, once a second. */
+static void test_a_commit_notices_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("a", 1, 3.7);
+
+    store_some(fixture, "a", 20);
+    shell(fixture, "echo my notes > $DB");
+    begin(fixture);
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    fixture->store->looked_ms = 0;
+    assert_int_equal(store_commit(fixture->store), STORE_FATAL);
+}
+
+/* Another program may move the log, or write: then the file is newer, and all goes on. */
+static void test_what_others_may_do(void **state)
+{
+    static const char *const acts[] = {
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "CREATE TABLE notes (text); PRAGMA wal_checkpoint(PASSIVE)",
+        "INSERT INTO notes VALUES (randomblob(200000)); PRAGMA wal_checkpoint(TRUNCATE)",
+        "DROP TABLE notes; PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)",
+        "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)",
+        "ANALYZE; PRAGMA wal_checkpoint(TRUNCATE)",
+    };
+    struct fixture *fixture = *state;
+    sqlite3 *db;
+
+    for (size_t i = 0; i < 3 * sizeof(acts) / sizeof(acts[0]); i++) {
+        store_some(fixture, "a", 10);
+        if (i % 2 == 0) {
+            assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
+        }
+        assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+        if (sqlite3_exec(db, acts[i % 6], NULL, NULL, NULL) != SQLITE_OK) {
+            fail_msg("%s: %s", acts[i % 6], sqlite3_errmsg(db));
+        }
+        sqlite3_close(db);
+        fixture->store->looked_ms = 0;
+        store_some(fixture, "a", 1);
+        assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
+    }
+    assert_int_equal(store_run_end(fixture->store, NOW_MS + 1), STORE_OK);
+    fixture_close(fixture);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_look(fixture, "SELECT count(*) FROM gaps", "0");
+}
+
+/* --- through SQLite -------------------------------------------------------------------------- */
+
+static void act(const struct fixture *fixture, const char *sql)
+{
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    }
+    sqlite3_close(db);
+}
+
+static void assert_run_missed(struct fixture *fixture)
+{
+    struct foxtrackr_message message = battery("a", 1, 3.7);
+
+    begin(fixture);
+    assert_int_equal(put(fixture, &message), STORE_STORED);
+    assert_int_equal(store_commit(fixture->store), STORE_FATAL);
+    assert_non_null(strstr(store_error(fixture->store), "the row of this run"));
+    assert_int_equal(store_rollback(fixture->store), STORE_FATAL);
+    assert_int_equal(store_close(fixture->store), STORE_FATAL);
+    fixture->store = NULL;
+}
+
+/* .restore of sqlite3 goes through the log, so that nothing is wrong with the file. */
+static void test_a_restore_through_sqlite_is_noticed(void **state)
+{
+    struct fixture *fixture = *state;
+    char copy[256];
+    sqlite3_backup *backup;
+    sqlite3 *from;
+    sqlite3 *to;
+
+    store_some(fixture, "a", 5);
+    assert_int_equal(store_shrink(fixture->store), STORE_OK);
+    shell(fixture, "cp $DB $DB.copy");
+    store_some(fixture, "a", 5);
+    snprintf(copy, sizeof(copy), "%s.copy", fixture->path);
+    assert_int_equal(sqlite3_open(copy, &from), SQLITE_OK);
+    assert_int_equal(sqlite3_open(fixture->path, &to), SQLITE_OK);
+    backup = sqlite3_backup_init(to, "main", from, "main");
+    assert_non_null(backup);
+    assert_int_equal(sqlite3_backup_step(backup, -1), SQLITE_DONE);
+    assert_int_equal(sqlite3_backup_finish(backup), SQLITE_OK);
+    sqlite3_close(from);
+    sqlite3_close(to);
+    fixture->store->record.received = 10; /* as a second later */
+    store_record_write(fixture->store);
+    assert_run_missed(fixture);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_look(fixture, "SELECT count(*) FROM battery", "5");
+    assert_int_equal(fixture->store->restoration.kind, STORE_RESTORED_OLDER);
+}
+
+static void test_a_run_that_is_gone_is_noticed(void **state)
+{
+    struct fixture *fixture = *state;
+
+    store_some(fixture, "a", 5);
+    act(fixture, "DELETE FROM runs");
+    assert_run_missed(fixture);
+}
+
+/* The next new device gets the number of a deleted one. */
+static void test_a_deleted_device_leaves_its_number(void **state)
+{
+    struct fixture *fixture = *state;
+
+    store_some(fixture, "a", 1);
+    store_some(fixture, "b", 1);
+    act(fixture, "DELETE FROM battery WHERE device = 2; DELETE FROM devices WHERE device = 2");
+    store_some(fixture, "c", 1);
+    store_some(fixture, "b", 2);
+    assert_look(fixture,
+                "SELECT group_concat(device_id || n, ' ') FROM (SELECT device_id, count(*) AS n "
+                "FROM battery JOIN devices USING (device) GROUP BY 1 ORDER BY 1)",
+                "a1 b2 c1");
+}
+
+static void test_a_deleted_group_comes_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct foxtrackr_message message = battery("a", 1, 3.7);
+
+    message.group = "herd";
+    for (int i = 0; i < 2; i++) {
+        message.time_ms++;
+        begin(fixture);
+        assert_int_equal(put(fixture, &message), STORE_STORED);
+        commit(fixture);
+        assert_look(fixture, "SELECT count(*) FROM device_groups", "1");
+        act(fixture, "DELETE FROM device_groups");
+    }
+}
+
+#define test_open(name) cmocka_unit_test_setup_teardown(name, fixture_make_open, fixture_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test_open(test_an_older_copy_of_the_run_is_not_written_to),
+        test_open(test_an_older_copy_of_another_run_is_not_written_to),
+        test_open(test_a_backup_is_not_written_to),
+        test_open(test_a_file_that_is_no_database_is_not_written_to),
+        test_open(test_a_commit_notices_it),
+        test_open(test_what_others_may_do),
+        test_open(test_a_restore_through_sqlite_is_noticed),
+        test_open(test_a_run_that_is_gone_is_noticed),
+        test_open(test_a_deleted_device_leaves_its_number),
+        test_open(test_a_deleted_group_comes_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
