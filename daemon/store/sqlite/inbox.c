@@ -60,10 +60,10 @@ struct inbox {
     int coming_count;                                        /* which are not in the table yet */
     int64_t filling_since_ms;                                /* 0: nothing is in it */
     uint32_t filling_knows; /* devices up to this one; those that come later have no number in it */
-    uint64_t filling_writes;  /* the store's foreign_writes when it began, */
-    uint64_t sorting_writes;  /* and of the other lot */
-    uint64_t undeleted;     /* may be deleted since some last were, if there are so many */
-    int64_t deleted;        /* n up to which the table has nothing */
+    uint64_t filling_writes; /* the store's foreign_writes when it began, */
+    uint64_t sorting_writes; /* and of the other lot */
+    uint64_t undeleted;      /* may be deleted since some last were, if there are so many */
+    int64_t deleted;         /* n up to which the table has nothing */
     int64_t deleted_durably; /* as of the last commit */
     int64_t free_bytes;      /* on disk */
 
