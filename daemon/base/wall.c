@@ -48,7 +48,7 @@ void wall_begin(int64_t newest_ms)
     wall.said_behind = false;
 }
 
-static bool is_synchronised(void)
+bool wall_is_synchronised(void)
 {
     struct timex status = {0};
 
@@ -70,13 +70,13 @@ int64_t wall_now_ms(void)
     int64_t clock_ms = clock_wall_ms();
     int64_t least = least_ms();
 
-    return clock_ms >= least || is_synchronised() ? clock_ms : least;
+    return clock_ms >= least || wall_is_synchronised() ? clock_ms : least;
 }
 
 bool wall_is_behind(int64_t *newest_ms)
 {
     int64_t least = least_ms();
-    bool behind = clock_wall_ms() < least && !is_synchronised();
+    bool behind = clock_wall_ms() < least && !wall_is_synchronised();
 
     if (behind && newest_ms != NULL) {
         *newest_ms = least;

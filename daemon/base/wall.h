@@ -23,6 +23,9 @@ int64_t wall_now_ms(void);
  * synchronised. Sets *newest_ms, if not NULL, to that time when it is. */
 bool wall_is_behind(int64_t *newest_ms);
 
+/* Returns true when the kernel, or systemd-timesyncd, reports the clock as synchronised. */
+bool wall_is_synchronised(void);
+
 /* Log when wall_is_behind() has changed since the last call, and at the start. Main's thread. */
 void wall_say(void);
 

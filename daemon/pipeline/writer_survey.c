@@ -9,16 +9,23 @@
  *
  * One implausible reading must not move that time, and one device may have any time at all that our
  * own clock lets pass (max_future counts from our clock, also when that is ahead). So:
- * - Two devices whose newest readings are no more than a day older than the clock confirm it: two
- *   devices and we do not share a fault. The pass counts from the smaller of the clock and the
- *   newest reading.
+ * - A reading agrees with the clock that is no more than a day older and no more than a day ahead.
+ * A later one says nothing, nor does one that was more than a day ahead when it arrived: with
+ *   max_future of years, or behind a clock that was ahead for a moment, the tables hold such.
+ * - Two devices whose newest readings agree with the clock confirm it: two devices and we do not
+ *   share a fault. The pass counts from the smaller of the clock and the newest reading.
  * - One device that agrees with the clock while all others are older confirms it after an hour of
  *   agreement in this run: it is the last active device, or our clock and this device's are both
  *   ahead.
  * - One device that agrees confirms it at once where no other device has any reading.
  * - Else the newest reading does not count: the pass counts from the newest of another device, or,
  *   where there is one device, from its reading before that.
- * Without any reading, quarantine is what there is: its newest entry.
+ * Without any reading, quarantine is what there is: its newest entry. Its time is our own clock's,
+ * which is no witness of itself: only a clock that is reported as synchronised counts then, and
+ * without that everything stays.
+ *
+ * A clock that is set while a survey looks at the devices makes it worthless: the pass deletes
+ * nothing.
  *
  * While the clock is behind (base/wall.c) nothing is deleted.
  *
@@ -49,35 +56,57 @@
 #define AGREE_MS      DAY_MS
 #define ALONE_MS      3600000
 #define HOLD_SLACK_MS 3600000
+#define SET_MS        60000 /* less does not matter to retention */
 
 static int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
-int64_t writer_survey_basis(const struct store_newest *newest, int64_t clock_ms, int64_t alone_ms)
+static bool agrees(int64_t time_ms, int64_t clock_ms)
 {
-    bool first_agrees = newest->first_ms >= clock_ms - AGREE_MS;
-    bool second_agrees = newest->second_ms >= clock_ms - AGREE_MS;
+    return time_ms >= clock_ms - AGREE_MS && time_ms <= clock_ms + AGREE_MS;
+}
+
+int64_t writer_survey_basis(const struct store_newest *newest, int64_t clock_ms, int64_t alone_ms,
+                            bool synchronised)
+{
+    bool first_agrees = agrees(newest->first_ms, clock_ms);
+    bool second_agrees = agrees(newest->second_ms, clock_ms);
     int64_t basis_ms = newest->devices > 1 ? newest->second_ms : newest->before_ms;
 
+    if (newest->devices == 0 && !synchronised) {
+        return INT64_MIN;
+    }
     if (first_agrees && (newest->devices <= 1 || second_agrees || alone_ms >= ALONE_MS)) {
         basis_ms = newest->first_ms;
     }
-    return basis_ms == 0 ? INT64_MIN : smaller(basis_ms, clock_ms);
+    return basis_ms == 0 || basis_ms > clock_ms + AGREE_MS ? INT64_MIN
+                                                           : smaller(basis_ms, clock_ms);
 }
 
 void writer_survey_begin(struct writer_survey *survey)
 {
     survey->phase = WRITER_SURVEY_NEWEST;
-    survey->newest = (struct store_newest){0};
+    survey->begun_wall_ms = clock_wall_ms();
+    survey->begun_ms = clock_monotonic_ms();
+    survey->newest = (struct store_newest){.until_ms = survey->begun_wall_ms + AGREE_MS};
+}
+
+/* Whether the clock was set since the survey began. */
+static bool clock_was_set(const struct writer_survey *survey)
+{
+    int64_t ahead_ms =
+        clock_wall_ms() - survey->begun_wall_ms - (clock_monotonic_ms() - survey->begun_ms);
+
+    return ahead_ms > SET_MS || ahead_ms < -SET_MS;
 }
 
 static void note_alone(struct writer_survey *survey, int64_t clock_ms)
 {
     const struct store_newest *newest = &survey->newest;
-    bool alone = newest->devices > 1 && newest->first_ms >= clock_ms - AGREE_MS &&
-                 newest->second_ms < clock_ms - AGREE_MS;
+    bool alone = newest->devices > 1 && agrees(newest->first_ms, clock_ms) &&
+                 !agrees(newest->second_ms, clock_ms);
 
     if (!alone) {
         survey->alone_since_ms = 0;
@@ -99,18 +128,19 @@ static void begin_count(struct writer_survey *survey, enum store_table table)
 static void set_cutoffs(struct writer_survey *survey, const struct writer_limits *limits)
 {
     int64_t clock_ms = clock_wall_ms();
-    bool behind = wall_is_behind(NULL);
+    bool keep = wall_is_behind(NULL) || clock_was_set(survey);
     int64_t basis_ms;
 
     note_alone(survey, clock_ms);
     basis_ms = writer_survey_basis(
         &survey->newest, clock_ms,
-        survey->alone_since_ms == 0 ? 0 : clock_monotonic_ms() - survey->alone_since_ms);
+        survey->alone_since_ms == 0 ? 0 : clock_monotonic_ms() - survey->alone_since_ms,
+        wall_is_synchronised());
     for (int i = 0; i < STORE_TABLES; i++) {
         int days = limits->retention_days[i];
 
         survey->cutoff_ms[i] =
-            days == 0 || behind || basis_ms == INT64_MIN ? STORE_KEEP : basis_ms - days * DAY_MS;
+            days == 0 || keep || basis_ms == INT64_MIN ? STORE_KEEP : basis_ms - days * DAY_MS;
     }
 }
 

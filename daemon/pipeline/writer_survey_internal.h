@@ -25,6 +25,8 @@ struct writer_hold {
 
 struct writer_survey {
     enum { WRITER_SURVEY_NEWEST, WRITER_SURVEY_COUNT, WRITER_SURVEY_DONE } phase;
+    int64_t begun_wall_ms; /* both clocks when it began */
+    int64_t begun_ms;      /* monotonic */
     struct store_newest newest;
     struct store_tally tally;
     int64_t cutoff_ms[STORE_TABLES];
@@ -47,9 +49,11 @@ int writer_survey_step(struct writer_survey *survey, struct store *store,
 /* Returns how long until a wait is over, at most limit_ms. */
 int64_t writer_survey_next_ms(const struct writer_survey *survey, int64_t limit_ms);
 
-/* The time from which retention counts, by the newest readings, the wall clock, and for how long
- * one device alone has agreed with it; INT64_MIN: nothing is old. */
-int64_t writer_survey_basis(const struct store_newest *newest, int64_t clock_ms, int64_t alone_ms);
+/* The time from which retention counts, by the newest readings, the wall clock, for how long one
+ * device alone has agreed with it, and whether it is reported as synchronised; INT64_MIN: nothing
+ * is old. */
+int64_t writer_survey_basis(const struct store_newest *newest, int64_t clock_ms, int64_t alone_ms,
+                            bool synchronised);
 
 /* Copy the announced deletions for status. */
 void writer_survey_waits(const struct writer_survey *survey, struct writer_wait out[STORE_TABLES]);

@@ -402,10 +402,15 @@ int store_schema_version(void);
 /* What retention has to know before a pass; see store/sqlite/survey.c. Used by the writer's thread.
  */
 
-/* The newest readings, by time_ms. Begin with everything zero. */
+/*
+ * The newest readings, by time_ms. Begin with until_ms and zero. Of each device its newest reading
+ * up to until_ms is looked at; where that is more than a day ahead of its arrival, one of two
+ * clocks was wrong, and the device has none that counts.
+ */
 struct store_newest {
+    int64_t until_ms;  /* a later reading tells nothing */
     int64_t device;    /* the last one that was looked at */
-    int devices;       /* that have a reading, or another message */
+    int devices;       /* that have a reading, or another message, of whatever time */
     int64_t first_ms;  /* of the device that has the newest reading; without any reading the newest
                           last_received_ms of quarantine; 0: none */
     int64_t second_ms; /* the newest of another device; 0: none */

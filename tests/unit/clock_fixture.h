@@ -1,10 +1,11 @@
 /*
- * The clocks of a test: they stand until the test moves them, and the kernel calls neither
- * synchronised. Linked with --wrap=clock_gettime,--wrap=adjtimex (unit.mk).
+ * The clocks of a test: they stand until the test moves them, and the kernel calls them
+ * synchronised when the test says so. Linked with --wrap=clock_gettime,--wrap=adjtimex (unit.mk).
  */
 #ifndef CLOCK_FIXTURE_H
 #define CLOCK_FIXTURE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/timex.h>
 #include <time.h>
@@ -19,6 +20,7 @@
 static struct {
     int64_t wall_ms;
     int64_t monotonic_ms;
+    bool synchronised;
     int64_t each_look_ms; /* so much passes with every look at the monotonic clock */
 } clocks = {.wall_ms = CLOCK_BEGIN_MS, .monotonic_ms = CLOCK_MONOTONIC_MS};
 
@@ -39,8 +41,8 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *now)
 
 int __wrap_adjtimex(struct timex *status)
 {
-    status->status = STA_UNSYNC;
-    return TIME_ERROR;
+    status->status = clocks.synchronised ? 0 : STA_UNSYNC;
+    return clocks.synchronised ? TIME_OK : TIME_ERROR;
 }
 
 static inline void clock_reset(void)
@@ -48,6 +50,7 @@ static inline void clock_reset(void)
     clocks.wall_ms = CLOCK_BEGIN_MS;
     clocks.monotonic_ms = CLOCK_MONOTONIC_MS;
     clocks.each_look_ms = 0;
+    clocks.synchronised = false;
 }
 
 /* Time passes, on both clocks. */

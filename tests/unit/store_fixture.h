@@ -124,15 +124,22 @@ static inline struct store_packet packet(const char *payload)
 }
 
 /* Put one message into the open batch and tell what became of it. */
-static inline enum store_outcome put(struct fixture *fixture,
-                                     const struct foxtrackr_message *message)
+static inline enum store_outcome
+put_received(struct fixture *fixture, const struct foxtrackr_message *message, int64_t received_ms)
 {
-    const struct store_packet whole = packet("{\"as\":\"it came\"}");
+    struct store_packet whole = packet("{\"as\":\"it came\"}");
     enum store_outcome outcome = STORE_QUARANTINED;
 
+    whole.received_ms = received_ms;
     if (store_message(fixture->store, message, &whole, &outcome) != STORE_OK)
         fail_msg("%s", store_error(fixture->store));
     return outcome;
+}
+
+static inline enum store_outcome put(struct fixture *fixture,
+                                     const struct foxtrackr_message *message)
+{
+    return put_received(fixture, message, NOW_MS);
 }
 
 static inline void begin(struct fixture *fixture)

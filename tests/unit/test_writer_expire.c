@@ -73,7 +73,7 @@ static void put_readings(struct fixture *fixture, const char *device, int64_t fi
     for (int i = 0; i < count; i++) {
         struct foxtrackr_message message = battery(device, first_ms + i, 3.7);
 
-        put(fixture, &message);
+        put_received(fixture, &message, message.time_ms);
     }
     commit(fixture);
 }
@@ -163,20 +163,33 @@ static void test_where_retention_counts_from(void **state)
         {{.devices = 9, .first_ms = now - 36 * DAY_MS, .second_ms = now - 700 * DAY_MS},
          0,
          now - 700 * DAY_MS},
-        /* Quarantine alone. */
+        /* Readings of the future agree with nothing, however many devices have them. */
+        {{.devices = 9, .first_ms = now + 700 * DAY_MS, .second_ms = now + 2 * DAY_MS},
+         hour,
+         INT64_MIN},
+        {{.devices = 9, .first_ms = now + 700 * DAY_MS, .second_ms = 5}, hour, 5},
+        {{.devices = 9, .first_ms = now + 2 * DAY_MS, .second_ms = 0}, hour, INT64_MIN},
+        {{.devices = 1, .first_ms = now + 2 * DAY_MS, .before_ms = 5}, hour, 5},
+        /* Quarantine alone: our own clock is no witness of itself. */
         {{.devices = 0, .first_ms = now - 700 * DAY_MS, .before_ms = now - 700 * DAY_MS},
          0,
-         now - 700 * DAY_MS},
+         INT64_MIN},
+        {{.devices = 0, .first_ms = now, .before_ms = now}, hour, INT64_MIN},
     };
+
+    const struct store_newest quarantine_alone = {.first_ms = now - 700 * DAY_MS,
+                                                  .before_ms = now - 700 * DAY_MS};
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        int64_t basis_ms = writer_survey_basis(&cases[i].newest, now, cases[i].alone_ms);
+        int64_t basis_ms = writer_survey_basis(&cases[i].newest, now, cases[i].alone_ms, false);
 
         if (basis_ms != cases[i].basis_ms) {
             fail_msg("case %zu: %" PRId64 " and not %" PRId64, i, basis_ms, cases[i].basis_ms);
         }
     }
+    /* Unless it is synchronised. */
+    assert_int_equal(writer_survey_basis(&quarantine_alone, now, 0, true), now - 700 * DAY_MS);
 }
 
 /* More than half of a table waits for an hour that neither a reload nor want of space shortens. */

@@ -34,15 +34,21 @@ static void survey_all(struct writer_survey *survey, struct fixture *fixture,
     }
 }
 
-static void put_readings(struct fixture *fixture, const char *device, int64_t first_ms, int count)
+static void put_received_at(struct fixture *fixture, const char *device, int64_t first_ms,
+                            int count, int64_t received_ms)
 {
     begin(fixture);
     for (int i = 0; i < count; i++) {
         struct foxtrackr_message message = battery(device, first_ms + i, 3.7);
 
-        put(fixture, &message);
+        put_received(fixture, &message, received_ms);
     }
     commit(fixture);
+}
+
+static void put_readings(struct fixture *fixture, const char *device, int64_t first_ms, int count)
+{
+    put_received_at(fixture, device, first_ms, count, clocks.wall_ms);
 }
 
 /* Each table has its own limit, and 0 is none. */
@@ -185,13 +191,100 @@ static void test_a_jump_within_the_hour(void **state)
     assert_int_equal(survey.cutoff_ms[STORE_BATTERY], STORE_KEEP);
 }
 
+/* Readings of the future, from before or from now, do not vouch for a clock that is ahead. */
+static void test_readings_of_the_future(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct writer_limits limits = {.retention_days = {30, 30, 30, 30}};
+    const int64_t now_ms = clocks.wall_ms;
+    struct writer_survey survey = {0};
+
+    put_readings(fixture, "a", now_ms, 5);
+    put_readings(fixture, "b", now_ms - 1000, 5);
+    /* Some of years from now, some of the very time that the clock will say, all of them received
+     * by the right clock: max_future was large, or they have left quarantine since. */
+    put_received_at(fixture, "x", now_ms + 1800 * CLOCK_DAY_MS, 9, now_ms);
+    put_received_at(fixture, "y", now_ms + 1801 * CLOCK_DAY_MS, 9, now_ms);
+    put_received_at(fixture, "v", now_ms + 60 * CLOCK_DAY_MS, 9, now_ms);
+    put_received_at(fixture, "w", now_ms + 60 * CLOCK_DAY_MS, 9, now_ms);
+    survey_all(&survey, fixture, &limits);
+    assert_int_equal(survey.cutoff_ms[STORE_BATTERY], now_ms - 30 * CLOCK_DAY_MS);
+
+    for (int hours = 0; hours < 3; hours++) {
+        clocks.wall_ms = now_ms + 60 * CLOCK_DAY_MS + hours * CLOCK_HOUR_MS;
+        survey_all(&survey, fixture, &limits);
+        assert_in_range(survey.cutoff_ms[STORE_BATTERY], 1, now_ms + 4 - 30 * CLOCK_DAY_MS);
+        clocks.monotonic_ms += CLOCK_HOUR_MS;
+    }
+    /* With two devices whose readings come now, by that clock, they are a witness. */
+    put_readings(fixture, "a", clocks.wall_ms, 1);
+    put_readings(fixture, "b", clocks.wall_ms, 1);
+    survey_all(&survey, fixture, &limits);
+    assert_true(survey.holds[STORE_BATTERY].held ||
+                survey.cutoff_ms[STORE_BATTERY] == clocks.wall_ms - 30 * CLOCK_DAY_MS);
+}
+
+/* Quarantine alone, stamped by our own clock: nothing goes, unless the clock is synchronised. */
+static void test_quarantine_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct writer_limits limits = {.retention_days = {30, 30, 30, 30}};
+    const struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_JSON, .detail = "no JSON"};
+    const char *payloads[] = {"{", "{{", "{{{"};
+    struct writer_survey survey = {0};
+
+    begin(fixture);
+    for (int i = 0; i < 3; i++) {
+        struct store_packet whole = packet(payloads[i]);
+
+        whole.received_ms = i == 0 ? clocks.wall_ms - 700 * CLOCK_DAY_MS : clocks.wall_ms;
+        assert_int_equal(store_quarantine(fixture->store, &problem, &whole), STORE_OK);
+    }
+    commit(fixture);
+    for (int i = 0; i < 3; i++) {
+        survey_all(&survey, fixture, &limits);
+        assert_int_equal(survey.cutoff_ms[STORE_QUARANTINE], STORE_KEEP);
+        clock_pass(CLOCK_HOUR_MS);
+    }
+    clocks.synchronised = true;
+    survey_all(&survey, fixture, &limits);
+    assert_int_equal(survey.cutoff_ms[STORE_QUARANTINE],
+                     clocks.wall_ms - 3 * CLOCK_HOUR_MS - 30 * CLOCK_DAY_MS);
+}
+
+/* The clock is set while the survey looks at the devices: this pass deletes nothing. */
+static void test_the_clock_is_set_meanwhile(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct writer_limits limits = {.retention_days = {30, 30, 30, 30}};
+    const struct store_chunk chunk = {.clock_us = no_time, .budget_us = 1};
+    struct writer_survey survey = {0};
+
+    put_readings(fixture, "a", clocks.wall_ms, 5);
+    put_readings(fixture, "b", clocks.wall_ms, 5);
+    writer_survey_begin(&survey);
+    clocks.wall_ms += CLOCK_HOUR_MS;
+    while (survey.phase != WRITER_SURVEY_DONE) {
+        assert_int_equal(writer_survey_step(&survey, fixture->store, &limits, &chunk), STORE_OK);
+    }
+    assert_int_equal(survey.cutoff_ms[STORE_BATTERY], STORE_KEEP);
+    survey_all(&survey, fixture, &limits);
+    assert_true(survey.cutoff_ms[STORE_BATTERY] != STORE_KEEP);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(test_cutoffs),           test(test_a_clock_that_is_behind), test(test_an_hour_alone),
-        test(test_an_announced_hour), test(test_a_jump_within_the_hour),
+        test(test_cutoffs),
+        test(test_a_clock_that_is_behind),
+        test(test_an_hour_alone),
+        test(test_an_announced_hour),
+        test(test_a_jump_within_the_hour),
+        test(test_readings_of_the_future),
+        test(test_quarantine_alone),
+        test(test_the_clock_is_set_meanwhile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,11 +173,17 @@ static const struct {
                                " ORDER BY device LIMIT 1"},
     [STATEMENT_SURVEY_DEVICE] =
         {"look up a device's newest reading",
-         "SELECT device, max(ifnull((SELECT max(time_ms) FROM battery AS b"
-         " WHERE b.device = d.device), 0), ifnull((SELECT max(time_ms) FROM temperature AS t"
-         " WHERE t.device = d.device), 0), ifnull((SELECT max(time_ms) FROM messages AS m"
-         " WHERE m.device = d.device), 0)) FROM devices AS d WHERE device > ?1"
-         " ORDER BY device LIMIT 1"},
+         "SELECT device, max("
+         "ifnull((SELECT iif(time_ms <= received_ms + ?3, time_ms, 0) FROM battery AS b"
+         " WHERE b.device = d.device AND time_ms <= ?2 ORDER BY time_ms DESC LIMIT 1), 0),"
+         " ifnull((SELECT iif(time_ms <= received_ms + ?3, time_ms, 0) FROM temperature AS t"
+         " WHERE t.device = d.device AND time_ms <= ?2 ORDER BY time_ms DESC LIMIT 1), 0),"
+         " ifnull((SELECT iif(time_ms <= received_ms + ?3, time_ms, 0) FROM messages AS m"
+         " WHERE m.device = d.device AND time_ms <= ?2 ORDER BY time_ms DESC LIMIT 1), 0)),"
+         " EXISTS (SELECT 1 FROM battery AS b WHERE b.device = d.device)"
+         " OR EXISTS (SELECT 1 FROM temperature AS t WHERE t.device = d.device)"
+         " OR EXISTS (SELECT 1 FROM messages AS m WHERE m.device = d.device)"
+         " FROM devices AS d WHERE device > ?1 ORDER BY device LIMIT 1"},
     /* Where there is one device with readings: the walk over the others finds nothing. */
     [STATEMENT_SURVEY_BEFORE] =
         {"look up the reading before the newest",

@@ -9,10 +9,15 @@
  * whatever the size of the tables. Rows that share the last millisecond of a step may be missed:
  * the number is for messages only.
  */
+#include <string.h>
+
 #include "store/sqlite/sqlite_internal.h"
 #include "store/store.h"
 
 #define STEP_ROWS 512
+
+/* How far ahead of its arrival a reading may be and still tell of a clock that goes right. */
+#define AHEAD_MS INT64_C(86400000)
 
 static const enum store_statement counts[STORE_TABLES] = {
     [STORE_BATTERY] = STATEMENT_BATTERY_COUNT,
@@ -21,15 +26,18 @@ static const enum store_statement counts[STORE_TABLES] = {
     [STORE_QUARANTINE] = STATEMENT_QUARANTINE_COUNT,
 };
 
-/* Reads the columns of a statement's only row; a NULL gives 0. */
-static int read_two(struct store *store, enum store_statement id, const struct store_value *values,
-                    int count, int64_t out[2])
+#define COLUMNS 3
+
+/* Reads the columns of a statement's only row; a NULL, and a column that it does not have, give 0.
+ */
+static int read_columns(struct store *store, enum store_statement id,
+                        const struct store_value *values, int count, int64_t out[COLUMNS])
 {
     sqlite3_stmt *statement = store->statements[id];
     bool row = false;
     int result = store_step(store, id, values, count, &row);
 
-    out[0] = out[1] = 0;
+    memset(out, 0, COLUMNS * sizeof(out[0]));
     for (int i = 0; result == STORE_OK && row && i < sqlite3_column_count(statement); i++) {
         out[i] = sqlite3_column_int64(statement, i);
     }
@@ -39,9 +47,6 @@ static int read_two(struct store *store, enum store_statement id, const struct s
 
 static void note_device(struct store_newest *newest, int64_t time_ms)
 {
-    if (time_ms == 0) {
-        return;
-    }
     newest->devices++;
     if (time_ms > newest->first_ms) {
         newest->second_ms = newest->first_ms;
@@ -58,10 +63,12 @@ int store_survey_newest(struct store *store, struct store_newest *newest,
     int result = STORE_OK;
 
     do {
-        struct store_value value = store_integer(newest->device);
-        int64_t found[2];
+        const struct store_value values[] = {store_integer(newest->device),
+                                             store_integer(newest->until_ms),
+                                             store_integer(AHEAD_MS)};
+        int64_t found[COLUMNS];
 
-        result = read_two(store, STATEMENT_SURVEY_DEVICE, &value, 1, found);
+        result = read_columns(store, STATEMENT_SURVEY_DEVICE, values, 3, found);
         if (result != STORE_OK) {
             return result;
         }
@@ -70,19 +77,21 @@ int store_survey_newest(struct store *store, struct store_newest *newest,
             break;
         }
         newest->device = found[0];
-        note_device(newest, found[1]);
+        if (found[2] != 0) {
+            note_device(newest, found[1]);
+        }
     } while (chunk->clock_us() < deadline_us);
 
     if (newest->done && newest->devices == 1) {
         struct store_value value = store_integer(newest->first_ms);
-        int64_t found[2];
+        int64_t found[COLUMNS];
 
-        result = read_two(store, STATEMENT_SURVEY_BEFORE, &value, 1, found);
+        result = read_columns(store, STATEMENT_SURVEY_BEFORE, &value, 1, found);
         newest->before_ms = found[0];
     } else if (newest->done && newest->devices == 0) {
-        int64_t found[2];
+        int64_t found[COLUMNS];
 
-        result = read_two(store, STATEMENT_SURVEY_QUARANTINE, NULL, 0, found);
+        result = read_columns(store, STATEMENT_SURVEY_QUARANTINE, NULL, 0, found);
         newest->first_ms = found[0];
         newest->before_ms = found[0];
     }
@@ -96,8 +105,8 @@ static int count_step(struct store *store, struct store_tally *tally, int64_t de
 {
     const struct store_value values[] = {store_integer(device), store_integer(tally->from_ms),
                                          store_integer(to_ms), store_integer(STEP_ROWS)};
-    int64_t found[2];
-    int result = read_two(store, counts[tally->table], values, 4, found);
+    int64_t found[COLUMNS];
+    int result = read_columns(store, counts[tally->table], values, 4, found);
 
     *rows = found[0];
     tally->from_ms = found[1] + 1;
@@ -108,13 +117,13 @@ static int count_step(struct store *store, struct store_tally *tally, int64_t de
 static int next_device(struct store *store, struct store_tally *tally, bool *more)
 {
     const struct store_value value = store_integer(tally->device);
-    int64_t found[2] = {0, 0};
+    int64_t found[COLUMNS] = {0};
     int result = STORE_OK;
 
     if (tally->table == STORE_QUARANTINE) {
         found[0] = tally->device == 0; /* treated like a table with one device */
     } else {
-        result = read_two(store, STATEMENT_DEVICE_NEXT, &value, 1, found);
+        result = read_columns(store, STATEMENT_DEVICE_NEXT, &value, 1, found);
     }
     tally->device = found[0];
     tally->from_ms = tally->of_kept ? tally->cutoff_ms : INT64_MIN;
@@ -165,8 +174,8 @@ int store_survey_count(struct store *store, struct store_tally *tally,
 
 int store_newest_ms(struct store *store, int64_t *newest_ms)
 {
-    int64_t found[2];
-    int result = read_two(store, STATEMENT_NEWEST_RECEIVED, NULL, 0, found);
+    int64_t found[COLUMNS];
+    int result = read_columns(store, STATEMENT_NEWEST_RECEIVED, NULL, 0, found);
 
     if (result == STORE_OK) {
         *newest_ms = found[0] > found[1] ? found[0] : found[1];
