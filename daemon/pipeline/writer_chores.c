@@ -203,8 +203,9 @@ static bool rejudge(struct writer *writer)
     return true;
 }
 
-/* Retention begins a pass only after one through quarantine; see pipeline/writer_rejudge.c. Without
- * space that cannot be written; then nothing of quarantine is deleted. */
+/* Retention begins a pass only after one through quarantine; see pipeline/writer_rejudge.c. While
+ * the clock is not believed there is none, and without space it cannot be written; then nothing of
+ * quarantine is deleted. */
 static bool retention_may_work(struct writer *writer)
 {
     struct writer_expire *expire = &writer->expire;
@@ -213,7 +214,7 @@ static bool retention_may_work(struct writer *writer)
         bool judged = writer_rejudge_done_since(&writer->rejudge, expire->next_pass_ms);
 
         expire->spare_quarantine = !judged;
-        return judged || writer->for_space;
+        return judged || writer->for_space || !writer_rejudge_believes(&writer->rejudge);
     }
     return true;
 }
@@ -262,6 +263,7 @@ bool writer_delete_old(struct writer *writer)
     if (result != STORE_OK) {
         return chunk_failed(writer, result, "old rows stay for the moment");
     }
+    writer->rejudge.agreed_ms = writer->expire.survey.agreed_ms;
     if (expired.done && writer->for_space && store_shrink(store) == STORE_FATAL) {
         writer_fail(writer, store_error(store));
         return false;

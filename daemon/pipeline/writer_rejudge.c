@@ -3,20 +3,28 @@
  *
  * A message whose time is further ahead than max_future is in quarantine with the reason `time`.
  * Either its sender's clock is ahead or ours is behind, which is not known at that time. Every
- * minute, and at once when the clock was set, the entries whose time has come are parsed again: an
+ * minute, and when the clock was set, the entries whose time has come are parsed again: an
  * index by their claimed time finds just those (schema/0004), so that a pass costs nothing while
  * there are none. A message that is accepted now moves to its tables as in replay
  * (store/sqlite/replay.c), in one transaction, and the counts of the run in which it came do not
  * change. A part takes a few milliseconds and is followed by a pause three times as long.
  *
+ * A row cannot become an entry of quarantine again, and a clock may be ahead for two seconds only.
+ * So a pass waits for a clock that is believed: at least ten seconds have passed since it was set,
+ * and it is reported as synchronised, or retention's survey has found since then that two devices'
+ * readings agree with it (pipeline/writer_survey.c), or it was not set for an hour. That hour
+ * begins at the start of the daemon too. A clock that is behind is not believed until it is right.
+ *
  * Retention begins a pass only after a newer pass of this kind (pipeline/writer_chores.c): after
- * the clock was corrected, messages that are accepted now must not be deleted as old first.
+ * the clock was corrected, messages that are accepted now must not be deleted as old first. While
+ * the clock is not believed, retention deletes nothing of quarantine.
  *
  * A clock that was set forward by an hour or more was probably behind before. Messages that
  * quarantine received since the clock was last set (or since the start) have a last_received_ms
  * that is too early, and retention would delete them at once. These entries get the time of the
- * setting instead: retention counts from when the clock was first right. If instead the clock is
- * ahead now, the entries are only kept longer.
+ * setting instead, as soon as the clock is believed: retention counts from when the clock was first
+ * right. If the clock is set back before that, they keep their time. If instead the clock is ahead
+ * now, the entries are only kept longer.
  */
 #include "pipeline/writer_rejudge_internal.h"
 
@@ -32,6 +40,8 @@
 #define REST_FACTOR 3
 #define JUMP_MS     1000    /* a smaller change is normal adjustment */
 #define RESTAMP_MS  3600000 /* less does not matter to retention */
+#define SETTLE_MS   10000   /* that long after a setting no clock is believed */
+#define STEADY_MS   3600000 /* that long after the last setting, or the start, any clock is */
 
 void writer_rejudge_init(struct writer_rejudge *rejudge)
 {
@@ -40,7 +50,50 @@ void writer_rejudge_init(struct writer_rejudge *rejudge)
     *rejudge = (struct writer_rejudge){.wanted = true,
                                        .done_ms = INT64_MIN / 2,
                                        .since_ms = wall_now_ms(),
+                                       .set_ms = now_ms,
                                        .offset_ms = wall_now_ms() - now_ms};
+}
+
+bool writer_rejudge_believes(const struct writer_rejudge *rejudge)
+{
+    int64_t steady_ms = clock_monotonic_ms() - rejudge->set_ms;
+
+    if (rejudge->was_set && steady_ms < SETTLE_MS) {
+        return false;
+    }
+    if (wall_is_synchronised()) {
+        return true;
+    }
+    return !wall_is_behind(NULL) &&
+           (steady_ms >= STEADY_MS || rejudge->agreed_ms > rejudge->set_ms);
+}
+
+/* The clock was set by ahead_ms: which entries have a time that is too early now? */
+static void note_setting(struct writer_rejudge *rejudge, int64_t now_ms, int64_t wall_ms,
+                         int64_t ahead_ms)
+{
+    int64_t since_ms = wall_ms;
+
+    if (ahead_ms >= RESTAMP_MS) {
+        /* A second setting before the first is worked off: the earlier beginning holds. */
+        rejudge->before_offset_ms =
+            rejudge->restamps ? rejudge->before_offset_ms : rejudge->offset_ms;
+        rejudge->from_ms = rejudge->restamps && rejudge->from_ms < rejudge->since_ms
+                               ? rejudge->from_ms
+                               : rejudge->since_ms;
+        rejudge->to_ms = rejudge->offset_ms + now_ms;
+        rejudge->restamps = true;
+    } else if (rejudge->restamps && wall_ms - now_ms - rejudge->before_offset_ms < RESTAMP_MS) {
+        /* Set back before that was worked off: the clock goes as it went then. */
+        rejudge->restamps = false;
+        since_ms = rejudge->from_ms < wall_ms ? rejudge->from_ms : wall_ms;
+    }
+    rejudge->offset_ms = wall_ms - now_ms;
+    rejudge->since_ms = since_ms;
+    rejudge->was_set = true;
+    rejudge->set_ms = now_ms;
+    rejudge->active = false;
+    rejudge->wanted = true;
 }
 
 bool writer_rejudge_due(struct writer_rejudge *rejudge, uint64_t quarantined)
@@ -50,21 +103,14 @@ bool writer_rejudge_due(struct writer_rejudge *rejudge, uint64_t quarantined)
     int64_t ahead_ms = wall_ms - now_ms - rejudge->offset_ms;
 
     if (ahead_ms >= JUMP_MS || ahead_ms <= -JUMP_MS) {
-        if (ahead_ms >= RESTAMP_MS) {
-            /* The clock was set again before the work for the first time was done: the earlier
-             * start counts. */
-            rejudge->from_ms = rejudge->restamps && rejudge->from_ms < rejudge->since_ms
-                                   ? rejudge->from_ms
-                                   : rejudge->since_ms;
-            rejudge->to_ms = rejudge->offset_ms + now_ms;
-            rejudge->restamps = true;
-        }
-        rejudge->offset_ms = wall_ms - now_ms;
-        rejudge->since_ms = wall_ms;
-        rejudge->active = false;
-        rejudge->wanted = true;
+        note_setting(rejudge, now_ms, wall_ms, ahead_ms);
     } else {
         rejudge->offset_ms += ahead_ms;
+    }
+    if (!writer_rejudge_believes(rejudge)) {
+        rejudge->wanted |= rejudge->active;
+        rejudge->active = false;
+        return false;
     }
     if (rejudge->active) {
         return now_ms >= rejudge->rest_until;

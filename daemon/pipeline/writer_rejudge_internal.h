@@ -24,7 +24,12 @@ struct writer_rejudge {
     int64_t rest_until;   /* monotonic, ms */
     int64_t offset_ms;    /* wall clock less monotonic clock, at the last look */
     int64_t since_ms;     /* wall clock; since when it has gone without being set */
+    bool was_set;         /* in this run */
+    int64_t set_ms;       /* monotonic; when it was last set, or the start */
+    int64_t agreed_ms;    /* monotonic; when retention's last survey began, if two devices' readings
+                             agreed with the clock in it; else 0. The writer sets it. */
     bool restamps;        /* it was set forward: entries from then to then have a wrong time */
+    int64_t before_offset_ms; /* the offset before that */
     int64_t from_ms;
     int64_t to_ms;
     int64_t moved; /* in this pass */
@@ -36,6 +41,10 @@ void writer_rejudge_init(struct writer_rejudge *rejudge);
 /* Look at the clock; true when there is something to do now. `quarantined`: how many messages went
  * to quarantine with the reason `time` in this run. */
 bool writer_rejudge_due(struct writer_rejudge *rejudge, uint64_t quarantined);
+
+/* Whether what the clock says may make rows of entries: it is synchronised, or readings agree with
+ * it, or it has gone for long without being set. */
+bool writer_rejudge_believes(const struct writer_rejudge *rejudge);
 
 /* Whether a pass that began at or after since_ms (monotonic) is done; if not, one is due now. */
 bool writer_rejudge_done_since(struct writer_rejudge *rejudge, int64_t since_ms);

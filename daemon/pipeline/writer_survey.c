@@ -132,6 +132,11 @@ static void set_cutoffs(struct writer_survey *survey, const struct writer_limits
     int64_t basis_ms;
 
     note_alone(survey, clock_ms);
+    survey->agreed_ms = !keep && survey->newest.devices > 1 &&
+                                agrees(survey->newest.first_ms, clock_ms) &&
+                                agrees(survey->newest.second_ms, clock_ms)
+                            ? survey->begun_ms
+                            : 0;
     basis_ms = writer_survey_basis(
         &survey->newest, clock_ms,
         survey->alone_since_ms == 0 ? 0 : clock_monotonic_ms() - survey->alone_since_ms,

@@ -32,6 +32,8 @@ struct writer_survey {
     int64_t cutoff_ms[STORE_TABLES];
     int64_t
         alone_since_ms; /* monotonic; since when one device alone has agreed with the clock; 0 */
+    int64_t agreed_ms;  /* monotonic; when the last survey began, if two devices' readings agreed
+                           with the clock in it; else 0 */
     struct writer_hold holds[STORE_TABLES];
 };
 

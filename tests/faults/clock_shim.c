@@ -1,10 +1,9 @@
 /*
  * A wall clock that an operator, a radio or an empty battery moves: LD_PRELOAD this.
  *
- *     FAULT_CLOCK    a file of one int64_t, the seconds by which the wall clock is ahead. It is
- *                    mapped: whoever writes it moves the clock of the running process at once.
- *
- *     FAULT_CLOCK_SYNCED  1: adjtimex() says that the clock is synchronised; else that it is not.
+ *     FAULT_CLOCK    a file of two int64_t: the seconds by which the wall clock is ahead, and
+ *                    whether adjtimex() says that it is synchronised. It is mapped: whoever writes
+ *                    it moves the clock of the running process at once.
  *
  * CLOCK_MONOTONIC stays as it is. A wait until a moment of the wall clock ends when that clock says
  * so, also if it is moved meanwhile, as the kernel would do it: it is waited for in short turns.
@@ -35,8 +34,8 @@
 
 typedef int (*timedwait_function)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
 
-static _Atomic int64_t nothing;
-static _Atomic int64_t *offset_s = &nothing;
+static _Atomic int64_t nothing[2];
+static _Atomic int64_t *offset_s = nothing; /* and behind it, whether it is synchronised */
 static timedwait_function real_timedwait;
 
 __attribute__((constructor)) static void set_up(void)
@@ -46,7 +45,7 @@ __attribute__((constructor)) static void set_up(void)
 
     real_timedwait = (timedwait_function)dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
     if (fd >= 0) {
-        void *map = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
+        void *map = mmap(NULL, sizeof(nothing), PROT_READ, MAP_SHARED, fd, 0);
 
         close(fd);
         if (map != MAP_FAILED) {
@@ -95,9 +94,7 @@ time_t time(time_t *out)
 /* Whatever the machine that runs the test knows. */
 int adjtimex(struct timex *out)
 {
-    const char *synced = getenv("FAULT_CLOCK_SYNCED");
-
-    out->status = synced != NULL && strcmp(synced, "1") == 0 ? 0 : STA_UNSYNC;
+    out->status = atomic_load(&offset_s[1]) != 0 ? 0 : STA_UNSYNC;
     return (out->status & STA_UNSYNC) != 0 ? TIME_ERROR : TIME_OK;
 }
 

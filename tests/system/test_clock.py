@@ -26,14 +26,17 @@ class Clock:
         subprocess.run(["make", "-s", f"BUILD={BUILD}", str(shim)], cwd=ROOT, check=True,
                        stdout=subprocess.DEVNULL)
         self.path = directory / "clock"
-        self.path.write_bytes(bytes(8))
+        self.path.write_bytes(struct.pack("qq", 0, synced))
         self.environment = {"LD_PRELOAD": str(shim), "FAULT_CLOCK": str(self.path),
-                            "FAULT_CLOCK_SYNCED": str(int(synced)),
                             **sanitizer("verify_asan_link_order=0")}
 
     def set_ahead(self, seconds):
         with open(self.path, "r+b") as file:
             file.write(struct.pack("q", int(seconds)))
+
+    def synchronise(self):
+        """A time server was reached: the clock is right, and the kernel says so."""
+        self.path.write_bytes(struct.pack("qq", 0, 1))
 
 
 @pytest.fixture
@@ -144,8 +147,8 @@ def test_backlog_of_a_clock_behind_becomes_rows(broker, make_daemon, clock):
     daemon.wait_received(manifest.messages + 1)
     assert value(daemon.database, "SELECT count(*) FROM quarantine WHERE reason = 'time'") > 300
 
-    clock.set_ahead(0)
-    daemon.wait_log("notice: .* messages of quarantine.* are in their tables")
+    clock.synchronise()
+    daemon.wait_log("notice: .* messages of quarantine.* are in their tables", 40)
     assert value(daemon.database, "SELECT count(*) FROM quarantine WHERE reason = 'time'") == 0
     daemon.reload()                     # retention looks at once
     status = daemon.wait_status(lambda s: s["database"]["rejudged"] > 300)
@@ -161,6 +164,36 @@ def test_backlog_of_a_clock_behind_becomes_rows(broker, make_daemon, clock):
     check_sound(daemon.database)
 
 
+def test_clock_that_jumps_for_a_moment_makes_no_rows(broker, make_daemon, clock):
+    """
+    Goal: a clock that is two years ahead for a moment, or for a whole run, makes no row of a message
+    of the future, neither deletes anything; foxtrackrctl replay is still the operator's to decide.
+    """
+    daemon = make_daemon(broker, database={"retention_days": 365, "retention_days_quarantine": 30})
+    daemon.environment = clock.environment
+    daemon.start()
+    manifest = play_now(broker, messages=100)
+    for device in ("x", "y"):
+        broker.publish(f"foxtrackr/{device}/V3.0/bat",
+                       fleet.battery(device, fleet.now_ms() + 700 * DAY_MS))
+    daemon.wait_received(manifest.messages + 2)
+    clock.set_ahead(2 * YEAR_S)
+    wait_passes(daemon, 3)
+    clock.set_ahead(0)
+    wait_passes(daemon, 2)
+    daemon.stop()
+    clock.set_ahead(2 * YEAR_S)
+    daemon.start()
+    wait_passes(daemon, 3)
+    assert value(daemon.database, "SELECT count(*) FROM quarantine WHERE reason = 'time'") == 2
+    assert daemon.status()["database"]["rejudged"] == 0
+    done = foxtrackrctl(daemon, "replay", "--reason", "time",
+                        env={**os.environ, **clock.environment})
+    assert done.returncode == 0, done.stderr
+    assert value(daemon.database, "SELECT count(*) FROM quarantine WHERE reason = 'time'") == 0
+    daemon.stop()
+
+
 def test_clock_set_right_between_two_runs(broker, make_daemon, clock):
     """
     Goal: the same where the daemon is killed before the clock is right: the next start judges before
@@ -173,7 +206,7 @@ def test_clock_set_right_between_two_runs(broker, make_daemon, clock):
     manifest = play_now(broker, messages=400)
     daemon.wait_received(manifest.messages)
     daemon.kill()
-    clock.set_ahead(0)
+    clock.synchronise()
     daemon.start()
     wait_until(lambda: value(daemon.database,
                              "SELECT count(*) FROM quarantine WHERE reason = 'time'") == 0,
@@ -185,6 +218,7 @@ def test_clock_set_right_between_two_runs(broker, make_daemon, clock):
 
 def test_time_moves_on(broker, make_daemon, clock):
     """Goal: a message a little too early is a row when its time has come, without a jump."""
+    clock.synchronise()
     daemon = make_daemon(broker, parser={"max_future": "1h"})
     daemon.environment = clock.environment
     daemon.start()

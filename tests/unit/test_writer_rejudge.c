@@ -3,11 +3,13 @@
 
 #include <inttypes.h>
 
+#include "base/wall.h"
 #include "clock_fixture.h"
 #include "foxtrackr.h"
 #include "pipeline/writer_rejudge_internal.h"
 
 #define MAX_FUTURE_MS CLOCK_HOUR_MS
+#define SETTLE_MS     (10 * CLOCK_SECOND_MS)
 
 static struct foxtrackr_fields *fields;
 
@@ -19,6 +21,7 @@ static struct writer_limits limits_of_test(void)
 static int set_up(void **state)
 {
     clock_reset();
+    clocks.synchronised = true;
     return foxtrackr_fields_new(&fields) == 0 ? fixture_make_open(state) : -1;
 }
 
@@ -139,11 +142,15 @@ static void test_the_clock_is_set(void **state)
         assert_false(writer_rejudge_due(&rejudge, 0));
     }
     clocks.wall_ms += CLOCK_SECOND_MS;
+    assert_false(writer_rejudge_due(&rejudge, 0)); /* it may be set back in a moment */
+    clock_pass(SETTLE_MS);
     assert_true(writer_rejudge_due(&rejudge, 0));
     assert_false(rejudge.restamps); /* less than an hour */
     do_pass(&rejudge, fixture, 0);
     assert_false(writer_rejudge_due(&rejudge, 0));
     clocks.wall_ms -= CLOCK_DAY_MS;
+    assert_false(writer_rejudge_due(&rejudge, 0));
+    clock_pass(SETTLE_MS);
     assert_true(writer_rejudge_due(&rejudge, 0));
     assert_false(rejudge.restamps); /* backwards: nothing came too early */
 
@@ -151,8 +158,10 @@ static void test_the_clock_is_set(void **state)
     rejudge.rest_until = clocks.monotonic_ms + CLOCK_SECOND_MS;
     assert_false(writer_rejudge_due(&rejudge, 0));
     clocks.wall_ms += CLOCK_HOUR_MS - 1;
-    assert_true(writer_rejudge_due(&rejudge, 0)); /* it begins anew */
-    assert_false(rejudge.active);
+    assert_false(writer_rejudge_due(&rejudge, 0));
+    assert_false(rejudge.active); /* it begins anew */
+    clock_pass(SETTLE_MS);
+    assert_true(writer_rejudge_due(&rejudge, 0));
     assert_false(rejudge.restamps);
 }
 
@@ -173,12 +182,14 @@ static void test_the_clock_was_behind(void **state)
         put_claim(fixture, start_ms + (1001 + i) * CLOCK_DAY_MS);
     }
     clocks.wall_ms += 30 * CLOCK_DAY_MS;
-    assert_true(writer_rejudge_due(&rejudge, 251));
+    assert_false(writer_rejudge_due(&rejudge, 251));
     assert_true(rejudge.restamps);
     /* Set once more before that is worked off: the beginning stays that of the wrong clock. */
     clock_pass(CLOCK_MINUTE_MS);
     put_claim(fixture, start_ms + 2000 * CLOCK_DAY_MS);
     clocks.wall_ms += CLOCK_DAY_MS;
+    assert_false(writer_rejudge_due(&rejudge, 252));
+    clock_pass(SETTLE_MS);
     assert_true(writer_rejudge_due(&rejudge, 252));
     assert_int_equal(rejudge.from_ms, start_ms + CLOCK_MINUTE_MS);
     assert_true(do_pass(&rejudge, fixture, 252) > 3);
@@ -280,6 +291,82 @@ static void test_a_pass_that_fails(void **state)
     assert_look(fixture, "SELECT count(*) FROM battery", "1");
 }
 
+/* A clock that is ahead for a moment makes no rows, and moves no entry's time, synchronised or not.
+ */
+static void test_the_clock_jumps_and_comes_back(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t begin_ms = clocks.wall_ms;
+    struct writer_rejudge rejudge;
+
+    put_claim(fixture, clocks.wall_ms + 500 * CLOCK_DAY_MS);
+    for (int synchronised = 0; synchronised < 2; synchronised++) {
+        clocks.synchronised = synchronised == 1;
+        writer_rejudge_init(&rejudge);
+        (void)writer_rejudge_due(&rejudge, 1);
+        clocks.wall_ms += 730 * CLOCK_DAY_MS;
+        for (int i = 0; i < 9; i++) {
+            assert_false(writer_rejudge_due(&rejudge, 1));
+            clock_pass(CLOCK_SECOND_MS);
+        }
+        clocks.wall_ms -= 730 * CLOCK_DAY_MS;
+        assert_false(writer_rejudge_due(&rejudge, 1));
+        assert_false(rejudge.restamps);
+        assert_int_equal(rejudge.since_ms,
+                         begin_ms + synchronised * (9 * CLOCK_SECOND_MS + 2 * CLOCK_HOUR_MS));
+        clock_pass(2 * CLOCK_HOUR_MS);
+        assert_true(writer_rejudge_due(&rejudge, 1));
+        do_pass(&rejudge, fixture, 1);
+        assert_int_equal(rejudge.moved_all, 0);
+    }
+    assert_look(fixture,
+                "SELECT count(*) FROM quarantine WHERE last_received_ms = "
+                "first_received_ms AND reason = 'time'",
+                "1");
+}
+
+/* Not synchronised: an hour without a setting, or two devices that agree since the last one. */
+static void test_whom_to_believe(void **state)
+{
+    struct fixture *fixture = *state;
+    struct writer_rejudge rejudge;
+
+    clocks.synchronised = false;
+    writer_rejudge_init(&rejudge);
+    assert_false(writer_rejudge_due(&rejudge, 0));
+    clock_pass(CLOCK_HOUR_MS - 1);
+    assert_false(writer_rejudge_due(&rejudge, 0));
+    clock_pass(1);
+    assert_true(writer_rejudge_due(&rejudge, 0));
+    do_pass(&rejudge, fixture, 0);
+
+    rejudge.agreed_ms = clocks.monotonic_ms - 1; /* with the clock as it was */
+    clocks.wall_ms += CLOCK_DAY_MS;
+    assert_false(writer_rejudge_due(&rejudge, 0));
+    clock_pass(SETTLE_MS);
+    assert_false(writer_rejudge_due(&rejudge, 0));
+    rejudge.agreed_ms = clocks.monotonic_ms - 1; /* and as it is */
+    assert_true(writer_rejudge_due(&rejudge, 0));
+
+    /* The pass that has begun stops where there is no agreement any more, and begins anew. */
+    rejudge.active = true;
+    rejudge.wanted = false;
+    rejudge.agreed_ms = 0;
+    assert_false(writer_rejudge_due(&rejudge, 0));
+    assert_false(rejudge.active);
+    clocks.synchronised = true;
+    assert_true(writer_rejudge_due(&rejudge, 0));
+
+    /* A clock that is behind goes by the newest time of the database, which may be wrong. */
+    clocks.synchronised = false;
+    wall_begin(clocks.wall_ms + CLOCK_DAY_MS);
+    rejudge.agreed_ms = clocks.monotonic_ms;
+    clock_pass(2 * CLOCK_HOUR_MS);
+    assert_false(writer_rejudge_believes(&rejudge));
+    wall_begin(0);
+    assert_true(writer_rejudge_believes(&rejudge));
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -288,7 +375,8 @@ int main(void)
         test(test_when_a_pass_is_due), test(test_what_a_pass_moves),
         test(test_the_clock_is_set),   test(test_the_clock_was_behind),
         test(test_parts_rest),         test(test_who_waits_for_a_pass),
-        test(test_a_pass_that_fails),
+        test(test_a_pass_that_fails),  test(test_the_clock_jumps_and_comes_back),
+        test(test_whom_to_believe),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
