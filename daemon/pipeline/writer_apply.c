@@ -104,14 +104,16 @@ static int quarantine(struct writer_apply *apply, const char *client_id,
 static int quarantine_oversize(struct writer_apply *apply, const struct intake_item *item,
                                const struct store_packet *packet)
 {
+    struct store_packet cut = *packet;
     struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_OVERSIZE};
     char hex[2 * DIGEST_SIZE + 1];
 
+    cut.whole_digest = item->digest;
     digest_hex(item->digest, hex);
     snprintf(problem.detail, sizeof(problem.detail),
              "payload of %zu bytes, over max_payload = %zu; its SHA-256 is %s", item->full_length,
              item->payload_length, hex);
-    return quarantine(apply, apply->client_ids[item->session], packet, &problem);
+    return quarantine(apply, apply->client_ids[item->session], &cut, &problem);
 }
 
 static void note_time(struct writer_apply *apply, const struct foxtrackr_message *message)

@@ -141,6 +141,7 @@ struct store_packet {
     const void *payload; /* the kept bytes */
     size_t payload_length;
     int64_t received_ms;
+    const uint8_t *whole_digest; /* SHA-256 of the payload if only its beginning is kept; or NULL */
 };
 
 /*

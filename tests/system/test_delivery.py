@@ -1,12 +1,15 @@
 """Every message becomes exactly one row, of the right kind."""
 
+import contextlib
 import hashlib
 import json
+import sqlite3
+import struct
 
 import pytest
 
 import fleet
-from foxtrackrd import CLIENT_ID
+from foxtrackrd import CLIENT_ID, foxtrackrctl
 from harness import check_sound, query, value, wait_until
 
 DAY_MS = 86_400_000
@@ -178,6 +181,43 @@ def test_payload_far_over_the_limit(broker, make_daemon):
     assert payload == huge[:4096]
     assert str(len(huge)) in detail and hashlib.sha256(huge).hexdigest() in detail
     assert value(daemon.database, "SELECT time_ms FROM battery") == now
+
+
+def test_oversize_payloads_with_one_beginning(broker, make_daemon):
+    """
+    Goal: payloads over the limit that begin alike are an entry each, also beside a complete one that
+    ends there; the same again counts up; the complete one is replayed.
+    """
+    daemon = make_daemon(broker, parser={"max_payload": "4KiB"}).start()
+    complete = fleet.battery("h1", fleet.now_ms() + 48 * 3_600_000).encode()
+    complete += b" " * (4096 - len(complete))
+    payloads = [complete, complete + b" ", complete + b"x", complete + b" " * 4096]
+    topic = "foxtrackr/h1/V3.0/bat"
+    for payload in (*payloads, payloads[2], payloads[0]):
+        broker.publish(topic, payload)
+    daemon.wait_received(len(payloads) + 2)
+
+    rows = query(daemon.database, "SELECT payload, reason, detail, occurrences FROM quarantine")
+    assert all(row[0] == complete for row in rows) and len(rows) == len(payloads), rows
+    assert sorted((row[1], row[3]) for row in rows) == [
+        ("oversize", 1), ("oversize", 1), ("oversize", 2), ("time", 2)]
+    details = [row[2] for row in rows if row[1] == "oversize"]
+    for payload in payloads[1:]:
+        assert sum(f"of {len(payload)} bytes" in detail
+                   and hashlib.sha256(payload).hexdigest() in detail for detail in details) == 1
+    daemon.configure(parser={"max_payload": "4KiB", "max_future": "10d"})
+    assert foxtrackrctl(daemon, "replay").returncode == 0
+    assert query(daemon.database, "SELECT reason, count(*) FROM quarantine GROUP BY 1") == [
+        ("oversize", 3)]
+    assert value(daemon.database, "SELECT count(*) FROM battery") == 1
+    daemon.stop()
+    # An entry of the key that foxtrackrd wrote before is sound, and one of a wrong key is not.
+    old = hashlib.sha256(struct.pack(">Q", len(topic)) + topic.encode() + complete).digest()
+    for digest, code in ((old, 0), (bytes(32), 1)):
+        with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
+            connection.execute("UPDATE quarantine SET digest = ? WHERE detail LIKE '%4097 bytes%'"
+                               " AND occurrences = 1", (digest,))
+        assert foxtrackrctl(daemon, "verify", check=False).returncode == code
 
 
 def test_repeated_garbage_counts_up(broker, daemon):
