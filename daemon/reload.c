@@ -73,7 +73,10 @@ void reload_configuration(const struct reload_parts *parts)
     struct config *loaded = NULL;
     char problem[CONFIG_PROBLEM_SIZE];
 
-    if (config_load(path, &loaded, &problems) != 0) {
+    if (preflight_regular(path, problem) != 0) {
+        /* Reading a pipe that somebody put there would hold main for as long as nobody writes. */
+        log_error("%s; keeping the configuration as it was", problem);
+    } else if (config_load(path, &loaded, &problems) != 0) {
         config_problems_tell(&problems, path, log_problem);
         log_error("%s: keeping the configuration as it was", path);
     } else if (preflight_files(loaded, problem) != 0) {

@@ -4,6 +4,10 @@
  * target is either returned (log_open(), log_reopen()) or counted and reported by the next line
  * that the target takes.
  *
+ * No line waits for ever: a pipe whose reader has stopped would block the thread that logs, and
+ * with it the daemon. If stderr accepts nothing for a quarter of a second, lines are dropped and
+ * counted. When it accepts a line again, the count is written before that line.
+ *
  * A line is one write(2) on a descriptor in append mode. On a full disk a part of a line may be
  * written; the next line then begins with a line feed, also after the file was reopened: every open
  * checks how the file ends. A file that is not text is not appended to (base/own_file.c).
@@ -13,6 +17,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -39,6 +45,7 @@
 #define TEXT_SIZE       2048
 #define ESCAPED_SIZE    4096
 #define OPEN_ATTEMPTS   3
+#define STDERR_WAIT_MS  250
 #define WINDOW_FIRST_MS 60000
 #define WINDOW_LAST_MS  3600000
 #define JOURNAL_SOCKET  "/run/systemd/journal/socket"
@@ -52,6 +59,7 @@ static struct {
     bool torn;            /* the file ends in an incomplete line */
     unsigned lost;        /* lines that could not be written to the file */
     int lost_errno;
+    unsigned stderr_lost; /* lines that stderr did not take in time */
 } log_state = {.mutex = PTHREAD_MUTEX_INITIALIZER, .target = LOG_TARGET_STDERR, .fd = -1};
 
 /* Atomic, because every call reads the level, mostly to drop a debug line; that is not worth the
@@ -291,9 +299,19 @@ static void file_line(int priority, const char *text)
     }
 }
 
-static void stderr_line(int priority, const char *text)
+/* Whether stderr takes a line now; after the first that it did not take this waits no more. The
+ * descriptor is others' too, so it is not set to O_NONBLOCK. An error is write()'s to find. */
+static bool stderr_takes(void)
 {
-    char line[ESCAPED_SIZE + 32];
+    struct pollfd poll_fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&poll_fd, 1, log_state.stderr_lost > 0 ? 0 : STDERR_WAIT_MS) != 0;
+}
+
+/* Of a pipe with room, poll() says that it takes PIPE_BUF bytes without waiting. */
+static void stderr_write(int priority, const char *text)
+{
+    char line[PIPE_BUF];
     int length;
 
     if (log_state.stderr_prefixes) {
@@ -301,10 +319,33 @@ static void stderr_line(int priority, const char *text)
     } else {
         length = snprintf(line, sizeof(line), "%s: %s\n", level_name(priority), text);
     }
+    if (length >= (int)sizeof(line)) {
+        length = sizeof(line);
+        line[sizeof(line) - 1] = '\n';
+    }
     /* A failure of stderr cannot be reported anywhere. */
     if (write(STDERR_FILENO, line, (size_t)length) < 0) {
         return;
     }
+}
+
+static void stderr_line(int priority, const char *text)
+{
+    if (log_state.stderr_lost > 0 && stderr_takes()) {
+        char notice[160];
+
+        snprintf(notice, sizeof(notice),
+                 "%u log line%s could not be written: standard error took "
+                 "nothing",
+                 log_state.stderr_lost, plural_s(log_state.stderr_lost));
+        log_state.stderr_lost = 0;
+        stderr_write(LOG_WARNING, notice);
+    }
+    if (log_state.stderr_lost > 0 || !stderr_takes()) {
+        log_state.stderr_lost++;
+        return;
+    }
+    stderr_write(priority, text);
 }
 
 struct journal_entry {

@@ -1,5 +1,6 @@
 """SIGHUP: what changes while the daemon runs, what does not, and log rotation."""
 
+import os
 import re
 import time
 
@@ -101,6 +102,18 @@ def test_bad_file_changes_nothing(broker, daemon):
     daemon.wait_rows(2)
     daemon.stop()
     assert query(daemon.database, "SELECT voltage_v FROM battery") == [(3.7,), (3.7,)]
+
+
+def test_a_pipe_in_its_place(broker, daemon):
+    """Goal: a configuration that a pipe has replaced is refused, and the daemon goes on and stops."""
+    daemon.start()
+    daemon.config.unlink()
+    os.mkfifo(daemon.config)
+    daemon.reload()
+    daemon.wait_log("err: .*is not a regular file.*keeping the configuration as it was")
+    broker.publish("foxtrackr/p/V3.0/bat", fleet.battery("p", fleet.now_ms()))
+    daemon.wait_rows(1)
+    daemon.stop()
 
 
 def test_log_file_is_opened_anew_after_a_rotation(daemon):

@@ -508,6 +508,38 @@ static void test_limited_lines(void **state)
     assert_non_null(strstr(text, " warning disk gone (1 repetition left out)\n"));
 }
 
+/* A pipe that nobody reads holds no line for ever; what was lost is counted when it goes on. */
+static void test_stderr_that_takes_nothing(void **state)
+{
+    static char text[256 * 1024];
+    char problem[256] = "";
+    int saved = dup(STDERR_FILENO);
+    int ends[2];
+    ssize_t length;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(log_open(LOG_TARGET_STDERR, NULL, LOG_DEBUG, problem, sizeof(problem)), 0);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    alarm(60); /* a line that waits for ever */
+    for (int i = 0; i < 10000; i++) {
+        log_debug("%d is one of many lines, of which a pipe holds no more than 64 KiB", i);
+    }
+    length = read(ends[0], text, sizeof(text) - 1);
+    assert_true(length > 4096);
+    log_debug("the reader is back");
+    assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+    alarm(0);
+    length = read(ends[0], text, sizeof(text) - 1);
+    assert_true(length > 0);
+    text[length] = '\0';
+    assert_non_null(strstr(text, " log lines could not be written: standard error took nothing\n"));
+    assert_non_null(strstr(text, "debug: the reader is back\n"));
+    close(saved);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +549,7 @@ int main(void)
         cmocka_unit_test_teardown(test_file, close_log),
         cmocka_unit_test_teardown(test_levels, close_log),
         cmocka_unit_test_teardown(test_stderr, close_log),
+        cmocka_unit_test_teardown(test_stderr_that_takes_nothing, close_log),
         cmocka_unit_test_teardown(test_open_failure_keeps_target, close_log),
         cmocka_unit_test_teardown(test_rotation, close_log),
         cmocka_unit_test_teardown(test_full_disk, close_log),

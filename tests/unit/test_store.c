@@ -388,6 +388,9 @@ static void test_accounting_over_runs(void **state)
                 "[[1,1700000000000,1700000000001,\"t\",3,1,1,1],"
                 "[2,1700000000002,null,\"u\",1,0,1,0],"
                 "[3,1700000000003,null,\"v\",0,0,0,0]]");
+    /* The clock was set back meanwhile: no run ends before it has begun. */
+    assert_int_equal(store_run_end(fixture->store, NOW_MS - 1000), STORE_OK);
+    assert_look(fixture, "SELECT stopped_ms - started_ms FROM runs WHERE run = 3", "0");
 }
 
 static int collect(void *context, const char *filter, int qos)

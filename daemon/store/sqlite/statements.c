@@ -33,7 +33,8 @@ static const struct {
     [STATEMENT_ROLLBACK] = {"roll the batch back", "ROLLBACK"},
     [STATEMENT_RUN_BEGIN] = {"begin the run",
                              "INSERT INTO runs (started_ms, version) VALUES (?1, ?2)"},
-    [STATEMENT_RUN_END] = {"end the run", "UPDATE runs SET stopped_ms = ?2 WHERE run = ?1"},
+    [STATEMENT_RUN_END] = {"end the run",
+                           "UPDATE runs SET stopped_ms = max(started_ms, ?2) WHERE run = ?1"},
     [STATEMENT_RUN_COUNT] = {"write the run's counts",
                              "UPDATE runs SET received = ?2, stored = ?3, duplicate = ?4,"
                              " quarantined = ?5 WHERE run = ?1 AND received = ?6"},
@@ -133,8 +134,8 @@ static const struct {
     /* With "broker changed" the gap begins with the last data from any broker. */
     [STATEMENT_GAP_ADD] = {"note a gap",
                            "INSERT INTO gaps (client_id, last_durable_ms, resumed_ms, reason)"
-                           " VALUES (?1, (SELECT max(coalesce(last_durable_ms, established_ms))"
-                           " FROM sessions WHERE client_id = ?1"
+                           " VALUES (?1, (SELECT nullif(max(min(coalesce(last_durable_ms,"
+                           " established_ms), ?3 + 1)), ?3 + 1) FROM sessions WHERE client_id = ?1"
                            " AND (broker = ?2 OR ?4 = 'broker changed')), ?3, ?4)"
                            " ON CONFLICT DO NOTHING"},
     [STATEMENT_SUBSCRIPTION_ADD] = {"remember a subscription",
