@@ -240,6 +240,25 @@ static int read_memories(struct daemon *daemon, struct session_parts parts[],
     return EX_OK;
 }
 
+static void tell_unused(void *context, const char *client_id, const char *broker, int64_t used_ms)
+{
+    char used[MOMENT_SIZE];
+
+    (void)context;
+    log_warning(STORE_SESSION_UNUSED, client_id, broker, moment_text(used_ms, used));
+}
+
+/* A client id that was changed, or a section that was removed: its queue stays at the broker. */
+static int tell_unused_sessions(struct daemon *daemon)
+{
+    if (store_sessions_unused(daemon->store, daemon->client_ids, daemon->session_count, tell_unused,
+                              NULL) != STORE_OK) {
+        log_error("database: %s", store_error(daemon->store));
+        return EX_IOERR;
+    }
+    return EX_OK;
+}
+
 static int start_sessions(struct daemon *daemon, struct session_parts parts[],
                           const struct memory_context memories[])
 {
@@ -280,6 +299,9 @@ static int start(struct daemon *daemon)
     }
     if (rc == EX_OK) {
         rc = read_memories(daemon, parts, memories);
+    }
+    if (rc == EX_OK) {
+        rc = tell_unused_sessions(daemon);
     }
     if (rc == EX_OK) {
         rc = start_pipeline(daemon);

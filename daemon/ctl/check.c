@@ -127,14 +127,25 @@ static void check_name(struct ctl_report *report, const struct config *config)
     }
 }
 
+static void warn_unused(void *context, const char *client_id, const char *broker, int64_t used_ms)
+{
+    char used[MOMENT_SIZE];
+
+    ctl_report_warning(context, "session", STORE_SESSION_UNUSED, client_id, broker,
+                       moment_text(used_ms, used));
+}
+
 /* Checks that each session's recorded broker is the configured one. */
 static void check_sessions(struct ctl_report *report, const struct config *config,
                            struct store *store)
 {
+    const char *client_ids[CONFIG_SESSIONS_MAX];
+
     for (size_t i = 0; i < config->session_count; i++) {
         const char *client_id = config->sessions[i].client_id;
         struct store_session session;
 
+        client_ids[i] = client_id;
         if (store_session_find(store, client_id, &session) != STORE_OK) {
             ctl_report(report, "database", false, "%s", store_error(store));
         } else if (session.elsewhere) {
@@ -144,6 +155,10 @@ static void check_sessions(struct ctl_report *report, const struct config *confi
                 "kept for it stays there, and the table gaps will say so",
                 client_id, config->broker.host, config->broker.port);
         }
+    }
+    if (store_sessions_unused(store, client_ids, (unsigned)config->session_count, warn_unused,
+                              report) != STORE_OK) {
+        ctl_report(report, "database", false, "%s", store_error(store));
     }
 }
 

@@ -116,6 +116,7 @@ static void print_json(const struct config *config, json_t *root)
                             json_integer(ctl_status_entries(counted)));
     }
     json_object_set_new(database, "quarantine_by_reason", counted != NULL ? counted : json_null());
+    json_object_set_new(root, "sessions_unused", ctl_status_unused(config, root));
     ctl_say_json(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 }
 
@@ -160,7 +161,11 @@ static void print_words(const struct config *config, const json_t *root)
     counted = ctl_status_quarantine(config, root, problem);
     memory = open_memstream(&text, &length);
     if (memory != NULL) {
+        json_t *unused = ctl_status_unused(config, root);
+
         ctl_status_print_quarantine(memory, root, counted, problem);
+        ctl_status_print_unused(memory, unused);
+        json_decref(unused);
     }
     print_memory(memory, &text);
     json_decref(counted);

@@ -41,6 +41,13 @@ void ctl_status_print_reasons(FILE *out, const json_t *counts);
 json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
                               char problem[CTL_STATUS_PROBLEM_SIZE]);
 
+/* ctl/status_sessions.c: the sessions that the database knows and that are not configured any more.
+ * Returns an array for json_decref(), empty where the database cannot be read. */
+json_t *ctl_status_unused(const struct config *config, const json_t *root);
+
+/* Print such an array in words. */
+void ctl_status_print_unused(FILE *out, const json_t *unused);
+
 /* The sum of such an object. */
 int64_t ctl_status_entries(const json_t *counted);
 

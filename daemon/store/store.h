@@ -389,6 +389,22 @@ struct store_session {
 /* Read it. *out is set only with STORE_OK; otherwise an error. */
 int store_session_find(struct store *store, const char *client_id, struct store_session *out);
 
+/* For people: client id, broker, and when the daemon last had that session (moment_text()). */
+#define STORE_SESSION_UNUSED                                                                       \
+    "%s: its session at %s, last used %s, is not configured any more: the broker may go on "       \
+    "queuing messages for it; to receive them configure this client id again, to end the "         \
+    "session see \"Sessions not configured any more\" in foxtrackrd(8)"
+
+/*
+ * Call `each` for every session that a broker has made for a client id that is none of the `count`
+ * client_ids. The strings live until `each` returns; used_ms is when the daemon last had the
+ * session (wall clock; 0: not known). STORE_OK, STORE_E_RETRY or STORE_FATAL.
+ */
+int store_sessions_unused(struct store *store, const char *const client_ids[], unsigned count,
+                          void (*each)(void *context, const char *client_id, const char *broker,
+                                       int64_t used_ms),
+                          void *context);
+
 /* Call `each` for every remembered subscription of a client at the broker, in the order of filters.
  * `filter` lives until `each` returns. A non-zero return of `each` ends the walk and is returned.
  */

@@ -1,9 +1,12 @@
 """The durable session at the broker: its filters, its loss, and refused subscriptions."""
 
 import base64
+import contextlib
 import glob
 import hashlib
 import json
+import re
+import sqlite3
 
 import pytest
 
@@ -308,3 +311,31 @@ def test_refused_subscription_is_named(make_broker, make_daemon, tmp_path):
 
     assert query(daemon.database, "SELECT time_ms FROM battery") == [(now,)]
     assert filters_on_record(daemon) == ["foxtrackr/+/V3.0/bat"]
+
+
+def test_a_session_that_is_not_configured_any_more(broker, make_daemon):
+    """
+    Goal: a changed client id leaves a queue at the broker; log, check and status say so until the
+    row is gone, and a client id that is configured again receives what was kept.
+    """
+    daemon = make_daemon(broker).start()
+    daemon.stop()
+    assert "not configured any more" not in daemon.log()
+    broker.publish("foxtrackr/q/V3.0/bat", fleet.battery("q", fleet.now_ms()))
+    daemon.configure(session={"given": "other"})
+    daemon.start()
+    words = f"{CLIENT_ID}: its session at .* is not configured any more: the broker may go on queuing"
+    daemon.wait_log(f"warning: {words}")
+    for command in ("check", "status"):
+        assert re.search(words, foxtrackrctl(daemon, command, check=False).stdout), command
+    unused = json.loads(foxtrackrctl(daemon, "status", "--json").stdout)["sessions_unused"]
+    assert [session["client_id"] for session in unused] == [CLIENT_ID]
+    daemon.stop()
+
+    daemon.configure(session={"given": "test"})
+    daemon.start()
+    daemon.wait_rows(1)
+    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
+        connection.execute("DELETE FROM sessions WHERE client_id <> ?", (CLIENT_ID,))
+    assert json.loads(foxtrackrctl(daemon, "status", "--json").stdout)["sessions_unused"] == []
+    daemon.stop()

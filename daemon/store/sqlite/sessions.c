@@ -5,6 +5,8 @@
  * another broker has another session with another queue. They record the state when the broker was
  * last connected; every connection still subscribes to all filters.
  */
+#include <string.h>
+
 #include "store/sqlite/sqlite_internal.h"
 
 int store_run_begin(struct store *store, const char *version, int64_t now_ms)
@@ -159,6 +161,32 @@ int store_session_find(struct store *store, const char *client_id, struct store_
     if (result == STORE_OK) {
         *out = found;
     }
+    return result;
+}
+
+int store_sessions_unused(struct store *store, const char *const client_ids[], unsigned count,
+                          void (*each)(void *context, const char *client_id, const char *broker,
+                                       int64_t used_ms),
+                          void *context)
+{
+    sqlite3_stmt *statement = store->statements[STATEMENT_SESSIONS];
+    bool row = false;
+    int result = store_step(store, STATEMENT_SESSIONS, NULL, 0, &row);
+
+    while (result == STORE_OK && row) {
+        const char *client_id = (const char *)sqlite3_column_text(statement, 0);
+        const char *broker = (const char *)sqlite3_column_text(statement, 1);
+        bool used = false;
+
+        for (unsigned i = 0; i < count && client_id != NULL; i++) {
+            used |= strcmp(client_id, client_ids[i]) == 0;
+        }
+        if (!used && client_id != NULL && broker != NULL) {
+            each(context, client_id, broker, sqlite3_column_int64(statement, 2));
+        }
+        result = store_step(store, STATEMENT_SESSIONS, NULL, 0, &row);
+    }
+    store_reset(store, STATEMENT_SESSIONS);
     return result;
 }
 

@@ -131,6 +131,11 @@ static const struct {
                                 "SELECT broker = ?2, established_ms IS NOT NULL, connecting,"
                                 " coalesce(connected_ms, last_durable_ms, established_ms, 0)"
                                 " FROM sessions WHERE client_id = ?1"},
+    [STATEMENT_SESSIONS] = {"read the sessions",
+                            "SELECT client_id, broker,"
+                            " coalesce(connected_ms, last_durable_ms, established_ms)"
+                            " FROM sessions WHERE established_ms IS NOT NULL"
+                            " ORDER BY client_id, broker"},
     /* With "broker changed" the gap begins with the last data from any broker. */
     [STATEMENT_GAP_ADD] = {"note a gap",
                            "INSERT INTO gaps (client_id, last_durable_ms, resumed_ms, reason)"
