@@ -31,7 +31,7 @@
 #include "store/sqlite/frames_internal.h"
 
 #define HEADER_SIZE    100
-#define COUNTER_AT     24 /* in the header */
+#define COUNTER_AT     24   /* in the header */
 #define INTERIOR       0x05 /* of a table */
 #define LEAF           0x0d
 #define LEAF_HEADER    8
