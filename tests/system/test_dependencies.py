@@ -106,7 +106,7 @@ def test_demo_installs_a_compiler_libraries_and_a_broker():
     plan = run("make", "-C", ROOT, "-n", "--no-print-directory", "deps-demo").stdout
     [packages] = re.findall(r"^tests/deps (.*)$", plan, re.MULTILINE)
     assert set(packages.split()) == {
-        "gcc", "make", "pkg-config", "libpaho-mqtt-dev", "libsqlite3-dev", "libjansson-dev",
+        "gcc", "make", "binutils", "pkg-config", "libpaho-mqtt-dev", "libsqlite3-dev", "libjansson-dev",
         "libsystemd-dev", "libssl-dev", "libinih-dev", "mosquitto", "openssl", "sqlite3"}
     wanted = run("make", "-C", ROOT, "-n", "--no-print-directory", "demo").stdout
     assert "tests/deps" in wanted and "clang" not in wanted

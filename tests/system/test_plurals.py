@@ -49,9 +49,10 @@ def fixed_plurals(text):
 
 
 def test_numbers_agree_with_their_nouns():
-    """Goal: no output says "1 messages", whatever it is about."""
+    """Goal: no output says "1 messages", whatever it is about. The build's probe of Paho is no output."""
     found = {str(path.relative_to(ROOT)): fixed_plurals(path.read_text())
-             for room in ("daemon", "lib") for path in sorted((ROOT / room).rglob("*.c"))}
+             for room in ("daemon", "lib") for path in sorted((ROOT / room).rglob("*.c"))
+             if not path.name.startswith("probe")}
     assert {path: literals for path, literals in found.items() if literals} == {}
 
 
