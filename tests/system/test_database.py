@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import threading
@@ -461,6 +462,53 @@ def test_database_moved_away_while_running(make_broker, make_daemon):
     daemon.wait_rows(manifest.row_count)
     daemon.stop()
     manifest.check(daemon.database)
+
+
+def test_database_deleted_in_a_pause(broker, daemon):
+    """Goal: a stop after the database was deleted is an error, and its log is not emptied into it."""
+    daemon.start()
+    manifest = fleet.play(broker, messages=200)
+    daemon.wait_received(manifest.messages)
+    log = daemon.database.with_name(daemon.database.name + "-wal")
+    before = log.read_bytes()
+    daemon.database.unlink()
+    daemon.process.terminate()
+    assert daemon.wait_exit() == 74
+    daemon.wait_log("^err: database: .*was deleted or replaced while in use")
+    assert log.read_bytes()[:len(before)] == before
+
+
+def test_an_older_copy_written_into_the_running_database(broker, daemon, tmp_path):
+    """
+    Goal: cp over the file in use is noticed with the next commit, before a byte is written into it;
+    the next start refuses the copy beside the log, too.
+    """
+    daemon.start()
+    first = fleet.play(broker, messages=200)
+    daemon.wait_received(first.messages)
+    daemon.stop()
+    copy = tmp_path / "copy.db"
+    shutil.copyfile(daemon.database, copy)
+    for seed in (2, 3):
+        daemon.start()
+        fleet.play(broker, messages=200, seed=seed)
+        daemon.wait_received(200 * seed)
+        if seed == 2:
+            daemon.stop()
+    shutil.copyfile(copy, daemon.database)
+
+    def noticed():
+        """With a commit, once a second."""
+        broker.publish("foxtrackr/v1/V3.0/bat", fleet.battery("v1", fleet.now_ms()))
+        return daemon.process.poll() is not None
+    wait_until(noticed, what="the end of the daemon")
+    assert daemon.wait_exit() == 74
+    daemon.wait_log("^err: database: .*another file was written into it while it was in use")
+    assert daemon.database.read_bytes() == copy.read_bytes()
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == 74
+    daemon.wait_log("an older copy was written into it")
+    assert daemon.database.read_bytes() == copy.read_bytes()
 
 
 def test_damaged_database_is_not_repaired(broker, daemon):
