@@ -390,15 +390,24 @@ static int check_accounting(struct verify *verify)
  * with. */
 static bool read_whole_digest(const char *detail, uint8_t digest[DIGEST_SIZE])
 {
+    static const char digits[] = "0123456789abcdef";
+    const size_t size = (size_t)2 * DIGEST_SIZE;
     size_t length = detail == NULL ? 0 : strlen(detail);
-    const char *hex = length < (size_t)2 * DIGEST_SIZE ? "" : detail + length - 2 * DIGEST_SIZE;
-    unsigned byte = 0;
-    int count = 0;
 
-    while (count < DIGEST_SIZE && sscanf(hex + (ptrdiff_t)2 * count, "%2x", &byte) == 1) {
-        digest[count++] = (uint8_t)byte;
+    if (length < size) {
+        return false;
     }
-    return count == DIGEST_SIZE;
+    detail += length - size;
+    memset(digest, 0, DIGEST_SIZE);
+    for (size_t i = 0; i < size; i++) {
+        const char *digit = memchr(digits, detail[i], sizeof(digits) - 1);
+
+        if (digit == NULL) {
+            return false;
+        }
+        digest[i / 2] = (uint8_t)(digest[i / 2] << 4 | (digit - digits));
+    }
+    return true;
 }
 
 /* Sets `digest` to the key of a message that was too large, whose detail column 3 holds. A row
