@@ -289,7 +289,7 @@ def test_retention_makes_room(broker, make_daemon, tmp_path):
                 " 1 FROM n, battery")
             connection.execute(
                 "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001)"
-                " INSERT INTO battery SELECT 1, ? - i, 3.7, 50, 5, NULL, 1 FROM n",
+                " INSERT INTO battery SELECT 1, ?1 - i, 3.7, 50, 5, NULL, ?1 FROM n",
                 (fleet.now_ms(),))
         size = daemon.database.stat().st_size
         assert size > 10 * MIB
@@ -347,7 +347,7 @@ def test_retention_does_not_wait_for_a_pause(broker, make_daemon):
         # As many that stay: more than half would wait an hour.
         connection.execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50001)"
-            " INSERT INTO battery SELECT 1, ? - i, 3.7, 50, 5, NULL, 1 FROM n", (fleet.now_ms(),))
+            " INSERT INTO battery SELECT 1, ?1 - i, 3.7, 50, 5, NULL, ?1 FROM n", (fleet.now_ms(),))
 
     daemon.configure(database={"retention_days": 30, "retention_days_temperature": 0})
     daemon.start()

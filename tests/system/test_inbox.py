@@ -244,7 +244,7 @@ def test_old_rows_go_while_messages_wait(slow):
         for days in (100, 20):                  # more than half of a table would wait
             connection.execute(
                 "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
-                " INSERT INTO battery SELECT 70000, ? - i, 3.7, 50, 5, NULL, 1 FROM n",
+                " INSERT INTO battery SELECT 70000, ?1 - i, 3.7, 50, 5, NULL, ?1 FROM n",
                 (fleet.now_ms() - days * DAY_MS,))
     connection.close()
     slow.configure(database={"batch_max": 1, "retention_days": 1})

@@ -336,6 +336,8 @@ def test_a_catch_up_and_every_member(broker, daemon):
     status["database"]["log_reader"] = {"pid": 1, "name": "sqlite3", "for_ms": 1}
     assert status["database"]["restored"] is None  # test_restore.py has one
     status["database"]["restored"] = {"what": "backup", "at_ms": 2, "from_ms": 1}
+    assert "sessions_unused" not in status  # `status --json` adds it: test_session.py has one
+    status["sessions_unused"] = [{"client_id": "id-old-01", "broker": "localhost:8883", "used_ms": 1}]
     documented = documented_members()
     assert len(documented) == len(set(documented))
     assert set(documented) == set(paths_of(status)), "foxtrackrctl(8), STATUS FILE"
