@@ -284,7 +284,7 @@ def paths_of(value, path=""):
             if not isinstance(inner, (dict, list)):
                 yield here
             elif here in ("catch_up", "gaps.last", "database.log_reader", "database.restored",
-                          "database.quarantine_by_reason"):
+                          "database.quarantine_by_reason", "sessions_unused"):
                 yield here
             yield from paths_of(inner, here)
     elif isinstance(value, list):
