@@ -46,7 +46,6 @@ CHECK_ALL := \
     'unit and system tests, sanitized: test-sanitized' \
     'faults: -j$(JOBS) faults' \
     'threads: test-threads' \
-    'Paho as a shared library: check-shared' \
     'packages: packages-quick' \
     'service on systemd: service-run' \
     'benchmark: bench-quick' \
