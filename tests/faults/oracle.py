@@ -28,8 +28,15 @@ class Broken(AssertionError):
     """The promise is broken."""
 
 
-def quarantine_digest(topic, payload):
-    return hashlib.sha256(struct.pack(">Q", len(topic)) + topic + payload).digest()
+CUT_BIT = 1 << 63
+
+
+def quarantine_digest(topic, payload, max_payload=MAX_PAYLOAD):
+    """The key of a message in quarantine; of one over the limit the whole payload takes part."""
+    if len(payload) <= max_payload:
+        return hashlib.sha256(struct.pack(">Q", len(topic)) + topic + payload).digest()
+    return hashlib.sha256(struct.pack(">Q", len(topic) | CUT_BIT) + topic
+                          + hashlib.sha256(payload).digest() + payload[:max_payload]).digest()
 
 
 class Contents:
@@ -68,7 +75,7 @@ class Contents:
     def times(self, message):
         """How often it is there, as far as the tables tell."""
         if is_quarantine(message):
-            digest = quarantine_digest(message.topic, message.payload[:MAX_PAYLOAD])
+            digest = quarantine_digest(message.topic, message.payload)
             sorted_in = self.quarantine[digest][3] if digest in self.quarantine else 0
         else:
             sorted_in = row_key(message) in self.rows
@@ -77,7 +84,8 @@ class Contents:
     def _problem(self, message, max_payload):
         if is_quarantine(message):
             kept = message.payload[:max_payload]
-            found = self.quarantine.get(quarantine_digest(message.topic, kept))
+            found = self.quarantine.get(
+                quarantine_digest(message.topic, message.payload, max_payload))
             wanted = (message.topic, kept, message.expect[1])
             if found is None:
                 return NOT_IN_QUARANTINE
@@ -243,7 +251,7 @@ def check_final(database_path, messages, *, ledger=None, optional=(), max_payloa
 def _strangers(contents, messages, max_payload):
     """Rows and entries that nobody sent."""
     rows = {row_key(m) for m in messages if not is_quarantine(m)}
-    entries = {quarantine_digest(m.topic, m.payload[:max_payload])
+    entries = {quarantine_digest(m.topic, m.payload, max_payload)
                for m in messages if is_quarantine(m)}
     return ([f"row {key[:3]} was never sent" for key in contents.rows if key not in rows]
             + [f"quarantine entry {contents.quarantine[d][:3]} was never sent"
@@ -299,7 +307,7 @@ class Witness:
 
     def _is_there(self, message):
         if is_quarantine(message):
-            digest = quarantine_digest(message.topic, message.payload[:MAX_PAYLOAD])
+            digest = quarantine_digest(message.topic, message.payload)
             question = "SELECT 1 FROM quarantine WHERE digest = ?", (digest,)
         else:
             row = message.expect
