@@ -176,7 +176,10 @@ class Disk:
 
     def _open(self, record):
         if record.name not in self.names:
-            assert record.flags & MADE, f"{record.name}: opened, and nobody has made it"
+            # The scene looks into the database while the daemon starts: its SQLite may be the one that
+            # makes the WAL, empty.
+            assert record.flags & MADE or record.name.endswith("-wal"), (
+                f"{record.name}: opened, and nobody has made it")
             self._set_name(record.name, Inode())
         inode = self.descriptors[record.fd] = self.names[record.name]
         if record.flags & EMPTIED:
