@@ -31,6 +31,7 @@
 #include "mqtt/paho/check_internal.h"
 #include "mqtt/paho/cork_internal.h"
 #include "mqtt/paho/library_internal.h"
+#include "mqtt/paho/plugin_internal.h"
 #include "mqtt/paho/put_internal.h"
 #include "mqtt/words_internal.h"
 #include "net/net.h"
@@ -77,20 +78,6 @@ struct paho {
 
 /* --- the persistence plugin ---------------------------------------------------------------- */
 
-static int store_open_nothing(void **handle, const char *client_id, const char *uri, void *context)
-{
-    (void)client_id;
-    (void)uri;
-    *handle = context;
-    return 0;
-}
-
-static int store_close_nothing(void *handle)
-{
-    (void)handle;
-    return 0;
-}
-
 /* Hands a message over. Counts it for slot_wait(), whose time limit starts again with each
  * message. */
 static void hand_over(struct paho *paho, const char *topic, size_t topic_length,
@@ -123,37 +110,6 @@ static int store_put(void *handle, char *key, int count, char *buffers[], int le
         paho_unexpected(reason);
     }
     return 0;
-}
-
-static int store_get(void *handle, char *key, char **buffer, int *length)
-{
-    (void)handle;
-    (void)key;
-    *buffer = NULL;
-    *length = 0;
-    return MQTTCLIENT_PERSISTENCE_ERROR;
-}
-
-static int store_remove(void *handle, char *key)
-{
-    (void)handle;
-    (void)key;
-    return 0;
-}
-
-static int store_keys(void *handle, char ***keys, int *count)
-{
-    (void)handle;
-    *keys = NULL;
-    *count = 0;
-    return 0;
-}
-
-static int store_contains(void *handle, char *key)
-{
-    (void)handle;
-    (void)key;
-    return MQTTCLIENT_PERSISTENCE_ERROR;
 }
 
 /* --- callbacks, on Paho's threads ---------------------------------------------------------- */
@@ -537,17 +493,7 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
     paho->message = message;
     paho->released = released;
     paho->context = context;
-    paho->persistence = (MQTTClient_persistence){
-        .context = paho,
-        .popen = store_open_nothing,
-        .pclose = store_close_nothing,
-        .pput = store_put,
-        .pget = store_get,
-        .premove = store_remove,
-        .pkeys = store_keys,
-        .pclear = store_close_nothing,
-        .pcontainskey = store_contains,
-    };
+    paho->persistence = paho_plugin(store_put, paho);
     pthread_mutex_init(&paho->mutex, NULL);
     clock_cond_init(&paho->changed);
     if (MQTTAsync_create(&paho->handle, options->uri, options->client_id,

@@ -32,6 +32,7 @@
 #include "mqtt/paho/check_internal.h"
 #include "mqtt/paho/cork_internal.h"
 #include "mqtt/paho/lean_internal.h"
+#include "mqtt/paho/plugin_internal.h"
 #include "mqtt/paho/probe_internal.h"
 #include "mqtt/paho/put_internal.h"
 
@@ -77,20 +78,6 @@ static void on_alarm(int number)
 /* --- the client --------------------------------------------------------------------------------
  */
 
-static int do_nothing(void *handle)
-{
-    (void)handle;
-    return 0;
-}
-
-static int store_open(void **handle, const char *client_id, const char *uri, void *context)
-{
-    (void)client_id;
-    (void)uri;
-    *handle = context;
-    return 0;
-}
-
 static int store_put(void *handle, char *key, int count, char *buffers[], int lengths[])
 {
     struct paho_put put;
@@ -110,37 +97,6 @@ static int store_put(void *handle, char *key, int count, char *buffers[], int le
         probe_fail("Paho gives %s to its persistence", reason);
     }
     return 0;
-}
-
-static int store_get(void *handle, char *key, char **buffer, int *length)
-{
-    (void)handle;
-    (void)key;
-    *buffer = NULL;
-    *length = 0;
-    return MQTTCLIENT_PERSISTENCE_ERROR;
-}
-
-static int store_remove(void *handle, char *key)
-{
-    (void)handle;
-    (void)key;
-    return 0;
-}
-
-static int store_keys(void *handle, char ***keys, int *count)
-{
-    (void)handle;
-    *keys = NULL;
-    *count = 0;
-    return 0;
-}
-
-static int store_contains(void *handle, char *key)
-{
-    (void)handle;
-    (void)key;
-    return MQTTCLIENT_PERSISTENCE_ERROR;
 }
 
 static void on_failure(void *context, MQTTAsync_failureData *data)
@@ -246,23 +202,14 @@ static void check_version(char *const proved[])
 int main(int argc, char *argv[])
 {
     static const struct paho_relay relay = {relay_written, relay_poll, NULL};
-    static MQTTClient_persistence persistence = {
-        .context = &persistence, /* Paho wants one */
-        .popen = store_open,
-        .pclose = do_nothing,
-        .pput = store_put,
-        .pget = store_get,
-        .premove = store_remove,
-        .pkeys = store_keys,
-        .pclear = do_nothing,
-        .pcontainskey = store_contains,
-    };
+    MQTTClient_persistence persistence;
     char uri[PROBE_URI_SIZE];
     MQTTAsync client;
     pthread_t thread;
     int listener;
 
     (void)argc;
+    persistence = paho_plugin(store_put, &persistence);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGALRM, on_alarm);
     alarm(LIMIT_S);

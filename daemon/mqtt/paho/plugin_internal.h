@@ -1,0 +1,12 @@
+/* The persistence plugin that stores nothing: see mqtt/paho/plugin.c. */
+#ifndef MQTT_PAHO_PLUGIN_INTERNAL_H
+#define MQTT_PAHO_PLUGIN_INTERNAL_H
+
+#include <MQTTAsync.h>
+#include <MQTTClientPersistence.h>
+
+/* Returns a plugin for MQTTAsync_create() that passes everything to `put`, with `context` as its
+ * handle. Paho refuses a plugin without a context: it is not NULL. Any thread. */
+MQTTClient_persistence paho_plugin(Persistence_put put, void *context);
+
+#endif
