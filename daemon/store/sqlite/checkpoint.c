@@ -167,41 +167,45 @@ static void note_restart(struct store *store)
     store->look_at_space_at = SMALL_LOG_PAGES;
 }
 
-/* A checkpoint that waits for readers and writers, for limit_ms at most. Returns SQLite's code:
- * SQLITE_BUSY when some of them still need the log. */
-static int checkpoint_and_wait(struct store *store, int mode, int limit_ms, int *pages, int *done)
-{
-    int code;
+/* The result of a checkpoint that waits. */
+struct checkpoint {
+    int pages; /* of the WAL; -1: not known */
+    int done;  /* of them are in the database */
+    bool busy; /* some reader or writer still needs the WAL */
+};
 
-    *pages = -1;
-    *done = -1;
-    errno = 0;
-    store->wait_ms = store->busy_timeout_ms < limit_ms ? store->busy_timeout_ms : limit_ms;
-    code = sqlite3_wal_checkpoint_v2(store->db, "main", mode, pages, done);
-    store->wait_ms = store->busy_timeout_ms;
-    store_record_file(store);
-    return code;
-}
-
-int store_shrink(struct store *store)
+/* Makes a checkpoint that waits for readers and writers, for limit_ms at most. Returns STORE_OK and
+ * sets *out, also where it has waited in vain; or STORE_E_RETRY or STORE_FATAL. */
+static int checkpoint_and_wait(struct store *store, int mode, int limit_ms, struct checkpoint *out)
 {
-    int pages;
-    int done;
     int result = store_check_target(store);
     int code;
 
     if (result != STORE_OK) {
         return result;
     }
-    code = checkpoint_and_wait(store, SQLITE_CHECKPOINT_TRUNCATE, SHRINK_WAIT_MS, &pages, &done);
-    if (code != SQLITE_OK && code != SQLITE_BUSY) {
-        return store_fail(store, "move the log into the database");
-    }
-    if (code == SQLITE_OK) {
+    *out = (struct checkpoint){.pages = -1, .done = -1};
+    errno = 0;
+    store->wait_ms = store->busy_timeout_ms < limit_ms ? store->busy_timeout_ms : limit_ms;
+    code = sqlite3_wal_checkpoint_v2(store->db, "main", mode, &out->pages, &out->done);
+    store->wait_ms = store->busy_timeout_ms;
+    store_record_file(store);
+    out->busy = code == SQLITE_BUSY;
+    return code == SQLITE_OK || out->busy ? STORE_OK
+                                          : store_fail(store, "move the log into the database");
+}
+
+int store_shrink(struct store *store)
+{
+    struct checkpoint checkpoint;
+    int result =
+        checkpoint_and_wait(store, SQLITE_CHECKPOINT_TRUNCATE, SHRINK_WAIT_MS, &checkpoint);
+
+    if (result == STORE_OK && !checkpoint.busy) {
         note_restart(store);
         store_record_base(store);
     }
-    return STORE_OK;
+    return result;
 }
 
 /* Returns true when the WAL is to be restarted. Never in a tool, which would make the daemon
@@ -216,20 +220,15 @@ static bool log_must_restart(const struct store *store)
  * to journal_size_limit. */
 static int restart_log(struct store *store)
 {
-    int pages;
-    int done;
-    int result = store_check_target(store);
-    int code;
+    struct checkpoint checkpoint;
+    int result =
+        checkpoint_and_wait(store, SQLITE_CHECKPOINT_RESTART, RESTART_WAIT_MS, &checkpoint);
 
     if (result != STORE_OK) {
         return result;
     }
-    code = checkpoint_and_wait(store, SQLITE_CHECKPOINT_RESTART, RESTART_WAIT_MS, &pages, &done);
-    if (code != SQLITE_OK && code != SQLITE_BUSY) {
-        return store_fail(store, "move the log into the database");
-    }
-    note_moved(store, pages, done);
-    if (code == SQLITE_OK) {
+    note_moved(store, checkpoint.pages, checkpoint.done);
+    if (!checkpoint.busy) {
         note_restart(store);
         store->restart_again_ms = 0;
         return STORE_OK;
