@@ -393,100 +393,6 @@ static void test_accounting_over_runs(void **state)
     assert_look(fixture, "SELECT stopped_ms - started_ms FROM runs WHERE run = 3", "0");
 }
 
-static int collect(void *context, const char *filter, int qos)
-{
-    char *text = context;
-
-    snprintf(text + strlen(text), 32, "%s=%d ", filter, qos);
-    return strcmp(filter, "stop") == 0 ? 7 : 0;
-}
-
-static void test_subscriptions_are_remembered_in_order(void **state)
-{
-    struct fixture *fixture = *state;
-    struct store *store = fixture->store;
-    char text[128] = "";
-
-    begin(fixture);
-    assert_int_equal(store_subscribed(store, "id-a-01", "z/#", 2, 1), STORE_OK);
-    assert_int_equal(store_subscribed(store, "id-a-01", "a/#", 2, 1), STORE_OK);
-    assert_int_equal(store_subscribed(store, "id-b-01", "b/#", 2, 1), STORE_OK);
-    assert_int_equal(store_subscribed(store, "id-a-01", "a/#", 1, 2), STORE_OK);
-    assert_int_equal(store_subscribed(store, "id-a-01", "gone", 1, 2), STORE_OK);
-    assert_int_equal(store_unsubscribed(store, "id-a-01", "gone"), STORE_OK);
-    commit(fixture);
-    assert_int_equal(store_subscriptions(store, "id-a-01", collect, text), STORE_OK);
-    assert_string_equal(text, "a/#=1 z/#=2 ");
-
-    begin(fixture);
-    assert_int_equal(store_subscribed(store, "id-a-01", "stop", 0, 2), STORE_OK);
-    commit(fixture);
-    text[0] = '\0';
-    assert_int_equal(store_subscriptions(store, "id-a-01", collect, text), 7);
-    assert_string_equal(text, "a/#=1 stop=0 ");
-    text[0] = '\0'; /* a walk that was ended leaves no statement open */
-    assert_int_equal(store_subscriptions(store, "nobody", collect, text), STORE_OK);
-    assert_string_equal(text, "");
-}
-
-static void assert_session(struct fixture *fixture, bool known, bool uncertain)
-{
-    struct store_session session = {.known = !known, .uncertain = !uncertain};
-
-    assert_int_equal(store_session_find(fixture->store, "id-a-01", &session), STORE_OK);
-    assert_int_equal(session.known, known);
-    assert_int_equal(session.uncertain, uncertain);
-    assert_false(session.elsewhere);
-}
-
-static void test_sessions_and_gaps(void **state)
-{
-    struct fixture *fixture = *state;
-    struct store *store = fixture->store;
-
-    assert_session(fixture, false, false);
-    begin(fixture);
-    assert_int_equal(store_session_connecting(store, "id-a-01"), STORE_OK);
-    assert_session(fixture, false, true);
-    assert_int_equal(store_session_settled(store, "id-a-01", STORE_GAP_NONE, 0),
-                     STORE_OK); /* refused */
-    assert_session(fixture, false, false);
-    assert_int_equal(store_session_established(store, "id-a-01", STORE_GAP_NONE, 100), STORE_OK);
-    assert_session(fixture, true, false);
-    assert_int_equal(store_subscribed(store, "id-a-01", "a/#", 2, 100), STORE_OK);
-    assert_int_equal(store_session_connecting(store, "id-a-01"), STORE_OK);
-    assert_session(fixture, true, true);
-    assert_int_equal(store_session_settled(store, "id-a-01", STORE_GAP_NONE, 150),
-                     STORE_OK); /* kept: not new */
-    commit(fixture);
-    assert_look(fixture,
-                "SELECT json_array(established_ms, last_durable_ms, connecting)"
-                " FROM sessions",
-                "[100,null,0]");
-    assert_look(fixture, "SELECT count(*) FROM gaps", "0");
-
-    begin(fixture); /* lost before any data: the gap begins where the session did */
-    assert_int_equal(store_session_established(store, "id-a-01", STORE_GAP_LOST, 200), STORE_OK);
-    assert_int_equal(store_session_durable(store, "id-a-01", 250), STORE_OK);
-    assert_int_equal(store_session_durable(store, "id-a-01", 300), STORE_OK);
-    assert_int_equal(store_session_established(store, "id-a-01", STORE_GAP_UNCERTAIN, 400),
-                     STORE_OK);
-    assert_int_equal(store_session_durable(store, "id-b-01", 500), STORE_OK);
-    assert_int_equal(store_session_established(store, "id-c-01", STORE_GAP_LOST, 600), STORE_OK);
-    commit(fixture);
-    assert_look(fixture, "SELECT json_array(established_ms, last_durable_ms) FROM sessions",
-                "[400,300]");
-    assert_look(
-        fixture,
-        "SELECT json_group_array(json_array(client_id, last_durable_ms, resumed_ms, reason))"
-        " FROM gaps",
-        "[[\"id-a-01\",100,200,\"session lost\"],"
-        "[\"id-a-01\",300,400,\"session uncertain\"],"
-        "[\"id-c-01\",null,600,\"session lost\"]]");
-    assert_look(fixture, "SELECT count(*) FROM subscriptions", "0"); /* a new session has none */
-}
-
-/* More devices than the cache has places, and ids too long for it. */
 static void test_devices_beyond_the_cache(void **state)
 {
     struct fixture *fixture = *state;
@@ -646,8 +552,6 @@ int main(void)
         test(test_quarantine_counts_occurrences),
         test(test_rollback_undoes_rows_counts_and_caches),
         test(test_accounting_over_runs),
-        test(test_subscriptions_are_remembered_in_order),
-        test(test_sessions_and_gaps),
         test(test_devices_beyond_the_cache),
         test(test_readings_together_are_what_they_are_one_by_one),
     };

@@ -1,4 +1,4 @@
-/* Opening, refusing to open, and what happens when the file is no longer ours to write. */
+/* Opening a database, and refusing to. */
 #include "store_fixture.h"
 
 #include <errno.h>
@@ -443,58 +443,6 @@ static void test_errors_have_one_meaning(void **state)
     }
 }
 
-/* The commit must not be believed when its rows cannot be found any more. */
-static void test_a_deleted_database_is_noticed(void **state)
-{
-    struct fixture *fixture = *state;
-    struct foxtrackr_message message = battery("d", 1000, 3.7);
-    struct stat status;
-    char log[256];
-
-    snprintf(log, sizeof(log), "%s-wal", fixture->path);
-    begin(fixture);
-    put(fixture, &message);
-    assert_int_equal(unlink(fixture->path), 0);
-    assert_int_equal(store_commit(fixture->store), STORE_FATAL);
-    assert_non_null(strstr(store_error(fixture->store), "deleted or replaced"));
-
-    /* Closing leaves the log: it may hold what nothing else does. */
-    assert_int_equal(store_close(fixture->store), STORE_FATAL);
-    fixture->store = NULL;
-    assert_int_equal(stat(log, &status), 0);
-    assert_true(status.st_size > 0);
-    assert_int_equal(fixture_open(fixture), STORE_E_PATH);
-    assert_non_null(strstr(fixture->problem, "is missing or empty, but its log"));
-}
-
-/* Nothing is committed any more that could notice it: the end of the run does. */
-static void test_a_database_deleted_in_a_pause_keeps_its_log(void **state)
-{
-    struct fixture *fixture = *state;
-    struct foxtrackr_message message = battery("d", 1000, 3.7);
-    struct stat before;
-    struct stat after;
-    char log[256];
-
-    snprintf(log, sizeof(log), "%s-wal", fixture->path);
-    begin(fixture);
-    put(fixture, &message);
-    commit(fixture);
-    assert_int_equal(stat(log, &before), 0);
-    assert_int_equal(unlink(fixture->path), 0);
-    assert_int_equal(store_checkpoint(fixture->store), STORE_FATAL);
-    fixture->store->broken = false; /* each of them sees it by itself */
-    assert_int_equal(store_shrink(fixture->store), STORE_FATAL);
-    fixture->store->broken = false;
-    assert_int_equal(store_run_end(fixture->store, NOW_MS + 1), STORE_FATAL);
-    assert_non_null(strstr(store_error(fixture->store), "deleted or replaced"));
-    fixture->store->broken = false;
-    assert_int_equal(store_close(fixture->store), STORE_FATAL);
-    fixture->store = NULL;
-    assert_int_equal(stat(log, &after), 0);
-    assert_int_equal(after.st_size, before.st_size);
-}
-
 /* The record says that there was a database: no new one takes its place unasked. */
 static void test_a_database_that_was_there_is_not_begun_anew(void **state)
 {
@@ -556,63 +504,6 @@ static void test_a_run_that_did_not_begin_does_not_end(void **state)
     assert_look(fixture, "SELECT count(*) FROM gaps", "0");
 }
 
-static void test_a_deleted_log_is_noticed(void **state)
-{
-    struct fixture *fixture = *state;
-    char log[256];
-
-    snprintf(log, sizeof(log), "%s-wal", fixture->path);
-    begin(fixture);
-    assert_int_equal(unlink(log), 0);
-    assert_int_equal(store_commit(fixture->store), STORE_FATAL);
-    assert_non_null(strstr(store_error(fixture->store), "fox.db-wal"));
-
-    write_file(log, "of someone else"); /* whose name SQLite would delete */
-    assert_int_equal(store_close(fixture->store), STORE_FATAL);
-    fixture->store = NULL;
-    assert_int_equal(access(log, F_OK), 0);
-}
-
-/* Someone moves our database aside and puts another one, in use, in its place. */
-static void test_a_replaced_database_is_noticed_and_not_harmed(void **state)
-{
-    struct fixture *fixture = *state;
-    struct foxtrackr_message message = battery("ours", 1000, 3.7);
-    struct fixture other = *fixture;
-    struct store *ours;
-    char aside[128];
-    char log[256];
-    char shm[256];
-    char lock[256];
-    char log_aside[256];
-
-    snprintf(aside, sizeof(aside), "%s/aside.db", fixture->directory);
-    snprintf(log, sizeof(log), "%s-wal", fixture->path);
-    snprintf(shm, sizeof(shm), "%s-shm", fixture->path);
-    snprintf(log_aside, sizeof(log_aside), "%s-wal", aside);
-    begin(fixture);
-    put(fixture, &message);
-    assert_int_equal(rename(fixture->path, aside), 0);
-    assert_int_equal(rename(log, log_aside), 0);
-    assert_int_equal(unlink(shm), 0);
-    snprintf(lock, sizeof(lock), "%s.lock", fixture->path);
-    assert_int_equal(unlink(lock), 0);
-    assert_int_equal(fixture_open(&other), STORE_OK);
-    assert_int_equal(store_run_begin(other.store, "other", 1), STORE_OK);
-
-    assert_int_equal(store_commit(fixture->store), STORE_FATAL);
-    assert_non_null(strstr(store_error(fixture->store), "deleted or replaced"));
-    ours = fixture->store;
-    fixture->store = other.store;
-    assert_int_equal(store_close(ours), STORE_FATAL);
-    assert_int_equal(access(log, F_OK), 0); /* the other's log has not been deleted by its name */
-    begin(fixture);
-    commit(fixture);
-    assert_look(fixture, "SELECT version FROM runs", "other");
-    snprintf(other.path, sizeof(other.path), "%s", aside);
-    assert_look(&other, "SELECT device_id FROM devices", "ours"); /* ours is complete, elsewhere */
-}
-
 static void test_the_log_does_not_grow_without_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -661,12 +552,8 @@ int main(void)
         test_open(test_another_writer_makes_us_wait),
         test_open(test_a_full_database_is_tried_again),
         cmocka_unit_test(test_errors_have_one_meaning),
-        test_open(test_a_deleted_database_is_noticed),
-        test_open(test_a_database_deleted_in_a_pause_keeps_its_log),
         test_open(test_a_database_that_was_there_is_not_begun_anew),
         test_open(test_a_run_that_did_not_begin_does_not_end),
-        test_open(test_a_deleted_log_is_noticed),
-        test_open(test_a_replaced_database_is_noticed_and_not_harmed),
         test_open(test_the_log_does_not_grow_without_end),
     };
 

@@ -32,7 +32,7 @@ static int collect(void *context, const char *filter, int qos)
     char *text = context;
 
     snprintf(text + strlen(text), 32, "%s=%d ", filter, qos);
-    return 0;
+    return strcmp(filter, "stop") == 0 ? 7 : 0;
 }
 
 static void assert_subscriptions(struct store *store, const char *expected)
@@ -110,9 +110,87 @@ static void rows_without_a_broker_get_the_configured_one(void **state)
     assert_look(fixture, "SELECT group_concat(broker) FROM subscriptions", "north:8883");
 }
 
+static void subscriptions_are_remembered_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    char text[128] = "";
+
+    begin(fixture);
+    assert_int_equal(store_subscribed(store, CLIENT, "z/#", 2, 1), STORE_OK);
+    assert_int_equal(store_subscribed(store, CLIENT, "a/#", 2, 1), STORE_OK);
+    assert_int_equal(store_subscribed(store, "id-b-01", "b/#", 2, 1), STORE_OK);
+    assert_int_equal(store_subscribed(store, CLIENT, "a/#", 1, 2), STORE_OK);
+    assert_int_equal(store_subscribed(store, CLIENT, "gone", 1, 2), STORE_OK);
+    assert_int_equal(store_unsubscribed(store, CLIENT, "gone"), STORE_OK);
+    commit(fixture);
+    assert_int_equal(store_subscriptions(store, CLIENT, collect, text), STORE_OK);
+    assert_string_equal(text, "a/#=1 z/#=2 ");
+
+    begin(fixture);
+    assert_int_equal(store_subscribed(store, CLIENT, "stop", 0, 2), STORE_OK);
+    commit(fixture);
+    text[0] = '\0';
+    assert_int_equal(store_subscriptions(store, CLIENT, collect, text), 7);
+    assert_string_equal(text, "a/#=1 stop=0 ");
+    text[0] = '\0'; /* a walk that was ended leaves no statement open */
+    assert_int_equal(store_subscriptions(store, "nobody", collect, text), STORE_OK);
+    assert_string_equal(text, "");
+}
+
+static void sessions_and_gaps(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+
+    assert_session(store, false, false, false);
+    begin(fixture);
+    assert_int_equal(store_session_connecting(store, CLIENT), STORE_OK);
+    assert_session(store, false, true, false);
+    assert_int_equal(store_session_settled(store, CLIENT, STORE_GAP_NONE, 0),
+                     STORE_OK); /* refused */
+    assert_session(store, false, false, false);
+    assert_int_equal(store_session_established(store, CLIENT, STORE_GAP_NONE, 100), STORE_OK);
+    assert_session(store, true, false, false);
+    assert_int_equal(store_subscribed(store, CLIENT, "a/#", 2, 100), STORE_OK);
+    assert_int_equal(store_session_connecting(store, CLIENT), STORE_OK);
+    assert_session(store, true, true, false);
+    assert_int_equal(store_session_settled(store, CLIENT, STORE_GAP_NONE, 150),
+                     STORE_OK); /* kept: not new */
+    commit(fixture);
+    assert_look(fixture,
+                "SELECT json_array(established_ms, last_durable_ms, connecting)"
+                " FROM sessions",
+                "[100,null,0]");
+    assert_look(fixture, "SELECT count(*) FROM gaps", "0");
+
+    begin(fixture); /* lost before any data: the gap begins where the session did */
+    assert_int_equal(store_session_established(store, CLIENT, STORE_GAP_LOST, 200), STORE_OK);
+    assert_int_equal(store_session_durable(store, CLIENT, 250), STORE_OK);
+    assert_int_equal(store_session_durable(store, CLIENT, 300), STORE_OK);
+    assert_int_equal(store_session_established(store, CLIENT, STORE_GAP_UNCERTAIN, 400), STORE_OK);
+    assert_int_equal(store_session_durable(store, "id-b-01", 500), STORE_OK);
+    assert_int_equal(store_session_established(store, "id-c-01", STORE_GAP_LOST, 600), STORE_OK);
+    commit(fixture);
+    assert_look(fixture, "SELECT json_array(established_ms, last_durable_ms) FROM sessions",
+                "[400,300]");
+    assert_look(
+        fixture,
+        "SELECT json_group_array(json_array(client_id, last_durable_ms, resumed_ms, reason))"
+        " FROM gaps",
+        "[[\"id-a-01\",100,200,\"session lost\"],"
+        "[\"id-a-01\",300,400,\"session uncertain\"],"
+        "[\"id-c-01\",null,600,\"session lost\"]]");
+    assert_look(fixture, "SELECT count(*) FROM subscriptions", "0"); /* a new session has none */
+}
+
+/* More devices than the cache has places, and ids too long for it. */
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(subscriptions_are_remembered_in_order, fixture_make_open,
+                                        fixture_remove),
+        cmocka_unit_test_setup_teardown(sessions_and_gaps, fixture_make_open, fixture_remove),
         cmocka_unit_test_setup_teardown(each_broker_has_its_own, fixture_make, fixture_remove),
         cmocka_unit_test_setup_teardown(rows_without_a_broker_get_the_configured_one, fixture_make,
                                         fixture_remove),

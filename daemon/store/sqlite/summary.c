@@ -132,3 +132,20 @@ int store_quarantine_reasons(struct store *store, const struct store_watcher *wa
     }
     return result;
 }
+
+int store_growth(struct store *store, int64_t since_ms, int64_t now_ms, struct store_growth *out)
+{
+    const struct store_value since[] = {store_integer(since_ms), store_integer(now_ms)};
+    sqlite3_stmt *statement = store->statements[STATEMENT_GROWTH];
+    bool row = false;
+    int result = store_step(store, STATEMENT_GROWTH, since, 2, &row);
+
+    if (result == STORE_OK) {
+        *out = (struct store_growth){.bytes = sqlite3_column_int64(statement, 0),
+                                     .received = sqlite3_column_int64(statement, 1),
+                                     .lately = sqlite3_column_int64(statement, 2),
+                                     .span_ms = sqlite3_column_int64(statement, 3)};
+    }
+    store_reset(store, STATEMENT_GROWTH);
+    return result;
+}

@@ -135,9 +135,8 @@ static int compare_schema(struct verify *verify, sqlite3_stmt *reference, sqlite
 
         if (wrong != NULL) {
             tell(verify, "schema", false,
-                 "%s %s %s; restore a backup, or make it again from the "
-                 "documentation",
-                 type, name, wrong);
+                 "%s %s %s; restore a backup, or make it again from the documentation", type, name,
+                 wrong);
             return STORE_OK;
         }
         objects++;
@@ -167,9 +166,8 @@ static int check_schema(struct verify *verify)
     }
     if (code != SQLITE_OK) {
         result = store_refuse(verify->store, STORE_E_RETRY,
-                              "%s: cannot make a schema to compare "
-                              "with: %s",
-                              verify->store->path, sqlite3_errmsg(empty));
+                              "%s: cannot make a schema to compare with: %s", verify->store->path,
+                              sqlite3_errmsg(empty));
     } else if (prepare(verify, "SELECT sql FROM sqlite_schema WHERE type = ?1 AND name = ?2",
                        &find) != SQLITE_OK) {
         result = sql_failed(verify, "schema");
@@ -597,22 +595,5 @@ int store_verify(struct store *store, const struct store_watcher *watcher, store
                                 : checks[i].check(&verify);
     }
     sqlite3_progress_handler(store->db, 0, NULL, NULL);
-    return result;
-}
-
-int store_growth(struct store *store, int64_t since_ms, int64_t now_ms, struct store_growth *out)
-{
-    const struct store_value since[] = {store_integer(since_ms), store_integer(now_ms)};
-    sqlite3_stmt *statement = store->statements[STATEMENT_GROWTH];
-    bool row = false;
-    int result = store_step(store, STATEMENT_GROWTH, since, 2, &row);
-
-    if (result == STORE_OK) {
-        *out = (struct store_growth){.bytes = sqlite3_column_int64(statement, 0),
-                                     .received = sqlite3_column_int64(statement, 1),
-                                     .lately = sqlite3_column_int64(statement, 2),
-                                     .span_ms = sqlite3_column_int64(statement, 3)};
-    }
-    store_reset(store, STATEMENT_GROWTH);
     return result;
 }
