@@ -13,8 +13,8 @@ void ctl_check_configuration(struct ctl_report *report, const struct config *con
  * the same client id at the same broker. */
 void ctl_check_siblings(struct ctl_report *report, const struct config *config);
 
-/* What the configuration names: whether the daemon's user may read it or write there, and whether
- * others may not. */
+/* Reports on the files that the configuration names: whether the daemon's user may read or write
+ * them, and whether others may not. */
 void ctl_check_files(struct ctl_report *report, const struct config *config);
 
 /* The broker: TCP, TLS, credentials, and whether it grants the filters. Uses a client id of its own

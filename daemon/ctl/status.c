@@ -171,7 +171,7 @@ static void print_words(const struct config *config, const json_t *root)
     json_decref(counted);
 }
 
-/* There is no status file. A daemon that has the database does run, and could not write it. */
+/* Called without a status file: a daemon that holds the database's lock runs all the same. */
 static void tell_daemon(const struct config *config)
 {
     long owner;

@@ -42,7 +42,7 @@ static inline bool watermark_settled(const struct watermark *watermark)
 
 struct gate;
 
-/* Who ended a link first. */
+/* The side that ended a link first. */
 enum link_closer {
     LINK_CLOSED_BY_NOBODY,  /* the link is open, or there was none */
     LINK_CLOSED_BY_BROKER,  /* the end of its stream, or a reset */

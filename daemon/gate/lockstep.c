@@ -13,16 +13,16 @@
  *
  * In between, the thread does not watch Paho's small writes, which would wake it for nothing.
  *
- * Who relays. In lockstep Paho's receive thread and the gate's thread never work at the same time,
- * and waking one takes longer than its work. So Paho's receive thread relays itself (struct
- * paho_relay): gate_written() reads the written bytes while the number is still the right one;
- * gate_poll() also waits for the broker, and relays its bytes before Paho polls its own socket. The
- * gate's thread stops watching a link when Paho's thread has begun to relay it, and not before:
- * during the handshake writes are not reported, and before Paho's thread calls gate_poll() only the
- * gate's thread sees the broker's bytes. The gate's thread still watches for the end of either side
- * and for bytes that could not be sent or read at once, checks twice a second for writes that were
- * not reported (OpenSSL's own), and relays again when lockstep ends. Links whose writes Paho does
- * not report (no TLS, or the shared library) always stay with the gate's thread.
+ * The relaying thread. In lockstep Paho's receive thread and the gate's thread never work at the
+ * same time, and waking one takes longer than its work. So Paho's receive thread relays itself
+ * (struct paho_relay): gate_written() reads the written bytes while the number is still the right
+ * one; gate_poll() also waits for the broker, and relays its bytes before Paho polls its own
+ * socket. The gate's thread stops watching a link when Paho's thread has begun to relay it, and not
+ * before: during the handshake writes are not reported, and before Paho's thread calls gate_poll()
+ * only the gate's thread sees the broker's bytes. The gate's thread still watches for the end of
+ * either side and for bytes that could not be sent or read at once, checks twice a second for
+ * writes that were not reported (OpenSSL's own), and relays again when lockstep ends. Links whose
+ * writes Paho does not report (no TLS, or the shared library) always stay with the gate's thread.
  */
 #include "gate/gate.h"
 

@@ -3,9 +3,9 @@
  *
  *     take what the intake holds → rows → COMMIT → writer_publish() → the gate lets go
  *
- * There is no timer: a batch is made of the messages that came during the last commit, so a quiet
- * broker gets its acknowledgement after one fsync, and for a busy one a whole in-flight window
- * shares an fsync.
+ * Batches need no timer: a batch is made of the messages that came during the last commit, so a
+ * quiet broker gets its acknowledgement after one fsync, and for a busy one a whole in-flight
+ * window shares an fsync.
  *
  * The items of a batch stay in the ring until they are durable. When the disk refuses them (full,
  * locked, read-only), the writer rolls back, severs every link so that no acknowledgement can

@@ -10,10 +10,11 @@
  * change. A part takes a few milliseconds and is followed by a pause three times as long.
  *
  * A row cannot become an entry of quarantine again, and a clock may be ahead for two seconds only.
- * So a pass waits for a clock that is believed: at least ten seconds have passed since it was set,
- * and it is reported as synchronised, or retention's survey has found since then that two devices'
- * readings agree with it (pipeline/writer_survey.c), or it was not set for an hour. That hour
- * begins at the start of the daemon too. A clock that is behind is not believed until it is right.
+ * A pass therefore waits for a clock that is believed: at least ten seconds have passed since it
+ * was set, and it is reported as synchronised, or retention's survey has found since then that two
+ * devices' readings agree with it (pipeline/writer_survey.c), or it was not set for an hour. That
+ * hour begins at the start of the daemon too. A clock that is behind is not believed until it is
+ * right.
  *
  * Retention begins a pass only after a newer pass of this kind (pipeline/writer_chores.c): after
  * the clock was corrected, messages that are accepted now must not be deleted as old first. While

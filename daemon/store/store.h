@@ -263,9 +263,9 @@ enum store_gap {
  */
 int store_session_connecting(struct store *store, const char *client_id);
 
-/* What the CONNECT did is known: connecting = 0. With now_ms other than 0 the broker had a session:
- * connected_ms becomes now_ms, established_ms too if it was NULL, and unless `gap` is
- * STORE_GAP_NONE there is a row in `gaps` as with the next call. */
+/* Notes that the outcome of a CONNECT is known: connecting = 0. With now_ms other than 0 the broker
+ * had a session: connected_ms becomes now_ms, established_ms too if it was NULL, and unless `gap`
+ * is STORE_GAP_NONE there is a row in `gaps` as with the next call. */
 int store_session_settled(struct store *store, const char *client_id, enum store_gap gap,
                           int64_t now_ms);
 
@@ -416,8 +416,7 @@ int store_schema_version(void);
 
 /* --- survey ------------------------------------------------------------------------------ */
 
-/* What retention has to know before a pass; see store/sqlite/survey.c. Used by the writer's thread.
- */
+/* The facts that retention needs before a pass; see store/sqlite/survey.c. The writer's thread. */
 
 /*
  * The newest readings, by time_ms. Begin with until_ms and zero. Of each device its newest reading

@@ -57,7 +57,7 @@ struct place {
     char problem[MQTT_PACKET_PROBLEM_SIZE]; /* "" or what was wrong with a packet */
 };
 
-/* This thread's position within a packet. */
+/* A thread's position within a packet. */
 struct reader {
     const void *connection;
     struct place *place; /* of the connection */

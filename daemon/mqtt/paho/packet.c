@@ -15,7 +15,7 @@
  *  - SUBACK and UNSUBACK carry the identifier of the request without an answer (§3.8.4, §3.10.4);
  *  - PUBACK, PUBREC and PUBCOMP never come, because this client publishes nothing.
  *
- * These are let through, because closing the connection would do more harm:
+ * The following is let through, because closing the connection would do more harm:
  *
  *  - An odd topic (empty, a wildcard, NUL, no UTF-8; §1.5.3, §4.7.1) or payload. The broker would
  *    send the message again at every connection. It goes into quarantine with every byte.

@@ -1,4 +1,4 @@
-/* What messages in the inbox say, kept in memory until it is their turn; see
+/* The parsed readings of the inbox's messages, in memory until they are sorted in; see
  * store/sqlite/inbox_rows.c. */
 #ifndef STORE_SQLITE_INBOX_ROWS_INTERNAL_H
 #define STORE_SQLITE_INBOX_ROWS_INTERNAL_H

@@ -512,7 +512,7 @@ static int put_together(struct store *store, const struct store_reading *reading
     return result;
 }
 
-/* Some rows existed before: compares each reading with its row. A row just added is equal. */
+/* Compares each reading with its row, where some rows existed before. A new row is equal. */
 static int compare_each(struct store *store, const struct store_reading *readings, bool *done,
                         int *same)
 {

@@ -304,7 +304,7 @@ void store_discard(struct store *store);
 int store_keep(struct store *store, const struct foxtrackr_problem *problem,
                const struct store_packet *packet);
 
-/* So many entries more in quarantine (fewer: negative), in the open batch. */
+/* Notes that quarantine has `change` entries more (negative: fewer), in the open batch. */
 void store_note_entries(struct store *store, int64_t change);
 
 /* The key of a message in quarantine; see the schema. 0, or -1: out of memory. */

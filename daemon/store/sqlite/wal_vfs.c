@@ -24,7 +24,7 @@
  *
  * A transaction that outgrew the cache may have written a page twice. SQLite then corrects the
  * checksums at its end: it rewrites the headers of frames, the last one last and without its page.
- * So a header that does not follow the previous write is written at once.
+ * A header that does not follow the previous write is therefore written at once.
  *
  * An error while writing is returned from the call that found it. SQLite then rolls the transaction
  * back, so the gathered bytes are dropped. A rollback for another reason must call
