@@ -15,9 +15,9 @@
  * for such a disk: there is one more attempt, unless space is known to be short, and then the items
  * are left to the broker.
  *
- * In a catch-up messages go to the inbox first (store/sqlite/inbox.c), in the same transactions and
- * under the same rule: on disk is on disk. Each batch then also sorts some of them into their
- * tables.
+ * In a catch-up the store may keep messages aside on disk, in the same transactions and under the
+ * same rule: on disk is on disk. Each batch then begins with sorting some of them into their tables
+ * (store_sort_in()).
  *
  * The work between batches (checking the disk, deleting old rows) is in pipeline/writer_chores.c.
  */
@@ -41,7 +41,6 @@
 #include "pipeline/writer_internal.h"
 
 #define IDLE_WAIT_MS     500
-#define SORTING_WAIT_US  20000 /* for messages, before those in the inbox are all there is to do */
 #define STOP_SORTING_MS  1000
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_LAST_MS  30000
@@ -79,7 +78,7 @@ static void note_commit(struct writer *writer, uint64_t messages, int64_t took_u
     if (messages > 0) {
         status->last_batch = messages;
     }
-    status->in_inbox = inbox_waiting(writer->inbox);
+    status->in_inbox = store_waiting(writer->parts.store);
     status->last_commit_us = took_us;
     status->commits_us += took_us;
     status->last_commit_ms = clock_wall_ms();
@@ -188,12 +187,8 @@ static bool batch_failed(struct writer *writer, int result)
     char reason[WRITER_REASON_SIZE];
 
     snprintf(reason, sizeof(reason), "%s",
-             result == WRITER_APPLY_E_MEMORY ? "out of memory"
-             : result == INBOX_E_SCRATCH     ? inbox_error(writer->inbox)
-                                             : store_error(store));
-    writer->inbox_loaded &= result != INBOX_E_SCRATCH;
+             result == WRITER_APPLY_E_MEMORY ? "out of memory" : store_error(store));
     intake_rewind(writer->parts.intake);
-    inbox_rolled_back(writer->inbox);
     writer_apply_end(writer->apply, false);
     writer->summary_due = true; /* a failed commit may have taken effect */
     if (result > 0 && store_rollback(store) == STORE_OK) {
@@ -226,19 +221,16 @@ struct batch {
     int ended;          /* INTAKE_OK, or the reason why there is no further item */
 };
 
-/* What waits in the inbox comes first: meanwhile newcomers are on their way. In lockstep that is a
- * while; otherwise there are some already, which wait. */
+/* Sort waiting messages into their tables first. New messages arrive while this runs: in lockstep
+ * after a while, otherwise there are some already. */
 static int sort_some(struct writer *writer, struct intake_item *item, struct batch *batch)
 {
-    int result = writer_apply_sort_some(writer->apply, &writer->limits,
-                                        pace_lockstep(&writer->pace), writer_batch_limit(writer));
+    int64_t wait_us = 0;
+    int result = store_sort_in(writer->parts.store, pace_lockstep(&writer->pace),
+                               writer_batch_limit(writer), &wait_us);
 
     if (result == STORE_OK) {
-        batch->ended = intake_next(writer->parts.intake, item,
-                                   inbox_is_draining(writer->inbox) ? 0 : SORTING_WAIT_US);
-    }
-    if (result == STORE_OK && batch->ended != INTAKE_OK) {
-        inbox_drain(writer->inbox);
+        batch->ended = intake_next(writer->parts.intake, item, wait_us);
     }
     if (batch->ended == INTAKE_E_CLOSED && writer->closed_ms == 0) {
         writer->closed_ms = clock_monotonic_ms();
@@ -255,7 +247,7 @@ static int next_item(struct writer *writer, struct intake_item *item, struct bat
 
     batch->ended = intake_next(writer->parts.intake, item, 0);
     if (batch->ended == INTAKE_E_EMPTY && wait_us > 0) {
-        result = writer_apply_meanwhile(writer->apply);
+        result = store_flush(writer->parts.store);
         if (result == STORE_OK) {
             batch->ended = intake_next(writer->parts.intake, item, wait_us);
         }
@@ -263,9 +255,9 @@ static int next_item(struct writer *writer, struct intake_item *item, struct bat
     return result;
 }
 
-/* Apply `first` and what follows it, up to the limit, as one transaction; without it, what waits in
- * the inbox and what has come by then. It ends when nothing more has come, and base/pace.c does not
- * expect more in a moment. */
+/* Apply `first` and what follows it, up to the limit, as one transaction; without it, some messages
+ * that wait in the store and what has come by then. It ends when nothing more has come, and
+ * base/pace.c does not expect more in a moment. */
 static int apply_batch(struct writer *writer, const struct intake_item *first, struct batch *batch)
 {
     struct store *store = writer->parts.store;
@@ -278,7 +270,7 @@ static int apply_batch(struct writer *writer, const struct intake_item *first, s
         result = sort_some(writer, &item, batch);
     }
     while (result == STORE_OK && batch->ended == INTAKE_OK) {
-        result = writer_apply_item(writer->apply, &writer->limits, &item);
+        result = writer_apply_item(writer->apply, &item);
         writer->summary_due |=
             item.kind == INTAKE_ESTABLISHED || item.kind == INTAKE_SETTLED; /* may have added a
                                                                              * gap */
@@ -339,13 +331,10 @@ static bool write_batch(struct writer *writer, const struct intake_item *first)
         return batch_failed(writer, result);
     }
     commit_us = clock_monotonic_us() - begun_us;
-    inbox_committed(writer->inbox, batch.messages, clock_monotonic_ms());
-    inbox_note_space(writer->inbox, writer->free_bytes);
     if (batch.messages > 0) {
         set_pace(writer, &batch, commit_us);
         writer_publish(writer);
         let_others_go_on(writer);
-        writer->batch_ms = clock_monotonic_ms();
     }
     note_commit(writer, batch.messages, commit_us);
     unstall(writer);
@@ -386,15 +375,15 @@ static bool backoff_over(struct writer *writer)
     return intake_wait_closed(writer->parts.intake, (int)left_ms);
 }
 
-/* What an earlier run has left in the inbox. False ends the thread. */
-static bool load_inbox(struct writer *writer)
+/* Be the store's pipeline. False ends the thread. */
+static bool attach(struct writer *writer)
 {
-    int result = inbox_load(writer->inbox);
+    int result = writer_apply_attach(writer->apply);
 
     if (result != STORE_OK) {
         return batch_failed(writer, result);
     }
-    writer->inbox_loaded = true;
+    writer->attached = true;
     return true;
 }
 
@@ -402,18 +391,19 @@ static bool load_inbox(struct writer *writer)
  * STOP_SORTING_MS. */
 static bool sorts(struct writer *writer)
 {
-    return inbox_is_busy(writer->inbox) && state_of(writer) != WRITER_STALLED &&
+    return store_sorts_in(writer->parts.store) && state_of(writer) != WRITER_STALLED &&
            (writer->closed_ms == 0 || clock_monotonic_ms() - writer->closed_ms < STOP_SORTING_MS);
 }
 
-/* A batch that also sorts some messages in. At the end of a catch-up the room of the inbox is free:
- * what rows to come do not need of it soon goes back to the file system, with a pass of retention.
+/* A batch that also sorts some messages in. At the end of a catch-up the room of those that
+ * waited is free: what rows to come do not need of it soon goes back to the file system, with a
+ * pass of retention.
  */
 static bool sort_with_batch(struct writer *writer)
 {
     bool goes_on = write_batch(writer, NULL);
 
-    if (goes_on && !inbox_is_busy(writer->inbox)) {
+    if (goes_on && !store_sorts_in(writer->parts.store)) {
         writer_expire_restart(&writer->expire, writer->for_space);
     }
     return goes_on;
@@ -422,7 +412,7 @@ static bool sort_with_batch(struct writer *writer)
 /* Ends the writer: all items are on disk. */
 static void end(struct writer *writer)
 {
-    uint64_t left = inbox_waiting(writer->inbox);
+    uint64_t left = store_waiting(writer->parts.store);
 
     if (left > 0) {
         log_notice("%" PRIu64 " %s in the inbox of the database: the next start sorts %s", left,
@@ -431,6 +421,12 @@ static void end(struct writer *writer)
     }
     writer_expire_say(&writer->expire);
     set_state(writer, WRITER_ENDED, "");
+}
+
+/* How long the thread waits for messages at most. */
+static int idle_wait_ms(const struct writer *writer)
+{
+    return writer->idle_again_ms < IDLE_WAIT_MS ? writer->idle_again_ms : IDLE_WAIT_MS;
 }
 
 /* One round; false ends the thread. */
@@ -453,16 +449,17 @@ static bool round_once(struct writer *writer)
     if (!writer_look_at_content(writer, false)) {
         return false;
     }
-    if (!writer->inbox_loaded) {
-        return load_inbox(writer);
+    if (!writer->attached) {
+        return attach(writer);
     }
     if (sorts(writer)) {
         return sort_with_batch(writer) && writer_delete_old(writer);
     }
-    switch (intake_next(writer->parts.intake, &item,
-                        state_of(writer) == WRITER_STALLED
-                            ? 0
-                            : INT64_C(1000) * writer_chores_wait_ms(writer, IDLE_WAIT_MS))) {
+    switch (
+        intake_next(writer->parts.intake, &item,
+                    state_of(writer) == WRITER_STALLED
+                        ? 0
+                        : INT64_C(1000) * writer_chores_wait_ms(writer, idle_wait_ms(writer)))) {
     case INTAKE_OK:
         return write_batch(writer, &item) && writer_delete_old(writer);
     case INTAKE_E_CLOSED:
@@ -471,7 +468,7 @@ static bool round_once(struct writer *writer)
     default:
         return state_of(writer) == WRITER_STALLED
                    ? probe(writer)
-                   : writer_tidy_log(writer) && writer_look_at_content(writer, true) &&
+                   : writer_idle(writer) && writer_look_at_content(writer, true) &&
                          writer_delete_old(writer);
     }
 }
@@ -496,7 +493,6 @@ static void *run(void *argument)
 static void writer_free(struct writer *writer)
 {
     writer_apply_free(writer->apply);
-    inbox_free(writer->inbox);
     pthread_cond_destroy(&writer->ended_changed);
     pthread_mutex_destroy(&writer->mutex);
     free(writer->database_path);
@@ -526,16 +522,14 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer->limits = *limits;
     writer->free_bytes = INT64_MAX;
     writer->space_checked_ms = INT64_MIN / 2;
+    writer->idle_again_ms = IDLE_WAIT_MS;
     writer_expire_init(&writer->expire);
     writer_rejudge_init(&writer->rejudge);
     writer->summary_due = true;
     writer->status.last_message_ms = last_message_until_now(parts->last_message_ms);
     writer->database_path = strdup(database_path);
-    writer->inbox = inbox_new(parts->store);
-    if (writer->inbox != NULL) {
-        writer->apply =
-            writer_apply_new(parts->store, writer->inbox, parts->client_ids, parts->session_count);
-    }
+    writer->apply =
+        writer_apply_new(parts->store, &writer->limits, parts->client_ids, parts->session_count);
     if (writer->database_path == NULL || writer->apply == NULL) {
         rc = -ENOMEM;
     } else {

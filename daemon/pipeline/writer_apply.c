@@ -1,7 +1,10 @@
 /*
- * One item of the intake at a time, in the open batch: a message is parsed and becomes rows or a
- * quarantine entry, an event of a session changes its row. Counts and log lines of what went to
- * quarantine are kept until the batch is on disk.
+ * Applies the items of the intake to the store: a message becomes its rows or a quarantine entry,
+ * and a session event is put on record.
+ *
+ * The store decides when a message comes to its tables. It calls back to have the message parsed by
+ * the rules of that moment, and to tell the result, of which this file keeps what status and the
+ * log need. What belongs to a batch is forgotten when the batch is rolled back.
  */
 #include "pipeline/writer_apply_internal.h"
 
@@ -12,16 +15,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/pulse.h"
 
 struct writer_apply {
     struct store *store;
-    struct inbox *inbox;
+    const struct writer_limits *limits;
     const char *const *client_ids;
     unsigned session_count;
 
     /* The open batch. */
-    const struct writer_limits *limits;
     bool *delivered; /* by session index */
     int64_t newest_ms;
     uint64_t batch_quarantined[WRITER_REASONS];
@@ -30,7 +31,7 @@ struct writer_apply {
     struct log_cause causes[WRITER_REASONS];
 };
 
-struct writer_apply *writer_apply_new(struct store *store, struct inbox *inbox,
+struct writer_apply *writer_apply_new(struct store *store, const struct writer_limits *limits,
                                       const char *const *client_ids, unsigned session_count)
 {
     struct writer_apply *apply = calloc(1, sizeof(*apply));
@@ -44,7 +45,7 @@ struct writer_apply *writer_apply_new(struct store *store, struct inbox *inbox,
         return NULL;
     }
     apply->store = store;
-    apply->inbox = inbox;
+    apply->limits = limits;
     apply->client_ids = client_ids;
     apply->session_count = session_count;
     return apply;
@@ -58,14 +59,35 @@ void writer_apply_free(struct writer_apply *apply)
     }
 }
 
+/* --- what the store asks, and tells --------------------------------------------------------- */
+
+static int parse(void *context, const struct store_packet *packet,
+                 struct foxtrackr_message *message, struct foxtrackr_problem *problem)
+{
+    const struct writer_limits *limits = ((const struct writer_apply *)context)->limits;
+
+    return foxtrackr_message_parse(limits->fields, packet->received_ms, limits->max_future_ms,
+                                   packet->topic, packet->topic_length, packet->payload,
+                                   packet->payload_length, message, problem);
+}
+
+static void understood(void *context, int64_t time_ms)
+{
+    struct writer_apply *apply = context;
+
+    if (time_ms > apply->newest_ms) {
+        apply->newest_ms = time_ms;
+    }
+}
+
 /*
  * Count and log a quarantined message: for each reason one line, however they differ, and then more
  * and more rarely (log.h). At the level debug each message has its line.
  */
-static void note_quarantined(struct writer_apply *apply, const char *client_id,
-                             const struct store_packet *packet,
-                             const struct foxtrackr_problem *problem)
+static void quarantined(void *context, const struct store_packet *packet,
+                        const struct foxtrackr_problem *problem)
 {
+    struct writer_apply *apply = context;
     const char *name = foxtrackr_reason_name(problem->reason);
     const uint64_t any_text = 1;
     unsigned left_out = 0;
@@ -73,7 +95,7 @@ static void note_quarantined(struct writer_apply *apply, const char *client_id,
     char others[64] = "";
     int priority = LOG_DEBUG;
     struct log_fields fields = {
-        .session = client_id, .topic = topic, .reason = name, .id = LOG_ID_QUARANTINED};
+        .session = packet->client_id, .topic = topic, .reason = name, .id = LOG_ID_QUARANTINED};
 
     apply->batch_quarantined[problem->reason]++;
     if (log_cause_admit(&apply->causes[problem->reason], any_text, clock_monotonic_ms(),
@@ -90,16 +112,14 @@ static void note_quarantined(struct writer_apply *apply, const char *client_id,
                     problem->detail, others);
 }
 
-static int quarantine(struct writer_apply *apply, const char *client_id,
-                      const struct store_packet *packet, const struct foxtrackr_problem *problem)
+int writer_apply_attach(struct writer_apply *apply)
 {
-    int result = store_quarantine(apply->store, problem, packet);
+    const struct store_handler handler = {parse, understood, quarantined, apply};
 
-    if (result == STORE_OK) {
-        note_quarantined(apply, client_id, packet, problem);
-    }
-    return result;
+    return store_attach(apply->store, &handler);
 }
+
+/* --- items --------------------------------------------------------------------------------- */
 
 static int quarantine_oversize(struct writer_apply *apply, const struct intake_item *item,
                                const struct store_packet *packet)
@@ -107,135 +127,34 @@ static int quarantine_oversize(struct writer_apply *apply, const struct intake_i
     struct store_packet cut = *packet;
     struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_OVERSIZE};
     char hex[2 * DIGEST_SIZE + 1];
+    int result;
 
     cut.whole_digest = item->digest;
     digest_hex(item->digest, hex);
     snprintf(problem.detail, sizeof(problem.detail),
              "payload of %zu bytes, over max_payload = %zu; its SHA-256 is %s", item->full_length,
              item->payload_length, hex);
-    return quarantine(apply, apply->client_ids[item->session], &cut, &problem);
-}
-
-static void note_time(struct writer_apply *apply, const struct foxtrackr_message *message)
-{
-    if (message->time_ms > apply->newest_ms) {
-        apply->newest_ms = message->time_ms;
-    }
-}
-
-static int put_rows(struct writer_apply *apply, const char *client_id,
-                    const struct store_packet *packet, const struct foxtrackr_message *message)
-{
-    enum store_outcome outcome;
-    int result = store_message(apply->store, message, packet, &outcome);
-
-    if (result != STORE_OK) {
-        return result;
-    }
-    note_time(apply, message);
-    if (outcome == STORE_QUARANTINED) {
-        struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_CONFLICT,
-                                            .detail =
-                                                "other values are stored for this device and time"};
-
-        note_quarantined(apply, client_id, packet, &problem);
-    }
-    return STORE_OK;
-}
-
-static int parse(const struct writer_apply *apply, const struct store_packet *packet,
-                 struct foxtrackr_message *message, struct foxtrackr_problem *problem)
-{
-    return foxtrackr_message_parse(
-        apply->limits->fields, packet->received_ms, apply->limits->max_future_ms, packet->topic,
-        packet->topic_length, packet->payload, packet->payload_length, message, problem);
-}
-
-/* A whole message becomes its rows, or a quarantine entry. */
-static int store_whole(struct writer_apply *apply, const char *client_id,
-                       const struct store_packet *packet)
-{
-    struct foxtrackr_message message;
-    struct foxtrackr_problem problem;
-    int result = parse(apply, packet, &message, &problem);
-
-    if (result < 0) {
-        return WRITER_APPLY_E_MEMORY;
-    }
-    if (result > 0) {
-        return quarantine(apply, client_id, packet, &problem);
-    }
-    result = put_rows(apply, client_id, packet, &message);
-    foxtrackr_message_clear(&message);
-    return result;
-}
-
-/* To the inbox, with what it says; what says nothing is for quarantine when its turn comes. */
-static int put_into_inbox(struct writer_apply *apply, const char *client_id,
-                          const struct store_packet *packet, bool *taken)
-{
-    struct foxtrackr_message message;
-    struct foxtrackr_problem problem;
-    bool says = parse(apply, packet, &message, &problem) == 0;
-    int result = inbox_put(apply->inbox, client_id, packet, says ? &message : NULL, taken);
-
-    if (says) {
-        foxtrackr_message_clear(&message);
+    result = store_quarantine(apply->store, &problem, &cut);
+    if (result == STORE_OK) {
+        quarantined(apply, &cut, &problem);
     }
     return result;
 }
 
 static int apply_message(struct writer_apply *apply, const struct intake_item *item)
 {
-    const char *client_id = apply->client_ids[item->session];
     const struct store_packet packet = {
+        .client_id = apply->client_ids[item->session],
         .topic = item->topic,
         .topic_length = item->topic_length,
         .payload = item->payload,
         .payload_length = item->payload_length,
         .received_ms = item->received_ms,
     };
-    bool in_inbox = false;
-    int result = STORE_OK;
 
     apply->delivered[item->session] = true;
-    if (item->full_length > item->payload_length) {
-        return quarantine_oversize(apply, item, &packet);
-    }
-    if (inbox_takes(apply->inbox)) {
-        result = put_into_inbox(apply, client_id, &packet, &in_inbox);
-    }
-    return result == STORE_OK && !in_inbox ? store_whole(apply, client_id, &packet) : result;
-}
-
-static int sort_message(void *context, const char *client_id, const struct store_packet *packet)
-{
-    pulse_beat();
-    return store_whole(context, client_id, packet);
-}
-
-static int sort_readings(void *context, const struct store_reading *readings, int count, bool *done)
-{
-    struct writer_apply *apply = context;
-    int result;
-
-    pulse_beat();
-    result = store_readings(apply->store, readings, count, done);
-    for (int i = 0; i < count && result == STORE_OK; i++) {
-        if (done[i]) {
-            note_time(apply, &readings[i].message);
-        }
-    }
-    return result;
-}
-
-int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limits *limits,
-                           bool idle, uint64_t most)
-{
-    const struct inbox_sink sink = {sort_message, sort_readings, apply};
-
-    apply->limits = limits;
-    return inbox_sort_some(apply->inbox, idle, most, clock_monotonic_ms(), &sink);
+    return item->full_length > item->payload_length ? quarantine_oversize(apply, item, &packet)
+                                                    : store_apply(apply->store, &packet);
 }
 
 /* An event's filter as a string; NULL when out of memory. */
@@ -260,12 +179,10 @@ static int apply_subscription(struct writer_apply *apply, const struct intake_it
     return result;
 }
 
-int writer_apply_item(struct writer_apply *apply, const struct writer_limits *limits,
-                      const struct intake_item *item)
+int writer_apply_item(struct writer_apply *apply, const struct intake_item *item)
 {
     const char *client_id = apply->client_ids[item->session];
 
-    apply->limits = limits;
     switch (item->kind) {
     case INTAKE_MESSAGE:
         return apply_message(apply, item);
@@ -286,14 +203,9 @@ int writer_apply_item(struct writer_apply *apply, const struct writer_limits *li
     return STORE_OK;
 }
 
-int writer_apply_meanwhile(struct writer_apply *apply)
-{
-    return inbox_finish(apply->inbox);
-}
-
 int writer_apply_finish(struct writer_apply *apply, int64_t now_ms)
 {
-    int result = inbox_finish(apply->inbox);
+    int result = store_flush(apply->store);
 
     for (unsigned i = 0; i < apply->session_count && result == STORE_OK; i++) {
         if (apply->delivered[i]) {

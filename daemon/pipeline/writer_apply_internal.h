@@ -9,33 +9,26 @@
 #include <stdint.h>
 
 #include "pipeline/pipeline.h"
-#include "store/sqlite/inbox.h"
 #include "store/store.h"
 
-#define WRITER_APPLY_E_MEMORY INBOX_E_MEMORY
+/* Beside the results of store/store.h, and positive as those that may be tried again. */
+#define WRITER_APPLY_E_MEMORY 100 /* out of memory outside the store */
 
 struct writer_apply;
 
-/* `store`, `inbox` and `client_ids` (by session index) outlive it. NULL when out of memory. */
-struct writer_apply *writer_apply_new(struct store *store, struct inbox *inbox,
+/* `store`, `limits` and `client_ids` (by session index) outlive it. NULL when out of memory. */
+struct writer_apply *writer_apply_new(struct store *store, const struct writer_limits *limits,
                                       const char *const *client_ids, unsigned session_count);
 
 /* NULL is allowed. */
 void writer_apply_free(struct writer_apply *apply);
 
+/* Give the store what it asks back; see store_attach(). */
+int writer_apply_attach(struct writer_apply *apply);
+
 /* Apply one item in the store's open batch. Returns as the store's functions do, or
  * WRITER_APPLY_E_MEMORY: out of memory outside the store, to be tried again like STORE_E_RETRY. */
-int writer_apply_item(struct writer_apply *apply, const struct writer_limits *limits,
-                      const struct intake_item *item);
-
-/* In the store's open batch, before its items: apply some of what waits in the inbox, `most` at
- * most. `idle`: the writer would be, until items come. Returns as writer_apply_item() does, or
- * INBOX_E_SCRATCH. */
-int writer_apply_sort_some(struct writer_apply *apply, const struct writer_limits *limits,
-                           bool idle, uint64_t most);
-
-/* While nothing comes: what waits for more of its kind need not. Results are the store's. */
-int writer_apply_meanwhile(struct writer_apply *apply);
+int writer_apply_item(struct writer_apply *apply, const struct intake_item *item);
 
 /* Before the commit: write the pending rows, and which sessions delivered messages. */
 int writer_apply_finish(struct writer_apply *apply, int64_t now_ms);

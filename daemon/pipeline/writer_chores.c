@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/free_space.h"
 
 #define SPACE_PERIOD_MS       1000
 #define SPACE_POLL_MS         100
@@ -17,7 +16,6 @@
 #define SUMMARY_PERIOD_MS     600000
 #define SUMMARY_FIRST_MS      10000   /* after another program's change, when idle */
 #define SUMMARY_LAST_MS       3600000 /* even when never idle */
-#define PAUSE_MS              500     /* without a message: the next is not expected in a moment */
 #define MIB                   (INT64_C(1024) * 1024)
 #define SPACE_TO_WORK         MIB         /* below this even deleting is not tried */
 #define SPACE_LOG_BYTES       (2 * MIB)   /* a larger WAL is moved and truncated meanwhile */
@@ -92,13 +90,10 @@ bool writer_look_at_content(struct writer *writer, bool idle)
     return result >= 0;
 }
 
-/* Nobody waits: what a catch-up has left in the log may move, and in a pause what a few messages
- * have. A disk that is full now is found by the next batch. False ends the thread. */
-bool writer_tidy_log(struct writer *writer)
+/* Nobody waits: it is the store's turn. False ends the thread. */
+bool writer_idle(struct writer *writer)
 {
-    bool in_pause = clock_monotonic_ms() - writer->batch_ms >= PAUSE_MS;
-
-    if (store_tidy_log(writer->parts.store, in_pause) == STORE_FATAL) {
+    if (store_idle(writer->parts.store, &writer->idle_again_ms) == STORE_FATAL) {
         writer_fail(writer, store_error(writer->parts.store));
         return false;
     }
@@ -109,10 +104,8 @@ bool writer_tidy_log(struct writer *writer)
  * Logs a second name (hard link) of the database. Made while the database is in use, it does no
  * harm by itself, and may be a backup program's for a moment. The next start refuses it.
  */
-static void look_at_names(struct writer *writer)
+static void look_at_names(struct writer *writer, unsigned links)
 {
-    unsigned links = store_links(writer->parts.store);
-
     if (links == writer->links || links == 0) {
         return;
     }
@@ -132,29 +125,25 @@ static void look_at_names(struct writer *writer)
 bool writer_look_at_space(struct writer *writer)
 {
     int64_t now_ms = clock_monotonic_ms();
-    int64_t database_bytes;
-    int64_t wal_bytes;
-    int64_t used_bytes = 0;
     int64_t period_ms = writer->free_bytes < SPACE_SCARCE ? 0 : SPACE_PERIOD_MS;
-    int64_t free_bytes = -1;
-    int result = STORE_OK;
+    struct store_measures measures;
+    int result;
 
-    if (now_ms - writer->space_checked_ms >= period_ms) {
-        free_bytes = free_space(writer->database_path);
+    if (now_ms - writer->space_checked_ms < period_ms) {
+        return true;
     }
-    if (free_bytes >= 0) {
+    result = store_measure(writer->parts.store, &measures);
+    if (measures.free_bytes >= 0) {
         writer->space_checked_ms = now_ms;
-        writer->free_bytes = free_bytes;
-        look_at_names(writer);
-        store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
-        result = store_used_bytes(writer->parts.store, &used_bytes);
+        writer->free_bytes = measures.free_bytes;
+        look_at_names(writer, measures.names);
         pthread_mutex_lock(&writer->mutex);
-        writer->status.free_bytes = writer->free_bytes;
-        writer->status.database_bytes = database_bytes;
-        writer->status.wal_bytes = wal_bytes;
-        writer->status.used_bytes = used_bytes;
+        writer->status.free_bytes = measures.free_bytes;
+        writer->status.database_bytes = measures.database_bytes;
+        writer->status.wal_bytes = measures.wal_bytes;
+        writer->status.used_bytes = measures.used_bytes;
         pthread_mutex_unlock(&writer->mutex);
-        writer_look_at_readers(writer);
+        writer_look_at_readers(writer, &measures);
     }
     if (result < 0) {
         writer_fail(writer, store_error(writer->parts.store));
@@ -288,14 +277,17 @@ bool writer_delete_old(struct writer *writer)
 static bool cut_log(struct writer *writer)
 {
     int64_t now_ms = clock_monotonic_ms();
-    int64_t database_bytes;
-    int64_t wal_bytes;
+    struct store_measures measures;
+    int result;
 
-    store_sizes(writer->parts.store, &database_bytes, &wal_bytes);
-    if (wal_bytes <= SPACE_LOG_BYTES || now_ms - writer->log_cut_ms < SPACE_POLL_MS) {
+    if (now_ms - writer->log_cut_ms < SPACE_POLL_MS) {
         return true;
     }
-    if (store_shrink(writer->parts.store) == STORE_FATAL) {
+    result = store_measure(writer->parts.store, &measures);
+    if (result >= 0 && measures.wal_bytes <= SPACE_LOG_BYTES) {
+        return true;
+    }
+    if (result < 0 || store_shrink(writer->parts.store) == STORE_FATAL) {
         writer_fail(writer, store_error(writer->parts.store));
         return false;
     }

@@ -15,12 +15,10 @@
 #include "pipeline/writer_apply_internal.h"
 #include "pipeline/writer_expire_internal.h"
 #include "pipeline/writer_rejudge_internal.h"
-#include "store/sqlite/inbox.h"
 
 struct writer {
     pthread_t thread;
     struct writer_parts parts;
-    struct inbox *inbox;
     struct writer_apply *apply;
     struct pulse pulse;
     char *database_path;
@@ -35,10 +33,10 @@ struct writer {
     /* Used by the writer's thread only. */
     struct writer_limits limits;
     struct pace pace;
-    bool inbox_loaded;
+    bool attached;     /* see store_attach() */
     int64_t closed_ms; /* monotonic; when the intake was found closed; 0: not yet */
     int64_t backoff_ms;
-    int64_t batch_ms; /* monotonic; the end of the last one */
+    int idle_again_ms; /* see store_idle() */
     int64_t space_checked_ms;
     int64_t free_bytes;
     bool for_space; /* stalled because of min_free_mb */
@@ -74,7 +72,7 @@ uint64_t writer_batch_limit(const struct writer *writer);
 
 /* See pipeline/writer_chores.c. False ends the thread. */
 bool writer_look_at_space(struct writer *writer);
-bool writer_tidy_log(struct writer *writer);
+bool writer_idle(struct writer *writer);
 bool writer_look_at_content(struct writer *writer, bool idle);
 bool writer_delete_old(struct writer *writer);
 bool writer_wait_for_space(struct writer *writer);
@@ -83,7 +81,7 @@ bool writer_wait_for_space(struct writer *writer);
 void writer_note_entries(struct writer *writer);
 
 /* See pipeline/writer_readers.c. */
-void writer_look_at_readers(struct writer *writer);
+void writer_look_at_readers(struct writer *writer, const struct store_measures *measures);
 
 /* Returns how long until retention or quarantine has work, at most limit_ms. */
 int writer_chores_wait_ms(const struct writer *writer, int limit_ms);

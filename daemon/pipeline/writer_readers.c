@@ -30,15 +30,14 @@ static void say_held(const struct store_reader *reader, int64_t log_bytes)
                     duration_text(reader->for_ms, age));
 }
 
-void writer_look_at_readers(struct writer *writer)
+void writer_look_at_readers(struct writer *writer, const struct store_measures *measures)
 {
     const struct log_fields fields = {.id = LOG_ID_LOG_HELD};
     const uint64_t any_text = 1; /* the age in it differs each time */
-    int64_t log_bytes = store_log_bytes(writer->parts.store);
+    int64_t log_bytes = measures->wal_used_bytes;
     unsigned left_out = 0;
-    struct store_reader reader;
+    struct store_reader reader = measures->reader;
 
-    store_reader(writer->parts.store, &reader); /* always: the age counts from the first look */
     reader.held = reader.held && log_bytes > WRITER_LOG_HELD;
     if (reader.held &&
         log_cause_admit(&writer->reader_cause, any_text, clock_monotonic_ms(), &left_out)) {

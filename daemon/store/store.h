@@ -142,6 +142,7 @@ struct store_packet {
     size_t payload_length;
     int64_t received_ms;
     const uint8_t *whole_digest; /* SHA-256 of the payload if only its beginning is kept; or NULL */
+    const char *client_id; /* whose session brought it; NULL: not known */
 };
 
 /*
@@ -190,9 +191,6 @@ int store_restored_by_tool(struct store *store, struct store_restoration *restor
  * moment (wall clock; 0: not known) when it is. For a store that is open read-only. */
 bool store_is_backup(struct store *store, int64_t *taken_ms);
 
-/* How many names (hard links) the database file has now; 1 where that cannot be told. */
-unsigned store_links(const struct store *store);
-
 /* Begin the run: a row in `runs`. Own transaction. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
 int store_run_begin(struct store *store, const char *version, int64_t now_ms);
 
@@ -202,8 +200,59 @@ int store_run_end(struct store *store, int64_t now_ms);
 /* Wait for others who use the database for wait_ms at most from now on. */
 void store_limit_wait(struct store *store, int wait_ms);
 
-/* Begin a batch (BEGIN IMMEDIATE). STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+/*
+ * What the pipeline does for the store: it parses, and it is told what became of each message. Not
+ * every message has its rows in the batch that brought it: some wait, on disk, and come to their
+ * tables in a later batch, also in one of a later run. Called by the functions of a batch, in the
+ * open batch; what is said is undone with it. Pointers live until the function returns.
+ */
+struct store_handler {
+    /* 0 and *message, which the store clears; positive and *problem; negative: out of memory. */
+    int (*parse)(void *context, const struct store_packet *packet,
+                 struct foxtrackr_message *message, struct foxtrackr_problem *problem);
+    /* A message has come to its tables; time_ms is its own. */
+    void (*understood)(void *context, int64_t time_ms);
+    /* A message is in quarantine; after understood() when it conflicts with what is stored. */
+    void (*quarantined)(void *context, const struct store_packet *packet,
+                        const struct foxtrackr_problem *problem);
+    void *context;
+};
+
+/*
+ * Be the pipeline of this store: before the first batch, in the writer's thread, until it succeeds.
+ * Finds the messages that wait since an earlier run, which may take seconds. `handler` is copied;
+ * its context outlives the last batch. STORE_OK, STORE_E_RETRY or STORE_FATAL.
+ */
+int store_attach(struct store *store, const struct store_handler *handler);
+
+/* Begin a batch. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
 int store_begin(struct store *store);
+
+/* Whether messages wait, or have left something to tidy up: then batches are to begin with
+ * store_sort_in(), whether messages come or not. Cheap. */
+bool store_sorts_in(const struct store *store);
+
+/* How many messages are on disk and not in their tables yet. */
+uint64_t store_waiting(const struct store *store);
+
+/*
+ * In the open batch, before its messages: put some that wait into their tables, `most` at most.
+ * `idle`: the caller would be, until messages come. *wait_us: for so long it may wait for messages
+ * before it commits the batch; a batch that is committed without any tells the store that nothing
+ * comes for the moment. STORE_OK, STORE_E_RETRY or STORE_FATAL.
+ */
+int store_sort_in(struct store *store, bool idle, uint64_t most, int64_t *wait_us);
+
+/*
+ * Put a message into the open batch. The handler parses it and is told what became of it, before
+ * this returns or later. `packet` and what it points at live until store_commit() or
+ * store_rollback(). STORE_OK, STORE_E_RETRY or STORE_FATAL.
+ */
+int store_apply(struct store *store, const struct store_packet *packet);
+
+/* In the open batch, while the caller waits for more: do what is faster done for several messages
+ * together, and was put off. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_flush(struct store *store);
 
 /*
  * Put a parsed message into its rows, in the open batch. A row that exists with other values stays
@@ -292,9 +341,6 @@ int store_commit(struct store *store);
  * error, and then *newest_ms is left alone. */
 int store_newest_ms(struct store *store, int64_t *newest_ms);
 
-/* How many pages the last commit put into the log. */
-int store_commit_pages(const struct store *store);
-
 /* Undo the open batch; the run's counts go back to what the database holds. */
 int store_rollback(struct store *store);
 
@@ -312,18 +358,16 @@ int store_expire(struct store *store, struct store_expiry *expiry, const struct 
 /* A table's name in the database. */
 const char *store_table_name(enum store_table table);
 
-/* Move the log into the database without waiting for readers. Never with a batch open. */
-int store_checkpoint(struct store *store);
+/*
+ * Nobody waits: do what is better done now than while messages come. Never with a batch open.
+ * *again_ms: if still nobody waits then, it is to be called again. STORE_OK, STORE_E_RETRY (the
+ * next batch finds out whether it is over) or STORE_FATAL.
+ */
+int store_idle(struct store *store, int *again_ms);
 
-/* Move it if it is time to: store_begin() does, and who has nothing else to do. in_pause: no
- * message has come for a while, so little is enough. A log of 128 MiB, which readers keep from
- * beginning anew, waits for these, 5 s at most and busy_timeout at most. Never with a batch open.
- * STORE_OK, STORE_E_RETRY or STORE_FATAL. */
-int store_tidy_log(struct store *store, bool in_pause);
-
-/* Move the log into the database and give the space of both that is not used back to the file
- * system; waits a second for readers at most, and does what can be done without them. Never with
- * a batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+/* Give all space that is not used back to the file system; waits a second for readers at most, and
+ * does what can be done without them. Never with a batch open. STORE_OK, STORE_E_RETRY or
+ * STORE_FATAL. */
 int store_shrink(struct store *store);
 
 /* A read transaction of another process. */
@@ -333,15 +377,24 @@ struct store_reader {
     int64_t for_ms; /* since it was first seen */
 };
 
-/* The read transaction that has been open for longest. To be called about once a second: what it
- * tells is from several looks. */
-void store_reader(struct store *store, struct store_reader *out);
+/* How large the database is, and what it stands on. */
+struct store_measures {
+    int64_t free_bytes;     /* on the file system; -1: not known, and nothing else is either */
+    int64_t database_bytes; /* -1: there is no file of it */
+    int64_t wal_bytes;      /* of the write-ahead log; -1: there is none */
+    int64_t wal_used_bytes; /* of these; what a reader keeps is, after it was moved too */
+    int64_t used_bytes;     /* unlike the sizes of files it grows with every row and shrinks with
+                               every page that is freed; 0: not known */
+    unsigned names;         /* hard links of the database file */
+    struct store_reader reader; /* the read transaction that has been open for longest */
+};
 
-/* How much of the log is in use, in bytes: what a reader keeps is, after it was moved too. */
-int64_t store_log_bytes(const struct store *store);
-
-/* Bytes of the database and of its log; -1 where there is none. */
-void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes);
+/*
+ * Measure it. To be called about once a second: the reader is told from several looks, and how the
+ * store uses the disk follows the free space at the last one. Never with a batch open. *out is set
+ * with every result: STORE_OK, STORE_E_RETRY or STORE_FATAL.
+ */
+int store_measure(struct store *store, struct store_measures *out);
 
 #define STORE_CLIENT_ID_SIZE     128
 #define STORE_QUARANTINE_COUNTED 100000
@@ -373,11 +426,6 @@ int64_t store_quarantine_entries(const struct store *store);
  * between. Never with a batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL; *version is set only
  * with the first. */
 int store_version_of_others(struct store *store, int64_t *version);
-
-/* Bytes of the pages in use, those in the log included: unlike the file's size it grows with every
- * row and shrinks with every page that is freed. Never with a batch open. STORE_OK, STORE_E_RETRY
- * or STORE_FATAL; *used_bytes is set only with the first. */
-int store_used_bytes(struct store *store, int64_t *used_bytes);
 
 /* What is on record of a client's session. */
 struct store_session {

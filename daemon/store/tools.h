@@ -12,6 +12,9 @@
 #include "foxtrackr.h"
 #include "store/store.h"
 
+/* How many names (hard links) the database file has now; 1 where that cannot be told. */
+unsigned store_links(const struct store *store);
+
 enum store_unit { STORE_BYTES, STORE_ROWS };
 
 /* Called from time to time with the progress of long work. `what` is a static text; a total of 0

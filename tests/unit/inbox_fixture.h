@@ -9,7 +9,7 @@
 
 #include "store_fixture.h"
 
-#include "store/sqlite/inbox.h"
+#include "store/sqlite/inbox_internal.h"
 #include "store/sqlite/inbox_tables_internal.h"
 
 #define CLIENT_ID    "id-test-01"

@@ -164,7 +164,7 @@ static void any_number_is_the_same_again(void **state)
     inbox_rows_free(&rows);
 }
 
-/* What the size of a lot is reckoned with (store/sqlite/inbox.h). */
+/* What the size of a lot is reckoned with (store/sqlite/inbox_internal.h). */
 static void a_plain_reading_is_small(void **state)
 {
     struct inbox_rows rows = {0};

@@ -1,6 +1,8 @@
 /* Opening a database, and refusing to. */
 #include "store_fixture.h"
 
+#include "store/tools.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -243,7 +243,7 @@ static int delete_chunk(struct store *store, struct store_expiry *expiry,
     } else if (result == STORE_OK) {
         result = count_expired(store, &work);
         if (result == STORE_OK) {
-            result = store_commit(store);
+            result = store_transaction_commit(store);
         }
     }
     if (result == STORE_OK) {

@@ -26,7 +26,7 @@
  * those that met it unknown. Of a device that is published on its own topic and on a group's, the
  * group's come last: they are duplicates, and change no page.
  */
-#include "store/sqlite/inbox.h"
+#include "store/sqlite/inbox_internal.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -41,6 +41,7 @@
 #include "store/sqlite/inbox_lot_internal.h"
 #include "store/sqlite/inbox_sizes_internal.h"
 #include "store/sqlite/inbox_tables_internal.h"
+#include "store/sqlite/sqlite_internal.h"
 
 #define NAME_SIZE 64
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/sqlite/inbox.h"
+#include "store/sqlite/inbox_internal.h"
 #include "store/sqlite/inbox_rows_internal.h"
 #include "store/store.h"
 

@@ -6,7 +6,7 @@
  */
 #include "store/sqlite/inbox_sizes_internal.h"
 
-#include "store/sqlite/inbox.h"
+#include "store/sqlite/inbox_internal.h"
 
 #define STEP_LEAST 1 /* beyond what came, and some of it */
 #define STEP_DRAIN 4000

@@ -537,6 +537,7 @@ struct store *store_new(const struct store_options *options)
     store->readers.fd = -1;
     store->file_fd = -1;
     store->data_version = -1;
+    store->free_bytes = INT64_MAX;
     store->given_path = strdup(options->path);
     store->broker = strdup(options->broker != NULL ? options->broker : "");
     if (store->given_path == NULL || store->broker == NULL) {

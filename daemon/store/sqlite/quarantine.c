@@ -76,8 +76,8 @@ int store_keep(struct store *store, const struct foxtrackr_problem *problem,
     return result;
 }
 
-int store_quarantine(struct store *store, const struct foxtrackr_problem *problem,
-                     const struct store_packet *packet)
+int store_put_aside(struct store *store, const struct foxtrackr_problem *problem,
+                    const struct store_packet *packet)
 {
     int result = store_keep(store, problem, packet);
 

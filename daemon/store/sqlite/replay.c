@@ -344,7 +344,7 @@ static int write_batch(struct store *store, const struct batch *batch, struct st
         size_t bytes = 0;
         int next = at;
 
-        result = dry ? STORE_OK : store_begin(store);
+        result = dry ? STORE_OK : store_transaction_begin(store);
         begun_ms = clock_monotonic_ms(); /* waiting for our turn holds nobody up */
         while (result == STORE_OK && next < batch->count &&
                (dry || (next - at < REPLAY_HOLD_ROWS && bytes < REPLAY_HOLD_BYTES &&
@@ -370,7 +370,7 @@ static int write_batch(struct store *store, const struct batch *batch, struct st
 int replay_commit(struct store *store)
 {
     const struct timespec pause = {.tv_nsec = REPLAY_PAUSE_MS * 1000000L};
-    int result = store_commit(store);
+    int result = store_transaction_commit(store);
 
     if (result == STORE_OK) {
         nanosleep(&pause, NULL);
@@ -386,7 +386,7 @@ void replay_undo(struct store *store)
 
     /* Keep the sentence of the first error, not of the rollback. */
     snprintf(why, sizeof(why), "%s", store->error);
-    (void)store_rollback(store);
+    (void)store_transaction_rollback(store);
     snprintf(store->error, sizeof(store->error), "%s", why);
 }
 
@@ -525,12 +525,12 @@ static int read_due(struct store *store, const struct store_replay *replay,
 
 static int write_due(struct store *store, const struct batch *batch, struct store_replay *change)
 {
-    int result = store_begin(store);
+    int result = store_transaction_begin(store);
 
     for (int i = 0; i < batch->count && result == STORE_OK; i++) {
         result = write_item(store, &batch->items[i], change);
     }
-    return result == STORE_OK ? store_commit(store) : result;
+    return result == STORE_OK ? store_transaction_commit(store) : result;
 }
 
 int store_rejudge(struct store *store, struct store_replay *replay,
@@ -576,14 +576,14 @@ int store_restamp(struct store *store, int64_t from_ms, int64_t to_ms, int64_t n
     const struct store_value values[] = {store_integer(from_ms), store_integer(to_ms),
                                          store_integer(now_ms), store_integer(REPLAY_HOLD_ROWS)};
     int changed = 0;
-    int result = store_begin(store);
+    int result = store_transaction_begin(store);
 
     if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_REJUDGE_RESTAMP, values, 4);
         changed = sqlite3_changes(store->db);
     }
     if (result == STORE_OK) {
-        result = store_commit(store);
+        result = store_transaction_commit(store);
     }
     if (result == STORE_OK) {
         *done = changed < REPLAY_HOLD_ROWS;

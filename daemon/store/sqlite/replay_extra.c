@@ -167,7 +167,7 @@ static int write_rows(struct extra_walk *walk)
         size_t bytes = 0;
         int end = walk->count < at + REPLAY_HOLD_ROWS ? walk->count : at + REPLAY_HOLD_ROWS;
 
-        result = store_begin(walk->store);
+        result = store_transaction_begin(walk->store);
         begun_ms = clock_monotonic_ms();
         while (result == STORE_OK && at < end && bytes < REPLAY_HOLD_BYTES &&
                clock_monotonic_ms() - begun_ms < REPLAY_HOLD_MS) {

@@ -69,6 +69,7 @@ int store_session_connecting(struct store *store, const char *client_id)
 {
     const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
 
+    store->batch_items++;
     return store_execute(store, STATEMENT_SESSION_CONNECTING, values, 2);
 }
 
@@ -96,6 +97,7 @@ int store_session_settled(struct store *store, const char *client_id, enum store
                                          store_integer(now_ms)};
     int result = add_gap(store, client_id, gap, now_ms);
 
+    store->batch_items++;
     return result == STORE_OK ? store_execute(store, STATEMENT_SESSION_SETTLED, values, 3) : result;
 }
 
@@ -106,6 +108,7 @@ int store_session_established(struct store *store, const char *client_id, enum s
                                          store_integer(now_ms)};
     int result = add_gap(store, client_id, gap, now_ms);
 
+    store->batch_items++;
     if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_SESSION_ESTABLISHED, values, 3);
     }
@@ -123,6 +126,7 @@ int store_subscribed(struct store *store, const char *client_id, const char *fil
                                          store_text(filter), store_integer(qos),
                                          store_integer(now_ms)};
 
+    store->batch_items++;
     return store_execute(store, STATEMENT_SUBSCRIPTION_ADD, values, 5);
 }
 
@@ -131,6 +135,7 @@ int store_unsubscribed(struct store *store, const char *client_id, const char *f
     const struct store_value values[] = {store_text(client_id), store_text(store->broker),
                                          store_text(filter)};
 
+    store->batch_items++;
     return store_execute(store, STATEMENT_SUBSCRIPTION_REMOVE, values, 3);
 }
 

@@ -116,6 +116,8 @@ struct store_identity {
     ino_t inode;
 };
 
+struct inbox;
+
 struct store {
     char *given_path; /* as configured; may lead through symbolic links */
     char *broker;     /* host:port, whose sessions are read and written; "": of no broker */
@@ -169,6 +171,13 @@ struct store {
 
     int64_t entries;         /* of quarantine, see store_quarantine_entries(); in the open batch */
     int64_t entries_durable; /* and after the last commit */
+    /* Of the writer's batches; see store/sqlite/batch.c. */
+    struct store_handler handler;
+    struct inbox *inbox; /* NULL: nothing is attached */
+    bool inbox_loaded;   /* it knows what is in its table */
+    uint64_t batch_items;
+    int64_t batch_ms;   /* monotonic; the end of the last batch that was not empty */
+    int64_t free_bytes; /* on the file system, at the last look */
 
     int64_t run; /* 0: none begun */
     struct store_counts counts;
@@ -178,6 +187,34 @@ struct store {
     struct store_cache cache;
     char error[STORE_ERROR_SIZE];
 };
+
+/* A transaction: what store_begin(), store_commit() and store_rollback() are without the inbox, and
+ * what everything but the writer's batches uses. Results are theirs. */
+int store_transaction_begin(struct store *store);
+int store_transaction_commit(struct store *store);
+int store_transaction_rollback(struct store *store);
+
+/* How many pages the last commit put into the log. */
+int store_commit_pages(const struct store *store);
+
+/* Move the log into the database without waiting for readers. Never with a batch open. */
+int store_checkpoint(struct store *store);
+
+/* Move it if it is time to: store_transaction_begin() does, and who has nothing else to do.
+ * in_pause: no message has come for a while, so little is enough. A log of 128 MiB, which readers
+ * keep from beginning anew, waits for these, 5 s at most and busy_timeout at most. Never with a
+ * batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+int store_tidy_log(struct store *store, bool in_pause);
+
+/* How much of the log is in use, in bytes: what a reader keeps is, after it was moved too. */
+int64_t store_log_bytes(const struct store *store);
+
+/* Bytes of the database and of its log; -1 where there is none. */
+void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes);
+
+/* Bytes of the pages in use, those in the log included. Never with a batch open. STORE_OK,
+ * STORE_E_RETRY or STORE_FATAL; *used_bytes is set only with the first. */
+int store_used_bytes(struct store *store, int64_t *used_bytes);
 
 /* A value to bind. Bytes are borrowed until the statement is reset. */
 struct store_value {
@@ -266,7 +303,7 @@ enum store_turn {
 enum store_turn store_retention_turn(const struct store *store, bool nobody_waits);
 
 /* From the next transaction on a commit waits until it is on disk, or does not. Messages need it;
- * store_begin() sees to that. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+ * store_transaction_begin() sees to that. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
 int store_set_synced(struct store *store, bool synced);
 
 /* Begin to watch the log's size after a commit, instead of SQLite's own checkpoints. */
@@ -300,7 +337,11 @@ int store_sync_directory(struct store *store);
 /* Close without a checkpoint and free everything: for an open that failed. NULL is allowed. */
 void store_discard(struct store *store);
 
-/* quarantine without the accounting of the run. */
+/* What store_quarantine() does, also with a message that waited. */
+int store_put_aside(struct store *store, const struct foxtrackr_problem *problem,
+                    const struct store_packet *packet);
+
+/* The same without the accounting of the run. */
 int store_keep(struct store *store, const struct foxtrackr_problem *problem,
                const struct store_packet *packet);
 

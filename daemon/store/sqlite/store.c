@@ -7,18 +7,18 @@
  * a COMMIT that failed and took effect all the same.
  *
  * Invariants.
- * - store_commit() of a batch returns STORE_OK only when SQLite has synced the log and the names of
+ * - A commit returns STORE_OK only when SQLite has synced the log and the names of
  *   the database and of its log still lead to the files that we hold open. When that cannot be
  *   looked at (a directory without permission for a moment), the batch is not acknowledged and
  *   comes again. A database that was
  *   deleted or replaced takes every write without an error; its rows just cannot be found
- *   afterwards. store_begin() turns the syncing on, whoever had it off.
+ *   afterwards. store_transaction_begin() turns the syncing on, whoever had it off.
  * - The run's counts are written by the transaction that they count, so that
  *   received = stored + duplicate + quarantined is as durable as the rows. After a rollback they
  *   are read back from the database instead of being calculated.
  * - No error is ignored. SQLite's own automatic checkpoint does ignore them (an I/O error while
- *   the log moves into the database would pass unseen), so it is off: store_begin() does the
- *   checkpoint when the log has grown (store/sqlite/checkpoint.c), at a moment when no
+ *   the log moves into the database would pass unseen), so it is off: store_transaction_begin()
+ * does the checkpoint when the log has grown (store/sqlite/checkpoint.c), at a moment when no
  * acknowledgement waits for it.
  * - After an I/O error nothing more is written, not even by closing: the log stays as it is, for
  *   SQLite's recovery at the next start.
@@ -51,6 +51,7 @@
 
 #include "base/clock.h"
 #include "base/error_text.h"
+#include "store/sqlite/inbox_internal.h"
 #include "store/sqlite/wal_vfs_internal.h"
 
 int store_refuse(struct store *store, int result, const char *format, ...)
@@ -265,7 +266,7 @@ static int forget_what_others_changed(struct store *store)
     return result;
 }
 
-int store_begin(struct store *store)
+int store_transaction_begin(struct store *store)
 {
     /* A batch that was committed but could not be verified is applied again, which adds no rows;
      * but not before the names can be verified. */
@@ -291,16 +292,6 @@ void store_limit_wait(struct store *store, int wait_ms)
         store->busy_timeout_ms = wait_ms;
         store->wait_ms = wait_ms;
     }
-}
-
-unsigned store_links(const struct store *store)
-{
-    struct statx status;
-
-    return store->file_fd >= 0 && statx(store->file_fd, "", AT_EMPTY_PATH | AT_STATX_SYNC_AS_STAT,
-                                        STATX_NLINK, &status) == 0
-               ? status.stx_nlink
-               : 1;
 }
 
 /* Refuses a database in which the row of this run is not as this process wrote it. */
@@ -337,7 +328,7 @@ static int write_counts(struct store *store)
     return result;
 }
 
-int store_commit(struct store *store)
+int store_transaction_commit(struct store *store)
 {
     int result = write_counts(store);
 
@@ -359,7 +350,7 @@ int store_commit(struct store *store)
     return result;
 }
 
-int store_rollback(struct store *store)
+int store_transaction_rollback(struct store *store)
 {
     const struct store_value run = store_integer(store->run);
     sqlite3_stmt *statement = store->statements[STATEMENT_RUN_READ];
@@ -400,29 +391,12 @@ void store_counts(const struct store *store, struct store_counts *out)
     *out = store->counts;
 }
 
-void store_reader(struct store *store, struct store_reader *out)
-{
-    store_readers_look(&store->readers, clock_monotonic_ms(), out);
-}
-
-static int64_t size_of(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) == 0 ? (int64_t)status.st_size : -1;
-}
-
-void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes)
-{
-    *database_bytes = size_of(store->path);
-    *wal_bytes = size_of(store->wal_path);
-}
-
 void store_discard(struct store *store)
 {
     if (store == NULL) {
         return;
     }
+    inbox_free(store->inbox);
     store_finalize(store);
     sqlite3_close(store->db);
     if (store->file_fd >= 0) {

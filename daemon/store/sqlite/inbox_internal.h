@@ -3,8 +3,8 @@
  * tables device by device a moment later. See store/sqlite/inbox.c. Used by the writer's thread
  * only; results are those of store/store.h.
  */
-#ifndef STORE_SQLITE_INBOX_H
-#define STORE_SQLITE_INBOX_H
+#ifndef STORE_SQLITE_INBOX_INTERNAL_H
+#define STORE_SQLITE_INBOX_INTERNAL_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,57 @@
+/*
+ * How large the database is, what it stands on, and what is done about its log in idle moments.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/free_space.h"
+#include "store/sqlite/sqlite_internal.h"
+#include "store/tools.h"
+
+#define PAUSE_MS      500 /* without a message: the next is not expected in a moment */
+#define IDLE_AGAIN_MS 500
+
+unsigned store_links(const struct store *store)
+{
+    struct statx status;
+
+    return store->file_fd >= 0 && statx(store->file_fd, "", AT_EMPTY_PATH | AT_STATX_SYNC_AS_STAT,
+                                        STATX_NLINK, &status) == 0
+               ? status.stx_nlink
+               : 1;
+}
+
+static int64_t size_of(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 ? (int64_t)status.st_size : -1;
+}
+
+void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes)
+{
+    *database_bytes = size_of(store->path);
+    *wal_bytes = size_of(store->wal_path);
+}
+
+int store_measure(struct store *store, struct store_measures *out)
+{
+    *out = (struct store_measures){.free_bytes = free_space(store->given_path)};
+    if (out->free_bytes < 0) {
+        return STORE_OK;
+    }
+    store->free_bytes = out->free_bytes;
+    store_sizes(store, &out->database_bytes, &out->wal_bytes);
+    out->wal_used_bytes = store_log_bytes(store);
+    out->names = store_links(store);
+    store_readers_look(&store->readers, clock_monotonic_ms(), &out->reader);
+    return store_used_bytes(store, &out->used_bytes);
+}
+
+/* What a catch-up has left in the log may move, and in a pause what a few messages have. */
+int store_idle(struct store *store, int *again_ms)
+{
+    *again_ms = IDLE_AGAIN_MS;
+    return store_tidy_log(store, clock_monotonic_ms() - store->batch_ms >= PAUSE_MS);
+}
