@@ -98,13 +98,13 @@ static void tell_restored(const struct store_restoration *restoration)
 }
 
 /* Tells in which way the database is not the one that the last run left. Returns STORE_OK or what
- * store_restored_by_tool() returned. */
+ * store_find_out() returned. */
 static int tell_found(struct store *store, const char *path)
 {
-    struct store_restoration restoration = *store_restored(store);
-    int result = STORE_OK;
+    struct store_found found;
+    int result = store_find_out(store, &found);
 
-    if (store_lock_is_other(store)) {
+    if (found.lock_is_other) {
         log_warning(
             "database: %s.lock holds what is not foxtrackrd's: it is left as it is, and "
             "serves as the lock; but nothing is recorded there of what the database was "
@@ -112,17 +112,14 @@ static int tell_found(struct store *store, const char *path)
             "foxtrackrd is stopped",
             path);
     }
-    if (store_was_strange(store)) {
+    if (found.strange) {
         log_warning("database: %s was not closed, and is not as foxtrackrd left it: the power "
                     "failed, another program wrote to it, or a copy was put in its place beside "
                     "the old log, which has then undone that (foxtrackrctl restore sets the log "
                     "aside); no damage was found",
                     path);
     }
-    if (restoration.kind == STORE_NOT_RESTORED) {
-        result = store_restored_by_tool(store, &restoration);
-    }
-    tell_restored(&restoration);
+    tell_restored(&found.restoration);
     return result;
 }
 
@@ -135,6 +132,7 @@ static int open_store(struct daemon *daemon)
         .broker = broker,
         .durability = daemon->config->database.durability_full ? STORE_FULL : STORE_NORMAL,
         .busy_timeout_ms = daemon->config->database.busy_timeout_ms,
+        .alone = true,
         .progress = upgrade_progress,
         .progress_context = &upgrade,
         .client_ids = daemon->client_ids,
@@ -144,9 +142,6 @@ static int open_store(struct daemon *daemon)
     int result;
 
     broker_target(daemon->config, broker);
-    if (!store_reserve_memory()) {
-        log_debug("the memory of the page cache could not be taken at once; it grows as needed");
-    }
     result = store_open(&options, &daemon->store, problem, sizeof(problem));
 
     if (result == STORE_E_STOPPED) {

@@ -135,16 +135,16 @@ static void end_pass(struct writer_rejudge *rejudge)
     int64_t now_ms = clock_monotonic_ms();
     int64_t took_ms = now_ms - rejudge->begun_ms;
 
-    if (rejudge->moved > 0) {
+    if (rejudge->pass.moved > 0) {
         log_notice("%" PRId64 " message%s of quarantine, whose time lay in the future when %s in "
                    "%s: the clock has moved on",
-                   rejudge->moved, plural_s(rejudge->moved),
-                   plural(rejudge->moved, "it came, is", "they came, are"),
-                   plural(rejudge->moved, "its table", "their tables"));
+                   rejudge->pass.moved, plural_s(rejudge->pass.moved),
+                   plural(rejudge->pass.moved, "it came, is", "they came, are"),
+                   plural(rejudge->pass.moved, "its table", "their tables"));
     }
     rejudge->active = false;
     rejudge->done_ms = rejudge->begun_ms;
-    rejudge->next_due_ms = rejudge->place.next_due_ms;
+    rejudge->next_due_ms = rejudge->pass.next_due_ms;
     rejudge->pause_until =
         now_ms + (took_ms * PERIOD_MOST > PERIOD_MS ? took_ms * PERIOD_MOST : PERIOD_MS);
     rejudge->wanted = false;
@@ -153,18 +153,15 @@ static void end_pass(struct writer_rejudge *rejudge)
 static int judge_some(struct writer_rejudge *rejudge, struct store *store,
                       const struct writer_limits *limits, bool *done)
 {
-    struct store_replay replay = {.fields = limits->fields,
-                                  .max_future_ms = limits->max_future_ms,
-                                  .now_ms = wall_now_ms(),
-                                  .restamp = true,
-                                  .reason = FOXTRACKR_E_TIME};
-    const struct store_replay_counts *counts = &replay.counts[FOXTRACKR_E_TIME];
-    int result = store_rejudge(store, &replay, &rejudge->place, done);
+    struct store_rejudge *pass = &rejudge->pass;
+    int64_t moved = pass->moved;
+    int result;
 
-    if (result == STORE_OK) {
-        rejudge->moved += counts->moved + counts->duplicate;
-        rejudge->moved_all += (uint64_t)(counts->moved + counts->duplicate);
-    }
+    pass->fields = limits->fields;
+    pass->max_future_ms = limits->max_future_ms;
+    pass->now_ms = wall_now_ms();
+    result = store_rejudge(store, pass, done);
+    rejudge->moved_all += (uint64_t)(pass->moved - moved);
     return result;
 }
 
@@ -179,8 +176,7 @@ int writer_rejudge_chunk(struct writer_rejudge *rejudge, struct store *store,
         rejudge->active = true;
         rejudge->begun_ms = begun_ms;
         rejudge->quarantined = quarantined;
-        rejudge->place = (struct store_rejudge_place){.next_due_ms = INT64_MAX};
-        rejudge->moved = 0;
+        rejudge->pass = (struct store_rejudge){.next_due_ms = INT64_MAX};
     }
     if (rejudge->restamps) {
         result = store_restamp(store, rejudge->from_ms, rejudge->to_ms, wall_now_ms(), &done);

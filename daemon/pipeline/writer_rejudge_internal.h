@@ -9,15 +9,15 @@
 #include <stdint.h>
 
 #include "pipeline/pipeline.h"
+#include "store/retention.h"
 #include "store/store.h"
-#include "store/tools.h"
 
 struct writer_rejudge {
     bool active; /* in a pass */
-    struct store_rejudge_place place;
+    struct store_rejudge pass;
     bool wanted;          /* a pass is due now */
     int64_t pause_until;  /* monotonic, ms; no pass before that unless one is wanted */
-    int64_t next_due_ms;  /* wall clock; see store_rejudge_place */
+    int64_t next_due_ms;  /* wall clock; see struct store_rejudge */
     uint64_t quarantined; /* with the reason `time`, at the last pass */
     int64_t done_ms;      /* monotonic; when the last one began that is done */
     int64_t begun_ms;     /* monotonic; of the pass that is active */
@@ -32,7 +32,6 @@ struct writer_rejudge {
     int64_t before_offset_ms; /* the offset before that */
     int64_t from_ms;
     int64_t to_ms;
-    int64_t moved; /* in this pass */
     uint64_t moved_all;
 };
 

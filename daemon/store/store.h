@@ -1,13 +1,17 @@
 /*
- * The store: the database file, and the only code that sees SQLite.
+ * The store: what main, the pipeline, the sessions and status know of the database. Which engine
+ * keeps it (store/engine.h) is not their business. Retention is in store/retention.h, and what
+ * foxtrackrctl needs beside this in store/tools.h.
  *
  * One store is used by one thread at a time: main opens it and hands it to the writer, and takes
  * it back when the writer has ended.
  *
- * Results have two signs. 0 is success. A negative value is fatal (STORE_FATAL): the file can no
- * longer be trusted or reached, the process must end with exit status 74 and open it anew; nothing
- * is retried after an I/O error, because what a failed fsync wrote is unknown. A positive value is
- * a documented condition below. store_error() gives the sentence for a person after either.
+ * Results have two signs. 0 is success. A negative value is fatal (STORE_FATAL): the database can
+ * no longer be trusted or reached, the process must end with exit status 74 and open it anew;
+ * nothing is retried after an I/O error, because what a failed sync wrote is unknown. A positive
+ * value is a documented condition. store_error() gives the sentence for a person after either. A
+ * function that says nothing else returns STORE_OK, STORE_E_RETRY or STORE_FATAL, and sets what it
+ * returns through pointers only with STORE_OK.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -25,15 +29,17 @@ enum store_result {
     STORE_OK = 0,
     STORE_E_RETRY = 1,  /* busy, full or read-only: roll back, wait, try the same again */
     STORE_E_LOCKED = 2, /* open only: another foxtrackrd has this database */
-    STORE_E_NEWER = 3,  /* open only: the schema is newer than this program; file untouched */
+    STORE_E_NEWER = 3,  /* open only: the schema is newer than this program; database untouched */
     STORE_E_PATH = 4, /* open only: cannot be created or opened: path, permission, not a database */
     STORE_E_STOPPED = 5, /* the caller ended it: `progress` of an open, and the database is as it
                             was; or see store/tools.h */
 };
 
+/* --- open and close ------------------------------------------------------------------------ */
+
 enum store_durability {
-    STORE_FULL,   /* fsync the log at every commit: survives power loss */
-    STORE_NORMAL, /* fsync at checkpoints: survives kill -9, power loss may take the last commits */
+    STORE_FULL,   /* a commit is on disk when it returns: survives power loss */
+    STORE_NORMAL, /* survives kill -9; power loss may take the last commits */
 };
 
 /* How far a migration is. */
@@ -56,6 +62,7 @@ struct store_options {
     const char *broker; /* host:port, whose sessions these are; copied; NULL: of no broker */
     enum store_durability durability;
     int busy_timeout_ms;
+    bool alone;     /* the process opens no other store: take its memory at once and for good */
     bool read_only; /* for tools: no lock, no migration, no creation */
     bool beside;    /* for tools that write while the daemon does: the same, but not read-only */
     store_progress_function *progress; /* NULL: none */
@@ -66,6 +73,19 @@ struct store_options {
                                       store_open() */
     unsigned client_count;
 };
+
+/* Open the database, creating it durably where there is none, take the lock against a second
+ * daemon, and bring the schema up to date: an interrupted migration leaves the version before it.
+ * `problem` (of problem_size bytes) gets a sentence on any result but STORE_OK. On success *out is
+ * the caller's, for store_close(). */
+int store_open(const struct store_options *options, struct store **out, char *problem,
+               size_t problem_size);
+
+/* Close; also after STORE_FATAL. NULL is allowed. Returns STORE_OK or STORE_FATAL. */
+int store_close(struct store *store);
+
+/* The sentence for the last result that was not STORE_OK. Lives until the next call. */
+const char *store_error(const struct store *store);
 
 /* What store_open() found to have been put in the place of the database. */
 struct store_restoration {
@@ -80,50 +100,42 @@ struct store_restoration {
     int64_t clients;           /* rows written */
 };
 
-/* The tables that retention deletes from. */
-enum store_table {
-    STORE_BATTERY,
-    STORE_TEMPERATURE,
-    STORE_MESSAGES,
-    STORE_QUARANTINE,
-    STORE_TABLES
+/* In which way the database is not the one that the last run left, for the log. */
+struct store_found {
+    struct store_restoration restoration;
+    bool strange;       /* it was changed by another program, or the power failed, since foxtrackrd
+                           left it, and it shows no damage all the same */
+    bool lock_is_other; /* the lock file holds another program's content: it locks all the same, is
+                           left as it is, and no record of the database is kept */
 };
 
-#define STORE_KEEP INT64_MIN /* as a cutoff: older than this is nothing */
+/* Find that out: by what store_open() saw, and by a restoration that is in `gaps` already and after
+ * which no run has begun (foxtrackrctl restore made it, or a start that was killed). Before
+ * store_run_begin(). *out is set with every result. */
+int store_find_out(struct store *store, struct store_found *out);
 
-/* A pass of retention through the tables. Make it with its cutoffs and everything else zero;
- * store_expire() notes here where it stopped. */
-struct store_expiry {
-    int64_t cutoff_ms[STORE_TABLES]; /* rows from before go: readings and messages by time_ms,
-                                        quarantine by last_received_ms */
-    int keep_free_percent; /* of the file may stay free, for rows to come; more goes back to the
-                              file system */
-    int table;             /* enum store_table; STORE_TABLES: giving space back */
-    int64_t device;        /* the last one that has nothing old any more */
-};
+/* The newest time of our own clock that the database holds: of the sessions' last commits and of
+ * devices' newest readings; 0: none. A few milliseconds; before messages are taken. */
+int store_newest_ms(struct store *store, int64_t *newest_ms);
 
-/* When a chunk of it stops, whatever comes first; the first step is always done. */
-struct store_chunk {
-    int64_t budget_us;         /* for everything before the commit */
-    int limit_pages;           /* about so many pages changed */
-    int64_t now_ms;            /* wall clock, for the record */
-    bool nobody_waits;         /* no message is taken: the log may move, however long it is */
-    int64_t (*clock_us)(void); /* monotonic */
-};
+/* Begin and end the run: a row in `runs`. Transactions of their own. */
+int store_run_begin(struct store *store, const char *version, int64_t now_ms);
+int store_run_end(struct store *store, int64_t now_ms);
 
-struct store_expired {
-    uint64_t rows[STORE_TABLES];
-    uint64_t pages_freed; /* given back to the file system */
-    bool reached_limit;   /* of pages */
-    bool later;           /* messages have made the log long: nothing was done */
-    bool done;            /* the pass is over */
-};
+/* Wait for others who use the database for wait_ms at most from now on. */
+void store_limit_wait(struct store *store, int wait_ms);
 
-/* What became of one message: every message is exactly one of the three. */
-enum store_outcome {
-    STORE_STORED,      /* at least one new row */
-    STORE_DUPLICATE,   /* every row was there already, with the same values */
-    STORE_QUARANTINED, /* kept byte for byte in quarantine; one of two rows may be new */
+/* --- messages ------------------------------------------------------------------------------ */
+
+/* A message as it came, for the rows that keep it whole. */
+struct store_packet {
+    const char *topic; /* topic_length bytes, not NUL-terminated, any bytes */
+    size_t topic_length;
+    const void *payload; /* the kept bytes */
+    size_t payload_length;
+    int64_t received_ms;
+    const uint8_t *whole_digest; /* SHA-256 of the payload if only its beginning is kept; or NULL */
+    const char *client_id;       /* whose session brought it; NULL: not known */
 };
 
 /* The accounting of a run: received = stored + duplicate + quarantined, always. */
@@ -134,77 +146,11 @@ struct store_counts {
     uint64_t quarantined;
 };
 
-/* A message as it came, for the rows that keep it whole. */
-struct store_packet {
-    const char *topic; /* topic_length bytes, not NUL-terminated, any bytes */
-    size_t topic_length;
-    const void *payload; /* the kept bytes */
-    size_t payload_length;
-    int64_t received_ms;
-    const uint8_t *whole_digest; /* SHA-256 of the payload if only its beginning is kept; or NULL */
-    const char *client_id; /* whose session brought it; NULL: not known */
-};
-
 /*
- * Open the database, creating it (mode 0640) and its directory entry durably where there is none,
- * take the lock against a second daemon, and bring the schema up to date: each migration is one
- * transaction, before which the free space is looked at; one that is interrupted or fails leaves
- * the version before it.
- *
- * `problem` (of problem_size bytes) gets a sentence on any result but STORE_OK. On success *out is
- * the caller's, for store_close().
- */
-int store_open(const struct store_options *options, struct store **out, char *problem,
-               size_t problem_size);
-
-/*
- * Checkpoint, truncate the log, close. The empty log and its index stay, for readers without write
- * permission. NULL is allowed. To be called after STORE_FATAL too: it then
- * leaves the log for recovery, or empties it where another database was put in our place.
- * Returns STORE_OK or STORE_FATAL.
- */
-int store_close(struct store *store);
-
-/* The sentence for the last result that was not STORE_OK. Lives until the next call. */
-const char *store_error(const struct store *store);
-
-/* Whether the database had a log, was changed by another program since foxtrackrd left the two, and
- * shows no damage all the same. */
-bool store_was_strange(const struct store *store);
-
-/* Whether the lock file holds what foxtrackrd has not written there: it locks all the same, is left
- * as it is, and no record of the database is kept. Only of a store that owns its database. */
-bool store_lock_is_other(const struct store *store);
-
-/* What store_open() found; lives as long as the store. */
-const struct store_restoration *store_restored(const struct store *store);
-
-/*
- * A restoration that is in `gaps` already and after which no run has begun: foxtrackrctl restore
- * made it, or a start that was killed. For the first start after it, before store_run_begin().
- * Fills *restoration; its kind is STORE_NOT_RESTORED where there was none. STORE_OK, STORE_E_RETRY
- * or STORE_FATAL.
- */
-int store_restored_by_tool(struct store *store, struct store_restoration *restoration);
-
-/* Whether the open database is a backup that no daemon has accepted yet. Sets *taken_ms to its
- * moment (wall clock; 0: not known) when it is. For a store that is open read-only. */
-bool store_is_backup(struct store *store, int64_t *taken_ms);
-
-/* Begin the run: a row in `runs`. Own transaction. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
-int store_run_begin(struct store *store, const char *version, int64_t now_ms);
-
-/* End the run: its stopped_ms. Own transaction. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
-int store_run_end(struct store *store, int64_t now_ms);
-
-/* Wait for others who use the database for wait_ms at most from now on. */
-void store_limit_wait(struct store *store, int wait_ms);
-
-/*
- * What the pipeline does for the store: it parses, and it is told what became of each message. Not
- * every message has its rows in the batch that brought it: some wait, on disk, and come to their
- * tables in a later batch, also in one of a later run. Called by the functions of a batch, in the
- * open batch; what is said is undone with it. Pointers live until the function returns.
+ * The pipeline's part: it parses, and it is told what became of each message. Not every message has
+ * its rows in the batch that brought it: some wait, on disk, and come to their tables in a later
+ * batch, also of a later run. Called by the functions of a batch, in the open batch; what is told
+ * is undone with it. Pointers live until the function returns.
  */
 struct store_handler {
     /* 0 and *message, which the store clears; positive and *problem; negative: out of memory. */
@@ -218,80 +164,53 @@ struct store_handler {
     void *context;
 };
 
-/*
- * Be the pipeline of this store: before the first batch, in the writer's thread, until it succeeds.
- * Finds the messages that wait since an earlier run, which may take seconds. `handler` is copied;
- * its context outlives the last batch. STORE_OK, STORE_E_RETRY or STORE_FATAL.
- */
+/* Attach the pipeline: before the first batch, in the writer's thread, until it succeeds. Reads
+ * which messages wait since an earlier run; that may take seconds. `handler` is copied, and its
+ * context outlives the last batch. */
 int store_attach(struct store *store, const struct store_handler *handler);
 
-/* Begin a batch. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+/* Begin a batch, which is one transaction. */
 int store_begin(struct store *store);
 
-/* Whether messages wait, or have left something to tidy up: then batches are to begin with
- * store_sort_in(), whether messages come or not. Cheap. */
+/* True when messages wait, or have left something to tidy up: batches are then to begin with
+ * store_sort_in(), whether messages come or not. */
 bool store_sorts_in(const struct store *store);
 
-/* How many messages are on disk and not in their tables yet. */
-uint64_t store_waiting(const struct store *store);
-
-/*
- * In the open batch, before its messages: put some that wait into their tables, `most` at most.
+/* In the open batch, before its messages: put some that wait into their tables, `most` at most.
  * `idle`: the caller would be, until messages come. *wait_us: for so long it may wait for messages
- * before it commits the batch; a batch that is committed without any tells the store that nothing
- * comes for the moment. STORE_OK, STORE_E_RETRY or STORE_FATAL.
- */
+ * before it commits; an empty batch tells the store that nothing comes for the moment. */
 int store_sort_in(struct store *store, bool idle, uint64_t most, int64_t *wait_us);
 
-/*
- * Put a message into the open batch. The handler parses it and is told what became of it, before
- * this returns or later. `packet` and what it points at live until store_commit() or
- * store_rollback(). STORE_OK, STORE_E_RETRY or STORE_FATAL.
- */
+/* Put a message into the open batch. The handler parses it and is told what became of it, before
+ * this returns or later. What `packet` points at lives until store_commit() or store_rollback(). */
 int store_apply(struct store *store, const struct store_packet *packet);
 
-/* In the open batch, while the caller waits for more: do what is faster done for several messages
- * together, and was put off. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
-int store_flush(struct store *store);
-
-/*
- * Put a parsed message into its rows, in the open batch. A row that exists with other values stays
- * as it is, and the whole message goes to quarantine with the reason "conflict"; the message's
- * other row, if it has one, is judged by itself and stored. Sets *outcome. STORE_OK, STORE_E_RETRY
- * or STORE_FATAL.
- */
-int store_message(struct store *store, const struct foxtrackr_message *message,
-                  const struct store_packet *packet, enum store_outcome *outcome);
-
-/* So many rows of a table take one statement, and with it a third less time for each. */
-#define STORE_READINGS 16
-
-/* A message that gives one row of battery or temperature, of a device that is known, and is no
- * group's: its names are not looked at. */
-struct store_reading {
-    int64_t device;
-    int64_t received_ms;
-    struct foxtrackr_message message;
-};
-
-/*
- * The same for 1 to STORE_READINGS such messages, all for one table, in this order. done[i] is
- * false, and nothing of readings[i] has changed or been counted, where its row conflicts: then the
- * message is for store_message().
- */
-int store_readings(struct store *store, const struct store_reading *readings, int count,
-                   bool *done);
-
-/*
- * Put a message that was not understood into quarantine, in the open batch; one that is there
- * already (same topic and payload) counts up its occurrences instead. STORE_OK, STORE_E_RETRY or
- * STORE_FATAL.
- */
+/* Put a message that cannot be parsed into quarantine, in the open batch; one that is there already
+ * (same topic and payload) counts up its occurrences instead. The handler is not told. */
 int store_quarantine(struct store *store, const struct foxtrackr_problem *problem,
                      const struct store_packet *packet);
 
-/* Note that a session delivered messages in this batch: sessions.last_durable_ms. */
-int store_session_durable(struct store *store, const char *client_id, int64_t now_ms);
+/* In the open batch, when there is a moment before the next message: write what was put off to be
+ * written together with more. */
+int store_flush(struct store *store);
+
+/*
+ * Commit the batch, with the run's counts. STORE_OK only when the transaction is on disk (with
+ * STORE_FULL), in the database that was opened. STORE_E_RETRY: not known to be on disk, roll back
+ * and apply the same messages again; idempotent rows make that harmless. Never waits for readers.
+ */
+int store_commit(struct store *store);
+
+/* Undo the open batch; the run's counts go back to what the database holds. */
+int store_rollback(struct store *store);
+
+/* Copy the run's counts, the open batch included. */
+void store_counts(const struct store *store, struct store_counts *out);
+
+/* How many messages are on disk, not in their tables yet, and not in the counts. */
+uint64_t store_waiting(const struct store *store);
+
+/* --- sessions; all but the last two in the open batch --------------------------------------- */
 
 /* What may have been lost when the broker made a new session. */
 enum store_gap {
@@ -303,13 +222,10 @@ enum store_gap {
                             gaps.reason "broker changed" */
 };
 
-/*
- * A CONNECT is about to leave: what the broker makes of it is unknown until one of the next two
- * calls (sessions.connecting = 1; a row with established_ms NULL where there was none). A process
- * that dies in between finds the flag and subscribes again: without it, a session that the broker
- * made anew would look like the old one, with subscriptions that it does not have. In the open
- * batch.
- */
+/* A CONNECT is about to leave: what the broker makes of it is unknown until one of the next two
+ * calls (sessions.connecting = 1). A process that dies in between finds the flag and subscribes
+ * again: without it, a session that the broker made anew would look like the old one, with
+ * subscriptions that it does not have. */
 int store_session_connecting(struct store *store, const char *client_id);
 
 /* Notes that the outcome of a CONNECT is known: connecting = 0. With now_ms other than 0 the broker
@@ -324,53 +240,57 @@ int store_session_settled(struct store *store, const char *client_id, enum store
 int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
                               int64_t now_ms);
 
-/* Remember, or forget, that the broker holds a subscription for this client. In the open batch. */
+/* Note that a session delivered messages in this batch: sessions.last_durable_ms. */
+int store_session_durable(struct store *store, const char *client_id, int64_t now_ms);
+
+/* Remember, or forget, that the broker holds a subscription for this client. */
 int store_subscribed(struct store *store, const char *client_id, const char *filter, int qos,
                      int64_t now_ms);
 int store_unsubscribed(struct store *store, const char *client_id, const char *filter);
 
-/*
- * Commit the batch, with the run's counts. STORE_OK only when the transaction is on disk (with
- * STORE_FULL) in the file that `path` names. STORE_E_RETRY: not known to be on disk, roll back and
- * apply the same messages again; idempotent rows make that harmless. STORE_FATAL.
- */
-int store_commit(struct store *store);
+/* What is on record of a client's session. */
+struct store_session {
+    bool known;     /* the broker has had a session for it (established_ms is not NULL) */
+    bool uncertain; /* the connecting flag is set */
+    bool elsewhere; /* the daemon's last session for it was with another broker */
+};
+int store_session_find(struct store *store, const char *client_id, struct store_session *out);
 
-/* The newest time of our own clock that the database holds: of the sessions' last commits and of
- * devices' newest readings; 0: none. Before messages are taken: a few milliseconds. STORE_OK or an
- * error, and then *newest_ms is left alone. */
-int store_newest_ms(struct store *store, int64_t *newest_ms);
+/* For people: client id, broker, and when the daemon last had that session (moment_text()). */
+#define STORE_SESSION_UNUSED                                                                       \
+    "%s: its session at %s, last used %s, is not configured any more: the broker may go on "       \
+    "queuing messages for it; to receive them configure this client id again, to end the "         \
+    "session see \"Sessions not configured any more\" in foxtrackrd(8)"
 
-/* Undo the open batch; the run's counts go back to what the database holds. */
-int store_rollback(struct store *store);
-
-/* Copy the run's counts, the open batch included. */
-void store_counts(const struct store *store, struct store_counts *out);
-
-/*
- * Do a chunk of a pass, as a transaction of its own: delete old rows, count them in `expired`, and
- * when there are none give free pages back. Devices and their groups stay. Sets *out; after an
- * error the caller rolls back, and `expiry` is as before. STORE_OK, STORE_E_RETRY or STORE_FATAL.
- */
-int store_expire(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
-                 struct store_expired *out);
-
-/* A table's name in the database. */
-const char *store_table_name(enum store_table table);
+typedef void store_unused_fn(void *context, const char *client_id, const char *broker,
+                             int64_t used_ms);
 
 /*
- * Nobody waits: do what is better done now than while messages come. Never with a batch open.
- * *again_ms: if still nobody waits then, it is to be called again. STORE_OK, STORE_E_RETRY (the
- * next batch finds out whether it is over) or STORE_FATAL.
+ * Call `each` for every session that a broker has made for a client id that is none of the `count`
+ * client_ids. The strings live until `each` returns; used_ms is when the daemon last had the
+ * session (wall clock; 0: not known). STORE_OK, STORE_E_RETRY or STORE_FATAL.
  */
+int store_sessions_unused(struct store *store, const char *const client_ids[], unsigned count,
+                          store_unused_fn *each, void *context);
+
+/* Call `each` for every remembered subscription of a client at the broker, in the order of filters.
+ * `filter` lives until `each` returns. A non-zero return of `each` ends the walk and is returned.
+ */
+int store_subscriptions(struct store *store, const char *client_id,
+                        int (*each)(void *context, const char *filter, int qos), void *context);
+
+/* --- between batches ----------------------------------------------------------------------- */
+
+/* No message waits: do what is better done now than while messages come. *again_ms: if still none
+ * waits then, it is to be called again. With STORE_E_RETRY nothing is lost: the next batch finds
+ * out whether it is over. */
 int store_idle(struct store *store, int *again_ms);
 
 /* Give all space that is not used back to the file system; waits a second for readers at most, and
- * does what can be done without them. Never with a batch open. STORE_OK, STORE_E_RETRY or
- * STORE_FATAL. */
+ * does what can be done without them. */
 int store_shrink(struct store *store);
 
-/* A read transaction of another process. */
+/* A read transaction of another process, which keeps the write-ahead log from beginning anew. */
 struct store_reader {
     bool held;      /* there is one */
     int64_t pid;    /* 0: of another process id namespace, or not known */
@@ -382,18 +302,15 @@ struct store_measures {
     int64_t free_bytes;     /* on the file system; -1: not known, and nothing else is either */
     int64_t database_bytes; /* -1: there is no file of it */
     int64_t wal_bytes;      /* of the write-ahead log; -1: there is none */
-    int64_t wal_used_bytes; /* of these; what a reader keeps is, after it was moved too */
-    int64_t used_bytes;     /* unlike the sizes of files it grows with every row and shrinks with
-                               every page that is freed; 0: not known */
-    unsigned names;         /* hard links of the database file */
+    int64_t wal_used_bytes; /* of these in use; what a reader keeps is */
+    int64_t used_bytes;     /* of the database, those in the log included; grows with every row and
+                               shrinks with every page that is freed; 0: not known */
+    unsigned names;         /* hard links of the database file; 0: not known */
     struct store_reader reader; /* the read transaction that has been open for longest */
 };
 
-/*
- * Measure it. To be called about once a second: the reader is told from several looks, and how the
- * store uses the disk follows the free space at the last one. Never with a batch open. *out is set
- * with every result: STORE_OK, STORE_E_RETRY or STORE_FATAL.
- */
+/* Measure it. To be called about once a second: the reader is told from several looks, and how the
+ * store uses the disk follows the free space at the last one. *out is set with every result. */
 int store_measure(struct store *store, struct store_measures *out);
 
 #define STORE_CLIENT_ID_SIZE     128
@@ -413,8 +330,7 @@ struct store_summary {
     uint64_t quarantine_entries; /* counted up to STORE_QUARANTINE_COUNTED */
 };
 
-/* Read it, in a few milliseconds at most however large the database is. Never with a batch open.
- * STORE_OK, STORE_E_RETRY or STORE_FATAL; *out is set only with the first. */
+/* Read it, in a few milliseconds at most however large the database is. */
 int store_summary(struct store *store, struct store_summary *out);
 
 /* The entries of quarantine after the last commit: as store_summary() counted them, and what this
@@ -423,95 +339,7 @@ int store_summary(struct store *store, struct store_summary *out);
 int64_t store_quarantine_entries(const struct store *store);
 
 /* A number that differs from the last one when another program has changed the database in
- * between. Never with a batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL; *version is set only
- * with the first. */
+ * between. */
 int store_version_of_others(struct store *store, int64_t *version);
-
-/* What is on record of a client's session. */
-struct store_session {
-    bool known;     /* the broker has had a session for it (established_ms is not NULL) */
-    bool uncertain; /* the connecting flag is set */
-    bool elsewhere; /* the daemon's last session for it was with another broker */
-};
-
-/* Read it. *out is set only with STORE_OK; otherwise an error. */
-int store_session_find(struct store *store, const char *client_id, struct store_session *out);
-
-/* For people: client id, broker, and when the daemon last had that session (moment_text()). */
-#define STORE_SESSION_UNUSED                                                                       \
-    "%s: its session at %s, last used %s, is not configured any more: the broker may go on "       \
-    "queuing messages for it; to receive them configure this client id again, to end the "         \
-    "session see \"Sessions not configured any more\" in foxtrackrd(8)"
-
-/*
- * Call `each` for every session that a broker has made for a client id that is none of the `count`
- * client_ids. The strings live until `each` returns; used_ms is when the daemon last had the
- * session (wall clock; 0: not known). STORE_OK, STORE_E_RETRY or STORE_FATAL.
- */
-int store_sessions_unused(struct store *store, const char *const client_ids[], unsigned count,
-                          void (*each)(void *context, const char *client_id, const char *broker,
-                                       int64_t used_ms),
-                          void *context);
-
-/* Call `each` for every remembered subscription of a client at the broker, in the order of filters.
- * `filter` lives until `each` returns. A non-zero return of `each` ends the walk and is returned.
- */
-int store_subscriptions(struct store *store, const char *client_id,
-                        int (*each)(void *context, const char *filter, int qos), void *context);
-
-/* The schema version that this program writes: the number of its migrations. */
-int store_schema_version(void);
-
-/* --- survey ------------------------------------------------------------------------------ */
-
-/* The facts that retention needs before a pass; see store/sqlite/survey.c. The writer's thread. */
-
-/*
- * The newest readings, by time_ms. Begin with until_ms and zero. Of each device its newest reading
- * up to until_ms is looked at; where that is more than a day ahead of its arrival, one of two
- * clocks was wrong, and the device has none that counts.
- */
-struct store_newest {
-    int64_t until_ms;  /* a later reading tells nothing */
-    int64_t device;    /* the last one that was looked at */
-    int devices;       /* that have a reading, or another message, of whatever time */
-    int64_t first_ms;  /* of the device that has the newest reading; without any reading the newest
-                          last_received_ms of quarantine; 0: none */
-    int64_t second_ms; /* the newest of another device; 0: none */
-    int64_t before_ms; /* where there is one device: its newest reading before that; 0: none */
-    bool done;
-};
-
-/* How many rows of a table are older than a cutoff. Begin with table and cutoff and zero. */
-struct store_tally {
-    enum store_table table;
-    int64_t cutoff_ms;
-    int64_t old_rows;
-    int64_t kept_rows; /* counted until there are as many as old ones */
-    bool done;
-
-    bool of_kept; /* where it stopped */
-    bool in_device;
-    int64_t device;
-    int64_t from_ms;
-};
-
-/* Go on for chunk->budget_us; `done` tells whether it is over. Never with a batch open. STORE_OK,
- * STORE_E_RETRY or STORE_FATAL. */
-int store_survey_newest(struct store *store, struct store_newest *newest,
-                        const struct store_chunk *chunk);
-int store_survey_count(struct store *store, struct store_tally *tally,
-                       const struct store_chunk *chunk);
-
-/* --- page_cache -------------------------------------------------------------------------- */
-
-/* The memory of the database's page cache; see store/sqlite/page_cache.c. */
-
-/*
- * Take it for the whole process, once, before any other function of the store; from then on one
- * thread at a time may use SQLite. False when that is impossible: the cache then grows as it is
- * needed, and nothing else changes.
- */
-bool store_reserve_memory(void);
 
 #endif

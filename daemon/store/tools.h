@@ -1,7 +1,7 @@
 /*
  * What foxtrackrctl does with the database beside the running daemon: a copy of it, a check of it,
- * and another try at what is in quarantine. Results are those of store/store.h; store_error() has
- * the sentence.
+ * and another try at what is in quarantine. The database is SQLite's. Results are those of
+ * store/store.h; store_error() has the sentence.
  */
 #ifndef STORE_TOOLS_H
 #define STORE_TOOLS_H
@@ -11,6 +11,13 @@
 
 #include "foxtrackr.h"
 #include "store/store.h"
+
+/* Whether the open database is a backup that no daemon has accepted yet. Sets *taken_ms to its
+ * moment (wall clock; 0: not known) when it is. For a store that is open read-only. */
+bool store_is_backup(struct store *store, int64_t *taken_ms);
+
+/* The schema version that this program writes: the number of its migrations. */
+int store_schema_version(void);
 
 /* How many names (hard links) the database file has now; 1 where that cannot be told. */
 unsigned store_links(const struct store *store);
@@ -136,26 +143,5 @@ struct store_replay {
  */
 int store_replay(struct store *store, struct store_replay *replay,
                  const struct store_watcher *watcher);
-
-/* How far a pass of store_rejudge() is. Begin with zero and next_due_ms = INT64_MAX. */
-struct store_rejudge_place {
-    bool begun;
-    uint8_t digest[32];
-    int64_t next_due_ms; /* when the first of those that were left will be due; INT64_MAX: none */
-};
-
-/*
- * Parse again some entries of quarantine with the reason `time` whose time is not too far ahead of
- * replay->now_ms any more, and move what is understood, in one transaction of the daemon's own
- * connection that is as short as a batch of replay's. replay->counts add up. *done: none is left.
- * After an error the caller rolls back, and `place` and `replay` are as before. Never with a batch
- * open. STORE_OK, STORE_E_RETRY or STORE_FATAL.
- */
-int store_rejudge(struct store *store, struct store_replay *replay,
-                  struct store_rejudge_place *place, bool *done);
-
-/* The clock that said from_ms to to_ms was behind and says now_ms now: what quarantine received by
- * it gets now_ms as last_received_ms, some entries at a time. *done: none is left. As above. */
-int store_restamp(struct store *store, int64_t from_ms, int64_t to_ms, int64_t now_ms, bool *done);
 
 #endif

@@ -2,6 +2,7 @@
 #include "store_fixture.h"
 
 #include "migrations.h"
+#include "store/tools.h"
 
 static const char *const steps[] = {
     "CREATE TABLE first (x) STRICT;",
@@ -88,7 +89,8 @@ static void test_a_failing_migration_leaves_no_trace(void **state)
 
     assert_int_equal(store_migrate(store, steps + 1, 1), STORE_OK);
     assert_int_equal(store_migrate(store, steps + 1, 3), STORE_FATAL);
-    assert_non_null(strstr(store_error(store), "cannot apply migration 3: no such table: nowhere"));
+    assert_non_null(
+        strstr(sqlite_error(store), "cannot apply migration 3: no such table: nowhere"));
     assert_look(fixture, "PRAGMA user_version", "2");
     assert_look(fixture, "SELECT group_concat(name) FROM sqlite_schema", "first,second");
     assert_true(sqlite3_get_autocommit(store->db));
@@ -174,7 +176,7 @@ static void test_a_migration_can_be_stopped(void **state)
 
         store->progress_context = &heard;
         assert_int_equal(store_migrate(store, rewrite, 2), STORE_E_STOPPED);
-        assert_non_null(strstr(store_error(store), "nothing has changed"));
+        assert_non_null(strstr(sqlite_error(store), "nothing has changed"));
         assert_look(fixture, "PRAGMA user_version", "1");
         assert_look(fixture, "SELECT group_concat(name) FROM sqlite_schema", "first");
     }
@@ -191,8 +193,8 @@ static void test_a_migration_without_room_is_not_begun(void **state)
 
     store->directory = strdup(fixture->directory);
     assert_int_equal(store_migrate(store, rewrite, 3), STORE_E_RETRY);
-    assert_non_null(strstr(store_error(store), "from version 2 to 3 needs about 953674317 MiB"));
-    assert_non_null(strstr(store_error(store), "make room"));
+    assert_non_null(strstr(sqlite_error(store), "from version 2 to 3 needs about 953674317 MiB"));
+    assert_non_null(strstr(sqlite_error(store), "make room"));
     assert_look(fixture, "PRAGMA user_version", "2");
     assert_look(fixture, "SELECT group_concat(name) FROM sqlite_schema", "second");
     store_discard(store);
@@ -227,7 +229,7 @@ static void test_views_of_others_stay(void **state)
     look(fixture, "INSERT INTO devices VALUES (1, 'foxtrackr', '1', 1)");
     look(fixture, "INSERT INTO messages VALUES (1, 'gps', 1, 'V3.0', 1, '{}', zeroblob(32), 1)");
     if (store_migrate(store, migrations, migration_count) != STORE_OK) {
-        fail_msg("%s", store_error(store));
+        fail_msg("%s", sqlite_error(store));
     }
     assert_look(fixture, "SELECT type FROM theirs", "gps");
     store_discard(store);

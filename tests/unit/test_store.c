@@ -262,7 +262,7 @@ static void test_quarantine_keeps_every_byte(void **state)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct store_packet whole = {
-            cases[i].topic, cases[i].length, "\0\xff{", 3, NOW_MS, NULL};
+            cases[i].topic, cases[i].length, "\0\xff{", 3, NOW_MS, NULL, NULL};
         char sql[160];
 
         begin(fixture);
@@ -287,8 +287,8 @@ static void test_quarantine_keeps_every_byte(void **state)
 static void test_quarantine_counts_occurrences(void **state)
 {
     struct foxtrackr_problem problem = {FOXTRACKR_E_BODY, "first"};
-    struct store_packet empty = {"t", 1,      NULL,
-                                 0,   NOW_MS, NULL}; /* a retained message being cleared */
+    struct store_packet empty = {"t",    1,    NULL, 0,
+                                 NOW_MS, NULL, NULL}; /* a retained message being cleared */
     struct fixture *fixture = *state;
 
     begin(fixture);
@@ -308,9 +308,9 @@ static void test_quarantine_counts_occurrences(void **state)
 
     /* Where the topic ends and the payload begins matters. */
     begin(fixture);
-    empty = (struct store_packet){"ab", 2, "c", 1, NOW_MS, NULL};
+    empty = (struct store_packet){"ab", 2, "c", 1, NOW_MS, NULL, NULL};
     assert_int_equal(store_quarantine(fixture->store, &problem, &empty), STORE_OK);
-    empty = (struct store_packet){"a", 1, "bc", 2, NOW_MS, NULL};
+    empty = (struct store_packet){"a", 1, "bc", 2, NOW_MS, NULL, NULL};
     assert_int_equal(store_quarantine(fixture->store, &problem, &empty), STORE_OK);
     commit(fixture);
     assert_look(fixture, "SELECT count(*) FROM quarantine", "3");

@@ -273,7 +273,7 @@ static void test_a_record_that_makes_no_sense_is_none(void **state)
         fputs(records[i], file);
         fclose(file);
         assert_int_equal(fixture_open(fixture), STORE_OK);
-        assert_int_equal(store_restored(fixture->store)->kind, STORE_NOT_RESTORED);
+        assert_int_equal(fixture->store->restoration.kind, STORE_NOT_RESTORED);
         assert_false(fixture->store->record.known);
         fixture_close(fixture);
     }
@@ -301,7 +301,7 @@ static void test_an_older_copy_is_noted_once(void **state)
 
     for (int start = 0; start < 2; start++) { /* the first is killed before it begins a run */
         assert_int_equal(fixture_open(fixture), STORE_OK);
-        assert_int_equal(store_restored(fixture->store)->kind,
+        assert_int_equal(fixture->store->restoration.kind,
                          start == 0 ? STORE_RESTORED_OLDER : STORE_NOT_RESTORED);
         assert_look(
             fixture,
@@ -314,7 +314,7 @@ static void test_an_older_copy_is_noted_once(void **state)
     assert_int_equal(store_run_begin(fixture->store, "t", NOW_MS), STORE_OK);
     fixture_close(fixture);
     assert_int_equal(fixture_open(fixture), STORE_OK);
-    assert_int_equal(store_restored(fixture->store)->kind, STORE_NOT_RESTORED);
+    assert_int_equal(fixture->store->restoration.kind, STORE_NOT_RESTORED);
 }
 
 /* The transaction that accepts a backup is in the log, and the process is killed before it moves.
@@ -343,16 +343,16 @@ static void test_a_backup_is_accepted_once(void **state)
     assert_int_equal(sqlite3_open(fixture->path, &reader), SQLITE_OK);
     assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM runs", 0, 0, 0), SQLITE_OK);
     assert_int_equal(store_open(&options, &fixture->store, fixture->problem, 512), STORE_OK);
-    assert_int_equal(store_restored(fixture->store)->kind, STORE_RESTORED_BACKUP);
-    assert_int_equal(store_restored(fixture->store)->from_ms, taken_ms);
-    assert_int_equal(store_restored(fixture->store)->clients, 2);
+    assert_int_equal(fixture->store->restoration.kind, STORE_RESTORED_BACKUP);
+    assert_int_equal(fixture->store->restoration.from_ms, taken_ms);
+    assert_int_equal(fixture->store->restoration.clients, 2);
     end_killed(fixture);
     fd = open(fixture->path, O_RDONLY);
     assert_int_equal(store_mark_read(fd, &mark), 0);
     close(fd);
     assert_int_equal(mark, STORE_MARK_TAKEN); /* and its own log is there: not refused */
     assert_int_equal(store_open(&options, &fixture->store, fixture->problem, 512), STORE_OK);
-    assert_int_equal(store_restored(fixture->store)->kind, STORE_NOT_RESTORED);
+    assert_int_equal(fixture->store->restoration.kind, STORE_NOT_RESTORED);
     assert_look(fixture,
                 "SELECT group_concat(client_id || ' ' || reason || ' ' || last_durable_ms)"
                 " FROM (SELECT * FROM gaps ORDER BY client_id)",
@@ -375,8 +375,8 @@ static void test_a_backup_from_the_future(void **state)
     assert_int_equal(store_mark_copy(db, STORE_MARK_BACKUP, clock_wall_ms() + 86400000), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
     assert_int_equal(fixture_open(fixture), STORE_OK);
-    assert_int_equal(store_restored(fixture->store)->kind, STORE_RESTORED_BACKUP);
-    assert_int_equal(store_restored(fixture->store)->from_ms, NOW_MS + 1);
+    assert_int_equal(fixture->store->restoration.kind, STORE_RESTORED_BACKUP);
+    assert_int_equal(fixture->store->restoration.from_ms, NOW_MS + 1);
 }
 
 /* A backup beside a log is not touched, whoever opens it. */
@@ -412,7 +412,7 @@ static void test_a_backup_beside_a_log_is_refused(void **state)
     assert_int_equal(link(wal, second), 0);
     assert_int_equal(store_open(&reading, &store, fixture->problem, 512), STORE_E_PATH);
     assert_int_equal(fixture_open(fixture), STORE_OK);
-    assert_int_equal(store_restored(fixture->store)->kind, STORE_RESTORED_BACKUP);
+    assert_int_equal(fixture->store->restoration.kind, STORE_RESTORED_BACKUP);
     assert_int_equal(access(second, F_OK), 0);
 }
 

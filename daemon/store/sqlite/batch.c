@@ -1,14 +1,14 @@
 /*
  * A batch of the writer: its messages go to their tables, or to the inbox first.
  *
- * Every message passes the handler that store_attach() was given: it parses, and it is told what
+ * Every message passes the handler that sqlite_attach() was given: it parses, and it is told what
  * became of the message. A message that goes to the inbox is parsed once when it comes, because
  * what it says decides where it is sorted in, and once more when its turn comes, unless the inbox
  * has its row (store/sqlite/inbox_rows.c).
  *
- * The inbox is read by the first store_attach() and stays in memory. What a batch changes there
- * becomes final with store_commit(); store_rollback() takes it back. When a scratch file cannot be
- * read, the batch fails with STORE_E_RETRY, and the next store_begin() reads the inbox anew.
+ * The inbox is read by the first sqlite_attach() and stays in memory. What a batch changes there
+ * becomes final with sqlite_commit(); sqlite_rollback() takes it back. When a scratch file cannot
+ * be read, the batch fails with STORE_E_RETRY, and the next sqlite_begin() reads the inbox anew.
  *
  * A batch that is committed without a message tells the inbox that nothing comes for the moment: it
  * then sorts in what it has, and closes.
@@ -47,7 +47,7 @@ static int load(struct store *store)
     return result;
 }
 
-int store_attach(struct store *store, const struct store_handler *handler)
+int sqlite_attach(struct store *store, const struct store_handler *handler)
 {
     store->handler = *handler;
     if (store->inbox == NULL) {
@@ -121,14 +121,14 @@ static int apply(struct store *store, const struct store_packet *packet, bool tr
     return result;
 }
 
-int store_apply(struct store *store, const struct store_packet *packet)
+int sqlite_apply(struct store *store, const struct store_packet *packet)
 {
     store->batch_items++;
     return apply(store, packet, inbox_takes(store->inbox));
 }
 
-int store_quarantine(struct store *store, const struct foxtrackr_problem *problem,
-                     const struct store_packet *packet)
+int sqlite_quarantine(struct store *store, const struct foxtrackr_problem *problem,
+                      const struct store_packet *packet)
 {
     store->batch_items++;
     return store_put_aside(store, problem, packet);
@@ -161,7 +161,7 @@ static int sort_readings(void *context, const struct store_reading *readings, in
     return result;
 }
 
-int store_sort_in(struct store *store, bool idle, uint64_t most, int64_t *wait_us)
+int sqlite_sort_in(struct store *store, bool idle, uint64_t most, int64_t *wait_us)
 {
     const struct inbox_sink sink = {sort_message, sort_readings, store};
     int result =
@@ -173,19 +173,19 @@ int store_sort_in(struct store *store, bool idle, uint64_t most, int64_t *wait_u
     return result;
 }
 
-bool store_sorts_in(const struct store *store)
+bool sqlite_sorts_in(const struct store *store)
 {
     return store->inbox != NULL && inbox_is_busy(store->inbox);
 }
 
-uint64_t store_waiting(const struct store *store)
+uint64_t sqlite_waiting(const struct store *store)
 {
     return store->inbox != NULL ? inbox_waiting(store->inbox) : 0;
 }
 
 /* --- the batch ----------------------------------------------------------------------------- */
 
-int store_begin(struct store *store)
+int sqlite_begin(struct store *store)
 {
     int result = store->inbox != NULL && !store->inbox_loaded ? load(store) : STORE_OK;
 
@@ -193,14 +193,14 @@ int store_begin(struct store *store)
     return result == STORE_OK ? store_transaction_begin(store) : result;
 }
 
-int store_flush(struct store *store)
+int sqlite_flush(struct store *store)
 {
     return store->inbox != NULL ? inbox_finish(store->inbox) : STORE_OK;
 }
 
-int store_commit(struct store *store)
+int sqlite_commit(struct store *store)
 {
-    int result = store_flush(store);
+    int result = sqlite_flush(store);
     int64_t now_ms;
 
     if (result == STORE_OK) {
@@ -223,7 +223,7 @@ int store_commit(struct store *store)
     return STORE_OK;
 }
 
-int store_rollback(struct store *store)
+int sqlite_rollback(struct store *store)
 {
     if (store->inbox != NULL) {
         inbox_rolled_back(store->inbox);

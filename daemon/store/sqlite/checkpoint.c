@@ -195,7 +195,7 @@ static int checkpoint_and_wait(struct store *store, int mode, int limit_ms, stru
                                           : store_fail(store, "move the log into the database");
 }
 
-int store_shrink(struct store *store)
+int sqlite_shrink(struct store *store)
 {
     struct checkpoint checkpoint;
     int result =

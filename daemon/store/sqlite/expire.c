@@ -48,11 +48,6 @@ struct work {
     int pages; /* about how many pages were changed */
 };
 
-const char *store_table_name(enum store_table table)
-{
-    return tables[table].name;
-}
-
 static bool used_up(struct work *work)
 {
     work->out->reached_limit = work->pages >= work->chunk->limit_pages;
@@ -254,8 +249,8 @@ static int delete_chunk(struct store *store, struct store_expiry *expiry,
     return result;
 }
 
-int store_expire(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
-                 struct store_expired *out)
+int sqlite_expire(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
+                  struct store_expired *out)
 {
     *out = (struct store_expired){0};
     switch (store_retention_turn(store, chunk->nobody_waits)) {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "foxtrackr.h"
+#include "store/sqlite/rows_internal.h"
 #include "store/store.h"
 
 /* Beside the store's results, and positive as those that may be tried again: */

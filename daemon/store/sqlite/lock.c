@@ -152,11 +152,6 @@ bool store_is_held(const char *path, long *owner)
     return held;
 }
 
-bool store_lock_is_other(const struct store *store)
-{
-    return store->lock_is_other;
-}
-
 int store_check_links(struct store *store, const struct stat *status)
 {
     if (status->st_nlink <= 1) {

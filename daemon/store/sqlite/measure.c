@@ -35,7 +35,7 @@ void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wa
     *wal_bytes = size_of(store->wal_path);
 }
 
-int store_measure(struct store *store, struct store_measures *out)
+int sqlite_measure(struct store *store, struct store_measures *out)
 {
     *out = (struct store_measures){.free_bytes = free_space(store->given_path)};
     if (out->free_bytes < 0) {
@@ -50,7 +50,7 @@ int store_measure(struct store *store, struct store_measures *out)
 }
 
 /* What a catch-up has left in the log may move, and in a pause what a few messages have. */
-int store_idle(struct store *store, int *again_ms)
+int sqlite_idle(struct store *store, int *again_ms)
 {
     *again_ms = IDLE_AGAIN_MS;
     return store_tidy_log(store, clock_monotonic_ms() - store->batch_ms >= PAUSE_MS);

@@ -186,7 +186,7 @@ static int migrate_once(struct store *store, const char *sql, int version)
     }
     if (result == STORE_OK && migration.progress.rows > 0) {
         /* The log has become large. A reader in the way, or a full disk, leaves it for later. */
-        result = store_shrink(store) == STORE_FATAL ? STORE_FATAL : STORE_OK;
+        result = sqlite_shrink(store) == STORE_FATAL ? STORE_FATAL : STORE_OK;
     }
     if (result == STORE_OK) {
         migration.progress.finishing = false;

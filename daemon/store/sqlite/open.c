@@ -32,6 +32,7 @@
 
 #include "base/clock.h"
 #include "base/error_text.h"
+#include "base/log.h"
 #include "base/moment.h"
 #include "base/plural.h"
 #include "base/pulse.h"
@@ -40,6 +41,7 @@
 #include "store/sqlite/mark_internal.h"
 #include "store/sqlite/restored_internal.h"
 #include "store/sqlite/wal_vfs_internal.h"
+#include "store/tools.h"
 
 #define DATABASE_MODE 0640
 
@@ -537,6 +539,7 @@ struct store *store_new(const struct store_options *options)
     store->readers.fd = -1;
     store->file_fd = -1;
     store->data_version = -1;
+    store->handle.engine = &store_sqlite;
     store->free_bytes = INT64_MAX;
     store->given_path = strdup(options->path);
     store->broker = strdup(options->broker != NULL ? options->broker : "");
@@ -559,12 +562,16 @@ struct store *store_new(const struct store_options *options)
     return store;
 }
 
-int store_open(const struct store_options *options, struct store **out, char *problem,
-               size_t problem_size)
+int sqlite_open(const struct store_options *options, struct store **out, char *problem,
+                size_t problem_size)
 {
-    struct store *store = store_new(options);
+    struct store *store;
     int result;
 
+    if (options->alone && !store_reserve_memory()) {
+        log_debug("the memory of the page cache could not be taken at once; it grows as needed");
+    }
+    store = store_new(options);
     if (store == NULL) {
         snprintf(problem, problem_size, "%s: out of memory", options->path);
         return STORE_E_RETRY;

@@ -15,7 +15,7 @@
  *
  * A message is judged by the clock of now and not of its arrival: a time that lay in the future
  * then was perhaps right, and our clock behind. Its rows say received_ms = first_received_ms. The
- * daemon itself does so with those whose time has come (store_rejudge(),
+ * daemon itself does so with those whose time has come (sqlite_rejudge(),
  * pipeline/writer_rejudge.c). A message that stays for another reason than before has been judged
  * anew: its last_received_ms becomes that moment, from which retention counts, because the clock of
  * its arrival may have been wrong.
@@ -493,11 +493,11 @@ int store_replay(struct store *store, struct store_replay *replay,
 /* The next entry with the reason `time` into `item` if its time has come by replay->now_ms; *there
  * is false when it has not, *end when there is none. */
 static int read_due(struct store *store, const struct store_replay *replay,
-                    struct store_rejudge_place *place, struct item *item, bool *there, bool *end)
+                    struct store_rejudge *pass, struct item *item, bool *there, bool *end)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_REJUDGE_NEXT];
     const struct store_value value =
-        store_bytes(false, place->digest, place->begun ? DIGEST_SIZE : 0);
+        store_bytes(false, pass->digest, pass->begun ? DIGEST_SIZE : 0);
     bool row = false;
     int result = store_step(store, STATEMENT_REJUDGE_NEXT, &value, 1, &row);
 
@@ -511,13 +511,13 @@ static int read_due(struct store *store, const struct store_replay *replay,
         if (in_future && due_ms <= replay->now_ms) {
             *there = true;
             result = take_quarantined(store, replay, statement, item);
-        } else if (in_future && due_ms < place->next_due_ms) {
-            place->next_due_ms = due_ms;
+        } else if (in_future && due_ms < pass->next_due_ms) {
+            pass->next_due_ms = due_ms;
         }
         if (sqlite3_column_bytes(statement, 0) == DIGEST_SIZE) {
-            memcpy(place->digest, sqlite3_column_blob(statement, 0), DIGEST_SIZE);
+            memcpy(pass->digest, sqlite3_column_blob(statement, 0), DIGEST_SIZE);
         }
-        place->begun = true;
+        pass->begun = true;
     }
     store_reset(store, STATEMENT_REJUDGE_NEXT);
     return result;
@@ -533,12 +533,16 @@ static int write_due(struct store *store, const struct batch *batch, struct stor
     return result == STORE_OK ? store_transaction_commit(store) : result;
 }
 
-int store_rejudge(struct store *store, struct store_replay *replay,
-                  struct store_rejudge_place *place, bool *done)
+int sqlite_rejudge(struct store *store, struct store_rejudge *pass, bool *done)
 {
     struct batch *batch = calloc(1, sizeof(*batch));
-    struct store_rejudge_place next = *place;
-    struct store_replay change = *replay;
+    struct store_rejudge next = *pass;
+    struct store_replay replay = {.fields = pass->fields,
+                                  .max_future_ms = pass->max_future_ms,
+                                  .now_ms = pass->now_ms,
+                                  .restamp = true,
+                                  .reason = FOXTRACKR_E_TIME};
+    const struct store_replay_counts *counts = &replay.counts[FOXTRACKR_E_TIME];
     bool end = false;
     int result = STORE_OK;
 
@@ -552,26 +556,26 @@ int store_rejudge(struct store *store, struct store_replay *replay,
         bool there = false;
 
         *item = (struct item){.verdict = KEEP};
-        result = read_due(store, replay, &next, item, &there, &end);
+        result = read_due(store, &replay, &next, item, &there, &end);
         if (there) {
             batch->count++; /* also with a failure: what it holds is freed */
             batch->bytes += item->packet.topic_length + item->packet.payload_length;
         }
     }
     if (result == STORE_OK && changes_something(batch)) {
-        result = write_due(store, batch, &change);
+        result = write_due(store, batch, &replay);
     }
     clear_batch(batch);
     free(batch);
     if (result == STORE_OK) {
-        *replay = change;
-        *place = next;
+        next.moved += counts->moved + counts->duplicate;
+        *pass = next;
         *done = end;
     }
     return result;
 }
 
-int store_restamp(struct store *store, int64_t from_ms, int64_t to_ms, int64_t now_ms, bool *done)
+int sqlite_restamp(struct store *store, int64_t from_ms, int64_t to_ms, int64_t now_ms, bool *done)
 {
     const struct store_value values[] = {store_integer(from_ms), store_integer(to_ms),
                                          store_integer(now_ms), store_integer(REPLAY_HOLD_ROWS)};

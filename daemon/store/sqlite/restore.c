@@ -259,15 +259,15 @@ static int accept(const struct store_options *options, struct store_restore *req
     own.read_only = false;
     own.beside = false;
     own.durability = STORE_FULL;
-    result = store_open(&own, &store, problem, problem_size);
+    result = sqlite_open(&own, &store, problem, problem_size);
     if (result == STORE_E_LOCKED) {
         request->taken_over = true;
         return STORE_OK;
     }
     if (result == STORE_OK) {
-        request->restoration = *store_restored(store);
+        request->restoration = store->restoration;
         request->taken_over = request->restoration.kind == STORE_NOT_RESTORED;
-        result = store_close(store);
+        result = sqlite_close(store);
         if (result != STORE_OK) {
             snprintf(problem, problem_size, "%s: could not be closed cleanly", options->path);
         }

@@ -392,7 +392,7 @@ static int verify_current(struct restore *restore)
         .path = restore->work, .busy_timeout_ms = 0, .read_only = true};
     struct store *copy;
     char problem[STORE_ERROR_SIZE];
-    int result = store_open(&options, &copy, problem, sizeof(problem));
+    int result = sqlite_open(&options, &copy, problem, sizeof(problem));
 
     if (result != STORE_OK) {
         return store_refuse(restore->store, STORE_FATAL, "%s", problem);
@@ -401,9 +401,9 @@ static int verify_current(struct restore *restore)
     if (result != STORE_OK) {
         result = result == STORE_E_STOPPED
                      ? store_restore_stopped(restore)
-                     : store_refuse(restore->store, result, "%s", store_error(copy));
+                     : store_refuse(restore->store, result, "%s", sqlite_error(copy));
     }
-    store_close(copy);
+    sqlite_close(copy);
     return result;
 }
 

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "store/sqlite/mark_internal.h"
 #include "store/sqlite/sqlite_internal.h"
+#include "store/tools.h"
 
 static int failed(struct store *store)
 {
@@ -174,7 +175,7 @@ int store_accept(struct store *store)
     }
     store->marked = false;
     /* Into the file with it: from then on the header says so, too. A reader may hold that up. */
-    return store_shrink(store) == STORE_FATAL ? STORE_FATAL : STORE_OK;
+    return sqlite_shrink(store) == STORE_FATAL ? STORE_FATAL : STORE_OK;
 }
 
 /* Sets *noted when `gaps` has the rows already: from a start that was killed before its run began,
@@ -232,7 +233,8 @@ int store_note_older(struct store *store)
     return result == STORE_OK && older ? in_transaction(store, note_in_transaction) : result;
 }
 
-int store_restored_by_tool(struct store *store, struct store_restoration *restoration)
+/* Read a restoration that foxtrackrctl restore made, or a start that was killed. */
+static int restored_by_tool(struct store *store, struct store_restoration *restoration)
 {
     static const char *const sql =
         "SELECT reason = 'restored', coalesce(max(last_durable_ms), 0), resumed_ms, count(*)"
@@ -264,14 +266,14 @@ int store_restored_by_tool(struct store *store, struct store_restoration *restor
     return result;
 }
 
-bool store_was_strange(const struct store *store)
+int sqlite_find_out(struct store *store, struct store_found *out)
 {
-    return store->strange;
-}
-
-const struct store_restoration *store_restored(const struct store *store)
-{
-    return &store->restoration;
+    *out = (struct store_found){.restoration = store->restoration,
+                                .strange = store->strange,
+                                .lock_is_other = store->lock_is_other};
+    return store->restoration.kind == STORE_NOT_RESTORED
+               ? restored_by_tool(store, &out->restoration)
+               : STORE_OK;
 }
 
 bool store_is_backup(struct store *store, int64_t *taken_ms)

@@ -9,7 +9,7 @@
 
 #include "store/sqlite/sqlite_internal.h"
 
-int store_run_begin(struct store *store, const char *version, int64_t now_ms)
+int sqlite_run_begin(struct store *store, const char *version, int64_t now_ms)
 {
     const struct store_value values[] = {store_integer(now_ms), store_text(version)};
     int result = store_set_synced(store, true); /* recorded data must be on disk */
@@ -27,7 +27,7 @@ int store_run_begin(struct store *store, const char *version, int64_t now_ms)
     return STORE_OK;
 }
 
-int store_run_end(struct store *store, int64_t now_ms)
+int sqlite_run_end(struct store *store, int64_t now_ms)
 {
     const struct store_value values[] = {store_integer(store->run), store_integer(now_ms)};
     int result;
@@ -57,7 +57,7 @@ int store_adopt_sessions(struct store *store)
                               : result;
 }
 
-int store_session_durable(struct store *store, const char *client_id, int64_t now_ms)
+int sqlite_session_durable(struct store *store, const char *client_id, int64_t now_ms)
 {
     const struct store_value values[] = {store_text(client_id), store_text(store->broker),
                                          store_integer(now_ms)};
@@ -65,7 +65,7 @@ int store_session_durable(struct store *store, const char *client_id, int64_t no
     return store_execute(store, STATEMENT_SESSION_DURABLE, values, 3);
 }
 
-int store_session_connecting(struct store *store, const char *client_id)
+int sqlite_session_connecting(struct store *store, const char *client_id)
 {
     const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
 
@@ -90,8 +90,8 @@ static int add_gap(struct store *store, const char *client_id, enum store_gap ga
     return gap == STORE_GAP_NONE ? STORE_OK : store_execute(store, STATEMENT_GAP_ADD, values, 4);
 }
 
-int store_session_settled(struct store *store, const char *client_id, enum store_gap gap,
-                          int64_t now_ms)
+int sqlite_session_settled(struct store *store, const char *client_id, enum store_gap gap,
+                           int64_t now_ms)
 {
     const struct store_value values[] = {store_text(client_id), store_text(store->broker),
                                          store_integer(now_ms)};
@@ -101,8 +101,8 @@ int store_session_settled(struct store *store, const char *client_id, enum store
     return result == STORE_OK ? store_execute(store, STATEMENT_SESSION_SETTLED, values, 3) : result;
 }
 
-int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
-                              int64_t now_ms)
+int sqlite_session_established(struct store *store, const char *client_id, enum store_gap gap,
+                               int64_t now_ms)
 {
     const struct store_value values[] = {store_text(client_id), store_text(store->broker),
                                          store_integer(now_ms)};
@@ -119,8 +119,8 @@ int store_session_established(struct store *store, const char *client_id, enum s
     return result;
 }
 
-int store_subscribed(struct store *store, const char *client_id, const char *filter, int qos,
-                     int64_t now_ms)
+int sqlite_subscribed(struct store *store, const char *client_id, const char *filter, int qos,
+                      int64_t now_ms)
 {
     const struct store_value values[] = {store_text(client_id), store_text(store->broker),
                                          store_text(filter), store_integer(qos),
@@ -130,7 +130,7 @@ int store_subscribed(struct store *store, const char *client_id, const char *fil
     return store_execute(store, STATEMENT_SUBSCRIPTION_ADD, values, 5);
 }
 
-int store_unsubscribed(struct store *store, const char *client_id, const char *filter)
+int sqlite_unsubscribed(struct store *store, const char *client_id, const char *filter)
 {
     const struct store_value values[] = {store_text(client_id), store_text(store->broker),
                                          store_text(filter)};
@@ -139,7 +139,7 @@ int store_unsubscribed(struct store *store, const char *client_id, const char *f
     return store_execute(store, STATEMENT_SUBSCRIPTION_REMOVE, values, 3);
 }
 
-int store_session_find(struct store *store, const char *client_id, struct store_session *out)
+int sqlite_session_find(struct store *store, const char *client_id, struct store_session *out)
 {
     const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
     sqlite3_stmt *statement = store->statements[STATEMENT_SESSION_FIND];
@@ -169,10 +169,8 @@ int store_session_find(struct store *store, const char *client_id, struct store_
     return result;
 }
 
-int store_sessions_unused(struct store *store, const char *const client_ids[], unsigned count,
-                          void (*each)(void *context, const char *client_id, const char *broker,
-                                       int64_t used_ms),
-                          void *context)
+int sqlite_sessions_unused(struct store *store, const char *const client_ids[], unsigned count,
+                           store_unused_fn *each, void *context)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_SESSIONS];
     bool row = false;
@@ -195,8 +193,8 @@ int store_sessions_unused(struct store *store, const char *const client_ids[], u
     return result;
 }
 
-int store_subscriptions(struct store *store, const char *client_id,
-                        int (*each)(void *context, const char *filter, int qos), void *context)
+int sqlite_subscriptions(struct store *store, const char *client_id,
+                         int (*each)(void *context, const char *filter, int qos), void *context)
 {
     const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
     sqlite3_stmt *statement = store->statements[STATEMENT_SUBSCRIPTIONS];

@@ -12,9 +12,13 @@
 #include <sys/types.h>
 
 #include "base/digest.h"
+#include "store/engine.h"
+#include "store/retention.h"
 #include "store/sqlite/cache_internal.h"
+#include "store/sqlite/operations_internal.h"
 #include "store/sqlite/reader_internal.h"
 #include "store/sqlite/record_internal.h"
+#include "store/sqlite/rows_internal.h"
 #include "store/store.h"
 
 /* PRAGMA application_id of every database we made: "FOXT". */
@@ -119,6 +123,7 @@ struct store_identity {
 struct inbox;
 
 struct store {
+    struct store_handle handle;
     char *given_path; /* as configured; may lead through symbolic links */
     char *broker;     /* host:port, whose sessions are read and written; "": of no broker */
     char *path;       /* without symbolic links, absolute */
@@ -188,8 +193,8 @@ struct store {
     char error[STORE_ERROR_SIZE];
 };
 
-/* A transaction: what store_begin(), store_commit() and store_rollback() are without the inbox, and
- * what everything but the writer's batches uses. Results are theirs. */
+/* A transaction: what sqlite_begin(), sqlite_commit() and sqlite_rollback() are without the inbox,
+ * and what everything but the writer's batches uses. Results are theirs. */
 int store_transaction_begin(struct store *store);
 int store_transaction_commit(struct store *store);
 int store_transaction_rollback(struct store *store);
@@ -215,6 +220,13 @@ void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wa
 /* Bytes of the pages in use, those in the log included. Never with a batch open. STORE_OK,
  * STORE_E_RETRY or STORE_FATAL; *used_bytes is set only with the first. */
 int store_used_bytes(struct store *store, int64_t *used_bytes);
+
+/*
+ * Take the memory of the page cache for the whole process, once, before any other function of the
+ * store; from then on one thread at a time may use SQLite. False when that is impossible: the cache
+ * then grows as it is needed, and nothing else changes. See store/sqlite/page_cache.c.
+ */
+bool store_reserve_memory(void);
 
 /* A value to bind. Bytes are borrowed until the statement is reset. */
 struct store_value {
@@ -337,7 +349,7 @@ int store_sync_directory(struct store *store);
 /* Close without a checkpoint and free everything: for an open that failed. NULL is allowed. */
 void store_discard(struct store *store);
 
-/* What store_quarantine() does, also with a message that waited. */
+/* What sqlite_quarantine() does, also with a message that waited. */
 int store_put_aside(struct store *store, const struct foxtrackr_problem *problem,
                     const struct store_packet *packet);
 
@@ -354,18 +366,5 @@ int store_quarantine_digest(const struct store_packet *packet, uint8_t digest[DI
 /* The number of a device; *device stays as it is where there is none. Remembers it. */
 int store_find_device(struct store *store, const char *family, const char *device_id,
                       int64_t *device);
-
-/*
- * The rows of a message without the accounting, and without quarantine: STORE_QUARANTINED means
- * that at least one row conflicts, and *conflict says which, and with what; the other row is there.
- */
-int store_put(struct store *store, const struct foxtrackr_message *message,
-              const struct store_packet *packet, enum store_outcome *outcome,
-              struct foxtrackr_problem *conflict);
-
-/* What store_put() would give, without changing anything. */
-int store_would_put(struct store *store, const struct foxtrackr_message *message,
-                    const struct store_packet *packet, enum store_outcome *outcome,
-                    struct foxtrackr_problem *conflict);
 
 #endif

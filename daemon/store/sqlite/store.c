@@ -64,7 +64,7 @@ int store_refuse(struct store *store, int result, const char *format, ...)
     return result;
 }
 
-const char *store_error(const struct store *store)
+const char *sqlite_error(const struct store *store)
 {
     return store->error;
 }
@@ -286,7 +286,7 @@ int store_transaction_begin(struct store *store)
     return result == STORE_OK ? forget_what_others_changed(store) : result;
 }
 
-void store_limit_wait(struct store *store, int wait_ms)
+void sqlite_limit_wait(struct store *store, int wait_ms)
 {
     if (wait_ms < store->busy_timeout_ms) {
         store->busy_timeout_ms = wait_ms;
@@ -386,7 +386,7 @@ int store_transaction_rollback(struct store *store)
     return result;
 }
 
-void store_counts(const struct store *store, struct store_counts *out)
+void sqlite_counts(const struct store *store, struct store_counts *out)
 {
     *out = store->counts;
 }
@@ -414,7 +414,7 @@ void store_discard(struct store *store)
     free(store);
 }
 
-int store_close(struct store *store)
+int sqlite_close(struct store *store)
 {
     int result = STORE_OK;
 
@@ -431,7 +431,7 @@ int store_close(struct store *store)
     } else if (!store->read_only && !store->broken) {
         /* A reader that is in the way for more than a second, or a full disk, leaves the log for
          * the next start: a stop has no more time. */
-        if (store_shrink(store) == STORE_FATAL) {
+        if (sqlite_shrink(store) == STORE_FATAL) {
             result = STORE_FATAL;
         }
     }

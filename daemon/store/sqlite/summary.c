@@ -56,7 +56,7 @@ static int read_number(struct store *store, enum store_statement id,
     return result;
 }
 
-int store_summary(struct store *store, struct store_summary *out)
+int sqlite_summary(struct store *store, struct store_summary *out)
 {
     const struct store_value limit = store_integer(STORE_QUARANTINE_COUNTED);
     struct store_summary summary = {0};
@@ -89,12 +89,12 @@ void store_note_entries(struct store *store, int64_t change)
     }
 }
 
-int64_t store_quarantine_entries(const struct store *store)
+int64_t sqlite_quarantine_entries(const struct store *store)
 {
     return store->entries_durable;
 }
 
-int store_version_of_others(struct store *store, int64_t *version)
+int sqlite_version_of_others(struct store *store, int64_t *version)
 {
     return read_number(store, STATEMENT_DATA_VERSION, NULL, 0, version);
 }

@@ -56,8 +56,8 @@ static void note_device(struct store_newest *newest, int64_t time_ms)
     }
 }
 
-int store_survey_newest(struct store *store, struct store_newest *newest,
-                        const struct store_chunk *chunk)
+int sqlite_survey_newest(struct store *store, struct store_newest *newest,
+                         const struct store_chunk *chunk)
 {
     int64_t deadline_us = chunk->clock_us() + chunk->budget_us;
     int result = STORE_OK;
@@ -140,8 +140,8 @@ static void end_part(struct store_tally *tally)
     tally->in_device = false;
 }
 
-int store_survey_count(struct store *store, struct store_tally *tally,
-                       const struct store_chunk *chunk)
+int sqlite_survey_count(struct store *store, struct store_tally *tally,
+                        const struct store_chunk *chunk)
 {
     int64_t deadline_us = chunk->clock_us() + chunk->budget_us;
     int result = STORE_OK;
@@ -172,7 +172,7 @@ int store_survey_count(struct store *store, struct store_tally *tally,
     return result;
 }
 
-int store_newest_ms(struct store *store, int64_t *newest_ms)
+int sqlite_newest_ms(struct store *store, int64_t *newest_ms)
 {
     int64_t found[COLUMNS];
     int result = read_columns(store, STATEMENT_NEWEST_RECEIVED, NULL, 0, found);

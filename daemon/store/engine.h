@@ -1,0 +1,74 @@
+/*
+ * What an engine of the store is: the operations behind store/store.h and store/retention.h, which
+ * store/store.c passes on. Their contracts are there; an operation keeps the one of the function of
+ * its name. Only the engines include this, and the tests that stand in for one.
+ */
+#ifndef STORE_ENGINE_H
+#define STORE_ENGINE_H
+
+#include "store/retention.h"
+#include "store/store.h"
+
+/* None may be NULL. */
+struct store_engine {
+    const char *name;
+    int (*open)(const struct store_options *options, struct store **out, char *problem,
+                size_t problem_size);
+    int (*close)(struct store *store);
+    const char *(*error)(const struct store *store);
+    int (*find_out)(struct store *store, struct store_found *out);
+    int (*newest_ms)(struct store *store, int64_t *newest_ms);
+    int (*run_begin)(struct store *store, const char *version, int64_t now_ms);
+    int (*run_end)(struct store *store, int64_t now_ms);
+    void (*limit_wait)(struct store *store, int wait_ms);
+    int (*attach)(struct store *store, const struct store_handler *handler);
+    int (*begin)(struct store *store);
+    bool (*sorts_in)(const struct store *store);
+    int (*sort_in)(struct store *store, bool idle, uint64_t most, int64_t *wait_us);
+    int (*apply)(struct store *store, const struct store_packet *packet);
+    int (*quarantine)(struct store *store, const struct foxtrackr_problem *problem,
+                      const struct store_packet *packet);
+    int (*flush)(struct store *store);
+    int (*commit)(struct store *store);
+    int (*rollback)(struct store *store);
+    void (*counts)(const struct store *store, struct store_counts *out);
+    uint64_t (*waiting)(const struct store *store);
+    int (*session_connecting)(struct store *store, const char *client_id);
+    int (*session_settled)(struct store *store, const char *client_id, enum store_gap gap,
+                           int64_t now_ms);
+    int (*session_established)(struct store *store, const char *client_id, enum store_gap gap,
+                               int64_t now_ms);
+    int (*session_durable)(struct store *store, const char *client_id, int64_t now_ms);
+    int (*subscribed)(struct store *store, const char *client_id, const char *filter, int qos,
+                      int64_t now_ms);
+    int (*unsubscribed)(struct store *store, const char *client_id, const char *filter);
+    int (*session_find)(struct store *store, const char *client_id, struct store_session *out);
+    int (*sessions_unused)(struct store *store, const char *const client_ids[], unsigned count,
+                           store_unused_fn *each, void *context);
+    int (*subscriptions)(struct store *store, const char *client_id,
+                         int (*each)(void *context, const char *filter, int qos), void *context);
+    int (*idle)(struct store *store, int *again_ms);
+    int (*shrink)(struct store *store);
+    int (*measure)(struct store *store, struct store_measures *out);
+    int (*summary)(struct store *store, struct store_summary *out);
+    int64_t (*quarantine_entries)(const struct store *store);
+    int (*version_of_others)(struct store *store, int64_t *version);
+    int (*expire)(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
+                  struct store_expired *out);
+    int (*survey_newest)(struct store *store, struct store_newest *newest,
+                         const struct store_chunk *chunk);
+    int (*survey_count)(struct store *store, struct store_tally *tally,
+                        const struct store_chunk *chunk);
+    int (*rejudge)(struct store *store, struct store_rejudge *pass, bool *done);
+    int (*restamp)(struct store *store, int64_t from_ms, int64_t to_ms, int64_t now_ms, bool *done);
+};
+
+/* Each engine has a `struct store` of its own, which begins with this. */
+struct store_handle {
+    const struct store_engine *engine;
+};
+
+/* The engine that keeps the database in one file; store/sqlite/engine.c. */
+extern const struct store_engine store_sqlite;
+
+#endif
