@@ -204,31 +204,31 @@ static int start_pipeline(struct daemon *daemon)
     return EX_OK;
 }
 
-struct memory_context {
-    struct session_memory_list list;
+struct recorded_subscriptions {
+    struct session_subscriptions list;
     int rc;
 };
 
 static int remember(void *context, const char *filter, int qos)
 {
-    struct memory_context *memory = context;
+    struct recorded_subscriptions *recorded = context;
 
-    memory->rc = session_memory_add(&memory->list, filter, qos);
-    return memory->rc;
+    recorded->rc = session_subscriptions_add(&recorded->list, filter, qos);
+    return recorded->rc;
 }
 
 /* Reads each session's record and subscriptions from the database, before the writer owns the
  * store. */
-static int read_memories(struct daemon *daemon, struct session_parts parts[],
-                         struct memory_context memories[])
+static int read_records(struct daemon *daemon, struct session_parts parts[],
+                        struct recorded_subscriptions recorded[])
 {
     for (unsigned i = 0; i < daemon->session_count; i++) {
         const char *client_id = daemon->client_ids[i];
 
         if (store_session_find(daemon->store, client_id, &parts[i].record) != STORE_OK ||
-            store_subscriptions(daemon->store, client_id, remember, &memories[i]) != STORE_OK) {
+            store_subscriptions(daemon->store, client_id, remember, &recorded[i]) != STORE_OK) {
             log_error("database: %s",
-                      memories[i].rc != 0 ? "out of memory" : store_error(daemon->store));
+                      recorded[i].rc != 0 ? "out of memory" : store_error(daemon->store));
             return EX_IOERR;
         }
     }
@@ -255,7 +255,7 @@ static int tell_unused_sessions(struct daemon *daemon)
 }
 
 static int start_sessions(struct daemon *daemon, struct session_parts parts[],
-                          const struct memory_context memories[])
+                          const struct recorded_subscriptions recorded[])
 {
     for (unsigned i = 0; i < daemon->session_count; i++) {
         int rc;
@@ -264,8 +264,8 @@ static int start_sessions(struct daemon *daemon, struct session_parts parts[],
         parts[i].index = i;
         parts[i].gate = daemon->gate;
         parts[i].intake = daemon->intake;
-        parts[i].memory = memories[i].list.entries;
-        parts[i].memory_count = memories[i].list.count;
+        parts[i].subscriptions = recorded[i].list.entries;
+        parts[i].subscription_count = recorded[i].list.count;
         rc = session_start(&daemon->sessions[i], &parts[i]);
         if (rc != 0) {
             log_error("%s: cannot start the session: %s", daemon->client_ids[i], error_text(-rc));
@@ -278,7 +278,7 @@ static int start_sessions(struct daemon *daemon, struct session_parts parts[],
 static int start(struct daemon *daemon)
 {
     struct session_parts parts[CONFIG_SESSIONS_MAX] = {0};
-    struct memory_context memories[CONFIG_SESSIONS_MAX] = {0};
+    struct recorded_subscriptions recorded[CONFIG_SESSIONS_MAX] = {0};
     struct status_sources sources;
     char problem[CONFIG_PROBLEM_SIZE];
     int rc;
@@ -293,7 +293,7 @@ static int start(struct daemon *daemon)
         rc = EX_CONFIG;
     }
     if (rc == EX_OK) {
-        rc = read_memories(daemon, parts, memories);
+        rc = read_records(daemon, parts, recorded);
     }
     if (rc == EX_OK) {
         rc = tell_unused_sessions(daemon);
@@ -302,10 +302,10 @@ static int start(struct daemon *daemon)
         rc = start_pipeline(daemon);
     }
     if (rc == EX_OK) {
-        rc = start_sessions(daemon, parts, memories);
+        rc = start_sessions(daemon, parts, recorded);
     }
     for (unsigned i = 0; i < daemon->session_count; i++) {
-        session_memory_clear(&memories[i].list);
+        session_subscriptions_clear(&recorded[i].list);
     }
     if (rc == EX_OK) {
         sources = (struct status_sources){

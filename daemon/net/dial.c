@@ -115,29 +115,29 @@ static bool same(const struct dial_address *one, const struct dial_address *othe
 }
 
 /* Returns the address's place in the order: 0 is tried first, 2 last. */
-static int rank(const struct dial_memory *memory, const struct dial_address *address)
+static int rank(const struct dial_history *history, const struct dial_address *address)
 {
-    if (memory == NULL) {
+    if (history == NULL) {
         return 1;
     }
-    return same(&memory->good, address) ? 0 : same(&memory->bad, address) ? 2 : 1;
+    return same(&history->good, address) ? 0 : same(&history->bad, address) ? 2 : 1;
 }
 
 /* Sorts by rank; the resolver's order decides between addresses of the same rank. */
-static void put_in_order(struct dial_list *list, const struct dial_memory *memory)
+static void put_in_order(struct dial_list *list, const struct dial_history *history)
 {
     for (size_t i = 1; i < list->count; i++) {
         const struct dial_address moved = list->entries[i];
         size_t at = i;
 
-        for (; at > 0 && rank(memory, &list->entries[at - 1]) > rank(memory, &moved); at--) {
+        for (; at > 0 && rank(history, &list->entries[at - 1]) > rank(history, &moved); at--) {
             list->entries[at] = list->entries[at - 1];
         }
         list->entries[at] = moved;
     }
 }
 
-int dial_resolve(const char *host, int port, const struct dial_memory *memory,
+int dial_resolve(const char *host, int port, const struct dial_history *history,
                  struct dial_list *out, char problem[DIAL_PROBLEM_SIZE])
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
@@ -158,22 +158,22 @@ int dial_resolve(const char *host, int port, const struct dial_memory *memory,
         set_address(&out->entries[out->count++], a, port);
     }
     freeaddrinfo(found);
-    put_in_order(out, memory);
+    put_in_order(out, history);
     return 0;
 }
 
-void dial_remember_good(struct dial_memory *memory, const struct dial_address *address)
+void dial_remember_good(struct dial_history *history, const struct dial_address *address)
 {
-    memory->good = *address;
-    if (same(&memory->bad, address)) {
-        memory->bad.length = 0;
+    history->good = *address;
+    if (same(&history->bad, address)) {
+        history->bad.length = 0;
     }
 }
 
-void dial_remember_bad(struct dial_memory *memory)
+void dial_remember_bad(struct dial_history *history)
 {
-    memory->bad = memory->good;
-    memory->good.length = 0;
+    history->bad = history->good;
+    history->good.length = 0;
 }
 
 void dial_list_text(const struct dial_list *list, char *out, size_t size)

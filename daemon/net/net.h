@@ -15,7 +15,7 @@
  *
  * A host may have several addresses, and an address can fail at every stage: TCP, the TLS
  * handshake, CONNECT. So the caller resolves once an attempt, walks through the list itself, and
- * goes on to the next address after any failure. A struct dial_memory records between attempts
+ * goes on to the next address after any failure. A struct dial_history records between attempts
  * which address to try first.
  */
 
@@ -36,18 +36,18 @@ struct dial_list {
 };
 
 /* The results of earlier attempts at a host's addresses; zeroed: none. */
-struct dial_memory {
+struct dial_history {
     struct dial_address good; /* the last address that worked: tried first */
     struct dial_address bad;  /* the last address that accepted TCP and then failed: tried last */
 };
 
 /*
  * Resolve the addresses of a host, without a cache, in the order in which to try them: that of the
- * resolver (RFC 6724), changed by `memory` unless that is NULL. Addresses beyond DIAL_ADDRESSES_MAX
- * are dropped. The wait for a name server is not interrupted. Returns 0 and fills *out, or -1 with
- * `problem` set.
+ * resolver (RFC 6724), changed by `history` unless that is NULL. Addresses beyond
+ * DIAL_ADDRESSES_MAX are dropped. The wait for a name server is not interrupted. Returns 0 and
+ * fills *out, or -1 with `problem` set.
  */
-int dial_resolve(const char *host, int port, const struct dial_memory *memory,
+int dial_resolve(const char *host, int port, const struct dial_history *history,
                  struct dial_list *out, char problem[DIAL_PROBLEM_SIZE]);
 
 /*
@@ -59,10 +59,10 @@ int dial_connect(const struct dial_address *address, int timeout_ms, int stop_fd
                  char problem[DIAL_PROBLEM_SIZE]);
 
 /* Record that the address has worked: it is tried first from now on. */
-void dial_remember_good(struct dial_memory *memory, const struct dial_address *address);
+void dial_remember_good(struct dial_history *history, const struct dial_address *address);
 
 /* Record that the good address has failed: it is tried last from now on. */
-void dial_remember_bad(struct dial_memory *memory);
+void dial_remember_bad(struct dial_history *history);
 
 /* Write the addresses, separated by commas and without their ports; "..." replaces those that do
  * not fit. */

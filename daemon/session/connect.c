@@ -294,7 +294,8 @@ bool session_record_answer(struct session *session, bool present)
     if (present) {
         say_found(session);
     } else {
-        session_memory_clear(&session->memory); /* a new session has no subscriptions */
+        /* A new session has no subscriptions. */
+        session_subscriptions_clear(&session->subscriptions);
     }
     say_gap(session, gap);
     session->known = true;

@@ -338,7 +338,7 @@ bool session_writes_at_once(const struct config *config)
 static void session_free(struct session *session)
 {
     paho_free(session->paho);
-    session_memory_clear(&session->memory);
+    session_subscriptions_clear(&session->subscriptions);
     free(session->granted);
     pthread_cond_destroy(&session->ended_changed);
     pthread_mutex_destroy(&session->mutex);
@@ -380,8 +380,9 @@ int session_start(struct session **out, const struct session_parts *parts)
         return -ENOMEM;
     }
     session_forget_granted(session);
-    for (size_t i = 0; i < parts->memory_count && rc == 0; i++) {
-        rc = session_memory_add(&session->memory, parts->memory[i].filter, parts->memory[i].qos);
+    for (size_t i = 0; i < parts->subscription_count && rc == 0; i++) {
+        rc = session_subscriptions_add(&session->subscriptions, parts->subscriptions[i].filter,
+                                       parts->subscriptions[i].qos);
     }
     fill_options(session);
     if (rc == 0 &&

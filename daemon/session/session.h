@@ -23,31 +23,32 @@
  */
 
 /* One subscription. */
-struct session_memory {
+struct session_subscription {
     char *filter;
     int qos;
 };
 
-struct session_memory_list {
-    struct session_memory *entries;
+struct session_subscriptions {
+    struct session_subscription *entries;
     size_t count;
 };
 
 /* Add a filter (copied), or set its new QoS. Returns 0, or -ENOMEM. */
-int session_memory_add(struct session_memory_list *list, const char *filter, int qos);
+int session_subscriptions_add(struct session_subscriptions *list, const char *filter, int qos);
 
 /* Remove a filter; the argument may be the list's own string. */
-void session_memory_remove(struct session_memory_list *list, const char *filter);
+void session_subscriptions_remove(struct session_subscriptions *list, const char *filter);
 
 /* Returns true when the list has this filter with this QoS. */
-bool session_memory_has(const struct session_memory_list *list, const char *filter, int qos);
+bool session_subscriptions_has(const struct session_subscriptions *list, const char *filter,
+                               int qos);
 
 /* Returns a filter of the list that is not configured for the session, or NULL. */
-const char *session_memory_unwanted(const struct session_memory_list *list,
-                                    const struct config_session *session);
+const char *session_subscriptions_unwanted(const struct session_subscriptions *list,
+                                           const struct config_session *session);
 
 /* Empty the list and free its content. */
-void session_memory_clear(struct session_memory_list *list);
+void session_subscriptions_clear(struct session_subscriptions *list);
 
 /* --- loss -------------------------------------------------------------------------------- */
 
@@ -121,15 +122,16 @@ struct session_status {
 
 struct session;
 
-/* The arguments of session_start(). All outlive the session except `memory`, which is copied. */
+/* The arguments of session_start(). All outlive the session except `subscriptions`, which is
+ * copied. */
 struct session_parts {
     const struct config *config; /* broker and the session's own section, never reloaded */
     unsigned index;
     struct gate *gate;
     struct intake *intake;
     struct store_session record; /* the database's record of this client's session */
-    const struct session_memory *memory;
-    size_t memory_count;
+    const struct session_subscription *subscriptions;
+    size_t subscription_count;
 };
 
 /* Called once in the process, before the first session and before any thread: removes proxies from

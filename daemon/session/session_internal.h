@@ -32,9 +32,9 @@ struct session {
     char pause_reason[SESSION_REASON_SIZE];
 
     /* Used by the session's thread only. */
-    struct dial_memory addresses;
+    struct dial_history addresses;
     int failed_attempts; /* consecutive attempts in which every address failed */
-    struct session_memory_list memory;
+    struct session_subscriptions subscriptions;
     bool known;     /* the broker has had a session for us before */
     bool elsewhere; /* the last session was another broker's, and this one was not connected yet */
     bool uncertain; /* a CONNECT was sent and its answer is not recorded */

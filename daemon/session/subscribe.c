@@ -20,7 +20,8 @@ static enum session_reconciled drop_unwanted(struct session *session, char *prob
 {
     const char *filter;
 
-    while ((filter = session_memory_unwanted(&session->memory, session->own)) != NULL) {
+    while ((filter = session_subscriptions_unwanted(&session->subscriptions, session->own)) !=
+           NULL) {
         if (paho_unsubscribe(session->paho, filter) != PAHO_OK) {
             snprintf(problem, SESSION_REASON_SIZE, "no answer to UNSUBSCRIBE from %.200s", filter);
             return SESSION_RECONCILE_FAILED;
@@ -31,7 +32,7 @@ static enum session_reconciled drop_unwanted(struct session *session, char *prob
         log_line_fields(LOG_INFO,
                         &(struct log_fields){.session = session->own->client_id, .topic = filter},
                         "%s: unsubscribed from %s", session->own->client_id, filter);
-        session_memory_remove(&session->memory, filter);
+        session_subscriptions_remove(&session->subscriptions, filter);
     }
     return SESSION_RECONCILED;
 }
@@ -41,13 +42,13 @@ static bool remember(struct session *session, const char *filter, int granted)
 {
     const struct log_fields fields = {.session = session->own->client_id, .topic = filter};
 
-    if (session_memory_has(&session->memory, filter, granted)) {
+    if (session_subscriptions_has(&session->subscriptions, filter, granted)) {
         log_line_fields(LOG_DEBUG, &fields, "%s: subscribed again to %s with QoS %d",
                         session->own->client_id, filter, granted);
         return true;
     }
     if (!session_put_event(session, INTAKE_SUBSCRIBED, filter, granted, STORE_GAP_NONE) ||
-        session_memory_add(&session->memory, filter, granted) != 0) {
+        session_subscriptions_add(&session->subscriptions, filter, granted) != 0) {
         return false;
     }
     log_line_fields(LOG_INFO, &fields, "%s: subscribed to %s with QoS %d", session->own->client_id,

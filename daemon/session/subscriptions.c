@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct session_memory *find(const struct session_memory_list *list, const char *filter)
+static struct session_subscription *find(const struct session_subscriptions *list,
+                                         const char *filter)
 {
     for (size_t i = 0; i < list->count; i++) {
         if (strcmp(list->entries[i].filter, filter) == 0) {
@@ -15,10 +16,10 @@ static struct session_memory *find(const struct session_memory_list *list, const
     return NULL;
 }
 
-int session_memory_add(struct session_memory_list *list, const char *filter, int qos)
+int session_subscriptions_add(struct session_subscriptions *list, const char *filter, int qos)
 {
-    struct session_memory *entry = find(list, filter);
-    struct session_memory *entries;
+    struct session_subscription *entry = find(list, filter);
+    struct session_subscription *entries;
 
     if (entry != NULL) {
         entry->qos = qos;
@@ -39,9 +40,9 @@ int session_memory_add(struct session_memory_list *list, const char *filter, int
     return 0;
 }
 
-void session_memory_remove(struct session_memory_list *list, const char *filter)
+void session_subscriptions_remove(struct session_subscriptions *list, const char *filter)
 {
-    struct session_memory *entry = find(list, filter);
+    struct session_subscription *entry = find(list, filter);
 
     if (entry != NULL) {
         free(entry->filter);
@@ -49,15 +50,16 @@ void session_memory_remove(struct session_memory_list *list, const char *filter)
     }
 }
 
-bool session_memory_has(const struct session_memory_list *list, const char *filter, int qos)
+bool session_subscriptions_has(const struct session_subscriptions *list, const char *filter,
+                               int qos)
 {
-    const struct session_memory *entry = find(list, filter);
+    const struct session_subscription *entry = find(list, filter);
 
     return entry != NULL && entry->qos == qos;
 }
 
-const char *session_memory_unwanted(const struct session_memory_list *list,
-                                    const struct config_session *session)
+const char *session_subscriptions_unwanted(const struct session_subscriptions *list,
+                                           const struct config_session *session)
 {
     for (size_t i = 0; i < list->count; i++) {
         bool wanted = false;
@@ -72,7 +74,7 @@ const char *session_memory_unwanted(const struct session_memory_list *list,
     return NULL;
 }
 
-void session_memory_clear(struct session_memory_list *list)
+void session_subscriptions_clear(struct session_subscriptions *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         free(list->entries[i].filter);

@@ -50,11 +50,11 @@ void freeaddrinfo(struct addrinfo *list)
 }
 
 /* The order in which the addresses of `answer` are tried, as letters. */
-static void order(const struct dial_memory *memory, struct dial_list *list, char *letters)
+static void order(const struct dial_history *history, struct dial_list *list, char *letters)
 {
     char problem[DIAL_PROBLEM_SIZE];
 
-    assert_int_equal(dial_resolve("many.example", 8883, memory, list, problem), 0);
+    assert_int_equal(dial_resolve("many.example", 8883, history, list, problem), 0);
     for (size_t i = 0; i < list->count; i++) {
         struct sockaddr_in socket;
 
@@ -66,7 +66,7 @@ static void order(const struct dial_memory *memory, struct dial_list *list, char
 
 static void test_the_resolvers_order_stays(void **state)
 {
-    struct dial_memory memory = {0};
+    struct dial_history history = {0};
     struct dial_list list;
     char letters[32];
 
@@ -74,46 +74,46 @@ static void test_the_resolvers_order_stays(void **state)
     answer = "cab";
     order(NULL, &list, letters);
     assert_string_equal(letters, "cab");
-    order(&memory, &list, letters);
+    order(&history, &list, letters);
     assert_string_equal(letters, "cab");
 }
 
 static void test_a_good_address_is_first_and_a_bad_one_last(void **state)
 {
-    struct dial_memory memory = {0};
+    struct dial_history history = {0};
     struct dial_list list;
     char letters[32];
 
     (void)state;
     answer = "abcd";
-    order(&memory, &list, letters);
-    dial_remember_good(&memory, &list.entries[2]);
-    order(&memory, &list, letters);
+    order(&history, &list, letters);
+    dial_remember_good(&history, &list.entries[2]);
+    order(&history, &list, letters);
     assert_string_equal(letters, "cabd");
-    dial_remember_bad(&memory);
-    order(&memory, &list, letters);
+    dial_remember_bad(&history);
+    order(&history, &list, letters);
     assert_string_equal(letters, "abdc");
-    dial_remember_good(&memory, &list.entries[1]);
-    order(&memory, &list, letters);
+    dial_remember_good(&history, &list.entries[1]);
+    order(&history, &list, letters);
     assert_string_equal(letters, "badc");
-    dial_remember_good(&memory, &list.entries[3]);
-    order(&memory, &list, letters);
+    dial_remember_good(&history, &list.entries[3]);
+    order(&history, &list, letters);
     assert_string_equal(letters, "cabd");
     answer = "xy"; /* the name server's answer has changed */
-    order(&memory, &list, letters);
+    order(&history, &list, letters);
     assert_string_equal(letters, "xy");
 }
 
 static void test_bad_without_a_good_one_changes_nothing(void **state)
 {
-    struct dial_memory memory = {0};
+    struct dial_history history = {0};
     struct dial_list list;
     char letters[32];
 
     (void)state;
     answer = "ab";
-    dial_remember_bad(&memory);
-    order(&memory, &list, letters);
+    dial_remember_bad(&history);
+    order(&history, &list, letters);
     assert_string_equal(letters, "ab");
 }
 
