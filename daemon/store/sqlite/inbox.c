@@ -1,30 +1,36 @@
 /*
- * Why there is an inbox. A row belongs beside the other rows of its device: that is what makes a
- * question about a device quick. But the messages of a catch-up come in the order of time, so each
- * of a thousand that are committed together changes another page, which is written to the log and
- * again into the database: 8 KiB for 40 bytes, and the disk is what limits. So they go to the end
- * of one table first, as they came, with the same transaction and the same promise; and when a
- * third of a million are there, or more, into their places in the order of devices, when each page
+ * The inbox: a table in which the messages of a catch-up wait until they are sorted into their own
+ * tables.
+ *
+ * Why. A row is stored beside the other rows of its device, which makes queries about one device
+ * fast. The messages of a catch-up arrive in the order of time, so the thousand messages of a batch
+ * belong to many devices and change almost as many pages. Each changed page is written twice, to
+ * the WAL and by the checkpoint to the database: 8 KiB for a row of 40 bytes, and the disk limits
+ * the rate. In a catch-up the messages are therefore appended to one table, `inbox`, in the order
+ * of arrival, in the same transaction and with the same promise. When a third of a million of them
+ * or more are there (a lot), they are moved to their tables in the order of devices: each page then
  * takes several rows and is written once.
  *
- * There is no pause for that. Two lots of messages exist at a time: one is filled, and the one
- * before it is being sorted in. Every batch does some of both (inbox_sort_some(), inbox_put()) in
- * its transaction, with the position up to which the lot is done; a crash loses nothing of either
- * and does nothing twice. What is done is deleted from the inbox in the same small steps.
+ * How. Two lots exist at a time: one is being filled, and the one before it is being sorted in.
+ * Every batch does a part of both in its transaction (inbox_sort_some(), inbox_put()) and stores
+ * the position up to which the lot is sorted in. A crash therefore loses no message and sorts none
+ * in twice. Messages that are sorted in are deleted from the inbox in equally small steps.
+ * store/sqlite/inbox_sizes.c decides how large a lot is and how much is sorted in with a batch.
  *
- * How large a lot is, and how much is sorted in with a batch, is in store/sqlite/inbox_sizes.c.
+ * When. A message in the inbox is not counted in `runs` yet and is in none of the tables that
+ * analysts query; it gets there some seconds later. The inbox is therefore open in a catch-up only:
+ * when messages arrive so fast, and change so many pages, that the disk is busy with them. A lot is
+ * sorted in from INBOX_LOT_AGE_MS after its first message at the latest, a large lot from
+ * INBOX_LOT_AGE_LARGE_MS. When few messages arrive, or none, the inbox is sorted in completely and
+ * closed.
  *
- * A message in the inbox is not counted in `runs`, and in no table that an analyst looks at; some
- * seconds later it is, and that is why only a catch-up does this: when messages come so fast, and
- * change so many pages, that the disk is busy with it. A lot is taken up after INBOX_LOT_AGE_MS, or
- * INBOX_LOT_AGE_LARGE_MS if it is large, at the latest. When nothing comes, or little, what is
- * there is sorted in and the inbox is closed.
- *
- * The order of messages of one topic is kept, unless a lot is full and they have to go past it. So
- * newcomers follow what a crash has left, though nothing is known of a catch-up yet; and a device
- * that becomes known while a lot is filled is none for that lot: later messages would come before
- * those that met it unknown. Of a device that is published on its own topic and on a group's, the
- * group's come last: they are duplicates, and change no page.
+ * Order. Messages of one topic are sorted in in the order of arrival, except that messages which
+ * find the filling lot full go to their tables directly. For the sake of this order, messages that
+ * arrive after a crash go to the inbox while it holds messages of the earlier run, and a device
+ * that becomes known while a lot is being filled counts as unknown for that lot: its later messages
+ * would otherwise be sorted in before those that arrived while it was unknown. Messages of group
+ * topics are sorted in last. Where a device publishes on its own topic too they are duplicates, and
+ * change no page.
  */
 #include "store/sqlite/inbox_internal.h"
 
@@ -45,38 +51,41 @@
 
 #define NAME_SIZE 64
 
-/* A message's numbers in the table, which take some bytes. */
+/* Estimate of the bytes that a row of `inbox` takes beside its strings and the payload. */
 #define NUMBERS_SIZE 24
 
 struct inbox {
     struct store *store;
-    bool open;     /* newcomers go in, also when it is empty */
-    bool draining; /* it closes when everything is sorted in */
+    bool open;     /* new messages go to the inbox even when it is empty */
+    bool draining; /* the inbox closes when everything is sorted in */
     struct inbox_lot filling;
     struct inbox_lot sorting;
     struct inbox_spare spare;
     struct inbox_groups groups;
     struct inbox_sizes sizes;
-    struct store_inbox_message coming[STORE_INBOX_TOGETHER]; /* of the open batch, the newest */
-    int coming_count;                                        /* which are not in the table yet */
-    int64_t filling_since_ms;                                /* 0: nothing is in it */
-    uint32_t filling_knows; /* devices up to this one; those that come later have no number in it */
-    uint64_t filling_writes; /* the store's foreign_writes when it began, */
-    uint64_t sorting_writes; /* and of the other lot */
-    uint64_t undeleted;      /* may be deleted since some last were, if there are so many */
-    int64_t deleted;         /* n up to which the table has nothing */
-    int64_t deleted_durably; /* as of the last commit */
-    int64_t free_bytes;      /* on disk */
+    /* The newest messages of the open batch, which are not in the table yet. */
+    struct store_inbox_message coming[STORE_INBOX_TOGETHER];
+    int coming_count;
+    int64_t filling_since_ms; /* commit of the filling lot's first messages, monotonic; 0: none */
+    uint32_t filling_knows;   /* largest device number when the filling lot began; later devices
+                                 count as unknown in it */
+    uint64_t filling_writes;  /* store_foreign_writes() when the filling lot began */
+    uint64_t sorting_writes;  /* the same of the sorting lot */
+    uint64_t undeleted;       /* messages sorted in since the last deletion: the next one deletes as
+                                 many */
+    int64_t deleted;          /* messages up to this n are deleted from the table */
+    int64_t deleted_durably;  /* `deleted` as of the last commit */
+    int64_t free_bytes;       /* of the file system */
 
-    bool no_scratch;     /* it could not be written, for this lot... */
-    bool scratch_is_bad; /* ...or read */
-    bool scratch_said;
+    bool no_scratch;     /* the scratch file cannot be written; until the next lot */
+    bool scratch_is_bad; /* the scratch file could not be read; for the rest of the process */
+    bool scratch_said;   /* a failure to write it was logged */
     char error[INBOX_ERROR_SIZE];
 };
 
 /* --- lots ---------------------------------------------------------------------------------- */
 
-/* What is in memory of a lot is as much as goes to disk at a time. */
+/* Returns true when the part of a lot that is in memory is large enough for a sorted run. */
 static bool memory_is_full(const struct inbox_lot *lot)
 {
     return lot->held >= INBOX_HELD_ENOUGH || (lot->rows.full && lot->held >= INBOX_HELD_WORTH);
@@ -87,7 +96,9 @@ static bool can_spill(const struct inbox *inbox, const struct inbox_lot *lot)
     return !inbox->no_scratch && !inbox->scratch_is_bad && lot->runs.count < INBOX_RUNS;
 }
 
-/* Where that is impossible the lot is as large as memory, and a catch-up slower. */
+/* Writes the part of a lot that is in memory to the scratch file, as a sorted run. If that fails,
+ * the lot stays as large as memory allows and the catch-up is slower; the failure is logged once.
+ */
 static void spill(struct inbox *inbox, struct inbox_lot *lot)
 {
     int error = 0;
@@ -110,8 +121,9 @@ static void spill(struct inbox *inbox, struct inbox_lot *lot)
     }
 }
 
-/* What has been filled is the next to be sorted in. The database knows it with the position that
- * the open batch leaves; until then this is its waiting lot, in another order. */
+/* Makes the filled lot the one that is sorted in, and begins to fill the other one, which is done.
+ * The open batch stores this in the database with its position; if the batch is rolled back the
+ * same lot is sorted in by the next one. */
 static int begin_lot(struct inbox *inbox)
 {
     struct inbox_lot done;
@@ -130,7 +142,7 @@ static int begin_lot(struct inbox *inbox)
     return STORE_OK;
 }
 
-/* A lot's first message comes. */
+/* Sizes the filling lot when its first message arrives. */
 static int size_lot(struct inbox *inbox)
 {
     int64_t used_bytes = 0;
@@ -163,7 +175,7 @@ bool inbox_is_draining(const struct inbox *inbox)
     return inbox->draining || !inbox->open;
 }
 
-/* Where it can be no larger, it is large enough. */
+/* Returns true when the filling lot has reached its size, or cannot grow further. */
 static bool is_enough(const struct inbox *inbox)
 {
     const struct inbox_lot *lot = &inbox->filling;
@@ -200,8 +212,9 @@ static int use_head(struct inbox *inbox, const struct inbox_head *head, int64_t 
 {
     int result;
 
-    /* The row has the number that its device had then. Another program may have deleted the device
-     * since, and the number be another's: the message itself knows better. */
+    /* The row in memory holds the device number of the time when the message arrived. Once another
+     * program has written to the database, that number may belong to another device: the message
+     * is then read from the table and parsed again. */
     if (head->row != NULL && inbox->sorting_writes == store_foreign_writes(inbox->store)) {
         struct store_reading reading = {.device = (uint32_t)head->device};
 
@@ -212,7 +225,8 @@ static int use_head(struct inbox *inbox, const struct inbox_head *head, int64_t 
     return result == STORE_OK ? inbox_groups_use_message(&inbox->groups, n) : result;
 }
 
-/* Nothing is lost, it is all in the table: what is in no file is found there. */
+/* The scratch file cannot be read. No message is lost: the table `inbox` has all of them, and the
+ * next inbox_load() reads their order from there. */
 static int scratch_failed(struct inbox *inbox, int error)
 {
     inbox->scratch_is_bad = true;
@@ -248,7 +262,7 @@ static int sort_in(struct inbox *inbox, uint64_t messages, const struct inbox_si
     return result == STORE_OK ? store_inbox_set_position(inbox->store, &position) : result;
 }
 
-/* Everything is done: an empty table, and new messages under new numbers. */
+/* Empties the table when everything is sorted in. New messages get higher numbers. */
 static int clear(struct inbox *inbox)
 {
     const struct store_inbox_position position = {.first = inbox->filling.end,
@@ -263,8 +277,9 @@ static int clear(struct inbox *inbox)
     return result;
 }
 
-/* Rows of lots that are done leave in the order in which they came, page by page: as many as were
- * sorted in, some pages of them at a time, unless `at_once`. */
+/* Deletes messages of earlier lots, all of which are sorted in, in the order of arrival: as many as
+ * were sorted in since the last deletion, once they are INBOX_STEP_WORTH or `at_once` is true. Many
+ * together fill whole pages. */
 static int delete_some(struct inbox *inbox, uint64_t messages, bool at_once)
 {
     int64_t upto;
@@ -306,7 +321,7 @@ int inbox_sort_some(struct inbox *inbox, bool idle, uint64_t most, int64_t now_m
         inbox->draining = false;
         return clear(inbox);
     }
-    /* Where that is all that a batch may have, it does not become more by waiting. */
+    /* A step that `most` has limited is not followed by a larger one: delete at once. */
     return result == STORE_OK ? delete_some(inbox, step, step == most) : result;
 }
 
@@ -316,10 +331,10 @@ void inbox_drain(struct inbox *inbox)
     inbox->open = inbox->open && inbox->draining;
 }
 
-/* --- newcomers ------------------------------------------------------------------------------ */
+/* --- new messages --------------------------------------------------------------------------- */
 
-/* The device that a message's topic names, if it was known when the lot began: only the order
- * depends on it. */
+/* Finds a device that was known when the filling lot began, else STORE_NO_DEVICE. Only the order in
+ * which the lot is sorted in depends on the result. */
 static int find_device(struct inbox *inbox, const char *family, const char *name, uint32_t *device)
 {
     int result = store_inbox_device(inbox->store, family, name, device);
@@ -348,7 +363,7 @@ static int find_by_topic(struct inbox *inbox, const struct foxtrackr_topic *topi
     return find_device(inbox, family, name, device);
 }
 
-/* The same for a message that has been parsed, and whose topic is its own. */
+/* Finds the device of a parsed message whose topic names a device and no group. */
 static int find_by_message(struct inbox *inbox, const struct foxtrackr_message *message,
                            uint32_t *device)
 {
@@ -467,7 +482,7 @@ static void free_lots(struct inbox *inbox)
     inbox_spare_free(&inbox->spare);
 }
 
-/* In memory that is there from now on, not when a catch-up needs it. */
+/* Allocates and touches the memory of both lots now, so that a catch-up needs no more. */
 static bool make_lots(struct inbox *inbox)
 {
     return inbox_lot_make(&inbox->filling, INBOX_HELD_MOST, INBOX_HELD_ROWS) &&
@@ -475,7 +490,8 @@ static bool make_lots(struct inbox *inbox)
            inbox_spare_make(&inbox->spare, INBOX_HELD_MOST);
 }
 
-/* Without a file there has to be memory for it. */
+/* Adds a message that was found in the table. Without a usable scratch file the lot grows in
+ * memory. */
 static int add_loaded(struct inbox *inbox, struct inbox_lot *lot, int64_t n, uint32_t device)
 {
     if (memory_is_full(lot) && can_spill(inbox, lot)) {
@@ -511,7 +527,8 @@ static int load_one(void *context, int64_t n, uint32_t device)
                 : add_loaded(inbox, in_turn ? &inbox->sorting : &inbox->filling, n, device);
 }
 
-/* Fill empty lots with what is in the table. */
+/* Fills the empty lots with the messages of the table: those of the position's lot that are not
+ * sorted in yet, and those after it. */
 static int load_lots(struct inbox *inbox, const struct store_inbox_position *position)
 {
     struct loading loading = {.inbox = inbox, .position = *position};
@@ -519,7 +536,7 @@ static int load_lots(struct inbox *inbox, const struct store_inbox_position *pos
 
     inbox_lot_clear(&inbox->sorting, position->first);
     inbox_lot_clear(&inbox->filling, position->last + 1);
-    inbox->filling_knows = 0; /* what was known when it began is forgotten */
+    inbox->filling_knows = 0; /* not on record: every device counts as unknown in this lot */
     inbox_sizes_begin(&inbox->sizes);
     inbox->deleted = -1;
     inbox->undeleted = 0;

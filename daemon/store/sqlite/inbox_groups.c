@@ -1,11 +1,14 @@
 /*
- * A statement costs half as much to begin and to end as a row costs to be put in. So readings whose
- * turn it is wait until there are STORE_READINGS of their table, and go there with one statement.
- * Those of a device's two tables alternate; they touch different rows, so a table's may pass the
- * other's.
+ * Gathers readings that are sorted in, until one statement can insert STORE_READINGS of them into
+ * their table: to begin and end a statement costs half as much as to insert a row.
  *
- * A reading that conflicts with what is stored becomes a quarantine entry when the others of its
- * group are in. That changes nothing: the row that it conflicts with was there before it.
+ * A device's readings of battery and temperature alternate. They touch different rows, so they are
+ * gathered separately, and the readings of one table may be inserted before earlier ones of the
+ * other.
+ *
+ * A reading that conflicts with a stored row becomes a quarantine entry after the others of its
+ * group are inserted. The result is the same, because the row with which it conflicts was stored
+ * before it.
  */
 #include "store/sqlite/inbox_groups_internal.h"
 
@@ -56,7 +59,7 @@ int inbox_groups_use(struct inbox_groups *groups)
     return result;
 }
 
-/* Where the row is read from has other rows soon. */
+/* Copies the text of a row: the buffer that the row was read from is reused for other rows. */
 static const char *keep_text(struct inbox_groups *groups, const char *text, size_t size)
 {
     char *kept = groups->texts + groups->used;

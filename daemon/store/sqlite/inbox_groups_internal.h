@@ -1,4 +1,5 @@
-/* Readings that are sorted in, several of a table at a time; see store/sqlite/inbox_groups.c. */
+/* Inserts several readings of one table with one statement; see store/sqlite/inbox_groups.c.
+ * Results are those of the store and of the sink. */
 #ifndef STORE_SQLITE_INBOX_GROUPS_INTERNAL_H
 #define STORE_SQLITE_INBOX_GROUPS_INTERNAL_H
 
@@ -20,22 +21,23 @@ struct inbox_groups {
     const struct inbox_sink *sink;
     struct inbox_group battery;
     struct inbox_group temperature;
-    size_t used; /* of the texts */
+    size_t used; /* bytes of `texts` */
     char texts[4 * INBOX_ROW_EXTRA_MOST];
 };
 
-/* Empty; both outlive it. */
+/* Begin without readings. `store` and `sink` outlive the groups. */
 void inbox_groups_begin(struct inbox_groups *groups, struct store *store,
                         const struct inbox_sink *sink);
 
-/* Message n says this, a row of store/sqlite/inbox_rows.c; its text is copied. Results are the
- * sink's and the store's. */
+/* Add the reading of message n, read by inbox_row_read(); its text is copied. Inserts a group that
+ * is full. */
 int inbox_groups_add(struct inbox_groups *groups, int64_t n, const struct store_reading *reading);
 
-/* Use what has been added: before any message that may be of the same topic, and at the end. */
+/* Insert the readings that were added: before a message that may be of the same topic is inserted
+ * otherwise, and at the end. */
 int inbox_groups_use(struct inbox_groups *groups);
 
-/* Message n itself. */
+/* Read message n from the table `inbox` and hand it to the sink. */
 int inbox_groups_use_message(const struct inbox_groups *groups, int64_t n);
 
 #endif

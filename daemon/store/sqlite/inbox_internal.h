@@ -1,7 +1,7 @@
 /*
- * The inbox: in a catch-up messages are stored as they came, in one place, and sorted into their
- * tables device by device a moment later. See store/sqlite/inbox.c. Used by the writer's thread
- * only; results are those of store/store.h.
+ * The inbox: in a catch-up messages are stored in the order of arrival in one table, and sorted
+ * into their tables device by device some seconds later. See store/sqlite/inbox.c. Used by the
+ * writer's thread only; results are those of store/store.h.
  */
 #ifndef STORE_SQLITE_INBOX_INTERNAL_H
 #define STORE_SQLITE_INBOX_INTERNAL_H
@@ -13,47 +13,53 @@
 #include "store/sqlite/rows_internal.h"
 #include "store/store.h"
 
-/* Beside the store's results, and positive as those that may be tried again: */
+/* Results beside those of the store; like STORE_E_RETRY they are positive: the caller may try
+ * again. */
 #define INBOX_E_MEMORY  100 /* out of memory outside the store */
 #define INBOX_E_SCRATCH 101 /* see inbox_error(); inbox_load() is to be called again first */
 
-/* It opens in a catch-up that it pays for: when so many come in so short a time, with a page for
- * every third at least. With fewer a row costs no more in its table than in here. */
+/* The inbox opens when at least INBOX_OPEN_MESSAGES messages arrived within INBOX_OPEN_WITHIN_MS
+ * and changed at least one page for every INBOX_OPEN_SHARE of them. With fewer pages a row costs no
+ * more in its table than in the inbox. */
 #define INBOX_OPEN_MESSAGES  2048
 #define INBOX_OPEN_WITHIN_MS 500
 #define INBOX_OPEN_SHARE     3
 
-/* Tests have smaller lots. */
+/* Divides the sizes below; tests set it to get smaller lots. */
 #ifndef INBOX_SCALE
 #define INBOX_SCALE 1
 #endif
 
-/* It has no place on a disk with less free space, in bytes. A third of a million messages of 100
- * bytes take 54 MB, two lots exist at a time, and the log takes 50. */
+/* With fewer free bytes on the disk the inbox closes. A third of a million messages of 100 bytes
+ * take 54 MB, two lots exist at a time, and the WAL takes 50 MB. */
 #define INBOX_ROOM (INT64_C(268435456) / INBOX_SCALE)
 
-/* What is in memory of a lot: so many messages, and bytes of what plain ones say. */
-#define INBOX_HELD_ENOUGH (147456 / INBOX_SCALE)      /* the next ones are on the disk's account, */
-#define INBOX_HELD_MOST   (INBOX_HELD_ENOUGH + 16384) /* but there is room for a batch more */
-#define INBOX_HELD_WORTH  (INBOX_HELD_ENOUGH / 4 + 1) /* when no row has room any more */
-#define INBOX_HELD_ROWS   (2560 * 1024 / INBOX_SCALE + 512)
+/* The part of a lot that is in memory, in messages: */
+#define INBOX_HELD_ENOUGH (147456 / INBOX_SCALE)      /* a sorted run is written with so many, */
+#define INBOX_HELD_MOST   (INBOX_HELD_ENOUGH + 16384) /* there is room for one batch more, */
+#define INBOX_HELD_WORTH  (INBOX_HELD_ENOUGH / 4 + 1) /* and so many do once no parsed row fits */
+/* and in bytes of parsed rows. */
+#define INBOX_HELD_ROWS (2560 * 1024 / INBOX_SCALE + 512)
 
-/* What is sorted in at a time, in messages: so many for each device, between these; more than the
- * least only while there is room on the disk and the tables are large; */
+/* The size of a lot in messages: INBOX_LOT_A_DEVICE for each device, between the least and the
+ * most. Free space on the disk and the size of the tables limit it further, see
+ * store/sqlite/inbox_sizes.c. */
 #define INBOX_LOT_A_DEVICE 144
 #define INBOX_LOT_LEAST    (344064 / INBOX_SCALE)
 #define INBOX_LOT_MOST     (1474560 / INBOX_SCALE)
-/* the same in bytes, which are fewer where messages are as small as most are; */
+/* The size of a lot in bytes; most lots of small messages reach their number of messages first. */
 #define INBOX_LOT_LEAST_BYTES (INT64_C(67108864) / INBOX_SCALE)
 #define INBOX_LOT_MOST_BYTES  (INT64_C(268435456) / INBOX_SCALE)
-/* and for so long. */
+/* The age at which a lot below INBOX_LOT_LEAST is sorted in, and a larger one. */
 #define INBOX_LOT_AGE_MS       5000
 #define INBOX_LOT_AGE_LARGE_MS 15000
-#define INBOX_LOT_SMALL        (10000 / INBOX_SCALE + 1) /* so few in that time do not need this */
+/* With fewer messages than this at INBOX_LOT_AGE_MS the catch-up is over: the inbox closes. */
+#define INBOX_LOT_SMALL (10000 / INBOX_SCALE + 1)
 
+/* The longest that sorting a lot in is meant to take. */
 #define INBOX_SORT_MS 15000
 
-/* Of them so many are worth to be sorted in with a batch; fewer while the writer would be idle. */
+/* The fewest messages to sort in with one batch, and the fewest while the writer is idle. */
 #define INBOX_STEP_WORTH     (500 / INBOX_SCALE + 1)
 #define INBOX_STEP_MEANWHILE (24 / INBOX_SCALE + 1)
 
@@ -61,11 +67,11 @@
 
 struct inbox;
 
-/* What becomes of a message whose turn it is, in the open batch. What these get lives until they
- * return; any result but STORE_OK ends the batch. */
+/* Puts a message that is being sorted in into its tables, in the open batch. The arguments live
+ * until the function returns. Any result but STORE_OK ends the batch. */
 typedef int inbox_use_fn(void *context, const char *client_id, const struct store_packet *packet);
 
-/* What becomes of messages whose rows are known: see store_readings(). */
+/* The same for messages whose parsed rows are in memory; arguments as of store_readings(). */
 typedef int inbox_readings_fn(void *context, const struct store_reading *readings, int count,
                               bool *done);
 
@@ -75,60 +81,63 @@ struct inbox_sink {
     void *context;
 };
 
-/* `store` outlives it. NULL when out of memory. */
+/* Returns an inbox for inbox_free(), NULL when out of memory. `store` outlives it. */
 struct inbox *inbox_new(struct store *store);
 
-/* NULL is allowed. What is in the inbox stays in the database. */
+/* Free the memory; NULL is allowed. The messages of the inbox stay in the database. */
 void inbox_free(struct inbox *inbox);
 
-/* Find what an earlier run has left, or what is in the table. Never with a batch open; before
- * anything else, until it succeeds. Results are the store's, or INBOX_E_MEMORY. */
+/* Read the table: the messages that an earlier run has left, or all after INBOX_E_SCRATCH. Called
+ * before any other function, until it succeeds, and never in an open batch. Returns the store's
+ * results or INBOX_E_MEMORY. */
 int inbox_load(struct inbox *inbox);
 
-/* Whether there is anything to sort in or to tidy up. */
+/* Returns true when messages are to be sorted in or deleted from the table. */
 bool inbox_is_busy(const struct inbox *inbox);
 
-/* Whether it is to be empty soon: there is no reason to wait for newcomers. */
+/* Returns true when the inbox is to be emptied as soon as possible, without waiting for new
+ * messages. */
 bool inbox_is_draining(const struct inbox *inbox);
 
-/* In the open batch, before its messages: sort in some more than came with the last batch, but not
- * more than `most`. `idle`: the writer would be, until messages come. `now_ms` is monotonic. */
+/* Sort in some messages more than arrived with the last batch, but not more than `most`. Called in
+ * the open batch, before its messages. `idle`: the writer has no messages at the moment. `now_ms`
+ * is monotonic. */
 int inbox_sort_some(struct inbox *inbox, bool idle, uint64_t most, int64_t now_ms,
                     const struct inbox_sink *sink);
 
-/* Whether a message that came now would go in, if its topic is one of ours. */
+/* Returns true when the inbox would take a message now, provided that its topic can be parsed. */
 bool inbox_takes(const struct inbox *inbox);
 
 /*
- * In the open batch: put a message in; `message` is what it says, NULL where nobody has looked or
- * it says nothing. What `client_id` and `packet` point at lives until inbox_finish(). *taken is
- * false, and nothing has changed, when it has to go to its tables directly: the inbox is full, or
- * closed and empty, or its topic is none of ours.
+ * Put a message into the inbox, in the open batch. `message` is the parsed message, NULL when it
+ * cannot be parsed. The memory that `client_id` and `packet` point at lives until inbox_finish().
+ * Sets *taken to false, and changes nothing, when the message has to go to its tables directly: the
+ * inbox is full, or closed and empty, or the topic cannot be parsed.
  */
 int inbox_put(struct inbox *inbox, const char *client_id, const struct store_packet *packet,
               const struct foxtrackr_message *message, bool *taken);
 
-/* Before the commit: several messages go into the table together, and some may not be there yet. */
+/* Write the messages that inbox_put() has gathered to the table. Called before the commit. */
 int inbox_finish(struct inbox *inbox);
 
-/* The batch is over: it is on disk, with `messages` newcomers; how many pages it changed decides
- * whether the next ones go in here... */
+/* Note that the batch is on disk, with `messages` new messages. Their number, and that of the
+ * pages that the batch changed, decide whether the inbox opens. `now_ms` is monotonic. */
 void inbox_committed(struct inbox *inbox, uint64_t messages, int64_t now_ms);
 
-/* ...or it was rolled back. */
+/* Note that the batch was rolled back: the state is that of the last commit again. */
 void inbox_rolled_back(struct inbox *inbox);
 
-/* So much is free on the disk, in bytes: lots are at most an eighth of it, and where it is too
- * little the inbox closes. */
+/* Set the free space of the disk. A lot takes at most an eighth of it; below INBOX_ROOM the inbox
+ * closes. */
 void inbox_note_space(struct inbox *inbox, int64_t free_bytes);
 
-/* What INBOX_E_SCRATCH means, for a person. */
+/* The sentence for a person after INBOX_E_SCRATCH. */
 const char *inbox_error(const struct inbox *inbox);
 
-/* Nothing has come for a while: sort in what there is, and close. */
+/* Make the inbox sort in everything and then close. */
 void inbox_drain(struct inbox *inbox);
 
-/* How many messages are on disk and not sorted in. */
+/* Returns how many messages of the inbox are on disk and not sorted in. */
 uint64_t inbox_waiting(const struct inbox *inbox);
 
 #endif

@@ -1,7 +1,11 @@
 /*
- * A lot grows in memory and, when that is full, on disk (store/sqlite/inbox_runs.c). Runs and
- * memory are each sorted by device, and their messages follow one another in n: so the lowest head
- * is the next message, and of equal devices the one of the earliest run.
+ * A lot: the messages that the inbox sorts in together, in the order of (device, n).
+ *
+ * A lot grows in memory. When that is full, its content is written to the scratch file as a sorted
+ * run (store/sqlite/inbox_runs.c), and the memory is filled again. Each run, and the memory, is
+ * sorted by device and then by n, and all numbers n of a run are lower than those of the next run.
+ * So the next message of the lot is the head with the lowest device and, of equal devices, the head
+ * of the earliest run.
  */
 #include "store/sqlite/inbox_lot_internal.h"
 
@@ -91,8 +95,8 @@ bool inbox_lot_grow(struct inbox_lot *lot)
 }
 
 /*
- * By device, and by n where that is the same: they are in the order of n already, and each pass,
- * over eight bits of the device, leaves equal ones as they were. `spare` has room for as many.
+ * Sorts by device with a stable radix sort, eight bits a pass. The entries are in the order of n
+ * already, so those of one device stay in it. `spare` has room for as many entries.
  */
 static void sort_entries(struct inbox_entry *entries, struct inbox_entry *spare, uint32_t count)
 {
@@ -113,7 +117,7 @@ static void sort_entries(struct inbox_entry *entries, struct inbox_entry *spare,
     }
 }
 
-/* What is in memory. A lot that has grown needs more room than there is. */
+/* Sorts the part of a lot that is in memory; after inbox_lot_grow() the spare has to grow too. */
 static int sort(struct inbox_lot *lot, struct inbox_spare *spare)
 {
     if (spare->capacity < lot->held) {
@@ -196,7 +200,8 @@ static int read_all_heads(struct inbox_lot *lot)
     return error;
 }
 
-/* As long as it is the same device, no run before this one has anything of it. */
+/* Reads the next head of the source that had the lowest. While its device stays the same, no
+ * earlier run has a message of that device, so the source stays the lowest. */
 static int read_lowest_head(struct inbox_lot *lot)
 {
     uint64_t device = lot->heads[lot->lowest].device;

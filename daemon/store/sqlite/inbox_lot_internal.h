@@ -1,4 +1,5 @@
-/* A lot of the inbox: messages that are sorted in together; see store/sqlite/inbox_lot.c. */
+/* A lot of the inbox: the messages that are sorted in together; see store/sqlite/inbox_lot.c. n is
+ * a message's number in the table `inbox`. */
 #ifndef STORE_SQLITE_INBOX_LOT_INTERNAL_H
 #define STORE_SQLITE_INBOX_LOT_INTERNAL_H
 
@@ -11,28 +12,29 @@
 #include "store/sqlite/inbox_runs_internal.h"
 
 struct inbox_lot {
-    int64_t first; /* n of its first message... */
-    int64_t end;   /* ...and of the first one that is not in it */
-    uint32_t count;
-    uint32_t done;  /* of them sorted in */
-    uint64_t bytes; /* of them in the table, as far as known */
+    int64_t first;  /* lowest n of the lot */
+    int64_t end;    /* lowest n after the lot */
+    uint32_t count; /* messages */
+    uint32_t done;  /* messages that are sorted in */
+    uint64_t bytes; /* taken by the messages in the table, as far as known */
 
-    /* What came last is in memory. */
+    /* The messages that arrived last, in memory. */
     struct inbox_entry *entries;
-    uint32_t capacity;
-    uint32_t held;
+    uint32_t capacity; /* of `entries` */
+    uint32_t held;     /* entries in use */
     struct inbox_rows rows;
 
-    /* What came before that is on disk. */
+    /* The messages that arrived before those, on disk. */
     struct inbox_runs runs;
 
-    /* The next message of each run, and last the one of those in memory. */
+    /* The next message of each run and, behind the last run's, of the entries in memory. */
     struct inbox_head heads[INBOX_RUNS + 1];
-    int lowest;
-    bool all_unread;    /* none of the heads is known, */
-    bool lowest_unread; /* or only this one is not */
-    uint32_t next;      /* of the entries */
+    int lowest;         /* index of the head that is the lot's next message */
+    bool all_unread;    /* no head has been read */
+    bool lowest_unread; /* heads[lowest] has not been read */
+    uint32_t next;      /* index of the next entry */
 
+    /* The state of the last inbox_lot_mark(), for inbox_lot_restore(). */
     struct {
         uint32_t held;
         uint32_t rows;
@@ -43,51 +45,53 @@ struct inbox_lot {
     } marked;
 };
 
-/* For sorting, which needs as much room again. */
+/* A second array of entries for sorting. */
 struct inbox_spare {
     struct inbox_entry *entries;
     uint32_t capacity;
 };
 
-/* Take the memory, and touch it: for so many messages, and so many bytes of their rows. False when
- * there is none; inbox_lot_free() in any case. */
+/* Allocate and touch memory for so many messages and so many bytes of parsed rows. Returns false
+ * when out of memory; inbox_lot_free() is needed in either case. */
 bool inbox_lot_make(struct inbox_lot *lot, uint32_t messages, uint32_t rows);
 
-/* Also for a lot that is all zero. */
+/* Free the lot's memory; a zeroed lot is allowed. */
 void inbox_lot_free(struct inbox_lot *lot);
 
-/* As inbox_lot_make(). */
+/* Allocate and touch memory to sort so many messages. Returns false when out of memory. */
 bool inbox_spare_make(struct inbox_spare *spare, uint32_t messages);
 void inbox_spare_free(struct inbox_spare *spare);
 
-/* Empty, for messages from n = first on. */
+/* Empty the lot, for messages from n = first on. */
 void inbox_lot_clear(struct inbox_lot *lot, int64_t first);
 
-/* Add a message, with its place in the lot's rows, and so many bytes in the table (0: not known); n
- * only grows. There is room in memory: held < capacity. */
+/* Add a message, whose n is higher than those before it. `row` is its place in the lot's rows, 0:
+ * none; `bytes` those that it takes in the table, 0: not known. The caller makes sure that memory
+ * has room: held < capacity. */
 void inbox_lot_add(struct inbox_lot *lot, int64_t n, uint32_t device, uint32_t row, size_t bytes);
 
-/* Make more room in memory. False when there is none. */
+/* Double the room in memory. Returns false when out of memory. */
 bool inbox_lot_grow(struct inbox_lot *lot);
 
-/* Move what is in memory, which has all been marked, to the lot's file, if there is one: see
- * inbox_runs_write(). 0, or an errno, and nothing has changed. */
+/* Write the messages in memory to the lot's file as a sorted run, see inbox_runs_write(), and empty
+ * the memory. All of them have been marked. Returns 0, or an errno with nothing changed. */
 int inbox_lot_spill(struct inbox_lot *lot, struct inbox_spare *spare);
 
-/* Sort: nothing is added any more, and everything is marked. 0, or ENOMEM. */
+/* Sort the lot, to which no message is added any more and in which all are marked. Returns 0 or
+ * ENOMEM. */
 int inbox_lot_begin(struct inbox_lot *lot, struct inbox_spare *spare);
 
-/* The next message in the order of device and n, of a lot that has begun and is not done. 0, or an
- * errno: the file cannot be read. */
+/* Set *head to the next message in the order of device and n, of a lot that was sorted and has
+ * messages left. Returns 0, or an errno when the file cannot be read. */
 int inbox_lot_head(struct inbox_lot *lot, struct inbox_head *head);
 
-/* It is done. */
+/* Go on to the message after that of inbox_lot_head(). */
 void inbox_lot_pass(struct inbox_lot *lot);
 
-/* What was added and done is on disk now... */
+/* Note the state that the last commit has brought to the disk. */
 void inbox_lot_mark(struct inbox_lot *lot);
 
-/* ...or the lot is to be again what it was then. */
+/* Go back to the state of the last inbox_lot_mark(). */
 void inbox_lot_restore(struct inbox_lot *lot);
 
 #endif

@@ -1,25 +1,28 @@
 /*
- * Rows of messages that wait in the inbox.
+ * The parsed readings of messages in the inbox, packed in memory.
  *
- * A message is parsed once, when it comes, and what it says is a few numbers. With these at hand
- * its turn costs no search for it in the table, which is larger than the page cache, and no second
- * parsing: half of the work of sorting in. The table is what counts all the same: what is not in
- * here (a group's message, other types, what came when this was full, everything after a restart)
- * is read from there, and so is a message whose row conflicts with another.
+ * A message is parsed when it arrives, and a reading is a few numbers. With these in memory,
+ * sorting the message in needs no look-up in the table `inbox`, which is larger than the page
+ * cache, and no second parsing: that is half of the work of sorting in. The table stays the
+ * authority. A message without a row here (of a group, of another type, arrived when the memory was
+ * full, or before a restart) is read from the table, and so is a message whose row conflicts with a
+ * stored one.
  *
- * The memory is taken in one piece and never grows; a lot uses it from the beginning. The more rows
- * it holds the larger a lot can be, and the more rows of a lot go to one page; so they are packed,
- * into 12 to 16 bytes for a plain reading:
+ * The memory is allocated in one piece and never grows; every lot fills it from the beginning. More
+ * rows in it make larger sorted runs, so a plain reading is packed into 12 to 16 bytes:
  *
  *     flags         one byte
- *     message_type  each of these three as an integer of as many bytes as it needs, seven bits
- *     time_ms       in each, the lowest first, and the times as what they differ from the first
- *     received_ms   received_ms in here
- *     values        voltage and level, or degrees: such an integer of thousandths where that gives
- *                   the same double again, else the double; nothing where there is none
+ *     message_type  \
+ *     time_ms        } integers, see below; times are relative to base_ms,
+ *     received_ms   /  which is received_ms of the first row
+ *     values        voltage and level, or degrees: an integer of thousandths where
+ *                   that restores the same double, else the double; nothing for NULL
  *     extra         with its NUL
  *
- * A row with a longer extra than INBOX_ROW_EXTRA_MOST is not kept: rows have a largest size.
+ * An integer takes as many bytes as it needs, with seven bits in each, the lowest bits first.
+ *
+ * A row whose extra is longer than INBOX_ROW_EXTRA_MOST is not kept, so that rows have an upper
+ * bound.
  */
 #include "store/sqlite/inbox_rows_internal.h"
 
@@ -28,20 +31,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE       8 /* bytes that no row uses, so that 0 is no place */
+#define NONE       8 /* unused bytes at the beginning, so that no row has the place 0 */
 #define THOUSAND   1000
-#define MOST_UNITS 1e15 /* thousandths that a double tells apart */
+#define MOST_UNITS 1e15 /* upper bound of thousandths: a double represents them exactly */
 
 enum {
     HAS_EXTRA = 1 << 0,
     BATTERY = 1 << 1,
-    /* Of each value one of these, or neither. */
+    /* How the first value is packed; neither flag: it is NULL. */
     IS_THOUSANDTHS = 1 << 2,
     IS_DOUBLE = 1 << 3,
-    SECOND_SHIFT = 2, /* the second value's flags are so much further on */
+    SECOND_SHIFT = 2, /* shifts the two flags above to those of the second value */
 };
 
-/* A row but for its extra: flags, three integers and two values at most. */
+/* A packed row without its extra: flags, three integers and at most two values. */
 struct packed {
     uint8_t bytes[1 + 3 * 10 + 2 * 10];
     size_t size;
@@ -75,7 +78,8 @@ void inbox_rows_free(struct inbox_rows *rows)
 
 static void pack_integer(struct packed *row, int64_t value)
 {
-    /* Small ones of either sign: 0, -1, 1, -2, ... */
+    /* Zigzag, which makes small numbers of either sign short: 0, -1, 1, -2, ... become 0, 1, 2, 3.
+     */
     uint64_t rest = ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0);
 
     for (; rest > 0x7f; rest >>= 7) {
@@ -98,7 +102,7 @@ static int64_t unpack_integer(const uint8_t **at)
     return (int64_t)((value >> 1) ^ (value & 1 ? UINT64_MAX : 0));
 }
 
-/* A difference that may overflow, which adding it again undoes. */
+/* Subtracts modulo 2^64, which sum() undoes. */
 static int64_t difference(int64_t value, int64_t base)
 {
     return (int64_t)((uint64_t)value - (uint64_t)base);
@@ -109,7 +113,8 @@ static int64_t sum(int64_t value, int64_t base)
     return (int64_t)((uint64_t)value + (uint64_t)base);
 }
 
-/* Whether these are what unpack_value() makes `value` of again; -0.0 is no 0 either. */
+/* Returns true when unpack_value() would restore `value` from these thousandths, the sign of -0.0
+ * included. */
 static bool is_thousandths(double value, int64_t units)
 {
     double again = (double)units / THOUSAND;
@@ -117,7 +122,7 @@ static bool is_thousandths(double value, int64_t units)
     return again == value && signbit(again) == signbit(value);
 }
 
-/* Returns its flags. */
+/* Appends a value, NaN for NULL, to the row. Returns the flags that say how it is packed. */
 static unsigned pack_value(struct packed *row, double value)
 {
     double units = nearbyint(value * THOUSAND);
@@ -188,7 +193,7 @@ uint32_t inbox_rows_add(struct inbox_rows *rows, const struct foxtrackr_message 
     return place;
 }
 
-/* Past an integer, and past a value. */
+/* Returns the address behind a packed integer. */
 static const uint8_t *skip_integer(const uint8_t *at)
 {
     while (*at > 0x7f) {
@@ -197,6 +202,7 @@ static const uint8_t *skip_integer(const uint8_t *at)
     return at + 1;
 }
 
+/* Returns the address behind a packed value. */
 static const uint8_t *skip_value(const uint8_t *at, unsigned flags)
 {
     if (flags & IS_THOUSANDTHS) {

@@ -14,32 +14,34 @@
 
 struct inbox_rows {
     uint8_t *bytes;
-    uint32_t used;
-    uint32_t room;
-    int64_t base_ms; /* received_ms of the first */
-    bool full;       /* one had no room */
+    uint32_t used;   /* bytes */
+    uint32_t room;   /* bytes */
+    int64_t base_ms; /* received_ms of the first row */
+    bool full;       /* a row did not fit */
 };
 
-/* Take the memory, and touch it. False when there is none. */
+/* Allocate `room` bytes and touch them. Returns false when out of memory. */
 bool inbox_rows_make(struct inbox_rows *rows, uint32_t room);
 
-/* All of them are done with. */
+/* Forget all rows; the memory stays. */
 void inbox_rows_clear(struct inbox_rows *rows);
 
+/* Free the memory; a zeroed argument is allowed. */
 void inbox_rows_free(struct inbox_rows *rows);
 
 /*
- * Keep what a message says, if that is one row of battery or temperature of the device that its
- * topic names, and there is room. Returns where it is in `bytes`, or 0.
+ * Add the row of a message that has exactly one reading, of battery or temperature, and whose topic
+ * names its device. Returns the row's place in `bytes`; or 0 for any other message, for one whose
+ * extra is too long, and when there is no room.
  */
 uint32_t inbox_rows_add(struct inbox_rows *rows, const struct foxtrackr_message *message,
                         int64_t received_ms);
 
-/* How many bytes a row takes. */
+/* Returns how many bytes a row takes. */
 size_t inbox_row_size(const uint8_t *row);
 
-/* What a row says, which was added to rows with this base_ms: *out has no names, and its text is
- * the row's. */
+/* Unpack a row; `base_ms` is that of the rows to which it was added. *out has no family, device id
+ * or group, and its extra points into the row. */
 void inbox_row_read(const uint8_t *row, int64_t base_ms, struct foxtrackr_message *out,
                     int64_t *received_ms);
 

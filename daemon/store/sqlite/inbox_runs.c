@@ -1,12 +1,16 @@
 /*
- * More messages than memory has room for, in the order in which they are sorted in: each time a
- * piece of memory is full it is sorted and written to a scratch file, as a run, and what is read
- * from the file is the next of the lowest of its runs. That is all that the runs hold more than the
- * inbox's table: an order, and rows that need not be parsed again. So the file is never synced, has
- * no name, and is gone with the process; and where it cannot be written, lots are smaller.
+ * The sorted runs of a lot, on a scratch file. They let a lot be larger than memory.
  *
- * A message in the file: its device, its n, the size of its row (0: none), and the row as in
- * store/sqlite/inbox_rows.c, one after the other in this machine's byte order.
+ * Each time memory is full, its messages are sorted and written to the file as one run. Sorting the
+ * lot in then merges the runs: the next message is the lowest of the runs' heads
+ * (store/sqlite/inbox_lot.c).
+ *
+ * The file holds nothing that the table `inbox` does not, but the order and the parsed rows. So it
+ * is never synced, has no name, and ends with the process. Where it cannot be written, lots are
+ * smaller.
+ *
+ * A message in the file: device, n and the size of its row (0: none), in this machine's byte order,
+ * then the row as packed by store/sqlite/inbox_rows.c.
  */
 #include "store/sqlite/inbox_runs_internal.h"
 
@@ -45,7 +49,7 @@ void inbox_runs_free(struct inbox_runs *runs)
     *runs = (struct inbox_runs){.fd = -1};
 }
 
-/* What cannot be given back now is with the next runs. */
+/* Truncates the file. A failure is ignored: the next run overwrites the same bytes. */
 static void cut(const struct inbox_runs *runs, off_t end)
 {
     pulse_wait_begin();
@@ -125,7 +129,8 @@ int inbox_runs_write(struct inbox_runs *runs, const struct inbox_entry *entries,
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-/* Have so many bytes of the run at hand, from the next message on. */
+/* Makes sure that `length` bytes of the run, from its next message on, are in its buffer. Returns
+ * 0, an errno, or EBADMSG when the run has fewer bytes. */
 static int have(const struct inbox_runs *runs, struct inbox_run *run, off_t length)
 {
     off_t left = run->end - run->next;

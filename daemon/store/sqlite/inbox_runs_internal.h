@@ -1,4 +1,4 @@
-/* Sorted runs of the inbox's messages on a scratch file; see store/sqlite/inbox_runs.c. */
+/* The sorted runs of a lot, on a scratch file; see store/sqlite/inbox_runs.c. */
 #ifndef STORE_SQLITE_INBOX_RUNS_INTERNAL_H
 #define STORE_SQLITE_INBOX_RUNS_INTERNAL_H
 
@@ -8,60 +8,62 @@
 
 #include "store/sqlite/inbox_rows_internal.h"
 
-#define INBOX_RUNS    16 /* of a file at most */
-#define INBOX_NO_MORE UINT64_MAX
+#define INBOX_RUNS    16         /* upper bound of the runs of a lot */
+#define INBOX_NO_MORE UINT64_MAX /* the device of a head behind the last message */
 
-/* A message that waits, in memory. */
+/* A message of a lot, in memory. */
 struct inbox_entry {
     uint32_t device;
-    uint32_t n;   /* from the lot's first on */
-    uint32_t row; /* place in the rows; 0: it has none there */
+    uint32_t n;   /* relative to the lot's first */
+    uint32_t row; /* place in the lot's rows; 0: none */
 };
 
-/* The next message of a run. */
+/* The next message of a run, or of the entries in memory. */
 struct inbox_head {
-    uint64_t device; /* INBOX_NO_MORE: there is none */
+    uint64_t device; /* INBOX_NO_MORE: no message is left */
     uint32_t n;
-    const uint8_t *row; /* NULL: none; it lives until the next message is asked for */
-    int64_t base_ms;    /* of its row */
+    const uint8_t *row; /* NULL: none; lives until the next head of the run is read */
+    int64_t base_ms;    /* for inbox_row_read() */
 };
 
+/* Offsets are in the file. */
 struct inbox_run {
-    off_t next; /* where its next message is, */
-    off_t end;  /* and where there is none */
+    off_t next; /* of the next message */
+    off_t end;  /* of the run */
     int64_t base_ms;
-    uint8_t *bytes; /* of the file, */
-    off_t from;     /* from here */
-    off_t to;       /* to here */
-    off_t size;     /* of the next message */
+    uint8_t *bytes; /* buffer with the file's bytes... */
+    off_t from;     /* ...from here... */
+    off_t to;       /* ...to here */
+    off_t size;     /* bytes of the next message */
 };
 
 struct inbox_runs {
     int fd; /* -1: there is no file */
     int count;
-    off_t end; /* of the last one */
+    off_t end; /* of the last run, in the file */
     struct inbox_run runs[INBOX_RUNS];
     uint8_t *buffers;
 };
 
-/* Take the memory, and touch it. False when there is none. There is no file yet. */
+/* Allocate the buffers and touch them; there is no file yet. Returns false when out of memory. */
 bool inbox_runs_make(struct inbox_runs *runs);
 
-/* Also for what inbox_runs_make() has not made, if it is all zero. Closes the file. */
+/* Free the buffers and close the file. A zeroed argument is allowed. */
 void inbox_runs_free(struct inbox_runs *runs);
 
-/* Forget all runs, and give back what they took of the disk. */
+/* Forget all runs and give their space back to the file system. */
 void inbox_runs_clear(struct inbox_runs *runs);
 
-/* Write entries, which are in order, and their rows as another run: there is a file, and fewer than
- * INBOX_RUNS. 0, or an errno, and nothing has changed. */
+/* Write entries, which are sorted, and their rows as one more run. The caller has opened the file,
+ * and fewer than INBOX_RUNS runs exist. Returns 0, or an errno with nothing changed. */
 int inbox_runs_write(struct inbox_runs *runs, const struct inbox_entry *entries, uint32_t count,
                      const struct inbox_rows *rows);
 
-/* The next message of a run. 0, or an errno; EBADMSG: that is no message. */
+/* Set *head to the next message of a run. Returns 0, or an errno; EBADMSG when the file does not
+ * hold a whole message there. */
 int inbox_run_head(struct inbox_runs *runs, int index, struct inbox_head *head);
 
-/* The next message is the one after that. */
+/* Go on to the message after that of inbox_run_head(). */
 void inbox_run_pass(struct inbox_runs *runs, int index);
 
 #endif

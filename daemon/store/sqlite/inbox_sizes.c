@@ -1,15 +1,17 @@
 /*
- * The more devices there are the larger a lot has to be: every device's last pages are changed by
- * every lot. So it grows with the fleet, beyond what memory holds; but not to more than the tables
- * take already, so that a short catch-up, and the beginning of a long one, are soon in their
- * tables, and not to more than an eighth of what is free on the disk.
+ * Decides when the inbox opens, how large a lot is, and how much is sorted in with a batch.
+ *
+ * Every lot changes the last pages of every device, so a lot has to be the larger the more devices
+ * there are. It grows with the fleet, beyond the size of memory, within two limits. A lot takes no
+ * more bytes than the tables take already: so a short catch-up, and the beginning of a long one, is
+ * in its tables soon. And a lot takes no more than an eighth of the free space of the disk.
  */
 #include "store/sqlite/inbox_sizes_internal.h"
 
 #include "store/sqlite/inbox_internal.h"
 
-#define STEP_LEAST 1 /* beyond what came, and some of it */
-#define STEP_DRAIN 4000
+#define STEP_LEAST 1    /* sorted in with every batch beyond its share of what arrived */
+#define STEP_DRAIN 4000 /* the same while the inbox is being drained */
 
 void inbox_sizes_begin(struct inbox_sizes *sizes)
 {
@@ -40,7 +42,7 @@ bool inbox_sizes_pay(struct inbox_sizes *sizes, uint64_t messages, int pages, in
 void inbox_sizes_new_lot(struct inbox_sizes *sizes, uint32_t devices, int64_t used_bytes,
                          uint64_t waiting_bytes, int64_t free_bytes)
 {
-    /* Of the lot before the one that waits some rows may not be deleted yet. */
+    /* Twice, because messages of the lot before the waiting one may not all be deleted yet. */
     int64_t in_tables = used_bytes - 2 * (int64_t)waiting_bytes;
     uint64_t messages = (uint64_t)devices * INBOX_LOT_A_DEVICE;
 
@@ -73,7 +75,7 @@ void inbox_sizes_next_lot(struct inbox_sizes *sizes)
     sizes->since_ms = 0;
 }
 
-/* How many messages are not sorted in that would be, if the lot took as long as it may. */
+/* Returns how many messages sorting in is behind a schedule that ends after INBOX_SORT_MS. */
 static uint64_t late_by(struct inbox_sizes *sizes, const struct inbox_lot *lot, int64_t now_ms)
 {
     int64_t goal;
@@ -87,12 +89,14 @@ static uint64_t late_by(struct inbox_sizes *sizes, const struct inbox_lot *lot, 
 }
 
 /*
- * A quarter more than came, and of a large lot less, so that it is done not long before the next
- * one begins; and more when fewer come than before, so that it does not take longer than
- * INBOX_SORT_MS. Few have to wait for more: each commit writes the pages that its messages change,
- * and 25 of them change about as many as 100. While the writer would be idle that costs less than
- * it costs those who come to wait for 500, and twice as many as came cost hardly more than a
- * quarter more: they are not left for the end, when all wait for them.
+ * With each batch a quarter more messages are sorted in than arrived, of a large lot less: so a lot
+ * is done shortly before the next one is filled. When fewer arrive than before, late_by() makes the
+ * steps larger, so that the lot does not take longer than INBOX_SORT_MS.
+ *
+ * Steps below INBOX_STEP_WORTH are put off: each commit writes the pages that its messages change,
+ * and 25 messages change about as many as 100. While the writer is idle, small steps cost less than
+ * a step of 500 would make new messages wait; and twice as many as arrived cost hardly more than a
+ * quarter more, and need not be done at the end of the catch-up, when everything waits for them.
  */
 uint64_t inbox_sizes_step(struct inbox_sizes *sizes, const struct inbox_lot *lot, bool draining,
                           bool idle, uint64_t most, int64_t now_ms)

@@ -1,4 +1,4 @@
-/* When the inbox pays, how large its lots are, and how much is sorted in with a batch; see
+/* Decides when the inbox opens, how large its lots are, and how much is sorted in with a batch; see
  * store/sqlite/inbox_sizes.c. Times are monotonic. */
 #ifndef STORE_SQLITE_INBOX_SIZES_INTERNAL_H
 #define STORE_SQLITE_INBOX_SIZES_INTERNAL_H
@@ -9,45 +9,47 @@
 #include "store/sqlite/inbox_lot_internal.h"
 
 struct inbox_sizes {
-    /* For opening. */
+    /* The messages and changed pages of the last moments, which decide when the inbox opens. */
     int64_t counted_since_ms;
     uint64_t counted_messages;
     uint64_t counted_pages;
 
-    /* Of the lot that is filled. */
-    uint32_t most;
+    /* The size of the filling lot. */
+    uint32_t most; /* messages */
     int64_t most_bytes;
 
-    /* Of the one that is sorted in. */
-    uint64_t arrived; /* with the last batch */
-    uint64_t due;     /* since something was sorted in */
-    int64_t since_ms; /* 0: since the next batch */
+    /* The progress of the sorting lot. */
+    uint64_t arrived; /* messages that arrived with the last batch */
+    uint64_t due;     /* messages to sort in, put off since the last step */
+    int64_t since_ms; /* when sorting the lot in began; 0: with the next batch */
 };
 
-/* Nothing is known; the lots are empty. */
+/* Begin with empty lots. */
 void inbox_sizes_begin(struct inbox_sizes *sizes);
 
-/* A batch is on disk, with so many messages and pages: whether it pays to put such into the inbox.
- */
+/* Count a batch that was committed, with its messages and the pages that it changed. Returns true
+ * when the inbox is to open: see INBOX_OPEN_MESSAGES. */
 bool inbox_sizes_pay(struct inbox_sizes *sizes, uint64_t messages, int pages, int64_t now_ms);
 
-/* A lot's first message comes: there are so many devices, the database takes so many bytes, with
- * those of the lot before it that wait, and so many are free on the disk. */
+/* Size a lot when its first message arrives. `devices` is their number; `used_bytes` those of the
+ * database in use, with the `waiting_bytes` of the sorting lot; `free_bytes` those of the disk. */
 void inbox_sizes_new_lot(struct inbox_sizes *sizes, uint32_t devices, int64_t used_bytes,
                          uint64_t waiting_bytes, int64_t free_bytes);
 
-/* Whether it is large enough to be sorted in. */
+/* Returns true when the filling lot has reached its size. */
 bool inbox_sizes_enough(const struct inbox_sizes *sizes, const struct inbox_lot *lot);
 
-/* Whether it is old enough, having got its first message so long ago. */
+/* Returns true when a lot is to be sorted in although it is not full, `age_ms` after its first
+ * message. */
 bool inbox_sizes_old(const struct inbox_lot *lot, int64_t age_ms);
 
-/* With a batch, some of this lot: how many messages, but not more than `most`. `draining`: there is
- * no reason to wait for newcomers. `idle`: the writer would be, until they come. */
+/* Returns how many messages of the sorting lot to sort in with this batch, `most` at most; 0 puts
+ * them off. `draining`: the inbox is to be emptied as soon as possible. `idle`: the writer has no
+ * messages at the moment. */
 uint64_t inbox_sizes_step(struct inbox_sizes *sizes, const struct inbox_lot *lot, bool draining,
                           bool idle, uint64_t most, int64_t now_ms);
 
-/* Another lot is sorted in from now on. */
+/* Begin to sort in the next lot. */
 void inbox_sizes_next_lot(struct inbox_sizes *sizes);
 
 #endif

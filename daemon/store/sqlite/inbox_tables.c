@@ -79,7 +79,7 @@ int store_inbox_newest_device(struct store *store, uint32_t *device)
 
 #define VALUES 6
 
-/* The values of message `i` of a statement. */
+/* Binds the values of the statement's message number `i`. */
 static int bind_message(struct store *store, enum store_statement statement, int i,
                         const struct store_inbox_message *message)
 {
@@ -96,7 +96,7 @@ static int bind_message(struct store *store, enum store_statement statement, int
     return store_bind(store, statement, i * VALUES, values, VALUES);
 }
 
-/* `count` messages with a statement for so many. */
+/* Inserts `count` messages with one execution of a statement that takes as many. */
 static int put(struct store *store, enum store_statement statement,
                const struct store_inbox_message *messages, int count)
 {
