@@ -28,6 +28,8 @@
 #include "reload.h"
 #include "session/session.h"
 #include "status/status.h"
+#include "store/sessions.h"
+#include "store/start.h"
 #include "store/store.h"
 #include "upgrade.h"
 

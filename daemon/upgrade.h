@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "store/store.h"
+#include "store/start.h"
 
 /* Zero, but for started_ms: monotonic, when the database was opened. */
 struct upgrade {
@@ -18,7 +18,7 @@ struct upgrade {
 };
 
 /*
- * A store_progress_function; `context` is a struct upgrade. Logs the beginning, the end and every
+ * For store_options.progress; `context` is a struct upgrade. Logs the beginning, the end and every
  * tenth, sends STATUS= every second, and asks systemd for more time than the next silent part can
  * take. Returns false when SIGTERM or SIGINT is pending (both are blocked in this process).
  */

@@ -22,6 +22,7 @@
 #include "ctl/check_findings_internal.h"
 #include "net/net.h"
 #include "session/session.h"
+#include "store/sessions.h"
 #include "store/store.h"
 #include "store/tools.h"
 

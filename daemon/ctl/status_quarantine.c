@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/plural.h"
 #include "ctl/status_internal.h"
+#include "store/measures.h"
 #include "store/store.h"
 #include "store/tools.h"
 

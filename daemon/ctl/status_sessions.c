@@ -8,6 +8,7 @@
 
 #include "base/moment.h"
 #include "ctl/status_internal.h"
+#include "store/sessions.h"
 #include "store/store.h"
 
 #define BUSY_TIMEOUT_MS 500

@@ -12,7 +12,6 @@
 #include "base/plural.h"
 #include "base/process_name.h"
 #include "ctl/status_internal.h"
-#include "store/store.h"
 
 #define MIB       1048576.0
 #define DAY_MS    INT64_C(86400000)

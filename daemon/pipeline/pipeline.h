@@ -16,6 +16,7 @@
 #include "base/pulse.h"
 #include "config/config.h"
 #include "gate/gate.h"
+#include "store/measures.h"
 #include "store/retention.h"
 #include "store/store.h"
 

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/sessions.h"
 
 struct writer_apply {
     struct store *store;

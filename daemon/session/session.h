@@ -13,7 +13,7 @@
 #include "gate/gate.h"
 #include "mqtt/mqtt.h"
 #include "pipeline/pipeline.h"
-#include "store/store.h"
+#include "store/sessions.h"
 
 /* --- subscriptions ----------------------------------------------------------------------- */
 

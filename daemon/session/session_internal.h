@@ -8,7 +8,7 @@
 #include "mqtt/mqtt.h"
 #include "net/net.h"
 #include "session/session.h"
-#include "store/store.h"
+#include "store/sessions.h"
 
 struct session {
     pthread_t thread;

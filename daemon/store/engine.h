@@ -1,15 +1,19 @@
 /*
- * What an engine of the store is: the operations behind store/store.h and store/retention.h, which
- * store/store.c passes on. Their contracts are there; an operation keeps the one of the function of
- * its name. Only the engines include this, and the tests that stand in for one.
+ * An engine of the store: the operations that store/store.c calls for the functions of store.h,
+ * sessions.h, measures.h, retention.h and start.h. Each operation keeps the contract of the
+ * function of its name. Only the engines include this header, and tests that bring an engine of
+ * their own.
  */
 #ifndef STORE_ENGINE_H
 #define STORE_ENGINE_H
 
+#include "store/measures.h"
 #include "store/retention.h"
+#include "store/sessions.h"
+#include "store/start.h"
 #include "store/store.h"
 
-/* None may be NULL. */
+/* No operation is NULL. */
 struct store_engine {
     const char *name;
     int (*open)(const struct store_options *options, struct store **out, char *problem,

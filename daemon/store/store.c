@@ -5,7 +5,6 @@
 #include "store/store.h"
 
 #include "store/engine.h"
-#include "store/retention.h"
 
 static const struct store_engine *engine_of(const struct store *store)
 {

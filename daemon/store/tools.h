@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "foxtrackr.h"
+#include "store/start.h"
 #include "store/store.h"
 
 /* Whether the open database is a backup that no daemon has accepted yet. Sets *taken_ms to its

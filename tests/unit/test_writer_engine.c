@@ -15,6 +15,7 @@
 
 #include "memory_engine.h"
 #include "pipeline/pipeline.h"
+#include "store/sessions.h"
 #include "unit_wait.h"
 
 #define NOW_MS       INT64_C(1700000000000)

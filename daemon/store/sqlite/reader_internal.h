@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "store/store.h"
+#include "store/measures.h"
 
 #define STORE_READ_MARKS 5 /* SQLite's WAL_NREADER */
 

@@ -13,7 +13,6 @@
 
 #include "base/digest.h"
 #include "store/engine.h"
-#include "store/retention.h"
 #include "store/sqlite/cache_internal.h"
 #include "store/sqlite/operations_internal.h"
 #include "store/sqlite/reader_internal.h"
@@ -163,9 +162,10 @@ struct store {
     int checkpoint_at;       /* wal_pages from which the log moves; see store/sqlite/checkpoint.c */
     int64_t checkpointed_ms; /* monotonic */
     int64_t restart_at_ms;   /* monotonic; the next restart of a long log is not before */
-    int64_t restart_again_ms;          /* so long after the last one, which failed; 0: it did not */
-    int look_at_space_at;              /* wal_pages from which the free space is looked at again */
-    store_progress_function *progress; /* while opening */
+    int64_t restart_again_ms; /* so long after the last one, which failed; 0: it did not */
+    int look_at_space_at;     /* wal_pages from which the free space is looked at again */
+    /* See store_options; while opening. */
+    bool (*progress)(void *context, const struct store_progress *progress);
     void *progress_context;
     bool (*stopped)(void); /* see store_options */
     bool unverified;       /* the names could not be looked at after the last commit */
