@@ -219,23 +219,13 @@ static void say_validity(const struct handshake *handshake, const char *which, c
              name, expired ? "expired on" : "is not valid before", date, today);
 }
 
-/* Describes why we refused a certificate. */
-static void say_verification(const struct handshake *handshake, const struct question *question,
-                             char *problem)
+/* Describes a chain that does not lead to an authority of ca_file. */
+static void say_untrusted(const struct handshake *handshake, const struct question *question,
+                          const char *which, const char *name, char *problem)
 {
-    const char *which = handshake->verify_depth == 0 ? "the server's certificate"
-                                                     : "the certificate authority's certificate";
-    char name[TLS_NAME_SIZE];
     char issuer[TLS_NAME_SIZE];
-    char hosts[200];
 
-    tls_certificate_name(X509_get_subject_name(handshake->culprit), name);
-    tls_certificate_name(X509_get_issuer_name(handshake->culprit), issuer);
     switch (handshake->verify_error) {
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-        say_validity(handshake, which, name, problem);
-        break;
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "the server's certificate \"%s\" is self-signed, and ca_file %.120s does not hold "
@@ -245,20 +235,41 @@ static void say_verification(const struct handshake *handshake, const struct que
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
         snprintf(problem, TLS_PROBLEM_SIZE,
                  "the server's chain ends in \"%s\", which ca_file %.120s does not hold: set "
-                 "broker.ca_file "
-                 "to a file with that authority's certificate",
+                 "broker.ca_file to a file with that authority's certificate",
                  name, question->ca_file);
         break;
+    default:
+        tls_certificate_name(X509_get_issuer_name(handshake->culprit), issuer);
+        snprintf(problem, TLS_PROBLEM_SIZE,
+                 "%s \"%.90s\" was issued by \"%.90s\", which ca_file %.120s does not hold (or the "
+                 "server does not send an intermediate certificate): set broker.ca_file to a file "
+                 "with that authority's certificate",
+                 which, name, issuer, question->ca_file);
+        break;
+    }
+}
+
+/* Describes why we refused a certificate. */
+static void say_verification(const struct handshake *handshake, const struct question *question,
+                             char *problem)
+{
+    const char *which = handshake->verify_depth == 0 ? "the server's certificate"
+                                                     : "the certificate authority's certificate";
+    char name[TLS_NAME_SIZE];
+    char hosts[200];
+
+    tls_certificate_name(X509_get_subject_name(handshake->culprit), name);
+    switch (handshake->verify_error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        say_validity(handshake, which, name, problem);
+        break;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-        snprintf(
-            problem, TLS_PROBLEM_SIZE,
-            "%s \"%.90s\" was issued by \"%.90s\", which ca_file %.120s does not hold (or the "
-            "server "
-            "does not send an intermediate certificate): set broker.ca_file to a file with that "
-            "authority's certificate",
-            which, name, issuer, question->ca_file);
+        say_untrusted(handshake, question, which, name, problem);
         break;
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:

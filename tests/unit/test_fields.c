@@ -173,67 +173,67 @@ static void test_factors(void **state)
 }
 
 /* Every known unit, in the spellings that trackers use; and spellings of none. */
+static const struct {
+    const char *unit;
+    double volts; /* 5 of it */
+    double percent;
+    double celsius;
+} units[] = {
+    {"V", 5, NAN, NAN},
+    {"v", 5, NAN, NAN},
+    {"Volt", 5, NAN, NAN},
+    {" volts ", 5, NAN, NAN},
+    {"mV", 0.005, NAN, NAN},
+    {"mv", 0.005, NAN, NAN},
+    {"milli-volts", 0.005, NAN, NAN},
+    {"%", NAN, 5, NAN},
+    {"Percent", NAN, 5, NAN},
+    {"pct", NAN, 5, NAN},
+    {"percentage", NAN, 5, NAN},
+    {"\xe2\x80\xb0", NAN, 0.5, NAN},
+    {"permille", NAN, 0.5, NAN},
+    {"C", NAN, NAN, 5},
+    {"c", NAN, NAN, 5},
+    {"\xc2\xb0\x43", NAN, NAN, 5},
+    {"\xc2\xb0 C", NAN, NAN, 5},
+    {"\xc2\xba\x43", NAN, NAN, 5},
+    {"\xe2\x84\x83", NAN, NAN, 5},
+    {"celsius", NAN, NAN, 5},
+    {"Celsius", NAN, NAN, 5},
+    {"degC", NAN, NAN, 5},
+    {"deg. C", NAN, NAN, 5},
+    {"degrees Celsius", NAN, NAN, 5},
+    {"m\xc2\xb0\x43", NAN, NAN, 0.005},
+    {"F", NAN, NAN, -15},
+    {"f", NAN, NAN, -15},
+    {"\xc2\xb0\x46", NAN, NAN, -15},
+    {"\xe2\x84\x89", NAN, NAN, -15},
+    {"FAHRENHEIT", NAN, NAN, -15},
+    {"deg_F", NAN, NAN, -15},
+    {"K", NAN, NAN, -268.15},
+    {"Kelvin", NAN, NAN, -268.15},
+    {"\xe2\x84\xaa", NAN, NAN, -268.15},
+    {"", NAN, NAN, NAN},
+    {"\xc2\xb0", NAN, NAN, NAN},
+    {"deg", NAN, NAN, NAN},
+    {"MV", NAN, NAN, NAN},
+    {"Mv", NAN, NAN, NAN},
+    {" MV", NAN, NAN, NAN},
+    {"kV", NAN, NAN, NAN},
+    {"VV", NAN, NAN, NAN},
+    {"Rankine", NAN, NAN, NAN},
+    {"C/F", NAN, NAN, NAN},
+    {"a text that is longer than any unit has ever been", NAN, NAN, NAN},
+    {"\xe2\x82", NAN, NAN, NAN},
+};
+
 static void test_units(void **state)
 {
-    static const struct {
-        const char *unit;
-        double volts; /* 5 of it */
-        double percent;
-        double celsius;
-    } cases[] = {
-        {"V", 5, NAN, NAN},
-        {"v", 5, NAN, NAN},
-        {"Volt", 5, NAN, NAN},
-        {" volts ", 5, NAN, NAN},
-        {"mV", 0.005, NAN, NAN},
-        {"mv", 0.005, NAN, NAN},
-        {"milli-volts", 0.005, NAN, NAN},
-        {"%", NAN, 5, NAN},
-        {"Percent", NAN, 5, NAN},
-        {"pct", NAN, 5, NAN},
-        {"percentage", NAN, 5, NAN},
-        {"\xe2\x80\xb0", NAN, 0.5, NAN},
-        {"permille", NAN, 0.5, NAN},
-        {"C", NAN, NAN, 5},
-        {"c", NAN, NAN, 5},
-        {"\xc2\xb0\x43", NAN, NAN, 5},
-        {"\xc2\xb0 C", NAN, NAN, 5},
-        {"\xc2\xba\x43", NAN, NAN, 5},
-        {"\xe2\x84\x83", NAN, NAN, 5},
-        {"celsius", NAN, NAN, 5},
-        {"Celsius", NAN, NAN, 5},
-        {"degC", NAN, NAN, 5},
-        {"deg. C", NAN, NAN, 5},
-        {"degrees Celsius", NAN, NAN, 5},
-        {"m\xc2\xb0\x43", NAN, NAN, 0.005},
-        {"F", NAN, NAN, -15},
-        {"f", NAN, NAN, -15},
-        {"\xc2\xb0\x46", NAN, NAN, -15},
-        {"\xe2\x84\x89", NAN, NAN, -15},
-        {"FAHRENHEIT", NAN, NAN, -15},
-        {"deg_F", NAN, NAN, -15},
-        {"K", NAN, NAN, -268.15},
-        {"Kelvin", NAN, NAN, -268.15},
-        {"\xe2\x84\xaa", NAN, NAN, -268.15},
-        {"", NAN, NAN, NAN},
-        {"\xc2\xb0", NAN, NAN, NAN},
-        {"deg", NAN, NAN, NAN},
-        {"MV", NAN, NAN, NAN},
-        {"Mv", NAN, NAN, NAN},
-        {" MV", NAN, NAN, NAN},
-        {"kV", NAN, NAN, NAN},
-        {"VV", NAN, NAN, NAN},
-        {"Rankine", NAN, NAN, NAN},
-        {"C/F", NAN, NAN, NAN},
-        {"a text that is longer than any unit has ever been", NAN, NAN, NAN},
-        {"\xe2\x82", NAN, NAN, NAN},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        enum foxtrackr__unit unit = foxtrackr__unit_read(cases[i].unit, strlen(cases[i].unit));
-        const double expected[FOXTRACKR__COLUMNS] = {cases[i].volts, cases[i].percent,
-                                                     cases[i].celsius};
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        enum foxtrackr__unit unit = foxtrackr__unit_read(units[i].unit, strlen(units[i].unit));
+        const double expected[FOXTRACKR__COLUMNS] = {units[i].volts, units[i].percent,
+                                                     units[i].celsius};
         bool known = false;
 
         for (int column = 0; column < FOXTRACKR__COLUMNS; column++) {
@@ -245,7 +245,7 @@ static void test_units(void **state)
             }
         }
         if (!known && unit != FOXTRACKR__UNIT_UNKNOWN) {
-            fail_msg("\"%s\" is known", cases[i].unit);
+            fail_msg("\"%s\" is known", units[i].unit);
         }
     }
     assert_true(foxtrackr__unit_convert(foxtrackr__unit_read("ratio", 5), 0.29) == 29);

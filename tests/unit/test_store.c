@@ -50,38 +50,39 @@ static void test_a_duplicate_is_counted_and_changes_nothing(void **state)
 
 /* One column differs at a time; the detail names it with both values, and tells of the other row.
  */
+static const struct {
+    double voltage_v, level_pct, celsius;
+    const char *battery_extra, *temperature_extra;
+    const char *detail;
+} conflicts[] = {
+    {3.6, 50, 21, "{}", NULL,
+     "battery.voltage_v is 3.7 for this device and time, the message says 3.6; its temperature"
+     " is stored"},
+    {NAN, 50, 21, "{}", NULL,
+     "battery.voltage_v is 3.7 for this device and time, the message says absent; its"
+     " temperature is stored"},
+    {3.7, 49, 21, "{}", NULL,
+     "battery.level_pct is 50 for this device and time, the message says 49; its temperature"
+     " is stored"},
+    {3.7, 50, 21, NULL, NULL,
+     "battery.extra is {} for this device and time, the message says absent; its temperature"
+     " is stored"},
+    {3.7, 50, 21, "{\"a\":1}", NULL,
+     "battery.extra is {} for this device and time, the message says {\"a\":1}; its"
+     " temperature is stored"},
+    {3.7, 50, 22, "{}", NULL,
+     "temperature.celsius is 21 for this device and time, the message says 22; its battery is"
+     " stored"},
+    {3.7, 50, 21, "{}", "{}",
+     "temperature.extra is absent for this device and time, the message says {}; its battery"
+     " is stored"},
+    {3.6, 50, 22, "{}", NULL,
+     "battery.voltage_v is 3.7 for this device and time, the message says 3.6; its temperature"
+     " differs too"},
+};
+
 static void test_a_conflict_goes_to_quarantine(void **state)
 {
-    static const struct {
-        double voltage_v, level_pct, celsius;
-        const char *battery_extra, *temperature_extra;
-        const char *detail;
-    } cases[] = {
-        {3.6, 50, 21, "{}", NULL,
-         "battery.voltage_v is 3.7 for this device and time, the message says 3.6; its temperature"
-         " is stored"},
-        {NAN, 50, 21, "{}", NULL,
-         "battery.voltage_v is 3.7 for this device and time, the message says absent; its"
-         " temperature is stored"},
-        {3.7, 49, 21, "{}", NULL,
-         "battery.level_pct is 50 for this device and time, the message says 49; its temperature"
-         " is stored"},
-        {3.7, 50, 21, NULL, NULL,
-         "battery.extra is {} for this device and time, the message says absent; its temperature"
-         " is stored"},
-        {3.7, 50, 21, "{\"a\":1}", NULL,
-         "battery.extra is {} for this device and time, the message says {\"a\":1}; its"
-         " temperature is stored"},
-        {3.7, 50, 22, "{}", NULL,
-         "temperature.celsius is 21 for this device and time, the message says 22; its battery is"
-         " stored"},
-        {3.7, 50, 21, "{}", "{}",
-         "temperature.extra is absent for this device and time, the message says {}; its battery"
-         " is stored"},
-        {3.6, 50, 22, "{}", NULL,
-         "battery.voltage_v is 3.7 for this device and time, the message says 3.6; its temperature"
-         " differs too"},
-    };
     struct fixture *fixture = *state;
     struct foxtrackr_message message = battery("d", 1000, 3.7);
 
@@ -93,19 +94,19 @@ static void test_a_conflict_goes_to_quarantine(void **state)
     assert_int_equal(put(fixture, &message), STORE_STORED);
     commit(fixture);
 
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        message.voltage_v = cases[i].voltage_v;
-        message.level_pct = cases[i].level_pct;
-        message.celsius = cases[i].celsius;
-        message.battery_extra = cases[i].battery_extra;
-        message.temperature_extra = cases[i].temperature_extra;
+    for (size_t i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++) {
+        message.voltage_v = conflicts[i].voltage_v;
+        message.level_pct = conflicts[i].level_pct;
+        message.celsius = conflicts[i].celsius;
+        message.battery_extra = conflicts[i].battery_extra;
+        message.temperature_extra = conflicts[i].temperature_extra;
         begin(fixture);
         assert_int_equal(put(fixture, &message), STORE_QUARANTINED);
         commit(fixture);
-        assert_look(fixture, "SELECT detail FROM quarantine", cases[i].detail);
+        assert_look(fixture, "SELECT detail FROM quarantine", conflicts[i].detail);
         assert_look(fixture, "SELECT reason FROM quarantine", "conflict");
     }
-    assert_counts(fixture, 1, 0, sizeof(cases) / sizeof(cases[0]));
+    assert_counts(fixture, 1, 0, sizeof(conflicts) / sizeof(conflicts[0]));
     assert_look(fixture,
                 "SELECT json_array(voltage_v, level_pct, message_type, extra) FROM battery",
                 "[3.7,50.0,5,\"{}\"]");
