@@ -17,10 +17,10 @@
 #include "base/clock.h"
 #include "base/error_text.h"
 #include "base/log.h"
-#include "base/moment.h"
 #include "base/signals.h"
 #include "base/wall.h"
 #include "config/config.h"
+#include "found.h"
 #include "gate/gate.h"
 #include "mqtt/mqtt.h"
 #include "pipeline/pipeline.h"
@@ -78,53 +78,6 @@ static int open_log(const struct config *config)
     return EX_OK;
 }
 
-/* Logs that the database was replaced by an older state, at the priority of a lost session. */
-static void tell_restored(const struct store_restoration *restoration)
-{
-    const struct log_fields fields = {.id = LOG_ID_GAP};
-    char from[MOMENT_SIZE];
-    char to[MOMENT_SIZE];
-
-    if (restoration->kind == STORE_NOT_RESTORED) {
-        return;
-    }
-    log_line_fields(LOG_ERR, &fields,
-                    "database: it is %s: messages acknowledged between %s and %s are not in it, "
-                    "and the broker will not send them again; noted in the table gaps for %lld "
-                    "session%s",
-                    restoration->kind == STORE_RESTORED_BACKUP
-                        ? "a backup that was put in its place"
-                        : "older than what foxtrackrd wrote here last: a copy was put in its place",
-                    moment_text(restoration->from_ms, from), moment_text(restoration->to_ms, to),
-                    (long long)restoration->clients, restoration->clients == 1 ? "" : "s");
-}
-
-/* Tells in which way the database is not the one that the last run left. Returns STORE_OK or what
- * store_find_out() returned. */
-static int tell_found(struct store *store, const char *path)
-{
-    struct store_found found;
-    int result = store_find_out(store, &found);
-
-    if (found.lock_is_other) {
-        log_warning(
-            "database: %s.lock holds what is not foxtrackrd's: it is left as it is, and "
-            "serves as the lock; but nothing is recorded there of what the database was "
-            "like, by which an older copy in its place is noticed: move the file away while "
-            "foxtrackrd is stopped",
-            path);
-    }
-    if (found.strange) {
-        log_warning("database: %s was not closed, and is not as foxtrackrd left it: the power "
-                    "failed, another program wrote to it, or a copy was put in its place beside "
-                    "the old log, which has then undone that (foxtrackrctl restore sets the log "
-                    "aside); no damage was found",
-                    path);
-    }
-    tell_restored(&found.restoration);
-    return result;
-}
-
 static int open_store(struct daemon *daemon)
 {
     struct upgrade upgrade = {.started_ms = clock_monotonic_ms()};
@@ -154,7 +107,7 @@ static int open_store(struct daemon *daemon)
         log_error("%s", problem);
         return EX_IOERR;
     }
-    result = tell_found(daemon->store, daemon->config->database.path);
+    result = found_tell(daemon->store, daemon->config->database.path);
     if (result == STORE_OK) {
         result = store_newest_ms(daemon->store, &daemon->newest_ms);
     }
@@ -237,19 +190,10 @@ static int read_records(struct daemon *daemon, struct session_parts parts[],
     return EX_OK;
 }
 
-static void tell_unused(void *context, const char *client_id, const char *broker, int64_t used_ms)
-{
-    char used[MOMENT_SIZE];
-
-    (void)context;
-    log_warning(STORE_SESSION_UNUSED, client_id, broker, moment_text(used_ms, used));
-}
-
 /* A client id that was changed, or a section that was removed: its queue stays at the broker. */
 static int tell_unused_sessions(struct daemon *daemon)
 {
-    if (store_sessions_unused(daemon->store, daemon->client_ids, daemon->session_count, tell_unused,
-                              NULL) != STORE_OK) {
+    if (found_tell_unused(daemon->store, daemon->client_ids, daemon->session_count) != STORE_OK) {
         log_error("database: %s", store_error(daemon->store));
         return EX_IOERR;
     }
