@@ -212,6 +212,50 @@ def test_rules_and_dashboard_name_real_metrics(metrics):
                 assert 'instance=~"$instance",database=~"$database"' in selector, panel["title"]
 
 
+NOT_ON_THE_DASHBOARD = {
+    # `foxtrackrctl status` tells them in words, and a panel that is there shows their effect.
+    "foxtrackrd_session_present", "foxtrackrd_session_connected_timestamp_seconds",
+    "foxtrackrd_session_last_error_timestamp_seconds", "foxtrackrd_filter_granted_qos",
+    "foxtrackrd_session_held_bytes", "foxtrackrd_strangers_total",
+    "foxtrackrd_last_commit_timestamp_seconds",
+    # Other numbers there say the same, or nearly.
+    "foxtrackrd_session_received_messages_total", "foxtrackrd_pending_bytes",
+    "foxtrackrd_catching_up", "foxtrackrd_catch_up_done_ratio", "foxtrackrd_rejudged_messages_total",
+}
+"""Metrics that no panel shows."""
+
+
+def test_dashboard_shows_what_an_operator_needs():
+    """Goal: who is alerted finds each number of the alert on the dashboard, and every metric is
+    there or is left out knowingly."""
+    rules = metrics_named_in(RULES.read_text())
+    shown = metrics_named_in(DASHBOARD.read_text())
+    families = {re.sub("_(sum|count)$", "", name) for name in shown}
+    assert rules - shown == set()
+    assert documented_metrics() - families == NOT_ON_THE_DASHBOARD
+    assert len(rules) > 20
+
+
+def test_panels_have_places_of_their_own():
+    """Goal: no panel lies over another or beyond the 24 columns, there are no holes between rows,
+    and yes and no are words."""
+    places = {}
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        place = panel["gridPos"]
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                other = places.setdefault((x, y), panel["title"])
+                assert other == panel["title"], f"{panel['title']} lies over {other}"
+        assert 0 <= place["x"] and place["x"] + place["w"] <= 24, panel["title"]
+        for target in panel["targets"]:
+            if re.match("foxtrackrd_(session_(connected|subscribed)|database_up|clock_behind"
+                        r"|retention_waits)\b", target["expr"]):
+                [mapping] = panel["fieldConfig"]["defaults"]["mappings"]
+                assert set(mapping["options"]) == {"0", "1"}, panel["title"]
+    rows = {y for _, y in places}
+    assert rows == set(range(len(rows)))
+
+
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_lag_and_last_message_after_a_restart(broker, make_daemon, tmp_path, end):
     """Goal: a daemon to which nothing comes after a restart, however the last run ended, knows from
