@@ -1,8 +1,10 @@
 /* Logs, at the start, how the database was found: by what the engine saw while it opened it. */
 #include "found.h"
 
+#include <errno.h>
 #include <stddef.h>
 
+#include "base/error_text.h"
 #include "base/log.h"
 #include "base/moment.h"
 #include "store/sessions.h"
@@ -48,6 +50,13 @@ int found_tell(struct store *store, const char *path)
                     "the old log, which has then undone that (foxtrackrctl restore sets the log "
                     "aside); no damage was found",
                     path);
+    }
+    if (found.readers_error != 0) {
+        log_warning("database: %s-shm cannot be opened to look for readers: %s; neither log nor "
+                    "status will name a reader that keeps the write-ahead log from beginning anew: "
+                    "mend that%s and restart foxtrackrd",
+                    path, error_text(found.readers_error),
+                    found.readers_error == EMFILE ? " (LimitNOFILE= of the unit)" : "");
     }
     tell_restored(&found.restoration);
     return result;

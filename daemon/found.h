@@ -5,7 +5,8 @@
 
 #include "store/store.h"
 
-/* Log in which way the database at `path` is not the one that the last run left. */
+/* Log in which way the database at `path` is not the one that the last run left, and what will not
+ * work with it. */
 int found_tell(struct store *store, const char *path);
 
 /* Log each session on record whose client id is none of these: its queue stays at the broker. */

@@ -32,15 +32,17 @@ struct store_restoration {
     int64_t clients;           /* rows written */
 };
 
-/* How the database differs from the one that the last run left. */
+/* How the database differs from the one that the last run left, and what will not work with it. */
 struct store_found {
     struct store_restoration restoration;
     bool strange; /* changed by another program or by a power failure, without visible damage */
+    int readers_error;  /* PATH-shm could not be opened with this errno, and store_measure() will
+                           find no reader; 0: it was opened */
     bool lock_is_other; /* the lock file has another program's content: it is locked but not
                            written, so no record of the database is kept */
 };
 
-/* Report that difference. A restoration counts until a run has begun after it, even if
+/* Report that. A restoration counts until a run has begun after it, even if
  * foxtrackrctl restore or an earlier, killed start has made it. Before store_run_begin(). *out is
  * set with every result. */
 int store_find_out(struct store *store, struct store_found *out);

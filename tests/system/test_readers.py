@@ -14,7 +14,7 @@ import pytest
 
 import fleet
 from foxtrackrd import foxtrackrctl
-from harness import FOXTRACKRD, PATIENCE, find_program, run, wait_until
+from harness import FOXTRACKRD, PATIENCE, find_program, run, sanitizer, wait_until
 
 DAEMON, ANALYST, STRANGER = 64001, 64002, 64003
 """User and group numbers. No names are needed, so nothing is added to this machine."""
@@ -139,6 +139,29 @@ def fill_log(database):
         connection.execute("CREATE TABLE pad (bytes)")
         for _ in range(HELD // (64 << 20) + 1):
             connection.execute("INSERT INTO pad VALUES (zeroblob(?))", (64 << 20,))
+
+
+def test_readers_that_cannot_be_looked_for(broker, make_daemon):
+    """
+    Goal: a daemon that cannot open the index by which it finds readers says so at the start: which
+    file, why, and what to do. Everything else works.
+    """
+    daemon = make_daemon(broker)
+    daemon.environment = sanitizer("detect_leaks=0")
+    # The first open is SQLite's own.
+    daemon.wrapper = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-P", f"{daemon.database}-shm",
+                      "-e", "inject=open,openat:error=EMFILE:when=2+"]
+    daemon.start()
+    line = daemon.wait_log("cannot be opened to look for readers")
+    assert line.startswith("warning") and "DIRECTORY/foxtrackr.db-shm" in line, line
+    assert "Too many open files" in line and "LimitNOFILE=" in line and "restart" in line, line
+    broker.publish("foxtrackr/1/V3.0/bat", fleet.battery("1", fleet.now_ms()))
+    daemon.wait_received(1)
+    daemon.stop()
+    daemon.wrapper = []
+    daemon.start()
+    assert "look for readers" not in daemon.log()
+    daemon.stop()
 
 
 @contextlib.contextmanager

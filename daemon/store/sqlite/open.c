@@ -473,8 +473,8 @@ static int set_up(struct store *store, bool fresh)
         result = store_sync_directory(store);
     }
     if (result == STORE_OK && owns(store)) {
-        (void)store_readers_open(&store->readers, store->path); /* an error is ignored: only status
-                                                                 * needs the readers */
+        store_readers_open(&store->readers, store->path); /* messages do not need it: the caller is
+                                                           * told of an error by store_find_out() */
     }
     store_record_file(store);
     store_watch_log(store);

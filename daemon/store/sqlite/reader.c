@@ -26,6 +26,7 @@
  */
 #include "store/sqlite/reader_internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,16 +36,17 @@
 #define INFO_OFFSET      96 /* nBackfill, then the marks */
 #define READ_LOCK_OFFSET (INFO_OFFSET + 4 + 4 * STORE_READ_MARKS + 3)
 
-bool store_readers_open(struct store_readers *readers, const char *path)
+void store_readers_open(struct store_readers *readers, const char *path)
 {
     char *index_path;
 
     if (asprintf(&index_path, "%s-shm", path) < 0) {
-        return false;
+        readers->error = ENOMEM;
+        return;
     }
     readers->fd = open(index_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    readers->error = readers->fd < 0 ? errno : 0;
     free(index_path);
-    return readers->fd >= 0;
 }
 
 void store_readers_close(struct store_readers *readers)

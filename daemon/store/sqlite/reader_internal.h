@@ -14,7 +14,8 @@
 
 /* The read locks as last seen; zeroed, with fd = -1, before store_readers_open(). */
 struct store_readers {
-    int fd; /* of the index (-shm); -1: none */
+    int fd;    /* of the index (-shm); -1: none */
+    int error; /* the errno with which the index could not be opened; 0: none */
     struct {
         bool held;
         pid_t pid;
@@ -24,8 +25,9 @@ struct store_readers {
 };
 
 /* Open the index of the database at `path`, which SQLite has open. It stays open until
- * store_readers_close(): see there. False and errno when it cannot be opened. */
-bool store_readers_open(struct store_readers *readers, const char *path);
+ * store_readers_close(): see there. When it cannot be opened, readers->error tells why, and
+ * store_readers_look() never finds a reader. */
+void store_readers_open(struct store_readers *readers, const char *path);
 
 /* Only after sqlite3_close(): closing a descriptor drops every POSIX lock that this process has on
  * the file, SQLite's own included. */

@@ -270,6 +270,7 @@ int sqlite_find_out(struct store *store, struct store_found *out)
 {
     *out = (struct store_found){.restoration = store->restoration,
                                 .strange = store->strange,
+                                .readers_error = store->readers.error,
                                 .lock_is_other = store->lock_is_other};
     return store->restoration.kind == STORE_NOT_RESTORED
                ? restored_by_tool(store, &out->restoration)
