@@ -290,6 +290,33 @@ def test_replay_interrupted(daemon, many):
     check_all_there(daemon.database, many)
 
 
+def test_replay_leaves_another_file_alone(daemon):
+    """
+    Goal: an older copy that is written over the database while replay is at work is not mixed with
+    what replay writes: it stays byte for byte, and replay says what has happened.
+    """
+    daemon.start()
+    daemon.stop()
+    copy = daemon.directory / "copy.db"
+    copy.write_bytes(daemon.database.read_bytes())
+    now = fleet.now_ms()
+    put_in_quarantine(daemon.database, [
+        (f"foxtrackr/{n}/V3.0/bat", fleet.battery(str(n), now - n, 3.5)) for n in range(250)], "json")
+    # It reads all of them, and then makes three transactions of some slow writes each.
+    process = subprocess.Popen([FOXTRACKRCTL, "-c", daemon.config, "replay"], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env={**os.environ, **slow_disk(write_us=200_000)})
+    wait_until(lambda: value(daemon.database, "SELECT count(*) FROM battery") > 0, every=0.001)
+    with open(daemon.database, "r+b") as database:  # as cp does it
+        database.truncate(0)
+        database.write(copy.read_bytes())
+    out, err = process.communicate(timeout=30 * PATIENCE)
+    assert process.returncode == 74 and "another file was written into it" in err, (out, err)
+    assert "lacks what foxtrackrd has put there" in err
+    assert daemon.database.read_bytes() == copy.read_bytes()
+    assert pathlib.Path(f"{daemon.database}-wal").stat().st_size > 0
+
+
 def test_replay_beside_a_busy_daemon(broker, daemon, many):
     """
     Goal: daemon and replay write at the same time; neither fails, two replays do not either, and

@@ -291,6 +291,132 @@ static void test_what_others_may_do(void **state)
     assert_look(fixture, "SELECT count(*) FROM gaps", "0");
 }
 
+/* --- into its file, beside a tool ------------------------------------------------------------ */
+
+static struct store *open_tool(struct fixture *fixture)
+{
+    const struct store_options options = {
+        .path = fixture->path, .durability = STORE_NORMAL, .busy_timeout_ms = 20, .beside = true};
+    struct store *tool = NULL;
+
+    if (store_open(&options, &tool, fixture->problem, sizeof(fixture->problem)) != STORE_OK) {
+        fail_msg("%s", fixture->problem);
+    }
+    return tool;
+}
+
+/* Something that a tool writes. */
+static int write_beside(struct store *tool)
+{
+    static const char *const sql =
+        "INSERT INTO gaps VALUES ('a', 1, (SELECT count(*) FROM gaps), 'test')";
+
+    assert_int_equal(store_transaction_begin(tool), STORE_OK);
+    if (sqlite3_exec(tool->db, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        fail_msg("%s", sqlite3_errmsg(tool->db));
+    }
+    return store_transaction_commit(tool);
+}
+
+/* `act` puts another file into the database's while a tool has it open: the tool leaves it as it
+ * is, and the log too. */
+static void assert_tool_leaves_alone(struct fixture *fixture, const char *act, const char *words)
+{
+    struct store *tool = open_tool(fixture);
+    int64_t log;
+
+    assert_int_equal(write_beside(tool), STORE_OK);
+    assert_int_equal(store_checkpoint(tool), STORE_OK);
+    assert_int_equal(write_beside(tool), STORE_OK);
+    shell(fixture, act);
+    shell(fixture, "cp $DB $DB.then");
+    log = log_size(fixture);
+    assert_true(log > 0);
+    assert_int_equal(store_checkpoint(tool), STORE_FATAL);
+    if (strstr(store_error(tool), words) == NULL) {
+        fail_msg("%s", store_error(tool));
+    }
+    tool->broken = false;
+    assert_int_equal(store_close(tool), STORE_FATAL);
+    assert_int_equal(log_size(fixture), log);
+    shell(fixture, "cmp $DB $DB.then");
+}
+
+/* A database with a run of 40 messages, and $DB.copy of it after 20. */
+static void make_copy(struct fixture *fixture)
+{
+    store_some(fixture, "a", 20);
+    assert_int_equal(store_shrink(fixture->store), STORE_OK);
+    shell(fixture, "cp $DB $DB.copy");
+    store_some(fixture, "a", 20);
+    fixture_close(fixture);
+}
+
+static void test_a_tool_leaves_an_older_copy_alone(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_copy(fixture);
+    assert_tool_leaves_alone(fixture, "cp $DB.copy $DB", "lacks what foxtrackrd has put there");
+}
+
+static void test_a_tool_leaves_a_copy_of_another_run_alone(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_copy(fixture);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_int_equal(store_run_begin(fixture->store, "t", NOW_MS + 5), STORE_OK);
+    store_some(fixture, "b", 500);
+    fixture_close(fixture);
+    assert_tool_leaves_alone(fixture, "cp $DB.copy $DB", "lacks what foxtrackrd has put there");
+}
+
+static void test_a_tool_leaves_what_is_no_database_alone(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_copy(fixture);
+    assert_tool_leaves_alone(fixture, "echo my notes > $DB", "it is no database any more");
+}
+
+/* A commit of the tool looks, too, once a second. */
+static void test_a_commit_of_a_tool_notices_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *tool;
+
+    make_copy(fixture);
+    tool = open_tool(fixture);
+    assert_int_equal(write_beside(tool), STORE_OK);
+    shell(fixture, "cp $DB.copy $DB");
+    tool->looked_ms = 0;
+    assert_int_equal(write_beside(tool), STORE_FATAL);
+    assert_int_equal(store_close(tool), STORE_FATAL);
+}
+
+/* The daemon moves the log while the tool is at work. */
+static void test_a_tool_beside_the_daemon_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *tool;
+
+    store_some(fixture, "a", 20);
+    tool = open_tool(fixture);
+    for (int i = 0; i < 20; i++) {
+        store_some(fixture, "a", 10);
+        assert_int_equal(write_beside(tool), STORE_OK);
+        if (i % 2 == 0) {
+            assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
+        }
+        tool->looked_ms = 0;
+        assert_int_equal(write_beside(tool), STORE_OK);
+        assert_int_equal(store_checkpoint(tool), STORE_OK);
+    }
+    assert_int_equal(store_close(tool), STORE_OK);
+    assert_look(fixture, "SELECT count(*) FROM gaps", "40");
+}
+
 /* --- through SQLite -------------------------------------------------------------------------- */
 
 static void act(const struct fixture *fixture, const char *sql)
@@ -403,6 +529,11 @@ int main(void)
         test_open(test_a_file_that_is_no_database_is_not_written_to),
         test_open(test_a_commit_notices_it),
         test_open(test_what_others_may_do),
+        test_open(test_a_tool_leaves_an_older_copy_alone),
+        test_open(test_a_tool_leaves_a_copy_of_another_run_alone),
+        test_open(test_a_tool_leaves_what_is_no_database_alone),
+        test_open(test_a_commit_of_a_tool_notices_it),
+        test_open(test_a_tool_beside_the_daemon_goes_on),
         test_open(test_a_restore_through_sqlite_is_noticed),
         test_open(test_a_run_that_is_gone_is_noticed),
         test_open(test_a_deleted_device_leaves_its_number),

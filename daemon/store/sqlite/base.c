@@ -308,6 +308,16 @@ static bool is_older(const struct page *page, const struct frames *frames)
             row.received < base->received);
 }
 
+/* Returns true when the page lacks something of `base`. Only the frames of the page tell whether it
+ * may. */
+static bool has_less(const struct page *page, const struct store_base *base)
+{
+    struct row row = {0};
+
+    return count_rows(page) < base->rows ||
+           (find_row(page, base->run, &row) && row.received < base->received);
+}
+
 bool store_base_is_older(int fd, const char *wal_path, const struct store_base *base)
 {
     struct frames frames = {.base = base, .good = true};
@@ -317,10 +327,12 @@ bool store_base_is_older(int fd, const char *wal_path, const struct store_base *
     if (base->page == 0 || !open_page(fd, &page)) {
         return false;
     }
-    store_frames_each(wal_path, base->page, look_at_frame, &frames);
     memset(page.bytes, 0, page.size); /* a file that ends before the page has no row either */
-    older = frames.good && frames.count > 0 && read_or_end(fd, base->page, &page) &&
-            is_older(&page, &frames);
+    older = read_or_end(fd, base->page, &page) && has_less(&page, base);
+    if (older) { /* only then is the WAL read, which may be long */
+        store_frames_each(wal_path, base->page, look_at_frame, &frames);
+        older = frames.good && frames.count > 0 && is_older(&page, &frames);
+    }
     free(page.bytes);
     return older;
 }

@@ -14,8 +14,8 @@ struct store_base {
     int64_t received; /* its number of messages */
 };
 
-/* Read *base from a file into which the whole WAL has moved. `root` is the root page of `runs`.
- * Returns false, with *base unchanged, when the page is not as expected. */
+/* Read *base from a file: from then on the file never lacks that. `root` is the root page of
+ * `runs`. Returns false, with *base unchanged, when the page is not as expected. */
 bool store_base_read(int fd, uint32_t root, struct store_base *base);
 
 /* SQLite's change counter in the file's header, which no commit lowers; 0: no header. */
@@ -31,8 +31,8 @@ bool store_base_went_back(int fd, const struct store_base *base);
 bool store_base_matches(int fd, const struct store_base *base);
 
 /*
- * Returns true when the file is certainly older than `base`, which was in it, and on disk, before
- * the WAL at wal_path was begun; false when that is not certain.
+ * Returns true when the file is certainly older than `base`, which was in it; false when that is
+ * not certain, as where the WAL at wal_path was begun before.
  */
 bool store_base_is_older(int fd, const char *wal_path, const struct store_base *base);
 

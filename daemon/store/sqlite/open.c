@@ -477,6 +477,9 @@ static int set_up(struct store *store, bool fresh)
                                                            * told of an error by store_find_out() */
     }
     store_record_file(store);
+    if (result == STORE_OK && store->beside) {
+        store_record_base(store); /* the daemon reads its own from the lock file */
+    }
     store_watch_log(store);
     return result;
 }

@@ -199,7 +199,7 @@ void store_record_file(struct store *store)
     struct store_record *record = &store->record;
     struct stat status;
 
-    if (store->lock_fd < 0 || store->file_fd < 0 || fstat(store->file_fd, &status) < 0) {
+    if (store->file_fd < 0 || fstat(store->file_fd, &status) < 0) {
         return;
     }
     record->device = status.st_dev;
@@ -227,8 +227,7 @@ void store_record_base(struct store *store)
     static const char *const sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'runs'";
     int root = 0;
 
-    if (store->lock_fd >= 0 && store->file_fd >= 0 &&
-        store_read_number(store, sql, &root) == STORE_OK && root > 0 &&
+    if (store->file_fd >= 0 && store_read_number(store, sql, &root) == STORE_OK && root > 0 &&
         store_base_read(store->file_fd, (uint32_t)root, &store->record.base) &&
         store->record.known) {
         store_record_write(store);

@@ -22,7 +22,8 @@ struct store_record {
     uint64_t wal_inode;
     int64_t size;           /* bytes, of the database */
     int64_t changed_ns;     /* its time of modification */
-    struct store_base base; /* its content after the last complete checkpoint */
+    struct store_base base; /* its content after the last complete checkpoint; in a tool beside the
+                             * daemon, as it was opened */
 };
 
 /* Read the record from the lock file, which is locked. An unreadable record counts as missing. */
@@ -38,13 +39,15 @@ void store_record_run(struct store *store, int64_t started_ms, int64_t stopped_m
 /* Note, once a second, how many messages of the run are on disk. After a commit that was synced. */
 void store_record_commit(struct store *store);
 
-/* Note the database file's inode, size and time, just after foxtrackrd has written to it. */
+/* Note the database file's inode, size and time, just after foxtrackrd has written to it. A tool
+ * beside the daemon notes them too, but never in the lock file. */
 void store_record_file(struct store *store);
 
 /* Returns true when inode, size and time are as noted. */
 bool store_record_fits(const struct store *store, const struct stat *status);
 
-/* Note the database file's content, after the whole WAL has moved into it and it was synced. */
+/* Note the database file's content, after the whole WAL has moved into it and it was synced; or,
+ * for a tool beside the daemon, the content that it has now. */
 void store_record_base(struct store *store);
 
 /*

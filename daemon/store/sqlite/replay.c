@@ -485,6 +485,10 @@ int store_replay(struct store *store, struct store_replay *replay,
     if (result == STORE_OK && replay->reason == 0) {
         result = replay_extras(store, replay, watcher);
     }
+    /* Closing would do it as well, but could not tell why it fails. */
+    if (result == STORE_OK && !replay->dry_run && store_checkpoint(store) == STORE_FATAL) {
+        result = STORE_FATAL;
+    }
     return result;
 }
 

@@ -6,12 +6,16 @@
  * over the file, and the result is a mixture that no program can read. SQLite reports success for
  * both. So every checkpoint and the end of the run call store_check_target() first. When it fails,
  * nothing more is written, the WAL stays as it is, and the process ends with 74. The next start
- * finds WAL and file unchanged, and refuses them (store/sqlite/record.c, store/sqlite/open.c).
+ * finds WAL and file unchanged, and refuses them (store/sqlite/record.c, store/sqlite/open.c). A
+ * tool that writes beside the daemon does the same, from what it found when it opened the database.
  *
  * A file whose size or time is not as this process left it is read. Another program may have made a
  * checkpoint, which is allowed: then the file is newer. The file is another one when it is no
  * database, carries the mark of a backup, has a lower change counter, or lacks messages of the run
  * that were in it (store/sqlite/base.c).
+ *
+ * A tool does not write to `runs`, so it has fewer proofs than the daemon: an older copy of an
+ * earlier run with the same change counter, which has the same size, is not noticed.
  *
  * A file that is exchanged between the check and the checkpoint is not noticed. That window is a
  * few system calls long.
