@@ -74,3 +74,19 @@ int found_tell_unused(struct store *store, const char *const client_ids[], unsig
 {
     return store_sessions_unused(store, client_ids, count, tell_unused, NULL);
 }
+
+static void note_session(void *context, const char *client_id, const char *broker, int64_t used_ms)
+{
+    bool *is_new = context;
+
+    (void)client_id;
+    (void)broker;
+    (void)used_ms;
+    *is_new = false;
+}
+
+int found_is_new(struct store *store, bool *is_new)
+{
+    *is_new = true;
+    return store_sessions_unused(store, NULL, 0, note_session, is_new);
+}

@@ -45,7 +45,8 @@
 struct daemon {
     struct config *config; /* as loaded at the start; a reload does not change it */
     struct store *store;
-    int64_t newest_ms; /* see store_newest_ms(); at the start */
+    int64_t newest_ms;    /* see store_newest_ms(); at the start */
+    bool database_is_new; /* see found_is_new(); at the start */
     struct watermark watermark;
     struct intake *intake;
     struct gate *gate;
@@ -191,9 +192,10 @@ static int read_records(struct daemon *daemon, struct session_parts parts[],
 }
 
 /* A client id that was changed, or a section that was removed: its queue stays at the broker. */
-static int tell_unused_sessions(struct daemon *daemon)
+static int look_at_sessions(struct daemon *daemon)
 {
-    if (found_tell_unused(daemon->store, daemon->client_ids, daemon->session_count) != STORE_OK) {
+    if (found_tell_unused(daemon->store, daemon->client_ids, daemon->session_count) != STORE_OK ||
+        found_is_new(daemon->store, &daemon->database_is_new) != STORE_OK) {
         log_error("database: %s", store_error(daemon->store));
         return EX_IOERR;
     }
@@ -210,6 +212,7 @@ static int start_sessions(struct daemon *daemon, struct session_parts parts[],
         parts[i].index = i;
         parts[i].gate = daemon->gate;
         parts[i].intake = daemon->intake;
+        parts[i].database_is_new = daemon->database_is_new;
         parts[i].subscriptions = recorded[i].list.entries;
         parts[i].subscription_count = recorded[i].list.count;
         rc = session_start(&daemon->sessions[i], &parts[i]);
@@ -242,7 +245,7 @@ static int start(struct daemon *daemon)
         rc = read_records(daemon, parts, recorded);
     }
     if (rc == EX_OK) {
-        rc = tell_unused_sessions(daemon);
+        rc = look_at_sessions(daemon);
     }
     if (rc == EX_OK) {
         rc = start_pipeline(daemon);

@@ -130,6 +130,7 @@ struct session_parts {
     struct gate *gate;
     struct intake *intake;
     struct store_session record; /* the database's record of this client's session */
+    bool database_is_new;        /* it has no record of any session with any broker */
     const struct session_subscription *subscriptions;
     size_t subscription_count;
 };

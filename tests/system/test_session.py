@@ -13,7 +13,7 @@ import pytest
 import broker as brokers
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import query, run, value, wait_until
+from harness import ROOT, query, run, value, wait_until
 
 
 def filters_on_record(daemon):
@@ -255,6 +255,53 @@ def test_new_database_for_a_session_that_is_there(broker, daemon, make_daemon):
 
     manifest.check(fresh.database)
     assert filters_on_record(fresh) == ["foxtrackr/#"]
+
+
+NEW = "the broker has a session for this client id, and the database .* is new"
+
+
+def test_a_disk_that_is_not_mounted(broker, daemon):
+    """
+    Goal: a database that is begun anew below a mount point, because its disk is not mounted, is not
+    begun in silence: the broker has a session, the database has had none, and a warning names the
+    database and what to do. With the disk mounted again there is no warning.
+    """
+    daemon.start()
+    daemon.stop()
+    assert not re.search(NEW, daemon.log())
+    disk = daemon.directory / "disk"
+    disk.mkdir()
+    for file in daemon.directory.glob(daemon.database.name + "*"):
+        file.rename(disk / file.name)
+
+    manifest = fleet.play(broker, messages=20)
+    broker.stop()
+    daemon.start(wait=None)  # the warning is still due at the start after this one
+    daemon.wait_log("Connection refused")
+    daemon.stop()
+    broker.start()
+    daemon.start()
+    line = daemon.wait_log(NEW)
+    assert line.startswith("warning") and CLIENT_ID in line, line
+    assert " DIRECTORY/foxtrackr.db " in line and "mounted" in line and "stop foxtrackrd" in line, line
+    [section] = re.findall('see "(.*)" in foxtrackrd\\(8\\)', line)
+    page = (ROOT / "daemon/foxtrackrd.8").read_text(encoding="utf-8")
+    assert f"\n.Ss {section}\n" in page
+    daemon.wait_received(manifest.messages)
+    assert foxtrackrctl(daemon, "status").returncode == 0
+    daemon.stop()
+    assert query(daemon.database, "SELECT * FROM gaps") == []
+    daemon.start()
+    daemon.stop()
+    assert not re.search(NEW, daemon.log())
+
+    for file in daemon.directory.glob(daemon.database.name + "*"):
+        file.rename(disk / ("new-" + file.name))
+    for file in disk.glob(daemon.database.name + "*"):
+        file.rename(daemon.directory / file.name)
+    daemon.start()
+    daemon.stop()
+    assert not re.search("the broker has a session for", daemon.log())
 
 
 def dynamic_security(path):
