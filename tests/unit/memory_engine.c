@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory_records.h"
 #include "store/engine.h"
 
 #define ROWS         256
@@ -23,6 +24,7 @@ struct content {
     unsigned waiting_count;
     unsigned waiting_done;
     struct store_counts counts;
+    struct memory_records records;
     char history[HISTORY_SIZE];
 };
 
@@ -292,8 +294,17 @@ static uint64_t memory_waiting(const struct store *store)
     return store->open.waiting_count - store->open.waiting_done;
 }
 
+/* The names of enum store_gap in the history. */
+static const char *const gaps[] = {
+    [STORE_GAP_NONE] = "none",
+    [STORE_GAP_LOST] = "lost",
+    [STORE_GAP_UNCERTAIN] = "uncertain",
+    [STORE_GAP_MOVED] = "moved",
+};
+
 static int memory_session_connecting(struct store *store, const char *client_id)
 {
+    memory_records_connecting(&store->open.records, client_id);
     note(store, "connecting(%s) ", client_id);
     return STORE_OK;
 }
@@ -301,14 +312,16 @@ static int memory_session_connecting(struct store *store, const char *client_id)
 static int memory_session_settled(struct store *store, const char *client_id, enum store_gap gap,
                                   int64_t now_ms)
 {
-    note(store, "settled(%s,%d,%d) ", client_id, (int)gap, (int)now_ms);
+    memory_records_settled(&store->open.records, client_id, now_ms);
+    note(store, "settled(%s,%s,%d) ", client_id, gaps[gap], (int)now_ms);
     return STORE_OK;
 }
 
 static int memory_session_established(struct store *store, const char *client_id,
                                       enum store_gap gap, int64_t now_ms)
 {
-    note(store, "established(%s,%d,%d) ", client_id, (int)gap, (int)now_ms);
+    memory_records_established(&store->open.records, client_id);
+    note(store, "established(%s,%s,%d) ", client_id, gaps[gap], (int)now_ms);
     return STORE_OK;
 }
 
@@ -322,12 +335,14 @@ static int memory_session_durable(struct store *store, const char *client_id, in
 static int memory_subscribed(struct store *store, const char *client_id, const char *filter,
                              int qos, int64_t now_ms)
 {
+    memory_records_subscribed(&store->open.records, client_id, filter, qos);
     note(store, "subscribed(%s,%s,%d,%d) ", client_id, filter, qos, (int)now_ms);
     return STORE_OK;
 }
 
 static int memory_unsubscribed(struct store *store, const char *client_id, const char *filter)
 {
+    memory_records_unsubscribed(&store->open.records, client_id, filter);
     note(store, "unsubscribed(%s,%s) ", client_id, filter);
     return STORE_OK;
 }
@@ -335,9 +350,7 @@ static int memory_unsubscribed(struct store *store, const char *client_id, const
 static int memory_session_find(struct store *store, const char *client_id,
                                struct store_session *out)
 {
-    (void)store;
-    (void)client_id;
-    *out = (struct store_session){0};
+    memory_records_find(&store->open.records, client_id, out);
     return STORE_OK;
 }
 
@@ -345,11 +358,7 @@ static int memory_subscriptions(struct store *store, const char *client_id,
                                 int (*each)(void *context, const char *filter, int qos),
                                 void *context)
 {
-    (void)store;
-    (void)client_id;
-    (void)each;
-    (void)context;
-    return STORE_OK;
+    return memory_records_subscriptions(&store->open.records, client_id, each, context);
 }
 
 static int memory_idle(struct store *store, int *again_ms)

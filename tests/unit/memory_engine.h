@@ -48,7 +48,8 @@ uint64_t memory_rows(struct store *store);
 int memory_calls(struct store *store, enum memory_operation operation);
 
 /* What was done and committed, in its order: "+row =duplicate ?quarantined" and the events of
- * sessions, each followed by a space. The text is the caller's, for free(). */
+ * sessions with their arguments, a gap by its name, each followed by a space. The text is the
+ * caller's, for free(). store_session_find() and store_subscriptions() tell what is on record. */
 char *memory_history(struct store *store);
 
 #endif

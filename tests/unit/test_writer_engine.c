@@ -368,10 +368,10 @@ static void events_reach_the_store_in_their_order(void **state)
     start(pipeline);
     wait_durable(pipeline, 8);
     stop(pipeline, WRITER_ENDED);
-    assert_history(pipeline, "connecting(id-test-01) established(id-test-01,1,5) "
+    assert_history(pipeline, "connecting(id-test-01) established(id-test-01,lost,5) "
                              "subscribed(id-test-01,fox/#,1,5) +d1 durable(id-test-01) "
                              "unsubscribed(id-test-01,a/b) connecting(id-test-02) "
-                             "settled(id-test-02,1,5) settled(id-test-02,0,0) ");
+                             "settled(id-test-02,lost,5) settled(id-test-02,none,0) ");
 }
 
 static bool was_idle_often(void *context)

@@ -46,7 +46,8 @@ $(BUILD)/tiny/test_%.o: tests/unit/test_%.c
 	$(compile)
 
 # This one has an engine of the store in memory.
-$(BUILD)/tests/test_writer_engine: $(BUILD)/tests/unit/memory_engine.o
+MEMORY_ENGINE := $(addprefix $(BUILD)/tests/unit/,memory_engine.o memory_records.o)
+$(BUILD)/tests/test_writer_engine: $(MEMORY_ENGINE)
 
 # This one counts how many messages a search has looked at.
 $(BUILD)/tests/test_paho_shortcuts: private LDFLAGS_ += -Wl,--wrap=messageIDCompare
