@@ -49,6 +49,15 @@ $(BUILD)/tiny/test_%.o: tests/unit/test_%.c
 MEMORY_ENGINE := $(addprefix $(BUILD)/tests/unit/,memory_engine.o memory_records.o)
 $(BUILD)/tests/test_writer_engine: $(MEMORY_ENGINE)
 
+# These have it too, another client of MQTT with a broker behind it, and clocks in their hands.
+UNIT_SESSION := $(filter $(BUILD)/tests/test_session%,$(UNIT_TESTS))
+SESSION_OBJ  := $(patsubst %,$(BUILD)/tests/unit/%.o,session_fixture fake_mqtt fake_script fake_link fake_broker shifted_clock) \
+                $(MEMORY_ENGINE) $(filter-out $(BUILD)/daemon/mqtt/client.o,$(DAEMON_OBJ))
+$(UNIT_SESSION): $(BUILD)/tests/test_session%: $(BUILD)/tests/unit/test_session%.o $(SESSION_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+	$(link_test)
+$(UNIT_SESSION): private LDFLAGS_ += \
+    -Wl,--wrap=clock_gettime,--wrap=pthread_cond_timedwait,--wrap=wall_now_ms
+
 # This one counts how many messages a search has looked at.
 $(BUILD)/tests/test_paho_shortcuts: private LDFLAGS_ += -Wl,--wrap=messageIDCompare
 
