@@ -1,0 +1,258 @@
+/*
+ * The broker's subscriptions become those of the configuration: every filter is asked for at every
+ * connection, what the broker does not grant is asked for again, and what is not configured any
+ * more is unsubscribed. What the broker has answered is on record.
+ */
+#include "session_fixture.h"
+
+#define RETRY_FIRST_MS 2000
+#define RETRY_LAST_MS  120000
+
+/* --- refused, or granted below what was asked ----------------------------------------------- */
+
+/* The other filter is subscribed all the same, and is not asked for again. */
+static void a_refused_filter_is_asked_for_again(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fake_mqtt_answer(FAKE_NEW);
+    fake_mqtt_grant("a/#", FAKE_REFUSES);
+    fixture_begin(fixture);
+    assert_int_equal(wait_partial(fixture), RETRY_FIRST_MS);
+    assert_state(fixture, SESSION_PARTIAL, "the broker refuses a/#");
+    assert_last_error(fixture, "the broker refuses a/#");
+    assert_granted(fixture, SESSION_NOT_GRANTED, 2);
+    assert_true(status_of(fixture).connected_since_ms > 0);
+    fake_mqtt_pass_time();
+    assert_int_equal(wait_partial(fixture), 2 * RETRY_FIRST_MS);
+    fake_mqtt_grant("a/#", 2);
+    fake_mqtt_pass_time();
+    wait_subscribed(fixture);
+    assert_granted(fixture, 2, 2);
+    assert_conversation(fixture, CONNECTS "established(c,none,7) "
+                                          "SUBSCRIBE(a/#,2) SUBSCRIBE(b/#,2) "
+                                          "subscribed(c,b/#,2,7) SUBSCRIBE(a/#,2) "
+                                          "SUBSCRIBE(a/#,2) subscribed(c,a/#,2,7) " LEAVES);
+}
+
+static void a_lower_qos_is_recorded_and_asked_for_again(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fake_mqtt_answer(FAKE_NEW);
+    fake_mqtt_grant("b/#", 1);
+    fixture_begin(fixture);
+    assert_int_equal(wait_partial(fixture), RETRY_FIRST_MS);
+    assert_state(fixture, SESSION_PARTIAL, "the broker grants QoS 1 for b/#, asked was 2");
+    assert_granted(fixture, 2, 1);
+    fake_mqtt_pass_time();
+    wait_partial(fixture); /* the same answer is no second record */
+    fake_mqtt_grant("b/#", 2);
+    fake_mqtt_pass_time();
+    wait_subscribed(fixture);
+    assert_granted(fixture, 2, 2);
+    assert_conversation(fixture, CONNECTS "established(c,none,7) "
+                                          "SUBSCRIBE(a/#,2) subscribed(c,a/#,2,7) "
+                                          "SUBSCRIBE(b/#,2) subscribed(c,b/#,1,7) "
+                                          "SUBSCRIBE(b/#,2) "
+                                          "SUBSCRIBE(b/#,2) subscribed(c,b/#,2,7) " LEAVES);
+}
+
+static void the_time_between_two_requests_grows_to_its_limit(void **state)
+{
+    struct fixture *fixture = *state;
+    int wait_ms = 0;
+
+    fake_mqtt_grant("a/#", FAKE_REFUSES);
+    fixture_begin(fixture);
+    for (int expected_ms = RETRY_FIRST_MS; expected_ms < RETRY_LAST_MS; expected_ms *= 2) {
+        wait_ms = wait_partial(fixture);
+        assert_int_equal(wait_ms, expected_ms);
+        fake_mqtt_pass_time();
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(wait_partial(fixture), RETRY_LAST_MS);
+        fake_mqtt_pass_time();
+    }
+    wait_partial(fixture);
+}
+
+/* A new connection asks for everything, and at the first pace. */
+static void a_loss_while_a_filter_is_refused_begins_anew(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_know(fixture);
+    fake_mqtt_grant("a/#", FAKE_REFUSES);
+    fixture_begin(fixture);
+    wait_partial(fixture);
+    fake_mqtt_lose(FAKE_BY_BROKER);
+    wait_backoff(fixture);
+    assert_state(fixture, SESSION_WAITING, "the broker closed the connection");
+    assert_int_equal(losses(fixture, LOSS_BROKER), 1);
+    retry(fixture);
+    assert_int_equal(wait_partial(fixture), RETRY_FIRST_MS);
+    assert_granted(fixture, SESSION_NOT_GRANTED, 2);
+    assert_conversation(fixture, KEPT_CONNECTION KEPT_CONNECTION LEAVES);
+}
+
+/* --- no answer ------------------------------------------------------------------------------ */
+
+static void pass_a_minute(void *context)
+{
+    (void)context;
+    shifted_clock_pass(60000);
+}
+
+/* The connection is given up: the broker may have anything. What was granted on it counts no more.
+ * The request names the reason better than the silence does. */
+static void an_unanswered_subscribe_ends_the_connection(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_know(fixture);
+    fake_mqtt_grant("b/#", FAKE_UNANSWERED);
+    fake_mqtt_before_answer("SUBSCRIBE(b", pass_a_minute, NULL);
+    fixture_begin(fixture);
+    wait_backoff(fixture);
+    assert_state(fixture, SESSION_WAITING, "no answer to SUBSCRIBE to b/#");
+    assert_int_equal(losses(fixture, LOSS_SILENCE), 1);
+    fake_mqtt_grant("b/#", 2);
+    retry(fixture);
+    wait_subscribed(fixture);
+    assert_conversation(fixture, KEPT_CONNECTION LEAVES KEPT_CONNECTION LEAVES);
+}
+
+/* --- not configured any more ---------------------------------------------------------------- */
+
+/* Before the others are subscribed, and once: it is forgotten on record, and by the session. */
+static void a_removed_filter_is_unsubscribed_once(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_know(fixture);
+    fixture_remember(fixture, "old/#", 2);
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+    fake_mqtt_lose(FAKE_BY_BROKER);
+    wait_backoff(fixture);
+    retry(fixture);
+    wait_subscribed(fixture);
+    fixture_end(fixture);
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+    assert_conversation(
+        fixture,
+        CONNECTS "settled(c,none,7) UNSUBSCRIBE(old/#) "
+                 "unsubscribed(c,old/#) " SUBSCRIBES KEPT_CONNECTION LEAVES KEPT_CONNECTION LEAVES);
+    assert_int_equal(logged(fixture, "unsubscribed from old/#"), 1);
+}
+
+static void an_unanswered_unsubscribe_is_repeated(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_know(fixture);
+    fixture_remember(fixture, "old/#", 2);
+    fake_mqtt_grant("old/#", FAKE_UNANSWERED);
+    fake_mqtt_before_answer("UNSUBSCRIBE", pass_a_minute, NULL);
+    fixture_begin(fixture);
+    wait_backoff(fixture);
+    assert_state(fixture, SESSION_WAITING, "no answer to UNSUBSCRIBE from old/#");
+    fake_mqtt_grant("old/#", 2);
+    retry(fixture);
+    wait_subscribed(fixture);
+    assert_conversation(fixture, CONNECTS "settled(c,none,7) UNSUBSCRIBE(old/#) " LEAVES CONNECTS
+                                          "settled(c,none,7) UNSUBSCRIBE(old/#) "
+                                          "unsubscribed(c,old/#) " SUBSCRIBES LEAVES);
+}
+
+static void a_new_session_has_nothing_to_unsubscribe(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_know(fixture);
+    fixture_remember(fixture, "old/#", 2);
+    fake_mqtt_answer(FAKE_NEW);
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+    assert_conversation(fixture, LOST_CONNECTION LEAVES);
+}
+
+/* --- what was remembered -------------------------------------------------------------------- */
+
+static void another_qos_than_remembered_is_recorded(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_know(fixture);
+    fixture_remember(fixture, "a/#", 1);
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+    assert_conversation(fixture, CONNECTS "settled(c,none,7) "
+                                          "SUBSCRIBE(a/#,2) subscribed(c,a/#,2,7) "
+                                          "SUBSCRIBE(b/#,2) " LEAVES);
+    assert_int_equal(logged(fixture, "subscribed to a/# with QoS 2"), 1);
+    assert_int_equal(logged(fixture, "subscribed again to b/# with QoS 2"), 1);
+}
+
+/* --- the intake refuses --------------------------------------------------------------------- */
+
+/* An answer that is not on record counts for nothing: the connection ends, and all is asked anew.
+ */
+static void a_subscription_that_cannot_be_recorded_is_asked_for_again(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fake_mqtt_answer(FAKE_NEW);
+    fake_mqtt_before_answer("SUBSCRIBE(b", refuse_intake, fixture);
+    fixture_begin(fixture);
+    wait_backoff(fixture);
+    assert_state(fixture, SESSION_WAITING, "cut by foxtrackrd: the database takes nothing");
+    assert_int_equal(losses(fixture, LOSS_DAEMON), 1);
+    allow_intake(fixture);
+    retry(fixture);
+    wait_subscribed(fixture);
+    assert_conversation(fixture, CONNECTS "established(c,none,7) "
+                                          "SUBSCRIBE(a/#,2) subscribed(c,a/#,2,7) "
+                                          "SUBSCRIBE(b/#,2) " LEAVES CONNECTS "settled(c,none,7) "
+                                          "SUBSCRIBE(a/#,2) "
+                                          "SUBSCRIBE(b/#,2) subscribed(c,b/#,2,7) " LEAVES);
+}
+
+static void an_unsubscribe_that_cannot_be_recorded_is_repeated(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_know(fixture);
+    fixture_remember(fixture, "old/#", 2);
+    fake_mqtt_before_answer("UNSUBSCRIBE", refuse_intake, fixture);
+    fixture_begin(fixture);
+    wait_backoff(fixture);
+    assert_int_equal(losses(fixture, LOSS_DAEMON), 1);
+    allow_intake(fixture);
+    retry(fixture);
+    wait_subscribed(fixture);
+    assert_conversation(fixture, CONNECTS "settled(c,none,7) UNSUBSCRIBE(old/#) " LEAVES CONNECTS
+                                          "settled(c,none,7) UNSUBSCRIBE(old/#) "
+                                          "unsubscribed(c,old/#) " SUBSCRIBES LEAVES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SESSION_TEST(a_refused_filter_is_asked_for_again),
+        SESSION_TEST(a_lower_qos_is_recorded_and_asked_for_again),
+        SESSION_TEST(the_time_between_two_requests_grows_to_its_limit),
+        SESSION_TEST(a_loss_while_a_filter_is_refused_begins_anew),
+        SESSION_TEST(an_unanswered_subscribe_ends_the_connection),
+        SESSION_TEST(a_removed_filter_is_unsubscribed_once),
+        SESSION_TEST(an_unanswered_unsubscribe_is_repeated),
+        SESSION_TEST(a_new_session_has_nothing_to_unsubscribe),
+        SESSION_TEST(another_qos_than_remembered_is_recorded),
+        SESSION_TEST(a_subscription_that_cannot_be_recorded_is_asked_for_again),
+        SESSION_TEST(an_unsubscribe_that_cannot_be_recorded_is_repeated),
+    };
+
+    return cmocka_run_group_tests_name("a session's subscriptions", tests, NULL, NULL);
+}
