@@ -73,13 +73,13 @@ struct foxtrackr__fault {
 
 /*
  * Read a payload, which is borrowed as long as the body is used. Returns 0, and the caller passes
- * the body to foxtrackr__body_clear(); or -ENOMEM, FOXTRACKR_E_ENCODING or FOXTRACKR_E_JSON with
- * *problem filled in, and the body is empty.
+ * the body to foxtrackr__body_clear(); or -ENOMEM, FOXTRACKR_E_EMPTY, FOXTRACKR_E_ENCODING or
+ * FOXTRACKR_E_JSON with *problem filled in, and the body holds nothing.
  */
 int foxtrackr__body_read(struct foxtrackr__body *body, const char *payload, size_t length,
                          struct foxtrackr_problem *problem);
 
-/* The same (body_reader.c) with the fault instead of a problem. On false, too, the caller passes
+/* The parser of body_read() (body_reader.c). False: *fault is set. Either way the caller passes
  * the body to foxtrackr__body_clear(). */
 bool foxtrackr__body_scan(struct foxtrackr__body *body, const char *payload, size_t length,
                           struct foxtrackr__fault *fault);

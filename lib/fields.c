@@ -321,7 +321,7 @@ static int parse_factor(const char *text, size_t length, double *out,
     return 0;
 }
 
-/* Put *field in front, and drop the mapping of the same path if there is one. */
+/* Puts *field first, replaces one of the same path. -ENOMEM: nothing changed. */
 static int put_first(struct foxtrackr_fields *fields, const struct foxtrackr__field *field)
 {
     size_t same = 0;

@@ -100,8 +100,8 @@ int config_warn(struct config_loading *loading, int line, const char *name, cons
     __attribute__((format(printf, 4, 5)));
 
 /* config/text.c */
-/* Copies the text without surrounding blanks and with escapes resolved (\# becomes #) to `out` of
- * CONFIG_LINE_SIZE bytes. Returns 0, or 1 with the reason, which never quotes the text. */
+/* Copies the text to `out` (CONFIG_LINE_SIZE), trimmed and unescaped as config/text.c says. Returns
+ * 0, or 1 and a `reason` (CONFIG_REASON_SIZE) that never quotes the text. */
 int config_text_take(const char *text, size_t length, char *out, char *reason);
 /* Returns the start of the text without its surrounding blanks; *length becomes its length. */
 const char *config_text_trim(const char *text, size_t *length);

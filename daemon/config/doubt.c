@@ -11,7 +11,7 @@
 
 #define PREFIX "id-"
 
-/* Recognises the forms in which instructions mark text to replace. */
+/* Recognises placeholders: change_me..., your_..., xxx, <...>. */
 static bool is_placeholder(const char *text)
 {
     static const char *const beginnings[] = {"change_me",  "change-me", "changeme", "replace_me",

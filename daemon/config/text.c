@@ -120,22 +120,11 @@ static size_t escape_length(const char *text, bool first)
     return 0;
 }
 
-int config_text_take(const char *text, size_t length, char *out, char *reason)
+/* Copies trimmed text to `out` with its escapes resolved. Returns 0, or 1 and a reason. */
+static int unescape(const char *copy, char *out, char *reason)
 {
-    char copy[CONFIG_LINE_SIZE];
     size_t used = 0;
-    unsigned lookalike;
 
-    text = config_text_trim(text, &length);
-    snprintf(copy, sizeof(copy), "%.*s", (int)length, text);
-    lookalike = config_text_lookalike(text, length, true);
-    if (lookalike != 0) {
-        snprintf(reason, CONFIG_REASON_SIZE,
-                 "begins or ends with the character U+%04X, which looks like a blank and is none: "
-                 "remove it",
-                 lookalike);
-        return 1;
-    }
     if (begins_with_quote(copy)) {
         snprintf(reason, CONFIG_REASON_SIZE,
                  "begins with a quotation mark, and values are written without quotes: remove "
@@ -168,4 +157,25 @@ int config_text_take(const char *text, size_t length, char *out, char *reason)
         return 1;
     }
     return 0;
+}
+
+int config_text_take(const char *text, size_t length, char *out, char *reason)
+{
+    char copy[CONFIG_LINE_SIZE]; /* may be a password */
+    unsigned lookalike;
+    int result;
+
+    text = config_text_trim(text, &length);
+    lookalike = config_text_lookalike(text, length, true);
+    if (lookalike != 0) {
+        snprintf(reason, CONFIG_REASON_SIZE,
+                 "begins or ends with the character U+%04X, which looks like a blank and is none: "
+                 "remove it",
+                 lookalike);
+        return 1;
+    }
+    snprintf(copy, sizeof(copy), "%.*s", (int)length, text);
+    result = unescape(copy, out, reason);
+    explicit_bzero(copy, sizeof(copy));
+    return result;
 }

@@ -1,6 +1,7 @@
 /*
  * A link of the gate: one connection of Paho's and the connection to the broker behind it. The
- * gate's thread owns its links and calls everything here, holding the gate's mutex.
+ * gate's thread makes and closes links; it, the writer's thread and Paho's receive thread relay.
+ * Everything here is called with the gate's mutex held.
  *
  * All Paho clients of the process share a lock and a receive thread, so a link must never make Paho
  * wait for its own broker: LINK_HELD_HIGH.
@@ -112,8 +113,8 @@ void link_serve(struct link *link, const struct link_end *end, uint32_t events);
  * copied. */
 void link_sever(struct link *link, const char *reason);
 
-/* Read Paho's bytes and send what may leave. In any phase. Returns true when Paho had written
- * something. */
+/* In LINK_OPEN: read Paho's bytes, send what may leave. Returns true when bytes were there at
+ * once. */
 bool link_catch_up(struct link *link);
 
 /* Let Paho's receive thread relay this link from now on, if the link has had messages. Returns true

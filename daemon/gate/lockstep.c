@@ -170,7 +170,7 @@ static int wait_for(struct pollfd *fds, nfds_t count, int timeout_ms)
     return ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, NULL);
 }
 
-/* Waits once. Returns true when Paho has something to read, or the time is over. */
+/* Waits once, sets *ready. False: it only relayed brokers' bytes; wait again. */
 static bool poll_once(struct gate *gate, struct pollfd *fds, nfds_t count, int timeout_ms,
                       int *ready)
 {

@@ -192,8 +192,8 @@ struct writer_limits {
     int min_free_mb;
 };
 
-/* Start the thread. Returns 0 and sets *out, for writer_stop(); or a negative errno, and then
- * limits->fields stays the caller's. `database_path` is copied. */
+/* Start the thread. Returns 0, sets *out, for writer_stop(), and takes over limits->fields; or
+ * only returns a negative errno. `database_path` is copied. */
 int writer_start(struct writer **out, const struct writer_parts *parts,
                  const struct writer_limits *limits, const char *database_path);
 

@@ -532,3 +532,26 @@ def test_restore_killed_at_every_step(make_daemon, daemon, history, tmp_path):
         assert devices(lone.database) == {"before": 30}
     print(*zip(calls, outcomes))
     assert outcomes == sorted(outcomes) and 0 < sum(outcomes) < len(outcomes), outcomes
+
+
+def test_restore_without_exchange_that_fails(make_daemon, daemon, history, tmp_path):
+    """
+    Goal: on a file system that cannot exchange two names, a database whose name cannot be given to
+    the copy keeps one name and its content: with two names the daemon would refuse it.
+    """
+    backup, _ = history
+    lone = make_daemon(None, directory=tmp_path / "place")
+    for name in daemon.database.parent.glob(daemon.database.name + "*"):
+        if not name.name.endswith("-shm"):
+            (lone.database.parent / name.name).write_bytes(name.read_bytes())
+
+    failed = strace("-e", "trace=rename,renameat2", "-e", "inject=renameat2:error=EINVAL",
+                    "-e", "inject=rename:error=EIO", FOXTRACKRCTL, "-c", lone.config, "restore", backup)
+
+    if "may not trace" in failed.stderr:
+        pytest.skip("strace may not trace here")
+    assert failed.returncode != 0
+    assert "cannot get its new content" in failed.stderr, failed.stderr
+    assert lone.database.stat().st_nlink == 1, list(lone.database.parent.iterdir())
+    foxtrackrctl(lone, "restore", backup)
+    assert devices(lone.database) == {"before": 30}

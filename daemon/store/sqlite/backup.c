@@ -383,13 +383,13 @@ static int copy_damaged(struct backup *backup, const char *how)
                         backup->file, how);
 }
 
-/* Marks the copy as a backup, without WAL mode, which would create a WAL beside it. */
+/* Marks the copy as a backup. WAL mode is off meanwhile, so that no WAL is created. */
 static int mark_copy(struct backup *backup)
 {
     sqlite3 *copy = NULL;
     int result = STORE_OK;
 
-    if (store_mark_set_log(backup->fd, false) < 0) {
+    if (store_mark_set_wal(backup->fd, false) < 0) {
         return path_problem(backup, backup->file, "be marked as a backup");
     }
     if (store_held_open(backup->fd, false, &copy) != SQLITE_OK ||
@@ -401,7 +401,7 @@ static int mark_copy(struct backup *backup)
                      : copy_problem(backup, copy, "be marked as a backup");
     }
     sqlite3_close(copy);
-    if (result == STORE_OK && store_mark_set_log(backup->fd, true) < 0) {
+    if (result == STORE_OK && store_mark_set_wal(backup->fd, true) < 0) {
         result = path_problem(backup, backup->file, "be marked as a backup");
     }
     return result;

@@ -98,9 +98,9 @@ int store_mark_write(int fd, enum store_mark mark)
     return write_header(fd, bytes, sizeof(bytes), APPLICATION_AT) == 0 && fsync(fd) == 0 ? 0 : -1;
 }
 
-int store_mark_set_log(int fd, bool log)
+int store_mark_set_wal(int fd, bool wal)
 {
-    const unsigned char versions[] = {log ? 2 : 1, log ? 2 : 1};
+    const unsigned char versions[] = {wal ? 2 : 1, wal ? 2 : 1};
 
     return write_header(fd, versions, sizeof(versions), VERSIONS_AT);
 }

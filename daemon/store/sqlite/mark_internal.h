@@ -36,13 +36,13 @@ int store_check_mark(struct store *store);
 /*
  * Write into a copy, through its own connection, that it is a backup of the moment `taken_ms` (wall
  * clock; 0: not known). A copy of a backup stays one, of the earlier moment. The connection keeps
- * no WAL (see store_mark_begin()). Returns SQLite's result code.
+ * no WAL (see store_mark_set_wal()). Returns SQLite's result code.
  */
 int store_mark_copy(sqlite3 *copy, enum store_mark mark, int64_t taken_ms);
 
 /* Set or clear WAL mode in the copy's header; without it SQLite writes to the copy without creating
  * a WAL. Returns 0, or -1 and errno. */
-int store_mark_set_log(int fd, bool log);
+int store_mark_set_wal(int fd, bool wal);
 
 /* The moment of a backup, as it was written into it. 0: not known. Returns SQLite's result code. */
 int store_mark_moment(sqlite3 *db, int64_t *taken_ms);

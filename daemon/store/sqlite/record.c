@@ -358,9 +358,11 @@ int store_record_is_older(struct store *store, bool *older)
         "SELECT started_ms, coalesce(stopped_ms, 0), received FROM runs WHERE run = ?1";
     const struct store_record *record = &store->record;
     sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
+    int code;
 
     *older = false;
+    errno = 0;
+    code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
     if (code == SQLITE_OK) {
         sqlite3_bind_int64(statement, 1, record->run);
         code = sqlite3_step(statement);

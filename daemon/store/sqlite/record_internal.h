@@ -64,8 +64,8 @@ int store_record_check_file(struct store *store);
  */
 int store_record_check_structure(struct store *store);
 
-/* Set *older when the open database is older than the record: the last recorded run, or messages of
- * it, are missing. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+/* Set *older to whether the open database lacks the recorded run, its end or messages of it. Only
+ * with a record. Returns STORE_OK or as store_open_failed(). */
 int store_record_is_older(struct store *store, bool *older);
 
 #endif

@@ -71,7 +71,7 @@ static int finish_copy(struct restore *restore)
 {
     int result = give_owner(restore);
 
-    if (result == STORE_OK && store_mark_set_log(restore->fd, true) < 0) {
+    if (result == STORE_OK && store_mark_set_wal(restore->fd, true) < 0) {
         result = store_restore_problem(restore, restore->work, "be written");
     }
     if (result == STORE_OK && fsync(restore->fd) < 0) {
@@ -117,6 +117,27 @@ static int each_log(struct restore *restore, const char *from, const char *to,
 }
 
 /* Exchanges the names of the new and the old database. */
+/*
+ * Puts `work` in the place of `path`, which is called `aside` from then on, on a file system that
+ * cannot exchange two names. A process that ends between the first two calls leaves a database with
+ * two names, which the daemon refuses. Returns 0; or -1 with errno, and the names are as before.
+ */
+static int replace(const char *work, const char *path, const char *aside)
+{
+    int error;
+
+    if (link(path, aside) < 0) {
+        return -1;
+    }
+    if (rename(work, path) < 0) {
+        error = errno;
+        unlink(aside);
+        errno = error;
+        return -1;
+    }
+    return 0;
+}
+
 static int exchange(struct restore *restore)
 {
     const char *path = restore->store->path;
@@ -130,9 +151,7 @@ static int exchange(struct restore *restore)
     } else {
         done = renameat2(AT_FDCWD, restore->work, AT_FDCWD, path, RENAME_EXCHANGE);
         if (done < 0 && (errno == EINVAL || errno == ENOSYS)) {
-            /* This file system cannot: a second name first. Only an end between these two calls is
-             * seen, and then by a daemon that refuses a database with two names. */
-            done = link(path, restore->aside) < 0 ? -1 : rename(restore->work, path);
+            done = replace(restore->work, path, restore->aside);
         }
     }
     if (done < 0) {
@@ -142,8 +161,7 @@ static int exchange(struct restore *restore)
     return STORE_OK;
 }
 
-/* Removes the copy and the second names after an error; before the exchange nothing else has
- * changed. */
+/* Removes the copy, and the second names of WAL and journal. Does nothing after the exchange. */
 static void undo(struct restore *restore)
 {
     if (restore->work == NULL || restore->exchanged || restore->fd < 0) {

@@ -322,7 +322,7 @@ static int mark_copy(struct restore *restore)
     sqlite3 *copy = NULL;
     int result;
 
-    if (store_mark_set_log(restore->fd, false) < 0) {
+    if (store_mark_set_wal(restore->fd, false) < 0) {
         return store_restore_problem(restore, restore->work, "be written");
     }
     result = open_copy(restore, &copy);

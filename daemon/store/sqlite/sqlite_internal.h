@@ -298,7 +298,8 @@ int store_migrate(struct store *store, const char *const *list, int count);
  * STORE_E_PATH or STORE_FATAL. */
 int store_renew_log(struct store *store);
 
-/* SQLite's errors while opening that are the operator's to mend rather than the disk's. */
+/* As store_fail(), but STORE_E_PATH for errors that the operator can mend: no database, a missing
+ * permission. While opening. */
 int store_open_failed(struct store *store, const char *doing);
 
 /* The first column of the first row that a statement gives, as a number. */
