@@ -13,6 +13,9 @@
 #include "session/session_internal.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#define MORE_SIZE 32 /* for "; and 1000 more" at the end of a problem */
 
 /* Unsubscribes recorded filters that are no longer configured. Sets `problem` unless it returns
  * SESSION_RECONCILED. */
@@ -56,7 +59,18 @@ static bool remember(struct session *session, const char *filter, int granted)
     return true;
 }
 
-/* Subscribes to one filter of the configuration. */
+/* Says that the broker grants less than was asked, and which key settles it. */
+static void say_lower(const char *filter, int granted, int asked, char *problem)
+{
+    snprintf(problem, SESSION_REASON_SIZE, "the broker grants QoS %d for %.200s, asked was %d: %s",
+             granted, filter, asked,
+             granted == 1
+                 ? "messages come at least once, and copies are recognised: set session.qos = 1, "
+                   "or raise the broker's maximum QoS"
+                 : "messages may be lost on the way: raise the broker's maximum QoS");
+}
+
+/* Subscribes to one filter of the configuration. Sets `problem` unless it is granted as asked. */
 static enum session_reconciled subscribe(struct session *session, size_t index, char *problem)
 {
     const struct config_session *own = session->own;
@@ -77,36 +91,56 @@ static enum session_reconciled subscribe(struct session *session, size_t index, 
         return SESSION_NOT_RECORDED;
     }
     if (granted < own->qos) {
-        snprintf(problem, SESSION_REASON_SIZE,
-                 "the broker grants QoS %d for %.200s, asked was %d: messages may be lost on the "
-                 "way; check the broker's maximum QoS",
-                 granted, filter, own->qos);
+        say_lower(filter, granted, own->qos, problem);
         return SESSION_RECONCILED_PARTLY;
     }
     return SESSION_RECONCILED;
 }
 
+/* Appends the problem of one filter to those of the filters before it. Returns false when there is
+ * no room for it. */
+static bool add_problem(char *problems, const char *one)
+{
+    size_t used = strlen(problems);
+
+    if (used + strlen("; ") + strlen(one) + MORE_SIZE > SESSION_REASON_SIZE) {
+        return false;
+    }
+    snprintf(problems + used, SESSION_REASON_SIZE - used, "%s%s", used > 0 ? "; " : "", one);
+    return true;
+}
+
 enum session_reconciled session_reconcile(struct session *session, char *problem)
 {
     enum session_reconciled result = drop_unwanted(session, problem);
+    char one[SESSION_REASON_SIZE];
+    size_t more = 0;
 
     if (result != SESSION_RECONCILED) {
         return result;
     }
+    problem[0] = '\0';
     for (size_t i = 0; i < session->own->filter_count; i++) {
-        enum session_reconciled one;
-
         /* Granted on this connection already: only the other filters are retried. */
         if (session->granted[i] >= session->own->qos) {
             continue;
         }
-        one = subscribe(session, i, problem);
-        if (one == SESSION_RECONCILE_FAILED || one == SESSION_NOT_RECORDED) {
-            return one;
+        switch (subscribe(session, i, one)) {
+        case SESSION_RECONCILED:
+            break;
+        case SESSION_RECONCILED_PARTLY:
+            result = SESSION_RECONCILED_PARTLY;
+            more += more > 0 || !add_problem(problem, one);
+            break;
+        case SESSION_RECONCILE_FAILED:
+            memcpy(problem, one, sizeof(one));
+            return SESSION_RECONCILE_FAILED;
+        case SESSION_NOT_RECORDED:
+            return SESSION_NOT_RECORDED;
         }
-        if (one == SESSION_RECONCILED_PARTLY) {
-            result = one;
-        }
+    }
+    if (more > 0) {
+        snprintf(problem + strlen(problem), MORE_SIZE, "; and %zu more", more);
     }
     return result;
 }

@@ -46,12 +46,12 @@ def no_leak_check(monkeypatch):
 def fixture_scripted(pki, make_daemon):
     """Makes a scripted broker and a daemon for it, in clear unless the broker speaks TLS."""
     with contextlib.ExitStack() as stack:
-        def make(**script):
+        def make(session=(), **script):
             broker = stack.enter_context(contextlib.closing(ScriptedBroker(pki, **script)))
             keys = {"keepalive": 77}
             if not script.get("tls"):
                 keys.update({"host": "127.0.0.1", "tls": "no", "ca_file": None})
-            return broker, make_daemon(broker, broker=keys)
+            return broker, make_daemon(broker, broker=keys, session=dict(session))
         yield make
 
 
@@ -102,6 +102,29 @@ def test_a_refused_subscription(scripted, code, words):
     for text in (line, session["reason"], bad(daemon, "filter")):
         for word in words:
             assert word in text, text
+
+
+def test_every_refused_filter_is_named(scripted):
+    """Goal: one line and one reason name all filters that are refused; without room for all of them
+    the text says how many more there are."""
+    broker, daemon = scripted(session={"filters": "one/#, two/#"}, code=0x80)
+    daemon.start(wait=None)
+    reason = daemon.wait_status(
+        lambda now: now["sessions"][0]["state"] == "partly subscribed")["sessions"][0]["reason"]
+    words = ("the broker refuses the subscription to one/#: check its access list; "
+             "the broker refuses the subscription to two/#: check its access list")
+    assert reason == words
+    daemon.wait_log(f"{CLIENT_ID}: {re.escape(words)}$")
+    daemon.stop()
+
+    daemon.configure(session={
+        "filters": "\n  ".join(f"{number}/{'x' * 60}/#" for number in range(9))})
+    daemon.start(wait=None)
+    reason = daemon.wait_status(
+        lambda now: now["sessions"][0]["state"] == "partly subscribed")["sessions"][0]["reason"]
+    named = reason.count("refuses the subscription")
+    assert 4 <= named < 9 and reason.endswith(f"access list; and {9 - named} more"), reason
+    daemon.stop()
 
 
 OTHER_CLIENT = "does another client use this client id"

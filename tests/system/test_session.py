@@ -82,6 +82,33 @@ def test_changed_qos_is_subscribed_again(make_broker, make_daemon):
     assert query(daemon.database, "SELECT filter, qos FROM subscriptions") == [("foxtrackr/#", 2)]
 
 
+def test_a_broker_with_a_maximum_qos(make_broker, make_daemon):
+    """
+    Goal: a filter that is granted with QoS 1 of 2 is told with the key that settles it. The
+    subscription is on record with that QoS: it ends when the filter is configured no more.
+    """
+    broker = make_broker(verbose=True, extra="max_qos 1")
+    daemon = make_daemon(
+        broker, broker={"host": "127.0.0.1", "port": broker.plain_port, "tls": "no", "ca_file": None},
+        session={"filters": "foxtrackr/#, other/#"})
+    daemon.start(wait=None)
+    reason = daemon.wait_status(
+        lambda now: now["sessions"][0]["state"] == "partly subscribed")["sessions"][0]["reason"]
+    for name in ("foxtrackr/#", "other/#"):
+        assert (f"the broker grants QoS 1 for {name}, asked was 2: messages come at least once, and "
+                "copies are recognised: set session.qos = 1") in reason
+    assert "lost on the way" not in reason
+    daemon.stop()
+    assert query(daemon.database, "SELECT filter, qos FROM subscriptions ORDER BY filter") \
+        == [("foxtrackr/#", 1), ("other/#", 1)]
+
+    daemon.configure(session={"filters": "foxtrackr/#", "qos": 1})
+    daemon.start()
+    daemon.stop()
+    assert broker.count_log(f"Received UNSUBSCRIBE from {CLIENT_ID}") == 1
+    assert filters_on_record(daemon) == ["foxtrackr/#"]
+
+
 def register_without(broker, daemon, *filters):
     """As a person with the same client id and mosquitto_sub: the session stays, filters go."""
     run(brokers.find_program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(broker.plain_port),
