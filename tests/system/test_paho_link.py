@@ -129,7 +129,7 @@ def make_flags(archive, directory, ci, *arguments):
     build = directory / "build"
     build.mkdir(exist_ok=True)
     done = subprocess.run(["make", "--no-print-directory", "-C", ROOT, f"BUILD={build}",
-                           f"PAHO_STATIC={archive}", *arguments, build / "paho.flags"],
+                           f"PAHO_STATIC={archive}", "PAHO=lean", *arguments, build / "paho.flags"],
                           env={**os.environ, "CI": ci, "MAKEFLAGS": ""}, capture_output=True, text=True,
                           check=False)
     flags = build / "paho.flags"
