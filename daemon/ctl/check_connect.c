@@ -35,15 +35,10 @@
 #define DISCONNECT_TIMEOUT_MS 2000
 #define CLIENT_ID_SIZE        512
 
-static void drop_message(void *context, const char *topic, size_t topic_length, const void *payload,
-                         size_t payload_length, int qos)
+static void drop_message(void *context, const struct paho_message *message)
 {
     (void)context;
-    (void)topic;
-    (void)topic_length;
-    (void)payload;
-    (void)payload_length;
-    (void)qos;
+    (void)message;
 }
 
 static void drop_released(void *context)
@@ -199,8 +194,8 @@ static bool connect_paho(const struct trial *trial, struct paho *paho,
     struct loss_facts facts = {.packets_checked = paho_checks_packets(),
                                .tls = options->tls,
                                .keepalive_s = options->keepalive_s};
+    struct paho_answer answer;
     int result;
-    bool present;
     int fd = dial_connect(trial->address, DIAL_TIMEOUT_MS, -1, dial_problem);
 
     if (fd < 0) {
@@ -210,11 +205,11 @@ static bool connect_paho(const struct trial *trial, struct paho *paho,
     gate_link_status(trial->gate, 0, &facts.link);
     facts.opened_before = facts.link.opened;
     gate_offer(trial->gate, 0, fd);
-    result = paho_connect(paho, options, &present, paho_problem);
+    result = paho_connect(paho, options, &answer, paho_problem);
     if (result == PAHO_OK) {
         return true;
     }
-    if (result == PAHO_E_REFUSED) {
+    if (result == PAHO_E_REFUSED || result == PAHO_E_VERSION) {
         snprintf(problem, LOSS_TEXT_SIZE, "%s", paho_problem);
         return false;
     }

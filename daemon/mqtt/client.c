@@ -41,6 +41,8 @@
 #define PACKET_IDS       65536
 
 _Static_assert(PAHO_PROBLEM_SIZE >= MQTT_WORDS_SIZE, "a refusal in words must fit");
+_Static_assert((int)PAHO_MQTT_3_1_1 == MQTTVERSION_3_1_1 && (int)PAHO_MQTT_5 == MQTTVERSION_5,
+               "Paho numbers the versions in the same way");
 
 /* The answer to one request. A late answer to an abandoned request goes to its own slot, not to
  * that of the next request. */
@@ -83,10 +85,19 @@ struct paho {
 static void hand_over(struct paho *paho, const char *topic, size_t topic_length,
                       const void *payload, size_t payload_length, int qos)
 {
+    const struct paho_message message = {
+        .topic = topic,
+        .topic_length = topic_length,
+        .payload = payload,
+        .payload_length = payload_length,
+        .full_length = payload_length,
+        .qos = qos,
+    };
+
     pthread_mutex_lock(&paho->mutex);
     paho->is_handing_over = true;
     pthread_mutex_unlock(&paho->mutex);
-    paho->message(paho->context, topic, topic_length, payload, payload_length, qos);
+    paho->message(paho->context, &message);
     pthread_mutex_lock(&paho->mutex);
     paho->is_handing_over = false;
     paho->heard++;
@@ -306,7 +317,12 @@ static int slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeo
     return result;
 }
 
-int paho_connect(struct paho *paho, const struct paho_options *options, bool *session_present,
+bool paho_speaks_5(void)
+{
+    return false;
+}
+
+int paho_connect(struct paho *paho, const struct paho_options *options, struct paho_answer *answer,
                  char problem[PAHO_PROBLEM_SIZE])
 {
     MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer;
@@ -322,7 +338,7 @@ int paho_connect(struct paho *paho, const struct paho_options *options, bool *se
     ssl.verify = 1;
     ssl.disableDefaultTrustStore = 1;
 
-    connect.MQTTVersion = MQTTVERSION_3_1_1;
+    connect.MQTTVersion = (int)options->version;
     connect.cleansession = options->clean_session;
     connect.keepAliveInterval = options->keepalive_s;
     connect.connectTimeout = options->connect_timeout_s;
@@ -349,7 +365,12 @@ int paho_connect(struct paho *paho, const struct paho_options *options, bool *se
     result = slot_wait(paho, slot, MQTTAsync_connect(paho->handle, &connect),
                        (options->connect_timeout_s + 10) * INT64_C(1000), false);
     if (result == PAHO_OK) {
-        *session_present = slot->session_present;
+        *answer = (struct paho_answer){
+            .session_present = slot->session_present,
+            .keepalive_s = options->keepalive_s,
+            .has_shared = true,
+            .has_wildcards = true,
+        };
     } else if (result == PAHO_E_REFUSED) {
         mqtt_words_connack(slot->code, options->client_id, options->keepalive_s, problem);
     } else if (!paho_complaint(paho, problem)) {

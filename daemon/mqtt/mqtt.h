@@ -1,5 +1,5 @@
 /*
- * An MQTT 3.1.1 client: Eclipse Paho's MQTTAsync behind calls that wait, and the only code that
+ * An MQTT client: Eclipse Paho's MQTTAsync behind calls that wait, and the only code that
  * sees Paho. One thread, the session's, uses a client; paho_wake() may be called by any. Messages
  * come on Paho's receive thread, under Paho's global lock.
  */
@@ -12,6 +12,9 @@
 #include <stdint.h>
 
 #define PAHO_PROBLEM_SIZE 384
+
+/* The numbers are the protocol levels of CONNECT (MQTT 3.1.1 §3.1.2.2, MQTT 5 §3.1.2.2). */
+enum paho_version { PAHO_MQTT_3_1_1 = 4, PAHO_MQTT_5 = 5 };
 
 struct paho_options {
     const char *uri; /* ssl://host:port or tcp://host:port */
@@ -26,16 +29,38 @@ struct paho_options {
     const char *password;  /* NULL: none */
     int keepalive_s;
     int connect_timeout_s;
+    enum paho_version version; /* PAHO_MQTT_5 only where paho_speaks_5() */
+    unsigned receive_maximum;  /* MQTT 5: messages in flight that we ask for, 1 to 65535 */
+    /* MQTT 5: how long the broker keeps the session, 1 to 2147483647. 0 with clean_session. */
+    uint32_t session_expiry_s;
+};
+
+/* A CONNACK that accepts the connection. */
+struct paho_answer {
+    bool session_present;
+    uint32_t session_expiry_s; /* MQTT 5: as granted; MQTT 3.1.1, which has none: 0 */
+    int keepalive_s;           /* as the broker wants it, or as asked */
+    bool has_shared;           /* false: the broker says that it has no shared subscriptions */
+    bool has_wildcards;        /* false: it says so of filters with + and # */
+};
+
+struct paho_message {
+    const char *topic;
+    size_t topic_length;
+    const void *payload; /* the first payload_length bytes */
+    size_t payload_length;
+    size_t full_length;    /* as the broker sent it */
+    const uint8_t *digest; /* SHA-256 of the whole payload; NULL: `payload` is the whole */
+    int qos;
 };
 
 /*
  * Called with a message. When it returns, Paho acknowledges the message in any case: so by then the
  * message must have a number, or its link must be severed. QoS 2 messages come before their PUBREC
- * is written, QoS 1 before their PUBACK. The arguments live until it returns. It may block, only
- * for backpressure, and must not call into this file.
+ * is written, QoS 1 before their PUBACK. The message lives until it returns. It may block, only for
+ * backpressure, and must not call into this file.
  */
-typedef void (*paho_message_fn)(void *context, const char *topic, size_t topic_length,
-                                const void *payload, size_t payload_length, int qos);
+typedef void (*paho_message_fn)(void *context, const struct paho_message *message);
 
 /* Called when the PUBREL of a QoS 2 message has come, to count messages in flight; on the same
  * thread and under the same rules. */
@@ -45,6 +70,7 @@ enum paho_result {
     PAHO_OK = 0,
     PAHO_E_REFUSED = 1, /* connect: a CONNACK with an error; subscribe: SUBACK with 0x80 or more */
     PAHO_E_FAILED = 2,  /* no answer: the connection failed or timed out */
+    PAHO_E_VERSION = 3, /* connect: the broker does not speak this version, and made no session */
 };
 
 enum paho_event { PAHO_LOST, PAHO_WOKEN, PAHO_TIMEOUT };
@@ -68,12 +94,15 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
 /* Not while connected. NULL is allowed. */
 void paho_free(struct paho *paho);
 
+/* Returns true when clients can be made for PAHO_MQTT_5. Any thread. */
+bool paho_speaks_5(void);
+
 /*
  * Connect, with clean session off unless the options say otherwise, and wait for CONNACK. PAHO_OK
- * sets *session_present. Otherwise `problem` is a sentence; with PAHO_E_REFUSED the broker has
- * answered and made no session (MQTT 3.1.1 §3.2.2.3).
+ * sets *answer. Otherwise `problem` is a sentence; with PAHO_E_REFUSED and PAHO_E_VERSION the
+ * broker has answered and made no session (MQTT 3.1.1 §3.2.2.3, MQTT 5 §3.1.4).
  */
-int paho_connect(struct paho *paho, const struct paho_options *options, bool *session_present,
+int paho_connect(struct paho *paho, const struct paho_options *options, struct paho_answer *answer,
                  char problem[PAHO_PROBLEM_SIZE]);
 
 /* Set `problem` to a sentence about the malformed packet for which the last connection was closed.

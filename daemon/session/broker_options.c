@@ -39,6 +39,7 @@ struct paho_options broker_options(const struct config *config, char uri[BROKER_
     snprintf(uri, BROKER_URI_SIZE, "%s://%s", config->broker.tls ? "ssl" : "tcp", target);
     return (struct paho_options){
         .uri = uri,
+        .version = PAHO_MQTT_3_1_1,
         .tls = config->broker.tls,
         .ca_file = config->broker.ca_file,
         .cert_file = config->broker.cert_file,

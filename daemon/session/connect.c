@@ -98,6 +98,7 @@ static enum reached try_address(struct session *session, const struct dial_addre
 {
     char dial_problem[DIAL_PROBLEM_SIZE];
     char paho_problem[PAHO_PROBLEM_SIZE];
+    struct paho_answer answer;
     struct gate_link_status before;
     struct gate_link_status after;
     bool was_uncertain = session->uncertain;
@@ -116,11 +117,13 @@ static enum reached try_address(struct session *session, const struct dial_addre
         return NOT_NOW;
     }
     session->uncertain = true;
-    switch (paho_connect(session->paho, &session->options, present, paho_problem)) {
+    switch (paho_connect(session->paho, &session->options, &answer, paho_problem)) {
     case PAHO_OK:
         session->uncertain = was_uncertain; /* this CONNECT was answered */
+        *present = answer.session_present;
         break;
     case PAHO_E_REFUSED:
+    case PAHO_E_VERSION:
         snprintf(problem, SESSION_REASON_SIZE, "%s", paho_problem);
         nothing_changed(session, was_uncertain);
         return NOT_REACHED;

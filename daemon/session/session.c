@@ -105,24 +105,23 @@ static void release_message(void *context)
 }
 
 /* Paho's receive thread: takes a message. paho_message_fn says what must hold when this returns. */
-static void take_message(void *context, const char *topic, size_t topic_length, const void *payload,
-                         size_t payload_length, int qos)
+static void take_message(void *context, const struct paho_message *message)
 {
     struct session *session = context;
     struct intake_item item = {
         .kind = INTAKE_MESSAGE,
         .session = session->parts.index,
-        .qos = qos,
+        .qos = message->qos,
         .received_ms = wall_now_ms(),
-        .topic = topic,
-        .topic_length = topic_length,
-        .payload = payload,
-        .full_length = payload_length,
+        .topic = message->topic,
+        .topic_length = message->topic_length,
+        .payload = message->payload,
+        .full_length = message->full_length,
     };
     int result;
 
     pthread_mutex_lock(&session->mutex);
-    item.in_flight = session->status.in_flight + (qos == 2);
+    item.in_flight = session->status.in_flight + (message->qos == 2);
     pthread_mutex_unlock(&session->mutex);
     gate_before_message(session->parts.gate, session->parts.index, paho_flush);
     result = intake_put(session->parts.intake, &item);
@@ -132,12 +131,12 @@ static void take_message(void *context, const char *topic, size_t topic_length, 
     }
     pthread_mutex_lock(&session->mutex);
     session->status.received += result == INTAKE_OK;
-    if (qos == 2 && result == INTAKE_OK) {
+    if (message->qos == 2 && result == INTAKE_OK) {
         count_in_flight(session, item.received_ms);
     }
-    session->status.refused_qos0 += result != INTAKE_OK && qos == 0;
+    session->status.refused_qos0 += result != INTAKE_OK && message->qos == 0;
     pthread_mutex_unlock(&session->mutex);
-    if (result != INTAKE_OK && qos == 0) {
+    if (result != INTAKE_OK && message->qos == 0) {
         const struct log_fields fields = {.session = session->own->client_id};
 
         log_line_limited(&session->refused_cause, LOG_ERR, &fields,

@@ -37,9 +37,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     length = size - 1;
     bytes = fuzz_copy(data + 1, length);
-    if (mqtt_packet_check_header(data[0], length, problem) == MQTT_PACKET_OK &&
-        (length == 0 || mqtt_packet_check_body(data[0], (const unsigned char *)bytes, length,
-                                               problem) == MQTT_PACKET_OK)) {
+    if (mqtt_packet_check_header(MQTT_3_1_1, data[0], length, problem) == MQTT_PACKET_OK &&
+        (length == 0 || mqtt_packet_check_body(MQTT_3_1_1, data[0], (const unsigned char *)bytes,
+                                               length, problem) == MQTT_PACKET_OK)) {
         FUZZ_CHECK(problem[0] == '\0');
         FUZZ_CHECK(length >= least_length(data[0], (const unsigned char *)bytes, length));
     } else {

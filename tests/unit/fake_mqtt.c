@@ -117,18 +117,24 @@ static int answer_connect(enum fake_answer answer, bool *session_present)
     return PAHO_E_FAILED;
 }
 
-int paho_connect(struct paho *paho, const struct paho_options *options, bool *session_present,
+int paho_connect(struct paho *paho, const struct paho_options *options, struct paho_answer *answer,
                  char problem[PAHO_PROBLEM_SIZE])
 {
-    enum fake_answer answer = next_answer();
+    enum fake_answer scripted = next_answer();
+    bool session_present = false;
     int result = PAHO_E_FAILED;
 
     fake.connect_timeout_s = options->connect_timeout_s;
-    if (answer == FAKE_BYPASS ||
+    if (scripted == FAKE_BYPASS ||
         (fake_link_open(&fake.link, options->proxy_url, options->uri) && carry("CONNECT"))) {
-        result = answer_connect(answer, session_present);
+        result = answer_connect(scripted, &session_present);
     }
-    if (result == PAHO_E_REFUSED) {
+    if (result == PAHO_OK) {
+        *answer = (struct paho_answer){.session_present = session_present,
+                                       .keepalive_s = options->keepalive_s,
+                                       .has_shared = true,
+                                       .has_wildcards = true};
+    } else if (result == PAHO_E_REFUSED) {
         snprintf(problem, PAHO_PROBLEM_SIZE, "the broker does not let this client in");
     } else if (result == PAHO_E_FAILED && !paho_complaint(paho, problem)) {
         snprintf(problem, PAHO_PROBLEM_SIZE, "no answer to CONNECT");

@@ -213,7 +213,15 @@ void fake_mqtt_lose(enum fake_loss how)
 
 void fake_mqtt_deliver(const char *topic, const void *payload, size_t length, int qos)
 {
-    fake.client->message(fake.client->context, topic, strlen(topic), payload, length, qos);
+    const struct paho_message message = {
+        .topic = topic,
+        .topic_length = strlen(topic),
+        .payload = payload,
+        .payload_length = length,
+        .full_length = length,
+        .qos = qos,
+    };
+    fake.client->message(fake.client->context, &message);
     if (qos > 0) {
         (void)!fake_link_write(&fake.link, qos == 2 ? "PUBREC" : "PUBACK");
     }

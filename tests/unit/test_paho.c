@@ -57,16 +57,14 @@ static unsigned releases;
 static size_t last_topic_length;
 static size_t last_payload_length;
 
-static void count_message(void *context, const char *topic, size_t topic_length,
-                          const void *payload, size_t payload_length, int qos)
+static void count_message(void *context, const struct paho_message *message)
 {
     (void)context;
-    (void)topic;
-    (void)payload;
-    (void)qos;
     messages++;
-    last_topic_length = topic_length;
-    last_payload_length = payload_length;
+    last_topic_length = message->topic_length;
+    last_payload_length = message->payload_length;
+    assert_int_equal(message->full_length, message->payload_length);
+    assert_null(message->digest);
 }
 
 static void count_release(void *context)

@@ -94,6 +94,7 @@ static struct place *place_of(const void *connection)
     place = find(connection);
     if (place == NULL) {
         place = &places[next_place++ % PLACES];
+        atomic_store(&place->exchange.version, 0);
         atomic_store(&place->exchange.is_accepted, false);
         atomic_store(&place->exchange.subscribe, 0);
         atomic_store(&place->exchange.unsubscribe, 0);
@@ -156,7 +157,8 @@ static bool take_length_byte(const void *connection, unsigned char byte)
 
     reader.length |= (size_t)(byte & 0x7F) << 7 * (reader.count - 1);
     if ((byte & 0x80) == 0) {
-        if (mqtt_packet_check_header(reader.first, reader.length, problem) == MQTT_PACKET_OK &&
+        if (mqtt_packet_check_header(mqtt_exchange_version(&reader.place->exchange), reader.first,
+                                     reader.length, problem) == MQTT_PACKET_OK &&
             mqtt_exchange_check_header(&reader.place->exchange, reader.first, problem) ==
                 MQTT_PACKET_OK) {
             return true;
@@ -196,7 +198,8 @@ char *paho_check_getdata(void *net, size_t bytes, size_t *actual)
 
     reader.count = 0;
     if (bytes > 0 && data != NULL && *actual >= bytes &&
-        (mqtt_packet_check_body(reader.first, body, bytes, problem) != MQTT_PACKET_OK ||
+        (mqtt_packet_check_body(mqtt_exchange_version(&reader.place->exchange), reader.first, body,
+                                bytes, problem) != MQTT_PACKET_OK ||
          mqtt_exchange_check_body(&reader.place->exchange, reader.first, body, problem) !=
              MQTT_PACKET_OK)) {
         complain(net, problem);
@@ -205,19 +208,13 @@ char *paho_check_getdata(void *net, size_t bytes, size_t *actual)
     return data;
 }
 
-/* The first two bytes behind the fixed header; 0 where there are none. */
-static unsigned identifier_in(const struct paho_buffers *rest)
-{
-    const char *bytes = rest->count > 0 && rest->lengths[0] >= 2 ? rest->buffers[0] : NULL;
-
-    return bytes == NULL ? 0 : (unsigned)(unsigned char)bytes[0] << 8 | (unsigned char)bytes[1];
-}
-
 int paho_check_putdatas(void *net, char **header, size_t *header_length, struct paho_buffers *rest)
 {
+    const char *body = rest->count > 0 ? rest->buffers[0] : NULL;
+
     if (*header_length > 0) {
         mqtt_exchange_sent(&place_of(net)->exchange, (unsigned char)(*header)[0],
-                           identifier_in(rest));
+                           (const unsigned char *)body, body != NULL ? rest->lengths[0] : 0);
     }
     return WebSocket_putdatas(net, header, header_length, rest);
 }

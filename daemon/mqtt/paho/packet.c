@@ -32,6 +32,9 @@
 #define TYPE(first) ((unsigned)(first) >> 4)
 #define QOS(first)  (((unsigned)(first) >> 1) & 3)
 
+/* Where the protocol level is in a CONNECT, behind the protocol name (§3.1.2). */
+#define CONNECT_LEVEL 6
+
 enum {
     CONNECT = 1,
     CONNACK = 2,
@@ -80,11 +83,14 @@ static enum mqtt_packet_result misplaced(unsigned char first, const char *reason
     return MQTT_PACKET_E_MALFORMED;
 }
 
-enum mqtt_packet_result mqtt_packet_check_header(unsigned char first, size_t remaining_length,
+enum mqtt_packet_result mqtt_packet_check_header(enum mqtt_version version, unsigned char first,
+                                                 size_t remaining_length,
                                                  char problem[MQTT_PACKET_PROBLEM_SIZE])
 {
     unsigned type = TYPE(first);
     char reason[112];
+
+    (void)version;
 
     if (type == PUBLISH) {
         if (QOS(first) == 3) {
@@ -133,10 +139,11 @@ static enum mqtt_packet_result check_publish(unsigned char first, const unsigned
     return MQTT_PACKET_OK;
 }
 
-enum mqtt_packet_result mqtt_packet_check_body(unsigned char first, const unsigned char *body,
-                                               size_t length,
+enum mqtt_packet_result mqtt_packet_check_body(enum mqtt_version version, unsigned char first,
+                                               const unsigned char *body, size_t length,
                                                char problem[MQTT_PACKET_PROBLEM_SIZE])
 {
+    (void)version;
     switch (TYPE(first)) {
     case PUBLISH:
         return check_publish(first, body, length, problem);
@@ -163,10 +170,20 @@ void mqtt_packet_endless_length(unsigned char first, char problem[MQTT_PACKET_PR
 
 /* --- which answers were asked for ------------------------------------------------------------ */
 
-void mqtt_exchange_sent(struct mqtt_exchange *exchange, unsigned char first, unsigned id)
+enum mqtt_version mqtt_exchange_version(struct mqtt_exchange *exchange)
 {
+    return atomic_load_explicit(&exchange->version, memory_order_relaxed) == MQTT_5 ? MQTT_5
+                                                                                    : MQTT_3_1_1;
+}
+
+void mqtt_exchange_sent(struct mqtt_exchange *exchange, unsigned char first,
+                        const unsigned char *body, size_t length)
+{
+    unsigned id = length >= 2 ? two_bytes(body) : 0;
+
     switch (TYPE(first)) {
     case CONNECT:
+        atomic_store(&exchange->version, length > CONNECT_LEVEL ? body[CONNECT_LEVEL] : 0);
         atomic_store(&exchange->is_accepted, false);
         atomic_store(&exchange->subscribe, 0);
         atomic_store(&exchange->unsubscribe, 0);

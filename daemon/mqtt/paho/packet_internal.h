@@ -1,5 +1,5 @@
 /*
- * The packets that an MQTT 3.1.1 broker may send to a client that subscribes to one filter at a
+ * The packets that a broker may send to a client that subscribes to one filter at a
  * time and never publishes: their types, the lengths of their parts, and the answers that the
  * client expects. Pure; mqtt_packet_*() on any thread.
  */
@@ -16,20 +16,24 @@ enum mqtt_packet_result {
     MQTT_PACKET_E_MALFORMED = 1,
 };
 
+/* The numbers are the protocol levels of CONNECT (MQTT 3.1.1 §3.1.2.2, MQTT 5 §3.1.2.2). */
+enum mqtt_version { MQTT_3_1_1 = 4, MQTT_5 = 5 };
+
 /*
  * Judge a packet by its first byte and its remaining length (in bytes, as the broker has announced
  * it), before any of the rest is there. With MQTT_PACKET_E_MALFORMED `problem` is a sentence about
  * the broker, without a full stop; otherwise it is untouched.
  */
-enum mqtt_packet_result mqtt_packet_check_header(unsigned char first, size_t remaining_length,
+enum mqtt_packet_result mqtt_packet_check_header(enum mqtt_version version, unsigned char first,
+                                                 size_t remaining_length,
                                                  char problem[MQTT_PACKET_PROBLEM_SIZE]);
 
 /*
  * Judge the rest of a packet whose header was good: `length` bytes after the remaining length, all
  * of them. The payload of a PUBLISH is not looked at. Returns as mqtt_packet_check_header() does.
  */
-enum mqtt_packet_result mqtt_packet_check_body(unsigned char first, const unsigned char *body,
-                                               size_t length,
+enum mqtt_packet_result mqtt_packet_check_body(enum mqtt_version version, unsigned char first,
+                                               const unsigned char *body, size_t length,
                                                char problem[MQTT_PACKET_PROBLEM_SIZE]);
 
 /* Say that the remaining length of a packet has more than four bytes. */
@@ -40,16 +44,22 @@ void mqtt_packet_endless_length(unsigned char first, char problem[MQTT_PACKET_PR
  * call mqtt_exchange_sent() while another calls the two that check.
  */
 struct mqtt_exchange {
+    atomic_uint version;     /* the protocol level of CONNECT; 0: none was sent */
     atomic_bool is_accepted; /* CONNACK came, with return code 0 */
     atomic_uint subscribe;   /* packet identifier of the SUBSCRIBE without an answer; 0: none */
     atomic_uint unsubscribe; /* the same for UNSUBSCRIBE */
 };
 
+/* The version of the last CONNECT; MQTT 3.1.1 before the first one. */
+enum mqtt_version mqtt_exchange_version(struct mqtt_exchange *exchange);
+
 /*
- * Note a packet of the client's before it is written: its first byte, and the packet identifier of
- * a SUBSCRIBE or UNSUBSCRIBE. CONNECT begins the exchange anew; other packets change nothing.
+ * Note a packet of the client's before it is written: its first byte, and the first `length` bytes
+ * behind the remaining length, at least 10 of a CONNECT and 2 of a SUBSCRIBE or UNSUBSCRIBE.
+ * CONNECT begins the exchange anew; a packet of another type changes nothing.
  */
-void mqtt_exchange_sent(struct mqtt_exchange *exchange, unsigned char first, unsigned id);
+void mqtt_exchange_sent(struct mqtt_exchange *exchange, unsigned char first,
+                        const unsigned char *body, size_t length);
 
 /*
  * Judge whether a packet whose header was good may come at this point, by its first byte: before
