@@ -81,7 +81,7 @@ struct log_fields {
 #define LOG_ID_GAP         "ad8dd19c4be24d189f0822894ba323b6"
 #define LOG_ID_QUARANTINED "352632d8e4ec405fb8a810cd64e6a8d5"
 #define LOG_ID_STALLED     "6b3249b75f6a462fb468d5a683181bc2"
-#define LOG_ID_LOG_HELD    "cd21c4949ec94a12acc4d8bc5807c6b7"
+#define LOG_ID_WAL_HELD    "cd21c4949ec94a12acc4d8bc5807c6b7"
 #define LOG_ID_RESUMED     "2a0885f6186d49e89faeda220b90b328"
 
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));

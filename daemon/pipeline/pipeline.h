@@ -119,7 +119,7 @@ void intake_pending(struct intake *intake, uint64_t *items, size_t *bytes);
  */
 
 #define WRITER_REASON_SIZE 256
-#define WRITER_LOG_HELD    (INT64_C(256) * 1024 * 1024) /* a WAL of this many bytes is too long */
+#define WRITER_WAL_HELD    (INT64_C(256) * 1024 * 1024) /* a WAL of this many bytes is too long */
 #define WRITER_REASONS     16                           /* more than enum foxtrackr_reason has */
 
 enum writer_state {

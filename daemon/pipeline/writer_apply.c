@@ -1,10 +1,10 @@
 /*
  * Applies the items of the intake to the store: a message becomes its rows or a quarantine entry,
- * and a session event is put on record.
+ * and a session event is recorded.
  *
- * The store decides when a message comes to its tables. It calls back to have the message parsed by
- * the rules of that moment, and to tell the result, of which this file keeps what status and the
- * log need. What belongs to a batch is forgotten when the batch is rolled back.
+ * The store decides when it stores a message in its tables. It then calls parse(), which uses the
+ * limits of that moment, and reports the result by understood() or quarantined(), which count it
+ * for status and log it. The counts of a batch are dropped when the batch is rolled back.
  */
 #include "pipeline/writer_apply_internal.h"
 
@@ -60,7 +60,7 @@ void writer_apply_free(struct writer_apply *apply)
     }
 }
 
-/* --- what the store asks, and tells --------------------------------------------------------- */
+/* --- called by the store -------------------------------------------------------------------- */
 
 static int parse(void *context, const struct store_packet *packet,
                  struct foxtrackr_message *message, struct foxtrackr_problem *problem)
@@ -82,8 +82,9 @@ static void understood(void *context, int64_t time_ms)
 }
 
 /*
- * Count and log a quarantined message: for each reason one line, however they differ, and then more
- * and more rarely (log.h). At the level debug each message has its line.
+ * Counts and logs a quarantined message. The first message of each reason has a line in the log,
+ * and further ones more and more rarely, whatever their details (base/log.h). At level debug every
+ * message has one.
  */
 static void quarantined(void *context, const struct store_packet *packet,
                         const struct foxtrackr_problem *problem)
@@ -92,7 +93,7 @@ static void quarantined(void *context, const struct store_packet *packet,
     const char *name = foxtrackr_reason_name(problem->reason);
     const uint64_t any_text = 1;
     unsigned left_out = 0;
-    char topic[512]; /* its beginning; the table has it whole */
+    char topic[512]; /* cut; the table has the whole topic */
     char others[64] = "";
     int priority = LOG_DEBUG;
     struct log_fields fields = {
@@ -158,7 +159,7 @@ static int apply_message(struct writer_apply *apply, const struct intake_item *i
                                                     : store_apply(apply->store, &packet);
 }
 
-/* An event's filter as a string; NULL when out of memory. */
+/* Returns an event's filter as a string, for free(); NULL when out of memory. */
 static char *filter_of(const struct intake_item *item)
 {
     return strndup(item->topic, item->topic_length);

@@ -18,7 +18,7 @@
 #define SUMMARY_LAST_MS       3600000 /* even when never idle */
 #define MIB                   (INT64_C(1024) * 1024)
 #define SPACE_TO_WORK         MIB         /* below this even deleting is not tried */
-#define SPACE_LOG_BYTES       (2 * MIB)   /* a larger WAL is moved and truncated meanwhile */
+#define SPACE_WAL_BYTES       (2 * MIB)   /* a larger WAL is moved and truncated meanwhile */
 #define SPACE_SCARCE          (256 * MIB) /* below this the space is checked before every batch */
 #define SPACE_BYTES_A_MESSAGE (INT64_C(32) * 1024) /* of WAL: a message changes few pages */
 
@@ -90,7 +90,7 @@ bool writer_look_at_content(struct writer *writer, bool idle)
     return result >= 0;
 }
 
-/* Nobody waits: it is the store's turn. False ends the thread. */
+/* Lets the store do its own work while no message waits. False ends the thread. */
 bool writer_idle(struct writer *writer)
 {
     if (store_idle(writer->parts.store, &writer->idle_again_ms) == STORE_FATAL) {
@@ -274,24 +274,24 @@ bool writer_delete_old(struct writer *writer)
  * While space is short: truncates the WAL. If readers keep it from being restarted, each deletion
  * makes it grow and uses up the remaining space. False ends the thread.
  */
-static bool cut_log(struct writer *writer)
+static bool truncate_wal(struct writer *writer)
 {
     int64_t now_ms = clock_monotonic_ms();
     struct store_measures measures;
     int result;
 
-    if (now_ms - writer->log_cut_ms < SPACE_POLL_MS) {
+    if (now_ms - writer->wal_cut_ms < SPACE_POLL_MS) {
         return true;
     }
     result = store_measure(writer->parts.store, &measures);
-    if (result >= 0 && measures.wal_bytes <= SPACE_LOG_BYTES) {
+    if (result >= 0 && measures.wal_bytes <= SPACE_WAL_BYTES) {
         return true;
     }
     if (result < 0 || store_shrink(writer->parts.store) == STORE_FATAL) {
         writer_fail(writer, store_error(writer->parts.store));
         return false;
     }
-    writer->log_cut_ms = clock_monotonic_ms();
+    writer->wal_cut_ms = clock_monotonic_ms();
     writer->space_checked_ms = INT64_MIN / 2; /* check again at once */
     return true;
 }
@@ -321,7 +321,7 @@ bool writer_wait_for_space(struct writer *writer)
     pthread_mutex_lock(&writer->mutex);
     writer->status.retry_at_ms = writer->space_checked_ms + SPACE_PERIOD_MS;
     pthread_mutex_unlock(&writer->mutex);
-    if (!cut_log(writer)) {
+    if (!truncate_wal(writer)) {
         return false;
     }
     if (writer->free_bytes < SPACE_TO_WORK ||

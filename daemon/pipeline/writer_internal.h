@@ -39,8 +39,8 @@ struct writer {
     int idle_again_ms; /* see store_idle() */
     int64_t space_checked_ms;
     int64_t free_bytes;
-    bool for_space; /* stalled because of min_free_mb */
-    int64_t log_cut_ms;
+    bool for_space;     /* stalled because of min_free_mb */
+    int64_t wal_cut_ms; /* monotonic; when truncate_wal() last did */
     struct writer_expire expire;
     struct recent newest_reading; /* time_ms of the newest reading of each batch */
     struct writer_rejudge rejudge;

@@ -17,31 +17,31 @@
 
 #define MIB (INT64_C(1024) * 1024)
 
-static void say_held(const struct store_reader *reader, int64_t log_bytes)
+static void say_held(const struct store_reader *reader, int64_t wal_bytes)
 {
-    const struct log_fields fields = {.id = LOG_ID_LOG_HELD};
+    const struct log_fields fields = {.id = LOG_ID_WAL_HELD};
     char process[PROCESS_TEXT_SIZE];
     char age[DURATION_SIZE];
 
     log_line_fields(LOG_WARNING, &fields,
                     "database: a reader keeps the write-ahead log from beginning anew, which has "
                     "%" PRId64 " MiB: %s, for %s at least; end its transaction",
-                    log_bytes / MIB, process_text(reader->pid, NULL, process),
+                    wal_bytes / MIB, process_text(reader->pid, NULL, process),
                     duration_text(reader->for_ms, age));
 }
 
 void writer_look_at_readers(struct writer *writer, const struct store_measures *measures)
 {
-    const struct log_fields fields = {.id = LOG_ID_LOG_HELD};
-    const uint64_t any_text = 1; /* the age in it differs each time */
-    int64_t log_bytes = measures->wal_used_bytes;
+    const struct log_fields fields = {.id = LOG_ID_WAL_HELD};
+    const uint64_t any_text = 1; /* for every line, because the age in it differs each time */
+    int64_t wal_bytes = measures->wal_used_bytes;
     unsigned left_out = 0;
     struct store_reader reader = measures->reader;
 
-    reader.held = reader.held && log_bytes > WRITER_LOG_HELD;
+    reader.held = reader.held && wal_bytes > WRITER_WAL_HELD;
     if (reader.held &&
         log_cause_admit(&writer->reader_cause, any_text, clock_monotonic_ms(), &left_out)) {
-        say_held(&reader, log_bytes);
+        say_held(&reader, wal_bytes);
         writer->reader_said = true;
     } else if (!reader.held && writer->reader_said) {
         log_line_fields(LOG_NOTICE, &fields,

@@ -7,25 +7,27 @@
  * deletes only rows that are old by the readings too, and a database whose devices have been silent
  * for a year keeps its rows.
  *
- * One implausible reading must not move that time, and one device may have any time at all that our
- * own clock lets pass (max_future counts from our clock, also when that is ahead). So:
- * - A reading agrees with the clock that is no more than a day older and no more than a day ahead.
- * A later one says nothing, nor does one that was more than a day ahead when it arrived: with
- *   max_future of years, or behind a clock that was ahead for a moment, the tables hold such.
- * - Two devices whose newest readings agree with the clock confirm it: two devices and we do not
- *   share a fault. The pass counts from the smaller of the clock and the newest reading.
- * - One device that agrees with the clock while all others are older confirms it after an hour of
- *   agreement in this run: it is the last active device, or our clock and this device's are both
- *   ahead.
- * - One device that agrees confirms it at once where no other device has any reading.
- * - Else the newest reading does not count: the pass counts from the newest of another device, or,
- *   where there is one device, from its reading before that.
- * Without any reading, quarantine is what there is: its newest entry. Its time is our own clock's,
- * which is no witness of itself: only a clock that is reported as synchronised counts then, and
- * without that everything stays.
+ * One implausible reading must not move that time, and one device may have any time that our own
+ * clock lets pass (max_future counts from our clock, even when that is ahead). Therefore:
  *
- * A clock that is set while a survey looks at the devices makes it worthless: the pass deletes
- * nothing.
+ * - A reading agrees with the clock if it is at most a day older and at most a day ahead. A
+ *   reading that is further ahead is ignored, and so is one that was more than a day ahead when
+ *   it arrived: the tables hold such readings when max_future is long, or our clock was ahead for
+ *   a moment.
+ * - Two devices whose newest readings agree with the clock confirm it, because they do not share
+ *   a fault with our clock. The pass counts from the smaller of the clock and the newest reading.
+ * - One device that agrees with the clock while all others are older confirms the clock after an
+ *   hour of agreement in this run: either it is the last active device, or its clock and ours are
+ *   both ahead.
+ * - One device that agrees confirms the clock at once if no other device has any reading.
+ * - Otherwise the newest reading does not count: the pass counts from the newest reading of
+ *   another device or, if there is only one device, from its reading before that.
+ *
+ * Without any reading the pass counts from the newest entry of quarantine. That has our own clock's
+ * time, which cannot confirm itself: the entry counts only if the clock is reported as
+ * synchronised, otherwise nothing is deleted.
+ *
+ * If the clock is set during a survey, its result is worthless: the pass deletes nothing.
  *
  * While the clock is behind (base/wall.c) nothing is deleted.
  *
@@ -56,7 +58,7 @@
 #define AGREE_MS      DAY_MS
 #define ALONE_MS      3600000
 #define HOLD_SLACK_MS 3600000
-#define SET_MS        60000 /* less does not matter to retention */
+#define SET_MS        60000 /* a smaller change of the clock does not matter to retention */
 
 static int64_t smaller(int64_t a, int64_t b)
 {
@@ -93,7 +95,7 @@ void writer_survey_begin(struct writer_survey *survey)
     survey->newest = (struct store_newest){.until_ms = survey->begun_wall_ms + AGREE_MS};
 }
 
-/* Whether the clock was set since the survey began. */
+/* Returns true when the clock was set since the survey began. */
 static bool clock_was_set(const struct writer_survey *survey)
 {
     int64_t ahead_ms =

@@ -1,5 +1,5 @@
 /*
- * SQLite's disk, and a fault to come: the Nth write, sync or truncation of a database or its log
+ * SQLite's disk, and a fault to come: the Nth write, sync or truncation of a database or its WAL
  * fails. For one connection at a time.
  */
 #ifndef FAULTY_VFS_H
@@ -18,7 +18,7 @@ static struct {
     int system_errno;
 } fault;
 
-/* SQLite's own methods, for the database and for its log, and ours in front of them. */
+/* SQLite's own methods, for the database and for its WAL, and ours in front of them. */
 static const sqlite3_io_methods *original[2];
 static sqlite3_io_methods faulty[2];
 static sqlite3_vfs *original_vfs;

@@ -68,7 +68,7 @@ static const struct pair pairs[] = {
     {"none/deep/file", "", "./none/x/../deep//file", "", true},
     {"none/deep/file", "", "none/file", "", false},
     {"none/../real/file", "", "real/other", "", false},
-    {"real/file-wal", "", "soft", "-wal", true}, /* SQLite's log stands beside the file itself */
+    {"real/file-wal", "", "soft", "-wal", true}, /* SQLite's WAL stands beside the file itself */
     {"soft-wal", "", "soft", "-wal", false},
     {"real/file-wal", "", "real/file", "-shm", false},
     /* A link that leads nowhere. */

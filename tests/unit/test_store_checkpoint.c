@@ -1,4 +1,4 @@
-/* When the log moves into the database, and which commits wait for the disk. */
+/* When the WAL moves into the database, and which commits wait for the disk. */
 #include "store_fixture.h"
 
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 
-#define MIB           256 /* pages of the log */
+#define MIB           256 /* pages of the WAL */
 #define PAYLOAD_BYTES 200000
 #define LONG_AGO_MS   60000
 
@@ -49,9 +49,9 @@ static void time_passes(const struct fixture *fixture)
     fixture->store->checkpointed_ms = clock_monotonic_ms() - LONG_AGO_MS;
 }
 
-/* Batches until the log has `pages`; returns how often it began anew meanwhile. In a catch-up all
+/* Batches until the WAL has `pages`; returns how often it began anew meanwhile. In a catch-up all
  * of that takes no time. */
-static int fill_log(struct fixture *fixture, bool catch_up, int pages)
+static int fill_wal(struct fixture *fixture, bool catch_up, int pages)
 {
     int moved = 0;
 
@@ -70,15 +70,15 @@ static int fill_log(struct fixture *fixture, bool catch_up, int pages)
     return moved;
 }
 
-static void test_a_log_of_16_mib_moves(void **state)
+static void test_a_wal_of_16_mib_moves(void **state)
 {
     struct fixture *fixture = *state;
 
-    assert_int_equal(fill_log(fixture, false, 16 * MIB), 0); /* the first time, at once */
+    assert_int_equal(fill_wal(fixture, false, 16 * MIB), 0); /* the first time, at once */
     put_much(fixture);
     assert_in_range(fixture->store->wal_pages, 1, MIB);
     time_passes(fixture);
-    assert_int_equal(fill_log(fixture, false, 16 * MIB), 0);
+    assert_int_equal(fill_wal(fixture, false, 16 * MIB), 0);
     put_much(fixture);
     assert_in_range(fixture->store->wal_pages, 1, MIB);
 }
@@ -87,7 +87,7 @@ static void test_in_a_catch_up_it_grows_to_48_mib(void **state)
 {
     struct fixture *fixture = *state;
 
-    assert_int_equal(fill_log(fixture, true, 48 * MIB), 0);
+    assert_int_equal(fill_wal(fixture, true, 48 * MIB), 0);
     put_much(fixture);
     assert_in_range(fixture->store->wal_pages, 1, MIB);
 }
@@ -96,12 +96,12 @@ static void test_what_a_catch_up_leaves_moves_when_nobody_waits(void **state)
 {
     struct fixture *fixture = *state;
 
-    assert_int_equal(fill_log(fixture, true, 20 * MIB), 0);
+    assert_int_equal(fill_wal(fixture, true, 20 * MIB), 0);
     fixture->store->checkpointed_ms = clock_monotonic_ms();
-    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
+    assert_int_equal(store_tidy_wal(fixture->store, false), STORE_OK);
     assert_true(fixture->store->wal_pages >= 20 * MIB);
     time_passes(fixture);
-    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
+    assert_int_equal(store_tidy_wal(fixture->store, false), STORE_OK);
     assert_int_equal(fixture->store->wal_pages, 0);
 }
 
@@ -129,7 +129,7 @@ static void expire(struct fixture *fixture, int64_t before_ms, struct store_expi
     expire_pages(fixture, before_ms, 1000, false, out);
 }
 
-/* It would have to move the log first, and messages would wait. */
+/* It would have to move the WAL first, and messages would wait. */
 static void test_retention_waits_for_the_end_of_a_catch_up(void **state)
 {
     struct fixture *fixture = *state;
@@ -139,7 +139,7 @@ static void test_retention_waits_for_the_end_of_a_catch_up(void **state)
     begin(fixture);
     put(fixture, &message);
     commit(fixture);
-    assert_int_equal(fill_log(fixture, true, 17 * MIB), 0);
+    assert_int_equal(fill_wal(fixture, true, 17 * MIB), 0);
     fixture->store->checkpointed_ms = clock_monotonic_ms();
     expire(fixture, 2, &out);
     assert_true(out.later);
@@ -156,7 +156,7 @@ static void test_retention_waits_for_the_end_of_a_catch_up(void **state)
 
 #define OLD_ROWS 20000
 
-/* Rows from before OLD_ROWS for hundreds of small chunks, in a log that is empty again. */
+/* Rows from before OLD_ROWS for hundreds of small chunks, in a WAL that is empty again. */
 static void put_old_rows(struct fixture *fixture)
 {
     begin(fixture);
@@ -185,13 +185,13 @@ static int expire_until_later(struct fixture *fixture)
     return chunks;
 }
 
-static void test_retention_moves_a_short_log(void **state)
+static void test_retention_moves_a_short_wal(void **state)
 {
     struct fixture *fixture = *state;
     struct store_expired out;
 
     put_old_rows(fixture);
-    assert_int_equal(fill_log(fixture, false, 2 * MIB), 0);
+    assert_int_equal(fill_wal(fixture, false, 2 * MIB), 0);
     expire(fixture, OLD_ROWS, &out);
     assert_int_equal(fixture->store->wal_pages, 0);
     assert_int_equal(out.rows[STORE_BATTERY], 0); /* that was the chunk */
@@ -201,13 +201,13 @@ static void test_retention_moves_a_short_log(void **state)
 }
 
 /* Moving the part of the WAL that messages have filled would delay other messages. */
-static void test_retention_leaves_a_long_log_and_adds_little(void **state)
+static void test_retention_leaves_a_long_wal_and_adds_little(void **state)
 {
     struct fixture *fixture = *state;
     int pages;
 
     put_old_rows(fixture);
-    assert_int_equal(fill_log(fixture, false, 10 * MIB), 0);
+    assert_int_equal(fill_wal(fixture, false, 10 * MIB), 0);
     pages = fixture->store->wal_pages;
     assert_true(expire_until_later(fixture) > 10);
     assert_in_range(fixture->store->wal_pages, pages + MIB, pages + MIB + 10);
@@ -215,10 +215,10 @@ static void test_retention_leaves_a_long_log_and_adds_little(void **state)
 
     /* Messages move it when they have made it long enough, and retention goes on. */
     time_passes(fixture);
-    assert_int_equal(fill_log(fixture, false, 16 * MIB), 0);
+    assert_int_equal(fill_wal(fixture, false, 16 * MIB), 0);
     put_much(fixture);
     assert_in_range(fixture->store->wal_pages, 1, MIB);
-    assert_true(fill_log(fixture, false, 10 * MIB) == 0 && expire_until_later(fixture) > 10);
+    assert_true(fill_wal(fixture, false, 10 * MIB) == 0 && expire_until_later(fixture) > 10);
 }
 
 static void test_in_a_pause_2_mib_move(void **state)
@@ -228,26 +228,26 @@ static void test_in_a_pause_2_mib_move(void **state)
     put_old_rows(fixture);
     time_passes(fixture);
     put_much(fixture);
-    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
+    assert_int_equal(store_tidy_wal(fixture->store, true), STORE_OK);
     assert_true(fixture->store->wal_pages > 0);
 
-    assert_int_equal(fill_log(fixture, false, 10 * MIB), 0);
+    assert_int_equal(fill_wal(fixture, false, 10 * MIB), 0);
     expire_until_later(fixture);
-    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
+    assert_int_equal(store_tidy_wal(fixture->store, false), STORE_OK);
     assert_true(fixture->store->wal_pages >= 10 * MIB);
-    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
+    assert_int_equal(store_tidy_wal(fixture->store, true), STORE_OK);
     assert_int_equal(fixture->store->wal_pages, 0);
-    assert_true(fill_log(fixture, false, 10 * MIB) == 0 && expire_until_later(fixture) > 10);
+    assert_true(fill_wal(fixture, false, 10 * MIB) == 0 && expire_until_later(fixture) > 10);
 }
 
-/* No message is taken for want of space, which a moved log helps to give back. */
-static void test_when_nobody_waits_retention_moves_any_log(void **state)
+/* No message is taken for want of space, which a moved WAL helps to give back. */
+static void test_when_nobody_waits_retention_moves_any_wal(void **state)
 {
     struct fixture *fixture = *state;
     struct store_expired out;
 
     put_old_rows(fixture);
-    assert_int_equal(fill_log(fixture, true, 20 * MIB), 0);
+    assert_int_equal(fill_wal(fixture, true, 20 * MIB), 0);
     fixture->store->checkpointed_ms = clock_monotonic_ms();
     expire_pages(fixture, OLD_ROWS, 1, true, &out);
     assert_int_equal(fixture->store->wal_pages, 0);
@@ -255,8 +255,8 @@ static void test_when_nobody_waits_retention_moves_any_log(void **state)
     assert_true(out.rows[STORE_BATTERY] > 0);
 }
 
-/* From here until it is closed, what comes stays in the log. */
-static sqlite3 *hold_log(struct fixture *fixture)
+/* From here until it is closed, what comes stays in the WAL. */
+static sqlite3 *hold_wal(struct fixture *fixture)
 {
     sqlite3 *reader;
 
@@ -277,22 +277,22 @@ static void test_a_reader_does_not_stop_retention(void **state)
     int pages;
 
     put_old_rows(fixture);
-    reader = hold_log(fixture);
-    assert_int_equal(fill_log(fixture, false, 10 * MIB), 0);
+    reader = hold_wal(fixture);
+    assert_int_equal(fill_wal(fixture, false, 10 * MIB), 0);
     expire_until_later(fixture);
     time_passes(fixture);
-    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK); /* in vain */
+    assert_int_equal(store_tidy_wal(fixture->store, true), STORE_OK); /* in vain */
     pages = fixture->store->wal_pages;
     assert_true(pages >= 10 * MIB);
-    assert_int_equal(fill_log(fixture, false, pages + 10 * MIB), 0);
+    assert_int_equal(fill_wal(fixture, false, pages + 10 * MIB), 0);
     assert_true(expire_until_later(fixture) > 10);
 
     /* Nor is it tried again and again: only when more has come. */
     time_passes(fixture);
-    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
+    assert_int_equal(store_tidy_wal(fixture->store, true), STORE_OK);
     time_passes(fixture);
     tried_ms = fixture->store->checkpointed_ms;
-    assert_int_equal(store_tidy_log(fixture->store, true), STORE_OK);
+    assert_int_equal(store_tidy_wal(fixture->store, true), STORE_OK);
     assert_int_equal(fixture->store->checkpointed_ms, tried_ms);
 
     for (int i = 0; i < 10; i++) { /* for want of space: every second one at least deletes */
@@ -304,7 +304,7 @@ static void test_a_reader_does_not_stop_retention(void **state)
     assert_int_equal(sqlite3_close(reader), SQLITE_OK);
 }
 
-static void test_what_a_reader_has_held_is_a_long_log(void **state)
+static void test_what_a_reader_has_held_is_a_long_wal(void **state)
 {
     struct fixture *fixture = *state;
     struct store_expired out;
@@ -312,12 +312,12 @@ static void test_what_a_reader_has_held_is_a_long_log(void **state)
     int pages;
 
     put_old_rows(fixture);
-    reader = hold_log(fixture);
-    assert_int_equal(fill_log(fixture, false, 10 * MIB), 0);
+    reader = hold_wal(fixture);
+    assert_int_equal(fill_wal(fixture, false, 10 * MIB), 0);
     assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
     assert_int_equal(sqlite3_close(reader), SQLITE_OK);
     pages = fixture->store->wal_pages;
-    assert_int_equal(fill_log(fixture, false, pages + 2 * MIB), 0);
+    assert_int_equal(fill_wal(fixture, false, pages + 2 * MIB), 0);
     pages = fixture->store->wal_pages;
     expire(fixture, OLD_ROWS, &out);
     assert_true(out.rows[STORE_BATTERY] > 0);
@@ -348,7 +348,7 @@ static void test_only_messages_wait_for_the_disk(void **state)
 
 /* --- readers that never leave a moment without one ------------------------------------------- */
 
-#define LONG_LOG      (128 * MIB)
+#define LONG_WAL      (128 * MIB)
 #define LARGE_BYTES   4000000
 #define READ_US       100000
 #define BUSY_LIMIT_MS 5000
@@ -403,12 +403,12 @@ static void test_readers_that_overlap_do_not_make_it_grow(void **state)
     fixture->store->busy_timeout_ms = BUSY_LIMIT_MS;
     for (int i = 0; i < 50; i++) { /* 200 MB */
         put_very_much(fixture);
-        most = fixture->store->log_pages > most ? fixture->store->log_pages : most;
+        most = fixture->store->wal_total_pages > most ? fixture->store->wal_total_pages : most;
         assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
     }
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, NULL, 0), child);
-    assert_in_range(most, 1, LONG_LOG + 16 * MIB);
+    assert_in_range(most, 1, LONG_WAL + 16 * MIB);
     store_sizes(fixture->store, &database_bytes, &wal_bytes);
     assert_in_range(wal_bytes, 1, INT64_C(160) << 20);
 }
@@ -417,59 +417,59 @@ static void test_readers_that_overlap_do_not_make_it_grow(void **state)
 static void test_a_reader_that_stays_is_waited_for_once(void **state)
 {
     struct fixture *fixture = *state;
-    sqlite3 *reader = hold_log(fixture);
+    sqlite3 *reader = hold_wal(fixture);
     int64_t begun_ms;
 
     fixture->store->busy_timeout_ms = 100;
     fixture->store->restart_at_ms = INT64_MAX;
-    while (fixture->store->log_pages < LONG_LOG) {
+    while (fixture->store->wal_total_pages < LONG_WAL) {
         put_very_much(fixture);
     }
     fixture->store->restart_at_ms = 0;
     begun_ms = clock_monotonic_ms();
-    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
+    assert_int_equal(store_tidy_wal(fixture->store, false), STORE_OK);
     assert_in_range(clock_monotonic_ms() - begun_ms, 100, BUSY_LIMIT_MS);
     assert_in_range(fixture->store->restart_at_ms, begun_ms + 60000, begun_ms + 70000);
-    assert_true(store_log_bytes(fixture->store) >= INT64_C(127) << 20);
+    assert_true(store_wal_bytes(fixture->store) >= INT64_C(127) << 20);
 
     begun_ms = clock_monotonic_ms();
     for (int i = 0; i < 3; i++) {
         put_much(fixture);
     }
-    assert_true(fixture->store->log_pages > LONG_LOG);
+    assert_true(fixture->store->wal_total_pages > LONG_WAL);
     fixture->store->restart_at_ms = begun_ms; /* the minute is over */
-    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK);
+    assert_int_equal(store_tidy_wal(fixture->store, false), STORE_OK);
     assert_in_range(fixture->store->restart_at_ms, begun_ms + 120000, begun_ms + 130000);
 
     assert_int_equal(sqlite3_close(reader), SQLITE_OK);
     fixture->store->restart_at_ms = begun_ms;
     put_much(fixture);
-    assert_in_range(fixture->store->log_pages, 1, MIB);
+    assert_in_range(fixture->store->wal_total_pages, 1, MIB);
     assert_int_equal(fixture->store->restart_again_ms, 0);
 }
 
-/* Short readers that end leave what has moved in the log: that is no reason to move it again with
+/* Short readers that end leave what has moved in the WAL: that is no reason to move it again with
  * every batch. */
 static void test_what_has_moved_and_stays_does_not_count(void **state)
 {
     struct fixture *fixture = *state;
     sqlite3 *reader;
 
-    assert_int_equal(fill_log(fixture, true, 40 * MIB), 0);
-    reader = hold_log(fixture);
+    assert_int_equal(fill_wal(fixture, true, 40 * MIB), 0);
+    reader = hold_wal(fixture);
     time_passes(fixture);
-    assert_int_equal(store_tidy_log(fixture->store, false), STORE_OK); /* all of it, and it stays */
+    assert_int_equal(store_tidy_wal(fixture->store, false), STORE_OK); /* all of it, and it stays */
     assert_int_equal(fixture->store->wal_pages, 0);
     for (int i = 0; i < 5; i++) {
         put_much(fixture);
         assert_in_range(store_commit_pages(fixture->store), 40, MIB);
         assert_in_range(fixture->store->wal_pages, 1, 5 * MIB);
-        assert_true(fixture->store->log_pages > 40 * MIB);
+        assert_true(fixture->store->wal_total_pages > 40 * MIB);
     }
     assert_int_equal(sqlite3_close(reader), SQLITE_OK);
 }
 
-/* The lock of the one that moves the log: byte WAL_CKPT_LOCK of the shared memory, see "WAL-mode
+/* The lock of the one that moves the WAL: byte WAL_CKPT_LOCK of the shared memory, see "WAL-mode
  * File Format" of SQLite's documentation, section 2.3.2. */
 static void lock_moving(int shm, short type)
 {
@@ -504,16 +504,16 @@ static void test_while_another_program_moves_it_nothing_counts_as_moved(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_log_of_16_mib_moves),
+        TEST(test_a_wal_of_16_mib_moves),
         TEST(test_in_a_catch_up_it_grows_to_48_mib),
         TEST(test_what_a_catch_up_leaves_moves_when_nobody_waits),
         TEST(test_in_a_pause_2_mib_move),
         TEST(test_retention_waits_for_the_end_of_a_catch_up),
-        TEST(test_retention_moves_a_short_log),
-        TEST(test_retention_leaves_a_long_log_and_adds_little),
-        TEST(test_when_nobody_waits_retention_moves_any_log),
+        TEST(test_retention_moves_a_short_wal),
+        TEST(test_retention_leaves_a_long_wal_and_adds_little),
+        TEST(test_when_nobody_waits_retention_moves_any_wal),
         TEST(test_a_reader_does_not_stop_retention),
-        TEST(test_what_a_reader_has_held_is_a_long_log),
+        TEST(test_what_a_reader_has_held_is_a_long_wal),
         TEST(test_only_messages_wait_for_the_disk),
         TEST(test_readers_that_overlap_do_not_make_it_grow),
         TEST(test_a_reader_that_stays_is_waited_for_once),

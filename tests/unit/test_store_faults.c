@@ -28,7 +28,7 @@ static int put_batch(struct fixture *fixture, int batch)
     if (result == STORE_OK) {
         result = store_commit(fixture->store);
     }
-    /* Move the log in between, too. */
+    /* Move the WAL in between, too. */
     if (result == STORE_OK && batch % 2 == 1) {
         result = store_checkpoint(fixture->store);
     }

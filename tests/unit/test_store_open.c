@@ -60,26 +60,27 @@ static void test_a_new_database(void **state)
     struct fixture *fixture = *state;
     struct stat status;
     int64_t bytes;
-    int64_t wal;
-    char log[256];
+    int64_t wal_bytes;
+    char wal[256];
+    char index[256];
 
     assert_int_equal(fixture_open(fixture), STORE_OK);
     assert_int_equal(stat(fixture->path, &status), 0);
     assert_int_equal(status.st_mode & 07777, 0640);
-    snprintf(log, sizeof(log), "%s-wal", fixture->path);
-    assert_int_equal(stat(log, &status), 0);
+    snprintf(wal, sizeof(wal), "%s-wal", fixture->path);
+    assert_int_equal(stat(wal, &status), 0);
     assert_int_equal(status.st_mode & 07777, 0640);
     assert_look(fixture, "PRAGMA journal_mode", "wal");
     assert_look(fixture, "PRAGMA auto_vacuum", "2");
     assert_look(fixture, "PRAGMA application_id", "1179605076");
-    store_sizes(fixture->store, &bytes, &wal);
-    assert_true(bytes >= 4096 && wal > 0);
+    store_sizes(fixture->store, &bytes, &wal_bytes);
+    assert_true(bytes >= 4096 && wal_bytes > 0);
     fixture_close(fixture);
-    /* All of it is in the database. Log and index stay, for readers who could not make them. */
-    assert_int_equal(stat(log, &status), 0);
+    /* Everything is in the database. WAL and index stay, for readers who could not create them. */
+    assert_int_equal(stat(wal, &status), 0);
     assert_int_equal(status.st_size, 0);
-    snprintf(log, sizeof(log), "%s-shm", fixture->path);
-    assert_int_equal(stat(log, &status), 0);
+    snprintf(index, sizeof(index), "%s-shm", fixture->path);
+    assert_int_equal(stat(index, &status), 0);
     assert_int_equal(status.st_mode & 07777, 0640);
     assert_look(fixture, "SELECT count(*) FROM sqlite_schema WHERE name = 'battery'", "1");
 }
@@ -138,7 +139,7 @@ static void test_a_second_daemon_is_refused(void **state)
     assert_int_equal(store_close(second.store), STORE_OK);
 }
 
-/* By another name the file has another lock file, and another log. */
+/* By another name the file has another lock file, and another WAL. */
 static void test_a_second_name_is_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -293,9 +294,9 @@ static void test_a_newer_schema_is_left_as_it_is(void **state)
     digest_file(fixture->path, after);
     assert_string_equal(before, after);
 
-    /* Also when the newer daemon was killed and all it did is in the log. */
+    /* Also when the newer daemon was killed and all it did is in the WAL. */
     {
-        char log[256];
+        char wal[256];
         sqlite3 *db;
 
         make_database(fixture, "PRAGMA user_version = 1");
@@ -303,12 +304,12 @@ static void test_a_newer_schema_is_left_as_it_is(void **state)
         sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 8", NULL, NULL, NULL), SQLITE_OK);
         assert_int_equal(sqlite3_close(db), SQLITE_OK);
-        snprintf(log, sizeof(log), "%s-wal", fixture->path);
+        snprintf(wal, sizeof(wal), "%s-wal", fixture->path);
         digest_file(fixture->path, before);
         assert_int_equal(fixture_open(fixture), STORE_E_NEWER);
         digest_file(fixture->path, after);
         assert_string_equal(before, after);
-        assert_int_equal(access(log, F_OK), 0);
+        assert_int_equal(access(wal, F_OK), 0);
         assert_look(fixture, "PRAGMA user_version", "8");
     }
 }
@@ -336,17 +337,17 @@ static void test_databases_of_others_are_left_as_they_are(void **state)
     }
 }
 
-/* Without its database a log cannot be read, and SQLite would delete it. */
-static void test_a_log_without_its_database_is_kept(void **state)
+/* Without its database a WAL cannot be read, and SQLite would delete it. */
+static void test_a_wal_without_its_database_is_kept(void **state)
 {
     struct fixture *fixture = *state;
-    char log[256];
+    char wal[256];
 
-    snprintf(log, sizeof(log), "%s-wal", fixture->path);
-    write_file(log, "frames");
+    snprintf(wal, sizeof(wal), "%s-wal", fixture->path);
+    write_file(wal, "frames");
     assert_int_equal(fixture_open(fixture), STORE_E_PATH);
     assert_non_null(strstr(fixture->problem, "move the log away"));
-    assert_int_equal(access(log, F_OK), 0);
+    assert_int_equal(access(wal, F_OK), 0);
     assert_int_equal(access(fixture->path, F_OK), -1);
 }
 
@@ -506,7 +507,7 @@ static void test_a_run_that_did_not_begin_does_not_end(void **state)
     assert_look(fixture, "SELECT count(*) FROM gaps", "0");
 }
 
-static void test_the_log_does_not_grow_without_end(void **state)
+static void test_the_wal_does_not_grow_without_end(void **state)
 {
     struct fixture *fixture = *state;
     struct foxtrackr_message message;
@@ -527,7 +528,7 @@ static void test_the_log_does_not_grow_without_end(void **state)
         store_sizes(fixture->store, &bytes, &wal);
         assert_true(wal < 56 * 1024 * 1024);
         if (bytes > 60 * 1024 * 1024) {
-            return; /* more than a log of that size could have brought: it began anew */
+            return; /* more than a WAL of that size could have brought: it began anew */
         }
     }
     fail_msg("the database stayed at %lld bytes", (long long)bytes);
@@ -550,13 +551,13 @@ int main(void)
         test_closed(test_no_permission),
         test_closed(test_a_newer_schema_is_left_as_it_is),
         test_closed(test_databases_of_others_are_left_as_they_are),
-        test_closed(test_a_log_without_its_database_is_kept),
+        test_closed(test_a_wal_without_its_database_is_kept),
         test_open(test_another_writer_makes_us_wait),
         test_open(test_a_full_database_is_tried_again),
         cmocka_unit_test(test_errors_have_one_meaning),
         test_open(test_a_database_that_was_there_is_not_begun_anew),
         test_open(test_a_run_that_did_not_begin_does_not_end),
-        test_open(test_the_log_does_not_grow_without_end),
+        test_open(test_the_wal_does_not_grow_without_end),
     };
 
     umask(022);

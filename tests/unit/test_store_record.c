@@ -32,7 +32,7 @@ static void store_one(struct fixture *fixture, int64_t time_ms)
     commit(fixture);
 }
 
-/* The end of a process that is killed: no checkpoint, the log stays. */
+/* The end of a process that is killed: no checkpoint, the WAL stays. */
 static void end_killed(struct fixture *fixture)
 {
     fixture->store->broken = true;
@@ -64,7 +64,7 @@ static void test_frames_are_read_like_sqlite(void **state)
                                             " 1, hex(zeroblob(9000)), randomblob(32), 0",
                                       NULL, NULL, NULL),
                          SQLITE_OK);
-        if (i == 20) { /* the log begins anew, and old frames lie behind its end */
+        if (i == 20) { /* the WAL begins anew, and old frames lie behind its end */
             assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
         }
     }
@@ -79,7 +79,7 @@ static void test_frames_are_read_like_sqlite(void **state)
     assert_int_equal(store_frames_last_size(whole), 0);
 }
 
-/* --- a file that is older than its log ------------------------------------------------------- */
+/* --- a file that is older than its WAL ------------------------------------------------------- */
 
 static void run_of(struct fixture *fixture, int messages)
 {
@@ -134,7 +134,7 @@ static void mix(const char *old_file, const char *new_file, const char *out, int
     fclose(file);
 }
 
-/* The database as it is when the log has moved into it. */
+/* The database as it is when the WAL has moved into it. */
 static void checkpoint_elsewhere(const struct fixture *fixture, const char *out)
 {
     char wal[256];
@@ -150,7 +150,7 @@ static void checkpoint_elsewhere(const struct fixture *fixture, const char *out)
     sqlite3_close(db);
 }
 
-/* The base, what its log makes of it, and mixtures of the two are never older. */
+/* The base, what its WAL makes of it, and mixtures of the two are never older. */
 static void assert_legitimate(const struct fixture *fixture, const struct store_base *base)
 {
     char after[256];
@@ -167,9 +167,9 @@ static void assert_legitimate(const struct fixture *fixture, const struct store_
     }
 }
 
-/* Copies of earlier generations are older, whatever the log holds, but where the page of `runs` was
+/* Copies of earlier generations are older, whatever the WAL holds, but where the page of `runs` was
  * split meanwhile: then nothing is certain. */
-static void test_what_is_older_than_its_log(void **state)
+static void test_what_is_older_than_its_wal(void **state)
 {
     enum { GENERATIONS = 90, PAIRS = GENERATIONS * (GENERATIONS - 1) / 2 };
     struct fixture *fixture = *state;
@@ -192,7 +192,7 @@ static void test_what_is_older_than_its_log(void **state)
         snprintf(suffix, sizeof(suffix), ".%d", i);
         companion(fixture, suffix, copy);
         copy_file(fixture->path, copy);
-        run_of(fixture, i % 3); /* in the log of this generation */
+        run_of(fixture, i % 3); /* in the WAL of this generation */
         for (int earlier = 0; earlier < i; earlier++) {
             snprintf(suffix, sizeof(suffix), ".%d", earlier);
             companion(fixture, suffix, copy);
@@ -206,7 +206,7 @@ static void test_what_is_older_than_its_log(void **state)
     }
 }
 
-/* A copy from within one run; and nothing is certain without the log's word for it. */
+/* A copy from within one run; and nothing is certain without the WAL's word for it. */
 static void test_an_older_copy_of_one_run(void **state)
 {
     struct fixture *fixture = *state;
@@ -225,7 +225,7 @@ static void test_an_older_copy_of_one_run(void **state)
     assert_int_equal(store_checkpoint(fixture->store), STORE_OK);
     base = fixture->store->record.base;
     assert_int_equal(base.received, 5);
-    assert_false(judge(fixture, copy, &base)); /* the log goes back behind the bound */
+    assert_false(judge(fixture, copy, &base)); /* the WAL goes back behind the bound */
     store_one(fixture, 1002);                  /* and begins anew */
     assert_true(judge(fixture, copy, &base));
     base.page++;
@@ -233,7 +233,7 @@ static void test_an_older_copy_of_one_run(void **state)
     base.page--;
     assert_int_equal(store_shrink(fixture->store), STORE_OK);
     base.rows++;
-    assert_false(judge(fixture, copy, &base)); /* no log */
+    assert_false(judge(fixture, copy, &base)); /* no WAL */
     base.page = 0;
     assert_false(judge(fixture, copy, &base));
 }
@@ -317,7 +317,7 @@ static void test_an_older_copy_is_noted_once(void **state)
     assert_int_equal(fixture->store->restoration.kind, STORE_NOT_RESTORED);
 }
 
-/* The transaction that accepts a backup is in the log, and the process is killed before it moves.
+/* The transaction that accepts a backup is in the WAL, and the process is killed before it moves.
  */
 static void test_a_backup_is_accepted_once(void **state)
 {
@@ -339,7 +339,7 @@ static void test_a_backup_is_accepted_once(void **state)
     assert_int_equal(store_mark_copy(db, STORE_MARK_BACKUP, taken_ms), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 
-    /* A reader keeps the log from moving into the file. */
+    /* A reader keeps the WAL from moving into the file. */
     assert_int_equal(sqlite3_open(fixture->path, &reader), SQLITE_OK);
     assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM runs", 0, 0, 0), SQLITE_OK);
     assert_int_equal(store_open(&options, &fixture->store, fixture->problem, 512), STORE_OK);
@@ -350,7 +350,7 @@ static void test_a_backup_is_accepted_once(void **state)
     fd = open(fixture->path, O_RDONLY);
     assert_int_equal(store_mark_read(fd, &mark), 0);
     close(fd);
-    assert_int_equal(mark, STORE_MARK_TAKEN); /* and its own log is there: not refused */
+    assert_int_equal(mark, STORE_MARK_TAKEN); /* and its own WAL is there: not refused */
     assert_int_equal(store_open(&options, &fixture->store, fixture->problem, 512), STORE_OK);
     assert_int_equal(fixture->store->restoration.kind, STORE_NOT_RESTORED);
     assert_look(fixture,
@@ -379,8 +379,8 @@ static void test_a_backup_from_the_future(void **state)
     assert_int_equal(fixture->store->restoration.from_ms, NOW_MS + 1);
 }
 
-/* A backup beside a log is not touched, whoever opens it. */
-static void test_a_backup_beside_a_log_is_refused(void **state)
+/* A backup beside a WAL is not touched, whoever opens it. */
+static void test_a_backup_beside_a_wal_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     const struct store_options reading = {.path = fixture->path, .read_only = true};
@@ -422,13 +422,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test_closed(test_frames_are_read_like_sqlite),
-        test_closed(test_what_is_older_than_its_log),
+        test_closed(test_what_is_older_than_its_wal),
         test_closed(test_an_older_copy_of_one_run),
         test_closed(test_a_record_that_makes_no_sense_is_none),
         test_closed(test_an_older_copy_is_noted_once),
         test_closed(test_a_backup_is_accepted_once),
         test_closed(test_a_backup_from_the_future),
-        test_closed(test_a_backup_beside_a_log_is_refused),
+        test_closed(test_a_backup_beside_a_wal_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

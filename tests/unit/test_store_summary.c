@@ -183,7 +183,7 @@ static void reasons_are_counted_to_the_end_or_not_at_all(void **state)
     assert_int_equal(counts[FOXTRACKR_E_TOPIC], 7);
 }
 
-/* Rows that are still in the log count, and pages that were freed do not. */
+/* Rows that are still in the WAL count, and pages that were freed do not. */
 static void used_bytes_follow_the_rows(void **state)
 {
     struct fixture *fixture = *state;

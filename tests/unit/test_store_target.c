@@ -30,13 +30,13 @@ static void store_some(struct fixture *fixture, const char *device_id, int count
     }
 }
 
-static int64_t log_size(const struct fixture *fixture)
+static int64_t wal_size(const struct fixture *fixture)
 {
     struct stat status;
-    char log[256];
+    char wal[256];
 
-    snprintf(log, sizeof(log), "%s-wal", fixture->path);
-    return stat(log, &status) == 0 ? (int64_t)status.st_size : -1;
+    snprintf(wal, sizeof(wal), "%s-wal", fixture->path);
+    return stat(wal, &status) == 0 ? (int64_t)status.st_size : -1;
 }
 
 /* --- it is deleted or replaced -------------------------------------------------------------- */
@@ -47,38 +47,38 @@ static void test_a_deleted_database_is_noticed(void **state)
     struct fixture *fixture = *state;
     struct foxtrackr_message message = battery("d", 1000, 3.7);
     struct stat status;
-    char log[256];
+    char wal[256];
 
-    snprintf(log, sizeof(log), "%s-wal", fixture->path);
+    snprintf(wal, sizeof(wal), "%s-wal", fixture->path);
     begin(fixture);
     put(fixture, &message);
     assert_int_equal(unlink(fixture->path), 0);
     assert_int_equal(store_commit(fixture->store), STORE_FATAL);
     assert_non_null(strstr(store_error(fixture->store), "deleted or replaced"));
 
-    /* Closing leaves the log: it may hold what nothing else does. */
+    /* Closing leaves the WAL: it may hold what nothing else does. */
     assert_int_equal(store_close(fixture->store), STORE_FATAL);
     fixture->store = NULL;
-    assert_int_equal(stat(log, &status), 0);
+    assert_int_equal(stat(wal, &status), 0);
     assert_true(status.st_size > 0);
     assert_int_equal(fixture_open(fixture), STORE_E_PATH);
     assert_non_null(strstr(fixture->problem, "is missing or empty, but its log"));
 }
 
 /* Nothing is committed any more that could notice it: the end of the run does. */
-static void test_a_database_deleted_in_a_pause_keeps_its_log(void **state)
+static void test_a_database_deleted_in_a_pause_keeps_its_wal(void **state)
 {
     struct fixture *fixture = *state;
     struct foxtrackr_message message = battery("d", 1000, 3.7);
     struct stat before;
     struct stat after;
-    char log[256];
+    char wal[256];
 
-    snprintf(log, sizeof(log), "%s-wal", fixture->path);
+    snprintf(wal, sizeof(wal), "%s-wal", fixture->path);
     begin(fixture);
     put(fixture, &message);
     commit(fixture);
-    assert_int_equal(stat(log, &before), 0);
+    assert_int_equal(stat(wal, &before), 0);
     assert_int_equal(unlink(fixture->path), 0);
     assert_int_equal(store_checkpoint(fixture->store), STORE_FATAL);
     fixture->store->broken = false; /* each of them sees it by itself */
@@ -89,25 +89,25 @@ static void test_a_database_deleted_in_a_pause_keeps_its_log(void **state)
     fixture->store->broken = false;
     assert_int_equal(store_close(fixture->store), STORE_FATAL);
     fixture->store = NULL;
-    assert_int_equal(stat(log, &after), 0);
+    assert_int_equal(stat(wal, &after), 0);
     assert_int_equal(after.st_size, before.st_size);
 }
 
-static void test_a_deleted_log_is_noticed(void **state)
+static void test_a_deleted_wal_is_noticed(void **state)
 {
     struct fixture *fixture = *state;
-    char log[256];
+    char wal[256];
 
-    snprintf(log, sizeof(log), "%s-wal", fixture->path);
+    snprintf(wal, sizeof(wal), "%s-wal", fixture->path);
     begin(fixture);
-    assert_int_equal(unlink(log), 0);
+    assert_int_equal(unlink(wal), 0);
     assert_int_equal(store_commit(fixture->store), STORE_FATAL);
     assert_non_null(strstr(store_error(fixture->store), "fox.db-wal"));
 
     shell(fixture, "echo of someone else > $DB-wal"); /* whose name SQLite would delete */
     assert_int_equal(store_close(fixture->store), STORE_FATAL);
     fixture->store = NULL;
-    assert_int_equal(access(log, F_OK), 0);
+    assert_int_equal(access(wal, F_OK), 0);
 }
 
 /* Someone moves our database aside and puts another one, in use, in its place. */
@@ -118,19 +118,19 @@ static void test_a_replaced_database_is_noticed_and_not_harmed(void **state)
     struct fixture other = *fixture;
     struct store *ours;
     char aside[128];
-    char log[256];
+    char wal[256];
     char shm[256];
     char lock[256];
-    char log_aside[256];
+    char wal_aside[256];
 
     snprintf(aside, sizeof(aside), "%s/aside.db", fixture->directory);
-    snprintf(log, sizeof(log), "%s-wal", fixture->path);
+    snprintf(wal, sizeof(wal), "%s-wal", fixture->path);
     snprintf(shm, sizeof(shm), "%s-shm", fixture->path);
-    snprintf(log_aside, sizeof(log_aside), "%s-wal", aside);
+    snprintf(wal_aside, sizeof(wal_aside), "%s-wal", aside);
     begin(fixture);
     put(fixture, &message);
     assert_int_equal(rename(fixture->path, aside), 0);
-    assert_int_equal(rename(log, log_aside), 0);
+    assert_int_equal(rename(wal, wal_aside), 0);
     assert_int_equal(unlink(shm), 0);
     snprintf(lock, sizeof(lock), "%s.lock", fixture->path);
     assert_int_equal(unlink(lock), 0);
@@ -142,7 +142,7 @@ static void test_a_replaced_database_is_noticed_and_not_harmed(void **state)
     ours = fixture->store;
     fixture->store = other.store;
     assert_int_equal(store_close(ours), STORE_FATAL);
-    assert_int_equal(access(log, F_OK), 0); /* the other's log has not been deleted by its name */
+    assert_int_equal(access(wal, F_OK), 0); /* the other's WAL has not been deleted by its name */
     begin(fixture);
     commit(fixture);
     assert_look(fixture, "SELECT version FROM runs", "other");
@@ -166,10 +166,10 @@ static int end_run(struct store *store)
     return store_run_end(store, NOW_MS + 1);
 }
 
-/* Whatever would move the log into the file refuses, and the next start refuses as well. */
+/* Whatever would move the WAL into the file refuses, and the next start refuses as well. */
 static void assert_left_alone(struct fixture *fixture, const char *words)
 {
-    int64_t log = log_size(fixture);
+    int64_t wal = wal_size(fixture);
 
     shell(fixture, "cp $DB $DB.then");
     assert_refused(fixture, store_checkpoint, words);
@@ -177,10 +177,10 @@ static void assert_left_alone(struct fixture *fixture, const char *words)
     assert_refused(fixture, end_run, words);
     assert_int_equal(store_close(fixture->store), STORE_FATAL);
     fixture->store = NULL;
-    assert_int_equal(log_size(fixture), log);
+    assert_int_equal(wal_size(fixture), wal);
     shell(fixture, "cmp $DB $DB.then");
     assert_int_not_equal(fixture_open(fixture), STORE_OK);
-    assert_int_equal(log_size(fixture), log);
+    assert_int_equal(wal_size(fixture), wal);
     shell(fixture, "cmp $DB $DB.then");
 }
 
@@ -237,13 +237,13 @@ static void test_a_file_that_is_no_database_is_not_written_to(void **state)
     struct fixture *fixture = *state;
 
     store_some(fixture, "a", 20);
-    assert_int_equal(store_shrink(fixture->store), STORE_OK); /* or the log had all of it */
+    assert_int_equal(store_shrink(fixture->store), STORE_OK); /* or the WAL had all of it */
     store_some(fixture, "a", 20);
     shell(fixture, "echo my notes > $DB");
     assert_left_alone(fixture, "it is no database any more");
 }
 
-/* Not only where the log moves: a commit looks at the file, once a second. */
+/* Not only where the WAL moves: a commit looks at the file, once a second. */
 static void test_a_commit_notices_it(void **state)
 {
     struct fixture *fixture = *state;
@@ -257,7 +257,7 @@ static void test_a_commit_notices_it(void **state)
     assert_int_equal(store_commit(fixture->store), STORE_FATAL);
 }
 
-/* Another program may move the log, or write: then the file is newer, and all goes on. */
+/* Another program may move the WAL, or write: then the file is newer, and all goes on. */
 static void test_what_others_may_do(void **state)
 {
     static const char *const acts[] = {
@@ -319,26 +319,26 @@ static int write_beside(struct store *tool)
 }
 
 /* `act` puts another file into the database's while a tool has it open: the tool leaves it as it
- * is, and the log too. */
+ * is, and the WAL too. */
 static void assert_tool_leaves_alone(struct fixture *fixture, const char *act, const char *words)
 {
     struct store *tool = open_tool(fixture);
-    int64_t log;
+    int64_t wal;
 
     assert_int_equal(write_beside(tool), STORE_OK);
     assert_int_equal(store_checkpoint(tool), STORE_OK);
     assert_int_equal(write_beside(tool), STORE_OK);
     shell(fixture, act);
     shell(fixture, "cp $DB $DB.then");
-    log = log_size(fixture);
-    assert_true(log > 0);
+    wal = wal_size(fixture);
+    assert_true(wal > 0);
     assert_int_equal(store_checkpoint(tool), STORE_FATAL);
     if (strstr(store_error(tool), words) == NULL) {
         fail_msg("%s", store_error(tool));
     }
     tool->broken = false;
     assert_int_equal(store_close(tool), STORE_FATAL);
-    assert_int_equal(log_size(fixture), log);
+    assert_int_equal(wal_size(fixture), wal);
     shell(fixture, "cmp $DB $DB.then");
 }
 
@@ -395,7 +395,7 @@ static void test_a_commit_of_a_tool_notices_it(void **state)
     assert_int_equal(store_close(tool), STORE_FATAL);
 }
 
-/* The daemon moves the log while the tool is at work. */
+/* The daemon moves the WAL while the tool is at work. */
 static void test_a_tool_beside_the_daemon_goes_on(void **state)
 {
     struct fixture *fixture = *state;
@@ -443,7 +443,7 @@ static void assert_run_missed(struct fixture *fixture)
     fixture->store = NULL;
 }
 
-/* .restore of sqlite3 goes through the log, so that nothing is wrong with the file. */
+/* .restore of sqlite3 goes through the WAL, so that nothing is wrong with the file. */
 static void test_a_restore_through_sqlite_is_noticed(void **state)
 {
     struct fixture *fixture = *state;
@@ -520,8 +520,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test_open(test_a_deleted_database_is_noticed),
-        test_open(test_a_database_deleted_in_a_pause_keeps_its_log),
-        test_open(test_a_deleted_log_is_noticed),
+        test_open(test_a_database_deleted_in_a_pause_keeps_its_wal),
+        test_open(test_a_deleted_wal_is_noticed),
         test_open(test_a_replaced_database_is_noticed_and_not_harmed),
         test_open(test_an_older_copy_of_the_run_is_not_written_to),
         test_open(test_an_older_copy_of_another_run_is_not_written_to),

@@ -264,8 +264,8 @@ static void test_what_was_announced_must_hold(void **state)
     assert_false(expire.survey.holds[STORE_BATTERY].held);
 }
 
-/* While no message is taken nobody waits for a long log to move, and no chunk is too long. */
-static void test_for_space_a_long_log_moves(void **state)
+/* While no message is taken nobody waits for a long WAL to move, and no chunk is too long. */
+static void test_for_space_a_long_wal_moves(void **state)
 {
     struct fixture *fixture = *state;
     struct writer_limits limits = {.retention_days = {0}};
@@ -296,7 +296,7 @@ int main(void)
         cmocka_unit_test(test_where_retention_counts_from),
         test(test_more_than_half_waits),
         test(test_what_was_announced_must_hold),
-        test(test_for_space_a_long_log_moves),
+        test(test_for_space_a_long_wal_moves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

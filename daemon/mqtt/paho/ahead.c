@@ -14,6 +14,7 @@
  *    served, and gathered acknowledgements are written (mqtt/paho/cork.c).
  *  - Paho does not ask after a part of a packet or after a packet without content. Therefore
  *    paho_cork_poll() also finds connections with bytes that were read ahead.
+ *
  * A connection has more when the last SSL_read() returned bytes and left some. When it returned
  * none, only a part of a record is left, and its rest will come to the socket.
  *

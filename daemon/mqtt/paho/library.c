@@ -3,13 +3,14 @@
  * failed allocation and unexpected behaviour end the process, and its version.
  *
  * Paho goes on when an allocation of its own fails, and then acknowledges the message that it could
- * not hand over. What must never happen is that this passes unseen:
+ * not hand over. Must never happen: that this passes unseen.
  *  - Linked statically, Paho allocates by mqtt/paho/lean.c, which calls paho_out_of_memory().
  *  - Linked with the shared library, the only sign is a line of Paho's trace, "Memory allocation
  *    error", on the thread that would write the acknowledgement. on_trace() ends the process there.
  *    A build of Paho without its heap (PAHO_HIGH_PERFORMANCE) has no such line. Therefore
  *    paho_library_try() provokes one failure before a client connects, and ends the process when
  *    the line does not come: with such a library the daemon does not run at all.
+ *
  * The broker has heard nothing of the message and sends it again.
  */
 #include "mqtt/mqtt.h"

@@ -7,10 +7,10 @@
  * the end. In a catch-up with a window of 1,000 that is a third of all of Paho's work.
  *
  * Here the identifiers in such a list are counted as messages come and go. An identifier whose
- * count is zero is not in the list; for every other one Paho walks as before. What matters is that
- * no message enters a list unseen: a list is counted from a moment on at which it is empty, and
- * every function that adds to a list is redirected. A message that leaves unseen costs nothing but
- * time.
+ * count is zero is not in the list; for every other one Paho walks as before. No message may enter
+ * a list without being counted: a list is counted from a moment on at which it is empty, and every
+ * function that adds to a list is redirected. A message that leaves without being counted costs
+ * only time.
  *
  * 2. Before every read Paho calls ERR_clear_error(), four or five times a message. That visits each
  * of the sixteen places that a thread has for errors, and frees their content, also when there is

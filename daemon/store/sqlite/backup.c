@@ -3,8 +3,9 @@
  *
  * The copy is made page by page with SQLite's backup API in one read transaction. Without the
  * transaction the copy would restart at each commit of the daemon and never end; with it, the copy
- * is the database's state at the beginning. A reader never blocks the writer of a write-ahead log,
- * but it has two effects, both bounded:
+ * is the database's state at the beginning. A reader never blocks the writer of a WAL, but it has
+ * two effects, both bounded:
+ *
  *  - The WAL cannot be reset while we read, so it grows by the daemon's writes. We read as fast as
  *    the disk allows, and give up when the free space beside the database falls to the size of the
  *    WAL.
@@ -277,7 +278,7 @@ static int check_space(struct backup *backup)
 }
 
 /* Ends the backup before the WAL, which grows while we read, fills the disk. */
-static int check_log(struct backup *backup)
+static int check_wal(struct backup *backup)
 {
     int64_t database_bytes;
     int64_t wal_bytes;
@@ -324,7 +325,7 @@ static int copy_pages(struct backup *backup, sqlite3_backup *pages)
         if (fdatasync(backup->fd) < 0) {
             return sync_problem(backup, backup->file);
         }
-        result = check_log(backup);
+        result = check_wal(backup);
         if (result != STORE_OK) {
             return result;
         }

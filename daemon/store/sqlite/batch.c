@@ -1,31 +1,32 @@
 /*
- * A batch of the writer: its messages go to their tables, or to the inbox first.
+ * The writer's batches: stores each message in its tables, or in the inbox first.
  *
- * Every message passes the handler that sqlite_attach() was given: it parses, and it is told what
- * became of the message. A message that goes to the inbox is parsed once when it comes, because
- * what it says decides where it is sorted in, and once more when its turn comes, unless the inbox
- * has its row (store/sqlite/inbox_rows.c).
+ * Every message passes the handler of sqlite_attach(), which parses it and is told the result. A
+ * message that goes to the inbox is parsed when it arrives, because its device decides its place in
+ * the lot, and again when it is sorted in, unless the inbox has kept its row
+ * (store/sqlite/inbox_rows.c).
  *
- * The inbox is read by the first sqlite_attach() and stays in memory. What a batch changes there
- * becomes final with sqlite_commit(); sqlite_rollback() takes it back. When a scratch file cannot
- * be read, the batch fails with STORE_E_RETRY, and the next sqlite_begin() reads the inbox anew.
+ * The first sqlite_attach() reads the inbox, whose state then stays in memory. Changes of a batch
+ * to it become final with sqlite_commit() and are undone by sqlite_rollback(). When the scratch
+ * file cannot be read, the batch fails with STORE_E_RETRY, and the next sqlite_begin() reads the
+ * inbox again.
  *
- * A batch that is committed without a message tells the inbox that nothing comes for the moment: it
- * then sorts in what it has, and closes.
+ * A batch that is committed without a message tells the inbox that none arrive at the moment: it
+ * then sorts in all that it has, and closes.
  */
 #include "base/clock.h"
 #include "base/pulse.h"
 #include "store/sqlite/inbox_internal.h"
 #include "store/sqlite/sqlite_internal.h"
 
-#define SORTING_WAIT_US 20000 /* for messages, before those in the inbox are all there is to do */
+#define SORTING_WAIT_US 20000 /* how long a batch that sorts in waits for messages */
 
 static int no_memory(struct store *store)
 {
     return store_refuse(store, STORE_E_RETRY, "out of memory");
 }
 
-/* Turn a result of the inbox into one of the store's, with its sentence. */
+/* Turns a result of the inbox into one of the store's, with its sentence. */
 static int told(struct store *store, int result)
 {
     switch (result) {
@@ -58,7 +59,7 @@ int sqlite_attach(struct store *store, const struct store_handler *handler)
 
 /* --- messages ------------------------------------------------------------------------------ */
 
-/* Put a parsed message into its tables and tell the handler. */
+/* Stores a parsed message in its tables and tells the handler. */
 static int put_rows(struct store *store, const struct store_packet *packet,
                     const struct foxtrackr_message *message)
 {
@@ -80,7 +81,7 @@ static int put_rows(struct store *store, const struct store_packet *packet,
     return STORE_OK;
 }
 
-/* Put a message that was not understood into quarantine and tell the handler. */
+/* Puts a message that cannot be parsed into quarantine and tells the handler. */
 static int put_aside(struct store *store, const struct store_packet *packet,
                      const struct foxtrackr_problem *problem)
 {
@@ -93,8 +94,8 @@ static int put_aside(struct store *store, const struct store_packet *packet,
     return result;
 }
 
-/* Parse a message; it becomes its rows, or a quarantine entry. With `try_inbox` it goes to the
- * inbox instead, if that takes it. */
+/* Parses a message and stores its rows or its quarantine entry. With `try_inbox` the message goes
+ * to the inbox instead, if that takes it. */
 static int apply(struct store *store, const struct store_packet *packet, bool try_inbox)
 {
     const struct store_handler *handler = &store->handler;

@@ -33,7 +33,7 @@ struct store_cache_key store_cache_group_key(const char *group, int64_t device)
     return make_key(group, strlen(group), &device, sizeof(device));
 }
 
-/* Where keys fall is no secret worth keeping: a collision costs one lookup. */
+/* Returns the slot of a key. The hash needs no secret: a collision costs one look-up in SQLite. */
 static size_t slot_of(const struct store_cache_key *key)
 {
     uint64_t hash = fnv1a(FNV1A_BASIS, key->bytes, key->length);

@@ -36,10 +36,10 @@
 #define CHECKPOINT_PAGES_MOST 12288
 #define CHECKPOINT_APART_MS   2000
 
-#define LOG_PAGE_BYTES (4096 + 24) /* SQLite's default page and its frame header */
+#define WAL_PAGE_BYTES (4096 + 24) /* SQLite's default page and its frame header */
 
 /* The free space is checked once for 1 MiB of WAL. */
-#define SMALL_LOG_PAGES 256
+#define SMALL_WAL_PAGES 256
 
 /* The part of the WAL that retention has added is moved at 2 MiB, which is quicker; in a pause so
  * is any WAL. */
@@ -55,34 +55,34 @@
 /* A WAL of 128 MiB is restarted; how long a restart waits for readers, and when a failed one is
  * tried again.
  */
-#define RESTART_PAGES          (128 * 1024 * 1024 / LOG_PAGE_BYTES)
+#define RESTART_PAGES          (128 * 1024 * 1024 / WAL_PAGE_BYTES)
 #define RESTART_WAIT_MS        5000
 #define RESTART_AGAIN_FIRST_MS 60000
 #define RESTART_AGAIN_LAST_MS  3600000
 
-static int watch_log(void *context, sqlite3 *db, const char *schema, int pages)
+static int watch_wal(void *context, sqlite3 *db, const char *schema, int pages)
 {
     struct store *store = context;
 
     (void)db;
     (void)schema;
-    if (pages > store->log_pages) {
-        store->commit_pages = pages - store->log_pages;
+    if (pages > store->wal_total_pages) {
+        store->commit_pages = pages - store->wal_total_pages;
     } else { /* the WAL was restarted */
         store->commit_pages = pages;
         store->base_pages = 0;
     }
-    store->log_pages = pages;
+    store->wal_total_pages = pages;
     store->wal_pages = pages - store->base_pages;
     return SQLITE_OK;
 }
 
-void store_watch_log(struct store *store)
+void store_watch_wal(struct store *store)
 {
     store->checkpointed_ms = INT64_MIN / 2; /* so that the WAL of a crash is moved at once */
     store->checkpoint_at = CHECKPOINT_PAGES;
-    store->look_at_space_at = SMALL_LOG_PAGES;
-    sqlite3_wal_hook(store->db, watch_log, store);
+    store->look_at_space_at = SMALL_WAL_PAGES;
+    sqlite3_wal_hook(store->db, watch_wal, store);
 }
 
 /* Notes the result of a checkpoint: `done` of the WAL's `pages` are in the database. Both are -1
@@ -93,7 +93,7 @@ static void note_moved(struct store *store, int pages, int done)
     store->retention_pages = 0;
     if (pages >= 0 && pages == done) {
         store_record_base(store);
-        store->base_pages = store->log_pages; /* in case readers prevent the restart */
+        store->base_pages = store->wal_total_pages; /* in case readers prevent the restart */
         store->wal_pages = 0;
         store->moved_pages = 0;
     } else if (pages >= 0) {
@@ -102,7 +102,7 @@ static void note_moved(struct store *store, int pages, int done)
     /* The pages that a reader needs stay in the WAL: try again when it has grown by as much
      * again. */
     store->checkpoint_at = store->wal_pages + CHECKPOINT_PAGES;
-    store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
+    store->look_at_space_at = store->wal_pages + SMALL_WAL_PAGES;
 }
 
 int store_checkpoint(struct store *store)
@@ -158,13 +158,13 @@ enum store_turn store_retention_turn(const struct store *store, bool nobody_wait
 /* Notes that the next commit restarts the WAL. */
 static void note_restart(struct store *store)
 {
-    store->log_pages = 0;
+    store->wal_total_pages = 0;
     store->base_pages = 0;
     store->wal_pages = 0;
     store->moved_pages = 0;
     store->retention_pages = 0;
     store->checkpoint_at = CHECKPOINT_PAGES;
-    store->look_at_space_at = SMALL_LOG_PAGES;
+    store->look_at_space_at = SMALL_WAL_PAGES;
 }
 
 /* The result of a checkpoint that waits. */
@@ -210,15 +210,15 @@ int sqlite_shrink(struct store *store)
 
 /* Returns true when the WAL is to be restarted. Never in a tool, which would make the daemon
  * wait. */
-static bool log_must_restart(const struct store *store)
+static bool wal_must_restart(const struct store *store)
 {
-    return store->log_pages >= RESTART_PAGES && !store->beside &&
+    return store->wal_total_pages >= RESTART_PAGES && !store->beside &&
            clock_monotonic_ms() >= store->restart_at_ms;
 }
 
 /* Moves the WAL and waits until no reader needs it: the next commit restarts it, and cuts the file
  * to journal_size_limit. */
-static int restart_log(struct store *store)
+static int restart_wal(struct store *store)
 {
     struct checkpoint checkpoint;
     int result =
@@ -243,7 +243,7 @@ static int restart_log(struct store *store)
 
 /* Returns true when the WAL is long enough for a checkpoint; in a catch-up, with the last one just
  * done, it must be longer. */
-static bool log_is_long(const struct store *store, bool in_pause)
+static bool wal_is_long(const struct store *store, bool in_pause)
 {
     return new_pages(store) >= (in_pause ? CHECKPOINT_PAGES_LEAST : CHECKPOINT_PAGES) &&
            (new_pages(store) >= CHECKPOINT_PAGES_MOST ||
@@ -254,28 +254,28 @@ static bool log_is_long(const struct store *store, bool in_pause)
  * Returns true when the WAL is larger than the free space. The database may have to grow by the
  * WAL's size, so a WAL that has filled the disk could never be moved.
  */
-static bool log_outgrows_disk(struct store *store)
+static bool wal_outgrows_disk(struct store *store)
 {
     int64_t free_bytes;
 
     if (store->wal_pages < store->look_at_space_at) {
         return false;
     }
-    store->look_at_space_at = store->wal_pages + SMALL_LOG_PAGES;
+    store->look_at_space_at = store->wal_pages + SMALL_WAL_PAGES;
     free_bytes = free_space(store->directory);
-    return free_bytes >= 0 && free_bytes < (int64_t)store->wal_pages * LOG_PAGE_BYTES;
+    return free_bytes >= 0 && free_bytes < (int64_t)store->wal_pages * WAL_PAGE_BYTES;
 }
 
-int store_tidy_log(struct store *store, bool in_pause)
+int store_tidy_wal(struct store *store, bool in_pause)
 {
-    if (log_must_restart(store)) {
-        return restart_log(store);
+    if (wal_must_restart(store)) {
+        return restart_wal(store);
     }
-    return log_is_long(store, in_pause) || log_outgrows_disk(store) ? store_checkpoint(store)
+    return wal_is_long(store, in_pause) || wal_outgrows_disk(store) ? store_checkpoint(store)
                                                                     : STORE_OK;
 }
 
-int64_t store_log_bytes(const struct store *store)
+int64_t store_wal_bytes(const struct store *store)
 {
-    return (int64_t)store->log_pages * LOG_PAGE_BYTES;
+    return (int64_t)store->wal_total_pages * WAL_PAGE_BYTES;
 }

@@ -14,7 +14,7 @@ struct gathered {
     bool commit_frame; /* the last header ends a transaction: its page comes next */
 };
 
-/* A file of ours. */
+/* An open file of this VFS. */
 struct disk_file {
     sqlite3_file base;
     struct gathered gathered; /* store/sqlite/wal_vfs.c's */

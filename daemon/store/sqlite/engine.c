@@ -1,7 +1,7 @@
 /*
- * SQLite as an engine of the store: the table of its operations. Each is in the file of its matter,
- * with the file's opening as its design: transactions in transaction.c, batches and the inbox in
- * batch.c, sessions in sessions.c, and so on.
+ * SQLite as an engine of the store: the table of its operations. Transactions are in store.c,
+ * batches in batch.c, sessions in sessions.c, and so on; the opening comment of each file describes
+ * its design.
  */
 #include "store/engine.h"
 

@@ -256,7 +256,7 @@ int sqlite_expire(struct store *store, struct store_expiry *expiry, const struct
     switch (store_retention_turn(store, chunk->nobody_waits)) {
     case STORE_TURN_WAIT:
         out->later = true;
-        return store_tidy_log(store, false);
+        return store_tidy_wal(store, false);
     case STORE_TURN_MOVE:
         /* A failed checkpoint stays due; its error is returned, because otherwise it would be tried
          * again at once, for ever. */

@@ -1,5 +1,5 @@
 /*
- * The last commit of a write-ahead log (SQLite's file format, §4 "The Write-Ahead Log").
+ * Finds the last commit of a WAL (SQLite's file format, §4 "The Write-Ahead Log").
  *
  * A WAL is a header of 32 bytes and frames: 24 bytes of header and a page each. A frame counts when
  * it repeats the salts of the WAL's header and its checksum, which goes on over all frames before
@@ -91,7 +91,7 @@ static uint32_t walk(int fd, const unsigned char *header, struct checksum *sum, 
     return last;
 }
 
-static uint32_t read_log(const char *wal_path, const struct wanted *wanted)
+static uint32_t read_wal(const char *wal_path, const struct wanted *wanted)
 {
     int fd = open(wal_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     unsigned char header[HEADER_SIZE];
@@ -119,12 +119,12 @@ uint32_t store_frames_last_size(const char *wal_path)
 {
     const struct wanted none = {0};
 
-    return read_log(wal_path, &none);
+    return read_wal(wal_path, &none);
 }
 
 void store_frames_each(const char *wal_path, uint32_t page, store_frame_fn each, void *context)
 {
     const struct wanted wanted = {page, each, context};
 
-    (void)read_log(wal_path, &wanted);
+    (void)read_wal(wal_path, &wanted);
 }

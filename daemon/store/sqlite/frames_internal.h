@@ -1,4 +1,4 @@
-/* Reads the frames of a write-ahead log without SQLite. Only for the store's files. */
+/* Reads the frames of a WAL without SQLite. Private to this room. */
 #ifndef STORE_SQLITE_FRAMES_INTERNAL_H
 #define STORE_SQLITE_FRAMES_INTERNAL_H
 

@@ -107,14 +107,14 @@ int store_mark_set_wal(int fd, bool wal)
 
 /* --- before SQLite opens the file ----------------------------------------------------------- */
 
-static const char *const log_suffixes[] = {"-wal", "-journal"};
+static const char *const companion_suffixes[] = {"-wal", "-journal"};
 
-enum { LOGS = sizeof(log_suffixes) / sizeof(log_suffixes[0]) };
+enum { COMPANIONS = sizeof(companion_suffixes) / sizeof(companion_suffixes[0]) };
 
 /* Removes names of WALs and journals that also have another name. */
-static int drop_logs(struct store *store, char *const names[LOGS])
+static int drop_companions(struct store *store, char *const names[COMPANIONS])
 {
-    for (int i = 0; i < LOGS; i++) {
+    for (int i = 0; i < COMPANIONS; i++) {
         if (names[i] != NULL && unlink(names[i]) < 0 && errno != ENOENT) {
             return store_refuse(store, STORE_E_PATH, "%s: cannot be removed: %s", names[i],
                                 error_text(errno));
@@ -123,7 +123,7 @@ static int drop_logs(struct store *store, char *const names[LOGS])
     return store_sync_directory(store);
 }
 
-static int refuse_log(struct store *store, const char *log, enum store_mark mark)
+static int refuse_companion(struct store *store, const char *companion, enum store_mark mark)
 {
     if (mark == STORE_MARK_BACKUP) {
         return store_refuse(store, STORE_E_PATH,
@@ -131,28 +131,28 @@ static int refuse_log(struct store *store, const char *log, enum store_mark mark
                             "nothing was changed. If this backup was to be restored, copy it to "
                             "another name or take the file it came from, and run foxtrackrctl "
                             "restore on that; it sets both files aside",
-                            store->path, log);
+                            store->path, companion);
     }
     return store_refuse(store, STORE_E_PATH,
                         "%s: foxtrackrctl restore put it here and did not come to its end, and %s "
                         "beside it is the log of another database; nothing was changed. Run "
                         "foxtrackrctl restore again",
-                        store->path, log);
+                        store->path, companion);
 }
 
 /* Checks for a WAL or journal beside a backup. An owner may remove the name of one that also has
  * another name. */
-static int check_logs(struct store *store, enum store_mark mark)
+static int check_companions(struct store *store, enum store_mark mark)
 {
     bool owns = !store->read_only && !store->beside;
-    char *names[LOGS] = {NULL};
+    char *names[COMPANIONS] = {NULL};
     int result = STORE_OK;
     bool drop = false;
 
-    for (int i = 0; i < LOGS && result == STORE_OK; i++) {
+    for (int i = 0; i < COMPANIONS && result == STORE_OK; i++) {
         struct stat status;
 
-        if (asprintf(&names[i], "%s%s", store->path, log_suffixes[i]) < 0) {
+        if (asprintf(&names[i], "%s%s", store->path, companion_suffixes[i]) < 0) {
             names[i] = NULL;
             result = store_refuse(store, STORE_E_RETRY, "%s: out of memory", store->path);
         } else if (lstat(names[i], &status) < 0) {
@@ -166,7 +166,7 @@ static int check_logs(struct store *store, enum store_mark mark)
             if (owns && mark == STORE_MARK_RESTORED && status.st_nlink > 1) {
                 drop = true;
             } else {
-                result = refuse_log(store, names[i], mark);
+                result = refuse_companion(store, names[i], mark);
             }
         } else {
             free(names[i]); /* SQLite may use it */
@@ -174,9 +174,9 @@ static int check_logs(struct store *store, enum store_mark mark)
         }
     }
     if (result == STORE_OK && drop) {
-        result = drop_logs(store, names);
+        result = drop_companions(store, names);
     }
-    for (int i = 0; i < LOGS; i++) {
+    for (int i = 0; i < COMPANIONS; i++) {
         free(names[i]);
     }
     return result;
@@ -197,7 +197,7 @@ int store_check_mark(struct store *store)
     if (mark != STORE_MARK_BACKUP && mark != STORE_MARK_RESTORED) {
         return STORE_OK;
     }
-    result = check_logs(store, mark);
+    result = check_companions(store, mark);
     if (result == STORE_OK && !store->read_only && !store->beside &&
         store_mark_write(store->file_fd, STORE_MARK_TAKEN) < 0) {
         return store_refuse(store, errno == EBADF ? STORE_E_PATH : STORE_FATAL,

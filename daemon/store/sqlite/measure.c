@@ -1,5 +1,5 @@
 /*
- * How large the database is, what it stands on, and what is done about its log in idle moments.
+ * Measures the database and its file system, and makes checkpoints while the writer is idle.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 #include "store/sqlite/sqlite_internal.h"
 #include "store/tools.h"
 
-#define PAUSE_MS      500 /* without a message: the next is not expected in a moment */
+#define PAUSE_MS      500 /* after so long without a message none is expected soon */
 #define IDLE_AGAIN_MS 500
 
 unsigned store_links(const struct store *store)
@@ -43,15 +43,15 @@ int sqlite_measure(struct store *store, struct store_measures *out)
     }
     store->free_bytes = out->free_bytes;
     store_sizes(store, &out->database_bytes, &out->wal_bytes);
-    out->wal_used_bytes = store_log_bytes(store);
+    out->wal_used_bytes = store_wal_bytes(store);
     out->names = store_links(store);
     store_readers_look(&store->readers, clock_monotonic_ms(), &out->reader);
     return store_used_bytes(store, &out->used_bytes);
 }
 
-/* What a catch-up has left in the log may move, and in a pause what a few messages have. */
+/* Makes a checkpoint of a long WAL, or in a pause of a short one. */
 int sqlite_idle(struct store *store, int *again_ms)
 {
     *again_ms = IDLE_AGAIN_MS;
-    return store_tidy_log(store, clock_monotonic_ms() - store->batch_ms >= PAUSE_MS);
+    return store_tidy_wal(store, clock_monotonic_ms() - store->batch_ms >= PAUSE_MS);
 }

@@ -185,7 +185,8 @@ static int migrate_once(struct store *store, const char *sql, int version)
         result = execute(&migration, "COMMIT");
     }
     if (result == STORE_OK && migration.progress.rows > 0) {
-        /* The log has become large. A reader in the way, or a full disk, leaves it for later. */
+        /* The WAL has become large. If a reader is in the way or the disk is full, it stays for a
+         * later checkpoint. */
         result = sqlite_shrink(store) == STORE_FATAL ? STORE_FATAL : STORE_OK;
     }
     if (result == STORE_OK) {

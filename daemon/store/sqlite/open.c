@@ -271,7 +271,7 @@ static int connect_database(struct store *store)
                 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 
     errno = 0;
-    if (sqlite3_open_v2(store->path, &store->db, flags, store_log_vfs()) != SQLITE_OK) {
+    if (sqlite3_open_v2(store->path, &store->db, flags, store_wal_vfs()) != SQLITE_OK) {
         if (store->db == NULL) {
             return out_of_memory(store);
         }
@@ -451,7 +451,7 @@ static int set_up(struct store *store, bool fresh)
         result = store_accept(store);
     }
     if (result == STORE_OK && owns(store)) {
-        result = store_renew_log(store);
+        result = store_renew_wal(store);
     }
     if (result == STORE_OK && owns(store)) {
         result = store_migrate(store, migrations, migration_count);
@@ -480,7 +480,7 @@ static int set_up(struct store *store, bool fresh)
     if (result == STORE_OK && store->beside) {
         store_record_base(store); /* the daemon reads its own from the lock file */
     }
-    store_watch_log(store);
+    store_watch_wal(store);
     return result;
 }
 

@@ -1,4 +1,4 @@
-/* The operations of the engine, each in the file of its matter; see store/engine.h. */
+/* The operations of the SQLite engine; their contracts are those of store/engine.h. */
 #ifndef STORE_SQLITE_OPERATIONS_INTERNAL_H
 #define STORE_SQLITE_OPERATIONS_INTERNAL_H
 

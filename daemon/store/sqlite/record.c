@@ -294,7 +294,7 @@ int store_record_check_file(struct store *store)
                             "name and run foxtrackrctl restore on that",
                             store->path, store->wal_path);
     }
-    store->wal_size = store->strange ? store_frames_last_size(store->wal_path) : 0;
+    store->pages_by_wal = store->strange ? store_frames_last_size(store->wal_path) : 0;
     return STORE_OK;
 }
 
@@ -329,9 +329,9 @@ int store_record_check_structure(struct store *store)
         return result;
     }
     /* Every program that writes to a database writes its size both into the WAL and into page 1. */
-    if (store->wal_size != 0 && store->wal_size != (uint32_t)pages) {
+    if (store->pages_by_wal != 0 && store->pages_by_wal != (uint32_t)pages) {
         snprintf(how, sizeof(how), "one says that it has %d page%s, the other %" PRIu32, pages,
-                 plural_s(pages), store->wal_size);
+                 plural_s(pages), store->pages_by_wal);
         return refuse_mixture(store, how);
     }
     sqlite3_progress_handler(store->db, CHECK_STEPS, watch, &deadline_ms);

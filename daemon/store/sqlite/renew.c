@@ -24,17 +24,17 @@
 #include "base/pulse.h"
 #include "store/sqlite/sqlite_internal.h"
 
-#define LOG_HEADER_SIZE 32
+#define WAL_HEADER_SIZE 32
 #define STEP_SIZE       65536
 
 /* Sets *file to the open WAL, or to NULL when none is open. */
-static int find_log(struct store *store, sqlite3_file **file)
+static int find_wal(struct store *store, sqlite3_file **file)
 {
     *file = NULL;
     return sqlite3_file_control(store->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, file);
 }
 
-static int rewrite_log(sqlite3_file *file, unsigned char *bytes)
+static int rewrite_wal(sqlite3_file *file, unsigned char *bytes)
 {
     sqlite3_int64 size = 0;
     int code = file->pMethods->xFileSize(file, &size);
@@ -48,7 +48,7 @@ static int rewrite_log(sqlite3_file *file, unsigned char *bytes)
             code = file->pMethods->xWrite(file, bytes, length, at);
         }
     }
-    return code == SQLITE_OK && size > LOG_HEADER_SIZE
+    return code == SQLITE_OK && size > WAL_HEADER_SIZE
                ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL)
                : code;
 }
@@ -66,7 +66,7 @@ static int fail(struct store *store, int code)
                         cause != 0 ? error_text(cause) : "");
 }
 
-int store_renew_log(struct store *store)
+int store_renew_wal(struct store *store)
 {
     unsigned char *bytes = malloc(STEP_SIZE);
     sqlite3_file *file = NULL;
@@ -81,9 +81,9 @@ int store_renew_log(struct store *store)
         return store_open_failed(store, "take its write lock");
     }
     errno = 0;
-    code = find_log(store, &file);
+    code = find_wal(store, &file);
     if (code == SQLITE_OK && file != NULL && file->pMethods != NULL) {
-        code = rewrite_log(file, bytes);
+        code = rewrite_wal(file, bytes);
     }
     free(bytes);
     if (code != SQLITE_OK) {

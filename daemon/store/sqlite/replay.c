@@ -494,8 +494,8 @@ int store_replay(struct store *store, struct store_replay *replay,
 
 /* --- by the daemon ------------------------------------------------------------------------- */
 
-/* The next entry with the reason `time` into `item` if its time has come by replay->now_ms; *there
- * is false when it has not, *end when there is none. */
+/* Reads the next entry with the reason `time`. Sets *there and `item` when its time has come by
+ * replay->now_ms, and *end when there is no further entry. */
 static int read_due(struct store *store, const struct store_replay *replay,
                     struct store_rejudge *pass, struct item *item, bool *there, bool *end)
 {

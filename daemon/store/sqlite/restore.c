@@ -81,8 +81,8 @@ static int finish_copy(struct restore *restore)
 }
 
 /* Moves one companion of a database with `how`: link() or rename(). */
-static int move_log(struct restore *restore, const char *from, const char *to, const char *suffix,
-                    int (*how)(const char *, const char *))
+static int move_companion(struct restore *restore, const char *from, const char *to,
+                          const char *suffix, int (*how)(const char *, const char *))
 {
     char *old_name = store_restore_join(from, suffix);
     char *new_name = store_restore_join(to, suffix);
@@ -105,13 +105,13 @@ static int remove_name(const char *name, const char *other)
 }
 
 /* Does this for the WAL and the journal. */
-static int each_log(struct restore *restore, const char *from, const char *to,
-                    int (*how)(const char *, const char *))
+static int each_companion(struct restore *restore, const char *from, const char *to,
+                          int (*how)(const char *, const char *))
 {
     int result = STORE_OK;
 
-    for (int i = 0; i < RESTORE_LOGS && result == STORE_OK; i++) {
-        result = move_log(restore, from, to, store_restore_logs[i], how);
+    for (int i = 0; i < RESTORE_COMPANIONS && result == STORE_OK; i++) {
+        result = move_companion(restore, from, to, store_restore_companions[i], how);
     }
     return result;
 }
@@ -168,8 +168,8 @@ static void undo(struct restore *restore)
         return;
     }
     unlink(restore->work);
-    for (int i = 0; i < RESTORE_LOGS; i++) {
-        char *name = store_restore_join(restore->work, store_restore_logs[i]);
+    for (int i = 0; i < RESTORE_COMPANIONS; i++) {
+        char *name = store_restore_join(restore->work, store_restore_companions[i]);
 
         if (name != NULL) {
             unlink(name);
@@ -188,7 +188,7 @@ static int change_names(struct restore *restore)
         result = store_restore_stopped(restore);
     }
     if (result == STORE_OK) {
-        result = each_log(restore, path, restore->work, link);
+        result = each_companion(restore, path, restore->work, link);
     }
     if (result == STORE_OK) {
         result = store_sync_directory(restore->store);
@@ -206,10 +206,10 @@ static int follow(struct restore *restore)
     int result = store_sync_directory(restore->store);
 
     if (result == STORE_OK) {
-        result = each_log(restore, path, restore->work, remove_name);
+        result = each_companion(restore, path, restore->work, remove_name);
     }
     if (result == STORE_OK) {
-        result = each_log(restore, restore->work, restore->aside, link);
+        result = each_companion(restore, restore->work, restore->aside, link);
     }
     if (result == STORE_OK && rename(restore->work, restore->aside) < 0 && errno != ENOENT) {
         result = store_restore_problem(restore, restore->work, "be renamed");
@@ -218,10 +218,10 @@ static int follow(struct restore *restore)
         result = store_sync_directory(restore->store);
     }
     if (result == STORE_OK) {
-        result = each_log(restore, restore->work, restore->aside, remove_name);
+        result = each_companion(restore, restore->work, restore->aside, remove_name);
     }
     if (result == STORE_OK) {
-        result = move_log(restore, path, restore->aside, "-shm", rename);
+        result = move_companion(restore, path, restore->aside, "-shm", rename);
     }
     return result == STORE_OK ? store_sync_directory(restore->store) : result;
 }

@@ -27,7 +27,7 @@
 #define MIB        (INT64_C(1024) * 1024)
 #define ATTEMPTS   100
 
-const char *const store_restore_logs[RESTORE_LOGS] = {"-wal", "-journal"};
+const char *const store_restore_companions[RESTORE_COMPANIONS] = {"-wal", "-journal"};
 
 int store_restore_problem(struct restore *restore, const char *path, const char *doing)
 {
@@ -85,7 +85,7 @@ static int copy_problem(struct restore *restore, sqlite3 *db)
 /* --- the file ------------------------------------------------------------------------------- */
 
 /* Sets *size to the size of the file's WAL; 0: none. */
-static int look_at_log(struct restore *restore, const char *suffix, int64_t *size)
+static int look_at_companion(struct restore *restore, const char *suffix, int64_t *size)
 {
     char *path = store_restore_join(restore->request->file, suffix);
     struct stat status;
@@ -98,8 +98,8 @@ static int look_at_log(struct restore *restore, const char *suffix, int64_t *siz
     return STORE_OK;
 }
 
-/* Checks that the file can be restored; *log_size becomes the size of its WAL. */
-static int look_at_file(struct restore *restore, int64_t *size, int64_t *log_size)
+/* Checks that the file can be restored; *wal_size becomes the size of its WAL. */
+static int look_at_file(struct restore *restore, int64_t *size, int64_t *wal_size)
 {
     const char *file = restore->request->file;
     enum store_mark mark = STORE_MARK_NONE;
@@ -125,11 +125,11 @@ static int look_at_file(struct restore *restore, int64_t *size, int64_t *log_siz
     }
     close(fd);
     *size = status.st_size;
-    *log_size = 0;
-    for (int i = 0; i < RESTORE_LOGS && result == STORE_OK; i++) {
-        result = look_at_log(restore, store_restore_logs[i], log_size);
+    *wal_size = 0;
+    for (int i = 0; i < RESTORE_COMPANIONS && result == STORE_OK; i++) {
+        result = look_at_companion(restore, store_restore_companions[i], wal_size);
     }
-    if (result == STORE_OK && *log_size > 0 &&
+    if (result == STORE_OK && *wal_size > 0 &&
         (mark == STORE_MARK_BACKUP || mark == STORE_MARK_RESTORED)) {
         result = store_refuse(restore->store, STORE_E_PATH,
                               "%s: is a backup, and beside it is a log (-wal or -journal) that is "
@@ -284,9 +284,9 @@ static int open_copy(struct restore *restore, sqlite3 **copy)
                : copy_problem(restore, *copy);
 }
 
-static int copy_file(struct restore *restore, bool has_log)
+static int copy_file(struct restore *restore, bool has_wal)
 {
-    char *uri = file_uri(restore->request->file, !has_log);
+    char *uri = file_uri(restore->request->file, !has_wal);
     sqlite3 *file = NULL;
     sqlite3 *copy = NULL;
     int result;
@@ -337,18 +337,18 @@ static int mark_copy(struct restore *restore)
 
 int store_restore_make_copy(struct restore *restore)
 {
-    int64_t log_size = 0;
+    int64_t wal_size = 0;
     int64_t size = 0;
-    int result = look_at_file(restore, &size, &log_size);
+    int result = look_at_file(restore, &size, &wal_size);
 
     if (result == STORE_OK) {
-        result = check_space(restore, size + log_size);
+        result = check_space(restore, size + wal_size);
     }
     if (result == STORE_OK) {
         result = make_work(restore);
     }
     if (result == STORE_OK) {
-        result = copy_file(restore, log_size > 0);
+        result = copy_file(restore, wal_size > 0);
     }
     return result == STORE_OK ? mark_copy(restore) : result;
 }

@@ -28,8 +28,8 @@ struct restore {
 };
 
 /* The companions of a database that hold some of its data: WAL and journal. */
-enum { RESTORE_LOGS = 2 };
-extern const char *const store_restore_logs[RESTORE_LOGS];
+enum { RESTORE_COMPANIONS = 2 };
+extern const char *const store_restore_companions[RESTORE_COMPANIONS];
 
 /*
  * Check the file and the free space, and copy it to restore->work, marked as "restored" with its

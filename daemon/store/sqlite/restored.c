@@ -3,7 +3,7 @@
  *
  * The broker does not send again what was acknowledged between the moment of the backup and now, so
  * those readings are lost. A row in `gaps` records that for every session in the backup or the
- * configuration. See store/sqlite/mark.c for how this happens once, and store/store.h for the
+ * configuration. See store/sqlite/mark.c for how this happens once, and store/start.h for the
  * result.
  *
  * A moment in the file that lies ahead of our clock is not trusted: then the moment is "not known".
@@ -174,7 +174,8 @@ int store_accept(struct store *store)
         return result;
     }
     store->marked = false;
-    /* Into the file with it: from then on the header says so, too. A reader may hold that up. */
+    /* Makes a checkpoint, so that the file's header has the new mark too. A reader may delay that.
+     */
     return sqlite_shrink(store) == STORE_FATAL ? STORE_FATAL : STORE_OK;
 }
 
@@ -211,8 +212,8 @@ static int note_in_transaction(struct store *store)
     if (result != STORE_OK || noted) {
         return result;
     }
-    /* Not before the record's moment: otherwise a clock that was set back would cause second
-     * rows. */
+    /* Not before the record's moment: otherwise a clock that was set back would lead to a second
+     * set of rows. */
     store->restoration.kind = STORE_RESTORED_OLDER;
     store->restoration.to_ms = now_ms > store->record.moment_ms ? now_ms : store->record.moment_ms;
     errno = 0;
@@ -233,7 +234,8 @@ int store_note_older(struct store *store)
     return result == STORE_OK && older ? in_transaction(store, note_in_transaction) : result;
 }
 
-/* Read a restoration that foxtrackrctl restore made, or a start that was killed. */
+/* Reads a restoration that foxtrackrctl restore, or a start that was killed, has written to `gaps`.
+ */
 static int restored_by_tool(struct store *store, struct store_restoration *restoration)
 {
     static const char *const sql =

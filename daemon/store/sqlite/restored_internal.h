@@ -1,5 +1,5 @@
-/* A backup that was put in the place of the database. Only for the store's files; see store/store.h
- * for what others see of it. */
+/* A backup that was put in the place of the database. Private to this room; store/start.h has the
+ * part that main sees. */
 #ifndef STORE_SQLITE_RESTORED_INTERNAL_H
 #define STORE_SQLITE_RESTORED_INTERNAL_H
 

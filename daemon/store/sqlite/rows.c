@@ -332,7 +332,7 @@ static enum row_result judge_rows(const struct row *rows, const enum row_result 
 typedef int row_function(struct store *store, const struct row *row, enum row_result *out,
                          struct foxtrackr_problem *problem);
 
-/* put_row() or compare_row() for each row. */
+/* Calls put_row() or compare_row() for each row. */
 static int do_rows(struct store *store, row_function *function, const struct row *rows, int count,
                    enum row_result *out, struct foxtrackr_problem *problem)
 {

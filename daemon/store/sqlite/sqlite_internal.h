@@ -1,6 +1,9 @@
 /*
- * What the store's files share: the connection, its prepared statements and how they are run. Only
- * store*.c and the store's own tests include this.
+ * Declarations shared by the files of the SQLite engine: the connection, its prepared statements,
+ * and the functions that run them. Only this room and its tests include this header.
+ *
+ * Functions that return an int return STORE_OK, STORE_E_RETRY or STORE_FATAL unless their comment
+ * says otherwise, and leave the sentence in store->error.
  */
 #ifndef STORE_SQLITE_SQLITE_INTERNAL_H
 #define STORE_SQLITE_SQLITE_INTERNAL_H
@@ -20,7 +23,7 @@
 #include "store/sqlite/rows_internal.h"
 #include "store/store.h"
 
-/* PRAGMA application_id of every database we made: "FOXT". */
+/* PRAGMA application_id of every database that foxtrackrd made: "FOXT". */
 #define STORE_APPLICATION_ID 0x464f5854
 
 /* The page cache of the daemon's connection; see store/sqlite/page_cache.c. */
@@ -112,7 +115,7 @@ enum store_statement {
     STATEMENT_COUNT,
 };
 
-/* Which file a name stood for when we opened it. */
+/* The file to which a name led when it was opened. */
 struct store_identity {
     bool known;
     dev_t device;
@@ -129,17 +132,18 @@ struct store {
     char *wal_path;
     char *directory;
     int lock_fd;        /* of the lock file; -1: none */
-    bool lock_is_other; /* it holds what is not ours: locked, and never written or changed */
-    int file_fd;        /* of the database, opened before SQLite's and closed after it; -1: none */
-    bool marked;        /* the file is a backup that was put here, and is not accepted yet */
+    bool lock_is_other; /* the lock file has another program's content: locked, never written */
+    int file_fd;        /* of the database; opened before SQLite opens it, closed after; -1: none */
+    bool marked;        /* the file is a backup in the database's place, not accepted yet */
     struct store_restoration restoration;
-    struct store_record record; /* of what stood here; see store/sqlite/record.c */
-    int64_t recorded_ms;        /* monotonic */
-    int64_t looked_ms;          /* monotonic; at the file, see store/sqlite/target.c */
-    bool left;                  /* the record says how this process left the file, */
-    uint32_t left_counter;      /* and this was SQLite's change counter in it */
-    bool strange;               /* the file is not as we left it, and there is a log for it */
-    uint32_t wal_size; /* pages of the database after the last commit of that log; 0: not known */
+    struct store_record record; /* of the database that last stood here; store/sqlite/record.c */
+    int64_t recorded_ms;        /* monotonic; when the record was last written */
+    int64_t looked_ms;          /* monotonic; when the file was last checked, see
+                                   store/sqlite/target.c */
+    bool left;                  /* the record describes the file as this process left it */
+    uint32_t left_counter;      /* SQLite's change counter in the file then */
+    bool strange;               /* the file is not as foxtrackrd left it, and has a WAL */
+    uint32_t pages_by_wal; /* of the database, after the last commit of that WAL; 0: not known */
     const char *const *client_ids; /* borrowed while opening; see store_options */
     unsigned client_count;
     bool read_only;
@@ -153,78 +157,82 @@ struct store {
     sqlite3_stmt *statements[STATEMENT_COUNT];
     struct store_identity database;
     struct store_identity wal;
-    int log_pages;           /* in the log after the last commit, those that have moved included */
-    int base_pages;          /* of these: all moved, and kept because a reader uses the log */
-    int wal_pages;           /* the others */
-    int commit_pages;        /* that the last commit wrote */
-    int moved_pages;         /* of these: in the database, and kept for a reader */
-    int retention_pages;     /* of these: retention's, since the last attempt to move the log */
-    int checkpoint_at;       /* wal_pages from which the log moves; see store/sqlite/checkpoint.c */
-    int64_t checkpointed_ms; /* monotonic */
-    int64_t restart_at_ms;   /* monotonic; the next restart of a long log is not before */
-    int64_t restart_again_ms; /* so long after the last one, which failed; 0: it did not */
-    int look_at_space_at;     /* wal_pages from which the free space is looked at again */
+    /* The pages of the WAL after the last commit. */
+    int wal_total_pages; /* all of them, those that are in the database already included */
+    int base_pages;      /* of these: in the database at the last complete checkpoint, and still in
+                            the WAL because a reader uses it */
+    int wal_pages;       /* of these: the others */
+    int commit_pages;    /* of these: written by the last commit */
+    int moved_pages;     /* of wal_pages: in the database, and kept for a reader */
+    int retention_pages; /* of wal_pages: written by retention since the last try of a checkpoint */
+    /* When the next checkpoint is due; see store/sqlite/checkpoint.c. Times are monotonic. */
+    int checkpoint_at; /* number of wal_pages */
+    int64_t checkpointed_ms;
+    int64_t restart_at_ms;    /* earliest time of the next restart of a long WAL */
+    int64_t restart_again_ms; /* delay after the last restart, which failed; 0: it succeeded */
+    int look_at_space_at;     /* number of wal_pages at which the free space is checked again */
     /* See store_options; while opening. */
     bool (*progress)(void *context, const struct store_progress *progress);
     void *progress_context;
     bool (*stopped)(void); /* see store_options */
-    bool unverified;       /* the names could not be looked at after the last commit */
+    bool unverified;       /* after the last commit the names could not be checked */
     bool synced;           /* a commit waits until it is on disk */
-    bool broken; /* SQLite reported what must not be retried: leave the log for recovery */
+    bool broken;           /* after an error that must not be retried: leave the WAL for recovery */
 
     struct store_readers readers;
 
-    int64_t entries;         /* of quarantine, see store_quarantine_entries(); in the open batch */
-    int64_t entries_durable; /* and after the last commit */
-    /* Of the writer's batches; see store/sqlite/batch.c. */
+    int64_t entries;         /* of quarantine in the open batch; see store_quarantine_entries() */
+    int64_t entries_durable; /* of quarantine after the last commit */
+    /* The writer's batches; see store/sqlite/batch.c. */
     struct store_handler handler;
-    struct inbox *inbox; /* NULL: nothing is attached */
-    bool inbox_loaded;   /* it knows what is in its table */
+    struct inbox *inbox; /* NULL: no handler is attached */
+    bool inbox_loaded;   /* the inbox has read its table */
     uint64_t batch_items;
     int64_t batch_ms;   /* monotonic; the end of the last batch that was not empty */
-    int64_t free_bytes; /* on the file system, at the last look */
+    int64_t free_bytes; /* of the file system, as last measured */
 
     int64_t run; /* 0: none begun */
     struct store_counts counts;
-    uint64_t received_durable; /* counts.received as the database has it */
-    int64_t data_version;      /* SQLite's, of the last batch; -1: none yet */
-    uint64_t foreign_writes;   /* times that another program was found to have written meanwhile */
+    uint64_t received_durable; /* counts.received in the database */
+    int64_t data_version;      /* PRAGMA data_version in the last batch; -1: none yet */
+    uint64_t foreign_writes;   /* how often another program was seen to have written */
     struct store_cache cache;
     char error[STORE_ERROR_SIZE];
 };
 
-/* A transaction: what sqlite_begin(), sqlite_commit() and sqlite_rollback() are without the inbox,
- * and what everything but the writer's batches uses. Results are theirs. */
+/* Begin, commit and roll back a transaction. The writer's batches do the same with the inbox, by
+ * sqlite_begin(), sqlite_commit() and sqlite_rollback(); all other work uses these. */
 int store_transaction_begin(struct store *store);
 int store_transaction_commit(struct store *store);
 int store_transaction_rollback(struct store *store);
 
-/* How many pages the last commit put into the log. */
+/* Returns how many pages the last commit wrote to the WAL. */
 int store_commit_pages(const struct store *store);
 
-/* Move the log into the database without waiting for readers. Never with a batch open. */
+/* Make a checkpoint, without waiting for readers. Never in an open batch. */
 int store_checkpoint(struct store *store);
 
-/* Move it if it is time to: store_transaction_begin() does, and who has nothing else to do.
- * in_pause: no message has come for a while, so little is enough. A log of 128 MiB, which readers
- * keep from beginning anew, waits for these, 5 s at most and busy_timeout at most. Never with a
- * batch open. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
-int store_tidy_log(struct store *store, bool in_pause);
+/* Make a checkpoint if one is due; see store/sqlite/checkpoint.c. Called by
+ * store_transaction_begin() and while the writer is idle. in_pause: no message has come for a
+ * while, so a short WAL is enough. A WAL of 128 MiB waits for the readers that keep it from being
+ * restarted, for 5 s and for busy_timeout at most. Never in an open batch. */
+int store_tidy_wal(struct store *store, bool in_pause);
 
-/* How much of the log is in use, in bytes: what a reader keeps is, after it was moved too. */
-int64_t store_log_bytes(const struct store *store);
+/* Returns how many bytes of the WAL are in use: frames that a reader keeps are, even if their pages
+ * are in the database already. */
+int64_t store_wal_bytes(const struct store *store);
 
-/* Bytes of the database and of its log; -1 where there is none. */
+/* Set the sizes of the database and of the WAL, in bytes; -1: there is no such file. */
 void store_sizes(const struct store *store, int64_t *database_bytes, int64_t *wal_bytes);
 
-/* Bytes of the pages in use, those in the log included. Never with a batch open. STORE_OK,
- * STORE_E_RETRY or STORE_FATAL; *used_bytes is set only with the first. */
+/* Set *used_bytes to the size of the database's pages in use, those in the WAL included. Never in
+ * an open batch. */
 int store_used_bytes(struct store *store, int64_t *used_bytes);
 
 /*
- * Take the memory of the page cache for the whole process, once, before any other function of the
- * store; from then on one thread at a time may use SQLite. False when that is impossible: the cache
- * then grows as it is needed, and nothing else changes. See store/sqlite/page_cache.c.
+ * Allocate the page cache of the whole process, once, before any other function of the store; from
+ * then on only one thread at a time may use SQLite. Returns false when that is impossible: the
+ * cache then grows when it is needed, and nothing else changes. See store/sqlite/page_cache.c.
  */
 bool store_reserve_memory(void);
 
@@ -235,7 +243,7 @@ struct store_value {
     double real;       /* NAN binds NULL */
     const void *bytes; /* a NULL text binds NULL; a NULL blob is an empty one */
     size_t length;
-    const char *column; /* for people; only rows that are compared have it */
+    const char *column; /* for messages; set only in rows that are compared */
 };
 
 struct store_value store_integer(int64_t integer);
@@ -243,7 +251,7 @@ struct store_value store_real(double real);
 struct store_value store_text(const char *text);
 struct store_value store_bytes(bool is_text, const void *bytes, size_t length);
 
-/* Compile every statement. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+/* Compile every statement. */
 int store_prepare(struct store *store);
 
 /* Finalize every statement. */
@@ -264,107 +272,108 @@ int store_step(struct store *store, enum store_statement id, const struct store_
 /* Reset and unbind: an unreset statement would keep checkpoints from completing. */
 void store_reset(struct store *store, enum store_statement id);
 
-/* Bind, run to the end, reset. */
+/* Bind `values`, run the statement to its end, and reset it. */
 int store_execute(struct store *store, enum store_statement id, const struct store_value *values,
                   int count);
 
-/* The same for what store_bind() has bound before; `bound` is its result: not STORE_OK, and nothing
- * is run. */
+/* Run a statement whose values store_bind() has bound, and reset it. `bound` is the result of
+ * store_bind(): unless it is STORE_OK, it is returned and nothing is run. */
 int store_execute_bound(struct store *store, enum store_statement id, int bound);
 
 /*
- * The one place that turns what SQLite just reported into a result and a sentence in store->error:
- * "path: cannot <doing>: SQLite's text; what to do". The caller sets errno to 0 before it calls
- * SQLite, so that what errno holds now is the cause.
+ * Return the result for the error that SQLite has just reported, with a sentence in store->error:
+ * "path: cannot <doing>: SQLite's text; what to do". No other function does this. The caller sets
+ * errno to 0 before it calls SQLite, so that errno is the cause of this error.
  */
 int store_fail(struct store *store, const char *doing);
 
-/* Whether the tool that waits or reads is to end; never true for the daemon. */
+/* Returns true when the tool that waits or reads is to end; never for the daemon. */
 bool store_is_stopped(const struct store *store);
 
-/* The result for an extended SQLite result code and the errno behind it (0: none). */
+/* Returns the result for an extended result code of SQLite and the errno behind it (0: none). */
 int store_classify(int code, int system_errno);
 
 /* Set store->error and return `result`. */
 int store_refuse(struct store *store, int result, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Apply list[user_version] to list[count - 1], each in one transaction. STORE_E_STOPPED when
+/* Apply list[user_version] to list[count - 1], each in one transaction. Also STORE_E_STOPPED, when
  * store->progress asked for it. */
 int store_migrate(struct store *store, const char *const *list, int count);
 
-/* Write the log that an earlier process has left anew and sync it, before anything is added to it;
- * see store/sqlite/renew.c. While opening, by the daemon alone. STORE_OK, STORE_E_RETRY,
- * STORE_E_PATH or STORE_FATAL. */
-int store_renew_log(struct store *store);
+/* Rewrite and sync the WAL that an earlier process has left, before anything is added to it; see
+ * store/sqlite/renew.c. Called while opening, by the daemon only. Also STORE_E_PATH. */
+int store_renew_wal(struct store *store);
 
 /* As store_fail(), but STORE_E_PATH for errors that the operator can mend: no database, a missing
  * permission. While opening. */
 int store_open_failed(struct store *store, const char *doing);
 
-/* The first column of the first row that a statement gives, as a number. */
+/* Set *number to the first column of the first row of a query. */
 int store_read_number(struct store *store, const char *sql, int *number);
 
-/* What the log lets retention do now, so that no message waits long for it. */
+/* What retention may do now, so that no message waits long for a checkpoint. */
 enum store_turn {
-    STORE_TURN_WORK,
-    STORE_TURN_MOVE, /* the log first */
-    STORE_TURN_WAIT, /* until messages, or a pause of them, have moved the log */
+    STORE_TURN_WORK, /* delete rows */
+    STORE_TURN_MOVE, /* make a checkpoint first */
+    STORE_TURN_WAIT, /* nothing, until messages or a pause have led to a checkpoint */
 };
 
 /* nobody_waits: see struct store_chunk. */
 enum store_turn store_retention_turn(const struct store *store, bool nobody_waits);
 
-/* From the next transaction on a commit waits until it is on disk, or does not. Messages need it;
- * store_transaction_begin() sees to that. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+/* Set whether commits wait until they are on disk, from the next transaction on. Messages need
+ * that; store_transaction_begin() turns it on for them. */
 int store_set_synced(struct store *store, bool synced);
 
-/* Begin to watch the log's size after a commit, instead of SQLite's own checkpoints. */
-void store_watch_log(struct store *store);
+/* Begin to watch the WAL's size after each commit, in place of SQLite's own checkpoints. */
+void store_watch_wal(struct store *store);
 
-/* Checks that every name still leads to its open file. STORE_OK; STORE_E_RETRY: that cannot be
- * checked now; STORE_FATAL: a name does not, and the store writes nothing more. */
+/* Check that the names of the database and of the WAL still lead to the open files. STORE_E_RETRY:
+ * that cannot be checked now; STORE_FATAL: a name does not, and the store writes nothing more. */
 int store_verify_names(struct store *store);
 
-/* Checks, before a checkpoint, names and content of the database file; see store/sqlite/target.c.
+/* Check names and content of the database file before a checkpoint; see store/sqlite/target.c.
  * Results as of store_verify_names(). */
 int store_check_target(struct store *store);
 
-/* Checks the content alone, once a second at most. STORE_OK or STORE_FATAL. */
+/* Check the content alone, once a second at most. STORE_OK or STORE_FATAL. */
 int store_look_at_target(struct store *store);
 
-/* A store of these options that has opened nothing; NULL: out of memory. For store_discard(). */
+/* Return a store with these options that has opened nothing, for store_discard(); NULL: out of
+ * memory. */
 struct store *store_new(const struct store_options *options);
 
-/* Sessions and subscriptions of a version that did not tell brokers apart become the broker's.
- * Two statements, each a transaction of its own. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+/* Give the configured broker's name to sessions and subscriptions that an earlier version recorded
+ * without a broker. Two statements, each a transaction of its own. */
 int store_adopt_sessions(struct store *store);
 
-/* Find path, directory and wal_path of given_path, without symbolic links. STORE_OK, STORE_E_PATH
+/* Set path, directory and wal_path from given_path, without symbolic links. STORE_OK, STORE_E_PATH
  * or STORE_E_RETRY. */
 int store_resolve(struct store *store);
 
-/* Sync the database's directory. STORE_OK, or what store_classify() makes of the errno. */
+/* Sync the database's directory. STORE_OK, or the result of store_classify() for the errno. */
 int store_sync_directory(struct store *store);
 
 /* Close without a checkpoint and free everything: for an open that failed. NULL is allowed. */
 void store_discard(struct store *store);
 
-/* What sqlite_quarantine() does, also with a message that waited. */
+/* Put a message into quarantine and count it, in the open transaction: a new message, or one that
+ * waited in the inbox. */
 int store_put_aside(struct store *store, const struct foxtrackr_problem *problem,
                     const struct store_packet *packet);
 
-/* The same without the accounting of the run. */
+/* The same, but not counted in the run. */
 int store_keep(struct store *store, const struct foxtrackr_problem *problem,
                const struct store_packet *packet);
 
-/* Notes that quarantine has `change` entries more (negative: fewer), in the open batch. */
+/* Note that quarantine has `change` entries more (negative: fewer), in the open batch. */
 void store_note_entries(struct store *store, int64_t change);
 
-/* The key of a message in quarantine; see the schema. 0, or -1: out of memory. */
+/* Set the key of a message in quarantine; see the schema. Returns 0, or -1: out of memory. */
 int store_quarantine_digest(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE]);
 
-/* The number of a device; *device stays as it is where there is none. Remembers it. */
+/* Set *device to the number of a device, and cache it; leave *device unchanged if there is none. */
 int store_find_device(struct store *store, const char *family, const char *device_id,
                       int64_t *device);
 

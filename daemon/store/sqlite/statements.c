@@ -1,6 +1,9 @@
 /*
- * Every statement that runs more than once, by name: compiled once, its values bound, always reset.
- * `doing` completes "cannot ..." in the sentence for a person.
+ * The prepared statements: each is compiled once, when the database is opened, and found by its
+ * number. Values are always bound, never printed into the SQL. Must never happen: a statement is
+ * left without a reset, because it would keep checkpoints from completing.
+ *
+ * The text `doing` completes "cannot ..." in the sentence for a person.
  */
 #include <errno.h>
 #include <math.h>
@@ -9,7 +12,7 @@
 #include "store/sqlite/inbox_tables_internal.h"
 #include "store/sqlite/sqlite_internal.h"
 
-/* The values of STORE_READINGS rows, or STORE_INBOX_TOGETHER. */
+/* The VALUES of a statement that inserts STORE_READINGS or STORE_INBOX_TOGETHER rows. */
 #define FOUR_TIMES(text)   text ", " text ", " text ", " text
 #define ROWS(text)         FOUR_TIMES(FOUR_TIMES(text))
 #define BATTERY_VALUES     ROWS("(?, ?, ?, ?, ?, ?, ?)")
@@ -18,7 +21,8 @@
 _Static_assert(STORE_READINGS == 4 * 4, "ROWS() makes as many");
 _Static_assert(STORE_INBOX_TOGETHER == 4 * 4, "ROWS() makes as many");
 
-/* After a commit that failed and took effect all the same, other messages have these numbers. */
+/* Inserts rows into `inbox`. Rows with these numbers may exist already, of other messages: after a
+ * commit that failed and took effect all the same. They are overwritten. */
 #define PUT_INTO_INBOX(values)                                                                     \
     "INSERT INTO inbox (n, device, client_id, topic, payload, received_ms) VALUES " values         \
     " ON CONFLICT (n) DO UPDATE SET device = excluded.device, client_id = excluded.client_id,"     \
@@ -157,7 +161,8 @@ static const struct {
     [STATEMENT_SUBSCRIPTIONS] = {"read the subscriptions",
                                  "SELECT filter, qos FROM subscriptions"
                                  " WHERE client_id = ?1 AND broker = ?2 ORDER BY filter"},
-    /* One device at a time, so that its old end is a seek and not a walk through the table. */
+    /* One device at a time: its oldest rows are found by a seek, without a walk through the table.
+     */
     [STATEMENT_BATTERY_EXPIRE] = {"delete old battery readings",
                                   "DELETE FROM battery WHERE device = ?1 AND time_ms IN"
                                   " (SELECT time_ms FROM battery WHERE device = ?1"
@@ -190,7 +195,8 @@ static const struct {
          " OR EXISTS (SELECT 1 FROM temperature AS t WHERE t.device = d.device)"
          " OR EXISTS (SELECT 1 FROM messages AS m WHERE m.device = d.device)"
          " FROM devices AS d WHERE device > ?1 ORDER BY device LIMIT 1"},
-    /* Where there is one device with readings: the walk over the others finds nothing. */
+    /* Used only when a single device has readings, so the walk over all devices finds its reading.
+     */
     [STATEMENT_SURVEY_BEFORE] =
         {"look up the reading before the newest",
          "SELECT max(max(ifnull((SELECT max(time_ms) FROM battery AS b WHERE b.device = d.device"
@@ -218,7 +224,7 @@ static const struct {
                                     " WHERE ?1 IS NOT NULL AND last_received_ms >= ?2"
                                     " AND last_received_ms < ?3"
                                     " ORDER BY last_received_ms LIMIT ?4)"},
-    /* Of 256 devices: the time to start is bounded. */
+    /* Looks at the 256 newest devices only, so that the time of a start is bounded. */
     [STATEMENT_NEWEST_RECEIVED] =
         {"look up when the last messages came",
          "SELECT (SELECT max(last_durable_ms) FROM sessions), (SELECT max(max(ifnull("
@@ -242,11 +248,11 @@ static const struct {
                             "SELECT reason = 'restored', resumed_ms, coalesce(last_durable_ms, 0)"
                             " FROM gaps WHERE reason IN ('restored', 'older database')"
                             " ORDER BY resumed_ms DESC LIMIT 1"},
-    /* Bounded: nobody waits for the count of a quarantine that has run wild. */
+    /* Counts up to a limit, so that a huge quarantine does not delay the writer. */
     [STATEMENT_QUARANTINE_SIZE] = {"count the quarantine",
                                    "SELECT count(*) FROM"
                                    " (SELECT digest FROM quarantine LIMIT ?1)"},
-    /* Walks through every row and its payload: for the tools, never for the writer. */
+    /* Reads every row with its payload: for the tools, never for the writer. */
     [STATEMENT_QUARANTINE_REASONS] = {"count the quarantine by reason",
                                       "SELECT reason FROM quarantine"},
     [STATEMENT_DATA_VERSION] = {"look for changes of others", "PRAGMA data_version"},
@@ -263,7 +269,7 @@ static const struct {
     [STATEMENT_MESSAGE_FIND] = {"compare a message",
                                 "SELECT 1 FROM messages WHERE device = ?1 AND type = ?2"
                                 " AND time_ms = ?3 AND digest = ?7"},
-    /* Replay. Empty or 0 stands for: from the beginning, every reason. */
+    /* Replay. The empty text, or 0, stands for every reason and for the beginning. */
     [STATEMENT_REPLAY_COUNT] = {"count what is in quarantine",
                                 "SELECT (SELECT count(*) FROM quarantine"
                                 " WHERE ?1 = '' OR reason = ?1),"
@@ -289,8 +295,9 @@ static const struct {
                                         "SELECT 1 FROM messages WHERE rowid = ?1 AND digest = ?2"},
     [STATEMENT_REPLAY_MESSAGE_TAKEN] = {"take a message out of messages",
                                         "DELETE FROM messages WHERE rowid = ?1 AND digest = ?2"},
-    /* By the index quarantine_with_time. The last column is the time that the body claims;
-     * json_extract() cannot be part of an index where the schema is not trusted. */
+    /* Uses the index quarantine_with_time. The last column is the time in the message's body, which
+     * is not part of the index: json_extract() cannot be used there when the schema is not trusted.
+     */
     [STATEMENT_REJUDGE_NEXT] = {"look for messages whose time has come",
                                 "SELECT digest, topic, payload, reason, detail,"
                                 " first_received_ms, CASE WHEN json_valid(CAST(payload AS TEXT))"
@@ -372,7 +379,8 @@ void store_finalize(struct store *store)
     }
 }
 
-/* SQLITE_STATIC: every caller's bytes outlive the reset that ends the binding. */
+/* Binds one value. SQLITE_STATIC, because every caller's bytes live until the statement is reset.
+ */
 static int bind(sqlite3_stmt *statement, int index, const struct store_value *value)
 {
     switch (value->kind) {

@@ -1,41 +1,45 @@
 /*
- * The store's transactions: batches, the meaning of errors, and when data are on disk.
+ * Transactions: begin, commit and roll back, the meaning of errors, and when data are on disk.
  *
  * The idea. One connection, one thread, one transaction at a time. The writer begins a batch,
- * applies messages, commits; whatever goes wrong in between is answered by a rollback and the same
- * messages again. Every row has a natural key, so applying a message twice is harmless, and so is
- * a COMMIT that failed and took effect all the same.
+ * applies messages and commits. After any error in between it rolls back and applies the same
+ * messages again. Every row has a natural key, so it is harmless to apply a message twice, even
+ * after a COMMIT that failed and took effect all the same.
  *
  * Invariants.
- * - A commit returns STORE_OK only when SQLite has synced the log and the names of
- *   the database and of its log still lead to the files that we hold open. When that cannot be
- *   looked at (a directory without permission for a moment), the batch is not acknowledged and
- *   comes again. A database that was
- *   deleted or replaced takes every write without an error; its rows just cannot be found
- *   afterwards. store_transaction_begin() turns the syncing on, whoever had it off.
- * - The run's counts are written by the transaction that they count, so that
- *   received = stored + duplicate + quarantined is as durable as the rows. After a rollback they
- *   are read back from the database instead of being calculated.
- * - No error is ignored. SQLite's own automatic checkpoint does ignore them (an I/O error while
- *   the log moves into the database would pass unseen), so it is off: store_transaction_begin()
- * does the checkpoint when the log has grown (store/sqlite/checkpoint.c), at a moment when no
- * acknowledgement waits for it.
- * - After an I/O error nothing more is written, not even by closing: the log stays as it is, for
+ *
+ * - A commit returns STORE_OK only when SQLite has synced the WAL, and the names of the database
+ *   and of the WAL still lead to the open files. A database that was deleted or replaced takes
+ *   every write without an error, but its rows cannot be found afterwards. When the names cannot
+ *   be checked (a directory without permission for a moment), the batch is not acknowledged, and
+ *   is applied again. store_transaction_begin() turns syncing on if another function had turned
+ *   it off.
+ *
+ * - The run's counts are written by the transaction that they count, so that received = stored +
+ *   duplicate + quarantined is as durable as the rows. After a rollback the counts are read from
+ *   the database again and not calculated.
+ *
+ * - No error is ignored. SQLite's automatic checkpoint would ignore an I/O error, so it is turned
+ *   off: store_transaction_begin() makes a checkpoint when the WAL has grown
+ *   (store/sqlite/checkpoint.c), at a moment when no acknowledgement waits for it.
+ *
+ * - After an I/O error nothing more is written, not even by closing: the WAL stays as it is, for
  *   SQLite's recovery at the next start.
+ *
  * - A failed sync is such an error whatever its errno, ENOSPC and EDQUOT included. The kernel may
- *   drop the pages that it could not write and report success to the next sync, so a retried COMMIT
- *   could return while frames from before it (a chunk of retention, a batch with
- *   durability = normal, replay) are gone. Errors of write, open and truncate may be retried: the
- *   program still has the bytes and writes them again. store/sqlite/disk.c refuses every later
- * write to a file whose sync has failed, and store/sqlite/renew.c writes the log anew at the next
- * start, so that no frame is left of which only the page cache knows.
+ *   drop the pages that it could not write and report success to the next sync, so a retried
+ *   COMMIT could return while earlier frames (a chunk of retention, a batch with durability =
+ *   normal, a replay) are lost. Errors of write, open and truncate may be retried: the program
+ *   still has the bytes and writes them again. store/sqlite/disk.c refuses every later write to a
+ *   file whose sync has failed, and store/sqlite/renew.c rewrites the WAL at the next start, so
+ *   that no frame exists in the page cache only.
  *
- * Closing leaves the log, empty, and its shared index where they are (NO_CKPT_ON_CLOSE keeps SQLite
- * from deleting them): a reader who may not write to the directory could not make them, and without
- * them could not open the database at all.
+ * Closing leaves the WAL, empty, and its shared index in the directory: NO_CKPT_ON_CLOSE keeps
+ * SQLite from deleting them. A reader without write permission to the directory could not create
+ * them, and without them could not open the database.
  *
- * Waiting is bounded by busy_timeout. Readers never block us (write-ahead log); another writer
- * does, for as long as its transaction lasts.
+ * Waits are bounded by busy_timeout. Readers never block the writer of a WAL; another writer does,
+ * for as long as its transaction lasts.
  */
 #include "store/sqlite/sqlite_internal.h"
 
@@ -184,10 +188,11 @@ int store_set_synced(struct store *store, bool synced)
 }
 
 /*
- * After every commit. Not stat(): that asks for the times too, and Linux (from 6.13 on, "multigrain
- * timestamps") gives a file whose times were looked at a new one with the very next write, instead
- * of one a tick. So each commit would change the log's inode, and fdatasync wait for a second write
- * where that is written with it (ext4 without a journal).
+ * Checks after every commit that a name leads to the open file. Not by stat(), which reads the
+ * times too: Linux (from 6.13 on, "multigrain timestamps") gives a file whose times were read a new
+ * time at its very next write, instead of once a tick. Each commit would then change the WAL's
+ * inode, and fdatasync would wait for a second write where the inode is written with the data (ext4
+ * without a journal).
  */
 static int look_at(const char *path, const struct store_identity *identity)
 {
@@ -243,7 +248,7 @@ int store_verify_names(struct store *store)
     }
     store->unverified = result == STORE_E_RETRY;
     if (result == STORE_FATAL) {
-        store->broken = true; /* the log stays: it may hold what nothing else does */
+        store->broken = true; /* the WAL stays: it may have the only copy of some rows */
     }
     return result;
 }
@@ -275,7 +280,7 @@ int store_transaction_begin(struct store *store)
     if (result != STORE_OK) {
         return result;
     }
-    result = store_tidy_log(store, false);
+    result = store_tidy_wal(store, false);
     /* A checkpoint on a full disk does not stop the batch, which may still fit into the WAL. */
     if (result != STORE_FATAL) {
         result = store_set_synced(store, store->durability == STORE_FULL);
@@ -358,7 +363,7 @@ int store_transaction_rollback(struct store *store)
     int result = STORE_OK;
 
     store_cache_clear(&store->cache);
-    store_log_forget(store->db);
+    store_wal_forget(store->db);
     store->entries = store->entries_durable;
     /* After some errors SQLite has rolled back already. */
     if (!sqlite3_get_autocommit(store->db)) {
@@ -429,7 +434,7 @@ int sqlite_close(struct store *store)
             result = STORE_FATAL;
         }
     } else if (!store->read_only && !store->broken) {
-        /* A reader that is in the way for more than a second, or a full disk, leaves the log for
+        /* If a reader is in the way for more than a second, or the disk is full, the WAL stays for
          * the next start: a stop has no more time. */
         if (sqlite_shrink(store) == STORE_FATAL) {
             result = STORE_FATAL;

@@ -16,7 +16,7 @@
 
 #define STEP_ROWS 512
 
-/* How far ahead of its arrival a reading may be and still tell of a clock that goes right. */
+/* A reading that is further ahead of its arrival than this says that one of two clocks is wrong. */
 #define AHEAD_MS INT64_C(86400000)
 
 static const enum store_statement counts[STORE_TABLES] = {
@@ -98,8 +98,8 @@ int sqlite_survey_newest(struct store *store, struct store_newest *newest,
     return result;
 }
 
-/* Count up to STEP_ROWS rows of `device` from `from_ms` to before `to_ms`; go on behind the last.
- */
+/* Counts up to STEP_ROWS rows of `device` from `from_ms` to before `to_ms`, and notes the last one,
+ * behind which the next step goes on. */
 static int count_step(struct store *store, struct store_tally *tally, int64_t device, int64_t to_ms,
                       int64_t *rows)
 {

@@ -1,5 +1,5 @@
 /*
- * The checks of a database, and what each proves:
+ * Verifies a database. Each check proves one statement:
  *
  *   schema        it has every table, index and view just as the migrations make them (STRICT too)
  *   integrity     SQLite's own check: pages, indexes, NOT NULL, CHECK, the type of every value
@@ -382,7 +382,7 @@ static int check_accounting(struct verify *verify)
     return result;
 }
 
-/* --- what the rows hold -------------------------------------------------------------------- */
+/* --- the content of the rows --------------------------------------------------------------- */
 
 /* Reads the SHA-256 of the whole payload, which the detail of a message that was too large ends
  * with. */

@@ -1,5 +1,5 @@
 /*
- * Writes the write-ahead log in few large writes.
+ * Writes the WAL in few large writes.
  *
  * SQLite writes each page of a commit to its WAL with two system calls, a header of 24 bytes and
  * the page. Readings of many devices alternate, so nearly every message of a batch changes another
@@ -28,7 +28,7 @@
  *
  * An error while writing is returned from the call that found it. SQLite then rolls the transaction
  * back, so the gathered bytes are dropped. A rollback for another reason must call
- * store_log_forget(), because another process may soon write at the place of those frames.
+ * store_wal_forget(), because another process may soon write at the place of those frames.
  *
  * One thread at a time uses a file: the thread that uses the connection.
  */
@@ -49,7 +49,7 @@
 static sqlite3_vfs *below;             /* store/sqlite/disk.c's */
 static const sqlite3_io_methods *disk; /* its file methods */
 static sqlite3_vfs above;
-static sqlite3_io_methods log_methods; /* the same, except for the functions below */
+static sqlite3_io_methods wal_methods; /* the same, except for the functions below */
 
 static struct gathered *gathered_of(sqlite3_file *file)
 {
@@ -75,7 +75,7 @@ static bool ends_transaction(const void *bytes, int length)
     return length == FRAME_HEADER_SIZE && memcmp((const unsigned char *)bytes + 4, none, 4) != 0;
 }
 
-static int log_write(sqlite3_file *file, const void *bytes, int length, sqlite3_int64 offset)
+static int wal_write(sqlite3_file *file, const void *bytes, int length, sqlite3_int64 offset)
 {
     struct gathered *gathered = gathered_of(file);
     bool last = gathered->commit_frame;
@@ -110,28 +110,28 @@ static int log_close(sqlite3_file *file)
     return disk->xClose(file);
 }
 
-static int log_read(sqlite3_file *file, void *bytes, int length, sqlite3_int64 offset)
+static int wal_read(sqlite3_file *file, void *bytes, int length, sqlite3_int64 offset)
 {
     int code = write_gathered(file);
 
     return code != SQLITE_OK ? code : disk->xRead(file, bytes, length, offset);
 }
 
-static int log_truncate(sqlite3_file *file, sqlite3_int64 size)
+static int wal_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
     int code = write_gathered(file);
 
     return code != SQLITE_OK ? code : disk->xTruncate(file, size);
 }
 
-static int log_sync(sqlite3_file *file, int flags)
+static int wal_sync(sqlite3_file *file, int flags)
 {
     int code = write_gathered(file);
 
     return code != SQLITE_OK ? code : disk->xSync(file, flags);
 }
 
-static int log_size(sqlite3_file *file, sqlite3_int64 *size)
+static int wal_size(sqlite3_file *file, sqlite3_int64 *size)
 {
     int code = write_gathered(file);
 
@@ -145,7 +145,7 @@ static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file
 
     (void)vfs;
     if ((flags & SQLITE_OPEN_WAL) != 0 && file->pMethods != NULL) {
-        file->pMethods = &log_methods;
+        file->pMethods = &wal_methods;
         if (code == SQLITE_OK) {
             gathered_of(file)->bytes = sqlite3_malloc(GATHER_SIZE);
         }
@@ -153,12 +153,12 @@ static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file
     return code;
 }
 
-void store_log_forget(sqlite3 *db)
+void store_wal_forget(sqlite3 *db)
 {
     sqlite3_file *file = NULL;
 
     if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) == SQLITE_OK &&
-        file != NULL && file->pMethods == &log_methods) {
+        file != NULL && file->pMethods == &wal_methods) {
         gathered_of(file)->length = 0;
         gathered_of(file)->commit_frame = false;
     }
@@ -172,14 +172,14 @@ static void make_vfs(void)
         return;
     }
     disk = store_disk_methods();
-    log_methods = *disk;
-    log_methods.iVersion = 1; /* a WAL file needs neither shared memory nor mapping */
-    log_methods.xClose = log_close;
-    log_methods.xRead = log_read;
-    log_methods.xWrite = log_write;
-    log_methods.xTruncate = log_truncate;
-    log_methods.xSync = log_sync;
-    log_methods.xFileSize = log_size;
+    wal_methods = *disk;
+    wal_methods.iVersion = 1; /* a WAL file needs neither shared memory nor mapping */
+    wal_methods.xClose = log_close;
+    wal_methods.xRead = wal_read;
+    wal_methods.xWrite = wal_write;
+    wal_methods.xTruncate = wal_truncate;
+    wal_methods.xSync = wal_sync;
+    wal_methods.xFileSize = wal_size;
     above = *found;
     above.pNext = NULL;
     above.zName = "foxtrackrd";
@@ -189,7 +189,7 @@ static void make_vfs(void)
     }
 }
 
-const char *store_log_vfs(void)
+const char *store_wal_vfs(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 

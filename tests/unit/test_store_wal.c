@@ -1,12 +1,12 @@
 /*
- * The gathered log: what a commit says is written is in the file, whatever its size and whatever
+ * The gathered WAL: what a commit says is written is in the file, whatever its size and whatever
  * the durability; fewer writes is all that changes.
  */
 #include "store_fixture.h"
 
 #include "store/sqlite/wal_vfs_internal.h"
 
-/* The default VFS with an eye on the log: how many writes, and how large. */
+/* The default VFS with an eye on the WAL: how many writes, and how large. */
 static const sqlite3_io_methods *original;
 static sqlite3_io_methods watched;
 static sqlite3_vfs *original_vfs;
@@ -44,7 +44,7 @@ static int watch_writes(void **state)
     watched_vfs = *original_vfs;
     watched_vfs.zName = "watched";
     watched_vfs.xOpen = open_watched;
-    return sqlite3_vfs_register(&watched_vfs, 1) == SQLITE_OK && store_log_vfs() != NULL ? 0 : -1;
+    return sqlite3_vfs_register(&watched_vfs, 1) == SQLITE_OK && store_wal_vfs() != NULL ? 0 : -1;
 }
 
 static void open_with(struct fixture *fixture, enum store_durability durability)
@@ -172,7 +172,7 @@ static void test_others_commit_after_a_rollback(void **state)
 
     open_with(fixture, STORE_FULL);
     sqlite3_exec(fixture->store->db, "PRAGMA cache_size = 60", NULL, NULL, NULL);
-    assert_int_equal(store_checkpoint(fixture->store), STORE_OK); /* nothing is read from the log */
+    assert_int_equal(store_checkpoint(fixture->store), STORE_OK); /* nothing is read from the WAL */
     begin(fixture);
     for (int i = 0; i < 3000; i++) {
         const struct foxtrackr_message message = battery(device, NOW_MS, 4.0);
