@@ -46,6 +46,7 @@ CHECK_ALL := \
     'unit and system tests, sanitized: test-sanitized' \
     'faults: -j$(JOBS) faults' \
     'threads: test-threads' \
+    'system tests and kills with the shared Paho: check-shared' \
     'packages: packages-quick' \
     'service on systemd: service-run' \
     'benchmark: bench-quick' \
@@ -55,7 +56,7 @@ stages = tests/stages $@ '$(MAKE) --no-print-directory' '$(strip make $(MAKEOVER
 check: deps ## install what is missing, build, and run what finds most faults: lint, unit and system tests
 	$(Q)+$(stages) $(CHECK)
 
-check-all: deps ## the rest, after make check: sanitized, threads, faults, packages, service, benchmark, fuzzing
+check-all: deps ## the rest, after make check: sanitized, threads, faults, shared Paho, packages, service, benchmark, fuzzing
 	$(Q)+$(stages) $(CHECK_ALL)
 
 test: unit system ## unit and system tests, without installing anything
