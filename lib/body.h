@@ -1,21 +1,21 @@
-/* Inside the library: the JSON body of a message, as a tree of values. */
+/* The JSON body of a message, as a tree of values. Private to the library; any thread. */
 #ifndef FOXTRACKR_BODY_H
 #define FOXTRACKR_BODY_H
 
 #include "fields.h"
 #include "text.h"
 
-/* Room for foxtrackr__body_describe(). */
+/* Size of the buffer of foxtrackr__body_describe(). */
 #define FOXTRACKR__DESCRIBE_SIZE 96
 
 /* A body with at most this many values needs no memory but its struct's: trackers send fewer. */
 #define FOXTRACKR__BODY_VALUES 32
 
-/* The same for the decoded strings of a payload of at most this many bytes. */
+/* A payload of at most this many bytes needs no memory but its struct's for decoded strings. */
 #define FOXTRACKR__BODY_DECODED 1024
 
-/* SQLite's functions read 1000 levels (older releases 2000), and one row beyond that makes an error
- * of every query that looks into its column. */
+/* The most levels of nesting. SQLite's JSON functions read 1000 (older releases 2000), and fail for
+ * a query as soon as it meets one row with more. */
 #define FOXTRACKR__DEPTH_MAX 512
 
 enum foxtrackr__kind {
@@ -31,36 +31,37 @@ enum foxtrackr__kind {
     FOXTRACKR__NULL
 };
 
-/* No text in here ends in NUL, or holds one. */
+/* A value. Its texts are not NUL-terminated and contain no NUL. */
 struct foxtrackr__value {
     enum foxtrackr__kind kind;
-    const char *name; /* of a member; NULL for an element of an array and for the root */
+    const char *name; /* a member's; NULL for an element of an array and for the root */
     size_t name_length;
     struct foxtrackr__value *next; /* of the same object or array */
     union {
         struct {
             struct foxtrackr__value *first;
             size_t count;
-        }; /* object, array */
+        }; /* of an object or an array */
         struct {
             const char *string;
             size_t length;
-        }; /* string, decimal */
+        }; /* of a string or a decimal */
         int64_t integer;
         double real;
     };
 };
 
-struct foxtrackr__block; /* more values, where there are too many for the struct */
+struct foxtrackr__block; /* further values, which do not fit the struct */
 
-/* Not to be copied: values point to each other, into `decoded` and into the payload. */
+/* A body. The struct must not be copied: its values point to each other, into `decoded` and into
+ * the payload. */
 struct foxtrackr__body {
     struct foxtrackr__value *root; /* any JSON value */
     struct foxtrackr__block *blocks;
-    char *long_decoded; /* where the payload is too long for `decoded` */
+    char *long_decoded; /* in place of `decoded`, for a payload that is too long for it */
     bool has_unit;      /* there may be a member that gives a unit, see columns.c */
     struct foxtrackr__value values[FOXTRACKR__BODY_VALUES];
-    char decoded[FOXTRACKR__BODY_DECODED]; /* the strings that were written with escapes */
+    char decoded[FOXTRACKR__BODY_DECODED]; /* the strings that contain escapes, decoded */
 };
 
 /* The place and the kind of a payload's first fault. */
@@ -79,15 +80,16 @@ struct foxtrackr__fault {
 int foxtrackr__body_read(struct foxtrackr__body *body, const char *payload, size_t length,
                          struct foxtrackr_problem *problem);
 
-/* The parser of body_read() (body_reader.c). False: *fault is set. Either way the caller passes
- * the body to foxtrackr__body_clear(). */
+/* The parser of foxtrackr__body_read() (body_reader.c). Returns false with *fault set. The caller
+ * passes the body to foxtrackr__body_clear() in either case. */
 bool foxtrackr__body_scan(struct foxtrackr__body *body, const char *payload, size_t length,
                           struct foxtrackr__fault *fault);
 
 void foxtrackr__body_clear(struct foxtrackr__body *body);
 
-/* For the reader (body_memory.c): an empty body; *count more values, uninitialised; and room for
- * decoded strings, once. Both are NULL when memory has run out, and belong to the body. */
+/* For the reader (body_memory.c): make a body empty; allocate *count further values, uninitialised;
+ * allocate the room for decoded strings, once. The memory belongs to the body; NULL: out of memory.
+ */
 void foxtrackr__body_init(struct foxtrackr__body *body);
 struct foxtrackr__value *foxtrackr__body_more(struct foxtrackr__body *body, size_t *count);
 char *foxtrackr__body_room(struct foxtrackr__body *body, size_t length);
@@ -100,9 +102,9 @@ bool foxtrackr__number_read(const char **at, const char *end, struct foxtrackr__
 
 /*
  * Read the string that begins at `start`, behind its opening quotation mark, and is printable ASCII
- * up to *at (body_string.c). A string with escapes is decoded to *decoded, where there is room for
- * the whole payload. Returns false with *fault filled in; else sets *string and *length, and moves
- * *at behind the closing quotation mark and *decoded behind what was decoded.
+ * up to *at (body_string.c). A string with escapes is decoded to *decoded, which has room for the
+ * whole payload. Returns false with *fault filled in; else sets *string and *length, and moves *at
+ * behind the closing quotation mark and *decoded behind the decoded string.
  */
 bool foxtrackr__string_read(const char *start, const char **at, const char *end, char **decoded,
                             const char **string, size_t *length, struct foxtrackr__fault *fault);
@@ -111,10 +113,10 @@ bool foxtrackr__string_read(const char *start, const char **at, const char *end,
 const char *foxtrackr__body_describe(char out[FOXTRACKR__DESCRIBE_SIZE],
                                      const struct foxtrackr__value *value);
 
-/* A member of an object; NULL where there is none, or no object. */
+/* Returns a member of an object; NULL if there is none, or `object` is not an object. */
 struct foxtrackr__value *foxtrackr__body_member(struct foxtrackr__value *object, const char *name);
 
-/* The value at a field's path, or NULL. */
+/* Returns the value at a field's path, or NULL. */
 struct foxtrackr__value *foxtrackr__body_find(struct foxtrackr__value *root,
                                               const struct foxtrackr__field *field);
 

@@ -22,7 +22,7 @@
 #define INTEGER_MAX  18  /* digits: fits an int64_t */
 #define FRACTION_MAX 15  /* digits in all: below 2^53 */
 #define POWER_MAX    22  /* 10^22 is the largest power of ten that a double holds exactly */
-#define DIGITS_MAX   800 /* no rounding depends on a digit behind these, but on whether one is */
+#define DIGITS_MAX   800 /* rounding depends on further digits only by whether all of them are 0 */
 #define EXPONENT_MAX 100000000
 #define EXPONENT_MIN (-1600) /* of the last of DIGITS_MAX digits: they are below any double */
 
@@ -56,7 +56,7 @@ static const char *skip_digits(const char *at, const char *end)
     return at;
 }
 
-/* The exponent's letter is at `at`. Returns its end, or NULL. */
+/* Reads an exponent, whose letter is at `at`. Returns its end, or NULL. */
 static const char *scan_exponent(const char *at, const char *end, struct token *token)
 {
     bool negative = false;
@@ -78,7 +78,7 @@ static const char *scan_exponent(const char *at, const char *end, struct token *
     return at;
 }
 
-/* RFC 8259, section 6. */
+/* Splits a number into its parts (RFC 8259, section 6). Returns false when there is none. */
 static bool scan(const char *at, const char *end, struct token *token)
 {
     *token = (struct token){.start = at};
@@ -119,7 +119,7 @@ static void set_integer(const struct token *token, struct foxtrackr__value *out)
 {
     int64_t number = 0;
 
-    /* Downwards: there is one more negative number than positive ones. */
+    /* Negative sums, because INT64_MIN has no positive counterpart. */
     for (const char *at = token->digits; at < token->digits_end; at++) {
         if (__builtin_mul_overflow(number, 10, &number) ||
             __builtin_sub_overflow(number, *at - '0', &number)) {
@@ -143,7 +143,7 @@ struct digits {
     int64_t exponent;
 };
 
-/* Append digits; from DIGITS_MAX on only whether one of them was not zero. */
+/* Appends digits; of those from DIGITS_MAX on notes only whether one is not zero. */
 static void gather(struct digits *digits, const char *at, const char *end, bool fraction)
 {
     for (; at < end; at++) {
@@ -160,9 +160,9 @@ static void gather(struct digits *digits, const char *at, const char *end, bool 
 }
 
 /*
- * A digit 1 stands for all the digits behind the first 800, where one of them is not zero. They
- * only tell on which side of the middle between two doubles a number is, and no such middle has
- * more than 767 significant digits.
+ * Converts the digits to a double. A digit 1 stands for all digits behind the first 800 if one of
+ * them is not zero: they only tell on which side of the middle between two doubles a number lies,
+ * and no such middle has more than 767 significant digits.
  */
 static double convert(struct digits *digits, bool negative)
 {
@@ -211,7 +211,8 @@ static void set_real(const struct token *token, struct foxtrackr__value *out)
     out->real = value;
 }
 
-/* Numbers whose digits fit an int64_t, exactly; false for the others, and for what is none. */
+/* Reads a number whose digits fit an int64_t. Returns false for other numbers, and when there is no
+ * number. */
 static bool read_short(const char **at, const char *end, struct foxtrackr__value *out)
 {
     const char *cursor = *at;

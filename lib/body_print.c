@@ -1,11 +1,11 @@
 /*
- * Printing bodies: compact and with sorted keys, because it is compared later (text.c).
+ * Prints bodies, compact and with sorted keys, because the output is compared later (text.c).
  */
 #include <string.h>
 
 #include "body.h"
 
-/* As strcmp() sorts names, none of which holds NUL. */
+/* Compares two names as strcmp() would; no name contains NUL. */
 static bool goes_first(const struct foxtrackr__value *left, const struct foxtrackr__value *right)
 {
     size_t common = left->name_length < right->name_length ? left->name_length : right->name_length;
@@ -30,7 +30,7 @@ static struct foxtrackr__value *merge(struct foxtrackr__value *left, struct foxt
     return first;
 }
 
-/* The first `count` members of a list, sorted; *rest is what follows them. */
+/* Sorts the first `count` members of a list and returns them; sets *rest to the others. */
 static struct foxtrackr__value *sort(struct foxtrackr__value *first, size_t count,
                                      struct foxtrackr__value **rest)
 {
@@ -57,7 +57,7 @@ void foxtrackr__body_sort(struct foxtrackr__value *object)
 
 static void print_value(struct foxtrackr__text *text, struct foxtrackr__value *value);
 
-/* Recursion ends: a body has a limited depth. */
+/* Prints a list of values. The recursion is bounded by the depth of a body. */
 static void print_list(struct foxtrackr__text *text, struct foxtrackr__value *list,
                        const struct foxtrackr__value *skip)
 {

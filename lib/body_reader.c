@@ -9,8 +9,8 @@
  * is -ENOMEM.
  *
  * The first fault in the order of the text is reported. A name that occurs twice is found at once
- * in an object of up to LINEAR_MAX members; a larger one is sorted when it ends, or when a fault
- * behind it is found, so that a payload of many members costs no square of them.
+ * in an object of up to LINEAR_MAX members; a larger object is sorted when it ends, or when a fault
+ * behind it is found, so that the time is not quadratic in the number of members.
  */
 #include <errno.h>
 #include <string.h>
@@ -271,7 +271,7 @@ static bool read_array(struct reader *reader, struct foxtrackr__value *out)
     return take(reader, ']') || fail(reader, "expected ',' or ']'");
 }
 
-/* Recursion ends: FOXTRACKR__DEPTH_MAX. */
+/* Reads an object or an array. The recursion is bounded by FOXTRACKR__DEPTH_MAX. */
 static bool read_nested(struct reader *reader, struct foxtrackr__value *out)
 {
     bool object = *reader->at == '{';

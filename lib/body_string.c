@@ -25,7 +25,7 @@ static bool fail(struct scanner *scanner, const char *at, const char *text)
     return false;
 }
 
-/* Moves over characters that stand for themselves. False at a byte that is not UTF-8. */
+/* Moves over characters that stand for themselves. Returns false at a byte that is not UTF-8. */
 static bool skip_plain(struct scanner *scanner)
 {
     for (;;) {
@@ -52,7 +52,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The four digits at `at`, or -1. */
+/* Returns the value of the four hexadecimal digits at `at`, or -1. */
 static int32_t hex_unit(const char *at, const char *end)
 {
     int32_t unit = 0;

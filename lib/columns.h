@@ -1,4 +1,4 @@
-/* Inside the library: columns out of a body. */
+/* Finds the numbers of a body that become columns. Private to the library; any thread. */
 #ifndef FOXTRACKR_COLUMNS_H
 #define FOXTRACKR_COLUMNS_H
 
@@ -25,12 +25,12 @@ static inline bool foxtrackr__may_be_unit(const struct foxtrackr__value *member)
     }
 }
 
-/* A JSON number, or a string that is exactly one. */
+/* Returns true for a JSON number, and for a string that contains exactly one. */
 bool foxtrackr__is_number(const struct foxtrackr__value *value);
 
 /*
- * Fill the columns that are NAN of the rows that are present, and take the members that filled them
- * out of the body. `fields` may be NULL: no column is filled.
+ * Fill the columns that are NAN, of the rows that are present, and remove the members that filled
+ * them from the body. `fields` may be NULL: no column is filled.
  */
 void foxtrackr__columns_map(const struct foxtrackr_fields *fields,
                             const bool present[FOXTRACKR__ROWS], struct foxtrackr__body *body,

@@ -1,20 +1,21 @@
 /*
- * Fields: which JSON members become which columns.
+ * Fields: maps JSON members to columns.
  *
- * The envelope of a message is documented; what stands inside `battery` and `temperature` was
- * described on a page that can no longer be reached, and trackers of different ages need not agree
- * anyway. So those names are data, not code: one table, in the order of preference, of paths that
- * say plainly what they hold. Adding a name is one line here, or one line in the configuration for
- * those who cannot wait. A name that is in neither is not guessed at: the member stays in the row's
- * `extra`, and can become a column later by parsing the message again.
+ * The envelope of a message is documented. The members of `battery` and `temperature` were
+ * described on a page that can no longer be reached, and trackers of different ages may differ. So
+ * their names are data, not code: one table of paths, in the order of preference, with names that
+ * say what they mean. A further name is one line here, or one line in the configuration. Other
+ * names are not guessed: the member stays in the row's `extra`, and can become a column later, when
+ * the message is parsed again.
  *
- * A name that carries a unit (batMv) is taken at its word. One that does not (voltage) is taken in
- * the unit that the message gives beside it (columns.c), and without one in the column's own; where
- * that is wrong for a fleet, a mapping of its own with a factor wins over this table. A number in
- * no plausible range of its column stays in extra: 255 % and 3712 V are a sentinel and millivolts.
+ * A number whose name states a unit (batMv) has that unit. Any other number (voltage) has the unit
+ * that the message gives beside it (columns.c) and, without one, that of the column; if this is
+ * wrong for a fleet, a mapping with a factor in the configuration takes precedence over this table.
+ * A number outside the plausible range of its column stays in extra: 255 % is a sentinel, and
+ * 3712 V are millivolts.
  *
- * Invariant: no path occurs twice, so a member can become one column only. Adding a path that is
- * there takes it away from the column that had it.
+ * Invariant: no path occurs twice, so a member becomes one column at most. If a path is added
+ * again, the earlier mapping is removed.
  */
 #include "fields.h"
 
@@ -44,7 +45,7 @@ static const struct {
 static const struct {
     enum foxtrackr__column column;
     const char *path;
-    enum foxtrackr__unit unit; /* that the name states */
+    enum foxtrackr__unit unit; /* stated by the name */
 } builtin[] = {
     {FOXTRACKR__VOLTAGE_V, "battery.voltage", FOXTRACKR__UNIT_COLUMN},
     {FOXTRACKR__VOLTAGE_V, "battery.voltageV", FOXTRACKR__UNIT_V},
@@ -116,14 +117,15 @@ static void set_factor(struct foxtrackr__field *field, double factor)
 
     field->unit = FOXTRACKR__UNIT_FACTOR;
     field->multiplier = factor;
-    /* No double is 0.001, so 3300 * 0.001 is 3.3000000000000003; 3300 / 1000 is 3.3. */
+    /* Divides by 1000 instead of multiplying by 0.001, which no double represents: 3300 * 0.001
+     * gives 3.3000000000000003, and 3300 / 1000 gives 3.3. */
     if (fabs(factor) < 1 && isfinite(reciprocal) && 1 / reciprocal == factor) {
         field->multiplier = 1;
         field->divisor = reciprocal;
     }
 }
 
-/* Split `length` bytes of a path that was checked into *field. Returns 0 or -ENOMEM. */
+/* Splits a path of `length` bytes, which was checked, into *field. Returns 0 or -ENOMEM. */
 static int field_init(struct foxtrackr__field *field, enum foxtrackr__column column,
                       const char *path, size_t length, enum foxtrackr__unit unit)
 {
@@ -201,7 +203,7 @@ static void trim(const char **text, size_t *length)
     }
 }
 
-/* The column of that name, or FOXTRACKR__COLUMNS. */
+/* Returns the column of that name, or FOXTRACKR__COLUMNS. */
 static enum foxtrackr__column find_column(const char *name)
 {
     int column = 0;
@@ -265,7 +267,8 @@ static size_t skip_digits(const char *text, size_t at)
     return at;
 }
 
-/* A number as people write it: sign, digits, fraction, exponent. No hexadecimal, inf or nan. */
+/* Returns true for a number with sign, digits, fraction and exponent; not for hexadecimal, inf or
+ * nan, which strtod() would read. */
 static bool is_number(const char *text)
 {
     size_t start = text[0] == '-' || text[0] == '+' ? 1 : 0;
@@ -304,7 +307,7 @@ static int parse_factor(const char *text, size_t length, double *out,
         memcpy(number, text, length);
         number[length] = '\0';
         if (is_number(number)) {
-            /* The process's locale may want a decimal comma. */
+            /* In the process's locale strtod() may expect a decimal comma. */
             c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
             if (c_locale == (locale_t)0) {
                 return -ENOMEM;
@@ -321,7 +324,8 @@ static int parse_factor(const char *text, size_t length, double *out,
     return 0;
 }
 
-/* Puts *field first, replaces one of the same path. -ENOMEM: nothing changed. */
+/* Puts *field first, and removes an earlier mapping of the same path. Returns 0, or -ENOMEM with
+ * nothing changed. */
 static int put_first(struct foxtrackr_fields *fields, const struct foxtrackr__field *field)
 {
     size_t same = 0;

@@ -1,4 +1,4 @@
-/* Inside the library: the mapping table, as columns.c walks it. */
+/* The mapping table, as columns.c walks it. Private to the library. */
 #ifndef FOXTRACKR_FIELDS_H
 #define FOXTRACKR_FIELDS_H
 
@@ -15,7 +15,7 @@ enum foxtrackr__column {
     FOXTRACKR__COLUMNS
 };
 
-/* The units of units.c, and what else can be known about the unit of a number. */
+/* The unit of a number: one of units.c, or how it is stated. */
 enum foxtrackr__unit {
     FOXTRACKR__UNIT_V,
     FOXTRACKR__UNIT_MV,
@@ -32,30 +32,31 @@ enum foxtrackr__unit {
     FOXTRACKR__UNIT_UNKNOWN, /* stated, and not known */
 };
 
-/* One mapping: the number at a path is the column, in that unit. */
+/* One mapping: the number at a path becomes the column; it has that unit. */
 struct foxtrackr__field {
     enum foxtrackr__column column;
     size_t depth; /* member names in the path, at least 1 */
     char *names;  /* the names, each with its NUL, one after the other */
     size_t names_size;
     enum foxtrackr__unit unit; /* a known one, _COLUMN or _FACTOR */
-    double multiplier;         /* with _FACTOR: times this */
-    double divisor;            /* and over that; else both are 1 */
+    double multiplier;         /* with _FACTOR the column is number * multiplier / divisor; */
+    double divisor;            /* else both are 1 */
 };
 
-/* The first mapping whose path holds a number that the column takes wins. No path occurs twice. */
+/* The mappings, in the order of preference: of a column's mappings the first counts whose path has
+ * a number that the column takes. No path occurs twice. */
 struct foxtrackr_fields {
     struct foxtrackr__field *field;
     size_t count;
 };
 
-/* The row that a column belongs to. */
+/* Returns the row that a column belongs to. */
 enum foxtrackr__row foxtrackr__column_row(enum foxtrackr__column column);
 
-/* The unit of a column. */
+/* Returns the unit of a column. */
 enum foxtrackr__unit foxtrackr__column_unit(enum foxtrackr__column column);
 
-/* Whether a number lies in the documented range of a column. */
+/* Returns true when a number lies in the documented range of a column. */
 bool foxtrackr__column_takes(enum foxtrackr__column column, double number);
 
 #endif

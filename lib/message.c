@@ -44,7 +44,8 @@ struct envelope {
     int64_t time_ms;
 };
 
-/* Where a string begins in the block; the block moves while it grows. */
+/* The offset in the block of a string that is absent. Offsets, because the block moves when it
+ * grows. */
 #define ABSENT SIZE_MAX
 
 struct strings {
@@ -71,7 +72,7 @@ static bool is_kind(const struct foxtrackr__value *value, enum foxtrackr__kind k
     return value && value->kind == kind;
 }
 
-/* An integer, or a real without a fraction: some encoders write every number as a real. */
+/* Gets an integer, or a real without a fraction: some encoders write every number as a real. */
 static bool get_whole(const struct foxtrackr__value *value, int64_t *out)
 {
     double real;
@@ -81,7 +82,7 @@ static bool get_whole(const struct foxtrackr__value *value, int64_t *out)
         return true;
     }
     real = is_kind(value, FOXTRACKR__REAL) ? value->real : NAN;
-    /* -2^63 and 2^63, which a double can be; INT64_MAX it cannot. */
+    /* -2^63 and 2^63 are exact doubles; INT64_MAX is not. */
     if (!(real >= -9223372036854775808.0 && real < 9223372036854775808.0) || real != trunc(real)) {
         return false;
     }
@@ -89,7 +90,7 @@ static bool get_whole(const struct foxtrackr__value *value, int64_t *out)
     return true;
 }
 
-/* An integer beyond 64 bits, such as the EUI of a radio, names a device as well as a smaller one.
+/* Returns true for an integer beyond 64 bits, such as the EUI of a radio, which may be a device id.
  */
 static bool is_integer_text(const struct foxtrackr__value *decimal)
 {
@@ -145,7 +146,7 @@ static int read_envelope(struct foxtrackr__value *root, struct envelope *out,
 
 #define TIME_TEXT_SIZE 40
 
-/* ISO 8601 where the year has at most four digits, else the bare number. */
+/* Writes a time in ISO 8601 if the year has at most four digits, else as the number. */
 static const char *time_text(char out[TIME_TEXT_SIZE], int64_t time_ms)
 {
     int64_t seconds = time_ms / 1000 - (time_ms % 1000 < 0);

@@ -1,4 +1,4 @@
-/* A parsed message as one line of JSON. The form is documented in libfoxtrackr(3). */
+/* Prints a parsed message as one line of JSON. The form is documented in libfoxtrackr(3). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
- * Reasons, and the sentences that go with them.
+ * The reasons, their names, and the sentences that describe a problem.
  *
- * A detail ends in logs, in the database and on terminals, but what it quotes came from a stranger.
- * So every one passes through tidy(): cut at a character, no control characters, valid UTF-8. The
- * callers may then quote whatever they found.
+ * A detail is shown in logs, in the database and on terminals, but the text that it quotes may have
+ * been written by anybody. So every detail passes tidy(), which cuts it at a character, replaces
+ * control characters and makes it valid UTF-8. Callers may therefore quote any bytes.
  */
 #include "problem.h"
 
@@ -85,7 +85,8 @@ const char *foxtrackr__quote(char out[FOXTRACKR__QUOTE_SIZE], const char *text, 
     return out;
 }
 
-/* Control characters (C0, DEL, C1) and the two separators that some programs take for a newline. */
+/* Returns true for control characters (C0, DEL, C1), and for the two separators that some programs
+ * take for a newline. */
 static bool breaks_line(const char *text, size_t sequence)
 {
     const uint8_t *byte = (const uint8_t *)text;
@@ -100,7 +101,7 @@ static void tidy(char out[FOXTRACKR_DETAIL_SIZE], const char *text)
     const size_t room = FOXTRACKR_DETAIL_SIZE - 1;
     size_t left = strlen(text);
     size_t used = 0;
-    size_t cut = 0; /* where "..." still fits */
+    size_t cut = 0; /* the last offset at which "..." still fits */
 
     while (left > 0) {
         size_t sequence = foxtrackr__utf8_length(text, left);
@@ -126,7 +127,7 @@ static void tidy(char out[FOXTRACKR_DETAIL_SIZE], const char *text)
 
 int foxtrackr__problem(struct foxtrackr_problem *problem, int reason, const char *format, ...)
 {
-    /* Every byte becomes at least one, so what does not fit here would not fit in the end. */
+    /* Larger than the detail, because tidy() replaces some sequences of bytes by a single one. */
     char text[2 * FOXTRACKR_DETAIL_SIZE] = "";
     va_list arguments;
 

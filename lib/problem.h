@@ -1,4 +1,4 @@
-/* Inside the library: saying what is wrong. */
+/* Fills in the reason and the sentence of a problem. Private to the library; any thread. */
 #ifndef FOXTRACKR_PROBLEM_H
 #define FOXTRACKR_PROBLEM_H
 
@@ -6,7 +6,7 @@
 
 #include "foxtrackr.h"
 
-/* Room for a value as foxtrackr__quote() shows it. */
+/* Size of the buffer of foxtrackr__quote(). */
 #define FOXTRACKR__QUOTE_SIZE 64
 
 /*
@@ -16,10 +16,11 @@
 int foxtrackr__problem(struct foxtrackr_problem *problem, int reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* `length` bytes of `text` in double quotes, shortened to fit. Returns `out`. */
+/* Write `length` bytes of `text` in double quotes, shortened to fit. Returns `out`. */
 const char *foxtrackr__quote(char out[FOXTRACKR__QUOTE_SIZE], const char *text, size_t length);
 
-/* An ASCII letter in lower case; any other byte as it is. Independent of the locale. */
+/* Returns an ASCII letter in lower case, and any other byte unchanged. Independent of the locale.
+ */
 static inline char foxtrackr__lower(char c)
 {
     if (c >= 'A' && c <= 'Z') {
@@ -28,10 +29,11 @@ static inline char foxtrackr__lower(char c)
     return c;
 }
 
-/* Whether two texts of `length` bytes are the same but for the case of ASCII letters. */
+/* Returns true when two texts of `length` bytes differ at most in the case of ASCII letters. */
 bool foxtrackr__same_letters(const char *one, const char *other, size_t length);
 
-/* What foxtrackr__utf8_span() stopped at, as a FOXTRACKR_E_ENCODING. `what` names the text. */
+/* Fill in a FOXTRACKR_E_ENCODING for the byte at `offset`, where foxtrackr__utf8_span() has
+ * stopped. `what` names the text. Returns the reason. */
 int foxtrackr__text_problem(struct foxtrackr_problem *problem, const char *what, const char *text,
                             size_t offset);
 

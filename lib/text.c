@@ -2,8 +2,8 @@
  * Text: prints JSON into a growing buffer.
  *
  * The library has its own printer because its output is compared later: a repeated message must
- * give the same `extra` to the byte, also after an upgrade of jansson or in another locale. And an
- * analyst should read 3.7 where the tracker wrote 3.7, not 3.7000000000000002.
+ * give the same `extra` to the byte, after an upgrade of jansson and in another locale too. And
+ * where a tracker wrote 3.7 an analyst should read 3.7, not 3.7000000000000002.
  */
 #include "text.h"
 

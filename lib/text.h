@@ -1,4 +1,4 @@
-/* Inside the library: a growing text, and JSON printed into it. */
+/* A growing text, and JSON printed into it. Private to the library. */
 #ifndef FOXTRACKR_TEXT_H
 #define FOXTRACKR_TEXT_H
 
@@ -8,9 +8,10 @@
 #include <string.h>
 
 /*
- * The bytes from `text` on, before `end`, that a JSON string holds as they are: no control
- * character, no quotation mark, no backslash and, with `ascii`, nothing beyond ASCII. Eight at a
- * time; only the lowest mark of a word is exact, because a borrow can run upwards from it.
+ * Returns how many bytes, from `text` on and before `end`, stand for themselves in a JSON string:
+ * no control character, quotation mark or backslash and, with `ascii`, nothing beyond ASCII. Tests
+ * eight bytes at a time; only the lowest mark in a word is exact, because a borrow can run upwards
+ * from it.
  */
 static inline size_t foxtrackr__plain_span(const char *text, const char *end, bool ascii)
 {
@@ -47,8 +48,9 @@ static inline size_t foxtrackr__plain_span(const char *text, const char *end, bo
     return (size_t)(at - text);
 }
 
-/* Zero-initialise. Once memory runs out `failed` is set and stays, and nothing is added any more:
- * look once, at the end. The owner frees `data`. */
+/* A growing text; a zeroed struct is empty. When memory runs out, `failed` is set for good and
+ * further additions are ignored, so the owner checks it once, at the end. The owner frees `data`.
+ */
 struct foxtrackr__text {
     char *data; /* not NUL-terminated */
     size_t length;
@@ -71,19 +73,19 @@ static inline void foxtrackr__text_add(struct foxtrackr__text *text, const char 
     }
 }
 
-/* A NUL-terminated string without its NUL: punctuation, text that is JSON already. */
+/* Append a NUL-terminated string without its NUL: punctuation, or text that is JSON already. */
 static inline void foxtrackr__text_add_string(struct foxtrackr__text *text, const char *string)
 {
     foxtrackr__text_add(text, string, strlen(string));
 }
 
-/* A string of valid UTF-8 as JSON, quoted and escaped. */
+/* Append a string of valid UTF-8 as JSON, quoted and escaped. */
 void foxtrackr__text_add_quoted(struct foxtrackr__text *text, const char *string, size_t length);
 
 void foxtrackr__text_add_integer(struct foxtrackr__text *text, int64_t value);
 
-/* The shortest decimal that reads back as the same double, always with a point or an exponent;
- * "null" for NAN. Independent of the locale. */
+/* Append the shortest decimal that reads back as the same double, always with a point or an
+ * exponent; "null" for NAN. Independent of the locale. */
 void foxtrackr__text_add_real(struct foxtrackr__text *text, double value);
 
 #endif

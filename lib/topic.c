@@ -1,4 +1,4 @@
-/* Topics: family/device-or-group/version/type. */
+/* Splits topics of the form family/device-or-group/version/type and checks their levels. */
 #include <string.h>
 
 #include "problem.h"
@@ -11,7 +11,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* V3, or V3 and any number of dotted numbers, in either case. */
+/* Returns true for V3, and for V3 with any number of dotted numbers, in either case. */
 static bool is_version_3(const char *text, size_t length)
 {
     size_t at = 2;

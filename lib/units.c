@@ -1,5 +1,6 @@
 /*
- * Units: which of them are known, how trackers write them, and what they are in a column's unit.
+ * Units: recognises the texts by which trackers name a unit, and converts a number to its column's
+ * unit.
  *
  * A text is compared without case, blanks, dots, hyphens, underscores, degree signs and a leading
  * "degrees". The prefix milli is the exception to "without case": MV would be a megavolt. A unit
@@ -12,9 +13,9 @@
 
 #include "problem.h"
 
-#define TEXT_SIZE 24 /* the longest text below fits */
+#define TEXT_SIZE 24 /* at least the longest text below and its NUL */
 
-/* (number - zero) * multiplier / divisor is the number in the column's unit. */
+/* The known units. The number in the column's unit is (number - zero) * multiplier / divisor. */
 static const struct {
     enum foxtrackr__column column;
     double zero;
@@ -58,7 +59,8 @@ static size_t put_character(const char *text, size_t length, char **out)
     return 1;
 }
 
-/* False where the text is too long for any unit. */
+/* Writes the form of a text in which units are compared. Returns false when it is too long for any
+ * unit. */
 static bool normalize(char out[TEXT_SIZE], const char *text, size_t length)
 {
     char *end = out;

@@ -1,4 +1,4 @@
-/* Inside the library: units of measure, as messages name them. */
+/* Units of measure, as messages name them. Private to the library; any thread. */
 #ifndef FOXTRACKR_UNITS_H
 #define FOXTRACKR_UNITS_H
 
@@ -7,13 +7,14 @@
 
 #include "fields.h"
 
-/* The unit that a text names ("mV", "°F", "degrees Celsius"), or FOXTRACKR__UNIT_UNKNOWN. */
+/* Returns the unit that a text names ("mV", "°F", "degrees Celsius"), or FOXTRACKR__UNIT_UNKNOWN.
+ */
 enum foxtrackr__unit foxtrackr__unit_read(const char *text, size_t length);
 
-/* The column that a known unit measures. */
+/* Returns the column that a known unit measures. */
 enum foxtrackr__column foxtrackr__unit_column(enum foxtrackr__unit unit);
 
-/* A number in a known unit, in the unit of its column. */
+/* Converts a number from a known unit to the unit of its column. */
 double foxtrackr__unit_convert(enum foxtrackr__unit unit, double number);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The one place that knows which bytes are UTF-8 (RFC 3629): no overlong forms, no surrogates,
- * nothing beyond U+10FFFF.
+ * Recognises UTF-8 (RFC 3629), for all of the programs: refuses overlong forms, surrogates, and
+ * code points beyond U+10FFFF.
  */
 #include "utf8.h"
 
@@ -17,7 +17,7 @@ size_t foxtrackr__utf8_length(const char *text, size_t length)
     if (byte[0] < 0x80) {
         return 1;
     }
-    /* C0 and C1 could only begin what a shorter sequence says. */
+    /* C0 and C1 begin only overlong forms. */
     if (byte[0] >= 0xC2 && byte[0] <= 0xDF) {
         return length >= 2 && foxtrackr__utf8_continues(text[1]) ? 2 : 0;
     }
@@ -40,7 +40,7 @@ size_t foxtrackr__utf8_length(const char *text, size_t length)
     return 0;
 }
 
-/* Are these eight bytes all ASCII, and none of them NUL? Nearly all of a message is. */
+/* Returns true when all eight bytes are ASCII and none is NUL, as in nearly all of a message. */
 static bool is_plain_word(const char *text)
 {
     uint64_t word;

@@ -299,8 +299,9 @@ static void file_line(int priority, const char *text)
     }
 }
 
-/* Whether stderr takes a line now; after the first that it did not take this waits no more. The
- * descriptor is others' too, so it is not set to O_NONBLOCK. An error is write()'s to find. */
+/* Returns true when stderr takes a line now. Waits for that, but not after a line that stderr did
+ * not take. The descriptor is shared with other processes, so it is not set to O_NONBLOCK. Errors
+ * are found by write(). */
 static bool stderr_takes(void)
 {
     struct pollfd poll_fd = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -308,7 +309,8 @@ static bool stderr_takes(void)
     return poll(&poll_fd, 1, log_state.stderr_lost > 0 ? 0 : STDERR_WAIT_MS) != 0;
 }
 
-/* Of a pipe with room, poll() says that it takes PIPE_BUF bytes without waiting. */
+/* Writes at most PIPE_BUF bytes: a pipe that poll() reports as writable takes so many without
+ * waiting. */
 static void stderr_write(int priority, const char *text)
 {
     char line[PIPE_BUF];

@@ -7,7 +7,7 @@
 #include "config/config.h"
 #include "ctl/words_internal.h"
 
-/* Whether a command works without a configuration. */
+/* The configuration that a command needs. */
 enum ctl_need {
     CTL_NEEDS_CONFIG,
     CTL_NEEDS_CONFIG_OR_FILE, /* works with a FILE operand */

@@ -25,8 +25,8 @@ struct writer_hold {
 
 struct writer_survey {
     enum { WRITER_SURVEY_NEWEST, WRITER_SURVEY_COUNT, WRITER_SURVEY_DONE } phase;
-    int64_t begun_wall_ms; /* both clocks when it began */
-    int64_t begun_ms;      /* monotonic */
+    int64_t begun_wall_ms; /* when the survey began, by the wall clock */
+    int64_t begun_ms;      /* the same, by the monotonic clock */
     struct store_newest newest;
     struct store_tally tally;
     int64_t cutoff_ms[STORE_TABLES];
@@ -51,9 +51,9 @@ int writer_survey_step(struct writer_survey *survey, struct store *store,
 /* Returns how long until a wait is over, at most limit_ms. */
 int64_t writer_survey_next_ms(const struct writer_survey *survey, int64_t limit_ms);
 
-/* The time from which retention counts, by the newest readings, the wall clock, for how long one
- * device alone has agreed with it, and whether it is reported as synchronised; INT64_MIN: nothing
- * is old. */
+/* Returns the time from which retention counts; INT64_MIN: nothing is old. Depends on the newest
+ * readings, the wall clock, the time for which a single device has agreed with it (alone_ms), and
+ * whether the clock is reported as synchronised. */
 int64_t writer_survey_basis(const struct store_newest *newest, int64_t clock_ms, int64_t alone_ms,
                             bool synchronised);
 

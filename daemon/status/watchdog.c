@@ -9,8 +9,8 @@
  *    migration of hours, or the last checkpoint on a slow disk, can finish, and a hang is still
  *    ended.
  *
- * It is a thread of its own because main's may itself wait for the disk: for the whole of a
- * migration, or with the status file. This thread must never wait for the disk, so it accesses no
+ * The watchdog has a thread of its own because main's may itself wait for the disk: during a
+ * migration, or for the status file. This thread must never wait for the disk, so it accesses no
  * file, and it logs only when it gives up, when a blocked log does no further harm.
  *
  * A stop that is requested during the start gets no extension: systemd kills the process after

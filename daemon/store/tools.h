@@ -1,7 +1,6 @@
 /*
- * What foxtrackrctl does with the database beside the running daemon: a copy of it, a check of it,
- * and another try at what is in quarantine. The database is SQLite's. Results are those of
- * store/store.h; store_error() has the sentence.
+ * The work of foxtrackrctl on a database, mostly beside the running daemon: backup, verification,
+ * restore and replay. The database is SQLite's. Results and threads are those of store/store.h.
  */
 #ifndef STORE_TOOLS_H
 #define STORE_TOOLS_H
@@ -13,20 +12,20 @@
 #include "store/start.h"
 #include "store/store.h"
 
-/* Whether the open database is a backup that no daemon has accepted yet. Sets *taken_ms to its
- * moment (wall clock; 0: not known) when it is. For a store that is open read-only. */
+/* Returns true when the open database is a backup that no daemon has accepted yet, and sets
+ * *taken_ms to its moment (wall clock; 0: not known). For a store that is open read-only. */
 bool store_is_backup(struct store *store, int64_t *taken_ms);
 
-/* The schema version that this program writes: the number of its migrations. */
+/* Returns the schema version that this program writes: the number of its migrations. */
 int store_schema_version(void);
 
-/* How many names (hard links) the database file has now; 1 where that cannot be told. */
+/* Returns how many names (hard links) the database file has now; 1 when that is not known. */
 unsigned store_links(const struct store *store);
 
 enum store_unit { STORE_BYTES, STORE_ROWS };
 
-/* Called from time to time with the progress of long work. `what` is a static text; a total of 0
- * means unknown. Returns false to end the work, which then rolls back and returns
+/* Called from time to time during long work, with its progress: `what` is a static text, and a
+ * total of 0 means unknown. If the function returns false, the work ends, rolls back and returns
  * STORE_E_STOPPED. */
 struct store_watcher {
     bool (*progress)(void *context, const char *what, enum store_unit unit, int64_t done,
@@ -35,11 +34,12 @@ struct store_watcher {
 };
 
 /*
- * Copy the database to `file` while others write: one consistent state, verified, made durable, and
- * only then given its name, so that there is a whole backup of that name or none. A file that is
- * there is replaced only with `force`. `store` is open read-only. *bytes is set to the size.
+ * Copy the database to `file` while the daemon writes. The copy is one consistent state; it is
+ * verified, synced, and only then renamed to `file`, so that a file of that name is complete. An
+ * existing file is replaced only with `force`. `store` is open read-only. *bytes is set to the
+ * size.
  *
- * STORE_OK; STORE_E_PATH (the destination: what is wrong with it), STORE_E_RETRY (no space),
+ * STORE_OK; STORE_E_PATH (the destination cannot be used), STORE_E_RETRY (no space),
  * STORE_E_STOPPED, or STORE_FATAL (the database, or the copy, is damaged).
  */
 int store_backup(struct store *store, const char *file, bool force,
@@ -49,10 +49,10 @@ int store_backup(struct store *store, const char *file, bool force,
 typedef void (*store_finding_fn)(void *context, const char *check, bool good, const char *detail);
 
 /*
- * Check everything that can be checked: the file, its schema, every row's references, digests and
- * JSON, the accounting of the runs, every view. `store` is open read-only. Returns STORE_OK when
- * every check could be made, whatever it found; STORE_E_STOPPED; or another result for a check that
- * could not be made.
+ * Verify the file, its schema, the references, digests and JSON of every row, the accounting of the
+ * runs, and every view. Each check is reported by `finding`. `store` is open read-only. Returns
+ * STORE_OK when every check could be made, whatever its finding; STORE_E_STOPPED; or the result of
+ * a check that could not be made.
  */
 int store_verify(struct store *store, const struct store_watcher *watcher, store_finding_fn finding,
                  void *context);
@@ -60,36 +60,38 @@ int store_verify(struct store *store, const struct store_watcher *watcher, store
 /* The request and the result of store_restore(). */
 struct store_restore {
     const char *file; /* a backup, or another copy of a database */
-    bool force;       /* although the verification found something; never a damaged file */
-    char *aside;      /* set: the path where the old database is now, for free(); NULL: there was
-                         none, or nothing was changed */
-    struct store_restoration restoration; /* set */
-    bool taken_over; /* set: a daemon was started meanwhile, and accepts the database itself */
+    bool force;       /* restore despite the findings of the verification; never a damaged file */
+
+    /* Set by store_restore(). */
+    char *aside; /* the path of the old database, for free(); NULL: there was none, or nothing was
+                    changed */
+    struct store_restoration restoration;
+    bool taken_over; /* a daemon was started meanwhile, and accepts the database itself */
 };
 
 /*
  * Put a copy of `request->file` in the place of the database of `options` (path, client ids), and
- * write into `gaps` what is not in it. No daemon may run. The copy is verified first; each finding
- * is told. The old database and its log are set aside beside it under a name with the time, and
- * stay. A process that is killed leaves the old database or the new one, complete.
+ * record in `gaps` the time that it lacks. No daemon may run. The copy is verified first; each
+ * check is reported by `finding`. The old database and its WAL are renamed, to a name with the
+ * time, and stay. A process that is killed leaves the old database or the new one, complete.
  *
  * STORE_OK; STORE_E_LOCKED (a daemon runs), STORE_E_PATH (the file cannot be read, or the database
- * not be written), STORE_E_NEWER, STORE_E_RETRY (no space), STORE_E_STOPPED, or STORE_FATAL (the
- * file is damaged, or the disk fails). `problem` gets a sentence on any result but STORE_OK, which
- * also says so where the new database is in its place already.
+ * cannot be written), STORE_E_NEWER, STORE_E_RETRY (no space), STORE_E_STOPPED, or STORE_FATAL (the
+ * file is damaged, or the disk fails). `problem` gets a sentence on any result but STORE_OK; it
+ * says so if the new database is in its place already.
  */
 int store_restore(const struct store_options *options, struct store_restore *request,
                   const struct store_watcher *watcher, store_finding_fn finding, void *context,
                   char *problem, size_t problem_size);
 
 /*
- * Whether a daemon, or a restore, has the database at `path` now: it looks at the lock and never
- * takes it, so nobody is held up. *owner becomes its process id; 0 where that cannot be read. Not
+ * Returns true when a daemon, or a restore, has the database at `path` now. Reads the lock without
+ * taking it, so no other process is delayed. *owner becomes the process id; 0: not known. Never
  * while this process has the same database open.
  */
 bool store_is_held(const char *path, long *owner);
 
-/* How fast the database grew lately. */
+/* The recent growth of the database. */
 struct store_growth {
     int64_t bytes;    /* of the database */
     int64_t received; /* messages of all runs */
@@ -97,18 +99,18 @@ struct store_growth {
     int64_t span_ms;  /* from the start of the first of those runs to now_ms; 0: none */
 };
 
-/* Read it. STORE_OK, STORE_E_RETRY or STORE_FATAL. */
+/* Read the growth since `since_ms`; both times are of the wall clock. */
 int store_growth(struct store *store, int64_t since_ms, int64_t now_ms, struct store_growth *out);
 
 /*
- * Count the rows of quarantine by reason. That reads the whole table, which may take seconds: the
- * watcher is asked at every row. counts[] is by enum foxtrackr_reason, and set only with STORE_OK;
- * else STORE_E_STOPPED, STORE_E_RETRY or STORE_FATAL.
+ * Count the rows of quarantine by reason. Reads the whole table, which may take seconds; the
+ * watcher is called at every row. counts[] is indexed by enum foxtrackr_reason. Also
+ * STORE_E_STOPPED.
  */
 int store_quarantine_reasons(struct store *store, const struct store_watcher *watcher,
                              int64_t counts[FOXTRACKR_E_FIELD]);
 
-/* Where a replayed message comes from: its reason in quarantine (enum foxtrackr_reason), or one of
+/* The source of a replayed message: its reason in quarantine (enum foxtrackr_reason), or one of
  * these. */
 enum {
     STORE_REPLAY_MESSAGES = 10,    /* the table `messages` */
@@ -120,27 +122,28 @@ enum {
 struct store_replay_counts {
     int64_t examined;
     int64_t moved;     /* became at least one new row, or filled a column */
-    int64_t duplicate; /* every row was there already, with the same values: only removed */
+    int64_t duplicate; /* was removed: every row existed already, with the same values */
     int64_t conflict;  /* stays: other values are stored for its device and time */
-    int64_t kept;      /* stays: still not understood, or nothing to do */
+    int64_t kept;      /* stays: it still cannot be parsed, or there is nothing to do */
 };
 
 struct store_replay {
     const struct foxtrackr_fields *fields;
     int64_t max_future_ms;
-    int64_t now_ms; /* wall clock: what is further ahead than max_future_ms stays; 0: of now */
-    bool restamp;   /* what stays for another reason than before has last_received_ms = now_ms */
-    int reason;     /* only messages in quarantine with this one; 0: everything */
-    bool dry_run;   /* the store is open read-only: only count */
+    int64_t
+        now_ms;   /* wall clock: a message that is further ahead than max_future_ms stays; 0: now */
+    bool restamp; /* set last_received_ms = now_ms of messages that stay for another reason */
+    int reason;   /* only messages in quarantine with this reason; 0: all sources */
+    bool dry_run; /* only count; the store is open read-only */
     struct store_replay_counts counts[STORE_REPLAY_SOURCES];
 };
 
 /*
- * Parse again what is in quarantine, in `messages` and in `extra`, and move what is understood now.
- * Each message moves in one transaction, which holds others up for a few milliseconds. `counts`
- * are of what is on disk, also after a failure. `store` is open beside the daemon
- * (store_options.beside), or read-only for a dry run. STORE_OK, STORE_E_STOPPED, STORE_E_RETRY or
- * STORE_FATAL.
+ * Parse the messages of quarantine and of `messages`, and the extra of readings, again, and move
+ * those that can be parsed now to their tables and columns. Each message moves in one transaction,
+ * which delays the daemon by a few milliseconds. `counts` are those of the transactions on disk,
+ * after a failure too. `store` is open beside the daemon (store_options.beside), or read-only for a
+ * dry run. Also STORE_E_STOPPED.
  */
 int store_replay(struct store *store, struct store_replay *replay,
                  const struct store_watcher *watcher);

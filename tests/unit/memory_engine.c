@@ -1,4 +1,4 @@
-/* The engine of memory_engine.h: two copies of its content, of the open batch and after the last
+/* The engine of memory_engine.h. It has its content twice, with the open batch and as of the last
  * commit, and a script of results for the operations that may fail. */
 #include "memory_engine.h"
 
@@ -15,12 +15,12 @@
 #define NAME_SIZE    160
 #define HISTORY_SIZE 16384
 
-/* What a transaction changes, and a rollback takes back. */
+/* The content that a transaction changes and a rollback restores. */
 struct content {
     char rows[ROWS][NAME_SIZE];
     unsigned row_count;
     char waiting[ROWS][NAME_SIZE]; /* of these, the first waiting_done have become rows */
-    int64_t waiting_ms[ROWS];      /* when they came */
+    int64_t waiting_ms[ROWS];      /* their received_ms */
     unsigned waiting_count;
     unsigned waiting_done;
     struct store_counts counts;
@@ -38,8 +38,8 @@ struct fault {
 struct store {
     struct store_handle handle;
     pthread_mutex_t mutex;
-    struct content open;      /* with what the batch has changed */
-    struct content committed; /* what a crash would leave */
+    struct content open;      /* with the changes of the open batch */
+    struct content committed; /* as of the last commit */
     struct fault faults[MEMORY_OPERATIONS];
     struct store_handler handler;
     void (*watch)(void *context);
@@ -169,7 +169,7 @@ static bool is_row(const struct content *content, const char *name)
     return false;
 }
 
-/* The part of a message that names it: the beginning of its payload. */
+/* Writes a message's name: the beginning of its payload. */
 static void name_of(const struct store_packet *packet, char name[NAME_SIZE])
 {
     snprintf(name, NAME_SIZE, "%.*s", (int)packet->payload_length, (const char *)packet->payload);

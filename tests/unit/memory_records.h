@@ -1,5 +1,5 @@
 /*
- * What the engine in memory has on record of clients' sessions and subscriptions at its one broker.
+ * The records of clients' sessions and subscriptions in the engine in memory, which has one broker.
  * A plain value: the engine copies it with the rest of its content. No locking of its own.
  */
 #ifndef MEMORY_RECORDS_H

@@ -32,7 +32,7 @@
 #define TYPE(first) ((unsigned)(first) >> 4)
 #define QOS(first)  (((unsigned)(first) >> 1) & 3)
 
-/* Where the protocol level is in a CONNECT, behind the protocol name (§3.1.2). */
+/* Offset of the protocol level in a CONNECT, behind the protocol name (§3.1.2). */
 #define CONNECT_LEVEL 6
 
 enum {

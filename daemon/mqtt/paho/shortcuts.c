@@ -106,7 +106,7 @@ static void end_to_count(const void *list)
     }
 }
 
-/* Where the number of these messages is kept; NULL where that is not known. */
+/* Returns the count of the messages with the packet identifier of `content`; NULL: not known. */
 static unsigned char *count_of(struct counted *known, const void *content)
 {
     int id = ((const struct message *)content)->id;
@@ -114,7 +114,7 @@ static unsigned char *count_of(struct counted *known, const void *content)
     return id >= 0 && id < IDS && messageIDCompare(content, &id) ? &known->messages[id] : NULL;
 }
 
-/* Before it is in the list. */
+/* Counts a message that is about to be added to a list. */
 static void count(void *list, const void *content)
 {
     struct counted *known = find_counted(list);

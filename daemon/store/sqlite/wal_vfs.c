@@ -9,8 +9,9 @@
  *
  * The VFS is store/sqlite/disk.c's with other methods for the WAL; other files are not affected.
  *
- * Must never happen: a page that SQLite considers written is missing in the file when it matters.
- * It matters
+ * Must never happen: a page that SQLite considers written is missing in the file when another
+ * process, or this one, depends on it. That is
+ *
  *  - when the commit becomes visible: to other processes through the shared index, to us by
  *    returning. SQLite marks the last frame of a transaction by the size of the database in its
  *    header (file format, §4.1 "WAL frame header": bytes 4 to 7, zero in every other frame). With
