@@ -39,21 +39,21 @@ int found_tell(struct store *store, const char *path)
     if (found.lock_is_other) {
         log_warning(
             "database: %s.lock holds what is not foxtrackrd's: it is left as it is, and "
-            "serves as the lock; but nothing is recorded there of what the database was "
-            "like, by which an older copy in its place is noticed: move the file away while "
+            "serves as the lock; but the state of the database cannot be recorded there, and "
+            "an older copy in its place would not be noticed: move the file away while "
             "foxtrackrd is stopped",
             path);
     }
     if (found.strange) {
         log_warning("database: %s was not closed, and is not as foxtrackrd left it: the power "
                     "failed, another program wrote to it, or a copy was put in its place beside "
-                    "the old log, which has then undone that (foxtrackrctl restore sets the log "
-                    "aside); no damage was found",
+                    "the old write-ahead log, which has then undone that (foxtrackrctl restore "
+                    "sets the log aside, too); no damage was found",
                     path);
     }
     if (found.readers_error != 0) {
         log_warning("database: %s-shm cannot be opened to look for readers: %s; neither log nor "
-                    "status will name a reader that keeps the write-ahead log from beginning anew: "
+                    "status will name a reader that keeps the write-ahead log from being emptied: "
                     "mend that%s and restart foxtrackrd",
                     path, error_text(found.readers_error),
                     found.readers_error == EMFILE ? " (LimitNOFILE= of the unit)" : "");

@@ -38,7 +38,7 @@
 enum use { READ, WRITTEN };
 
 struct entry {
-    char key[64]; /* "database.path", "the log of database.path" */
+    char key[64]; /* "database.path", "the write-ahead log of database.path" */
     char path[PATH_MAX + 16];
     enum use use;
     bool rotates;

@@ -36,10 +36,9 @@ static void print_result(const char *path, const struct store_restore *restore)
 
     printf("%s: is now what %s holds\n", path, restore->file);
     if (restore->aside != NULL) {
-        printf("%s: the old database, with its log if it had one; it has the rows that are missing "
-               "now, and foxtrackrctl(8), EXAMPLES, shows how to copy them; delete it when it is "
-               "of no "
-               "more use\n",
+        printf("%s: the old database, with its write-ahead log if it had one; it has the rows that "
+               "are missing now, and foxtrackrctl(8), EXAMPLES, shows how to copy them; delete it "
+               "when it is of no more use\n",
                restore->aside);
     }
     if (restore->taken_over) {

@@ -252,8 +252,8 @@ static void print_reader(FILE *out, const json_t *reader)
 
     if (json_is_object(reader)) {
         fprintf(out,
-                "  %-14s kept from beginning anew by %s, for %s at least: end its transaction\n",
-                "log",
+                "  %-14s kept from being emptied by %s, for %s at least: end its transaction\n",
+                "WAL",
                 process_text(ctl_status_integer(reader, "pid"), ctl_status_string(reader, "name"),
                              process),
                 duration_text(ctl_status_integer(reader, "for_ms"), age));
@@ -287,7 +287,7 @@ static void print_database(FILE *out, const json_t *root)
         fprintf(out, "  %-14s %s\n", "because", ctl_status_string(database, "reason"));
     }
     print_commits(out, database, ctl_status_integer(json_object_get(root, "counts"), "received"));
-    fprintf(out, "  %-14s %.1f MiB, log %.1f MiB\n", "size", real(database, "bytes") / MIB,
+    fprintf(out, "  %-14s %.1f MiB, WAL %.1f MiB\n", "size", real(database, "bytes") / MIB,
             real(database, "wal_bytes") / MIB);
     print_restored(out, json_object_get(database, "restored"));
     print_reader(out, json_object_get(database, "log_reader"));

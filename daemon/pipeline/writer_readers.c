@@ -23,11 +23,12 @@ static void say_held(const struct store_reader *reader, int64_t wal_bytes)
     char process[PROCESS_TEXT_SIZE];
     char age[DURATION_SIZE];
 
-    log_line_fields(LOG_WARNING, &fields,
-                    "database: a reader keeps the write-ahead log from beginning anew, which has "
-                    "%" PRId64 " MiB: %s, for %s at least; end its transaction",
-                    wal_bytes / MIB, process_text(reader->pid, NULL, process),
-                    duration_text(reader->for_ms, age));
+    log_line_fields(
+        LOG_WARNING, &fields,
+        "database: a reader keeps the write-ahead log from being emptied; it has %" PRId64
+        " MiB: %s, for %s at least; end its transaction",
+        wal_bytes / MIB, process_text(reader->pid, NULL, process),
+        duration_text(reader->for_ms, age));
 }
 
 void writer_look_at_readers(struct writer *writer, const struct store_measures *measures)

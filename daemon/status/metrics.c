@@ -335,11 +335,12 @@ static void space_metrics(struct metrics *metrics, const struct status_snapshot 
     bool summary_known = writer->summary_known;
     const struct metric rows[] = {
         GAUGE("database_bytes", "Size of the database file.", (double)writer->database_bytes),
-        GAUGE("database_used_bytes", "Bytes of the pages in use, the log's included.",
+        GAUGE("database_used_bytes", "Bytes of the pages in use, the write-ahead log's included.",
               known_if(writer->used_bytes != 0, (double)writer->used_bytes)),
         GAUGE("database_wal_bytes", "Size of the write-ahead log.", (double)writer->wal_bytes),
         GAUGE("log_reader_age_seconds",
-              "For how long a reader keeps the log, which has over 256 MiB; 0: none does.",
+              "For how long a reader keeps the write-ahead log, which has over 256 MiB; 0: none "
+              "does.",
               writer->reader.held ? (double)writer->reader.for_ms / 1000 : 0),
         GAUGE("filesystem_free_bytes", "Free space on the database's file system.",
               (double)writer->free_bytes),

@@ -317,13 +317,13 @@ def test_retention_makes_room(broker, make_daemon, tmp_path):
 
 
 def test_a_pause_moves_the_log(broker, make_daemon):
-    """Goal: what a few messages have put into the log does not wait there until messages wait for it."""
+    """Goal: a short WAL is moved into the database while no message waits."""
     daemon = make_daemon(broker).start()
     for number in range(15):            # 3 MiB; 16 make it move under load
         broker.publish("foxtrackr/p1/V3.0/bat", chr(ord("a") + number) * 200_000)
     daemon.wait_rows(15)
     # The file grows only when the log moves.
-    wait_until(lambda: daemon.database.stat().st_size > 2 * MIB, what="the log to move")
+    wait_until(lambda: daemon.database.stat().st_size > 2 * MIB, what="the WAL to move")
     daemon.stop()
     assert value(daemon.database, "SELECT count(*) FROM quarantine") == 15
 
@@ -450,7 +450,7 @@ def test_database_moved_away_while_running(make_broker, make_daemon):
 
     # The log belongs to the file that was moved, and beside a new database it would be poison; the
     # record says that there was a database. Both are the operator's to remove.
-    for words, suffixes in (("is missing or empty, but its log", ("-wal", "-shm")),
+    for words, suffixes in (("is missing or empty, but its write-ahead log", ("-wal", "-shm")),
                             ("is missing, and .*lock says that there was one", (".lock",))):
         daemon.start(wait=None)
         assert daemon.wait_exit() == 74
@@ -465,7 +465,7 @@ def test_database_moved_away_while_running(make_broker, make_daemon):
 
 
 def test_database_deleted_in_a_pause(broker, daemon):
-    """Goal: a stop after the database was deleted is an error, and its log is not emptied into it."""
+    """Goal: a stop after the database was deleted is an error, and its WAL is not emptied into it."""
     daemon.start()
     manifest = fleet.play(broker, messages=200)
     daemon.wait_received(manifest.messages)

@@ -1,4 +1,4 @@
-"""One database file that two names lead to: SQLite names the log after the database, so two logs."""
+"""One database file with two names: SQLite names the WAL after the database, so it has two WALs."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Readers: analysts, who may read the database and nothing else; and those who keep the log."""
+"""Readers: analysts, who may read the database and nothing else; and those who keep the WAL."""
 
 import contextlib
 import os
@@ -128,7 +128,7 @@ def test_a_lock_of_an_earlier_version_is_closed_to_readers(installed):
 
 
 HELD = 256 << 20
-"""A log of so many bytes that a reader keeps is too long."""
+"""From so many bytes on, a WAL that a reader keeps is too long."""
 
 
 def fill_log(database):
@@ -166,7 +166,7 @@ def test_readers_that_cannot_be_looked_for(broker, make_daemon):
 
 @contextlib.contextmanager
 def log_kept_by_reader(daemon):
-    """A shell that has begun to read and not ended, and a log that is too long because of it."""
+    """A shell with an open read transaction, and a WAL that is too long because of it."""
     shell = subprocess.Popen(["sqlite3", daemon.database], stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, text=True)
     try:

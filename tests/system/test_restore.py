@@ -37,7 +37,7 @@ def publish(broker, daemon, device, count):
 
 @pytest.fixture
 def history(broker, daemon, tmp_path):
-    """A backup, readings that came after it, and a daemon that was killed: its log is not empty."""
+    """A backup, readings that came after it, and a daemon that was killed: its WAL is not empty."""
     daemon.start()
     publish(broker, daemon, "before", 30)
     backup = tmp_path / "backup.db"
@@ -73,7 +73,7 @@ def test_a_backup_says_so(daemon, history):
 
 
 def test_a_backup_copied_over_a_log(daemon, history):
-    """Goal: a backup beside another database's log is refused, and nothing is touched."""
+    """Goal: a backup beside another database's WAL is refused, and nothing is touched."""
     backup, _ = history
     shutil.copyfile(backup, daemon.database)
     before = digest(daemon.database)
@@ -162,7 +162,7 @@ def test_restore(broker, daemon, history):
     refused = foxtrackrctl(daemon, "restore", aside, check=False)
     assert refused.returncode == 1 and "stop it" in refused.stderr
     daemon.stop()
-    # Back again: what was set aside is restored with its log.
+    # Back again: the database that was set aside is restored with its WAL.
     foxtrackrctl(daemon, "restore", aside)
     assert devices(daemon.database) == {"after": 40, "before": 30}
     assert [row[3] for row in gaps(daemon.database)] == ["restored"]
@@ -235,7 +235,7 @@ def test_restore_of_other_files(daemon, history, tmp_path):
 
 
 def test_restore_where_there_is_none(daemon, history):
-    """Goal: a database that is gone, its log too or not, comes back."""
+    """Goal: a database that was deleted, with or without its WAL, is restored."""
     backup, _ = history
     os.unlink(daemon.database)
     foxtrackrctl(daemon, "restore", backup)
@@ -349,7 +349,7 @@ def test_an_unmarked_copy_of_the_same_run(broker, daemon):
 def test_an_older_copy_of_the_same_size(broker, daemon, tmp_path):
     """
     Goal: a copy of the closed database from before the last runs, written into the file of the same
-    size, is refused beside the log of a killed daemon: SQLite would lose in silence what lies between
+    size, is refused beside the WAL of a killed daemon: SQLite would lose in silence what lies between
     the two. Without the log, or with the right file, the daemon starts.
     """
     daemon.start()
@@ -392,7 +392,7 @@ def test_an_older_copy_of_the_same_size(broker, daemon, tmp_path):
 
 
 def grow(broker, daemon):
-    """Rows that move into the database with the log, and then some that stay in the log."""
+    """Rows that move into the database with the WAL, and then some that stay in the WAL."""
     body = "x" * 3000
     with sqlite3.connect(daemon.database, timeout=20) as connection:
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # the daemon does it
@@ -406,7 +406,7 @@ def grow(broker, daemon):
 
 def test_an_unmarked_copy_beside_a_log(broker, daemon):
     """
-    Goal: a copy that is put in the place of the database, with the log of a killed daemon beside it,
+    Goal: a copy that is put in the place of the database, with the WAL of a killed daemon beside it,
     is refused: by its inode, because it lacks what the log builds on, or because the two together
     are damaged.
     """
@@ -436,7 +436,7 @@ def test_an_unmarked_copy_beside_a_log(broker, daemon):
     shutil.copyfile(copy, daemon.database)      # the same inode
     before = digest(daemon.database)
     lock = daemon.database.with_name(daemon.database.name + ".lock")
-    for words in "an older copy was written into it", "is damaged with the log that stands beside it":
+    for words in "an older copy was written into it", "is damaged with the write-ahead log that stands":
         daemon.start(wait=None)
         assert daemon.wait_exit() == 74
         assert words in daemon.log()

@@ -53,7 +53,7 @@ def test_first_start_creates_everything_and_sigterm_ends_it(daemon):
     assert "STOPPING=1" in daemon.notifications.lines()
     assert query(database, "SELECT count(*) FROM runs WHERE stopped_ms >= started_ms") == [(1,)]
     wal = database.with_name(database.name + "-wal")
-    assert not wal.exists() or wal.stat().st_size == 0, "the log was not moved into the database"
+    assert not wal.exists() or wal.stat().st_size == 0, "the WAL was not moved into the database"
     check_sound(database)
 
 

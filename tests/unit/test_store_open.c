@@ -346,7 +346,7 @@ static void test_a_wal_without_its_database_is_kept(void **state)
     snprintf(wal, sizeof(wal), "%s-wal", fixture->path);
     write_file(wal, "frames");
     assert_int_equal(fixture_open(fixture), STORE_E_PATH);
-    assert_non_null(strstr(fixture->problem, "move the log away"));
+    assert_non_null(strstr(fixture->problem, "move the write-ahead log away"));
     assert_int_equal(access(wal, F_OK), 0);
     assert_int_equal(access(fixture->path, F_OK), -1);
 }

@@ -62,7 +62,7 @@ static void test_a_deleted_database_is_noticed(void **state)
     assert_int_equal(stat(wal, &status), 0);
     assert_true(status.st_size > 0);
     assert_int_equal(fixture_open(fixture), STORE_E_PATH);
-    assert_non_null(strstr(fixture->problem, "is missing or empty, but its log"));
+    assert_non_null(strstr(fixture->problem, "is missing or empty, but its write-ahead log"));
 }
 
 /* Nothing is committed any more that could notice it: the end of the run does. */

@@ -126,8 +126,8 @@ static int check_base(struct backup *backup)
 
         if (length >= tail && strcmp(backup->base + length - tail, suffixes[i]) == 0) {
             return store_refuse(backup->store, STORE_E_PATH,
-                                "%s: a name that ends in %s belongs to the log of a database; "
-                                "choose another name for the backup",
+                                "%s: SQLite uses names that end in %s for files of a database "
+                                "beside it; choose another name for the backup",
                                 backup->file, suffixes[i]);
         }
     }
@@ -289,8 +289,8 @@ static int check_wal(struct backup *backup)
         return STORE_OK;
     }
     return store_refuse(backup->store, STORE_E_RETRY,
-                        "%s: given up, because the log of the database has grown to %lld MiB and "
-                        "space there gets short; make room, or try when less arrives",
+                        "%s: given up, because the write-ahead log of the database has grown to "
+                        "%lld MiB and space there gets short; make room, or try when less arrives",
                         backup->file, (long long)(wal_bytes / MIB));
 }
 

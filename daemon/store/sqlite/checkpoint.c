@@ -119,7 +119,7 @@ int store_checkpoint(struct store *store)
     code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
         store->checkpointed_ms = clock_monotonic_ms();
-        return store_fail(store, "move the log into the database");
+        return store_fail(store, "move the write-ahead log into the database");
     }
     store_record_file(store);
     note_moved(store, pages, done);
@@ -191,8 +191,9 @@ static int checkpoint_and_wait(struct store *store, int mode, int limit_ms, stru
     store->wait_ms = store->busy_timeout_ms;
     store_record_file(store);
     out->busy = code == SQLITE_BUSY;
-    return code == SQLITE_OK || out->busy ? STORE_OK
-                                          : store_fail(store, "move the log into the database");
+    return code == SQLITE_OK || out->busy
+               ? STORE_OK
+               : store_fail(store, "move the write-ahead log into the database");
 }
 
 int sqlite_shrink(struct store *store)

@@ -159,8 +159,8 @@ int store_check_links(struct store *store, const struct stat *status)
     }
     return store_refuse(store, STORE_E_PATH,
                         "%s: has %lu names (hard links), and a program that opens it by another "
-                        "one destroys it, because SQLite's log is named after the database; remove "
-                        "the other names (find -samefile lists them), or make a copy with "
+                        "one destroys it, because the write-ahead log is named after the database; "
+                        "remove the other names (find -samefile lists them), or make a copy with "
                         "foxtrackrctl backup",
                         store->path, (unsigned long)status->st_nlink);
 }

@@ -127,7 +127,7 @@ static int refuse_companion(struct store *store, const char *companion, enum sto
 {
     if (mark == STORE_MARK_BACKUP) {
         return store_refuse(store, STORE_E_PATH,
-                            "%s: is a backup, and %s beside it is the log of another database; "
+                            "%s: is a backup, and %s beside it belongs to another database; "
                             "nothing was changed. If this backup was to be restored, copy it to "
                             "another name or take the file it came from, and run foxtrackrctl "
                             "restore on that; it sets both files aside",
@@ -135,7 +135,7 @@ static int refuse_companion(struct store *store, const char *companion, enum sto
     }
     return store_refuse(store, STORE_E_PATH,
                         "%s: foxtrackrctl restore put it here and did not come to its end, and %s "
-                        "beside it is the log of another database; nothing was changed. Run "
+                        "beside it belongs to another database; nothing was changed. Run "
                         "foxtrackrctl restore again",
                         store->path, companion);
 }

@@ -197,8 +197,8 @@ static int create(struct store *store, bool missing)
      * crash, so the operator has to decide. */
     if (stat(store->wal_path, &status) == 0 ? status.st_size > 0 : errno != ENOENT) {
         return store_refuse(store, STORE_E_PATH,
-                            "%s: is missing or empty, but its log %s is not; put the database back "
-                            "beside its log, or move the log away",
+                            "%s: is missing or empty, but its write-ahead log %s is not; put the "
+                            "database back beside that, or move the write-ahead log away",
                             store->path, store->wal_path);
     }
     if (store->record.known) {
@@ -400,7 +400,8 @@ static int configure(struct store *store, bool fresh)
         return result;
     }
 
-    result = read_text(store, "PRAGMA journal_mode = WAL", "turn on its log", mode, sizeof(mode));
+    result = read_text(store, "PRAGMA journal_mode = WAL", "turn on its write-ahead log", mode,
+                       sizeof(mode));
     if (result != STORE_OK) {
         return result;
     }

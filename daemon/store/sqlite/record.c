@@ -280,18 +280,18 @@ int store_record_check_file(struct store *store)
         wal.st_ino == record->wal_inode) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: another file was put in the place of the database, and %s beside "
-                            "it is still the log of the one that was there; nothing was changed. "
-                            "Put the old database back, or move this file to another name and run "
-                            "foxtrackrctl restore on that",
+                            "it is still the write-ahead log of the old database; nothing was "
+                            "changed. Put the old database back, or move this file to another name "
+                            "and run foxtrackrctl restore on that",
                             store->path, store->wal_path);
     }
     store->strange = !store_record_fits(store, &status);
     if (store->strange && is_older_copy(store, &status, &wal)) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: an older copy was written into it: it lacks what foxtrackrd has "
-                            "put there, and %s beside it is the log of the newer one; nothing was "
-                            "changed. Put the newer database back, or move this file to another "
-                            "name and run foxtrackrctl restore on that",
+                            "put there, and %s beside it is the write-ahead log of the newer "
+                            "database; nothing was changed. Put the newer database back, or move "
+                            "this file to another name and run foxtrackrctl restore on that",
                             store->path, store->wal_path);
     }
     store->pages_by_wal = store->strange ? store_frames_last_size(store->wal_path) : 0;
@@ -301,9 +301,10 @@ int store_record_check_file(struct store *store)
 static int refuse_mixture(struct store *store, const char *how)
 {
     return store_refuse(store, STORE_FATAL,
-                        "%s: is damaged with the log that stands beside it (%s); was a copy put in "
-                        "its place, and the old log left? Nothing was changed: move the copy to "
-                        "another name and run foxtrackrctl restore on that",
+                        "%s: is damaged with the write-ahead log that stands beside it (%s); was a "
+                        "copy put in its place, and the old write-ahead log left? Nothing was "
+                        "changed: move the copy to another name and run foxtrackrctl restore on "
+                        "that",
                         store->path, how);
 }
 

@@ -132,9 +132,9 @@ static int look_at_file(struct restore *restore, int64_t *size, int64_t *wal_siz
     if (result == STORE_OK && *wal_size > 0 &&
         (mark == STORE_MARK_BACKUP || mark == STORE_MARK_RESTORED)) {
         result = store_refuse(restore->store, STORE_E_PATH,
-                              "%s: is a backup, and beside it is a log (-wal or -journal) that is "
-                              "not its own; copy the backup alone to another name, and restore "
-                              "that",
+                              "%s: is a backup, and beside it is a write-ahead log or journal "
+                              "(-wal, -journal) that is not its own; copy the backup alone to "
+                              "another name, and restore that",
                               file);
     }
     return result;

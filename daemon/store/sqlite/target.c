@@ -70,9 +70,9 @@ static int look(struct store *store)
     store->broken = true;
     return store_refuse(store, STORE_FATAL,
                         "%s: another file was written into it while it was in use: %s. Nothing "
-                        "more is written into it, and %s beside it is the log of what was there. "
-                        "Put that back, or move this file to another name and run foxtrackrctl "
-                        "restore on it",
+                        "more is written into it, and %s beside it is the write-ahead log of the "
+                        "database that was there. Put that database back, or move this file to "
+                        "another name and run foxtrackrctl restore on it",
                         store->path, how, store->wal_path);
 }
 
