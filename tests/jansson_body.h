@@ -119,7 +119,7 @@ static inline bool jansson_same_members(const struct foxtrackr__value *value, js
            count == (json_is_array(json) ? json_array_size(json) : json_object_size(json));
 }
 
-/* Whether a body says what jansson has read. */
+/* Returns true when a body equals the value that jansson has read. */
 static inline bool jansson_same(const struct foxtrackr__value *value, json_t *json)
 {
     switch (value->kind) {

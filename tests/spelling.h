@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether a character can be escaped so, and stands for itself. */
+/* Returns true for a character that stands for itself in a string and may also be escaped. */
 static inline int spelling_escapable(char c)
 {
     return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
@@ -40,7 +40,8 @@ static inline char *spelling_escaped(const char *json, size_t *length)
     return out;
 }
 
-/* Whether jansson refuses the number of `length` bytes at `text`, or changes it to zero. */
+/* Returns true when jansson refuses the number of `length` bytes at `text`, or changes it to zero.
+ */
 static inline int spelling_beyond(const char *text, size_t length)
 {
     char *number = strndup(text, length);

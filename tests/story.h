@@ -25,7 +25,7 @@ struct story_options {
     uint64_t seed;
 };
 
-/* Where a message goes: the broker, or standard output. */
+/* Emits a message, to the broker or to standard output. */
 typedef void story_emit(void *context, const char *topic, const void *payload, size_t length);
 
 /*

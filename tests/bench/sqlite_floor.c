@@ -1,6 +1,6 @@
 /*
- * What SQLite takes for a message at least: rows as the inbox has them, one after the other at the
- * end of one table, `batch` of them a transaction that is synced, and nothing else.
+ * Measures the least that SQLite takes for a message: appends rows like those of the inbox to one
+ * table, BATCH of them in each synced transaction, and nothing else.
  *
  * usage: sqlite_floor DATABASE ROWS BATCH        prints µs of CPU, and of time, a row
  */

@@ -82,7 +82,7 @@ static void note_functions(uintptr_t base)
     }
 }
 
-/* Where the code of the owner lies. The program itself has no name here. */
+/* Notes the address range of the owner's code. The program itself has no name in this list. */
 static int note_owner(struct dl_phdr_info *info, size_t size, void *context)
 {
     bool main_program = info->dlpi_name[0] == '\0' && *(unsigned *)context == 0;

@@ -217,7 +217,7 @@ static void note_errors(int fd, const char *name)
     fails[fd] = fail_in > 0 && length >= end && strcmp(name + length - end, fail_suffix) == 0;
 }
 
-/* Whether this sync fails; errno is set then. The lock is held. */
+/* Returns true, with errno set, when this sync is to fail. The lock is held. */
 static bool sync_fails(int fd)
 {
     if (fails[fd] && fail_in > 0 && --fail_in == 0) {

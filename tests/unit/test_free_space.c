@@ -13,7 +13,7 @@
 
 #include "base/free_space.h"
 
-/* Others use the disk meanwhile, so twice the same number is not promised. */
+/* Other programs use the disk meanwhile, so two calls may differ. */
 static void test_within_what_the_file_system_has(void **state)
 {
     struct statvfs fs;

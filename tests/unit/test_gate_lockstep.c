@@ -1,4 +1,4 @@
-/* The gate with a small window: when it reads what Paho has written, and who relays. */
+/* Goal: with a small window the gate reads Paho's bytes in time, and Paho's thread relays them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,8 @@
 
 /* --- the gate's thread relays -------------------------------------------------------------- */
 
-/* Until the thread has come round its loop, and watches for what matters now. */
+/* Waits until the gate's thread has completed a round of its loop, with its new set of descriptors.
+ */
 static void let_it_come_round(struct fixture *fixture)
 {
     write_text(fixture->broker, "publish");
@@ -31,7 +32,7 @@ static void write_nothing(void)
 {
 }
 
-/* A message is pending, in lockstep. */
+/* Opens a link in lockstep mode with a pending message. */
 static void open_link_in_lockstep(struct fixture *fixture)
 {
     open_link(fixture);
@@ -123,8 +124,8 @@ static void *wake_again(void *argument)
     return NULL;
 }
 
-/* The gate's thread comes round all the time, and never finds that nothing has happened for half a
- * second: then it would do what others have forgotten. */
+/* Keeps the gate's thread busy, so that its timeout of half a second never expires: the timeout
+ * would mend what the tested code has missed. */
 static void keep_busy(struct busy *busy, const struct fixture *fixture)
 {
     *busy = (struct busy){.gate = fixture->gate};
@@ -154,7 +155,7 @@ static void write_as_paho(const struct fixture *fixture, const char *text)
     gate_written(fixture->gate);
 }
 
-/* A message has come and Paho has waited for the next. */
+/* Opens a link on which a message has arrived and Paho has waited for the next one. */
 static void open_carried_link(struct fixture *fixture)
 {
     open_link(fixture);
@@ -195,7 +196,7 @@ static void what_paho_tells_of_leaves_at_once(void **state)
     assert_reads(fixture->broker, "ack");
 }
 
-/* Not for a message that came after it, though the gate does nothing else before the commit. */
+/* Bytes wait for the commit of the messages before them, not for one that arrived later. */
 static void what_paho_tells_of_waits_for_its_own_commit(void **state)
 {
     struct fixture *fixture = *state;
@@ -214,7 +215,7 @@ static void what_paho_tells_of_waits_for_its_own_commit(void **state)
     assert_reads(fixture->broker, "two");
 }
 
-/* OpenSSL writes by itself when the broker wants other keys. */
+/* OpenSSL writes without Paho's knowledge when the broker changes the keys. */
 static void what_nobody_tells_of_is_found(void **state)
 {
     struct fixture *fixture = *state;
@@ -228,7 +229,7 @@ static void what_nobody_tells_of_is_found(void **state)
     assert_reads(fixture->broker, "key update");
 }
 
-/* The kernel was too busy to deliver it before that. */
+/* The kernel delivers the bytes only after Paho has announced them. */
 static void what_comes_after_it_was_told_of_leaves(void **state)
 {
     struct fixture *fixture = *state;
@@ -242,7 +243,7 @@ static void what_comes_after_it_was_told_of_leaves(void **state)
     let_rest(&busy);
 }
 
-/* It was not read when it was written, because something was pending. */
+/* Bytes that were not read when they were written, because a message was pending. */
 static void what_was_written_before_paho_relays_is_found(void **state)
 {
     struct fixture *fixture = *state;
@@ -261,7 +262,8 @@ static void what_was_written_before_paho_relays_is_found(void **state)
     let_rest(&busy);
 }
 
-/* Nobody tells of a handshake, and Paho's thread may be waiting elsewhere. */
+/* Paho does not announce the bytes of a handshake, and its thread may wait for another connection.
+ */
 static void before_its_first_message_a_link_stays_with_the_gate(void **state)
 {
     struct fixture *fixture = *state;
@@ -392,7 +394,7 @@ static void *wait_beside(void *argument)
     return NULL;
 }
 
-/* The thread sleeps, in ppoll(). */
+/* Returns true when the thread sleeps in ppoll(). */
 static bool is_waiting(void *context)
 {
     const struct waiting *waiting = context;
@@ -415,7 +417,7 @@ static void wait_in_thread(struct waiting *waiting, pthread_t *thread)
     unit_wait(is_waiting, waiting, "a thread to wait");
 }
 
-/* It had the broker's socket in hand before. */
+/* The thread polls the broker's socket already when the gate is quiesced. */
 static void a_gate_that_is_quiesced_meanwhile_reads_nothing_either(void **state)
 {
     struct fixture *fixture = *state;
@@ -432,7 +434,8 @@ static void a_gate_that_is_quiesced_meanwhile_reads_nothing_either(void **state)
     assert_int_equal(waiting.ready, 1);
 }
 
-/* Paho would sleep, if it came back without anything. */
+/* When the gate's thread relays the bytes, Paho's wait reports them too; else Paho would sleep on.
+ */
 static void what_somebody_else_passes_on_ends_the_wait(void **state)
 {
     struct fixture *fixture = *state;
@@ -450,7 +453,7 @@ static void what_somebody_else_passes_on_ends_the_wait(void **state)
 
 /* --- more than there is room for ------------------------------------------------------------- */
 
-/* Byte i of a stream. */
+/* Returns byte i of the stream. */
 static char byte_at(size_t i)
 {
     return (char)(i * 7 + i / 251);
@@ -474,7 +477,9 @@ static void write_much(int fd)
     }
 }
 
-/* `done` bytes of the stream have come before: how many have now. */
+/* Reads and checks more bytes of the stream, of which `done` were read before; returns the new
+ * total.
+ */
 static size_t read_some(int fd, size_t done)
 {
     char bytes[BUFFER_BYTES];
@@ -519,7 +524,9 @@ static void much_comes_while_paho_waits(void **state)
     pthread_join(broker, NULL);
 }
 
-/* Told once, of more than the gate can hold: it reads the rest when there is room. */
+/* After one announcement of more bytes than the gate can hold, it reads the rest when there is
+ * room.
+ */
 static void much_that_paho_tells_of_leaves(void **state)
 {
     struct fixture *fixture = *state;

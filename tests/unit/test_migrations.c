@@ -1,4 +1,4 @@
-/* The schema: how a database gets it, and what it says about itself. */
+/* Goal: migrations bring every database to the present schema, and the schema documents itself. */
 #include "store_fixture.h"
 
 #include "migrations.h"
@@ -11,7 +11,7 @@ static const char *const steps[] = {
     "CREATE TABLE third (z INTEGER) STRICT; INSERT INTO nowhere VALUES (1);",
 };
 
-/* A store that is a connection and nothing else. */
+/* Returns a store with only a connection. */
 static struct store *connect(const struct fixture *fixture)
 {
     struct store *store = calloc(1, sizeof(*store));
@@ -110,7 +110,7 @@ static void test_a_failing_migration_leaves_no_trace(void **state)
     store_discard(store);
 }
 
-/* Many rows to copy, and a SELECT that says so. */
+/* A migration that copies many rows, and announces their number by a SELECT. */
 static const char *const rewrite[] = {
     ("CREATE TABLE first (x INTEGER) STRICT;"
      "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 200000)"
@@ -162,7 +162,7 @@ static void test_a_migration_tells_how_far_it_is(void **state)
     store_discard(store);
 }
 
-/* Stopped at each of its calls but the last: every time it is as if nothing had been tried. */
+/* A migration that is stopped at any report but the last leaves the database as it was. */
 static void test_a_migration_can_be_stopped(void **state)
 {
     struct fixture *fixture = *state;

@@ -77,7 +77,7 @@ static void send_packets(const struct tls_pair *pair, unsigned first, unsigned c
     }
 }
 
-/* As Paho reads a packet: whether there is more that it need not wait for. */
+/* Reads a packet as Paho does; returns true when more can be read without waiting. */
 static bool read_packet(const struct tls_pair *pair, unsigned number)
 {
     unsigned char packet;
@@ -102,7 +102,7 @@ static bool socket_is_empty(const struct tls_pair *pair)
     return recv(pair->paho_fd, &byte, 1, MSG_PEEK) < 0;
 }
 
-/* Whether a poll() for it finds something to read. */
+/* Returns true when poll() reports the connection as readable. */
 static bool is_ready(const struct tls_pair *pair, int timeout_ms)
 {
     struct pollfd fd = {.fd = pair->paho_fd, .events = POLLIN};
@@ -143,7 +143,7 @@ static void a_poll_finds_what_is_not_in_the_socket(void **state)
     assert_false(is_ready(&fixture->one, SOME_TIME));
 }
 
-/* Where it was said to be ready and is not, Paho would ask again and again. */
+/* If a part of a record were reported as readable, Paho would poll in a busy loop. */
 static void a_part_of_a_record_is_nothing_to_read(void **state)
 {
     const struct fixture *fixture = *state;
@@ -196,7 +196,8 @@ static void others_have_their_turn(void **state)
     assert_true(turns < PACKETS / 10); /* or it is worth little */
 }
 
-/* A broker may put many packets into one record: that is no longer turn than as many records. */
+/* A broker may put many packets into one record: its turn is no longer than with as many records.
+ */
 static void a_long_record_is_no_longer_turn(void **state)
 {
     const struct fixture *fixture = *state;
@@ -241,7 +242,7 @@ static void another_that_is_ready_is_found_too(void **state)
     assert_int_equal(paho_cork_poll(fds, 2, LIMIT_MS), 2);
 }
 
-/* Nobody waits for reading there: nothing else was asked. */
+/* A poll() that does not ask for reading does not report bytes that were read ahead. */
 static void who_wants_to_write_does_not_hear_of_it(void **state)
 {
     const struct fixture *fixture = *state;
@@ -252,7 +253,7 @@ static void who_wants_to_write_does_not_hear_of_it(void **state)
     assert_int_equal(paho_cork_poll(&fd, 1, SOME_TIME), 0);
 }
 
-/* They are written when everything has been read, as without it. */
+/* Acknowledgements are written when everything has been read, as without reading ahead. */
 static void acknowledgements_leave_then(void **state)
 {
     const struct fixture *fixture = *state;
@@ -311,7 +312,7 @@ static void what_was_read_ahead_ends_with_the_connection(void **state)
     assert_false(is_ready(&fixture->one, SOME_TIME));
 }
 
-/* For more connections than there is room for everything is as without it. */
+/* Connections beyond those that are read ahead work as without reading ahead. */
 static void many_connections(void **state)
 {
     const struct fixture *fixture = *state;

@@ -183,7 +183,7 @@ static void *poll_and_flush(void *argument)
     return NULL;
 }
 
-/* Another thread may not write what Paho's receive thread is at work on. */
+/* Another thread does not write acknowledgements that Paho's receive thread is gathering. */
 static void another_thread_leaves_them_alone(void **state)
 {
     struct fixture *fixture = *state;
@@ -203,7 +203,8 @@ static void *acknowledge_without_waiting(void *argument)
     return NULL;
 }
 
-/* If Paho waited in another way than by poll(), nothing that is kept would ever be written. */
+/* If Paho waited in another way than by poll(), gathered acknowledgements would never be written.
+ */
 static void a_thread_that_never_waits_writes_at_once(void **state)
 {
     const struct fixture *fixture = *state;
@@ -215,7 +216,7 @@ static void a_thread_that_never_waits_writes_at_once(void **state)
     assert_written(&fixture->one, 1, 1);
 }
 
-/* The kernel may not keep back what comes next until this is acknowledged. */
+/* The kernel must not delay the next write until this one is acknowledged (TCP_NODELAY). */
 static void a_connection_sends_at_once(void **state)
 {
     const struct fixture *fixture = *state;
@@ -304,7 +305,7 @@ static void whatever_is_written_is_told(void **state)
     assert_int_equal(heard.in_vain, 0);
 }
 
-/* It may have more to read, which is looked for before acknowledgements are written. */
+/* The relay may have more to read; it is polled before acknowledgements are written. */
 static void the_relay_waits_in_place_of_poll(void **state)
 {
     const struct fixture *fixture = *state;
@@ -388,7 +389,8 @@ static void a_dead_connection_is_found_by_the_next_packet(void **state)
     assert_true(paho_cork_write(fixture->one.paho, ping, sizeof(ping)) <= 0);
 }
 
-/* TLS takes nothing more, TCP is well: the broker would wait for what it never hears. */
+/* If TLS accepts no more bytes while TCP works, the broker would wait for ever for
+ * acknowledgements: the connection is closed. */
 static void a_connection_that_takes_no_acknowledgement_is_closed(void **state)
 {
     const struct fixture *fixture = *state;

@@ -307,7 +307,7 @@ static void test_quarantine_counts_occurrences(void **state)
     assert_look(fixture, "SELECT hex(digest) FROM quarantine",
                 "69A32884556AEB7798F2CF45FC5D772C96E126572C22E6B45BFEB9F0BD4AE478");
 
-    /* Where the topic ends and the payload begins matters. */
+    /* The boundary between topic and payload makes a difference. */
     begin(fixture);
     empty = (struct store_packet){"ab", 2, "c", 1, NOW_MS, NULL, NULL};
     assert_int_equal(store_quarantine(fixture->store, &problem, &empty), STORE_OK);
@@ -422,7 +422,9 @@ static void test_devices_beyond_the_cache(void **state)
     assert_look(fixture, "SELECT count(*) FROM device_groups", groups);
 }
 
-/* Some of what came in one statement: of few devices, times and values. */
+/* Returns a random reading of few devices, times and values, so that duplicates and conflicts
+ * occur.
+ */
 static struct store_reading some_reading(uint32_t *random, bool is_temperature)
 {
     struct store_reading reading = {.received_ms = NOW_MS};
@@ -455,7 +457,7 @@ static void store_together(struct fixture *fixture, const struct store_reading *
     }
 }
 
-/* The same messages of two other devices. */
+/* Stores the same messages, of other devices, one by one. */
 static void store_one_by_one(struct fixture *fixture, const struct store_reading *readings,
                              int count)
 {

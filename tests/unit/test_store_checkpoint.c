@@ -1,4 +1,5 @@
-/* When the WAL moves into the database, and which commits wait for the disk. */
+/* Goal: the WAL moves into the database when it should, and only commits of messages wait for the
+ * disk. */
 #include "store_fixture.h"
 
 #include <fcntl.h>
@@ -12,7 +13,7 @@
 #define PAYLOAD_BYTES 200000
 #define LONG_AGO_MS   60000
 
-/* SQLite finds these before the C library's. */
+/* SQLite calls these in place of the C library's functions. */
 static int syncs;
 
 int fdatasync(int fd)
@@ -49,8 +50,8 @@ static void time_passes(const struct fixture *fixture)
     fixture->store->checkpointed_ms = clock_monotonic_ms() - LONG_AGO_MS;
 }
 
-/* Batches until the WAL has `pages`; returns how often it began anew meanwhile. In a catch-up all
- * of that takes no time. */
+/* Commits batches until the WAL has `pages`; returns how often it was restarted meanwhile. In a
+ * catch-up no time passes between the batches. */
 static int fill_wal(struct fixture *fixture, bool catch_up, int pages)
 {
     int moved = 0;
@@ -129,7 +130,7 @@ static void expire(struct fixture *fixture, int64_t before_ms, struct store_expi
     expire_pages(fixture, before_ms, 1000, false, out);
 }
 
-/* It would have to move the WAL first, and messages would wait. */
+/* Retention would have to move the WAL first, and messages would wait for that. */
 static void test_retention_waits_for_the_end_of_a_catch_up(void **state)
 {
     struct fixture *fixture = *state;
@@ -156,7 +157,7 @@ static void test_retention_waits_for_the_end_of_a_catch_up(void **state)
 
 #define OLD_ROWS 20000
 
-/* Rows from before OLD_ROWS for hundreds of small chunks, in a WAL that is empty again. */
+/* Stores rows from before OLD_ROWS, for hundreds of small chunks, and empties the WAL. */
 static void put_old_rows(struct fixture *fixture)
 {
     begin(fixture);
@@ -170,7 +171,7 @@ static void put_old_rows(struct fixture *fixture)
     assert_int_equal(fixture->store->wal_pages, 0);
 }
 
-/* Small chunks until retention waits; returns how many deleted something. */
+/* Does small chunks until retention waits; returns how many of them deleted rows. */
 static int expire_until_later(struct fixture *fixture)
 {
     struct store_expired out;
@@ -240,7 +241,8 @@ static void test_in_a_pause_2_mib_move(void **state)
     assert_true(fill_wal(fixture, false, 10 * MIB) == 0 && expire_until_later(fixture) > 10);
 }
 
-/* No message is taken for want of space, which a moved WAL helps to give back. */
+/* While no message is accepted for lack of space, a WAL of any length is moved, which gives space
+ * back. */
 static void test_when_nobody_waits_retention_moves_any_wal(void **state)
 {
     struct fixture *fixture = *state;
@@ -255,7 +257,8 @@ static void test_when_nobody_waits_retention_moves_any_wal(void **state)
     assert_true(out.rows[STORE_BATTERY] > 0);
 }
 
-/* From here until it is closed, what comes stays in the WAL. */
+/* Returns a connection with an open read transaction: until it is closed, later frames stay in the
+ * WAL. */
 static sqlite3 *hold_wal(struct fixture *fixture)
 {
     sqlite3 *reader;
@@ -287,7 +290,7 @@ static void test_a_reader_does_not_stop_retention(void **state)
     assert_int_equal(fill_wal(fixture, false, pages + 10 * MIB), 0);
     assert_true(expire_until_later(fixture) > 10);
 
-    /* Nor is it tried again and again: only when more has come. */
+    /* The next attempt comes only when more pages were written. */
     time_passes(fixture);
     assert_int_equal(store_tidy_wal(fixture->store, true), STORE_OK);
     time_passes(fixture);
@@ -369,8 +372,8 @@ static void put_very_much(struct fixture *fixture)
     commit(fixture);
 }
 
-/* Another process reads with two connections in turn, each transaction short, until it is killed.
- */
+/* Reads, in another process, with two connections in turn, so that there is always a short read
+ * transaction, until that process is killed. */
 static void read_without_pause(const char *path)
 {
     sqlite3 *readers[2] = {NULL, NULL};
@@ -413,7 +416,7 @@ static void test_readers_that_overlap_do_not_make_it_grow(void **state)
     assert_in_range(wal_bytes, 1, INT64_C(160) << 20);
 }
 
-/* It waits for a reader that stays, no longer than it may, and then not again for a minute. */
+/* A restart waits for a reader that stays, no longer than it may, and not again within a minute. */
 static void test_a_reader_that_stays_is_waited_for_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -448,8 +451,8 @@ static void test_a_reader_that_stays_is_waited_for_once(void **state)
     assert_int_equal(fixture->store->restart_again_ms, 0);
 }
 
-/* Short readers that end leave what has moved in the WAL: that is no reason to move it again with
- * every batch. */
+/* Pages that were moved stay in the WAL while there are readers; they are no reason for a
+ * checkpoint with every batch. */
 static void test_what_has_moved_and_stays_does_not_count(void **state)
 {
     struct fixture *fixture = *state;
@@ -458,7 +461,7 @@ static void test_what_has_moved_and_stays_does_not_count(void **state)
     assert_int_equal(fill_wal(fixture, true, 40 * MIB), 0);
     reader = hold_wal(fixture);
     time_passes(fixture);
-    assert_int_equal(store_tidy_wal(fixture->store, false), STORE_OK); /* all of it, and it stays */
+    assert_int_equal(store_tidy_wal(fixture->store, false), STORE_OK); /* moves all pages */
     assert_int_equal(fixture->store->wal_pages, 0);
     for (int i = 0; i < 5; i++) {
         put_much(fixture);
@@ -469,8 +472,8 @@ static void test_what_has_moved_and_stays_does_not_count(void **state)
     assert_int_equal(sqlite3_close(reader), SQLITE_OK);
 }
 
-/* The lock of the one that moves the WAL: byte WAL_CKPT_LOCK of the shared memory, see "WAL-mode
- * File Format" of SQLite's documentation, section 2.3.2. */
+/* Takes or releases the lock of a checkpoint: byte WAL_CKPT_LOCK of the shared memory, see
+ * "WAL-mode File Format" of SQLite's documentation, section 2.3.2. */
 static void lock_moving(int shm, short type)
 {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = 121, .l_len = 1};

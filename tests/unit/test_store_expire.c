@@ -1,10 +1,10 @@
-/* Retention: what goes, what stays, and that a chunk ends when it should. */
+/* Goal: retention deletes the old rows and no others, and a chunk ends within its limits. */
 #include "store_fixture.h"
 
 #define DEVICES 3
 #define TIMES   10
 
-/* A clock that moves on by `tick_us` each time somebody looks. */
+/* A clock that advances by `tick_us` each time it is read. */
 static int64_t tick_us;
 static int64_t time_us;
 
@@ -29,7 +29,9 @@ static struct store_expiry pass_of(int64_t cutoff_ms, int64_t quarantine_cutoff_
         .keep_free_percent = 25};
 }
 
-/* Times 1 to TIMES of every device in three tables, and as many in quarantine. */
+/* Stores rows with the times 1 to TIMES for every device in three tables, and as many in
+ * quarantine.
+ */
 static void fill(struct fixture *fixture)
 {
     struct store_packet body = packet("{}");
@@ -114,7 +116,7 @@ static void test_each_table_has_its_own_cutoff(void **state)
     assert_look(fixture, counts, "[30,24,30,0,3]");
 }
 
-/* The clock of this test says what a disk would: each look costs a tick. */
+/* The clock of this test stands for a slow disk: each reading of it takes a tick. */
 static void test_a_chunk_stops_when_its_time_is_used_up(void **state)
 {
     struct fixture *fixture = *state;
@@ -182,7 +184,7 @@ static void test_without_anything_old_nothing_is_written(void **state)
     assert_look(fixture, "SELECT count(*) FROM expired", "0");
 }
 
-/* Somebody else writes: no waiting, and the pass goes on where it was. */
+/* While another program writes, a chunk does not wait, and the pass later goes on where it was. */
 static void test_a_locked_database_is_not_waited_for(void **state)
 {
     struct fixture *fixture = *state;
@@ -262,7 +264,7 @@ static int reset_clock(void **state)
 
 #define test(name) cmocka_unit_test_setup_teardown(name, reset_clock, fixture_remove)
 
-/* Long rows take their time: the clock is looked at after a few of them. */
+/* Long rows take long to delete: the clock is read after a few of them. */
 static void test_long_messages_go_few_at_a_time(void **state)
 {
     static char body[256 * 1024 + 1];

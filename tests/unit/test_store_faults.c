@@ -1,8 +1,9 @@
 /*
  * The store on a disk that fails: the Nth write, sync or truncation, for every N until none fails.
  *
- * Whatever happens, these hold afterwards: what store_commit() said is on disk is there, the run's
- * counts agree with the rows, and putting all messages in again ends with each of them there once.
+ * After every fault: the rows of each batch for which store_commit() returned STORE_OK are there,
+ * the run's counts agree with the rows, and when all messages are stored again each has exactly one
+ * row.
  */
 #include "store_fixture.h"
 
@@ -35,7 +36,7 @@ static int put_batch(struct fixture *fixture, int batch)
     return result;
 }
 
-/* Batches that were acknowledged, that is, committed: how many rows must be there. */
+/* Checks that the rows of the acknowledged batches are there. */
 static void assert_whole(struct fixture *fixture, int batches)
 {
     assert_look(fixture, "PRAGMA integrity_check", "ok");
@@ -199,7 +200,7 @@ static void test_a_full_disk_is_retried(void **state)
     assert_true(struck > 20);
 }
 
-/* Making a new database on such a disk: refused, and in good order once the disk is. */
+/* A new database on a failing disk is refused, and is created completely once the disk works. */
 static void test_creating_on_a_failing_disk(void **state)
 {
     int struck = 0;

@@ -1,4 +1,4 @@
-/* The page cache's memory is taken at the start, and is enough. */
+/* Goal: the memory of the page cache is allocated at the start and suffices. */
 #include "store/store.h"
 #include "store_fixture.h"
 

@@ -1,4 +1,5 @@
-/* Opening a database, and refusing to. */
+/* Goal: a database is opened, created or refused as it should be, and a refused one is unchanged.
+ */
 #include "store_fixture.h"
 
 #include "store/tools.h"
@@ -33,7 +34,7 @@ static void digest_file(const char *path, char hex[2 * DIGEST_SIZE + 1])
     digest_hex(digest, hex);
 }
 
-/* Make a database with the sqlite3 library alone, in one process-independent step. */
+/* Makes a database with SQLite alone, without the store. */
 static void make_database(const struct fixture *fixture, const char *sql)
 {
     sqlite3 *db;
@@ -45,7 +46,7 @@ static void make_database(const struct fixture *fixture, const char *sql)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
-/* A connection of another program that holds the write lock. */
+/* Returns a connection, as of another program, that holds the write lock. */
 static sqlite3 *hold(const struct fixture *fixture)
 {
     sqlite3 *db;
@@ -128,7 +129,7 @@ static void test_a_second_daemon_is_refused(void **state)
     assert_non_null(strstr(second.problem, process));
     assert_non_null(strstr(second.problem, "fox.db.lock"));
 
-    /* Another name for the same database is the same database. */
+    /* A symbolic link leads to the same database, and so to the same lock. */
     snprintf(name, sizeof(name), "%s/link.db", fixture->directory);
     assert_int_equal(symlink("fox.db", name), 0);
     snprintf(second.path, sizeof(second.path), "%s", name);
@@ -139,7 +140,7 @@ static void test_a_second_daemon_is_refused(void **state)
     assert_int_equal(store_close(second.store), STORE_OK);
 }
 
-/* By another name the file has another lock file, and another WAL. */
+/* A second name (hard link) of the file would have a lock file and a WAL of its own. */
 static void test_a_second_name_is_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -166,7 +167,7 @@ static void test_a_second_name_is_refused(void **state)
     assert_int_equal(fixture_open(fixture), STORE_OK);
 }
 
-/* The inode is locked, whatever leads to it: a bind mount looks like this. */
+/* The inode is locked, whatever path leads to it. This is how a bind mount looks. */
 static void test_the_file_itself_is_locked(void **state)
 {
     struct fixture *fixture = *state;
@@ -234,7 +235,7 @@ static void test_paths_that_cannot_be(void **state)
     assert_non_null(strstr(other.problem, "Not a directory"));
 }
 
-/* In a child that has no more rights than any user: file or directory that it may only read. */
+/* Opens the store in a child process without privileges, with these modes of file and directory. */
 static void open_as_nobody(struct fixture *fixture, mode_t directory_mode, mode_t file_mode,
                            const char *expected)
 {
@@ -294,7 +295,7 @@ static void test_a_newer_schema_is_left_as_it_is(void **state)
     digest_file(fixture->path, after);
     assert_string_equal(before, after);
 
-    /* Also when the newer daemon was killed and all it did is in the WAL. */
+    /* The same when the newer daemon was killed, and its schema is in the WAL only. */
     {
         char wal[256];
         sqlite3 *db;
@@ -337,7 +338,7 @@ static void test_databases_of_others_are_left_as_they_are(void **state)
     }
 }
 
-/* Without its database a WAL cannot be read, and SQLite would delete it. */
+/* SQLite would delete a WAL without a database, although it may hold readings. */
 static void test_a_wal_without_its_database_is_kept(void **state)
 {
     struct fixture *fixture = *state;
@@ -446,7 +447,8 @@ static void test_errors_have_one_meaning(void **state)
     }
 }
 
-/* The record says that there was a database: no new one takes its place unasked. */
+/* If the record says that there was a database, the daemon does not begin a new one in its place.
+ */
 static void test_a_database_that_was_there_is_not_begun_anew(void **state)
 {
     struct fixture *fixture = *state;

@@ -1,4 +1,5 @@
-/* Which process holds a read transaction, and that asking for it leaves SQLite's locks alone. */
+/* Goal: the process that holds a read transaction is found, and the search leaves SQLite's locks as
+ * they are. */
 #include "store_fixture.h"
 
 #include <fcntl.h>

@@ -32,7 +32,7 @@ static void store_one(struct fixture *fixture, int64_t time_ms)
     commit(fixture);
 }
 
-/* The end of a process that is killed: no checkpoint, the WAL stays. */
+/* Ends the store as a kill does: no checkpoint, the WAL stays. */
 static void end_killed(struct fixture *fixture)
 {
     fixture->store->broken = true;
@@ -83,7 +83,7 @@ static void test_frames_are_read_like_sqlite(void **state)
 
 static void run_of(struct fixture *fixture, int messages)
 {
-    /* So long that the page of `runs` splits from time to time. */
+    /* A long text, so that the page of `runs` splits from time to time. */
     static const char version[] = "a version that is as long as some distribution may make one: "
                                   "1.2.3-4~really1.2.2+git20261129.0abcdef-5build6";
     static int64_t time_ms;
@@ -107,7 +107,8 @@ static bool judge(const struct fixture *fixture, const char *file, const struct 
     return older;
 }
 
-/* The states after a power failure within a checkpoint: each sector is the old or the new one. */
+/* Writes a state after a power failure within a checkpoint: each sector is the old or the new one.
+ */
 static void mix(const char *old_file, const char *new_file, const char *out, int sector)
 {
     FILE *old = fopen(old_file, "rb");
@@ -134,7 +135,7 @@ static void mix(const char *old_file, const char *new_file, const char *out, int
     fclose(file);
 }
 
-/* The database as it is when the WAL has moved into it. */
+/* Writes the database as it is after a checkpoint of its WAL. */
 static void checkpoint_elsewhere(const struct fixture *fixture, const char *out)
 {
     char wal[256];
@@ -150,7 +151,7 @@ static void checkpoint_elsewhere(const struct fixture *fixture, const char *out)
     sqlite3_close(db);
 }
 
-/* The base, what its WAL makes of it, and mixtures of the two are never older. */
+/* The base, the database after a checkpoint of its WAL, and mixtures of both are never older. */
 static void assert_legitimate(const struct fixture *fixture, const struct store_base *base)
 {
     char after[256];
@@ -167,7 +168,7 @@ static void assert_legitimate(const struct fixture *fixture, const struct store_
     }
 }
 
-/* Copies of earlier generations are older, whatever the WAL holds, but where the page of `runs` was
+/* Copies of earlier generations are older, whatever the WAL holds, unless the page of `runs` was
  * split meanwhile: then nothing is certain. */
 static void test_what_is_older_than_its_wal(void **state)
 {
@@ -206,7 +207,7 @@ static void test_what_is_older_than_its_wal(void **state)
     }
 }
 
-/* A copy from within one run; and nothing is certain without the WAL's word for it. */
+/* A copy from within the run is older, but only if the WAL proves it. */
 static void test_an_older_copy_of_one_run(void **state)
 {
     struct fixture *fixture = *state;
@@ -280,7 +281,7 @@ static void test_a_record_that_makes_no_sense_is_none(void **state)
     assert_look(fixture, "SELECT count(*) FROM gaps", "0");
 }
 
-/* Of the same run, put back after a kill: it lacks messages that the record knows. */
+/* A copy of the same run that is put back after a kill lacks messages that the record counts. */
 static void test_an_older_copy_is_noted_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -361,7 +362,7 @@ static void test_a_backup_is_accepted_once(void **state)
     sqlite3_close(reader);
 }
 
-/* A moment ahead of our clock is not believed. */
+/* A backup whose moment lies ahead of our clock counts as one of an unknown moment. */
 static void test_a_backup_from_the_future(void **state)
 {
     struct fixture *fixture = *state;
@@ -379,7 +380,7 @@ static void test_a_backup_from_the_future(void **state)
     assert_int_equal(fixture->store->restoration.from_ms, NOW_MS + 1);
 }
 
-/* A backup beside a WAL is not touched, whoever opens it. */
+/* A backup beside a WAL is refused unchanged, for the daemon and for tools. */
 static void test_a_backup_beside_a_wal_is_refused(void **state)
 {
     struct fixture *fixture = *state;

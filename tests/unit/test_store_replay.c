@@ -1,4 +1,4 @@
-/* Replay: how long it holds the database, and so whoever else writes. */
+/* Goal: replay keeps its transactions short, so that other writers do not wait long. */
 #include "store_fixture.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* Whether two JSON texts say the same: what is one thing in two spellings, and what is not. */
+/* Goal: two spellings of one JSON value are the same, and different values are not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -121,7 +121,7 @@ static void entries_are_counted_as_they_come_and_go(void **state)
     assert_int_equal(store_rollback(store), STORE_OK);
     assert_int_equal(store_quarantine_entries(store), 1);
 
-    /* Others are noticed, and the next look at the table knows. */
+    /* Changes of other programs are noticed, and the next summary counts them. */
     assert_int_equal(store_version_of_others(store, &version), STORE_OK);
     begin(fixture);
     store_quarantine(store, &problem, &other);
@@ -183,7 +183,7 @@ static void reasons_are_counted_to_the_end_or_not_at_all(void **state)
     assert_int_equal(counts[FOXTRACKR_E_TOPIC], 7);
 }
 
-/* Rows that are still in the WAL count, and pages that were freed do not. */
+/* used_bytes includes rows that are still in the WAL, and no pages that were freed. */
 static void used_bytes_follow_the_rows(void **state)
 {
     struct fixture *fixture = *state;

@@ -1,6 +1,6 @@
 /*
- * Others delete or replace the database while it is in use, write into its file, or write to it
- * through SQLite.
+ * Goal: the store notices when other programs delete or replace the database while it is in use,
+ * write into its file, or write to it through SQLite.
  */
 #include "store_fixture.h"
 
@@ -8,7 +8,7 @@
 
 #include "store/sqlite/mark_internal.h"
 
-/* A command about $DB. */
+/* Runs a shell command with the database's path in $DB. */
 static void shell(const struct fixture *fixture, const char *text)
 {
     char command[600];
@@ -41,7 +41,7 @@ static int64_t wal_size(const struct fixture *fixture)
 
 /* --- it is deleted or replaced -------------------------------------------------------------- */
 
-/* The commit must not be believed when its rows cannot be found any more. */
+/* A commit into a deleted file succeeds for SQLite, but its rows cannot be found any more. */
 static void test_a_deleted_database_is_noticed(void **state)
 {
     struct fixture *fixture = *state;
@@ -56,7 +56,7 @@ static void test_a_deleted_database_is_noticed(void **state)
     assert_int_equal(store_commit(fixture->store), STORE_FATAL);
     assert_non_null(strstr(store_error(fixture->store), "deleted or replaced"));
 
-    /* Closing leaves the WAL: it may hold what nothing else does. */
+    /* Closing leaves the WAL, which may have the only copy of some rows. */
     assert_int_equal(store_close(fixture->store), STORE_FATAL);
     fixture->store = NULL;
     assert_int_equal(stat(wal, &status), 0);
@@ -65,7 +65,7 @@ static void test_a_deleted_database_is_noticed(void **state)
     assert_non_null(strstr(fixture->problem, "is missing or empty, but its write-ahead log"));
 }
 
-/* Nothing is committed any more that could notice it: the end of the run does. */
+/* Without further commits, the end of the run notices the deletion. */
 static void test_a_database_deleted_in_a_pause_keeps_its_wal(void **state)
 {
     struct fixture *fixture = *state;
@@ -110,7 +110,7 @@ static void test_a_deleted_wal_is_noticed(void **state)
     assert_int_equal(access(wal, F_OK), 0);
 }
 
-/* Someone moves our database aside and puts another one, in use, in its place. */
+/* Another program moves the database aside and puts another database, in use, in its place. */
 static void test_a_replaced_database_is_noticed_and_not_harmed(void **state)
 {
     struct fixture *fixture = *state;
@@ -166,7 +166,7 @@ static int end_run(struct store *store)
     return store_run_end(store, NOW_MS + 1);
 }
 
-/* Whatever would move the WAL into the file refuses, and the next start refuses as well. */
+/* Every function that would move the WAL into the file refuses to, and so does the next start. */
 static void assert_left_alone(struct fixture *fixture, const char *words)
 {
     int64_t wal = wal_size(fixture);
@@ -243,7 +243,7 @@ static void test_a_file_that_is_no_database_is_not_written_to(void **state)
     assert_left_alone(fixture, "it is no database any more");
 }
 
-/* Not only where the WAL moves: a commit looks at the file, once a second. */
+/* A commit checks the file too, once a second. */
 static void test_a_commit_notices_it(void **state)
 {
     struct fixture *fixture = *state;
@@ -257,7 +257,8 @@ static void test_a_commit_notices_it(void **state)
     assert_int_equal(store_commit(fixture->store), STORE_FATAL);
 }
 
-/* Another program may move the WAL, or write: then the file is newer, and all goes on. */
+/* Another program may make a checkpoint, or write: then the file is newer, and the store goes on.
+ */
 static void test_what_others_may_do(void **state)
 {
     static const char *const acts[] = {
@@ -305,7 +306,7 @@ static struct store *open_tool(struct fixture *fixture)
     return tool;
 }
 
-/* Something that a tool writes. */
+/* Commits a row by the tool. */
 static int write_beside(struct store *tool)
 {
     static const char *const sql =
@@ -380,7 +381,7 @@ static void test_a_tool_leaves_what_is_no_database_alone(void **state)
     assert_tool_leaves_alone(fixture, "echo my notes > $DB", "it is no database any more");
 }
 
-/* A commit of the tool looks, too, once a second. */
+/* A commit of the tool checks the file too, once a second. */
 static void test_a_commit_of_a_tool_notices_it(void **state)
 {
     struct fixture *fixture = *state;
@@ -443,7 +444,7 @@ static void assert_run_missed(struct fixture *fixture)
     fixture->store = NULL;
 }
 
-/* .restore of sqlite3 goes through the WAL, so that nothing is wrong with the file. */
+/* `.restore` of sqlite3 writes through the WAL, so the file itself is without fault. */
 static void test_a_restore_through_sqlite_is_noticed(void **state)
 {
     struct fixture *fixture = *state;

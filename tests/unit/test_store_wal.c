@@ -1,12 +1,12 @@
 /*
- * The gathered WAL: what a commit says is written is in the file, whatever its size and whatever
- * the durability; fewer writes is all that changes.
+ * Goal: gathering the writes of the WAL changes only their number. When a commit returns, its
+ * frames are in the file, whatever its size and the durability.
  */
 #include "store_fixture.h"
 
 #include "store/sqlite/wal_vfs_internal.h"
 
-/* The default VFS with an eye on the WAL: how many writes, and how large. */
+/* The default VFS, with counts of the writes to the WAL and their sizes. */
 static const sqlite3_io_methods *original;
 static sqlite3_io_methods watched;
 static sqlite3_vfs *original_vfs;
@@ -36,7 +36,9 @@ static int open_watched(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *f
     return code;
 }
 
-/* Below the one that is tested, which takes the default VFS of its first use. */
+/* Installs that VFS below the tested one, which uses the default VFS of the moment of its first
+ * use.
+ */
 static int watch_writes(void **state)
 {
     (void)state;
@@ -58,7 +60,7 @@ static void open_with(struct fixture *fixture, enum store_durability durability)
     assert_int_equal(store_run_begin(fixture->store, "t", NOW_MS), STORE_OK);
 }
 
-/* A batch of `count` devices, a page each as soon as there are many. */
+/* Commits a batch of `count` devices; each changes a page of its own once there are many rows. */
 static void put_batch(struct fixture *fixture, int count, int64_t time_ms)
 {
     char device[16];
@@ -91,7 +93,7 @@ static void check_visible(struct fixture *fixture, enum store_durability durabil
     fixture_close(fixture);
 }
 
-/* Goal: with every commit another process sees all of it, small or large, synced or not. */
+/* Goal: after every commit another process sees all of its rows, small or large, synced or not. */
 static void test_visible_at_once_full(void **state)
 {
     check_visible(*state, STORE_FULL);
@@ -164,7 +166,7 @@ static void test_whole_after_a_kill(void **state)
     fixture_close(fixture);
 }
 
-/* Goal: what was rolled back is not written over what another process has committed since. */
+/* Goal: frames that were rolled back do not overwrite those that another process commits later. */
 static void test_others_commit_after_a_rollback(void **state)
 {
     struct fixture *fixture = *state;

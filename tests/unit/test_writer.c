@@ -1,4 +1,5 @@
-/* The writer: what it publishes, and when, with a real store and a gate without links. */
+/* Goal: the writer publishes a message as durable after its commit and never before. With a real
+ * store, and a gate without links. */
 #include "store_fixture.h"
 
 #include <signal.h>
@@ -26,7 +27,7 @@ struct pipeline {
     enum writer_state wanted; /* to wait for */
 };
 
-/* Message `number` is from a device of its own. */
+/* Puts message `number`, from a device of its own, into the intake. */
 static int put_message(struct pipeline *pipeline, int number)
 {
     char payload[PAYLOAD_SIZE];
@@ -46,7 +47,7 @@ static int put_message(struct pipeline *pipeline, int number)
     return intake_put(pipeline->intake, &item);
 }
 
-/* MESSAGES of them are in the intake before the writer begins. */
+/* Puts MESSAGES messages into the intake, and then starts the writer. */
 static void start(struct pipeline *pipeline, struct fixture *fixture)
 {
     struct writer_limits limits = {.max_future_ms = 1000, .batch_max = BATCH_MAX};
@@ -128,7 +129,7 @@ static void what_is_published_is_on_disk(void **state)
     assert_look(*state, "SELECT received || ' ' || stored FROM runs", "7 7");
 }
 
-/* The first message of this device cannot be applied, nor tried again. */
+/* Makes the first message of this device fail with an error that is not retried. */
 static void make_bad(const struct fixture *fixture, const char *device_id)
 {
     char sql[256];
@@ -140,7 +141,7 @@ static void make_bad(const struct fixture *fixture, const char *device_id)
     look(fixture, sql);
 }
 
-/* No message after it passes it by: an acknowledgement would be for all that came before. */
+/* Later messages are not stored either: an acknowledgement would count for all earlier messages. */
 static void what_cannot_be_applied_holds_what_came_with_it(void **state)
 {
     struct pipeline pipeline;
@@ -169,7 +170,7 @@ static void what_was_published_before_stays(void **state)
     stop(&pipeline, WRITER_FATAL);
 }
 
-/* A limit on the size of files: the disk takes a commit or does not. */
+/* Sets the limit on the size of files, beyond which a commit fails as on a full disk. */
 static void limit_files(rlim_t bytes)
 {
     struct rlimit limit;

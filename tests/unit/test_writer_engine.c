@@ -1,7 +1,7 @@
 /*
- * The writer over an engine in memory whose operations fail when a test wants it: what is published
- * and when, what is applied again, and what ends it. tests/unit/test_writer.c does a little of this
- * with a real database.
+ * The writer over an engine in memory whose operations fail when a test wants it. Goal: the writer
+ * publishes messages after their commit only, applies them again after a refused batch, and ends
+ * after a fatal error. tests/unit/test_writer.c does a part of this with a real database.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,8 +77,8 @@ static int put_event(struct pipeline *pipeline, int kind, unsigned session, cons
     return intake_put(pipeline->intake, &item);
 }
 
-/* Nothing that this commit holds may be published before it: `durable` is what the last one left.
- */
+/* Checks at a commit that none of its messages is published yet: `durable` is as after the last
+ * commit. */
 static void look_at_watermark(void *context)
 {
     struct pipeline *pipeline = context;
@@ -89,7 +89,7 @@ static void look_at_watermark(void *context)
     }
 }
 
-/* An intake, a gate without links and an empty store; start() begins the writer. */
+/* Makes an intake, a gate without links and an empty store; start() starts the writer. */
 static int make(void **state)
 {
     struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
@@ -207,7 +207,7 @@ static void what_is_committed_is_published_after_it(void **state)
     assert_history(pipeline, "+d1 +d2 +d3 +d4 durable(id-test-01) +d5 +d6 durable(id-test-01) ");
 }
 
-/* The same messages come again in the same order, and each has one row. */
+/* The messages of a refused commit are applied again in the same order, and each has one row. */
 static void what_a_commit_refuses_is_applied_again(void **state)
 {
     struct pipeline *pipeline = *state;
@@ -312,7 +312,8 @@ static bool has_rows(void *context)
     return memory_rows(((struct pipeline *)context)->store) == MESSAGES;
 }
 
-/* What waits in the store is durable and published; it comes to its rows without a message. */
+/* Messages that wait in the store are durable and published; they become rows even if no further
+ * message arrives. */
 static void what_waits_is_sorted_in_by_later_batches(void **state)
 {
     struct pipeline *pipeline = *state;
@@ -337,7 +338,7 @@ static bool is_quarantined(void *context)
            pipeline->status.counts.received == 2;
 }
 
-/* Also where the store has it parsed in a later batch than the one that brought it. */
+/* The same if the store parses a message in a later batch than the one that brought it. */
 static void quarantine_and_the_newest_reading_are_told(void **state)
 {
     struct pipeline *pipeline = *state;
@@ -379,8 +380,8 @@ static bool was_idle_often(void *context)
     return memory_calls(((struct pipeline *)context)->store, MEMORY_IDLE) >= 20;
 }
 
-/* With an engine that wants to be called again after 10 ms: 20 times in much less than 20 waits of
- * the writer's own, which are half a second. */
+/* An engine that asks to be called again after 10 ms is called 20 times in much less than 20 of the
+ * writer's own waits, which take half a second. */
 static void an_idle_store_is_called_when_it_wants(void **state)
 {
     struct pipeline *pipeline = *state;

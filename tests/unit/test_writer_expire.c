@@ -1,4 +1,5 @@
-/* How large the next chunk of retention may be, and when it may be. */
+/* Goal: the schedule of retention sets the size of the next chunk and its time, and what may be
+ * deleted. */
 #include "store_fixture.h"
 
 #include <inttypes.h>
@@ -8,7 +9,7 @@
 
 #define DAY_MS INT64_C(86400000)
 
-/* A disk that takes `us_a_page` and a fixed time for its sync. */
+/* Returns the time of a chunk on a disk with `us_a_page` and a fixed time for a sync. */
 static int64_t disk(int pages, int64_t us_a_page)
 {
     return 500 + pages * us_a_page;
@@ -40,7 +41,7 @@ static void test_the_limit_follows_the_disk(void **state)
     assert_int_equal(writer_expire_adapt(64, false, 100), 64);
 }
 
-/* Chunks until the pass is over; the rests are waited for. */
+/* Does chunks, and waits between them, until the pass is over. */
 static void finish_pass(struct writer_expire *expire, struct store *store,
                         const struct writer_limits *limits)
 {
@@ -53,7 +54,7 @@ static void finish_pass(struct writer_expire *expire, struct store *store,
     } while (!out.done);
 }
 
-/* The chunks of a survey: nothing is deleted yet. */
+/* Does the chunks of a survey, which delete nothing. */
 static void finish_survey(struct writer_expire *expire, struct store *store,
                           const struct writer_limits *limits)
 {
@@ -170,7 +171,7 @@ static void test_where_retention_counts_from(void **state)
         {{.devices = 9, .first_ms = now + 700 * DAY_MS, .second_ms = 5}, hour, 5},
         {{.devices = 9, .first_ms = now + 2 * DAY_MS, .second_ms = 0}, hour, INT64_MIN},
         {{.devices = 1, .first_ms = now + 2 * DAY_MS, .before_ms = 5}, hour, 5},
-        /* Quarantine alone: our own clock is no witness of itself. */
+        /* With quarantine alone nothing confirms our own clock, which has written its times. */
         {{.devices = 0, .first_ms = now - 700 * DAY_MS, .before_ms = now - 700 * DAY_MS},
          0,
          INT64_MIN},
@@ -192,7 +193,8 @@ static void test_where_retention_counts_from(void **state)
     assert_int_equal(writer_survey_basis(&quarantine_alone, now, 0, true), now - 700 * DAY_MS);
 }
 
-/* More than half of a table waits for an hour that neither a reload nor want of space shortens. */
+/* Deleting more than half of a table waits an hour, which neither a reload nor lack of space
+ * shortens. */
 static void test_more_than_half_waits(void **state)
 {
     struct fixture *fixture = *state;
@@ -236,8 +238,8 @@ static void test_more_than_half_waits(void **state)
     assert_int_equal(waits[STORE_BATTERY].rows, 0);
 }
 
-/* Exactly half goes; what does not come to be does not wait any more; a cutoff that has run ahead
- * of the monotonic clock is announced anew. */
+/* Exactly half is deleted at once; an announcement that is no longer true ends; a cutoff that has
+ * advanced faster than the monotonic clock is announced again. */
 static void test_what_was_announced_must_hold(void **state)
 {
     struct fixture *fixture = *state;
@@ -264,7 +266,9 @@ static void test_what_was_announced_must_hold(void **state)
     assert_false(expire.survey.holds[STORE_BATTERY].held);
 }
 
-/* While no message is taken nobody waits for a long WAL to move, and no chunk is too long. */
+/* While no messages are accepted for lack of space, a long WAL may be moved, and chunks may be
+ * long.
+ */
 static void test_for_space_a_long_wal_moves(void **state)
 {
     struct fixture *fixture = *state;

@@ -1,4 +1,5 @@
-/* When messages of quarantine whose time lay in the future are judged again, and what for. */
+/* Goal: messages of quarantine whose time lay in the future are judged again when their time has
+ * come, by a clock that is believed. */
 #include "store_fixture.h"
 
 #include <inttypes.h>
@@ -33,7 +34,7 @@ static int tear_down(void **state)
     return fixture_remove(state);
 }
 
-/* A message that claims claimed_ms and came now. */
+/* Quarantines a message that arrives now and has the time claimed_ms. */
 static void put_claim(struct fixture *fixture, int64_t claimed_ms)
 {
     const struct foxtrackr_problem problem = {.reason = FOXTRACKR_E_TIME, .detail = "future"};
@@ -51,7 +52,7 @@ static void put_claim(struct fixture *fixture, int64_t claimed_ms)
     commit(fixture);
 }
 
-/* All parts of a pass; returns how many there were. */
+/* Does all chunks of a pass; returns their number. */
 static int do_pass(struct writer_rejudge *rejudge, struct fixture *fixture, uint64_t quarantined)
 {
     const struct writer_limits limits = limits_of_test();
@@ -65,7 +66,7 @@ static int do_pass(struct writer_rejudge *rejudge, struct fixture *fixture, uint
     return parts;
 }
 
-/* At the start and then when there is something to find; not more often than once a minute. */
+/* A pass is due at the start, and when a message becomes due; not more often than once a minute. */
 static void test_when_a_pass_is_due(void **state)
 {
     struct fixture *fixture = *state;
@@ -96,7 +97,8 @@ static void test_when_a_pass_is_due(void **state)
     assert_look(fixture, "SELECT count(*) FROM quarantine", "0");
 }
 
-/* Whose time has come is a row, once; the others stay, and the first of them says when next. */
+/* Messages whose time has come become rows, once; the others stay, and the first of them sets the
+ * time of the next pass. */
 static void test_what_a_pass_moves(void **state)
 {
     struct fixture *fixture = *state;
@@ -129,7 +131,8 @@ static void test_what_a_pass_moves(void **state)
     assert_look(fixture, "SELECT received FROM runs", "5"); /* they were counted when they came */
 }
 
-/* The clock's own steering is no setting; a setting asks for a pass, also in the middle of one. */
+/* Slewing the clock does not count as setting it; setting it makes a pass due, even during a pass.
+ */
 static void test_the_clock_is_set(void **state)
 {
     struct fixture *fixture = *state;
@@ -165,7 +168,8 @@ static void test_the_clock_is_set(void **state)
     assert_false(rejudge.restamps);
 }
 
-/* Set forward by an hour or more: what came since the clock was last set has come now. */
+/* If the clock is set forward by an hour or more, messages that arrived since it was last set count
+ * as arrived now. */
 static void test_the_clock_was_behind(void **state)
 {
     struct fixture *fixture = *state;
@@ -184,7 +188,9 @@ static void test_the_clock_was_behind(void **state)
     clocks.wall_ms += 30 * CLOCK_DAY_MS;
     assert_false(writer_rejudge_due(&rejudge, 251));
     assert_true(rejudge.restamps);
-    /* Set once more before that is worked off: the beginning stays that of the wrong clock. */
+    /* The clock is set again before the correction is done: it still begins at the first wrong
+     * time.
+     */
     clock_pass(CLOCK_MINUTE_MS);
     put_claim(fixture, start_ms + 2000 * CLOCK_DAY_MS);
     clocks.wall_ms += CLOCK_DAY_MS;
@@ -203,7 +209,8 @@ static void test_the_clock_was_behind(void **state)
     assert_look(fixture, "SELECT count(DISTINCT first_received_ms) FROM quarantine", "252");
 }
 
-/* A part is short and rests three times as long; the first after a long pass is later. */
+/* A chunk is short and followed by a pause three times as long; after a long pass the next one
+ * begins later. */
 static void test_parts_rest(void **state)
 {
     struct fixture *fixture = *state;
@@ -263,7 +270,8 @@ static void test_who_waits_for_a_pass(void **state)
     assert_true(rejudge.wanted);
 }
 
-/* Somebody holds the database: nothing has moved, and the next try is a minute later. */
+/* While another program locks the database nothing moves, and the next attempt is a minute later.
+ */
 static void test_a_pass_that_fails(void **state)
 {
     struct fixture *fixture = *state;
@@ -325,7 +333,8 @@ static void test_the_clock_jumps_and_comes_back(void **state)
                 "1");
 }
 
-/* Not synchronised: an hour without a setting, or two devices that agree since the last one. */
+/* A clock that is not synchronised is believed after an hour without being set, or when two devices
+ * have agreed with it since it was last set. */
 static void test_whom_to_believe(void **state)
 {
     struct fixture *fixture = *state;

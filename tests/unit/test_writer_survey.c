@@ -1,4 +1,5 @@
-/* Retention's survey, by the clock: what a clock that is behind, and an hour, mean. */
+/* Goal: the survey of retention allows deletions only by a clock that is confirmed, and makes large
+ * ones wait an hour. */
 #include "store_fixture.h"
 
 #include "base/wall.h"
@@ -87,7 +88,8 @@ static void test_a_clock_that_is_behind(void **state)
     assert_int_equal(survey.cutoff_ms[STORE_BATTERY], clocks.wall_ms - CLOCK_DAY_MS);
 }
 
-/* One device alone agrees with the clock: an hour of that without a break, or a second device. */
+/* A single device that agrees with the clock confirms it after an uninterrupted hour, or together
+ * with a second device. */
 static void test_an_hour_alone(void **state)
 {
     struct fixture *fixture = *state;
@@ -120,7 +122,7 @@ static void test_an_hour_alone(void **state)
     assert_int_equal(survey.cutoff_ms[STORE_MESSAGES], clocks.wall_ms - 30 * CLOCK_DAY_MS);
 }
 
-/* The hour is one of the monotonic clock, to the millisecond, and a table for itself. */
+/* The hour is counted by the monotonic clock, to the millisecond, and for each table by itself. */
 static void test_an_announced_hour(void **state)
 {
     struct fixture *fixture = *state;
@@ -167,7 +169,8 @@ static void test_an_announced_hour(void **state)
     assert_false(survey.holds[STORE_BATTERY].held);
 }
 
-/* The clock jumps ahead within the hour: what is announced then waits an hour of its own. */
+/* If the clock jumps ahead within the hour, the deletion announced then waits an hour of its own.
+ */
 static void test_a_jump_within_the_hour(void **state)
 {
     struct fixture *fixture = *state;
@@ -191,7 +194,7 @@ static void test_a_jump_within_the_hour(void **state)
     assert_int_equal(survey.cutoff_ms[STORE_BATTERY], STORE_KEEP);
 }
 
-/* Readings of the future, from before or from now, do not vouch for a clock that is ahead. */
+/* Readings with a time in the future, old or new ones, do not confirm a clock that is ahead. */
 static void test_readings_of_the_future(void **state)
 {
     struct fixture *fixture = *state;
@@ -201,7 +204,7 @@ static void test_readings_of_the_future(void **state)
 
     put_readings(fixture, "a", now_ms, 5);
     put_readings(fixture, "b", now_ms - 1000, 5);
-    /* Some of years from now, some of the very time that the clock will say, all of them received
+    /* Readings of years from now, and of the time that the wrong clock will show. All were received
      * by the right clock: max_future was large, or they have left quarantine since. */
     put_received_at(fixture, "x", now_ms + 1800 * CLOCK_DAY_MS, 9, now_ms);
     put_received_at(fixture, "y", now_ms + 1801 * CLOCK_DAY_MS, 9, now_ms);
@@ -216,7 +219,7 @@ static void test_readings_of_the_future(void **state)
         assert_in_range(survey.cutoff_ms[STORE_BATTERY], 1, now_ms + 4 - 30 * CLOCK_DAY_MS);
         clocks.monotonic_ms += CLOCK_HOUR_MS;
     }
-    /* With two devices whose readings come now, by that clock, they are a witness. */
+    /* Two devices whose readings arrive now, with the time of that clock, confirm it. */
     put_readings(fixture, "a", clocks.wall_ms, 1);
     put_readings(fixture, "b", clocks.wall_ms, 1);
     survey_all(&survey, fixture, &limits);
@@ -224,7 +227,8 @@ static void test_readings_of_the_future(void **state)
                 survey.cutoff_ms[STORE_BATTERY] == clocks.wall_ms - 30 * CLOCK_DAY_MS);
 }
 
-/* Quarantine alone, stamped by our own clock: nothing goes, unless the clock is synchronised. */
+/* With quarantine alone, whose times are those of our own clock, nothing is deleted unless the
+ * clock is synchronised. */
 static void test_quarantine_alone(void **state)
 {
     struct fixture *fixture = *state;
@@ -252,7 +256,7 @@ static void test_quarantine_alone(void **state)
                      clocks.wall_ms - 3 * CLOCK_HOUR_MS - 30 * CLOCK_DAY_MS);
 }
 
-/* The clock is set while the survey looks at the devices: this pass deletes nothing. */
+/* If the clock is set during the survey, the pass deletes nothing. */
 static void test_the_clock_is_set_meanwhile(void **state)
 {
     struct fixture *fixture = *state;

@@ -35,13 +35,13 @@ int64_t broker_now_ns(void);
 struct session *broker_session(struct broker *broker, const char *client_id, size_t length,
                                bool *present);
 
-/* Whether every session has subscribed. */
+/* Returns true when every session has subscribed. */
 bool broker_all_subscribed(const struct broker *broker);
 
-/* The first message is about to leave. */
+/* Note that the first message is about to be sent. */
 void broker_note_start(struct broker *broker);
 
-/* One message is through. */
+/* Note that one message is acknowledged. */
 void broker_note_acknowledged(struct broker *broker);
 
 /* Print the one line of JSON that tells how it went. */
