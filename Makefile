@@ -22,7 +22,7 @@ Q             := $(if $(filter 1,$(V)),,@)
 PYTHON        ?= /usr/bin/python3
 JOBS          := $(shell nproc)
 
-# What the build needs, by Debian's names.
+# The packages that the build needs, by Debian's names.
 DEPS_BUILD := gcc make binutils pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
               libssl-dev libinih-dev
 

@@ -1,4 +1,4 @@
-# What is installed where. DESTDIR, PREFIX and the other directories are in the Makefile.
+# Installation. DESTDIR, PREFIX and the other directories are in the Makefile.
 
 MAN_PAGES := $(wildcard daemon/*.[58] lib/*.3)
 EXAMPLES  := packaging/prometheus/foxtrackrd.rules.yml packaging/grafana/foxtrackrd.json \

@@ -88,7 +88,7 @@ class DaemonProcess:
         return code
 
     def log(self):
-        """What it has written to standard error since the last start."""
+        """The text on the daemon's standard error since its last start."""
         with open(self.stderr_path, encoding="utf-8", errors="replace") as log:
             log.seek(self._log_start)
             return log.read()

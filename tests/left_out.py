@@ -18,12 +18,12 @@ NO_MATTER = "does not apply: "
 
 
 def in_ci():
-    """Whether this is continuous integration, where everything must run."""
+    """True in continuous integration, where every test must run."""
     return os.environ.get("CI", "").lower() in ("true", "1", "yes")
 
 
 def verdict():
-    """What being left out means here."""
+    """The sentence about a test that is left out."""
     return "in continuous integration nothing may be left out" if in_ci() else "left out here"
 
 

@@ -73,7 +73,7 @@ system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, 
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(WAITERS) \
 	    $(SYSTEM_TESTS)
 
-# Where threads meet. A report fails the test whose program ends with it, and the target where the
+# The tests of code that several threads use, with ThreadSanitizer. A report fails the test whose program ends with it, and the target where the
 # program was killed.
 THREADS      := $(BUILD)/threads
 THREADS_UNIT := gate gate_lockstep intake log paho paho_ahead paho_cork tls watchdog writer \

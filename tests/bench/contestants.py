@@ -1,4 +1,4 @@
-"""Who is compared, and how each is started, watched and checked."""
+"""The clients that are compared: how each is started, watched and checked."""
 
 import contextlib
 import sqlite3
@@ -180,7 +180,7 @@ def label(key):
 
 
 def settled(client):
-    """Whether a client has done what it has to do after the last acknowledgement."""
+    """True when a client has no work left after the last acknowledgement."""
     return client.settled() if isinstance(client, Foxtrackrd) else True
 
 

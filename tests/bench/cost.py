@@ -1,4 +1,4 @@
-"""What a message costs: CPU and allocations by thread, system calls by kind, bytes on disk."""
+"""The cost of a message: CPU and allocations by thread, system calls by kind, bytes on disk."""
 
 import contextlib
 import re

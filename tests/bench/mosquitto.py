@@ -71,7 +71,7 @@ class Mosquitto:
         return self._log_path.read_text(errors="replace")
 
     def stop(self):
-        """It saves its sessions and their queues."""
+        """End mosquitto, which then saves its sessions and their queues."""
         if self.process is not None:
             os.kill(self.process.pid, signal.SIGTERM)
             self.process.wait(120)

@@ -1,4 +1,4 @@
-"""What the kernel knows of a process: CPU by thread, wake-ups, memory."""
+"""The kernel's numbers about a process: CPU by thread, wake-ups, memory."""
 
 import contextlib
 import pathlib

@@ -1,4 +1,4 @@
-"""What was measured: every value of every run, medians, and the targets that they meet or not."""
+"""The results: every value of every run, medians, and the targets that they meet or miss."""
 
 import collections
 import csv
@@ -102,7 +102,7 @@ def markdown_table(rows, header):
 
 
 def machine(sync_us):
-    """What the numbers depend on, a line each."""
+    """The properties of the machine on which the numbers depend, a line each."""
     cpu = re.search(r"^model name\s*:\s*(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
     cores = len(re.findall(r"^processor\s*:", pathlib.Path("/proc/cpuinfo").read_text(), re.M))
     system = pathlib.Path("/etc/os-release").read_text()

@@ -1,4 +1,4 @@
-"""What every measurement needs: programs, certificates, a directory on a real disk, the broker."""
+"""The common parts of all measurements: programs, certificates, a directory on a real disk, the broker."""
 
 import contextlib
 import json
@@ -79,7 +79,7 @@ class Stage:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def sync_us(self, times=200):
-        """What the disk takes to make 4 KiB durable: the median of write and fdatasync."""
+        """The time that the disk takes to make 4 KiB durable: the median of write and fdatasync."""
         took = []
         with self.fresh_directory("sync") as directory:
             handle = os.open(directory / "file", os.O_RDWR | os.O_CREAT)

@@ -1,4 +1,4 @@
-"""What there is to reach: ratios within one run, and a few plain numbers."""
+"""The targets: ratios within one run, and a few plain numbers."""
 
 from results import Target
 from throughput import sessions_name, slow_name, window_name

@@ -1,4 +1,4 @@
-"""What the campaigns on the network side share: options, a stage to play on, a tally."""
+"""The common parts of the campaigns on the network side: options, a stage, and a tally."""
 
 import argparse
 import concurrent.futures

@@ -23,7 +23,7 @@ Standing = collections.namedtuple("Standing", "rows first_n last_n device n")
 
 
 class View:
-    """What a reader sees of the inbox of a running daemon."""
+    """The inbox of a running daemon, as a reader sees it."""
 
     def __init__(self, database):
         self._database = database

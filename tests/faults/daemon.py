@@ -128,7 +128,7 @@ class Daemon(DaemonProcess):
     def running(self):
         return self.process is not None and self.process.poll() is None
 
-    # What it says
+    # The daemon's output
 
     def log_tail(self, lines=40):
         return super().log_tail(lines)

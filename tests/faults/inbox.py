@@ -40,7 +40,7 @@ class Index:
         self._seen = 0
 
     def waits(self, connection, topic, payload):
-        """Whether it waits now, in the transaction that the connection is in."""
+        """True if the message waits in the inbox, as the connection's transaction sees it."""
         for n, *message in connection.execute(
                 "SELECT n, CAST(topic AS BLOB), payload FROM inbox WHERE n > ? ORDER BY n",
                 (self._seen,)):

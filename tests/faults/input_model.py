@@ -60,7 +60,7 @@ def _object(pairs):
 
 
 def _check(value, depth=1):
-    """What RFC 8259 leaves open and the daemon does not."""
+    """Refuse the values that RFC 8259 leaves open and the daemon refuses."""
     if isinstance(value, str):
         value.encode()                                  # UnicodeEncodeError: a lone surrogate
     elif isinstance(value, float) and not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""What the broker has sent and heard, with times. Any thread may read it while the broker writes."""
+"""The record of what the broker has sent and received, with times. Any thread may read it meanwhile."""
 
 import collections
 import threading

@@ -16,7 +16,7 @@ REMAINING_LENGTH_MAX = 268435455
 
 
 class Malformed(Exception):
-    """What came is no MQTT 3.1.1 packet."""
+    """The received bytes are not a packet of MQTT 3.1.1."""
 
 
 def remaining_length(length):

@@ -303,7 +303,7 @@ IMPATIENT = {"daemon": {"broker": {"keepalive": 5}}}
 
 
 def _impatience():
-    """What was garbled is not in the client's hands: a broker loses patience and cuts."""
+    """The client may wait for bytes that were garbled: the broker then closes the connection."""
     return Fault("pingreq", "cut", optional=True)
 
 

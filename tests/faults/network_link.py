@@ -1,4 +1,4 @@
-"""What goes wrong below and around the protocol: silence, names, proxies, other clients."""
+"""Faults below and around the protocol: silence, names, proxies, other clients."""
 
 import contextlib
 import os

@@ -104,7 +104,7 @@ class Inode:
         self.pending = []
 
     def sync_failed(self):
-        """What was dirty is clean now, and not on the disk: only writing it again brings it there."""
+        """Mark the dirty pages clean although they are not on the disk: only a new write brings them there."""
         self.pending = [(offset, data) for offset, data in self.pending if data is None]
 
     def live(self):
@@ -118,7 +118,7 @@ class Inode:
                 put(content, offset, data)
 
     def after_cut(self, rng, keep):
-        """What of this file is found again. keep: one of KEEP_."""
+        """The file's content after the power loss. keep: one of KEEP_."""
         content = bytearray(self.synced)
         if not self.pending or keep == KEEP_NOTHING:
             return content

@@ -3,7 +3,7 @@
 import collections
 
 Row = collections.namedtuple("Row", "table device time_ms values")
-"""What a good message becomes. values: column -> value (messages: type and body)."""
+"""The row of a good message. values: column -> value (messages: type and body)."""
 
 
 class Message:
@@ -24,7 +24,7 @@ class Message:
 
 
 class Session:
-    """What a broker keeps for a client id."""
+    """The session that a broker keeps for a client id."""
 
     def __init__(self):
         self.queue = collections.deque()                # Message, not yet sent

@@ -93,7 +93,7 @@ class Client:
 
 
 def store(database, message):
-    """What the daemon would do with it."""
+    """Store a message as the daemon would."""
     database.execute("INSERT OR IGNORE INTO runs(run, started_ms, version) VALUES (1, 0, 'test')")
     if oracle.is_quarantine(message):
         digest = oracle.quarantine_digest(message.topic, message.payload)

@@ -1,4 +1,4 @@
-"""What the tests of the packages share: the packages, and a machine to install them on."""
+"""Fixtures of the tests of the packages: the packages, and a machine to install them on."""
 
 import os
 import pathlib

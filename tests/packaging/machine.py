@@ -92,8 +92,8 @@ class Machine:
         return target
 
     def changes(self):
-        """What differs from the file system below: {path: description}, without what the kernel or
-        the overlay wrote of its own."""
+        """The differences from the file system below: {path: description}, without the files that the
+        kernel or the overlay has written."""
         found = {}
         for path in sorted(self._changes.rglob("*")):
             name = "/" + path.relative_to(self._changes).as_posix()
@@ -104,7 +104,7 @@ class Machine:
 
 
 def _describe(path):
-    """What a file is, without its times."""
+    """Describe a file, without its times."""
     try:
         status = path.lstat()
     except FileNotFoundError:

@@ -7,8 +7,8 @@ import pytest
 
 from conftest import ROOT
 
-# What lintian of one Debian release says and that of another does not, so that an override would be an
-# error there: Debian 12 still asks for init scripts, and 13 has a newer policy than 12.
+# Tags that lintian of one Debian release reports and that of another does not, so that an override would
+# be an error there: Debian 12 still asks for init scripts, and 13 has a newer policy than 12.
 OF_ONE_RELEASE = re.compile(r"package-supports-alternative-init-but-no-init\.d-script|"
                             r"out-of-date-standards-version")
 
@@ -57,7 +57,7 @@ def test_files(packages, installed):
 
 
 def test_paho_is_accounted_for(packages):
-    """What is linked in statically is named, and its licence is with the package."""
+    """Goal: a library that is linked statically is named, and its licence is with the package."""
     depends, built_using = (packages.field(packages.daemon, name) for name in ("Depends", "Built-Using"))
     if "libpaho-mqtt" in depends:
         pytest.skip("linked with the shared library")

@@ -98,19 +98,19 @@ def use(machine):
 
 
 def used(machine):
-    """What is left of it."""
+    """The contents of the daemon's files that are still there."""
     return {name: (machine.root / name).read_text() for name in DATA
             if (machine.root / name).exists()}
 
 
 def leftovers(machine):
-    """What is not as it was before, except dpkg's own."""
+    """The changes to the file system, without dpkg's own files."""
     return {name: what for name, what in machine.changes().items() if not BOOKKEEPING.match(name)}
 
 
 @pytest.fixture(autouse=True)
 def fresh(machine):
-    """Where the package is installed outside, each test begins without it."""
+    """Purge the package before each test if the machine has it installed."""
     if state(machine):
         machine.run("dpkg", "--purge", "foxtrackrd")
 
@@ -140,7 +140,7 @@ def test_upgrade_of_an_untouched_configuration(machine, packages, tmp_path):
 
 
 def test_upgrade_of_a_changed_configuration(machine, packages, tmp_path):
-    """What the administrator wrote stays, with its modes; the new one lies beside it, no more public."""
+    """Goal: a changed configuration stays, with its mode; the new one beside it has no wider mode."""
     install(machine, older(packages.daemon, tmp_path))
     use(machine)
     (machine.root / CONF).write_text("# mine\n")
@@ -164,7 +164,7 @@ def test_enabled_stays_enabled(machine, packages, tmp_path):
 
 
 def test_upgrade_gives_the_database_to_its_readers(machine, packages, tmp_path):
-    """What a version with one group for everything has left: the database and no other file."""
+    """Goal: the readers' group gets the database of a version with one group, and no other file."""
     install(machine, older(packages.daemon, tmp_path))
     use(machine)
     user, group = user_ids(machine)

@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 SPEC = ROOT / "packaging/rpm/foxtrackrd.spec"
-# Where RPM's distributions put things; Debian's rpm has some of it elsewhere.
+# The directories of RPM's distributions; some differ in Debian's rpm.
 PLACES = ["--define", "_libdir /usr/lib", "--define", "_mandir /usr/share/man",
           "--define", "_pkgdocdir /usr/share/doc/foxtrackrd", "--define", "_sysconfdir /etc"]
 
@@ -43,7 +43,7 @@ def test_version(version):
 
 
 def test_files(installed):
-    """It lists every file that `make install` installs, and no other."""
+    """Goal: the spec lists every file that `make install` installs, and no other."""
     patterns = listed() - {"/etc/foxtrackrd", "/usr/share/doc/foxtrackrd/examples"}
     found = {pattern: fnmatch.filter(installed, pattern) for pattern in patterns}
     assert [pattern for pattern, names in found.items() if not names] == []

@@ -84,7 +84,7 @@ def wait_active(unit=UNIT, timeout=60):
 
 
 def cursor():
-    """Where the journal ends now."""
+    """The cursor of the journal's present end."""
     return shell("journalctl", "-n", "0", "--show-cursor", "-q").stdout.split("-- cursor: ")[-1].strip()
 
 
@@ -125,7 +125,7 @@ def package(name):
 
 
 def shipped(path, name):
-    """What a package has as the file `name`, in bytes."""
+    """The content of the file `name` in a package, in bytes."""
     done = run("dpkg-deb", "--fsys-tarfile", path, text=False)
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
         return archive.extractfile(f".{name}").read()
@@ -172,7 +172,7 @@ def hold_thread(name, unit=UNIT):
 
 
 def write_config(broker, path=CONFIG, **sections):
-    """What the operator writes: no password in it. Directories are left to the defaults."""
+    """Write the configuration as an operator would: no password in it, and the default directories."""
     merged = {
         "broker": {"host": HOST, "port": broker.tls_port, "ca_file": "/etc/foxtrackrd/ca.pem",
                    "username": brokers.USER},

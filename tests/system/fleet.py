@@ -69,7 +69,7 @@ def _canonical(text):
 
 
 class Manifest:
-    """What the database must hold, and nothing else, once everything has arrived."""
+    """The rows that the database must hold, and no others, once all messages have arrived."""
 
     def __init__(self, *paths):
         self.path = paths[0]

@@ -112,7 +112,7 @@ class Daemon(DaemonProcess):
         return self
 
     def stop(self, timeout=5):
-        """What systemd does: SIGTERM, and the process ends by itself, content."""
+        """Stop the daemon as systemd does: SIGTERM, after which it ends by itself with status 0."""
         begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         code = self.wait_exit(timeout)
@@ -120,7 +120,7 @@ class Daemon(DaemonProcess):
         return time.monotonic() - begun
 
     def kill(self):
-        """What the kernel does to a process in its way."""
+        """Kill the daemon with SIGKILL."""
         self.process.kill()
         self.process.wait(30)
         self.process = None
@@ -151,7 +151,7 @@ class Daemon(DaemonProcess):
                 print("--- its last notifications", *notifications.lines()[-5:], sep="\n")
                 notifications.close()
 
-    # What it says
+    # The daemon's output
 
     def wait_log(self, pattern, timeout=20):
         """

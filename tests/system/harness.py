@@ -1,4 +1,4 @@
-"""What every system test needs: where the programs are, waiting, and reading the database."""
+"""The common parts of the system tests: paths of the programs, waiting, and reading the database."""
 
 import contextlib
 import os

@@ -31,7 +31,7 @@ class Journal:
         return ("unshare", "--mount", "sh", "-c", SCRIPT, "sh", self.directory)
 
     def is_possible(self):
-        """Whether this machine allows it."""
+        """True if this machine allows a journal of its own."""
         return subprocess.run([*self.prefix(), "true"], capture_output=True).returncode == 0
 
     def _receive(self):

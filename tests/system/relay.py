@@ -1,4 +1,4 @@
-"""What a broker sends goes so far and no farther: a test says how much of a backlog comes."""
+"""A relay that passes on as much of the broker's bytes as the test allows, such as a part of a backlog."""
 
 import contextlib
 import socket

@@ -112,7 +112,8 @@ CASES = {
         'certificate_expiry_timestamp_seconds{certificate="broker"}': "1000000x{n}"}, 0,
         {"CertificateExpires"}),
 }
-"""What differs from a daemon that is well, when Prometheus is asked (hours), and what fires."""
+"""Differences from a daemon without problems, the time at which Prometheus is asked (hours), and the
+alerts that fire."""
 
 
 @pytest.fixture(name="promtool")

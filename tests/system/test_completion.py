@@ -21,7 +21,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 def complete(*words, directory=None):
-    """What is offered for the last of these words."""
+    """The completions of the last of these words."""
     done = subprocess.run(
         [find_program("bash"), "--norc", "-euc", ASK, "bash", SOURCE, FOXTRACKRCTL, "foxtrackrctl",
          *words], capture_output=True, text=True, check=True, cwd=directory, timeout=60)

@@ -26,8 +26,8 @@ file = {directory}/status.json
 target = stderr
 """
 
-# What stands in the place of which line (None: at the end), the key that is named, and words of
-# the reason. {directory} is filled in; the line number is that of the new line.
+# A line (None: the end of the file), the text in its place, the key that is named, and words of the
+# reason. {directory} is filled in; the line number is that of the new line.
 MISTAKES = [
     ("port = 18883", "port = 0", "broker.port", "1"),
     ("port = 18883", "port = 65536", "broker.port", "65535"),

@@ -20,7 +20,7 @@ def options(text):
 
 
 def printed(*command):
-    """What a command that must end well prints, with nothing on standard error."""
+    """The output of a command, which must succeed and print nothing on standard error."""
     done = run(*command)
     assert done.stderr == ""
     assert max(map(len, done.stdout.splitlines())) <= 80

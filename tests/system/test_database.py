@@ -1,4 +1,4 @@
-"""What the database does to the daemon, and what the daemon never does to a database."""
+"""Faults of the database and of its disk: the daemon notices them and never damages a database."""
 
 import contextlib
 import os
@@ -305,7 +305,7 @@ def test_retention_makes_room(broker, make_daemon, tmp_path):
                    > fleet.now_ms() - DAY_MS, 60, what="the old to go and the new to come")
         daemon.wait_subscribed()
         daemon.wait_status(lambda s: s["database"]["expired_by_table"]["battery"] == 100001)
-        # It has gone on as soon as there was room enough; what is left to give back goes after that.
+        # The daemon has gone on as soon as there was space enough; it gives the rest back after that.
         wait_until(lambda: value(daemon.database, "PRAGMA page_count") * 4096 < size / 2,
                    what="the space to be given back")
         daemon.stop()

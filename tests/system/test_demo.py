@@ -16,7 +16,7 @@ DOCUMENTS = ["README.md", "daemon/foxtrackrctl.8"]
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """What the demonstration shows, and its directory."""
+    """The output of the demonstration, and its directory."""
     directory = tmp_path_factory.mktemp("demo")
     environment = {**os.environ, "FOXTRACKR_DEMO_DIR": str(directory)}
     return run(ROOT / "tests/demo", BUILD, env=environment, timeout=120).stdout, directory

@@ -1,5 +1,5 @@
-"""What an operator installs and reads: manual pages, the shipped configuration, the unit, and what
-`make install` puts where. That keys and defaults agree is tests/unit/test_config.c's."""
+"""The files that an operator installs and reads: manual pages, the shipped configuration, the unit, and
+the places of `make install`. tests/unit/test_config_documents.c compares keys and defaults."""
 
 import os
 import re
@@ -60,7 +60,7 @@ def test_manual_page_is_correct(page):
     ids=["foxtrackrd", "foxtrackrctl"],
 )
 def test_help_and_page_name_the_same_options(program, page):
-    """Whoever reads one knows all of the options that the other names."""
+    """Goal: --help and the manual page name the same options."""
     text = (harness.ROOT / "daemon" / page).read_text()
     helped = run(program, "--help")
     assert set(re.findall(r"--[a-z][a-z-]*", helped)) == options_of_page(text)
@@ -160,7 +160,7 @@ def test_install(installed):
 
 
 def test_uninstall_leaves_only_the_configuration(installed):
-    """What an operator wrote stays; everything else goes."""
+    """Goal: uninstalling leaves the file that the operator wrote, and no other."""
     root, make = installed
     make("uninstall")
     left = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]

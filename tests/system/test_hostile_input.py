@@ -17,7 +17,7 @@ def body(now, battery, more=""):
 
 
 def refused_payloads(now):
-    """What may not become a row: name, payload, reason."""
+    """Payloads that must not become rows: name, payload, reason."""
     return [
         ("empty", b"", "empty"),
         ("nothing but NUL", bytes(1000), "encoding"),
@@ -48,7 +48,7 @@ def refused_payloads(now):
 
 
 def odd_payloads(now):
-    """What looks as bad and is a row: name, payload, volts. Each has a time of its own, from `now`."""
+    """Strange payloads that are rows: name, payload, volts. Each has a time of its own, from `now`."""
     bodies = [
         ("arrays, 512 levels", "1", 1, ',"a":' + "[" * 511 + "]" * 511),
         ("1e308", "1e308", None, ""),

@@ -1,4 +1,4 @@
-"""What waits in the inbox is as safe as what is in the tables, and comes to them by itself."""
+"""Messages in the inbox are as safe as rows in the tables, and become rows by themselves."""
 
 import re
 import sqlite3
@@ -23,8 +23,8 @@ def make_database(daemon):
 
 
 def leave_in_inbox(daemon, messages):
-    """What a crash in the middle of a catch-up leaves: so many messages that wait, of a fleet of its
-    own. Returns their manifest."""
+    """Leave so many messages in the inbox as a crash in a catch-up does, of a fleet of its own. Returns
+    their manifest."""
     path = daemon.directory / "before.jsonl"
     printed = run(FLEET, "--print", "--messages", messages, "--devices", 300, "--seed", 7,
                   "--manifest", path, "--end-ms", fleet.now_ms() - 30 * DAY_MS).stdout

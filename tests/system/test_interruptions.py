@@ -35,7 +35,7 @@ def backlog(broker, daemon):
 
 
 def count_stored(path):
-    """What is on disk, in its table or on its way there: that grows with every commit."""
+    """The number of messages on disk, in their tables or in the inbox: it grows with every commit."""
     return count_rows(path) + count_waiting(path)
 
 

@@ -1,4 +1,4 @@
-"""What the tests themselves say where a machine cannot do something."""
+"""The words of the tests when the machine cannot run a part of them."""
 
 import os
 import subprocess

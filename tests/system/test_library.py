@@ -66,7 +66,7 @@ def test_header_archive_and_page_agree():
 
 
 def test_header_stands_alone(tmp_path):
-    """It compiles first, twice, and in C++ too."""
+    """Goal: the header compiles as the first one, included twice, and in C++ too."""
     source = '#include "foxtrackr.h"\n#include "foxtrackr.h"\nint main(void) { return 0; }\n'
     for compiler, name, standard in (("cc", "a.c", "c99"), ("c++", "a.cc", "c++11")):
         (tmp_path / name).write_text(source)

@@ -1,4 +1,4 @@
-"""What the daemon says to the journal, and how much it says while all is well."""
+"""The daemon's lines in the journal, and how few they are while it works normally."""
 
 import re
 

@@ -26,13 +26,13 @@ BROKER_EXPIRES_S = datetime.datetime(
 
 
 def families_of(path):
-    """What a real parser of Prometheus's format makes of the file."""
+    """The metric families of the file, as the official parser of Prometheus's format reads them."""
     return {f.name: f for f in text_string_to_metric_families(path.read_text())}
 
 
 def check_conventions(text):
-    """What the parser lets pass: each family is announced once, before its values; units and
-    suffixes as Prometheus wants them."""
+    """Rules that the parser does not check: each family is announced once, before its values; units and
+    suffixes are those of Prometheus's conventions."""
     announced = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
     names = [name for name, _ in announced]
     assert len(names) == len(set(names)), "a family is announced twice"

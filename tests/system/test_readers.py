@@ -70,7 +70,7 @@ def sqlite(user, database, sql, *options):
 
 
 def check_rights(daemon, runs):
-    """What an analyst may do and may not, and that a stranger may nothing."""
+    """Check that an analyst may read and not write, and that any other user may do neither."""
     analyst = as_user(ANALYST, ANALYST, READERS)
     for options in ((), ("-readonly",)):
         done = sqlite(analyst, daemon.database, "SELECT count(*) FROM runs", *options)

@@ -69,7 +69,7 @@ RESTART = {
     "status.file": lambda daemon: {"file": daemon.directory / "another.json"},
     "status.metrics_file": lambda daemon: {"metrics_file": daemon.directory / "another.prom"},
 }
-"""What to write into the key's section."""
+"""Key -> the new text of the key's section."""
 
 
 def named_by_a_reload(daemon):

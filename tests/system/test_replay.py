@@ -42,7 +42,7 @@ def change(path, sql, *parameters):
 
 
 def put_in_quarantine(path, bodies, reason="time", received_ms=None):
-    """What an older daemon, or one with another configuration, left behind. (topic, body) pairs."""
+    """Quarantine (topic, body) pairs as an older daemon, or one with another configuration, did."""
     received_ms = received_ms or fleet.now_ms()
     with sqlite3.connect(path, timeout=30) as connection:
         for topic, body in bodies:
@@ -302,7 +302,7 @@ def test_replay_leaves_another_file_alone(daemon):
     now = fleet.now_ms()
     put_in_quarantine(daemon.database, [
         (f"foxtrackr/{n}/V3.0/bat", fleet.battery(str(n), now - n, 3.5)) for n in range(250)], "json")
-    # It reads all of them, and then makes three transactions of some slow writes each.
+    # Replay reads all of them, and then makes three transactions of some slow writes each.
     process = subprocess.Popen([FOXTRACKRCTL, "-c", daemon.config, "replay"], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                env={**os.environ, **slow_disk(write_us=200_000)})
@@ -453,7 +453,7 @@ def test_ctrl_c_ends_every_wait(broker, daemon, command):
 
 
 def handles(pid, number):
-    """Whether the process has a handler for this signal."""
+    """True if the process has a handler for this signal."""
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     mask = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:"))
     return mask >> (number - 1) & 1 == 1

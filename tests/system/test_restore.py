@@ -245,7 +245,7 @@ def test_restore_where_there_is_none(daemon, history):
 
 
 def record(daemon):
-    """What the daemon has noted beside its database: name and number in turn."""
+    """The daemon's record beside its database, as a dictionary of numbers."""
     words = daemon.database.with_name(daemon.database.name + ".lock").read_text()[32:].split()
     return {words[i]: int(words[i + 1]) for i in range(0, len(words) - 1, 2)}
 

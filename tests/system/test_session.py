@@ -117,7 +117,7 @@ def register_without(broker, daemon, *filters):
 
 
 def check_delivers(broker, daemon):
-    """What is published now becomes a row."""
+    """A message that is published now becomes a row."""
     rows = value(daemon.database, "SELECT count(*) FROM battery")
     broker.publish("foxtrackr/s1/V3.0/bat", fleet.battery("s1", fleet.now_ms()))
     daemon.wait_rows(rows + 1)

@@ -20,7 +20,7 @@ def indented_blocks(text):
 
 
 def markdown_blocks(text):
-    """What Markdown shows as code: in fences, and indented."""
+    """The blocks of code in Markdown: in fences, and indented."""
     fenced = re.compile(r"^```.*\n((?:.*\n)*?)```\n", re.MULTILINE)
     yield from fenced.findall(text)
     yield from indented_blocks(fenced.sub("", text))

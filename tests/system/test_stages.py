@@ -12,7 +12,7 @@ bad: ; @echo 1 failed; exit 3
 
 
 def stages(tmp_path, *wanted):
-    """What is said, with the seconds made 0, and the exit status."""
+    """The output, with all seconds replaced by 0, and the exit status."""
     makefile = tmp_path / "makefile"
     makefile.write_text(MAKEFILE)
     done = subprocess.run(

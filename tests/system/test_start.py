@@ -181,7 +181,7 @@ def test_new_schema_is_said(broker, daemon):
 
 
 def blocks(pid, number):
-    """Whether the process keeps this signal pending."""
+    """True if the process blocks this signal."""
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     mask = next(int(line.split()[1], 16) for line in lines if line.startswith("SigBlk:"))
     return mask >> (number - 1) & 1 == 1

@@ -211,7 +211,7 @@ def test_texts_that_are_cut_within_a_character(make_broker, make_daemon):
 
 
 def told_by_reason(daemon):
-    """What only the command tells, because it counts it."""
+    """The counts by reason, which the command itself makes and the status file has not."""
     told = json.loads(foxtrackrctl(daemon, "status", "--json").stdout)
     return told["database"]["quarantine_by_reason"]
 

@@ -33,7 +33,7 @@ $(BUILD)/tests/test_paho_check: $(addprefix $(BUILD)/,tests/unit/test_paho_check
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $$(pkg-config --libs cmocka)
 
-# They share only its sizes with the inbox.
+# Tests that are built with other sizes of the inbox, which only these objects depend on.
 $(UNIT_SMALL): $(BUILD)/tests/test_%: $(BUILD)/small/test_%.o $(SIZED:%=$(BUILD)/small/store/sqlite/%) $(OTHER_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 	$(link_test)
 $(UNIT_TINY): $(BUILD)/tests/test_%: $(BUILD)/tiny/test_%.o $(SIZED:%=$(BUILD)/tiny/store/sqlite/%) $(OTHER_OBJ) $(LIBRARY) $(PAHO_FLAGS)

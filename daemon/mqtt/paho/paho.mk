@@ -36,7 +36,7 @@ paho_adapt = AR=$(AR) $(PAHO_DIR)/adapt $(PAHO_STATIC) $(PAHO_DIR)/redirections 
     $(CC) $(LDFLAGS_) $(LDFLAGS) -o $(PAHO_PROBE) $(PAHO_PROBE_OBJ) $(PAHO_COPY) -lssl -lcrypto && \
     $(PAHO_PROBE) $(PAHO_PROVED)
 
-# What to link, found by trying: adapt, link with the real flags, and run.
+# Decides what to link by trying: adapts the library, links the probe with the real flags, and runs it.
 $(PAHO_FLAGS): $(PAHO_PROBE_OBJ) $(addprefix $(PAHO_DIR)/,adapt redirections paho.mk) $(BUILD)/paho.asked Makefile
 	$(Q)if [ $(PAHO) = shared ]; then \
 	    echo "  PAHO    the shared library, as PAHO=shared asks"; \
