@@ -29,13 +29,15 @@ struct loss_facts session_loss_facts(struct session *session, const struct gate_
 
 /* Counts consecutive connections that the broker ends soon. A broker closes a connection without a
  * reason when its client id connects again (MQTT 3.1.1 §3.1.4). Any other cause does not point to
- * another client.
+ * another client, and neither does an end in place of an answer.
  */
-static bool ends_soon_again(struct session *session, enum loss_cause cause)
+static bool ends_soon_again(struct session *session, enum session_reconciled result,
+                            enum loss_cause cause)
 {
     bool soon = clock_monotonic_ms() - session->connected_ms < SESSION_STABLE_MS;
+    bool taken_over = cause == LOSS_BROKER && result != SESSION_RECONCILE_FAILED && soon;
 
-    session->short_lives = cause == LOSS_BROKER && soon ? session->short_lives + 1 : 0;
+    session->short_lives = taken_over ? session->short_lives + 1 : 0;
     return session->short_lives >= SHORT_LIVES;
 }
 
@@ -54,7 +56,13 @@ static enum loss_cause judge(struct session *session, enum session_reconciled re
     }
     cause = loss_of_connection(&facts, reason);
     /* After an unanswered request, `problem` already names the request. */
-    if (result != SESSION_RECONCILE_FAILED || cause != LOSS_SILENCE) {
+    if (result == SESSION_RECONCILE_FAILED && cause == LOSS_BROKER) {
+        size_t length = strlen(problem);
+
+        snprintf(problem + length, SESSION_REASON_SIZE - length,
+                 ": the broker ended the connection instead; it may not allow this filter, or this "
+                 "client: its log tells");
+    } else if (result != SESSION_RECONCILE_FAILED || cause != LOSS_SILENCE) {
         snprintf(problem, SESSION_REASON_SIZE, "%s", reason);
     }
     return cause;
@@ -65,7 +73,7 @@ void session_tell_loss(struct session *session, enum session_reconciled result, 
     enum loss_cause cause = judge(session, result, problem);
     size_t length = strlen(problem);
 
-    if (ends_soon_again(session, cause)) {
+    if (ends_soon_again(session, result, cause)) {
         snprintf(
             problem + length, SESSION_REASON_SIZE - length,
             " soon after it was made, again and again: does another client use this client id?");

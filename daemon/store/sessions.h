@@ -32,7 +32,8 @@ int store_session_settled(struct store *store, const char *client_id, enum store
 
 /* Note that the broker made a new session: connecting = 0, established_ms and connected_ms =
  * now_ms, the client's subscriptions are deleted, and a `gap` other than STORE_GAP_NONE gets a row
- * in `gaps` from last_durable_ms to now_ms. */
+ * in `gaps` from last_durable_ms to now_ms. STORE_GAP_LOST of a session that began where such a row
+ * ends, brought no data and has no subscription on record moves the end of that row to now_ms. */
 int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
                               int64_t now_ms);
 

@@ -17,7 +17,7 @@ import mqtt  # noqa: E402  (what a packet is, the campaigns' broker knows too)
 class ScriptedBroker(Listener):
     """
     connack     bytes to answer CONNECT with; b"": close instead; None: never answer
-    code        the return code of every SUBACK; None: never answer
+    code        the return code of every SUBACK; "close": close instead; None: never answer
     subscribed  called with the connection after SUBACK: a test closes it there, or sends something
     tls         speak TLS, with the certificate for localhost
     """
@@ -25,7 +25,7 @@ class ScriptedBroker(Listener):
     def __init__(self, pki, *, connack=mqtt.connack(), code=2, subscribed=None, tls=False):
         self.pki = pki
         self.connack, self.code, self.subscribed = connack, code, subscribed
-        self.connects = 0
+        self.connects = self.subscribes = 0
         self._context = None
         if tls:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -53,7 +53,10 @@ class ScriptedBroker(Listener):
             if self.connack is not None:
                 connection.sendall(self.connack)
             return self.connack != b""
-        if kind == mqtt.SUBSCRIBE and self.code is not None:
+        if kind == mqtt.SUBSCRIBE:
+            self.subscribes += 1
+            if self.code in ("close", None):
+                return self.code is None
             connection.sendall(mqtt.suback(struct.unpack(">H", body[:2])[0], [self.code]))
             return not self.subscribed or self.subscribed(connection) is not False
         if kind == mqtt.PINGREQ:

@@ -13,7 +13,7 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import FOXTRACKRD, run, wait_until
+from harness import FOXTRACKRD, query, run, wait_until
 from left_out import NO_MATTER
 from scripted_broker import ScriptedBroker, mqtt
 
@@ -174,6 +174,40 @@ def test_a_broker_that_ends_every_connection(scripted, end, tls):
     daemon.wait_status(lambda now: now["sessions"][0]["lost"]["broker"] >= 3)
     assert list(lost(daemon)) == ["broker"]
     daemon.stop()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_broker_that_ends_the_connection_at_subscribe(scripted, tls):
+    """
+    Goal: a broker that closes instead of answering SUBSCRIBE is told as that, and not as another
+    client. It makes a new session each time: one row of `gaps` covers all of them to the last.
+    """
+    broker, daemon = scripted(code="close", tls=tls)
+    daemon.start(wait=None)
+    line = daemon.wait_log("no answer to SUBSCRIBE")
+    assert ("no answer to SUBSCRIBE to foxtrackr/#: the broker ended the connection instead; it may "
+            "not allow this filter, or this client") in line
+    wait_until(lambda: broker.subscribes >= 5, 40, "five connections")
+    broker.code = 2
+    daemon.wait_subscribed()
+    assert list(lost(daemon)) == ["broker"] and OTHER_CLIENT not in daemon.log()
+    daemon.stop()
+    assert query(daemon.database, """
+        SELECT reason, gaps.last_durable_ms < resumed_ms, resumed_ms = established_ms
+          FROM gaps JOIN sessions USING (client_id)""") == [("session lost", 1, 1)]
+
+
+def test_a_subscription_whose_answer_is_lost(scripted):
+    """Goal: SUBSCRIBE may have been granted without an answer: when that session is lost, what it
+    may have kept is noted."""
+    broker, daemon = scripted(code=None)
+    daemon.start(wait=None)
+    wait_until(lambda: broker.subscribes == 1, what="SUBSCRIBE")
+    daemon.kill()
+    broker.code = 2
+    daemon.start()
+    daemon.stop()
+    assert query(daemon.database, "SELECT reason FROM gaps") == [("session lost",)]
 
 
 def test_malformed_packets_are_nobody_elses_doing(scripted):

@@ -110,6 +110,74 @@ static void rows_without_a_broker_get_the_configured_one(void **state)
     assert_look(fixture, "SELECT group_concat(broker) FROM subscriptions", "north:8883");
 }
 
+static void assert_gaps(const struct fixture *fixture, const char *expected)
+{
+    assert_look(fixture,
+                "SELECT json_group_array(json_array(last_durable_ms, resumed_ms)) FROM"
+                " (SELECT * FROM gaps WHERE client_id = '" CLIENT "' ORDER BY resumed_ms)",
+                expected);
+}
+
+static void lose(struct fixture *fixture, int64_t now_ms)
+{
+    begin(fixture);
+    assert_int_equal(store_session_established(fixture->store, CLIENT, STORE_GAP_LOST, now_ms),
+                     STORE_OK);
+    /* Applied again after a commit that failed and took effect all the same. */
+    assert_int_equal(store_session_established(fixture->store, CLIENT, STORE_GAP_LOST, now_ms),
+                     STORE_OK);
+    commit(fixture);
+}
+
+/* A broker that ends the connection at SUBSCRIBE: one row covers all sessions without a
+ * subscription, from the last data to the last of them. */
+static void sessions_without_a_subscription_share_a_gap(void **state)
+{
+    struct fixture *fixture = *state;
+
+    begin(fixture);
+    assert_int_equal(store_session_established(fixture->store, CLIENT, STORE_GAP_NONE, 100),
+                     STORE_OK);
+    assert_int_equal(store_session_established(fixture->store, "id-b-01", STORE_GAP_LOST, 200),
+                     STORE_OK);
+    commit(fixture);
+    lose(fixture, 200);
+    assert_gaps(fixture, "[[100,200]]");
+    lose(fixture, 300);
+    lose(fixture, 400);
+    assert_gaps(fixture, "[[100,400]]");
+    assert_look(fixture, "SELECT resumed_ms FROM gaps WHERE client_id = 'id-b-01'", "200");
+    lose(fixture, 350); /* the clock was put back */
+    assert_gaps(fixture, "[[null,350],[100,400]]");
+}
+
+/* Whatever may have kept a message for us: the loss has a row of its own. */
+static void a_session_that_may_have_kept_a_message_has_its_own_gap(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+
+    begin(fixture);
+    assert_int_equal(store_session_established(store, CLIENT, STORE_GAP_NONE, 100), STORE_OK);
+    commit(fixture);
+    lose(fixture, 200);
+    begin(fixture); /* a subscription on record */
+    assert_int_equal(store_subscribed(store, CLIENT, "a/#", 0, 210), STORE_OK);
+    commit(fixture);
+    lose(fixture, 300);
+    assert_gaps(fixture, "[[100,200],[200,300]]");
+    begin(fixture); /* data */
+    assert_int_equal(store_session_durable(store, CLIENT, 310), STORE_OK);
+    commit(fixture);
+    lose(fixture, 400);
+    assert_gaps(fixture, "[[100,200],[200,300],[310,400]]");
+    begin(fixture); /* a gap of another kind is between them */
+    assert_int_equal(store_session_established(store, CLIENT, STORE_GAP_MOVED, 500), STORE_OK);
+    commit(fixture);
+    lose(fixture, 600);
+    assert_gaps(fixture, "[[100,200],[200,300],[310,400],[310,500],[310,600]]");
+}
+
 static void subscriptions_are_remembered_in_order(void **state)
 {
     struct fixture *fixture = *state;
@@ -188,6 +256,10 @@ static void sessions_and_gaps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(sessions_without_a_subscription_share_a_gap,
+                                        fixture_make_open, fixture_remove),
+        cmocka_unit_test_setup_teardown(a_session_that_may_have_kept_a_message_has_its_own_gap,
+                                        fixture_make_open, fixture_remove),
         cmocka_unit_test_setup_teardown(subscriptions_are_remembered_in_order, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(sessions_and_gaps, fixture_make_open, fixture_remove),

@@ -73,8 +73,13 @@ int sqlite_session_connecting(struct store *store, const char *client_id)
     return store_execute(store, STATEMENT_SESSION_CONNECTING, values, 2);
 }
 
-/* Adds a gap, before the session's row changes: the gap begins with the last durable message of the
+/*
+ * Adds a gap, before the session's row changes: the gap begins with the last durable message of the
  * earlier session.
+ *
+ * A broker that ends the connection at every SUBSCRIBE may make a new session at every connection.
+ * A lost session that began where a gap ended, brought no data and has no subscription on record
+ * gets no gap of its own: the one before it ends later, and covers the time of both.
  */
 static int add_gap(struct store *store, const char *client_id, enum store_gap gap, int64_t now_ms)
 {
@@ -87,7 +92,17 @@ static int add_gap(struct store *store, const char *client_id, enum store_gap ga
     const struct store_value values[] = {store_text(client_id), store_text(store->broker),
                                          store_integer(now_ms), store_text(reasons[gap])};
 
-    return gap == STORE_GAP_NONE ? STORE_OK : store_execute(store, STATEMENT_GAP_ADD, values, 4);
+    if (gap == STORE_GAP_NONE) {
+        return STORE_OK;
+    }
+    if (gap == STORE_GAP_LOST) {
+        int result = store_execute(store, STATEMENT_GAP_EXTEND, values, 3);
+
+        if (result != STORE_OK || sqlite3_changes(store->db) > 0) {
+            return result;
+        }
+    }
+    return store_execute(store, STATEMENT_GAP_ADD, values, 4);
 }
 
 int sqlite_session_settled(struct store *store, const char *client_id, enum store_gap gap,

@@ -147,6 +147,13 @@ static const struct {
                            " established_ms), ?3 + 1)), ?3 + 1) FROM sessions WHERE client_id = ?1"
                            " AND (broker = ?2 OR ?4 = 'broker changed')), ?3, ?4)"
                            " ON CONFLICT DO NOTHING"},
+    [STATEMENT_GAP_EXTEND] = {"extend a gap",
+                              "UPDATE OR IGNORE gaps SET resumed_ms = ?3 WHERE client_id = ?1"
+                              " AND reason = 'session lost' AND resumed_ms <= ?3 AND resumed_ms ="
+                              " (SELECT established_ms FROM sessions WHERE client_id = ?1"
+                              " AND broker = ?2 AND coalesce(last_durable_ms < established_ms, 1))"
+                              " AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE client_id = ?1"
+                              " AND broker = ?2)"},
     [STATEMENT_SUBSCRIPTION_ADD] = {"remember a subscription",
                                     "INSERT INTO subscriptions (client_id, broker, filter, qos,"
                                     " subscribed_ms) VALUES (?1, ?2, ?3, ?4, ?5)"
