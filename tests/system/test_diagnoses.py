@@ -142,6 +142,28 @@ def test_a_broker_that_closes_without_an_answer(scripted, tls):
         assert "another protocol than MQTT 3.1.1" in text and "broker.username" in text, text
 
 
+OTHER_PROTOCOLS = {
+    "HTTP": (b"HTTP/1.1 400 Bad Request\r\n\r\n", "a web server answers at this port"),
+    "SSH": (b"SSH-2.0-OpenSSH_9.2\r\n", "an SSH server answers at this port"),
+    "SMTP": (b"220 mail.example.org ESMTP\r\n", "a mail or FTP server answers at this port"),
+    "a TLS alert": (b"\x15\3\1\0\2\2\x46", "the broker expects TLS at this port: set broker.tls"),
+}
+
+
+@pytest.mark.parametrize("name, tls", [*((name, False) for name in OTHER_PROTOCOLS),
+                                       ("HTTP", True)])
+def test_a_server_that_is_no_mqtt_broker(scripted, name, tls):
+    """Goal: a server of another protocol at broker.port is called that."""
+    if "shared library" in run(FOXTRACKRD, "--version").stdout:
+        pytest.skip(NO_MATTER + "nothing looks at bytes before the shared library does")
+    answer, words = OTHER_PROTOCOLS[name]
+    _, daemon = scripted(connack=answer, tls=tls)
+    daemon.start(wait=None)
+    daemon.wait_log(words)
+    daemon.stop()
+    assert words in bad(daemon, "credentials")
+
+
 def lost(daemon):
     """The connections of the session that ended, by cause; causes without any are left out."""
     return {cause: count for cause, count in daemon.status()["sessions"][0]["lost"].items() if count}

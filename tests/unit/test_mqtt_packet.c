@@ -261,6 +261,41 @@ static void packets_come_when_they_may(void **state)
     }
 }
 
+/* Two bytes in the place of a CONNACK; the same bytes may be a packet's later. */
+static void other_protocols_are_named(void **state)
+{
+    static const struct {
+        const char *bytes;
+        const char *said; /* NULL: may be MQTT */
+    } cases[] = {
+        {"HT", "a web server answers at this port, or a websocket listener: set broker.host"},
+        {"SS", "an SSH server answers at this port"},
+        {"22", "a mail or FTP server answers at this port"},
+        {"\x15\3", "the broker expects TLS at this port: set broker.tls = yes"},
+        {"\x20\2", NULL},
+        {"\x15\2", NULL},
+        {"TH", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const unsigned char *bytes = (const unsigned char *)cases[i].bytes;
+        char problem[MQTT_PACKET_PROBLEM_SIZE] = "";
+        struct mqtt_exchange exchange = {0};
+
+        assert_int_equal(mqtt_exchange_check_protocol(&exchange, bytes[0], bytes[1], problem),
+                         cases[i].said != NULL ? MQTT_PACKET_E_MALFORMED : MQTT_PACKET_OK);
+        if (cases[i].said == NULL) {
+            assert_string_equal(problem, "");
+        } else {
+            assert_non_null(strstr(problem, cases[i].said));
+        }
+        atomic_store(&exchange.is_accepted, true);
+        assert_int_equal(mqtt_exchange_check_protocol(&exchange, bytes[0], bytes[1], problem),
+                         MQTT_PACKET_OK);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +303,7 @@ int main(void)
         cmocka_unit_test(malformed_packets),
         cmocka_unit_test(lengths_are_judged_before_the_rest_is_there),
         cmocka_unit_test(packets_come_when_they_may),
+        cmocka_unit_test(other_protocols_are_named),
     };
 
     return cmocka_run_group_tests_name("mqtt_packet", tests, NULL, NULL);

@@ -248,6 +248,35 @@ static void bad_headers_are_refused_before_the_rest(void **state)
     }
 }
 
+/* "SS" looks like a PUBREC of 83 bytes, "22" like a PUBLISH of 50 bytes with QoS 1. */
+static void other_protocols_are_refused_by_two_bytes(void **state)
+{
+    static const struct {
+        const char *bytes;
+        const char *said;
+    } cases[] = {
+        {"HT", "a web server answers"},
+        {"SS", "an SSH server answers"},
+        {"22", "a mail or FTP server answers"},
+        {"\x15\3", "expects TLS"},
+    };
+    static struct net net;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        net = (struct net){0};
+        SEND(&net, 0x10, "\0\4MQTT\4\2\0\5\0\1x");
+        arrive(&net, cases[i].bytes, 2);
+        assert_refused(&net, cases[i].said);
+        assert_int_equal(net.asked, 0);
+    }
+    /* A message of 50 bytes. */
+    accept_connection(&net);
+    ARRIVE(&net, "22\0\1x\0\7"
+                 "123456789012345678901234567890123456789012345");
+    assert_read(&net, 50);
+}
+
 static void bad_bodies_are_refused(void **state)
 {
     static struct net net;
@@ -379,6 +408,7 @@ int main(void)
         cmocka_unit_test(good_packets_pass),
         cmocka_unit_test(packets_arrive_in_parts),
         cmocka_unit_test(bad_headers_are_refused_before_the_rest),
+        cmocka_unit_test(other_protocols_are_refused_by_two_bytes),
         cmocka_unit_test(bad_bodies_are_refused),
         cmocka_unit_test(a_new_connection_in_the_same_memory_begins_anew),
         cmocka_unit_test(connections_are_told_apart),

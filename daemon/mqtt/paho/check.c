@@ -157,7 +157,9 @@ static bool take_length_byte(const void *connection, unsigned char byte)
 
     reader.length |= (size_t)(byte & 0x7F) << 7 * (reader.count - 1);
     if ((byte & 0x80) == 0) {
-        if (mqtt_packet_check_header(mqtt_exchange_version(&reader.place->exchange), reader.first,
+        if ((reader.count > 1 || mqtt_exchange_check_protocol(&reader.place->exchange, reader.first,
+                                                              byte, problem) == MQTT_PACKET_OK) &&
+            mqtt_packet_check_header(mqtt_exchange_version(&reader.place->exchange), reader.first,
                                      reader.length, problem) == MQTT_PACKET_OK &&
             mqtt_exchange_check_header(&reader.place->exchange, reader.first, problem) ==
                 MQTT_PACKET_OK) {

@@ -11,7 +11,8 @@
  * a SUBSCRIBE that the broker never granted, and with a QoS that nobody has set: the daemon would
  * wait for messages that never come. Hence
  *
- *  - the first packet is CONNACK, and no other one is (§3.2);
+ *  - the first packet is CONNACK, and no other one is (§3.2); bytes of some other protocols are
+ *    recognised in its place, because a wrong port is a common mistake;
  *  - SUBACK and UNSUBACK carry the identifier of the request without an answer (§3.8.4, §3.10.4);
  *  - PUBACK, PUBREC and PUBCOMP never come, because this client publishes nothing.
  *
@@ -31,6 +32,8 @@
 
 #define TYPE(first) ((unsigned)(first) >> 4)
 #define QOS(first)  (((unsigned)(first) >> 1) & 3)
+
+#define OTHER_PORT "set broker.host and broker.port to the broker's MQTT listener"
 
 /* Offset of the protocol level in a CONNECT, behind the protocol name (§3.1.2). */
 #define CONNECT_LEVEL 6
@@ -197,6 +200,32 @@ void mqtt_exchange_sent(struct mqtt_exchange *exchange, unsigned char first,
     default:
         break;
     }
+}
+
+enum mqtt_packet_result mqtt_exchange_check_protocol(struct mqtt_exchange *exchange,
+                                                     unsigned char first, unsigned char second,
+                                                     char problem[MQTT_PACKET_PROBLEM_SIZE])
+{
+    static const struct {
+        unsigned char bytes[2];
+        const char *said;
+    } others[] = {
+        {{'H', 'T'}, "a web server answers at this port, or a websocket listener: " OTHER_PORT},
+        {{'S', 'S'}, "an SSH server answers at this port: " OTHER_PORT},
+        {{'2', '2'}, "a mail or FTP server answers at this port: " OTHER_PORT},
+        {{0x15, 3}, "the broker expects TLS at this port: set broker.tls = yes"},
+    };
+
+    if (atomic_load_explicit(&exchange->is_accepted, memory_order_relaxed)) {
+        return MQTT_PACKET_OK;
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (first == others[i].bytes[0] && second == others[i].bytes[1]) {
+            snprintf(problem, MQTT_PACKET_PROBLEM_SIZE, "%s", others[i].said);
+            return MQTT_PACKET_E_MALFORMED;
+        }
+    }
+    return MQTT_PACKET_OK;
 }
 
 enum mqtt_packet_result mqtt_exchange_check_header(struct mqtt_exchange *exchange,

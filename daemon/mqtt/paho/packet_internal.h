@@ -62,6 +62,15 @@ void mqtt_exchange_sent(struct mqtt_exchange *exchange, unsigned char first,
                         const unsigned char *body, size_t length);
 
 /*
+ * Before a CONNACK, judge the first two bytes that come from the other end: those of another
+ * protocol are refused with a sentence that names it. Call this before mqtt_packet_check_header(),
+ * to which they may look like a packet. Returns as that does.
+ */
+enum mqtt_packet_result mqtt_exchange_check_protocol(struct mqtt_exchange *exchange,
+                                                     unsigned char first, unsigned char second,
+                                                     char problem[MQTT_PACKET_PROBLEM_SIZE]);
+
+/*
  * Judge whether a packet whose header was good may come at this point, by its first byte: before
  * any of the rest is there. Changes nothing. Returns as mqtt_packet_check_header() does.
  */
