@@ -67,6 +67,7 @@ struct status {
     int64_t catch_up_since_ms; /* 0: none */
     uint64_t catch_up_from;    /* messages received when it began */
     int64_t progress_ms;
+    bool catch_up_waits; /* it was logged that nothing can arrive */
 };
 
 /* Sets the members that a reload can change. */
@@ -275,6 +276,7 @@ static void begin_catch_up(struct status *status)
     status->catch_up_since_ms = now->monotonic_ms;
     status->catch_up_from = now->writer.counts.received;
     status->progress_ms = now->monotonic_ms + PROGRESS_FIRST_MS - PROGRESS_PERIOD_MS;
+    status->catch_up_waits = false;
     status_estimate_catch_up_begin(&status->estimate, now->monotonic_ms, now->lag_ms);
 }
 
@@ -290,6 +292,17 @@ static void end_catch_up(struct status *status)
                  duration_text(now->monotonic_ms - status->catch_up_since_ms, took));
     }
     status->catch_up_since_ms = 0;
+}
+
+/* Returns true while messages could arrive: a session is connected, and the writer runs. */
+static bool may_arrive(const struct status_snapshot *now)
+{
+    for (unsigned i = 0; i < now->session_count; i++) {
+        if (now->sessions[i].connected_since_ms != 0) {
+            return now->writer.state == WRITER_RUNNING;
+        }
+    }
+    return false;
 }
 
 static void tell_progress(struct status *status)
@@ -323,8 +336,8 @@ static void follow_catch_up(struct status *status)
     now->catching_up = status->catch_up_since_ms != 0;
     if (now->catching_up) {
         now->catch_up = status_estimate_catch_up(&status->estimate, now->monotonic_ms, now->lag_ms);
-        if (now->monotonic_ms - status->progress_ms >= PROGRESS_PERIOD_MS) {
-            tell_progress(status);
+        if (!may_arrive(now)) {
+            now->catch_up.left_ms = -1;
         }
     }
 }
@@ -494,6 +507,25 @@ static void tell_written(struct told_file *told, const char *key, const char *pa
     told->failed = rc != 0;
 }
 
+/* Logs how a catch-up goes on; while nothing can arrive, once that it waits. */
+static void tell_catch_up(struct status *status)
+{
+    const struct status_snapshot *now = &status->snapshot;
+
+    if (!now->catching_up || now->monotonic_ms - status->progress_ms < PROGRESS_PERIOD_MS) {
+        return;
+    }
+    if (may_arrive(now)) {
+        if (now->rate_per_s >= 0.5) {
+            tell_progress(status);
+            status->catch_up_waits = false;
+        }
+    } else if (!status->catch_up_waits) {
+        log_info("the catch-up waits: %s", now->state);
+        status->catch_up_waits = true;
+    }
+}
+
 static void write_files(struct status *status)
 {
     const struct config *config = status->config;
@@ -519,6 +551,7 @@ void status_tick(struct status *status)
     look_at_growth(status);
     look_at_quarantine(status);
     describe(status);
+    tell_catch_up(status);
     if (strcmp(now->text, status->told) != 0) {
         snprintf(status->told, sizeof(status->told), "%s", now->text);
         sd_notifyf(0, "STATUS=%s", now->text);
@@ -544,52 +577,7 @@ const struct writer_status *status_writer(const struct status *status)
     return &status->snapshot.writer;
 }
 
-void status_notify_starting(const char *text, int64_t extend_ms)
-{
-    char line[STATUS_TEXT_SIZE];
-
-    snprintf(line, sizeof(line), "%s", text);
-    escape_one_line(line);
-    sd_notifyf(0, "STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRId64, line, extend_ms * 1000);
-}
-
 void status_notify_ready(const struct status *status)
 {
     sd_notifyf(0, "READY=1\nSTATUS=%s", status->snapshot.text);
-}
-
-void status_notify_reloading(void)
-{
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_us());
-}
-
-void status_notify_reloaded(void)
-{
-    sd_notify(0, "READY=1");
-}
-
-void status_notify_stopping(const char *text)
-{
-    char line[STATUS_TEXT_SIZE];
-
-    snprintf(line, sizeof(line), "%s", text);
-    escape_one_line(line);
-    sd_notifyf(0, "STOPPING=1\nSTATUS=%s", line);
-}
-
-int64_t status_watchdog_ms(void)
-{
-    uint64_t period_us = 0;
-
-    return sd_watchdog_enabled(0, &period_us) > 0 ? (int64_t)(period_us / 1000) : 0;
-}
-
-void status_notify_alive(void)
-{
-    sd_notify(0, "WATCHDOG=1");
-}
-
-void status_notify_more_time(int64_t more_ms)
-{
-    sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRId64, more_ms * 1000);
 }

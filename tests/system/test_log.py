@@ -119,3 +119,21 @@ def test_a_short_catch_up_is_not_said(broker, daemon):
                what="the end of the catch-up")
     assert daemon.log() == start
     daemon.stop()
+
+
+def test_a_catch_up_without_a_connection(broker, daemon):
+    """Goal: the broker goes away in the middle of a catch-up: the log says once that it waits, and
+    not that no messages come; and nobody estimates how long it takes."""
+    daemon.start()
+    fleet.play(broker, messages=200, days=1, end_ms=fleet.now_ms() - 3_600_000)
+    daemon.wait_notified("catching up")
+    broker.stop()
+    daemon.wait_log("info: the catch-up waits: (not connected|connecting)|info: catching up: 0 ", 40)
+    assert "catching up: 0 messages" not in daemon.log()
+    status = daemon.wait_status(lambda s: s["catching_up"])
+    assert status["catch_up"]["left_ms"] is None
+    broker.start()
+    daemon.wait_subscribed()
+    daemon.wait_status(lambda s: not s["catching_up"], timeout=30)
+    assert len(re.findall("the catch-up waits", daemon.log())) == 1
+    daemon.stop()
