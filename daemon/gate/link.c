@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,6 +21,8 @@
 
 #include "base/clock.h"
 #include "base/error_text.h"
+
+#define BROKER_CLOSED "the broker closed the connection"
 
 #define REQUEST_LIMIT_MS 10000 /* from accept to a complete CONNECT */
 #define ACK_DELAY_MS     1
@@ -198,10 +201,27 @@ static void send_held(struct link *link)
     }
 }
 
-/* Paho has closed its side: the bytes in the hold still leave when they may. */
+/* Returns true when the broker has closed its side, also behind bytes that are not read yet. */
+static bool has_broker_closed(const struct link *link)
+{
+    struct pollfd broker = {.fd = link->broker.fd, .events = POLLRDHUP};
+
+    return poll(&broker, 1, 0) > 0;
+}
+
+/*
+ * Paho has closed its side: the bytes in the hold still leave when they may.
+ *
+ * A broker that ends TLS and closes while it is not read is not the gate's to see at once. Paho
+ * reads the end of TLS later, among the bytes that were relayed before, and closes first.
+ */
 static void paho_closed(struct link *link)
 {
-    note_end(link, LINK_CLOSED_BY_PAHO, "");
+    if (has_broker_closed(link)) {
+        note_end(link, LINK_CLOSED_BY_BROKER, BROKER_CLOSED);
+    } else {
+        note_end(link, LINK_CLOSED_BY_PAHO, "");
+    }
     link_end_close(&link->paho);
     enter(link, LINK_DRAIN);
 }
@@ -336,7 +356,7 @@ static void read_broker(struct link *link)
         }
     } else if (room == 0 || got == 0) {
         /* No room for more: epoll can only have reported a hang-up, and Paho does not read. */
-        note_end(link, LINK_CLOSED_BY_BROKER, "the broker closed the connection");
+        note_end(link, LINK_CLOSED_BY_BROKER, BROKER_CLOSED);
         link_close(link, NULL);
     } else if (errno != EAGAIN && errno != EINTR) {
         broker_failed(link, errno);

@@ -412,6 +412,36 @@ static size_t fill(int fd)
     return filled;
 }
 
+static bool has_ended(void *context)
+{
+    struct gate_link_status status;
+
+    gate_link_status(((struct fixture *)context)->gate, 0, &status);
+    return status.ending.closer != LINK_CLOSED_BY_NOBODY;
+}
+
+/* Every buffer between the broker and Paho is full when the broker closes, so its end is not read.
+ * Paho, which has found the end of TLS among the bytes before, closes first. */
+static void a_broker_that_closes_behind_unread_bytes_is_named(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pollfd broker;
+    struct gate_link_status status;
+
+    open_link(fixture);
+    broker = (struct pollfd){.fd = fixture->broker, .events = POLLOUT};
+    do {
+        fill(fixture->broker);
+    } while (poll(&broker, 1, QUIET_MS) == 1);
+    assert_int_equal(shutdown(fixture->broker, SHUT_WR), 0);
+    close(fixture->paho);
+    fixture->paho = -1;
+    unit_wait(has_ended, fixture, "the end of the link");
+    gate_link_status(fixture->gate, 0, &status);
+    assert_int_equal(status.ending.closer, LINK_CLOSED_BY_BROKER);
+    assert_string_equal(status.ending.reason, "the broker closed the connection");
+}
+
 static bool holds_much(void *context)
 {
     return held_bytes(context) >= LINK_HELD_HIGH;
@@ -506,6 +536,7 @@ int main(void)
         GATE_TEST(quiesced_it_reads_nothing_from_the_broker),
         GATE_TEST(a_new_link_replaces_the_old_one),
         GATE_TEST(relays_more_than_it_can_hold),
+        GATE_TEST(a_broker_that_closes_behind_unread_bytes_is_named),
         GATE_TEST(a_broker_that_does_not_read_makes_nobody_wait),
         GATE_TEST(without_a_descriptor_it_turns_away),
     };
