@@ -72,11 +72,12 @@ def make_password_file(path):
 class Broker:
     """
     verbose: mosquitto logs every packet, for count_log(). plugin: lines of configuration that
-    replace the password file. certificate: which of the Pki's to show.
+    replace the password file. certificate: which of the Pki's to show. config: in the place of
+    CONFIG.
     """
 
     def __init__(self, directory, pki, password_file, *, certificate="server", verbose=False,
-                 max_inflight=20, plugin=None, extra="", start=True):
+                 max_inflight=20, plugin=None, extra="", config=CONFIG, start=True):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.pki = pki
@@ -88,7 +89,7 @@ class Broker:
         self.password_path.write_text(PUBLISHER_PASSWORD + "\n")
         self._process = None
         self._config = self.directory / "mosquitto.conf"
-        self._config.write_text(CONFIG.format(
+        self._config.write_text(config.format(
             directory=self.directory, max_inflight=max_inflight,
             log_types="log_type all" if verbose else "log_type error\nlog_type notice",
             authentication=plugin or f"password_file {password_file}",

@@ -1,9 +1,12 @@
 """The demonstration, and the example messages that it, the manual and the README name."""
 
+import contextlib
 import json
 import os
+import pathlib
 import re
 import shlex
+import shutil
 
 import pytest
 
@@ -12,6 +15,11 @@ from harness import BUILD, FOXTRACKRCTL, ROOT, query, run
 EXAMPLES = ROOT / "packaging/examples"
 INSTALLED = "/usr/share/doc/foxtrackrd/examples/"
 DOCUMENTS = ["README.md", "daemon/foxtrackrctl.8"]
+
+
+def chapter(shown, title):
+    """What stands below a title."""
+    return shown.split(f"\n{title}\n{'-' * len(title)}\n")[1].split("\n---")[0]
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +37,59 @@ def test_demo_tells_one_story(demo):
     assert bars and [len(full) for full, *_ in bars] == sorted(len(full) for full, *_ in bars)
     full, empty, arrived, messages = bars[-1]
     assert (len(full), empty, arrived) == (28, "", messages)
-    assert shown.index("Caught up") > shown.rindex("[####")
+    assert shown.index("Caught up") > shown.rindex("[####") and shown.count("Caught up") == 1
     assert "READY" not in shown
-    assert query(directory / "foxtrackr.db", "SELECT received FROM runs") == [(int(messages),)]
+    assert query(directory / "foxtrackr.db", "SELECT received, stopped_ms >= started_ms FROM runs") \
+        == [(int(messages), 1)]
+    assert chapter(shown, "foxtrackrctl status").count("\n") > 10
+
+
+def test_demo_tells_the_truth(demo):
+    """Goal: the numbers of its story are those of the database."""
+    shown, directory = demo
+    [(trackers, groups, messages)] = re.findall(r"(\d+) trackers in (\d+) groups, .*: (\d+) messages", shown)
+    [(garbage, other)] = re.findall(r"(\d+) messages are garbage, and (\d+) have a type", shown)
+    counted = query(directory / "foxtrackr.db", """
+        SELECT (SELECT count(DISTINCT device) FROM battery), (SELECT count(DISTINCT group_name) FROM device_groups),
+               (SELECT received FROM runs), (SELECT quarantined FROM runs), (SELECT count(*) FROM messages)""")
+    assert counted == [tuple(map(int, (trackers, groups, messages, garbage, other)))]
+
+
+def test_demo_answers_its_questions(demo):
+    """Goal: below each question there is a table with a row at least."""
+    shown, _ = demo
+    script = (ROOT / "tests/demo").read_text(encoding="utf-8")
+    questions = re.search('^QUESTIONS="((?:[^"])*)"', script, re.MULTILINE)[1].splitlines()
+    assert len(questions) >= 5
+    for question in questions:
+        assert chapter(shown, question).count("\n│ ") >= 2, question  # the heading, and a row
+
+
+@pytest.mark.parametrize("change, found", [
+    ("DELETE FROM battery WHERE (device, time_ms) IN (SELECT device, time_ms FROM battery LIMIT 1)", "missing"),
+    ("UPDATE temperature SET celsius = celsius + 1 WHERE (device, time_ms) IN"
+     " (SELECT device, time_ms FROM temperature LIMIT 1)", "surplus"),
+    ("INSERT INTO quarantine SELECT zeroblob(32), topic, payload, reason, detail, 1, 1, 1 FROM quarantine LIMIT 1",
+     "rows")])
+def test_demo_would_notice_a_loss(demo, tmp_path, change, found):
+    """Goal: "every row is there, once, with its values" is said of what was compared."""
+    _, directory = demo
+    copy = tmp_path / "copy.db"
+    shutil.copy(directory / "foxtrackr.db", copy)
+    compare = ["sqlite3", "-cmd", f".parameter set @file '{directory}/manifest.jsonl'", copy]
+    with open(ROOT / "tests/demo_compare.sql", encoding="utf-8") as sql:
+        assert run(*compare, stdin=sql).stdout == ""
+    run("sqlite3", copy, change)
+    with open(ROOT / "tests/demo_compare.sql", encoding="utf-8") as sql:
+        assert found in run(*compare, stdin=sql).stdout
+
+
+def test_demo_leaves_nothing_running(demo):
+    """Goal: broker and daemon end with it."""
+    _, directory = demo
+    for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            assert str(directory) not in process.read_text(errors="replace"), process
 
 
 def test_demo_explains_the_duplicates(demo):

@@ -108,6 +108,7 @@ def test_demo_installs_a_compiler_libraries_and_a_broker():
     assert set(packages.split()) == {
         "gcc", "make", "binutils", "pkg-config", "libpaho-mqtt-dev", "libsqlite3-dev", "libjansson-dev",
         "libsystemd-dev", "libssl-dev", "libinih-dev", "mosquitto", "openssl", "sqlite3"}
+    assert "64 packages, 237 MB" in (ROOT / "README.md").read_text(encoding="utf-8")
     wanted = run("make", "-C", ROOT, "-n", "--no-print-directory", "demo").stdout
     assert "tests/deps" in wanted and "clang" not in wanted
 

@@ -200,6 +200,7 @@ def test_sysusers_and_tmpfiles(tmp_path):
     user = (tmp_path / "etc/passwd").read_text().split(":")
     groups = {line.split(":")[0]: line.split(":")[2:]
               for line in (tmp_path / "etc/group").read_text().splitlines()}
+    assert set(groups) == {"foxtrackrd", "foxtrackr-readers"}
     assert groups["foxtrackr-readers"][1] == "foxtrackrd"
     group, readers = int(groups["foxtrackrd"][0]), int(groups["foxtrackr-readers"][0])
     assert (user[0], user[5], user[6].strip()) == (
