@@ -127,11 +127,9 @@ int config_needs_restart(const struct config *running, const struct config *load
 
 /* --- paths ------------------------------------------------------------------------------- */
 
-/* The files that a daemon uses, compared by identity and not by spelling. */
-
 /*
  * Compare all files that the daemon of this configuration uses: the configuration itself, the
- * database with its log, shared memory, journal and lock, the files that it writes or replaces, the
+ * database with its WAL, shared memory, journal and lock, the files that it writes or replaces, the
  * files that it reads, and the files of the other configurations beside this one. Nothing is
  * changed or created.
  *

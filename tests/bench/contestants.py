@@ -186,8 +186,8 @@ def settled(client):
 
 def settle(client):
     """
-    Wait for that; returns how many seconds it took. Not looked at all the time: while somebody reads,
-    the log cannot begin anew.
+    Wait for that; returns how many seconds it took. Looks only from time to time, because the WAL cannot
+    be restarted while this process reads.
     """
     begun = time.monotonic()
     while not settled(client):

@@ -133,7 +133,7 @@ def test_readers_neither_wait_nor_disturb(broker, daemon):
 def test_full_disk(make_broker, make_daemon, tmp_path, size):
     """
     Goal: a full disk stops the acknowledgements and the status says so; when there is room again
-    the daemon goes on by itself, and everything is there once. On the smaller disk the log of
+    the daemon goes on by itself, and everything is there once. On the smaller disk the WAL of
     the database alone would fill it again.
     """
     broker = make_broker(verbose=True)
@@ -322,7 +322,7 @@ def test_a_pause_moves_the_log(broker, make_daemon):
     for number in range(15):            # 3 MiB; 16 make it move under load
         broker.publish("foxtrackr/p1/V3.0/bat", chr(ord("a") + number) * 200_000)
     daemon.wait_rows(15)
-    # The file grows only when the log moves.
+    # The file grows only when the WAL moves.
     wait_until(lambda: daemon.database.stat().st_size > 2 * MIB, what="the WAL to move")
     daemon.stop()
     assert value(daemon.database, "SELECT count(*) FROM quarantine") == 15
@@ -448,7 +448,7 @@ def test_database_moved_away_while_running(make_broker, make_daemon):
     daemon.wait_log(r"^err.*foxtrackr\.db")
     assert broker.count_log(PUBREC) == 1
 
-    # The log belongs to the file that was moved, and beside a new database it would be poison; the
+    # The WAL belongs to the file that was moved, and beside a new database it would be poison; the
     # record says that there was a database. Both are the operator's to remove.
     for words, suffixes in (("is missing or empty, but its write-ahead log", ("-wal", "-shm")),
                             ("is missing, and .*lock says that there was one", (".lock",))):
@@ -469,19 +469,19 @@ def test_database_deleted_in_a_pause(broker, daemon):
     daemon.start()
     manifest = fleet.play(broker, messages=200)
     daemon.wait_received(manifest.messages)
-    log = daemon.database.with_name(daemon.database.name + "-wal")
-    before = log.read_bytes()
+    wal = daemon.database.with_name(daemon.database.name + "-wal")
+    before = wal.read_bytes()
     daemon.database.unlink()
     daemon.process.terminate()
     assert daemon.wait_exit() == 74
     daemon.wait_log("^err: database: .*was deleted or replaced while in use")
-    assert log.read_bytes()[:len(before)] == before
+    assert wal.read_bytes()[:len(before)] == before
 
 
 def test_an_older_copy_written_into_the_running_database(broker, daemon, tmp_path):
     """
     Goal: cp over the file in use is noticed with the next commit, before a byte is written into it;
-    the next start refuses the copy beside the log, too.
+    the next start refuses the copy beside the WAL, too.
     """
     daemon.start()
     first = fleet.play(broker, messages=200)

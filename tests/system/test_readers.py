@@ -193,7 +193,7 @@ def held_reader(broker, make_daemon, tmp_path):
 
 def test_a_reader_that_keeps_the_log_is_named(broker, held_reader, tmp_path):
     """
-    Goal: a reader past 256 MiB of log is named by log, status and metrics, with its process and its
+    Goal: a reader past 256 MiB of WAL is named by log, status and metrics, with its process and its
     age; messages go on meanwhile; and when it has ended all of them say so.
     """
     daemon, shell = held_reader
@@ -225,12 +225,12 @@ def test_a_reader_that_keeps_the_log_is_named(broker, held_reader, tmp_path):
     wait_until(lambda: age() == 0, what="the metric")
     assert foxtrackrctl(daemon, "status").returncode == 0
     assert daemon.log().count("a reader keeps") == 1
-    daemon.stop(timeout=60)  # it moves the whole log
+    daemon.stop(timeout=60)  # the daemon moves the whole WAL
 
 
 def test_messages_wait_for_readers_five_seconds_and_once(broker, make_daemon):
     """
-    Goal: the daemon waits for a reader that keeps a long log for 5 s, however long it may wait for
+    Goal: the daemon waits for a reader that keeps a long WAL for 5 s, however long it may wait for
     other programs; its watchdog is fed meanwhile, and the next message does not wait again.
     """
     daemon = make_daemon(broker, environment={"WATCHDOG_USEC": "2000000"},
@@ -244,7 +244,7 @@ def test_messages_wait_for_readers_five_seconds_and_once(broker, make_daemon):
         return time.monotonic() - begun
 
     with log_kept_by_reader(daemon):
-        # The first commit finds out how long the log is; what follows waits. The two are never in
+        # The first commit finds out how long the WAL is; the following ones wait. The two are never in
         # one batch: the second is published when the first is stored.
         begun = time.monotonic()
         stored_in(1)

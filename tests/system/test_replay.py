@@ -433,7 +433,7 @@ def test_ctrl_c_ends_every_wait(broker, daemon, command):
     if command == ["replay"]:
         holder = sqlite3.connect(daemon.database, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
-    else:  # only a recovery of the log keeps a reader waiting
+    else:  # only a recovery of the WAL keeps a reader waiting
         holder = sqlite3.connect(daemon.database, isolation_level=None)
         holder.execute("PRAGMA locking_mode = EXCLUSIVE")
         holder.execute("BEGIN EXCLUSIVE")

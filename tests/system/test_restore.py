@@ -72,7 +72,7 @@ def test_a_backup_says_so(daemon, history):
     assert value(copy, "SELECT taken_ms FROM foxtrackr_backup") == taken
 
 
-def test_a_backup_copied_over_a_log(daemon, history):
+def test_a_backup_copied_over_a_wal(daemon, history):
     """Goal: a backup beside another database's WAL is refused, and nothing is touched."""
     backup, _ = history
     shutil.copyfile(backup, daemon.database)
@@ -350,7 +350,7 @@ def test_an_older_copy_of_the_same_size(broker, daemon, tmp_path):
     """
     Goal: a copy of the closed database from before the last runs, written into the file of the same
     size, is refused beside the WAL of a killed daemon: SQLite would lose in silence what lies between
-    the two. Without the log, or with the right file, the daemon starts.
+    the two. Without the WAL, or with the right file, the daemon starts.
     """
     daemon.start()
     publish(broker, daemon, "early", 30)
@@ -404,11 +404,11 @@ def grow(broker, daemon):
     publish(broker, daemon, "grow", 20)
 
 
-def test_an_unmarked_copy_beside_a_log(broker, daemon):
+def test_an_unmarked_copy_beside_a_wal(broker, daemon):
     """
     Goal: a copy that is put in the place of the database, with the WAL of a killed daemon beside it,
-    is refused: by its inode, because it lacks what the log builds on, or because the two together
-    are damaged.
+    is refused: by its inode, because it lacks the state that the WAL builds on, or because the two
+    together are damaged.
     """
     daemon.start()
     publish(broker, daemon, "before", 10)
