@@ -1,6 +1,9 @@
 /*
- * Resolves a host name and connects to one address at a time. The caller chooses the next address,
- * because TCP is only the first stage at which an address can fail.
+ * Resolves a host name and connects to its addresses. The caller asks for another address when one
+ * has failed later, because TCP is only the first stage at which an address can fail.
+ *
+ * dial_race() gives each address a head start over the next one (RFC 8305 §5). A packet filter that
+ * drops packets without an answer then costs the head start and not the whole time limit.
  */
 #include "net/net.h"
 
@@ -15,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error_text.h"
 
 /* The longest time that data may stay unacknowledged by the peer's TCP; then the connection is
@@ -68,18 +72,35 @@ static const char *advice(int error)
     }
 }
 
+/* Begins to connect. Returns 0 or EINPROGRESS with *fd set, or another errno with *fd -1. */
+static int begin(const struct dial_address *address, int *fd)
+{
+    int error;
+
+    *fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (*fd < 0) {
+        return errno;
+    }
+    set_options(*fd);
+    if (connect(*fd, (const struct sockaddr *)&address->socket, address->length) == 0) {
+        return 0;
+    }
+    error = errno;
+    if (error != EINPROGRESS) {
+        close(*fd);
+        *fd = -1;
+    }
+    return error;
+}
+
 int dial_connect(const struct dial_address *address, int timeout_ms, int stop_fd,
                  char problem[DIAL_PROBLEM_SIZE])
 {
-    int fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int error = errno;
+    int fd;
+    int error = begin(address, &fd);
 
-    if (fd >= 0) {
-        set_options(fd);
-        error = 0;
-        if (connect(fd, (const struct sockaddr *)&address->socket, address->length) != 0) {
-            error = errno == EINPROGRESS ? wait_connected(fd, timeout_ms, stop_fd) : errno;
-        }
+    if (error == EINPROGRESS) {
+        error = wait_connected(fd, timeout_ms, stop_fd);
     }
     if (error == 0) {
         return fd;
@@ -93,6 +114,158 @@ int dial_connect(const struct dial_address *address, int timeout_ms, int stop_fd
     }
     errno = error;
     return -1;
+}
+
+/* --- the race of a host's addresses --------------------------------------------------------- */
+
+#define NOBODY (-1)
+
+/* The addresses that are being tried. */
+struct runners {
+    struct dial_race *race;
+    struct pollfd fds[DIAL_ADDRESSES_MAX + 1]; /* -1: not started, or ended; the last is stop_fd */
+    int64_t since_ms[DIAL_ADDRESSES_MAX];
+    int64_t next_ms; /* when the next address is started */
+    int last;        /* the address that was started last, or NOBODY */
+};
+
+static void fail(struct runners *runners, size_t i, int error)
+{
+    struct dial_race *race = runners->race;
+    char problem[DIAL_PROBLEM_SIZE];
+
+    if (runners->fds[i].fd >= 0) {
+        close(runners->fds[i].fd);
+        runners->fds[i].fd = -1;
+    }
+    race->is_over[i] = true;
+    runners->next_ms = clock_monotonic_ms();
+    snprintf(problem, sizeof(problem), "%s%s", error_text(error), advice(error));
+    race->tell(race->context, i, error, problem);
+}
+
+/* Returns the first address that is neither over nor started, or NOBODY. */
+static int next_runner(const struct runners *runners)
+{
+    for (size_t i = 0; i < runners->race->list->count; i++) {
+        if (!runners->race->is_over[i] && runners->fds[i].fd < 0) {
+            return (int)i;
+        }
+    }
+    return NOBODY;
+}
+
+/* Starts the next address. Returns its index when it is connected at once, else NOBODY. */
+static int start_next(struct runners *runners, int next)
+{
+    struct dial_race *race = runners->race;
+    int error;
+
+    if (runners->last != NOBODY && runners->fds[runners->last].fd >= 0) {
+        race->tell(race->context, (size_t)runners->last, EINPROGRESS, "");
+    }
+    error = begin(&race->list->entries[next], &runners->fds[next].fd);
+    runners->since_ms[next] = clock_monotonic_ms();
+    runners->next_ms = runners->since_ms[next] + race->head_start_ms;
+    runners->last = next;
+    if (error == 0) {
+        return next;
+    }
+    if (error != EINPROGRESS) {
+        fail(runners, (size_t)next, error);
+    }
+    return NOBODY;
+}
+
+/* Ends the addresses whose time is over. Returns how long to wait for the others, until `next_ms`
+ * if another one is to be started then; -1 when there is nothing to wait for. */
+static int64_t end_late(struct runners *runners, bool has_next)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t wait_ms = has_next ? runners->next_ms - now_ms : INT64_MAX;
+    bool any = has_next;
+
+    for (size_t i = 0; i < runners->race->list->count; i++) {
+        int64_t left_ms = runners->since_ms[i] + runners->race->timeout_ms - now_ms;
+
+        if (runners->fds[i].fd >= 0 && left_ms <= 0) {
+            fail(runners, i, ETIMEDOUT);
+            wait_ms = has_next ? 0 : wait_ms;
+        } else if (runners->fds[i].fd >= 0) {
+            any = true;
+            wait_ms = left_ms < wait_ms ? left_ms : wait_ms;
+        }
+    }
+    return !any ? -1 : wait_ms > 0 ? wait_ms : 0;
+}
+
+/* Waits for an address that is connected. Returns its index, NOBODY, or DIAL_RACE_STOPPED. */
+static int wait_for_one(struct runners *runners, int64_t wait_ms)
+{
+    size_t count = runners->race->list->count;
+
+    if (poll(runners->fds, DIAL_ADDRESSES_MAX + 1, (int)wait_ms) <= 0) {
+        return NOBODY;
+    }
+    if (runners->fds[DIAL_ADDRESSES_MAX].revents != 0) {
+        return DIAL_RACE_STOPPED;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int error = 0;
+        socklen_t length = sizeof(error);
+
+        if (runners->fds[i].fd < 0 || runners->fds[i].revents == 0) {
+            continue;
+        }
+        if (getsockopt(runners->fds[i].fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) {
+            error = errno;
+        }
+        if (error == 0) {
+            return (int)i;
+        }
+        fail(runners, i, error);
+    }
+    return NOBODY;
+}
+
+/* Closes the addresses that have not answered; they may be tried again in the same attempt. */
+static void end_race(struct runners *runners, int winner)
+{
+    for (int i = 0; i < DIAL_ADDRESSES_MAX; i++) {
+        if (i != winner && runners->fds[i].fd >= 0) {
+            close(runners->fds[i].fd);
+        }
+    }
+}
+
+int dial_race(struct dial_race *race, int *fd)
+{
+    struct runners runners = {.race = race, .next_ms = clock_monotonic_ms(), .last = NOBODY};
+    int winner = NOBODY;
+
+    for (int i = 0; i <= DIAL_ADDRESSES_MAX; i++) {
+        runners.fds[i] = (struct pollfd){.fd = -1, .events = POLLOUT};
+    }
+    runners.fds[DIAL_ADDRESSES_MAX] = (struct pollfd){.fd = race->stop_fd, .events = POLLIN};
+    while (winner == NOBODY) {
+        int next = next_runner(&runners);
+        int64_t wait_ms;
+
+        if (next != NOBODY && clock_monotonic_ms() >= runners.next_ms) {
+            winner = start_next(&runners, next);
+            continue;
+        }
+        wait_ms = end_late(&runners, next != NOBODY);
+        if (wait_ms < 0) {
+            return DIAL_RACE_LOST;
+        }
+        winner = wait_for_one(&runners, wait_ms);
+    }
+    end_race(&runners, winner);
+    if (winner >= 0) {
+        *fd = runners.fds[winner].fd;
+    }
+    return winner;
 }
 
 /* --- the addresses of a host --------------------------------------------------------------- */

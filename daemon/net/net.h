@@ -14,9 +14,9 @@
  * Name resolution and TCP connections, with errors that a person can act on. Any thread; blocks.
  *
  * A host may have several addresses, and an address can fail at every stage: TCP, the TLS
- * handshake, CONNECT. So the caller resolves once an attempt, walks through the list itself, and
- * goes on to the next address after any failure. A struct dial_history records between attempts
- * which address to try first.
+ * handshake, CONNECT. So the caller resolves once an attempt, and goes on to another address after
+ * any failure: through the list itself, or with dial_race(). A struct dial_history records between
+ * attempts which address to try first.
  */
 
 #define DIAL_PROBLEM_SIZE  256
@@ -57,6 +57,37 @@ int dial_resolve(const char *host, int port, const struct dial_history *history,
  */
 int dial_connect(const struct dial_address *address, int timeout_ms, int stop_fd,
                  char problem[DIAL_PROBLEM_SIZE]);
+
+/*
+ * Tells of an address of a race: EINPROGRESS when it does not answer yet and the next one is
+ * started beside it, with `problem` ""; else it is over, with its errno and the reason without the
+ * address. `index` is its place in the list.
+ */
+typedef void dial_tell_fn(void *context, size_t index, int error, const char *problem);
+
+/* One attempt to reach a host at any of its addresses. */
+struct dial_race {
+    const struct dial_list *list;
+    int head_start_ms; /* of each address over the next one */
+    int timeout_ms;    /* of each address */
+    int stop_fd;       /* ends the race when it becomes readable; -1: none */
+    dial_tell_fn *tell;
+    void *context;                    /* of `tell` */
+    bool is_over[DIAL_ADDRESSES_MAX]; /* not to be tried any more; the caller may set this too */
+};
+
+enum {
+    DIAL_RACE_LOST = -2,    /* every address is over */
+    DIAL_RACE_STOPPED = -3, /* stop_fd became readable */
+};
+
+/*
+ * Connect to the first address that answers, of those that are not over, in the order of the list.
+ * The next one is started when the one before has failed, or has had its head start. Returns the
+ * index of the connected address and sets *fd as dial_connect() returns it; addresses that have not
+ * answered yet are closed, and are not over. Otherwise returns a value of the enum above.
+ */
+int dial_race(struct dial_race *race, int *fd);
 
 /* Record that the address has worked: it is tried first from now on. */
 void dial_remember_good(struct dial_history *history, const struct dial_address *address);

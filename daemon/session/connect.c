@@ -4,7 +4,8 @@
  * One attempt resolves the host and tries its addresses until one has answered CONNECT with a
  * session; the backoff comes after the last one. An address may fail at any stage, and after each
  * failure the next is tried: a machine that accepts TCP and then does not answer must not keep us
- * from the others. The address that worked is tried first in the next attempt.
+ * from the others. An address that does not answer TCP within DIAL_HEAD_START_MS is raced by the
+ * next one. The address that worked is tried first in the next attempt.
  *
  * When a later address works, the earlier failures are reported according to their kind. An address
  * that refuses TCP at once (a broker that does not listen at ::1) is ordinary and gets a line of
@@ -23,6 +24,7 @@
 #include "net/net.h"
 
 #define DIAL_TIMEOUT_MS    10000
+#define DIAL_HEAD_START_MS 2000 /* add_slow() names this time */
 #define EXPLAIN_TIMEOUT_MS 5000
 #define CONNECT_TIMEOUT_S  30 /* from CONNECT to CONNACK, with the handshake */
 /* The same for a host with several addresses; it grows by this much with each failed attempt, so
@@ -30,7 +32,7 @@
 #define CONNECT_PATIENCE_S 10
 #define CLEAN_UP_MS        3000
 
-enum reached { REACHED, REFUSED, NOT_REACHED, NOT_NOW };
+enum reached { REACHED, NOT_REACHED, NOT_NOW };
 
 /* After a failed TLS connection: repeats the handshake and sets `problem` if it fails too. */
 static enum tls_result explain_tls(struct session *session, const struct dial_address *address,
@@ -89,27 +91,19 @@ static void say_unanswered(struct session *session, const struct dial_address *a
 }
 
 /*
- * One address: TCP, TLS, CONNECT. REACHED sets *present. REFUSED: TCP failed at once, `problem` is
- * set. NOT_REACHED: any other failure, `problem` is set, to "" when the session is being stopped.
- * NOT_NOW: another address would not help, `problem` is set.
+ * TLS and CONNECT at an address, over the connected socket `fd`, which becomes the gate's. REACHED
+ * sets *present. NOT_REACHED: `problem` is set. NOT_NOW: another address would not help, `problem`
+ * is set.
  */
-static enum reached try_address(struct session *session, const struct dial_address *address,
+static enum reached try_address(struct session *session, const struct dial_address *address, int fd,
                                 bool *present, char *problem)
 {
-    char dial_problem[DIAL_PROBLEM_SIZE];
     char paho_problem[PAHO_PROBLEM_SIZE];
     struct paho_answer answer;
     struct gate_link_status before;
     struct gate_link_status after;
     bool was_uncertain = session->uncertain;
-    int fd = dial_connect(address, DIAL_TIMEOUT_MS, session->stop_fd, dial_problem);
 
-    if (fd < 0) {
-        enum reached reached = errno == ETIMEDOUT || errno == ECANCELED ? NOT_REACHED : REFUSED;
-
-        snprintf(problem, SESSION_REASON_SIZE, "%s", dial_problem);
-        return reached;
-    }
     gate_link_status(session->parts.gate, session->parts.index, &before);
     gate_offer(session->parts.gate, session->parts.index, fd);
     if (!session_put_event(session, INTAKE_CONNECTING, "", 0, STORE_GAP_NONE)) {
@@ -186,13 +180,105 @@ static void say_earlier(struct session *session, bool all_refused, const char *p
     }
 }
 
+/* One attempt, with the reasons of the addresses that have failed in it. */
+struct attempt {
+    struct session *session;
+    const struct dial_list *list;
+    struct dial_race race;
+    bool is_slow[DIAL_ADDRESSES_MAX]; /* did not answer in its head start */
+    bool all_refused;                 /* by TCP, at once */
+    char *problem;
+};
+
+/* A dial_tell_fn. */
+static void tell_address(void *context, size_t index, int error, const char *reason)
+{
+    struct attempt *attempt = context;
+    const struct dial_address *address = &attempt->list->entries[index];
+    const char *client_id = attempt->session->own->client_id;
+
+    if (error == EINPROGRESS) {
+        const struct log_fields fields = {.session = client_id};
+
+        attempt->is_slow[index] = true;
+        log_line_fields(LOG_INFO, &fields,
+                        "%s: %s does not answer yet, trying the next address beside it", client_id,
+                        address->name);
+        return;
+    }
+    attempt->all_refused = attempt->all_refused && error != ETIMEDOUT;
+    add_reason(attempt->session->parts.config, attempt->problem, address, reason);
+}
+
+/* Adds the addresses that a later one has overtaken to the reasons. */
+static void add_slow(struct attempt *attempt, int winner)
+{
+    for (size_t i = 0; i < attempt->list->count; i++) {
+        if (attempt->is_slow[i] && !attempt->race.is_over[i] && (int)i != winner) {
+            attempt->all_refused = false;
+            add_reason(attempt->session->parts.config, attempt->problem, &attempt->list->entries[i],
+                       "no answer within 2 s, when the next address was tried beside it (a "
+                       "firewall, or a machine that is down?)");
+        }
+    }
+}
+
+static bool has_more(const struct attempt *attempt)
+{
+    for (size_t i = 0; i < attempt->list->count; i++) {
+        if (!attempt->race.is_over[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Tries the addresses until one has answered CONNECT. Returns as session_connect() does. */
+static bool try_addresses(struct attempt *attempt, bool *present)
+{
+    struct session *session = attempt->session;
+    char reason[SESSION_REASON_SIZE];
+    int fd;
+    int i;
+
+    while ((i = dial_race(&attempt->race, &fd)) >= 0) {
+        const struct dial_address *address = &attempt->list->entries[i];
+        enum reached reached = try_address(session, address, fd, present, reason);
+
+        if (reached == REACHED) {
+            dial_remember_good(&session->addresses, address);
+            session->failed_attempts = 0;
+            add_slow(attempt, i);
+            say_earlier(session, attempt->all_refused, attempt->problem);
+            return true;
+        }
+        if (reached == NOT_NOW) {
+            snprintf(attempt->problem, SESSION_REASON_SIZE, "%s", reason);
+            return false;
+        }
+        attempt->all_refused = false;
+        attempt->race.is_over[i] = true;
+        add_reason(session->parts.config, attempt->problem, address, reason);
+        if (has_more(attempt)) {
+            paho_disconnect(session->paho, CLEAN_UP_MS); /* ends the rest of the failed
+                                                          * connection */
+        }
+    }
+    if (i == DIAL_RACE_STOPPED) {
+        attempt->problem[0] = '\0';
+    } else {
+        session->failed_attempts++;
+    }
+    return false;
+}
+
 bool session_connect(struct session *session, bool *present, char *problem)
 {
     const struct config *config = session->parts.config;
     char dial_problem[DIAL_PROBLEM_SIZE];
-    char reason[SESSION_REASON_SIZE];
     struct dial_list list;
-    bool all_refused = true;
+    struct attempt attempt = {
+        .session = session, .list = &list, .all_refused = true, .problem = problem};
 
     if (dial_resolve(config->broker.host, config->broker.port, &session->addresses, &list,
                      dial_problem) != 0) {
@@ -201,29 +287,13 @@ bool session_connect(struct session *session, bool *present, char *problem)
     }
     session->options.connect_timeout_s = patience_s(session, list.count);
     problem[0] = '\0';
-    for (size_t i = 0; i < list.count; i++) {
-        const struct dial_address *address = &list.entries[i];
-        enum reached reached = try_address(session, address, present, reason);
-
-        if (reached == REACHED) {
-            dial_remember_good(&session->addresses, address);
-            session->failed_attempts = 0;
-            say_earlier(session, all_refused, problem);
-            return true;
-        }
-        if (reached == NOT_NOW || reason[0] == '\0') {
-            snprintf(problem, SESSION_REASON_SIZE, "%s", reason);
-            return false;
-        }
-        all_refused = all_refused && reached == REFUSED;
-        add_reason(config, problem, address, reason);
-        if (i + 1 < list.count) {
-            paho_disconnect(session->paho, CLEAN_UP_MS); /* ends the rest of the failed
-                                                          * connection */
-        }
-    }
-    session->failed_attempts++;
-    return false;
+    attempt.race = (struct dial_race){.list = &list,
+                                      .head_start_ms = DIAL_HEAD_START_MS,
+                                      .timeout_ms = DIAL_TIMEOUT_MS,
+                                      .stop_fd = session->stop_fd,
+                                      .tell = tell_address,
+                                      .context = &attempt};
+    return try_addresses(&attempt, present);
 }
 
 /*

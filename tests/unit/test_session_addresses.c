@@ -66,6 +66,32 @@ static void an_address_that_does_not_answer_is_told(void **state)
                                           "SUBSCRIBE(a/#,2)/1 SUBSCRIBE(b/#,2)/1 DISCONNECT/1 ");
 }
 
+/* A packet filter in the way costs two seconds, once, and is told. */
+static void an_address_without_an_answer_is_overtaken(void **state)
+{
+    struct fixture *fixture = *state;
+    char line[128];
+
+    fixture_know(fixture);
+    fake_broker_resolve(2);
+    fake_broker_hang(0);
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+    assert_int_equal(logged(fixture, "does not answer yet, trying the next address"), 1);
+    snprintf(line, sizeof(line), "%.40sno answer within 2 s", prefix(fixture, 0));
+    assert_int_equal(logged(fixture, line), 1);
+    assert_last_error(fixture, line);
+    fake_mqtt_lose(FAKE_BY_BROKER);
+    wait_backoff(fixture);
+    retry(fixture);
+    wait_subscribed(fixture);
+    assert_conversation(fixture, "connecting(c) CONNECT/1 settled(c,none,7) "
+                                 "SUBSCRIBE(a/#,2)/1 SUBSCRIBE(b/#,2)/1 "
+                                 "connecting(c) CONNECT/1 settled(c,none,7) "
+                                 "SUBSCRIBE(a/#,2)/1 SUBSCRIBE(b/#,2)/1 DISCONNECT/1 ");
+    assert_int_equal(logged(fixture, "does not answer yet"), 1);
+}
+
 /* An address that answers CONNECT, and then not SUBSCRIBE, is tried last. */
 static void an_address_that_fails_later_is_tried_last(void **state)
 {
@@ -302,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SESSION_TEST(an_address_that_refuses_tcp_is_passed_over),
         SESSION_TEST(an_address_that_does_not_answer_is_told),
+        SESSION_TEST(an_address_without_an_answer_is_overtaken),
         SESSION_TEST(an_address_that_fails_later_is_tried_last),
         SESSION_TEST(an_address_is_not_blamed_for_the_daemon),
         SESSION_TEST(every_failure_is_in_the_reason),
