@@ -18,7 +18,7 @@ DOCUMENTS = ["README.md", "daemon/foxtrackrctl.8"]
 
 
 def chapter(shown, title):
-    """What stands below a title."""
+    """The text below a title."""
     return shown.split(f"\n{title}\n{'-' * len(title)}\n")[1].split("\n---")[0]
 
 

@@ -59,7 +59,7 @@ def test_message_is_one_of_the_programs(message):
 
 
 def commands(program):
-    """What stands behind the name of a program, in text and in blocks, up to the end of the command."""
+    """The words behind the name of a program, in text and in blocks, up to the end of the command."""
     for command in re.findall(rf"\b{program} ([^`\n|;#)]+)", README):
         yield command.split()
 

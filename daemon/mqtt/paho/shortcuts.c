@@ -1,10 +1,11 @@
 /*
  * Two walks that Paho makes for every packet, and that it can be spared.
  *
- * 1. For every PUBLISH Paho goes through the connection's messages in flight, to see whether one
- * has the same packet identifier: a list, and a call of messageIDCompare() for each message. Only a
- * message that the broker sends again after a reconnection is found, so nearly every walk goes to
- * the end. In a catch-up with a window of 1,000 that is a third of all of Paho's work.
+ * The first: for every PUBLISH Paho goes through the connection's messages in flight, to see
+ * whether one has the same packet identifier: a list, and a call of messageIDCompare() for each
+ * message. Only a message that the broker sends again after a reconnection is found, so nearly
+ * every walk goes to the end. In a catch-up with a window of 1,000 that is a third of all of Paho's
+ * work.
  *
  * Here the identifiers in such a list are counted as messages come and go. An identifier whose
  * count is zero is not in the list; for every other one Paho walks as before. No message may enter
@@ -12,9 +13,9 @@
  * function that adds to a list is redirected. A message that leaves without being counted costs
  * only time.
  *
- * 2. Before every read Paho calls ERR_clear_error(), four or five times a message. That visits each
- * of the sixteen places that a thread has for errors, and frees their content, also when there is
- * no error. Here it is called only when there is one.
+ * The second: before every read Paho calls ERR_clear_error(), four or five times a message. That
+ * visits each of the sixteen places that a thread has for errors, and frees their content, also
+ * when there is no error. Here it is called only when there is one.
  *
  * Must never happen: a message that is in a list is not found, because Paho would then deliver it
  * twice or lose its handshake.

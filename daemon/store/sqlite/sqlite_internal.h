@@ -313,7 +313,7 @@ int store_open_failed(struct store *store, const char *doing);
 /* Set *number to the first column of the first row of a query. */
 int store_read_number(struct store *store, const char *sql, int *number);
 
-/* What retention may do now, so that no message waits long for a checkpoint. */
+/* The next step of retention, chosen so that no message waits long for a checkpoint. */
 enum store_turn {
     STORE_TURN_WORK, /* delete rows */
     STORE_TURN_MOVE, /* make a checkpoint first */
