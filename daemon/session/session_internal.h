@@ -41,6 +41,7 @@ struct session {
     int backoff_ms;
     int64_t connected_ms; /* monotonic */
     int short_lives;      /* connections in a row that the broker ended soon */
+    bool shares_told;     /* warn_of_shares() has warned in this run */
     struct log_cause cause;
     bool problem_said; /* a problem was logged, and its end was not yet */
     struct log_cause refused_cause;

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SHARE     "$share/"
 #define MORE_SIZE 32 /* for "; and 1000 more" at the end of a problem */
 
 /* Unsubscribes recorded filters that are no longer configured. Sets `problem` unless it returns
@@ -110,6 +111,31 @@ static bool add_problem(char *problems, const char *one)
     return true;
 }
 
+/* Warns, once a run, that a shared subscription can lose messages without a row in `gaps`: the
+ * broker reports the session as present although the subscription is gone from it. */
+static void warn_of_shares(struct session *session)
+{
+    const struct config_session *own = session->own;
+
+    for (size_t i = 0; i < own->filter_count && !session->shares_told; i++) {
+        const char *filter = own->filters[i];
+        const struct log_fields fields = {.session = own->client_id, .topic = filter};
+
+        if (strncmp(filter, SHARE, strlen(SHARE)) == 0) {
+            log_line_fields(LOG_WARNING, &fields,
+                            "%s: %s is a shared subscription: a broker may forget it when it "
+                            "restarts, as mosquitto does, and what is published before foxtrackrd "
+                            "has subscribed again goes to nobody, without a row in the table "
+                            "gaps%s",
+                            own->client_id, filter,
+                            session->options.version == PAHO_MQTT_3_1_1
+                                ? "; some brokers grant it in MQTT 3.1.1 and deliver nothing"
+                                : "");
+        }
+    }
+    session->shares_told = true;
+}
+
 enum session_reconciled session_reconcile(struct session *session, char *problem)
 {
     enum session_reconciled result = drop_unwanted(session, problem);
@@ -119,6 +145,7 @@ enum session_reconciled session_reconcile(struct session *session, char *problem
     if (result != SESSION_RECONCILED) {
         return result;
     }
+    warn_of_shares(session);
     problem[0] = '\0';
     for (size_t i = 0; i < session->own->filter_count; i++) {
         /* Granted on this connection already: only the other filters are retried. */

@@ -13,7 +13,7 @@ import pytest
 import broker as brokers
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import ROOT, query, run, value, wait_until
+from harness import ROOT, count_received, query, run, value, wait_until
 
 
 def filters_on_record(daemon):
@@ -385,6 +385,42 @@ def test_refused_subscription_is_named(make_broker, make_daemon, tmp_path):
 
     assert query(daemon.database, "SELECT time_ms FROM battery") == [(now,)]
     assert filters_on_record(daemon) == ["foxtrackr/+/V3.0/bat"]
+
+
+def test_two_daemons_share_a_subscription(make_broker, make_daemon):
+    """
+    Goal: two daemons on one share get every message, each of them once between both, also after the
+    broker has restarted and forgotten the share. The start warns of what a share does not promise.
+    """
+    broker = make_broker()
+    both = [make_daemon(broker, session={"given": name, "filters": "$share/fleet/foxtrackr/#"})
+            for name in ("one", "two")]
+    for daemon in both:
+        daemon.start()
+        assert "MQTT 3.1.1 and deliver nothing" in daemon.wait_log(
+            r"warning: .*: \$share/fleet/foxtrackr/# is a shared subscription")
+
+    def check_play(count, end_ms):
+        before = [count_received(daemon.database) for daemon in both]
+        fleet.play(broker, messages=100, garbage=0, other=0, end_ms=end_ms)
+        wait_until(lambda: sum(count_received(daemon.database) for daemon in both) == count,
+                   what=f"{count} messages")
+        assert all(count_received(daemon.database) > received
+                   for daemon, received in zip(both, before)), "one of them got nothing"
+
+    now = fleet.now_ms()
+    check_play(100, now - 3_600_000 * 24 * 30)
+    broker.restart()
+    for daemon in both:
+        status = daemon.wait_status(lambda now: now["sessions"][0]["connects"] == 2
+                                    and now["sessions"][0]["state"] == "subscribed")
+        assert status["sessions"][0]["session_present"] is True
+    check_play(200, now)
+    for daemon in both:
+        daemon.stop()
+        assert value(daemon.database, "SELECT sum(duplicate + quarantined) FROM runs") == 0
+        assert len(re.findall("is a shared subscription", daemon.log())) == 1
+        assert query(daemon.database, "SELECT * FROM gaps") == []
 
 
 def test_a_session_that_is_not_configured_any_more(broker, make_daemon):
