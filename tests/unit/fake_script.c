@@ -221,6 +221,7 @@ void fake_mqtt_deliver(const char *topic, const void *payload, size_t length, in
         .full_length = length,
         .qos = qos,
     };
+
     fake.client->message(fake.client->context, &message);
     if (qos > 0) {
         (void)!fake_link_write(&fake.link, qos == 2 ? "PUBREC" : "PUBACK");

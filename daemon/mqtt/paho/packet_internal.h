@@ -7,13 +7,17 @@
 #define MQTT_PAHO_PACKET_INTERNAL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "mqtt/paho/properties_internal.h"
 
 #define MQTT_PACKET_PROBLEM_SIZE 160
 
 enum mqtt_packet_result {
     MQTT_PACKET_OK = 0,
     MQTT_PACKET_E_MALFORMED = 1,
+    MQTT_PACKET_E_OLD = 2, /* a CONNACK as of MQTT 3.1.1, for a CONNECT of MQTT 5 */
 };
 
 /* The numbers are the protocol levels of CONNECT (MQTT 3.1.1 §3.1.2.2, MQTT 5 §3.1.2.2). */
@@ -30,11 +34,34 @@ enum mqtt_packet_result mqtt_packet_check_header(enum mqtt_version version, unsi
 
 /*
  * Judge the rest of a packet whose header was good: `length` bytes after the remaining length, all
- * of them. The payload of a PUBLISH is not looked at. Returns as mqtt_packet_check_header() does.
+ * of them. The payload of a PUBLISH is not looked at. Returns as mqtt_packet_check_header() does,
+ * or MQTT_PACKET_E_OLD with a sentence about the broker.
  */
 enum mqtt_packet_result mqtt_packet_check_body(enum mqtt_version version, unsigned char first,
                                                const unsigned char *body, size_t length,
                                                char problem[MQTT_PACKET_PROBLEM_SIZE]);
+
+/* A CONNACK. Without properties it has those that mqtt_properties_read() sets for an empty block.
+ */
+struct mqtt_connack {
+    bool is_old; /* as of MQTT 3.1.1 */
+    bool session_present;
+    unsigned char code; /* 0: the connection is accepted */
+    struct mqtt_properties properties;
+};
+
+/* A DISCONNECT of the broker's, which only MQTT 5 has. */
+struct mqtt_disconnect {
+    unsigned char code;
+    struct mqtt_properties properties;
+};
+
+/* Read a CONNACK that mqtt_packet_check_body() found good or old. */
+void mqtt_packet_read_connack(const unsigned char *body, size_t length, struct mqtt_connack *out);
+
+/* Read a DISCONNECT that mqtt_packet_check_body() found good, or one without a body (length 0). */
+void mqtt_packet_read_disconnect(const unsigned char *body, size_t length,
+                                 struct mqtt_disconnect *out);
 
 /* Say that the remaining length of a packet has more than four bytes. */
 void mqtt_packet_endless_length(unsigned char first, char problem[MQTT_PACKET_PROBLEM_SIZE]);

@@ -16,7 +16,7 @@ PAHO_PROVED := 1.3.11 1.3.14
 # The adaptations are linked only with the copy. The others are part of every program.
 PAHO_OBJ    := $(patsubst %,$(BUILD)/$(PAHO_DIR)/%.o,lean cork ahead shortcuts check)
 PAHO_PROBE  := $(BUILD)/paho.probe
-PAHO_PROBE_OBJ := $(PAHO_OBJ) $(patsubst %,$(BUILD)/$(PAHO_DIR)/%.o,packet plugin put probe probe_broker)
+PAHO_PROBE_OBJ := $(PAHO_OBJ) $(patsubst %,$(BUILD)/$(PAHO_DIR)/%.o,packet exchange properties plugin put probe probe_broker)
 PAHO_ONLY   := $(patsubst $(BUILD)/%.o,%.c,$(PAHO_OBJ)) $(addprefix $(PAHO_DIR)/,probe.c probe_broker.c)
 
 LIBS_PAHO    = $$(cat $(PAHO_FLAGS))

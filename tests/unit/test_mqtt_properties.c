@@ -1,0 +1,250 @@
+/* The properties of MQTT 5: which blocks are good, what is read of them, and that no byte beyond
+ * the block decides. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mqtt/paho/properties_internal.h"
+
+#define BYTES(literal) (literal), sizeof(literal) - 1
+
+/* A block with its length in front, and what is said of it; NULL: it is good. */
+struct block {
+    enum mqtt_packet_type packet;
+    const char *bytes;
+    size_t length;
+    const char *said;
+};
+
+static const char *const LONGER = "a property is longer than the properties";
+static const char *const BEYOND = "its properties are longer than the packet";
+
+/* Reads a copy that ends where the block ends, so that a sanitizer sees a read beyond it. */
+static const char *read_copy(const struct block *block, struct mqtt_properties *out, size_t *size)
+{
+    unsigned char *copy = malloc(block->length > 0 ? block->length : 1);
+    const char *said;
+
+    assert_non_null(copy);
+    memcpy(copy, block->bytes, block->length);
+    said = mqtt_properties_read(block->packet, copy, block->length, out, size);
+    free(copy);
+    return said;
+}
+
+static void check(const struct block *block)
+{
+    struct mqtt_properties out;
+    size_t size = 4711;
+    const char *said = read_copy(block, &out, &size);
+
+    if (block->said == NULL) {
+        assert_null(said);
+        assert_int_equal(size, block->length);
+    } else {
+        assert_non_null(said);
+        assert_string_equal(said, block->said);
+        assert_int_equal(size, 4711);
+    }
+}
+
+#define CHECK_ALL(blocks)                                                                          \
+    for (size_t i = 0; i < sizeof(blocks) / sizeof((blocks)[0]); i++) {                            \
+        check(&(blocks)[i]);                                                                       \
+    }
+
+static void good_blocks(void **state)
+{
+    static const struct block blocks[] = {
+        {MQTT_CONNACK, BYTES("\0"), NULL},
+        {MQTT_CONNACK, BYTES("\x80\0"), NULL}, /* more bytes for the length than needed */
+        {MQTT_CONNACK, BYTES("\5\x11\0\0\0\1"), NULL},
+        {MQTT_CONNACK, BYTES("\3\x21\0\x14"), NULL},
+        {MQTT_CONNACK, BYTES("\3\x22\0\0"), NULL},
+        {MQTT_CONNACK, BYTES("\2\x24\1"), NULL},
+        {MQTT_CONNACK, BYTES("\2\x25\1"), NULL},
+        {MQTT_CONNACK, BYTES("\5\x27\0\1\0\0"), NULL},
+        {MQTT_CONNACK, BYTES("\4\x12\0\1x"), NULL},
+        {MQTT_CONNACK, BYTES("\3\x1F\0\0"), NULL}, /* an empty text */
+        {MQTT_CONNACK, BYTES("\6\x28\1\x29\0\x2A\1"), NULL},
+        {MQTT_CONNACK, BYTES("\x9\x13\0\x0A\x1A\0\0\x1C\0\0"), NULL},
+        {MQTT_CONNACK, BYTES("\6\x15\0\0\x16\0\0"), NULL},
+        {MQTT_PUBLISH, BYTES("\2\1\7"), NULL}, /* a value that MQTT does not have */
+        {MQTT_PUBLISH, BYTES("\5\2\0\0\0\1"), NULL},
+        {MQTT_PUBLISH, BYTES("\x0C\3\0\1x\x8\0\1y\x9\0\1\0"), NULL},
+        {MQTT_PUBLISH, BYTES("\6\x0B\1\x0B\xff\xff\x7f"), NULL}, /* often */
+        {MQTT_PUBLISH, BYTES("\x0B\x26\0\1a\0\0\x26\0\0\0\0"), NULL},
+        {MQTT_PUBLISH, BYTES("\3\x23\0\1"), NULL}, /* packet.c refuses a Topic Alias */
+        {MQTT_PUBREL, BYTES("\3\x1F\0\0"), NULL},
+        {MQTT_SUBACK, BYTES("\3\x1F\0\0"), NULL},
+        {MQTT_UNSUBACK, BYTES("\5\x26\0\0\0\0"), NULL},
+        {MQTT_DISCONNECT, BYTES("\x0B\x11\0\0\0\1\x1C\0\0\x1F\0\0"), NULL},
+    };
+
+    (void)state;
+    CHECK_ALL(blocks);
+}
+
+static void bad_blocks(void **state)
+{
+    const struct block blocks[] = {
+        {MQTT_CONNACK, BYTES(""), BEYOND},
+        {MQTT_CONNACK, BYTES("\1"), BEYOND},
+        {MQTT_CONNACK, BYTES("\x80"), BEYOND},
+        {MQTT_CONNACK, BYTES("\x80\x80\x80\x80\0"), BEYOND}, /* a length of five bytes */
+        {MQTT_CONNACK, BYTES("\xff\xff\xff\x7f\0"), BEYOND},
+        {MQTT_CONNACK, BYTES("\1\x21"), LONGER},
+        {MQTT_CONNACK, BYTES("\2\x21\1"), LONGER},
+        {MQTT_CONNACK, BYTES("\4\x11\0\0\1"), LONGER},
+        {MQTT_CONNACK, BYTES("\1\x24"), LONGER},
+        {MQTT_CONNACK, BYTES("\2\x1F\0"), LONGER},
+        {MQTT_CONNACK, BYTES("\3\x1F\0\1"), LONGER},
+        {MQTT_CONNACK, BYTES("\4\x1F\xff\xffx"), LONGER},
+        {MQTT_CONNACK, BYTES("\3\x26\0\0"), LONGER},
+        {MQTT_CONNACK, BYTES("\4\x26\0\0\0"), LONGER},
+        {MQTT_CONNACK, BYTES("\5\x26\0\0\0\1"), LONGER},
+        {MQTT_CONNACK, BYTES("\5\x26\0\2ab"), LONGER},
+        {MQTT_PUBLISH, BYTES("\1\x0B"), LONGER},
+        {MQTT_PUBLISH, BYTES("\3\x0B\x80\x80"), LONGER},
+        {MQTT_PUBLISH, BYTES("\6\x0B\x80\x80\x80\x80\1"), LONGER}, /* five bytes */
+        {MQTT_CONNACK, BYTES("\2\0\0"), "it has an unknown property"},
+        {MQTT_CONNACK, BYTES("\2\4\0"), "it has an unknown property"},
+        {MQTT_CONNACK, BYTES("\2\x17\0"), "it has an unknown property"}, /* only CONNECT has it */
+        {MQTT_CONNACK, BYTES("\2\x2B\0"), "it has an unknown property"},
+        {MQTT_CONNACK, BYTES("\2\xff\0"), "it has an unknown property"},
+        {MQTT_CONNACK, BYTES("\2\1\0"), "it has a property of another packet"},
+        {MQTT_PUBLISH, BYTES("\3\x1F\0\0"), "it has a property of another packet"},
+        {MQTT_PUBLISH, BYTES("\3\x21\0\1"), "it has a property of another packet"},
+        {MQTT_PUBREL, BYTES("\3\x1C\0\0"), "it has a property of another packet"},
+        {MQTT_DISCONNECT, BYTES("\3\x21\0\1"), "it has a property of another packet"},
+        {MQTT_CONNACK, BYTES("\6\x21\0\1\x21\0\1"), "it has a property twice"},
+        {MQTT_DISCONNECT, BYTES("\6\x1F\0\0\x1F\0\0"), "it has a property twice"},
+    };
+
+    (void)state;
+    CHECK_ALL(blocks);
+}
+
+/* A good block of every property, cut short by any number of bytes, in a packet as long and in one
+ * that goes on. */
+static void no_block_is_good_when_it_is_cut(void **state)
+{
+    static const struct block whole = {
+        MQTT_CONNACK,
+        BYTES("\x2A\x11\0\0\0\1\x21\0\1\x12\0\1x\x26\0\1a\0\1b\x1F\0\2no\x24\1\x27\0\0\1\0\x13\0\5"
+              "\x28\0\x2A\0\x1C\0\1s"),
+        NULL};
+    struct mqtt_properties out;
+    size_t size;
+
+    (void)state;
+    check(&whole);
+    for (size_t length = 0; length < whole.length; length++) {
+        char shorter[64];
+        struct block cut = {MQTT_CONNACK, whole.bytes, length, BEYOND};
+
+        check(&cut);
+        /* With the length that it has now, it is good only where a property ends. */
+        memcpy(shorter, whole.bytes, length);
+        if (length > 0) {
+            shorter[0] = (char)(length - 1);
+            cut = (struct block){MQTT_CONNACK, shorter, length, NULL};
+            if (read_copy(&cut, &out, &size) == NULL) {
+                assert_int_equal(size, length);
+            }
+        }
+    }
+}
+
+static void values_are_read(void **state)
+{
+    static const struct block block = {
+        MQTT_CONNACK,
+        BYTES("\x25\x11\1\2\3\4\x21\x02\x01\x13\0\x3C\x24\1\x28\0\x2A\0\x1F\0\3why\x1C\0\6other:"
+              "\x26\0\0\0\0"),
+        NULL};
+    static const struct block none = {MQTT_CONNACK, BYTES("\0"), NULL};
+    static const struct block alias = {MQTT_PUBLISH, BYTES("\3\x23\0\1"), NULL};
+    struct mqtt_properties out;
+    size_t size;
+
+    (void)state;
+    assert_null(read_copy(&block, &out, &size));
+    assert_true(out.has_session_expiry);
+    assert_int_equal(out.session_expiry_s, 0x01020304);
+    assert_true(out.has_receive_maximum);
+    assert_int_equal(out.receive_maximum, 513);
+    assert_true(out.has_server_keepalive);
+    assert_int_equal(out.server_keepalive_s, 60);
+    assert_int_equal(out.server_keepalive_at, 10);
+    assert_int_equal(out.maximum_qos, 1);
+    assert_false(out.wildcard_available);
+    assert_false(out.shared_available);
+    assert_false(out.has_topic_alias);
+    assert_string_equal(out.reason, "why");
+    assert_string_equal(out.server, "other:");
+    assert_null(read_copy(&none, &out, &size));
+    assert_false(out.has_session_expiry || out.has_receive_maximum || out.has_server_keepalive);
+    assert_true(out.wildcard_available && out.shared_available);
+    assert_int_equal(out.maximum_qos, 2);
+    assert_string_equal(out.reason, "");
+    assert_string_equal(out.server, "");
+    assert_null(read_copy(&alias, &out, &size));
+    assert_true(out.has_topic_alias);
+}
+
+/* A text is cut at a character. */
+static void texts_are_cut(void **state)
+{
+    char bytes[3 + 3 + 300] = "\xAF\x02\x1F\x01\x2C"; /* 303 bytes, of which 300 are the text */
+    struct block block = {MQTT_DISCONNECT, bytes, 5 + 300, NULL};
+    struct mqtt_properties out;
+    size_t size;
+
+    (void)state;
+    memset(bytes + 5, 'x', 300);
+    assert_null(read_copy(&block, &out, &size));
+    assert_int_equal(strlen(out.reason), MQTT_PROPERTIES_TEXT_SIZE - 1);
+    memcpy(bytes + 5 + MQTT_PROPERTIES_TEXT_SIZE - 2, "\xC3\xA4", 2);
+    assert_null(read_copy(&block, &out, &size));
+    assert_int_equal(strlen(out.reason), MQTT_PROPERTIES_TEXT_SIZE - 2);
+    bytes[5 + 4] = '\0';
+    assert_null(read_copy(&block, &out, &size));
+    assert_string_equal(out.reason, "xxxx");
+}
+
+static void sizes(void **state)
+{
+    size_t size = 0;
+
+    (void)state;
+    assert_true(mqtt_properties_size((const unsigned char *)"\0x", 2, &size));
+    assert_int_equal(size, 1);
+    assert_true(mqtt_properties_size((const unsigned char *)"\1x", 2, &size));
+    assert_int_equal(size, 2);
+    assert_true(mqtt_properties_size((const unsigned char *)"\x81\0x", 3, &size));
+    assert_int_equal(size, 3);
+    assert_false(mqtt_properties_size((const unsigned char *)"\2x", 2, &size));
+    assert_false(mqtt_properties_size((const unsigned char *)"", 0, &size));
+    assert_false(mqtt_properties_size((const unsigned char *)"\x80\x80\x80\x80\0", 5, &size));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good_blocks),
+        cmocka_unit_test(bad_blocks),
+        cmocka_unit_test(no_block_is_good_when_it_is_cut),
+        cmocka_unit_test(values_are_read),
+        cmocka_unit_test(texts_are_cut),
+        cmocka_unit_test(sizes),
+    };
+
+    return cmocka_run_group_tests_name("mqtt_properties", tests, NULL, NULL);
+}
