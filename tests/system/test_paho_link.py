@@ -53,7 +53,7 @@ def test_paho_is_linked_as_asked():
     found = set(re.findall(r" [TtW] (\w+)$", symbols(FOXTRACKRD), re.M))
     adaptations = {line.split()[1] for line in (PAHO / "redirections").read_text().splitlines()
                    if not line.startswith("#")}
-    assert len(adaptations) == 18
+    assert len(adaptations) == 19
     if asked() == "shared":
         assert "libpaho-mqtt3as" in libraries(FOXTRACKRD)
         assert not found & {*adaptations, "mymalloc", "MQTTAsync_create"}
@@ -118,6 +118,8 @@ def test_only_pahos_own_calls_are_redirected(archive, tmp_path):
     ("SSLSocket.c.o", ["--redefine-sym", "SSL_get_error=SSL_read_ex"], "calls SSL_read_ex()"),
     ("Socket.c.o", ["--redefine-sym", "connect=__poll_chk"], "calls __poll_chk()"),
     ("MQTTPacket.c.o", ["--redefine-sym", "WebSocket_putdatas=x"], "does not call WebSocket_putdatas()"),
+    ("MQTTAsyncUtils.c.o", ["--redefine-sym", "WebSocket_close=x"],
+     "MQTTAsyncUtils.c.o does not call WebSocket_close()"),
 ])
 def test_an_archive_with_other_symbols_is_refused(archive, tmp_path, member, change, reason):
     """Goal: each adaptation's reliance on a symbol of Paho is checked before the build relies on it."""

@@ -1,5 +1,5 @@
 /*
- * The check in front of Paho's reads and writes, without Paho: this file defines the three
+ * The check in front of Paho's reads and writes, without Paho: this file defines the four
  * functions that mqtt/paho/check.c calls, and calls it as MQTTPacket_Factory() and
  * MQTTPacket_send() do. A connection is a list of bytes, some of which are there already.
  */
@@ -31,11 +31,13 @@ struct net {
     size_t packet_at; /* where the packet begins: Paho keeps what it has of one that is not whole */
     size_t asked;     /* by the last getdata */
     unsigned written;
+    unsigned closed;
 };
 
 int WebSocket_getch(struct net *net, char *byte);
 char *WebSocket_getdata(struct net *net, size_t bytes, size_t *actual);
 int WebSocket_putdatas(struct net *net, char **header, size_t *length, struct paho_buffers *rest);
+void WebSocket_close(struct net *net, int status, const char *reason);
 
 /* --- what is behind the check ----------------------------------------------------------------- */
 
@@ -72,6 +74,13 @@ int WebSocket_putdatas(struct net *net, char **header, size_t *length, struct pa
     (void)rest;
     net->written++;
     return COMPLETE;
+}
+
+void WebSocket_close(struct net *net, int status, const char *reason)
+{
+    assert_int_equal(status, 1000);
+    assert_null(reason);
+    net->closed++;
 }
 
 /* --- what is in front of it ------------------------------------------------------------------- */
@@ -163,6 +172,30 @@ static void accept_connection(struct net *net)
     SEND(net, 0x10, "\0\4MQTT\4\2\0\5\0\1x");
     ARRIVE(net, "\x20\2\0\0");
     assert_read(net, 2);
+}
+
+static void connect_5(struct net *net, unsigned char keepalive_s)
+{
+    char body[] = "\0\4MQTT\5\0\0\0\0\0\1x";
+
+    body[9] = (char)keepalive_s;
+    *net = (struct net){0};
+    send_packet(net, 0x10, body, sizeof(body) - 1);
+}
+
+static void accept_connection_5(struct net *net)
+{
+    connect_5(net, 5);
+    ARRIVE(net, "\x20\3\0\0\0");
+    assert_read(net, 3);
+}
+
+static void end_connection(struct net *net)
+{
+    unsigned before = net->closed;
+
+    paho_check_close(net, 1000, NULL);
+    assert_int_equal(net->closed, before + 1);
 }
 
 /* --- tests ------------------------------------------------------------------------------------ */
@@ -364,6 +397,172 @@ static void more_connections_than_places(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
     ARRIVE(&nets[0], "\x30\4\0\1xy");
     assert_refused(&nets[0], "PUBLISH before a CONNACK");
+    for (size_t i = 0; i < PLACES + 1; i++) {
+        end_connection(&nets[i]);
+    }
+}
+
+static struct net lasting;
+
+/* A place is free again when its connection has ended, and not before. */
+static void others_come_and_go(void **state)
+{
+    static struct net others[200];
+    char problem[MQTT_PACKET_PROBLEM_SIZE];
+
+    (void)state;
+    accept_connection(&lasting);
+    for (size_t i = 0; i < 200; i++) {
+        accept_connection(&others[i]);
+        end_connection(&others[i]);
+    }
+    ARRIVE(&lasting, "\x30\4\0\1xy");
+    assert_read(&lasting, 4);
+    /* What was wrong is known after the end, until as many others have ended. */
+    accept_connection(&others[0]);
+    ARRIVE(&others[0], "\x36\7");
+    assert_int_equal(read_packet(&others[0], &(size_t){0}), SOCKET_ERROR);
+    end_connection(&others[0]);
+    end_connection(&others[0]);
+    for (size_t i = 1; i < 10; i++) {
+        accept_connection(&others[i]);
+        end_connection(&others[i]);
+    }
+    assert_complaint(&others[0], "its QoS is 3");
+    end_connection(&lasting);
+    end_connection(&others[199]); /* which has no place any more */
+    assert_false(paho_check_take(&others[199], problem));
+}
+
+/* A connection whose CONNECT is not yet written says nothing of one that was in its memory. */
+static void nothing_is_left_of_an_earlier_connection(void **state)
+{
+    static struct net net;
+    struct mqtt_answer answer;
+    char problem[MQTT_PACKET_PROBLEM_SIZE];
+
+    (void)state;
+    accept_connection_5(&net);
+    ARRIVE(&net, "\xe0\1\x8B");
+    assert_read(&net, 1);
+    ARRIVE(&net, "\x36\7");
+    assert_int_equal(read_packet(&net, &(size_t){0}), SOCKET_ERROR);
+    end_connection(&net);
+    accept_connection(&net);
+    assert_true(paho_check_take_answer(&net, &answer));
+    assert_true(answer.has_connack && !answer.has_disconnect);
+    assert_false(paho_check_take(&net, problem));
+    ARRIVE(&net, "\xe0\0"); /* MQTT 3.1.1 again */
+    assert_refused(&net, "type 14");
+    end_connection(&net);
+}
+
+static void answers_of_5_are_kept(void **state)
+{
+    static struct net net;
+    struct mqtt_answer answer;
+
+    (void)state;
+    assert_false(paho_check_take_answer(NULL, &answer));
+    assert_false(paho_check_take_answer(&answer, &answer));
+    connect_5(&net, 5);
+    assert_true(paho_check_take_answer(&net, &answer));
+    assert_true(answer.connect_sent && !answer.has_connack && !answer.has_disconnect);
+    ARRIVE(&net, "\x20\x0D\1\0\x0A\x11\0\0\x0E\x10\x1F\0\2hm");
+    assert_read(&net, 13);
+    assert_true(paho_check_take_answer(&net, &answer));
+    assert_true(answer.connect_sent && answer.has_connack && !answer.has_disconnect);
+    assert_true(answer.connack.session_present && !answer.connack.is_old);
+    assert_int_equal(answer.connack.properties.session_expiry_s, 3600);
+    assert_string_equal(answer.connack.properties.reason, "hm");
+    assert_true(paho_check_take_answer(&net, &answer));
+    assert_true(answer.connect_sent && !answer.has_connack);
+    ARRIVE(&net, "\xe0\0");
+    assert_read(&net, 0);
+    assert_true(paho_check_take_answer(&net, &answer));
+    assert_true(answer.has_disconnect);
+    assert_int_equal(answer.disconnect.code, 0);
+    ARRIVE(&net, "\xe0\1\x8E");
+    assert_read(&net, 1);
+    end_connection(&net);
+    assert_true(paho_check_take_answer(&net, &answer));
+    assert_true(answer.has_disconnect);
+    assert_int_equal(answer.disconnect.code, 0x8E);
+}
+
+/* Paho would free memory that it has not set, or take code 0 for a session of MQTT 5. */
+static void an_answer_of_3_1_1_does_not_reach_paho(void **state)
+{
+    static struct net net;
+    struct mqtt_answer answer;
+    char problem[MQTT_PACKET_PROBLEM_SIZE];
+
+    (void)state;
+    for (unsigned char code = 0; code < 2; code++) {
+        const char connack[] = {0x20, 2, 0, (char)code};
+
+        connect_5(&net, 5);
+        arrive(&net, connack, sizeof(connack));
+        assert_int_equal(read_packet(&net, &(size_t){0}), SOCKET_ERROR);
+        assert_false(paho_check_take(&net, problem));
+        assert_true(paho_check_take_answer(&net, &answer));
+        assert_true(answer.has_connack && answer.connack.is_old);
+        assert_int_equal(answer.connack.code, code);
+        ARRIVE(&net, "\xd0\0");
+        assert_refused(&net, "PINGRESP before a CONNACK");
+        end_connection(&net);
+    }
+}
+
+static void paho_pings_as_often_as_it_must(void **state)
+{
+    static const struct {
+        unsigned char asked;
+        unsigned char server;
+        unsigned char seen; /* by Paho */
+    } cases[] = {{60, 20, 20}, {60, 60, 60}, {60, 61, 60}, {60, 0, 60}, {0, 20, 20}};
+    static struct net net;
+    struct mqtt_answer answer;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char connack[] = "\x20\x9\0\0\6\x21\0\x0A\x13\0\0";
+
+        connack[10] = (char)cases[i].server;
+        connect_5(&net, cases[i].asked);
+        arrive(&net, connack, sizeof(connack) - 1);
+        assert_read(&net, 9);
+        assert_int_equal(net.bytes[9], 0);
+        assert_int_equal(net.bytes[10], cases[i].seen);
+        assert_int_equal(net.bytes[7], 10);
+        assert_true(paho_check_take_answer(&net, &answer));
+        assert_int_equal(answer.connack.properties.server_keepalive_s, cases[i].seen);
+        end_connection(&net);
+    }
+}
+
+static void packets_are_checked_by_the_version_of_connect(void **state)
+{
+    static struct net net;
+
+    (void)state;
+    accept_connection_5(&net);
+    ARRIVE(&net, "\x34\7\0\1x\0\7\0y"
+                 "\x62\2\0\7"
+                 "\x34\x8\0\1x\0\7\3\x23\0");
+    assert_read(&net, 7);
+    assert_false(paho_check_reads_pubrel_of_5());
+    assert_read(&net, 2);
+    assert_true(paho_check_reads_pubrel_of_5());
+    assert_refused(&net, "its properties are longer than the packet");
+    end_connection(&net);
+    accept_connection(&net);
+    ARRIVE(&net, "\x62\2\0\7"
+                 "\xb0\4\0\1\0\0");
+    assert_read(&net, 2);
+    assert_false(paho_check_reads_pubrel_of_5());
+    assert_refused(&net, "malformed UNSUBACK (its length is 4, not 2)");
+    end_connection(&net);
 }
 
 /* The request is noted before it is written: the answer may come at once, on the other thread. */
@@ -413,6 +612,12 @@ int main(void)
         cmocka_unit_test(a_new_connection_in_the_same_memory_begins_anew),
         cmocka_unit_test(connections_are_told_apart),
         cmocka_unit_test(more_connections_than_places),
+        cmocka_unit_test(others_come_and_go),
+        cmocka_unit_test(nothing_is_left_of_an_earlier_connection),
+        cmocka_unit_test(answers_of_5_are_kept),
+        cmocka_unit_test(an_answer_of_3_1_1_does_not_reach_paho),
+        cmocka_unit_test(paho_pings_as_often_as_it_must),
+        cmocka_unit_test(packets_are_checked_by_the_version_of_connect),
         cmocka_unit_test(requests_come_from_another_thread),
     };
 

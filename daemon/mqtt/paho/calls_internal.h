@@ -56,5 +56,6 @@ PAHO_CALL int paho_check_getch(void *net, char *byte);
 PAHO_CALL char *paho_check_getdata(void *net, size_t bytes, size_t *actual);
 PAHO_CALL int paho_check_putdatas(void *net, char **header, size_t *header_length,
                                   struct paho_buffers *rest);
+PAHO_CALL void paho_check_close(void *net, int status, const char *reason);
 
 #endif

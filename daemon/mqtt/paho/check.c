@@ -7,13 +7,26 @@
  * packet is checked (mqtt/paho/packet.c) before Paho parses it. A refused packet is a read error to
  * Paho: it closes the connection, and nothing of the packet is acknowledged.
  *
- * Three calls of Paho's are redirected, for TLS and plain TCP alike:
+ * Four calls of Paho's are redirected, for TLS and plain TCP alike:
  *  - MQTTPacket_Factory() reads the first byte and the one to four bytes of the remaining length
  *    with WebSocket_getch(), byte by byte, and the rest with one WebSocket_getdata(). When the rest
  *    is not there yet, Paho begins again with the first byte, which it has kept. The header is
  *    judged before the rest is read, so before memory is allocated for it.
  *  - MQTTPacket_send() gives a packet to WebSocket_putdatas(): the fixed header, and the rest.
- *    Which answer the broker owes is noted before the packet is written.
+ *    Which answer the broker owes is noted before the packet is written. The protocol level of
+ *    CONNECT is the version by which the broker's packets are checked.
+ *  - MQTTAsync_closeOnly() ends a connection with WebSocket_close(). From then on another
+ * connection may have its place.
+ *
+ * In MQTT 5 a CONNACK and a DISCONNECT say more than Paho hands on: they are kept until
+ * mqtt/client.c takes them. Three things in a CONNACK are kept from Paho:
+ *  - A CONNACK as of MQTT 3.1.1. Paho would take its code 0 for a session of MQTT 5.
+ *  - A Server Keep Alive of 0, with which Paho 1.3.14 sends no PINGREQ, so that a dead connection
+ *    is never noticed.
+ *  - A Server Keep Alive longer than ours, after which Paho 1.3.14 would send PINGREQ.
+ * In the last two cases Paho reads the keep alive of our CONNECT instead: both sides may send more
+ * often than they must. Paho 1.3.12 heeds no Server Keep Alive, so a shorter one is for the caller
+ * of mqtt/client.c to act on.
  *
  * Must never happen: Paho parses an unchecked packet.
  *
@@ -41,20 +54,26 @@
 #define SOCKET_ERROR (-1) /* SOCKET_ERROR of Paho's Socket.h */
 #define LENGTH_BYTES 4
 
-/* Four times the connections that a configuration may have. Beyond that the oldest connection loses
- * its place, and its next packet is refused. */
+/* Four times the connections that a configuration may have. A connection that has ended gives its
+ * place to a new one. With more connections than places the oldest loses its own, and its next
+ * packet is refused. */
 #define PLACES 64
 
 /* Paho's own, with void for its types. */
 int WebSocket_getch(void *net, char *byte);
 char *WebSocket_getdata(void *net, size_t bytes, size_t *actual);
 int WebSocket_putdatas(void *net, char **header, size_t *header_length, struct paho_buffers *rest);
+void WebSocket_close(void *net, int status, const char *reason);
 
 /* The state of a connection. */
 struct place {
     _Atomic(const void *) connection; /* NULL: free */
     struct mqtt_exchange exchange;
+    /* Under the mutex. */
+    bool has_ended;
+    uint64_t since;                         /* the place was given, or the connection has ended */
     char problem[MQTT_PACKET_PROBLEM_SIZE]; /* "" or what was wrong with a packet */
+    struct mqtt_answer answer;
 };
 
 /* A thread's position within a packet. */
@@ -64,12 +83,13 @@ struct reader {
     int count;           /* bytes of the header so far */
     unsigned char first;
     size_t length;
+    unsigned last; /* type of the last whole packet */
 };
 
 static _Thread_local struct reader reader;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct place places[PLACES];
-static unsigned next_place;
+static uint64_t events; /* places given, and connections ended */
 
 /* NULL: it has none. */
 static struct place *find(const void *connection)
@@ -80,6 +100,23 @@ static struct place *find(const void *connection)
         }
     }
     return NULL;
+}
+
+/* Under the mutex: the place for a new connection. A free one; else that of the connection that has
+ * ended first; else that of the oldest. */
+static struct place *choose(void)
+{
+    struct place *best = &places[0];
+
+    for (struct place *place = places; place < places + PLACES; place++) {
+        if (atomic_load_explicit(&place->connection, memory_order_relaxed) == NULL) {
+            return place;
+        }
+        if (place->has_ended != best->has_ended ? place->has_ended : place->since < best->since) {
+            best = place;
+        }
+    }
+    return best;
 }
 
 /* Returns the place of a connection, or gives it one. */
@@ -93,12 +130,12 @@ static struct place *place_of(const void *connection)
     pthread_mutex_lock(&mutex);
     place = find(connection);
     if (place == NULL) {
-        place = &places[next_place++ % PLACES];
-        atomic_store(&place->exchange.version, 0);
-        atomic_store(&place->exchange.is_accepted, false);
-        atomic_store(&place->exchange.subscribe, 0);
-        atomic_store(&place->exchange.unsubscribe, 0);
+        place = choose();
+        mqtt_exchange_reset(&place->exchange);
+        place->has_ended = false;
+        place->since = ++events;
         place->problem[0] = '\0';
+        place->answer = (struct mqtt_answer){0};
         atomic_store(&place->connection, connection);
     }
     pthread_mutex_unlock(&mutex);
@@ -137,6 +174,28 @@ bool paho_check_take(const void *connection, char problem[MQTT_PACKET_PROBLEM_SI
     }
     pthread_mutex_unlock(&mutex);
     return is_known;
+}
+
+bool paho_check_take_answer(const void *connection, struct mqtt_answer *out)
+{
+    struct place *place;
+
+    if (connection == NULL) {
+        return false;
+    }
+    pthread_mutex_lock(&mutex);
+    place = find(connection);
+    if (place != NULL) {
+        *out = place->answer;
+        place->answer = (struct mqtt_answer){.connect_sent = out->connect_sent};
+    }
+    pthread_mutex_unlock(&mutex);
+    return place != NULL;
+}
+
+bool paho_check_reads_pubrel_of_5(void)
+{
+    return reader.last == MQTT_PUBREL && mqtt_exchange_version(&reader.place->exchange) == MQTT_5;
 }
 
 /* Selects the place of the connection that the thread reads from now. */
@@ -192,22 +251,85 @@ int paho_check_getch(void *net, char *byte)
     return result;
 }
 
+/* Replaces a Server Keep Alive that Paho must not heed by the one that CONNECT asked for. `connack`
+ * is of `body`. */
+static void set_keepalive(unsigned char *body, struct mqtt_connack *connack)
+{
+    unsigned asked_s = mqtt_exchange_keepalive_s(&reader.place->exchange);
+    struct mqtt_properties *properties = &connack->properties;
+    unsigned char *at = body + 2 + properties->server_keepalive_at;
+
+    if (properties->has_server_keepalive && asked_s > 0 &&
+        (properties->server_keepalive_s == 0 || properties->server_keepalive_s > asked_s)) {
+        at[0] = (unsigned char)(asked_s >> 8);
+        at[1] = (unsigned char)asked_s;
+        properties->server_keepalive_s = asked_s;
+    }
+}
+
+/* Keeps what a CONNACK or a DISCONNECT says. Paho has not parsed it yet. */
+static void keep_answer(unsigned char *body, size_t length)
+{
+    struct mqtt_answer *answer = &reader.place->answer;
+    struct mqtt_connack connack;
+    struct mqtt_disconnect disconnect;
+
+    if (reader.last == MQTT_CONNACK) {
+        mqtt_packet_read_connack(body, length, &connack);
+        set_keepalive(body, &connack);
+        pthread_mutex_lock(&mutex);
+        answer->has_connack = true;
+        answer->connack = connack;
+        pthread_mutex_unlock(&mutex);
+    } else if (reader.last == MQTT_DISCONNECT) {
+        mqtt_packet_read_disconnect(body, length, &disconnect);
+        pthread_mutex_lock(&mutex);
+        answer->has_disconnect = true;
+        answer->disconnect = disconnect;
+        pthread_mutex_unlock(&mutex);
+    }
+}
+
+/* The rest of a packet is there. Returns false when Paho must not see it. */
+static bool take_rest(const void *connection, unsigned char *body, size_t length)
+{
+    enum mqtt_version version = mqtt_exchange_version(&reader.place->exchange);
+    char problem[MQTT_PACKET_PROBLEM_SIZE];
+    enum mqtt_packet_result result = MQTT_PACKET_OK;
+
+    reader.last = reader.first >> 4;
+    if (length > 0) {
+        result = mqtt_packet_check_body(version, reader.first, body, length, problem);
+    }
+    if (result == MQTT_PACKET_OK && length > 0) {
+        result = mqtt_exchange_check_body(&reader.place->exchange, reader.first, body, problem);
+    }
+    if (result == MQTT_PACKET_E_MALFORMED) {
+        complain(connection, problem);
+    } else {
+        keep_answer(body, length);
+    }
+    return result == MQTT_PACKET_OK;
+}
+
 char *paho_check_getdata(void *net, size_t bytes, size_t *actual)
 {
-    char problem[MQTT_PACKET_PROBLEM_SIZE];
     char *data = WebSocket_getdata(net, bytes, actual);
-    const unsigned char *body = (const unsigned char *)data;
+    bool is_whole = bytes == 0 || (data != NULL && *actual >= bytes);
 
     reader.count = 0;
-    if (bytes > 0 && data != NULL && *actual >= bytes &&
-        (mqtt_packet_check_body(mqtt_exchange_version(&reader.place->exchange), reader.first, body,
-                                bytes, problem) != MQTT_PACKET_OK ||
-         mqtt_exchange_check_body(&reader.place->exchange, reader.first, body, problem) !=
-             MQTT_PACKET_OK)) {
-        complain(net, problem);
-        data = NULL;
-    }
-    return data;
+    return is_whole && !take_rest(net, (unsigned char *)data, bytes) ? NULL : data;
+}
+
+/* CONNECT is about to be written. */
+static void begin(struct place *place)
+{
+    pthread_mutex_lock(&mutex);
+    place->has_ended = false;
+    place->since = ++events;
+    place->problem[0] = '\0';
+    place->answer = (struct mqtt_answer){.connect_sent = true};
+    pthread_mutex_unlock(&mutex);
 }
 
 int paho_check_putdatas(void *net, char **header, size_t *header_length, struct paho_buffers *rest)
@@ -215,8 +337,28 @@ int paho_check_putdatas(void *net, char **header, size_t *header_length, struct 
     const char *body = rest->count > 0 ? rest->buffers[0] : NULL;
 
     if (*header_length > 0) {
-        mqtt_exchange_sent(&place_of(net)->exchange, (unsigned char)(*header)[0],
-                           (const unsigned char *)body, body != NULL ? rest->lengths[0] : 0);
+        struct place *place = place_of(net);
+        unsigned char first = (unsigned char)(*header)[0];
+
+        mqtt_exchange_sent(&place->exchange, first, (const unsigned char *)body,
+                           body != NULL ? rest->lengths[0] : 0);
+        if (first >> 4 == MQTT_CONNECT) {
+            begin(place);
+        }
     }
     return WebSocket_putdatas(net, header, header_length, rest);
+}
+
+void paho_check_close(void *net, int status, const char *reason)
+{
+    struct place *place;
+
+    pthread_mutex_lock(&mutex);
+    place = find(net);
+    if (place != NULL && !place->has_ended) {
+        place->has_ended = true;
+        place->since = ++events;
+    }
+    pthread_mutex_unlock(&mutex);
+    WebSocket_close(net, status, reason);
 }

@@ -1,7 +1,7 @@
 /*
- * Every packet is checked before Paho parses it: see mqtt/paho/check.c. Only mqtt/client.c includes
- * this. The functions are weak: NULL in a program that is linked with the shared library, where
- * nothing is checked.
+ * Every packet is checked before Paho parses it: see mqtt/paho/check.c. Only mqtt/client.c and
+ * what else links Paho include this. The functions are weak: NULL in a program that is linked with
+ * the shared library, where nothing is checked.
  */
 #ifndef MQTT_PAHO_CHECK_INTERNAL_H
 #define MQTT_PAHO_CHECK_INTERNAL_H
@@ -9,6 +9,17 @@
 #include <stdbool.h>
 
 #include "mqtt/paho/packet_internal.h"
+
+/* The answers of a broker on one connection. */
+struct mqtt_answer {
+    bool connect_sent; /* CONNECT was given to the socket, behind the TLS handshake */
+    bool has_connack;
+    bool has_disconnect;
+    /* Good, or old. A Server Keep Alive is the one that holds: as asked, where the broker's is 0 or
+     * longer. */
+    struct mqtt_connack connack;
+    struct mqtt_disconnect disconnect;
+};
 
 /* The connection that the calling thread has read a packet of last, for comparison only; NULL:
  * none. Within a callback of Paho's receive thread this is the connection that the callback is
@@ -19,5 +30,12 @@ const void *paho_check_connection(void) __attribute__((weak));
  * Any thread. */
 bool paho_check_take(const void *connection, char problem[MQTT_PACKET_PROBLEM_SIZE])
     __attribute__((weak));
+
+/* Take the answers that came on this connection since its CONNECT, each once; connect_sent stays.
+ * Returns false when the connection is not known. Any thread. */
+bool paho_check_take_answer(const void *connection, struct mqtt_answer *out) __attribute__((weak));
+
+/* Returns true when the packet that the calling thread has read last is a PUBREL of MQTT 5. */
+bool paho_check_reads_pubrel_of_5(void) __attribute__((weak));
 
 #endif

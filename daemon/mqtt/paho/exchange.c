@@ -21,8 +21,10 @@
 
 #define OTHER_PORT "set broker.host and broker.port to the broker's MQTT listener"
 
-/* Offset of the protocol level in a CONNECT, behind the protocol name (§3.1.2). */
-#define CONNECT_LEVEL 6
+/* Offsets of the protocol level and the keep alive in a CONNECT, behind the protocol name (§3.1.2).
+ */
+#define CONNECT_LEVEL     6
+#define CONNECT_KEEPALIVE 8
 
 static unsigned two_bytes(const unsigned char *at)
 {
@@ -50,6 +52,20 @@ enum mqtt_version mqtt_exchange_version(struct mqtt_exchange *exchange)
                                                                                     : MQTT_3_1_1;
 }
 
+unsigned mqtt_exchange_keepalive_s(struct mqtt_exchange *exchange)
+{
+    return atomic_load_explicit(&exchange->keepalive_s, memory_order_relaxed);
+}
+
+void mqtt_exchange_reset(struct mqtt_exchange *exchange)
+{
+    atomic_store(&exchange->version, 0);
+    atomic_store(&exchange->keepalive_s, 0);
+    atomic_store(&exchange->is_accepted, false);
+    atomic_store(&exchange->subscribe, 0);
+    atomic_store(&exchange->unsubscribe, 0);
+}
+
 void mqtt_exchange_sent(struct mqtt_exchange *exchange, unsigned char first,
                         const unsigned char *body, size_t length)
 {
@@ -57,10 +73,11 @@ void mqtt_exchange_sent(struct mqtt_exchange *exchange, unsigned char first,
 
     switch (TYPE(first)) {
     case MQTT_CONNECT:
-        atomic_store(&exchange->version, length > CONNECT_LEVEL ? body[CONNECT_LEVEL] : 0);
-        atomic_store(&exchange->is_accepted, false);
-        atomic_store(&exchange->subscribe, 0);
-        atomic_store(&exchange->unsubscribe, 0);
+        mqtt_exchange_reset(exchange);
+        if (length >= CONNECT_KEEPALIVE + 2) {
+            atomic_store(&exchange->version, body[CONNECT_LEVEL]);
+            atomic_store(&exchange->keepalive_s, two_bytes(body + CONNECT_KEEPALIVE));
+        }
         break;
     case MQTT_SUBSCRIBE:
         atomic_store(&exchange->subscribe, id);

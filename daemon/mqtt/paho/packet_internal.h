@@ -72,10 +72,17 @@ void mqtt_packet_endless_length(unsigned char first, char problem[MQTT_PACKET_PR
  */
 struct mqtt_exchange {
     atomic_uint version;     /* the protocol level of CONNECT; 0: none was sent */
+    atomic_uint keepalive_s; /* of CONNECT */
     atomic_bool is_accepted; /* CONNACK came, with return code 0 */
     atomic_uint subscribe;   /* packet identifier of the SUBSCRIBE without an answer; 0: none */
     atomic_uint unsubscribe; /* the same for UNSUBSCRIBE */
 };
+
+/* The keep alive that the last CONNECT asked for, in seconds. */
+unsigned mqtt_exchange_keepalive_s(struct mqtt_exchange *exchange);
+
+/* Begin anew, as before the first CONNECT. While no other thread uses the exchange. */
+void mqtt_exchange_reset(struct mqtt_exchange *exchange);
 
 /* The version of the last CONNECT; MQTT 3.1.1 before the first one. */
 enum mqtt_version mqtt_exchange_version(struct mqtt_exchange *exchange);
