@@ -7,7 +7,8 @@
  *
  *  - QoS 2: Paho gives an incoming PUBLISH to its persistence before it writes PUBREC. Our
  *    persistence is a plugin that stores nothing and passes the message on. messageArrived, which
- *    Paho calls when PUBREL has come, is too late and ignored for QoS 2.
+ *    Paho calls when PUBREL has come (MQTT 3.1.1) or after the persistence (MQTT 5), is ignored for
+ *    QoS 2. When PUBREL has come Paho removes the packet from the persistence, in both versions.
  *  - QoS 0 and 1: messageArrived comes before PUBACK.
  *
  * Nothing is lost by not storing: after a restart, or on CONNACK, Paho answers a PUBREL that it
@@ -74,7 +75,8 @@ struct paho {
     const void *connection;                   /* see mqtt/paho/check_internal.h */
     char complaint[MQTT_PACKET_PROBLEM_SIZE]; /* "" or why the connection was closed */
 
-    /* Paho's receive thread's: packet identifiers that were handed over by store_put(). */
+    /* Paho's receive thread's: packet identifiers that were handed over by store_put() and whose
+     * PUBREL has not come. */
     unsigned char put[PACKET_IDS / CHAR_BIT];
 };
 
@@ -104,6 +106,12 @@ static void hand_over(struct paho *paho, const char *topic, size_t topic_length,
     pthread_mutex_unlock(&paho->mutex);
 }
 
+static bool is_put(const struct paho *paho, int id)
+{
+    return id > 0 && id < PACKET_IDS &&
+           (paho->put[id / CHAR_BIT] >> (unsigned)id % CHAR_BIT & 1) != 0;
+}
+
 static int store_put(void *handle, char *key, int count, char *buffers[], int lengths[])
 {
     struct paho *paho = handle;
@@ -123,17 +131,19 @@ static int store_put(void *handle, char *key, int count, char *buffers[], int le
     return 0;
 }
 
-/* --- callbacks, on Paho's threads ---------------------------------------------------------- */
-
-/* PUBREL has come for a QoS 2 message, which was handed over before its PUBREC was written. */
-static void release(struct paho *paho, int id)
+static int store_remove(void *handle, char *key)
 {
-    if (id <= 0 || id >= PACKET_IDS ||
-        (paho->put[id / CHAR_BIT] >> (unsigned)id % CHAR_BIT & 1) == 0) {
-        paho_unexpected("a QoS 2 message that was not given to the persistence");
+    struct paho *paho = handle;
+    unsigned id = paho_put_removed(key);
+
+    if (is_put(paho, (int)id)) {
+        paho->put[id / CHAR_BIT] &= (unsigned char)~(1U << id % CHAR_BIT);
+        paho->released(paho->context);
     }
-    paho->released(paho->context);
+    return 0;
 }
+
+/* --- callbacks, on Paho's threads ---------------------------------------------------------- */
 
 static void deliver(struct paho *paho, const char *topic, int topic_length,
                     const MQTTAsync_message *message)
@@ -145,7 +155,9 @@ static void deliver(struct paho *paho, const char *topic, int topic_length,
                   message->payload, (size_t)message->payloadlen, message->qos);
         break;
     case 2:
-        release(paho, message->msgid);
+        if (!is_put(paho, message->msgid)) {
+            paho_unexpected("a QoS 2 message that was not given to the persistence");
+        }
         break;
     default:
         paho_unexpected("a message with another QoS than 0, 1 and 2");
@@ -514,7 +526,7 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
     paho->message = message;
     paho->released = released;
     paho->context = context;
-    paho->persistence = paho_plugin(store_put, paho);
+    paho->persistence = paho_plugin(store_put, store_remove, paho);
     pthread_mutex_init(&paho->mutex, NULL);
     clock_cond_init(&paho->changed);
     if (MQTTAsync_create(&paho->handle, options->uri, options->client_id,

@@ -83,6 +83,14 @@ static int put(const char *key, int count, const char *header, const char *body,
     return plugin->pput(plugin->context, key_copy, count, buffers, lengths);
 }
 
+static void drop(const char *key)
+{
+    char key_copy[16];
+
+    strcpy(key_copy, key);
+    assert_int_equal(plugin->premove(plugin->context, key_copy), 0);
+}
+
 static void arrive(int qos, int id)
 {
     MQTTAsync_message given = MQTTAsync_message_initializer;
@@ -114,11 +122,12 @@ static int status_of(void (*what)(void))
     return WEXITSTATUS(status);
 }
 
-#define PUBLISH_7 "\0\3a/b\0\7payload"
+#define PUBLISH_7   "\0\3a/b\0\7payload"
+#define PUBLISH_7_5 "\0\3a/b\0\7\2\1\1payload"
 
 static void unknown_key(void)
 {
-    put("r5-7", 2, "\x34\x0E", PUBLISH_7, sizeof(PUBLISH_7) - 1);
+    put("r6-7", 2, "\x34\x0E", PUBLISH_7, sizeof(PUBLISH_7) - 1);
 }
 
 static void one_buffer(void)
@@ -166,6 +175,26 @@ static void length_below_zero(void)
     put("r-7", 2, "\x34\x0E", PUBLISH_7, -1);
 }
 
+static void key_of_another_in_5(void)
+{
+    put("r5-8", 2, "\x34\x11", PUBLISH_7_5, sizeof(PUBLISH_7_5) - 1);
+}
+
+static void key_of_5_without_a_number(void)
+{
+    put("r5-", 2, "\x34\x11", PUBLISH_7_5, sizeof(PUBLISH_7_5) - 1);
+}
+
+static void packet_without_its_properties(void)
+{
+    put("r5-7", 2, "\x34\x07", PUBLISH_7_5, 7);
+}
+
+static void properties_beyond_the_packet(void)
+{
+    put("r5-7", 2, "\x34\x09", PUBLISH_7_5, 9);
+}
+
 static void unknown_qos(void)
 {
     arrive(3, 7);
@@ -176,6 +205,13 @@ static void release_without_a_put(void)
     arrive(2, 8);
 }
 
+static void release_after_the_removal(void)
+{
+    put("r-7", 2, "\x34\x0E", PUBLISH_7, sizeof(PUBLISH_7) - 1);
+    drop("r5-7");
+    arrive(2, 7);
+}
+
 static void no_message(void)
 {
     on_message(message_context, NULL, 0, NULL);
@@ -184,11 +220,24 @@ static void no_message(void)
 static void whatever_is_unexpected_ends_the_process(void **state)
 {
     void (*const cases[])(void) = {
-        unknown_key,       one_buffer,   three_buffers,
-        key_of_another,    short_packet, key_without_a_number,
-        qos_1_is_put,      unknown_qos,  packet_without_its_identifier,
-        no_publish_is_put, no_message,   release_without_a_put,
+        unknown_key,
+        one_buffer,
+        three_buffers,
+        key_of_another,
+        short_packet,
+        key_without_a_number,
+        qos_1_is_put,
+        unknown_qos,
+        packet_without_its_identifier,
+        no_publish_is_put,
+        no_message,
+        release_without_a_put,
         length_below_zero,
+        key_of_another_in_5,
+        key_of_5_without_a_number,
+        packet_without_its_properties,
+        properties_beyond_the_packet,
+        release_after_the_removal,
     };
 
     (void)state;
@@ -202,11 +251,13 @@ static void whatever_is_unexpected_ends_the_process(void **state)
 
 static void what_is_expected_goes_on(void **state)
 {
-    static const char *const others[] = {"c-1", "q-1", "s-1", "sc-1"};
+    static const char *const others[] = {"c-1",  "q-1",  "s-1",  "sc-1",
+                                         "c5-1", "q5-1", "s5-1", "sc5-1"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         assert_int_equal(put(others[i], 2, "\x62\x02", "\0\1", 2), 0);
+        drop(others[i]);
     }
     assert_int_equal(messages, 0);
     assert_int_equal(put("r-7", 2, "\x34\x0E", PUBLISH_7, sizeof(PUBLISH_7) - 1), 0);
@@ -215,6 +266,14 @@ static void what_is_expected_goes_on(void **state)
     assert_int_equal(last_payload_length, 7);
     arrive(2, 7);
     assert_int_equal(messages, 1);
+    assert_int_equal(releases, 0);
+    drop("r5-7"); /* Paho removes the key of either version */
+    drop("r-7");
+    assert_int_equal(releases, 1);
+    drop("r5-7");
+    drop("r5-8");
+    drop("r5-70000");
+    drop("r5-x");
     assert_int_equal(releases, 1);
     arrive(1, 9);
     arrive(0, 0);
@@ -222,7 +281,31 @@ static void what_is_expected_goes_on(void **state)
     assert_int_equal(last_payload_length, 1);
     assert_int_equal(put("r-65535", 2, "\x3C\x04", "\0\0\xff\xff", 4), 0);
     arrive(2, 65535);
+    drop("r5-65535");
     assert_int_equal(messages, 4);
+    assert_int_equal(releases, 2);
+}
+
+/* MQTT 5: Paho delivers a message when its PUBLISH has come, long before its PUBREL. */
+static void a_message_of_5_is_released_by_its_pubrel(void **state)
+{
+    (void)state;
+    messages = releases = 0;
+    assert_int_equal(put("r5-7", 2, "\x34\x11", PUBLISH_7_5, sizeof(PUBLISH_7_5) - 1), 0);
+    assert_int_equal(last_topic_length, 3);
+    assert_int_equal(last_payload_length, 7);
+    arrive(2, 7);
+    assert_int_equal(put("r5-8", 2, "\x34\x05", "\0\0\0\x8\0", 5), 0);
+    assert_int_equal(last_topic_length, 0);
+    assert_int_equal(last_payload_length, 0);
+    arrive(2, 8);
+    assert_int_equal(messages, 2);
+    assert_int_equal(releases, 0);
+    drop("r5-8");
+    drop("r-8");
+    assert_int_equal(releases, 1);
+    drop("r5-7");
+    drop("r-7");
     assert_int_equal(releases, 2);
 }
 
@@ -286,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_is_unexpected_ends_the_process),
         cmocka_unit_test(what_is_expected_goes_on),
+        cmocka_unit_test(a_message_of_5_is_released_by_its_pubrel),
         cmocka_unit_test(memory_is_zeroed),
     };
 

@@ -1,8 +1,9 @@
 /*
  * A persistence plugin for Paho that stores nothing and has nothing to give back.
  *
- * Paho gives an incoming QoS 2 PUBLISH to its persistence before it writes PUBREC. That call, put,
- * is all that this program wants of a persistence: the database is the store.
+ * Paho gives an incoming QoS 2 PUBLISH to its persistence before it writes PUBREC, and removes it
+ * when PUBREL has come. These two calls are all that this program wants of a persistence: the
+ * database is the store.
  */
 #include "mqtt/paho/plugin_internal.h"
 
@@ -29,13 +30,6 @@ static int plugin_get(void *handle, char *key, char **buffer, int *length)
     return MQTTCLIENT_PERSISTENCE_ERROR;
 }
 
-static int plugin_remove(void *handle, char *key)
-{
-    (void)handle;
-    (void)key;
-    return 0;
-}
-
 static int plugin_keys(void *handle, char ***keys, int *count)
 {
     (void)handle;
@@ -51,7 +45,7 @@ static int plugin_contains_key(void *handle, char *key)
     return MQTTCLIENT_PERSISTENCE_ERROR;
 }
 
-MQTTClient_persistence paho_plugin(Persistence_put put, void *context)
+MQTTClient_persistence paho_plugin(Persistence_put put, Persistence_remove removed, void *context)
 {
     return (MQTTClient_persistence){
         .context = context,
@@ -59,7 +53,7 @@ MQTTClient_persistence paho_plugin(Persistence_put put, void *context)
         .pclose = plugin_close,
         .pput = put,
         .pget = plugin_get,
-        .premove = plugin_remove,
+        .premove = removed,
         .pkeys = plugin_keys,
         .pclear = plugin_close,
         .pcontainskey = plugin_contains_key,

@@ -5,8 +5,9 @@
 #include <MQTTAsync.h>
 #include <MQTTClientPersistence.h>
 
-/* Returns a plugin for MQTTAsync_create() that passes everything to `put`, with `context` as its
- * handle. Paho refuses a plugin without a context: it is not NULL. Any thread. */
-MQTTClient_persistence paho_plugin(Persistence_put put, void *context);
+/* Returns a plugin for MQTTAsync_create() that passes what is put to `put`, and the keys of what is
+ * removed to `removed`, with `context` as its handle. Paho refuses a plugin without a context: it
+ * is not NULL. Any thread. */
+MQTTClient_persistence paho_plugin(Persistence_put put, Persistence_remove removed, void *context);
 
 #endif

@@ -10,7 +10,8 @@
  * come in one go. Its second step is a SUBACK and both PUBLISH, a TLS record each, in one TCP
  * segment. At the end it sends a malformed SUBACK. The opening comments of cork.c, ahead.c,
  * check.c, lean.c and put.c say what they rely on; the probe checks that
- *  - Paho gives a message to its persistence, as mqtt/paho/put.c expects it, before PUBREC leaves;
+ *  - Paho gives a message to its persistence, as mqtt/paho/put.c expects it, before PUBREC leaves,
+ *    and removes it when PUBREL has come;
  *  - Paho finds the packets that were read ahead (otherwise the time limit ends the probe);
  *  - acknowledgements pass mqtt/paho/cork.c and reach the broker, and Paho waits through it;
  *  - packets pass mqtt/paho/check.c: the malformed one ends the connection, and its reason is kept.
@@ -40,6 +41,7 @@
 
 _Atomic(const char *) probe_step = "start";
 atomic_uint probe_stored;
+static atomic_uint removed;           /* messages that Paho removed when PUBREL came */
 static atomic_uint arrived;           /* messages that Paho delivered when PUBREL came */
 static atomic_uint written;           /* what the relay was told of */
 static atomic_uint waited;            /* how often the relay waited in place of poll() */
@@ -95,6 +97,15 @@ static int store_put(void *handle, char *key, int count, char *buffers[], int le
         break;
     default:
         probe_fail("Paho gives %s to its persistence", reason);
+    }
+    return 0;
+}
+
+static int store_remove(void *handle, char *key)
+{
+    (void)handle;
+    if (paho_put_removed(key) != 0 && paho_put_removed(key) != ++removed) {
+        probe_fail("Paho removes %s from its persistence before message %u", key, removed);
     }
     return 0;
 }
@@ -173,6 +184,9 @@ static void judge(void)
     if (arrived != PROBE_MESSAGES) {
         probe_fail("Paho delivered %u messages of %d", arrived, PROBE_MESSAGES);
     }
+    if (removed != PROBE_MESSAGES) {
+        probe_fail("Paho removed %u messages of %d from its persistence", removed, PROBE_MESSAGES);
+    }
     if (waited == 0 || written == 0) {
         probe_fail("Paho's acknowledgements do not pass mqtt/paho/cork.c");
     }
@@ -209,7 +223,7 @@ int main(int argc, char *argv[])
     int listener;
 
     (void)argc;
-    persistence = paho_plugin(store_put, &persistence);
+    persistence = paho_plugin(store_put, store_remove, &persistence);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGALRM, on_alarm);
     alarm(LIMIT_S);

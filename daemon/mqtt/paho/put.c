@@ -12,15 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_RECEIVED "r-" /* Paho's key prefix for an MQTT 3.1.1 PUBLISH received */
-#define BUFFERS      2    /* the fixed header, and the rest of the packet */
+#include "mqtt/paho/properties_internal.h"
+
+/* Paho's key prefixes for a PUBLISH received. */
+#define KEY_RECEIVED   "r-"
+#define KEY_RECEIVED_5 "r5-"
+
+#define BUFFERS      2 /* the fixed header, and the rest of the packet */
 #define TYPE_PUBLISH 3
 #define ID_MAX       65535
 
 /* Commands of ours that wait to be sent, messages that wait for messageArrived, and the two keys of
  * a message that is being sent: where nothing is checked (mqtt/paho/check.c), Paho answers an
  * unasked PUBREC with a PUBREL, and stores that. */
-static const char *const others[] = {"c-", "q-", "s-", "sc-"};
+static const char *const others[] = {"c-", "q-", "s-", "sc-", "c5-", "q5-", "s5-", "sc5-"};
 
 static bool starts_with(const char *text, const char *prefix)
 {
@@ -38,9 +43,9 @@ static bool is_of_others(const char *key)
 }
 
 /* The number behind the prefix; 0: none. */
-static unsigned id_of(const char *key)
+static unsigned id_of(const char *key, const char *prefix)
 {
-    const char *digits = key + strlen(KEY_RECEIVED);
+    const char *digits = key + strlen(prefix);
     char *end;
     unsigned long id = strtoul(digits, &end, 10);
 
@@ -52,16 +57,20 @@ static unsigned two_bytes(const char *bytes)
     return (unsigned)(unsigned char)bytes[0] << 8 | (unsigned char)bytes[1];
 }
 
-/* A PUBLISH without its fixed header: topic, packet identifier, payload (MQTT 3.1.1 §3.3). NULL, or
- * what is wrong with it. */
-static const char *read_publish(const char *bytes, size_t length, struct paho_put *out)
+/* A PUBLISH without its fixed header: topic, packet identifier, in MQTT 5 properties, payload
+ * (§3.3). NULL, or what is wrong with it. */
+static const char *read_publish(const char *bytes, size_t length, bool is_5, struct paho_put *out)
 {
     size_t topic_length = length < 2 ? 0 : two_bytes(bytes);
     size_t before_payload = 2 + topic_length + 2;
+    size_t properties = 0;
 
-    if (length < before_payload) {
+    if (length < before_payload ||
+        (is_5 && !mqtt_properties_size((const unsigned char *)bytes + before_payload,
+                                       length - before_payload, &properties))) {
         return "a packet that is cut short";
     }
+    before_payload += properties;
     *out = (struct paho_put){
         .id = two_bytes(bytes + 2 + topic_length),
         .topic = bytes + 2,
@@ -75,13 +84,14 @@ static const char *read_publish(const char *bytes, size_t length, struct paho_pu
 enum paho_put_kind paho_put_read(const char *key, int count, char *const buffers[],
                                  const int lengths[], struct paho_put *out, const char **reason)
 {
+    bool is_5 = starts_with(key, KEY_RECEIVED_5);
     struct paho_put read = {0};
 
     if (is_of_others(key)) {
         return PAHO_PUT_NOTHING;
     }
     *reason = NULL;
-    if (!starts_with(key, KEY_RECEIVED)) {
+    if (!is_5 && !starts_with(key, KEY_RECEIVED)) {
         *reason = "an unknown persistence key";
     } else if (count != BUFFERS || lengths[0] < 2 || lengths[1] < 0) {
         *reason = "another number of buffers for a packet";
@@ -89,9 +99,10 @@ enum paho_put_kind paho_put_read(const char *key, int count, char *const buffers
                ((unsigned char)buffers[0][0] >> 1 & 3) != 2) {
         *reason = "a packet that is no PUBLISH with QoS 2";
     } else {
-        *reason = read_publish(buffers[1], (size_t)lengths[1], &read);
+        *reason = read_publish(buffers[1], (size_t)lengths[1], is_5, &read);
     }
-    if (*reason == NULL && (read.id == 0 || read.id != id_of(key))) {
+    if (*reason == NULL &&
+        (read.id == 0 || read.id != id_of(key, is_5 ? KEY_RECEIVED_5 : KEY_RECEIVED))) {
         *reason = "a key that is not of its packet";
     }
     if (*reason != NULL) {
@@ -99,4 +110,9 @@ enum paho_put_kind paho_put_read(const char *key, int count, char *const buffers
     }
     *out = read;
     return PAHO_PUT_MESSAGE;
+}
+
+unsigned paho_put_removed(const char *key)
+{
+    return starts_with(key, KEY_RECEIVED_5) ? id_of(key, KEY_RECEIVED_5) : 0;
 }

@@ -26,4 +26,11 @@ struct paho_put {
 enum paho_put_kind paho_put_read(const char *key, int count, char *const buffers[],
                                  const int lengths[], struct paho_put *out, const char **reason);
 
+/*
+ * Read one call of the plugin's premove(). Returns the packet identifier of the QoS 2 PUBLISH that
+ * is removed, because its PUBREL has come; 0: the call is about something else. Paho removes such a
+ * packet under the keys of both versions of MQTT; one of the two calls counts.
+ */
+unsigned paho_put_removed(const char *key);
+
 #endif
