@@ -1,10 +1,10 @@
 """
-A scripted MQTT 3.1.1 broker for one durable session, made to break what listens to it.
+A scripted broker for one durable session, made to break what listens to it.
 
-It behaves as MQTT 3.1.1 says (durable session, window, redelivery in order with DUP, PUBREL again)
-until a Fault of its script fires. Everything it sends and hears goes into its Ledger; an
-acknowledgement counts from the moment its bytes are read, whether or not the session takes note of
-it afterwards.
+It behaves as MQTT 3.1.1 and MQTT 5 say (durable session, window, redelivery in order with DUP, PUBREL
+again; see conversation.py) until a Fault of its script fires. Everything it sends and hears goes into
+its Ledger; an acknowledgement counts from the moment its bytes are read, whether or not the session
+takes note of it afterwards.
 
 One thread does all the work. The public methods may be called from any other.
 
@@ -24,13 +24,16 @@ import time
 
 import mqtt
 from connection import Connection
-from ledger import Connect, Ledger
+from conversation import Conversation
+from ledger import Ledger
 from script import ACTIONS, HEARD, SENT, Fault  # noqa: F401: a campaign takes all from here
 from session import Message, Row, Session, as_json, from_json  # noqa: F401
 
 
-class FaultBroker:
+class FaultBroker(Conversation):
     """
+    For MQTT 5 see also the attributes of Conversation.
+
     tls        None, an ssl.SSLContext for a server, or (certificate, key) files
     window     messages in flight at most
     script     Faults; add more at any time with script()
@@ -39,17 +42,22 @@ class FaultBroker:
                broker's thread; returns sentences about those that it does not find
     reuse_ids  use an id again as soon as its handshake is over
     hasty      take PUBREC for the end of the handshake: no PUBREL, the id is free for another
+    versions   the versions of MQTT that it speaks
     """
 
     deny = 0    # so many SUBSCRIBEs are answered with 0x80
 
     def __init__(self, directory, *, tls=None, port=0, window=20, script=None, qos=2,
-                 host="127.0.0.1", witness=None, reuse_ids=False, hasty=False):
+                 host="127.0.0.1", witness=None, reuse_ids=False, hasty=False,
+                 versions=mqtt.VERSIONS):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.ledger = Ledger()
         self.host, self.window, self.qos = host, window, qos
         self.witness, self.reuse_ids, self.hasty = witness, reuse_ids, hasty
+        self.versions = versions
+        self.connack_properties = {}
+        self.publish_properties = {}
         self.tls = tls_context(*tls) if isinstance(tls, tuple) else tls
         self.failure = None         # an exception of the broker's own
         self.session = None
@@ -119,6 +127,13 @@ class FaultBroker:
         def act():
             if self._current:
                 self._current.close("cut by the campaign", reset)
+        self.call(act)
+
+    def disconnect(self, reason, why="DISCONNECT by the campaign", **properties):
+        """End the present connection; in MQTT 5 with a DISCONNECT that has these properties."""
+        def act():
+            if self._current:
+                self._end(self._current, reason, why, **properties)
         self.call(act)
 
     def forget(self):
@@ -203,6 +218,8 @@ class FaultBroker:
             return
         self._file.write_text(json.dumps({
             "subscriptions": self.session.subscriptions, "next_id": self.session.next_id,
+            "client_id": self.session.client_id, "expiry_s": self.session.expiry_s,
+            "left_s": self.session.left_s,
             "inflight": [[pid, as_json(m), state]
                          for pid, (m, state) in self.session.inflight.items()],
             "queue": [as_json(m) for m in self.session.queue]}))
@@ -211,7 +228,8 @@ class FaultBroker:
         if not self._file.exists():
             return
         kept = json.loads(self._file.read_text())
-        self.session = Session()
+        self.session = Session(kept["client_id"])
+        self.session.expiry_s, self.session.left_s = kept["expiry_s"], kept["left_s"]
         self.session.subscriptions = kept["subscriptions"]
         self.session.next_id = kept["next_id"]
         for pid, message, state in kept["inflight"]:
@@ -243,6 +261,8 @@ class FaultBroker:
         self._selector.close()
         self._waker.close()
         self._wake_end.close()
+        if self._current:
+            self._leave()
         self._current = None
         self.delivering = False
         self.ledger.note_changed()
@@ -286,10 +306,13 @@ class FaultBroker:
                 if connection is self._current:
                     self._current = None
                     self.delivering = False
+                    self._leave()
 
     def _tidy(self):
         """After a round: send what is left, and watch for writing where it does not go at once."""
         for _, connection in self._connections():
+            if not connection.closed:
+                self._end_silent(connection)
             if not connection.closed and connection.pending:
                 connection.flush()
         self._reap()
@@ -316,7 +339,7 @@ class FaultBroker:
                 connection.send(packet)
             go_on()
         elif fault.action in ("replace", "end"):
-            connection.send(fault.data(packet) if callable(fault.data) else fault.data)
+            connection.send(fault.bytes_for(packet, connection.version))
             if fault.action == "end":
                 connection.halted = True
                 connection.last_words = lambda: connection.close(f"fault: {fault}")
@@ -347,7 +370,7 @@ class FaultBroker:
         elif fault.action == "trickle":
             connection.trickle = True
         elif fault.action == "insert":
-            connection.send(fault.data)
+            connection.send(fault.bytes_for(None, connection.version))
         elif fault.action == "call":
             fault.data(self, connection)
 
@@ -358,6 +381,13 @@ class FaultBroker:
         self.delivering = False
         self._file.unlink(missing_ok=True)
 
+    def _leave(self):
+        """The connection is gone: its session ends now, or the time until then begins."""
+        if self.session:
+            self.session.left_s = time.time()
+            if self.session.expired():
+                self._forget()
+
     def _renumber(self):
         if self.session and self.session.inflight:
             waiting = [(pid, entry) for pid, entry in self.session.inflight.items()
@@ -366,139 +396,7 @@ class FaultBroker:
             for (_, entry), pid in zip(waiting, ids[1:] + ids[:1]):
                 self.session.inflight[pid] = entry
 
-    # --- what is heard ----------------------------------------------------------------------
-
-    def _take_packets(self, connection):
-        try:
-            packets = mqtt.take_packets(connection.buffer)
-            for kind, flags, body in packets:
-                if connection.halted:
-                    self._note_acknowledgement(kind, body)   # it has left the client all the same
-                else:
-                    self._hear(connection, kind, flags, body)
-        except mqtt.Malformed as problem:
-            self.ledger.note_odd(f"malformed: {problem}")
-            connection.close("malformed packet")
-            return
-        self._ask_witness()
-
-    def _hear(self, connection, kind, flags, body):
-        name = mqtt.NAMES.get(kind)
-        if not connection.visit.connected and kind != mqtt.CONNECT:
-            raise mqtt.Malformed(f"{name or kind} before CONNECT")
-        self._note_acknowledgement(kind, body)
-        if kind == mqtt.DISCONNECT:
-            connection.close("DISCONNECT")
-            return
-        handler = getattr(self, f"_on_{name}", None) if name in HEARD else None
-        if handler is None:
-            raise mqtt.Malformed(f"a client does not send {name or kind}")
-        if kind == mqtt.CONNECT:
-            connection.visit.connected = True
-        self._step(connection, name, None, lambda: handler(connection, body))
-
-    def _note_acknowledgement(self, kind, body):
-        if kind not in (mqtt.PUBREC, mqtt.PUBACK) or self.session is None:
-            return
-        entry = self.session.inflight.get(mqtt.packet_id(body))
-        if entry is None:
-            self.ledger.note_odd(f"{mqtt.NAMES[kind]} {mqtt.packet_id(body)}: no such id in flight")
-            return
-        self.ledger.note_acknowledged(entry[0].number)
-        self._heard_now.append(entry[0].number)
-
-    def _ask_witness(self):
-        if self.witness and self._heard_now:
-            self.ledger.early.extend(self.witness(self._heard_now))
-        self._heard_now = []
-
-    def _on_connect(self, connection, body):
-        said = mqtt.read_connect(body)
-        earlier = self._current
-        if earlier is not None and earlier is not connection:
-            earlier.close("taken over by another connection")   # MQTT 3.1.1 §3.1.4
-        if said["clean_session"] and self.session:
-            self._forget()
-        present = self.session is not None
-        self.ledger.connects.append(Connect(
-            said["client_id"], said["username"], said["clean_session"], time.monotonic(),
-            said["keepalive"], present))
-        if self.session is None:
-            self.session = Session()
-            self.session.queue.extend(self._before_session)
-            self._before_session = []
-        self._current = connection
-        self._step(connection, "connack", mqtt.connack(0, present),
-                   lambda: self._begin(connection))
-
-    def refuse(self, code):
-        """For Fault("connect", "call", data=...): answer CONNECT with this code and close."""
-        def act(_broker, connection):
-            connection.send(mqtt.connack(code))
-            connection.halted = True
-            connection.last_words = lambda: connection.close(f"CONNACK {code}")
-        return act
-
-    def _begin(self, connection):
-        """CONNACK is out: what was in flight goes again, in order (MQTT 3.1.1 §4.4)."""
-        connection.ready = True
-        self.delivering = bool(self.session.subscriptions)
-        for pid, (message, state) in list(self.session.inflight.items()):
-            if connection.halted:
-                return
-            if state == "publish":
-                self._send_publish(connection, pid, message, dup=True)
-            else:
-                self._step(connection, "pubrel", mqtt.pubrel(pid), lambda: None)
-
-    def _on_subscribe(self, connection, body):
-        pid, filters = mqtt.read_filters(body, True)
-        codes = []
-        for name, qos in filters:
-            codes.append(0x80 if self.deny else min(qos, self.qos))
-            if self.deny:
-                self.deny -= 1
-            else:
-                self.session.subscriptions[name] = codes[-1]
-
-        def go_on():
-            self.delivering = bool(self.session.subscriptions)
-
-        self._step(connection, "suback", mqtt.suback(pid, codes), go_on)
-
-    def _on_unsubscribe(self, connection, body):
-        pid, filters = mqtt.read_filters(body, False)
-        for name, _ in filters:
-            self.session.subscriptions.pop(name, None)
-        self.delivering = bool(self.session.subscriptions)
-        self._step(connection, "unsuback", mqtt.unsuback(pid), lambda: None)
-
-    def _on_pingreq(self, connection, _body):
-        self._step(connection, "pingresp", mqtt.packet(mqtt.PINGRESP), lambda: None)
-
-    def _on_puback(self, _connection, body):
-        self._complete(mqtt.packet_id(body))
-
-    def _on_pubrec(self, connection, body):
-        pid = mqtt.packet_id(body)
-        if self.hasty:
-            self._complete(pid)
-            return
-        if pid in self.session.inflight:
-            self.session.inflight[pid][1] = "pubrel"
-        self._step(connection, "pubrel", mqtt.pubrel(pid), lambda: None)
-
-    def _on_pubcomp(self, _connection, body):
-        self._complete(mqtt.packet_id(body))
-
-    def _complete(self, pid):
-        entry = self.session.inflight.pop(pid, None)
-        if entry:
-            self.ledger.note_completed(entry[0].number)
-            if self.reuse_ids:
-                self.session.next_id = pid
-
-    # --- what is sent -----------------------------------------------------------------------
+    # --- what is published ------------------------------------------------------------------
 
     def _enqueue(self, messages):
         if self.session is None:
@@ -507,30 +405,6 @@ class FaultBroker:
             self.session.queue.extend(messages)
         if self._current:
             self._pump(self._current)
-
-    def _pump(self, connection):
-        """Fill the window."""
-        session = self.session
-        while (connection is self._current and connection.ready and self.delivering
-               and not connection.halted and session is self.session and session.queue
-               and len(session.inflight) < self.window):
-            message = session.queue.popleft()
-            if self._granted(message) == 0:
-                self.ledger.note_completed(message.number)
-                self._send_publish(connection, None, message, dup=False)
-                continue
-            pid = session.take_id()
-            session.inflight[pid] = [message, "publish"]
-            self._send_publish(connection, pid, message, dup=False)
-
-    def _granted(self, message):
-        return min(message.qos, max(self.session.subscriptions.values(), default=self.qos))
-
-    def _send_publish(self, connection, pid, message, dup):
-        qos = self._granted(message) if pid else 0
-        self.ledger.note_sent(message.number, dup)
-        self._step(connection, "publish", mqtt.publish(
-            message.topic, message.payload, qos, pid, dup, message.retain), lambda: None)
 
 
 def tls_context(certificate, key, *, weak=False, maximum=None):

@@ -1,10 +1,12 @@
 """One TCP connection at the broker: bytes in and out without blocking, TLS or plain."""
 
+import collections
 import socket
 import ssl
 import struct
 import time
 
+import mqtt
 from ledger import Visit
 
 PLAIN_KEPT = 4096
@@ -22,6 +24,13 @@ class Connection:
         self.socket = sock
         self.visit = Visit()
         self.buffer = bytearray()   # in clear, not yet whole packets
+        self.version = mqtt.MQTT_3_1_1  # from CONNECT on, as the client has it
+        self.visitor = False        # a client that leaves no session behind
+        self.receive_maximum = None     # so many PUBLISHes unanswered at most; None: no bound (3.1.1)
+        self.unanswered = set()     # packet ids that count for it
+        self.resend = collections.deque()   # packet ids in flight that it does not let through yet
+        self.silence_s = None       # the client may be silent so long; None: for ever
+        self.heard = time.monotonic()   # when the last bytes came
         self.ready = False          # CONNACK 0 was sent
         self.halted = False         # a fault has stopped this connection: nothing more is answered
         self.trickle = False        # one byte at a time
@@ -84,6 +93,7 @@ class Connection:
         if not data:
             self.close("the client closed the connection")
             return False
+        self.heard = time.monotonic()
         self.visit.raw_bytes += len(data)
         if self._tls is not None:
             data = self._decrypt(data)

@@ -23,7 +23,7 @@ FAULTS_SEED ?= 12
 fault-programs: $(SMALL_DAEMON) $(SHIMS)
 
 faults: all fault-programs ## every campaign of tests/faults, each for a few minutes at most
-	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults/test_broker.py
+	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults
 	@echo "  FAULTS  $(notdir $(FAULTS)), $(WAITERS) at a time"
 	$(Q)printf '$(PYTHON) -B %s --build $(abspath $(BUILD)) --quick --seed $(FAULTS_SEED)\n' \
 	    $(FAULTS) | tests/parallel $(WAITERS)

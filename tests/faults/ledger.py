@@ -5,7 +5,12 @@ import threading
 import time
 
 Connect = collections.namedtuple(
-    "Connect", "client_id username clean_session time keepalive session_present")
+    "Connect", "client_id username clean_start time keepalive session_present version"
+    " session_expiry_s receive_maximum")
+"""
+clean_start: "clean session" in MQTT 3.1.1. session_expiry_s, receive_maximum: as asked in MQTT 5, None
+where the client does not say.
+"""
 
 
 class Visit:
@@ -19,6 +24,7 @@ class Visit:
         self.raw_bytes = 0
         self.plain = bytearray()    # the first 4 KiB
         self.connected = False      # a CONNECT came
+        self.disconnect_reason = None   # of the client's DISCONNECT; 0 in MQTT 3.1.1
         self.ended_by = None
 
 
@@ -27,7 +33,8 @@ class Ledger:
     sent         number -> [(time, dup)]
     acknowledged number -> time of the first PUBREC or PUBACK whose bytes were read
     completed    number -> time of its PUBCOMP or PUBACK
-    connects     every CONNECT, as Connect
+    connects     every CONNECT that was answered for the session, as Connect
+    visitors     every CONNECT of a client that leaves no session behind, as Connect
     visits       every TCP connection, as Visit
     lost         numbers that the broker has forgotten on purpose
     early        what a witness (oracle.py) found not to be in the database when it was acknowledged
@@ -41,6 +48,7 @@ class Ledger:
         self.acknowledged = {}
         self.completed = {}
         self.connects = []
+        self.visitors = []
         self.visits = []
         self.lost = set()
         self.early = []

@@ -99,7 +99,8 @@ def _again(broker, connection):
     """Everything in flight once more with DUP, on the same connection."""
     for pid, (message, state) in broker.session.inflight.items():
         if state == "publish":
-            connection.send(mqtt.publish(message.topic, message.payload, 2, pid, True))
+            connection.send(mqtt.publish(message.topic, message.payload, 2, pid, True,
+                                         version=connection.version))
 
 
 def _renumber(broker, _connection):
@@ -151,7 +152,7 @@ def lost_sessions():
     return [_forgotten(n) for n in (1, 40)] + [
         _said_lost_and_was_not(), _uncertain(), _uncertain_over_restart(),
         played("session present at the first CONNECT ever", lambda: Fault(
-            "connack", "replace", data=mqtt.connack(0, True)))]
+            "connack", "replace", data=mqtt.by_version(lambda v: mqtt.connack(0, True, v))))]
 
 
 def _want_gaps(stage, *reasons):
@@ -179,7 +180,7 @@ def _said_lost_and_was_not():
     @scenario("the broker says that the session is new, and has it all the same")
     def play(stage):
         stage.broker.script(Fault("pubcomp", "cut", 50), Fault(
-            "connack", "replace", 2, data=mqtt.connack(0, False)))
+            "connack", "replace", 2, data=mqtt.by_version(lambda v: mqtt.connack(0, False, v))))
         stage.daemon.start()
         stage.finish(gaps=None)
         _want_gaps(stage, "session lost")
@@ -291,7 +292,8 @@ def malformed(quick):
              played("PUBLISH with packet id 0", lambda: Fault(
                  "publish", "replace", 10, data=_id_zero), _impatience, odd=True, **IMPATIENT),
              played("CONNACK with the reserved bits set", lambda: Fault(
-                 "connack", "replace", data=b"\x20\x02\xfe\x00"))]
+                 "connack", "replace", data={
+                     mqtt.MQTT_3_1_1: b"\x20\x02\xfe\x00", mqtt.MQTT_5: b"\x20\x03\xfe\x00\x00"}))]
     if not quick:
         made += [played(f"random bytes, {n}", lambda n=n: Fault(
             "publish", "insert", 10, data=random.Random(n).randbytes(200)), _impatience, odd=True,

@@ -1,6 +1,10 @@
 """Messages, and what a broker keeps for a client id."""
 
 import collections
+import time
+
+NEVER = 0xFFFFFFFF
+"""The Session Expiry Interval with which a session lasts (MQTT 5 §3.1.2.11.2), as in MQTT 3.1.1."""
 
 Row = collections.namedtuple("Row", "table device time_ms values")
 """The row of a good message. values: column -> value (messages: type and body)."""
@@ -24,9 +28,12 @@ class Message:
 
 
 class Session:
-    """The session that a broker keeps for a client id."""
+    """The session that a broker keeps for a client id, whatever the versions of its connections."""
 
-    def __init__(self):
+    def __init__(self, client_id=None):
+        self.client_id = client_id
+        self.expiry_s = NEVER
+        self.left_s = None      # wall clock: when the last connection ended; None while there is one
         self.queue = collections.deque()                # Message, not yet sent
         self.inflight = collections.OrderedDict()       # packet id -> [Message, state]
         self.subscriptions = {}
@@ -37,6 +44,10 @@ class Session:
             self.next_id = self.next_id % 65535 + 1
         taken, self.next_id = self.next_id, self.next_id % 65535 + 1
         return taken
+
+    def expired(self):
+        return (self.left_s is not None and self.expiry_s != NEVER
+                and time.time() >= self.left_s + self.expiry_s)
 
     def unfinished(self):
         return [m for m, _ in self.inflight.values()] + list(self.queue)

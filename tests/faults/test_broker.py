@@ -3,9 +3,7 @@
 import contextlib
 import hashlib
 import pathlib
-import socket
 import sqlite3
-import struct
 import sys
 
 import pytest
@@ -17,79 +15,10 @@ import mqtt  # noqa: E402
 import oracle  # noqa: E402
 from broker import Fault, FaultBroker  # noqa: E402
 from ledger import Ledger  # noqa: E402
+from small_client import Client  # noqa: E402
 
 SCHEMA = sorted((pathlib.Path(__file__).resolve().parents[2] / "schema").glob("0*.sql"))
 SEED = 11
-
-
-class Client:
-    """A client in a few lines. early: it acknowledges what it has not stored."""
-
-    def __init__(self, broker, database, early=False):
-        self.database = sqlite3.connect(database, isolation_level=None)
-        self.early = early
-        self.known = {}     # (topic, payload) -> Message: it needs no parser
-        self.seen = []      # (packet id, dup, Message)
-        self.socket = socket.create_connection((broker.host, broker.port), timeout=10)
-        self.buffer = bytearray()
-        self.waiting = []
-        self.socket.sendall(mqtt.packet(mqtt.CONNECT, mqtt.string("MQTT") + b"\4\0\0\x3c"
-                                        + mqtt.string("id-wrong-01")))
-        self.present = self.next(mqtt.CONNACK)[2][0] == 1
-        if not self.present:
-            self.socket.sendall(mqtt.packet(mqtt.SUBSCRIBE, b"\0\1" + mqtt.string("#") + b"\2", 2))
-
-    def next(self, kind):
-        while not self.packets():
-            self.receive()
-        first = self.waiting.pop(0)
-        assert first[0] == kind, mqtt.NAMES[first[0]]
-        return first
-
-    def packets(self):
-        """Everything that has come, whole packets first to last."""
-        self.waiting += mqtt.take_packets(self.buffer)
-        return self.waiting
-
-    def receive(self):
-        data = self.socket.recv(65536)
-        if not data:
-            raise ConnectionError
-        self.buffer += data
-
-    def serve(self, done):
-        """Answer until done(); raises ConnectionError when cut."""
-        self.socket.settimeout(0.02)
-        for _ in range(500):
-            while self.packets():
-                kind, flags, body = self.waiting.pop(0)
-                if kind == mqtt.PUBLISH:
-                    self.take(flags, body)
-                elif kind == mqtt.PUBREL:
-                    self.socket.sendall(mqtt.packet(mqtt.PUBCOMP, body))
-            if done():
-                return
-            with contextlib.suppress(TimeoutError):
-                self.receive()
-        raise AssertionError("the broker says nothing more")
-
-    def take(self, flags, body):
-        topic, at = mqtt.read_string(body, 0)
-        pid = struct.unpack_from(">H", body, at)[0]
-        message = self.known[topic, body[at + 2:]]
-        self.seen.append((pid, bool(flags & 8), message))
-        if not self.early:
-            self.store(message)
-        self.socket.sendall(mqtt.packet(mqtt.PUBREC, struct.pack(">H", pid)))
-
-    def store(self, message):
-        self.database.execute("BEGIN")
-        store(self.database, message)
-        self.database.execute("COMMIT")
-
-    def die(self):
-        self.socket.close()
-        self.database.close()
 
 
 def store(database, message):
@@ -135,9 +64,12 @@ def broker(tmp_path):
 
 
 def connect(broker, database, sent, **options):
-    client = Client(broker, database, **options)
+    client = Client(broker, database, store=store, **options)
     client.known = {(m.topic, m.payload): m for m in sent}
     return client
+
+
+both_versions = pytest.mark.parametrize("version", mqtt.VERSIONS)
 
 
 def prepare(broker, database, count=50):
@@ -147,10 +79,11 @@ def prepare(broker, database, count=50):
     return sent
 
 
-def test_good_client_passes(broker, database):
+@both_versions
+def test_good_client_passes(broker, database, version):
     """Goal: a client that stores and then acknowledges passes every check."""
     sent = prepare(broker, database)
-    client = connect(broker, database, sent)
+    client = connect(broker, database, sent, version=version)
     client.serve(lambda: broker.drained)
     client.die()
     assert oracle.check_crash(database, broker.ledger, sent) == len(sent)
@@ -160,10 +93,11 @@ def test_good_client_passes(broker, database):
     assert broker.ledger.oddities == []
 
 
-def test_client_that_acknowledges_first_is_caught(broker, database):
+@both_versions
+def test_client_that_acknowledges_first_is_caught(broker, database, version):
     """Goal: PUBREC before the row is there fails the crash check, the final one and the witness."""
     sent = prepare(broker, database)
-    client = connect(broker, database, sent, early=True)
+    client = connect(broker, database, sent, early=True, version=version)
     client.serve(lambda: len(broker.ledger.acknowledged) >= 3)
     client.store(client.seen[0][2])     # too late, and only the first
     client.die()
@@ -277,16 +211,17 @@ def test_counting_twice_is_caught(database):
     assert oracle.check_final(database, sent, ledger=ledger) == len(sent)
 
 
-def test_redelivery(broker, database):
+@both_versions
+def test_redelivery(broker, database, version):
     """Goal: after a cut what is not acknowledged comes again, in order, with DUP, same ids."""
     sent = prepare(broker, database)
     broker.script(Fault("pubrec", "cut", number=4))
-    first = connect(broker, database, sent)
+    first = connect(broker, database, sent, version=version)
     with pytest.raises(ConnectionError):
         first.serve(lambda: broker.drained)
     first.die()
     assert 3 in broker.ledger.acknowledged      # it was read, although the session ignores it
-    second = connect(broker, database, sent)
+    second = connect(broker, database, sent, version=version)
     assert second.present
     second.serve(lambda: broker.drained)
     assert [(pid, dup, m.number) for pid, dup, m in second.seen[:2]] == [(4, True, 3), (5, True, 4)]
@@ -294,15 +229,16 @@ def test_redelivery(broker, database):
     assert oracle.check_final(database, sent) == len(sent)
 
 
-def test_session_outlives_the_broker(broker, database):
+@both_versions
+def test_session_outlives_the_broker(broker, database, version):
     """Goal: a stopped broker keeps the session in its file; a new one goes on with it."""
     sent = prepare(broker, database)
-    client = connect(broker, database, sent)
+    client = connect(broker, database, sent, version=version)
     client.serve(lambda: len(client.seen) >= 7)
     client.die()
     broker.stop()
     other = FaultBroker(broker.directory, window=5).start()
-    client = connect(other, database, sent)
+    client = connect(other, database, sent, version=version)
     assert client.present
     client.serve(lambda: other.drained)
     client.die()
