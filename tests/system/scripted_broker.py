@@ -1,9 +1,11 @@
-"""A broker that answers as a test says: it keeps nothing and delivers nothing."""
+"""
+A broker that answers as a test says: it keeps nothing and delivers nothing. Its answers are of the
+version of MQTT that CONNECT has, 3.1.1 or 5.
+"""
 
 import contextlib
 import pathlib
 import ssl
-import struct
 import sys
 import threading
 
@@ -14,23 +16,35 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
 import mqtt  # noqa: E402  (what a packet is, the campaigns' broker knows too)
 
 
+def accepted(version):
+    """CONNACK: accepted, no session."""
+    return mqtt.connack(version=version)
+
+
 class ScriptedBroker(Listener):
     """
-    connack     bytes to answer CONNECT with; b"": close instead; None: never answer
-    code        the return code of every SUBACK; "close": close instead; None: never answer
+    connack     bytes to answer CONNECT with, or a function of its version that returns them; b"": close
+                instead; None: never answer
+    code        the code of every SUBACK; "close": close instead; None: never answer
     subscribed  called with the connection after SUBACK: a test closes it there, or sends something
     tls         speak TLS, with the certificate for localhost
+    versions    the version of each CONNECT that came, in their order
     """
 
-    def __init__(self, pki, *, connack=mqtt.connack(), code=2, subscribed=None, tls=False):
+    def __init__(self, pki, *, connack=accepted, code=2, subscribed=None, tls=False):
         self.pki = pki
         self.connack, self.code, self.subscribed = connack, code, subscribed
-        self.connects = self.subscribes = 0
+        self.versions = []
+        self.subscribes = 0
         self._context = None
         if tls:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(pki.certificate("server"), pki.key("server"))
         super().__init__()
+
+    @property
+    def connects(self):
+        return len(self.versions)
 
     def accepted(self, connection):
         threading.Thread(target=self._run, args=(connection,), daemon=True).start()
@@ -40,24 +54,28 @@ class ScriptedBroker(Listener):
             if self._context:
                 connection = self._context.wrap_socket(connection, server_side=True)
             buffer = bytearray()
+            version = mqtt.MQTT_3_1_1
             while data := connection.recv(4096):
                 buffer += data
                 for kind, _, body in mqtt.take_packets(buffer):
-                    if not self._answer(connection, kind, body):
+                    if kind == mqtt.CONNECT:
+                        version = mqtt.level(body)
+                    if not self._answer(connection, kind, body, version):
                         return
 
-    def _answer(self, connection, kind, body):
+    def _answer(self, connection, kind, body, version):
         """False: the connection is to be closed."""
         if kind == mqtt.CONNECT:
-            self.connects += 1
-            if self.connack is not None:
-                connection.sendall(self.connack)
-            return self.connack != b""
+            self.versions.append(version)
+            connack = self.connack(version) if callable(self.connack) else self.connack
+            if connack is not None:
+                connection.sendall(connack)
+            return connack != b""
         if kind == mqtt.SUBSCRIBE:
             self.subscribes += 1
             if self.code in ("close", None):
                 return self.code is None
-            connection.sendall(mqtt.suback(struct.unpack(">H", body[:2])[0], [self.code]))
+            connection.sendall(mqtt.suback(mqtt.packet_id(body), [self.code], version))
             return not self.subscribed or self.subscribed(connection) is not False
         if kind == mqtt.PINGREQ:
             connection.sendall(mqtt.packet(mqtt.PINGRESP))
