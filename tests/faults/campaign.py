@@ -15,7 +15,7 @@ import traceback
 import messages
 import oracle
 from broker import FaultBroker
-from daemon import Daemon
+from daemon import Daemon, add_protocol
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -36,7 +36,9 @@ def options(description):
     parser.add_argument("--only", metavar="WORDS", help="only scenarios with this in their name")
     parser.add_argument("--jobs", type=int, default=6, help="so many at a time; they mostly wait")
     parser.add_argument("--keep", action="store_true", help="keep the files of what passed, too")
+    add_protocol(parser)
     chosen = parser.parse_args()
+    Daemon.protocol = chosen.protocol
     if not (chosen.build / "foxtrackrd").exists():
         parser.error(f"{chosen.build}/foxtrackrd is not there: build it first")
     if chosen.seed is None:
@@ -82,6 +84,7 @@ class Stage:
         self.daemon.wait_sorted(limit_s)
         unfired = self.broker.pending_faults
         self.daemon.stop()
+        self.daemon.check_protocol()
         optional = self.ledger.lost if lost else ()
         if strangers:
             optional = {m.number for m in self.messages}

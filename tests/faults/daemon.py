@@ -10,6 +10,7 @@ import sys
 import time
 
 import inbox
+import mqtt
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -19,9 +20,22 @@ USER = "tracker-reader"
 PASSWORD = "correct-horse-7f3a9"
 CLIENT_ID = "id-fault-01"
 
+PROTOCOLS = {"3.1.1": mqtt.MQTT_3_1_1, "5": mqtt.MQTT_5}
+ALTERNATE = "alternate"
+
+
+def add_protocol(parser):
+    """The option of every campaign; its value belongs into Daemon.protocol."""
+    parser.add_argument(
+        "--protocol", choices=(*PROTOCOLS, ALTERNATE),
+        help="the version of MQTT in the daemon's configuration; alternate: 3.1.1 and 5 in turn, from"
+             " start to start. Default: the configuration names none")
+
 
 class Daemon(DaemonProcess):
     """
+    protocol     one of PROTOCOLS, ALTERNATE, or None: not in the configuration. The class has the
+                 campaign's, for daemons that are not told otherwise
     broker       a FaultBroker, or None; its host and port go into the configuration
     build        the directory with the programs
     program      which of them; see catch_up.py for another
@@ -31,9 +45,13 @@ class Daemon(DaemonProcess):
     sections     keys to change: broker={"keepalive": 5}; None leaves a key or a section out
     """
 
+    protocol = None
+
     def __init__(self, directory, broker, build, /, *, program="foxtrackrd", wrapper=(),
-                 environment=None, ca_file=None, **sections):
+                 environment=None, ca_file=None, protocol=None, **sections):
         self.broker = broker
+        self.protocol = protocol or self.protocol
+        self._starts = 0
         super().__init__(directory, pathlib.Path(build).resolve() / program, PASSWORD,
                          lambda where: self._defaults(where, ca_file), wrapper=wrapper,
                          environment=environment)
@@ -45,6 +63,7 @@ class Daemon(DaemonProcess):
                 "host": ("localhost" if ca_file else self.broker.host) if self.broker else "127.0.0.1",
                 "port": self.broker.port if self.broker else 1,
                 "tls": "yes" if ca_file else "no", "ca_file": ca_file,
+                "protocol": self.protocol if self.protocol in PROTOCOLS else None,
                 "username": USER, "password_file": directory / "password"},
             "session": {"client_id": CLIENT_ID, "filters": "foxtrackr/#"},
             "database": {"path": directory / "foxtrackr.db"},
@@ -57,6 +76,9 @@ class Daemon(DaemonProcess):
     def start(self, wait="subscribed", limit_s=30):
         """wait: "subscribed" (as the broker sees it), "status" (it writes its status) or None."""
         before = self.broker.ledger.steps["connack"] if self.broker else 0
+        if self.protocol == ALTERNATE:
+            self.configure(broker={"protocol": list(PROTOCOLS)[self._starts % len(PROTOCOLS)]})
+            self._starts += 1
         self.launch()
         if wait == "subscribed":
             self.wait(lambda: self.broker.ledger.steps["connack"] > before
@@ -165,6 +187,12 @@ class Daemon(DaemonProcess):
             status = self.status()
             return status if status and predicate(status) else None
         return self.wait(holds, limit_s, "the status file")
+
+    def check_protocol(self):
+        """The broker has seen no other version than the one that was configured."""
+        seen = {connect.version for connect in self.broker.ledger.connects}
+        wanted = {PROTOCOLS[self.protocol]} if self.protocol in PROTOCOLS else seen
+        assert seen <= wanted, f"versions {seen}, {self.protocol} is configured"
 
     def wait_drained(self, limit_s=60):
         """The broker has nothing left for it."""

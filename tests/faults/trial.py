@@ -23,7 +23,7 @@ import inbox
 import messages as generator
 import oracle
 from broker import FaultBroker
-from daemon import Daemon
+from daemon import Daemon, add_protocol
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
@@ -45,7 +45,9 @@ class Campaign:
         parser.add_argument("--seed", type=int, default=int(time.time()) % 1_000_000)
         parser.add_argument("--quick", action="store_true", help="what make faults runs")
         parser.add_argument("--only", default="", help="only scenarios whose name has this in it")
+        add_protocol(parser)
         self.options = parser.parse_args()
+        Daemon.protocol = self.options.protocol
         # A shell ignores SIGINT for what runs in the background; a daemon would inherit that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.seed, self.quick = self.options.seed, self.options.quick
@@ -245,6 +247,7 @@ class Trial:
         self.daemon.wait_sorted()
         self.broker.call(self.witness.forget_connection)
         self.daemon.stop()
+        self.daemon.check_protocol()
         self.check_witness()
         oracle.check_final(self.daemon.database, self.messages, ledger=self.broker.ledger,
                            counts=counts)
