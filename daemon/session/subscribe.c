@@ -103,11 +103,12 @@ static enum session_reconciled subscribe(struct session *session, size_t index, 
 static bool add_problem(char *problems, const char *one)
 {
     size_t used = strlen(problems);
+    size_t room = SESSION_REASON_SIZE - MORE_SIZE - used;
 
-    if (used + strlen("; ") + strlen(one) + MORE_SIZE > SESSION_REASON_SIZE) {
+    if ((size_t)snprintf(problems + used, room, "%s%s", used > 0 ? "; " : "", one) >= room) {
+        problems[used] = '\0';
         return false;
     }
-    snprintf(problems + used, SESSION_REASON_SIZE - used, "%s%s", used > 0 ? "; " : "", one);
     return true;
 }
 
