@@ -121,6 +121,7 @@ static void an_address_is_not_blamed_for_the_daemon(void **state)
     fake_mqtt_before_answer("SUBSCRIBE", sever_link, fixture);
     fixture_begin(fixture);
     wait_backoff(fixture);
+    assert_state(fixture, SESSION_WAITING, "connection cut by foxtrackrd: the test cuts it");
     assert_int_equal(losses(fixture, LOSS_DAEMON), 1);
     fake_mqtt_grant("a/#", 2);
     retry(fixture);
