@@ -38,10 +38,6 @@ static struct addrinfo infos[FAKE_BROKER_ADDRESSES];
 static struct sockaddr_in sockets[FAKE_BROKER_ADDRESSES];
 
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
-                struct addrinfo **out);
-void freeaddrinfo(struct addrinfo *list);
-
-int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
                 struct addrinfo **out)
 {
     int count = atomic_load(&broker.resolved);
