@@ -334,14 +334,18 @@ static void begin(struct place *place)
 
 int paho_check_putdatas(void *net, char **header, size_t *header_length, struct paho_buffers *rest)
 {
-    const char *body = rest->count > 0 ? rest->buffers[0] : NULL;
+    const char *body = "";
+    size_t length = 0;
 
+    if (rest->count > 0 && rest->buffers[0] != NULL) {
+        body = rest->buffers[0];
+        length = rest->lengths[0];
+    }
     if (*header_length > 0) {
         struct place *place = place_of(net);
         unsigned char first = (unsigned char)(*header)[0];
 
-        mqtt_exchange_sent(&place->exchange, first, (const unsigned char *)body,
-                           body != NULL ? rest->lengths[0] : 0);
+        mqtt_exchange_sent(&place->exchange, first, (const unsigned char *)body, length);
         if (first >> 4 == MQTT_CONNECT) {
             begin(place);
         }
