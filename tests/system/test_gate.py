@@ -301,6 +301,11 @@ def test_a_flood_beside_another_session(pki, make_daemon, tls):
     assert max(waited) < 3 * PATIENCE, sorted(waited)[-10:]
 
 
+HELD_UP_S = 2.5
+"""A session that must wait for the deaf broker's is held up until that one is cut: for 3 to 10 s. One
+that need not wait takes less than a second on the busiest machine: a limit between the two."""
+
+
 @pytest.mark.parametrize("tls", [True, False], ids=["TLS", "clear"])
 def test_a_broker_that_reads_no_acknowledgements(pki, make_daemon, tls):
     """
@@ -314,15 +319,16 @@ def test_a_broker_that_reads_no_acknowledgements(pki, make_daemon, tls):
             "session one": {"given": "test", "number": "01", "filters": "foxtrackr/#", "qos": 1},
             "session two": {"given": "test", "number": "02", "filters": "foxtrackr/#", "qos": 1}})
         daemon.start()
-        daemon.wait_log("id-test-01: .*the broker does not read", 40)
+        # How soon there is so much to read that it is cut depends on the machine.
+        daemon.wait_log("id-test-01: .*the broker does not read", 60)
         seen = len(deaf.latencies)
-        wait_until(lambda: deaf.connects > 2 and len(deaf.latencies) > seen + 100, 40,
+        wait_until(lambda: deaf.connects > 1 and len(deaf.latencies) > seen + 100, 40,
                    lambda: (deaf.connects, deaf.sent, deaf.latencies[-5:]))
         took = daemon.stop(20)
     finally:
         deaf.close()
     log = daemon.log()
-    assert max(deaf.latencies) < 1 * PATIENCE, sorted(deaf.latencies)[-10:]
+    assert max(deaf.latencies) < HELD_UP_S, sorted(deaf.latencies)[-10:]
     assert took < 3 * PATIENCE
     assert "id-test-02" not in "".join(
         line for line in log.splitlines() if line.startswith(("warning", "err")))
