@@ -60,6 +60,9 @@ void fake_mqtt_grant(const char *filter, int qos);
  * arrived at the broker and before it is answered. `name` is borrowed. */
 void fake_mqtt_before_answer(const char *name, void (*function)(void *context), void *context);
 
+/* A hook for fake_mqtt_before_answer(): the broker closes the connection. `context` is not used. */
+void fake_mqtt_hang_up(void *context);
+
 /* The next paho_new() fails. */
 void fake_mqtt_fail_new(void);
 

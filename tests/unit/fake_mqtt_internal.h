@@ -9,7 +9,7 @@
 #include "mqtt/mqtt.h"
 
 #define FAKE_ANSWERS    16
-#define FAKE_GRANTS     4
+#define FAKE_GRANTS     8
 #define FAKE_NOTES_SIZE 32768
 
 struct paho {

@@ -137,6 +137,12 @@ void fake_mqtt_before_answer(const char *name, void (*function)(void *context), 
     pthread_mutex_unlock(&fake.mutex);
 }
 
+void fake_mqtt_hang_up(void *context)
+{
+    (void)context;
+    fake_close_at_broker();
+}
+
 void fake_mqtt_fail_new(void)
 {
     fake.fails_new = true;

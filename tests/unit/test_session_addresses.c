@@ -170,7 +170,7 @@ static void reasons_without_room_are_left_out(void **state)
 static void an_address_in_the_configuration_is_not_named_twice(void **state)
 {
     struct fixture *fixture = *state;
-    char host[] = "127.0.0.1";
+    static char host[] = "127.0.0.1";
 
     fixture->config.broker.host = host;
     fake_mqtt_answer(FAKE_REFUSED);
@@ -248,7 +248,7 @@ static void stop_listening(void *context)
 static void without_a_handshake_nothing_has_changed(void **state)
 {
     struct fixture *fixture = *state;
-    char ca_file[] = "";
+    static char ca_file[] = "";
 
     use_tls(fixture, ca_file);
     fake_mqtt_answer(FAKE_CLOSED);
@@ -262,7 +262,7 @@ static void without_a_handshake_nothing_has_changed(void **state)
 static void after_a_handshake_the_answer_is_uncertain(void **state)
 {
     struct fixture *fixture = *state;
-    char ca_file[] = "";
+    static char ca_file[] = "";
 
     use_tls(fixture, ca_file);
     fake_mqtt_answer(FAKE_TLS_ALERT);
@@ -276,7 +276,7 @@ static void after_a_handshake_the_answer_is_uncertain(void **state)
 static void a_handshake_that_is_refused_is_explained(void **state)
 {
     struct fixture *fixture = *state;
-    char ca_file[] = "/nonexistent/ca.pem";
+    static char ca_file[] = "/nonexistent/ca.pem";
 
     use_tls(fixture, ca_file);
     fake_mqtt_answer(FAKE_TLS_ALERT);
@@ -290,7 +290,7 @@ static void a_handshake_that_is_refused_is_explained(void **state)
 static void a_cut_connection_is_not_dialled_again(void **state)
 {
     struct fixture *fixture = *state;
-    char ca_file[] = "/nonexistent/ca.pem";
+    static char ca_file[] = "/nonexistent/ca.pem";
 
     use_tls(fixture, ca_file);
     fake_mqtt_answer(FAKE_CLOSED);

@@ -58,6 +58,39 @@ static void a_lower_qos_is_recorded_and_asked_for_again(void **state)
                                           "SUBSCRIBE(b/#,2) subscribed(c,b/#,2,7) " LEAVES);
 }
 
+static void every_refused_filter_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fake_mqtt_grant("a/#", FAKE_REFUSES);
+    fake_mqtt_grant("b/#", 1);
+    fixture_begin(fixture);
+    wait_partial(fixture);
+    assert_state(fixture, SESSION_PARTIAL,
+                 "the broker refuses a/#; the broker grants QoS 1 for b/#, asked was 2");
+}
+
+/* Six filters, of which three have room in the reason. */
+static void filters_without_room_are_counted(void **state)
+{
+    static char filters[6][200];
+    static char *pointers[6];
+    struct fixture *fixture = *state;
+
+    for (int i = 0; i < 6; i++) {
+        memset(filters[i], 'a' + i, sizeof(filters[i]) - 1);
+        pointers[i] = filters[i];
+        fake_mqtt_grant(filters[i], FAKE_REFUSES);
+    }
+    fixture->config.sessions[0].filters = pointers;
+    fixture->config.sessions[0].filter_count = 6;
+    fixture_begin(fixture);
+    wait_partial(fixture);
+    assert_state(fixture, SESSION_PARTIAL, filters[2]);
+    assert_state(fixture, SESSION_PARTIAL, "ccc; and 3 more");
+    assert_null(strstr(status_of(fixture).reason, "ddd"));
+}
+
 static void the_time_between_two_requests_grows_to_its_limit(void **state)
 {
     struct fixture *fixture = *state;
@@ -121,6 +154,55 @@ static void an_unanswered_subscribe_ends_the_connection(void **state)
     retry(fixture);
     wait_subscribed(fixture);
     assert_conversation(fixture, KEPT_CONNECTION LEAVES KEPT_CONNECTION LEAVES);
+}
+
+/* The broker's end of the connection is the answer, and no sign of another client. */
+static void an_end_in_place_of_suback_is_told_with_its_filter(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fake_mqtt_grant("b/#", FAKE_UNANSWERED);
+    fake_mqtt_before_answer("SUBSCRIBE(b", fake_mqtt_hang_up, NULL);
+    fixture_begin(fixture);
+    for (int i = 0; i < 3; i++) {
+        wait_backoff(fixture);
+        assert_state(fixture, SESSION_WAITING,
+                     "no answer to SUBSCRIBE to b/#: the broker ended the connection instead");
+        fake_mqtt_before_answer("SUBSCRIBE(b", fake_mqtt_hang_up, NULL);
+        retry(fixture);
+    }
+    wait_backoff(fixture);
+    assert_int_equal(losses(fixture, LOSS_BROKER), 4);
+    assert_int_equal(logged(fixture, "does another client use this client id"), 0);
+}
+
+/* --- shared ---------------------------------------------------------------------------------- */
+
+static void a_shared_subscription_is_warned_of_once(void **state)
+{
+    struct fixture *fixture = *state;
+    static char shared[] = "$share/fox/a/#";
+    static char *filters[] = {shared};
+
+    fixture->config.sessions[0].filters = filters;
+    fixture->config.sessions[0].filter_count = 1;
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+    fake_mqtt_lose(FAKE_BY_BROKER);
+    wait_backoff(fixture);
+    retry(fixture);
+    wait_subscribed(fixture);
+    fixture_end(fixture);
+    assert_int_equal(logged(fixture, "$share/fox/a/# is a shared subscription"), 1);
+}
+
+static void others_are_not_warned_of(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+    assert_int_equal(logged(fixture, "shared subscription"), 0);
 }
 
 /* --- not configured any more ---------------------------------------------------------------- */
@@ -249,9 +331,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SESSION_TEST(a_refused_filter_is_asked_for_again),
         SESSION_TEST(a_lower_qos_is_recorded_and_asked_for_again),
+        SESSION_TEST(every_refused_filter_is_told),
+        SESSION_TEST(filters_without_room_are_counted),
         SESSION_TEST(the_time_between_two_requests_grows_to_its_limit),
         SESSION_TEST(a_loss_while_a_filter_is_refused_begins_anew),
         SESSION_TEST(an_unanswered_subscribe_ends_the_connection),
+        SESSION_TEST(an_end_in_place_of_suback_is_told_with_its_filter),
+        SESSION_TEST(a_shared_subscription_is_warned_of_once),
+        SESSION_TEST(others_are_not_warned_of),
         SESSION_TEST(a_removed_filter_is_unsubscribed_once),
         SESSION_TEST(an_unanswered_unsubscribe_is_repeated),
         SESSION_TEST(a_new_session_has_nothing_to_unsubscribe),
