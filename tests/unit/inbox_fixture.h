@@ -170,33 +170,28 @@ static inline int use(void *context, const char *client_id, const struct store_p
     return use_message(context, whole, false);
 }
 
-static inline int use_readings(void *context, const struct store_reading *readings, int count,
-                               bool *done)
+static inline int use_reading(void *context, const struct store_reading *reading, bool *done)
 {
     struct story *story = context;
-    int result = store_readings(story->fixture->store, readings, count, done);
+    const struct foxtrackr_message *row = &reading->message;
+    const struct kind *kind = &kinds[row->time_ms / KIND_MS];
+    struct used used = {.letter = kind->letter, .number = (unsigned)(row->time_ms % KIND_MS)};
+    int result = store_put_reading(story->fixture->store, reading, done);
 
-    for (int i = 0; i < count && result == STORE_OK; i++) {
-        const struct foxtrackr_message *row = &readings[i].message;
-        const struct kind *kind = &kinds[row->time_ms / KIND_MS];
-        struct used used = {.letter = kind->letter, .number = (unsigned)(row->time_ms % KIND_MS)};
-
-        assert_true(used.number % 2 == 1 || padding != NULL);
-        assert_int_equal(readings[i].received_ms, NOW_MS + used.number);
-        assert_int_equal(row->has_temperature, kind->is_temperature);
-        assert_int_equal(row->has_temperature, readings->message.has_temperature);
-        if (done[i]) {
-            story->rows++;
-            note_used(story, used);
-            result = strikes(story);
-        }
+    assert_true(used.number % 2 == 1 || padding != NULL);
+    assert_int_equal(reading->received_ms, NOW_MS + used.number);
+    assert_int_equal(row->has_temperature, kind->is_temperature);
+    if (result == STORE_OK && *done) {
+        story->rows++;
+        note_used(story, used);
+        result = strikes(story);
     }
     return result;
 }
 
 static inline int sort_some(struct story *story, uint64_t most)
 {
-    const struct inbox_sink sink = {use, use_readings, story};
+    const struct inbox_sink sink = {use, use_reading, story};
 
     return inbox_sort_some(story->inbox, story->idle, most, story->now_ms, &sink);
 }

@@ -157,9 +157,7 @@ static void test_what_says_the_same_is_a_duplicate(void **state)
         "{\"hdop\":10e-1,\"battery\":{\"b\":\"\xc3\xa4\",\"a\":[1.0,2]}}",
     };
     struct fixture *fixture = *state;
-    struct store_reading readings[STORE_READINGS] = {{0}};
     struct foxtrackr_message message = battery("d", 1000, 3.7);
-    bool done[STORE_READINGS] = {false};
 
     begin(fixture);
     for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++) {
@@ -168,19 +166,19 @@ static void test_what_says_the_same_is_a_duplicate(void **state)
         assert_int_equal(put(fixture, &message), i == 0 ? STORE_STORED : STORE_DUPLICATE);
     }
     /* On the way through the inbox too. */
-    for (int i = 0; i < STORE_READINGS; i++) {
-        readings[i] = (struct store_reading){1, NOW_MS, message};
-        readings[i].message.battery_extra = extras[i % 3];
-        readings[i].message.message_type = 100 + i;
-    }
-    assert_int_equal(store_readings(fixture->store, readings, STORE_READINGS, done), STORE_OK);
-    for (int i = 0; i < STORE_READINGS; i++) {
-        assert_true(done[i]);
+    for (int i = 0; i < 3; i++) {
+        struct store_reading reading = {1, NOW_MS, message};
+        bool done = false;
+
+        reading.message.battery_extra = extras[i];
+        reading.message.message_type = 100 + i;
+        assert_int_equal(store_put_reading(fixture->store, &reading, &done), STORE_OK);
+        assert_true(done);
     }
     message.battery_extra = "{\"battery\":{\"a\":[2,1],\"b\":\"\xc3\xa4\"},\"hdop\":1}";
     assert_int_equal(put(fixture, &message), STORE_QUARANTINED);
     commit(fixture);
-    assert_counts(fixture, 1, 2 + STORE_READINGS, 1);
+    assert_counts(fixture, 1, 2 + 3, 1);
     assert_look(fixture, "SELECT message_type FROM battery",
                 "0"); /* of the message that came first */
 }
@@ -447,26 +445,30 @@ static struct store_reading some_reading(uint32_t *random, bool is_temperature)
     return reading;
 }
 
-static void store_together(struct fixture *fixture, const struct store_reading *readings, int count)
+/* Stores a reading by the number of its device, as the inbox does. One that conflicts is not
+ * counted before it is stored as a message.
+ */
+static void store_by_number(struct fixture *fixture, const struct store_reading *reading)
 {
-    bool done[STORE_READINGS];
+    struct store_counts before;
+    struct store_counts after;
+    bool done;
 
-    assert_int_equal(store_readings(fixture->store, readings, count, done), STORE_OK);
-    for (int i = 0; i < count; i++) {
-        assert_true(done[i] || put(fixture, &readings[i].message) == STORE_QUARANTINED);
-    }
+    store_counts(fixture->store, &before);
+    assert_int_equal(store_put_reading(fixture->store, reading, &done), STORE_OK);
+    store_counts(fixture->store, &after);
+    assert_int_equal(after.received - before.received, done);
+    assert_int_equal(after.quarantined, before.quarantined);
+    assert_true(done || put(fixture, &reading->message) == STORE_QUARANTINED);
 }
 
-/* Stores the same messages, of other devices, one by one. */
-static void store_one_by_one(struct fixture *fixture, const struct store_reading *readings,
-                             int count)
+/* Stores the same as a whole message, of another device. */
+static void store_by_name(struct fixture *fixture, const struct store_reading *reading)
 {
-    for (int i = 0; i < count; i++) {
-        struct foxtrackr_message message = readings[i].message;
+    struct foxtrackr_message message = reading->message;
 
-        message.device_id = readings[i].device == 1 ? "c" : "d";
-        put(fixture, &message);
-    }
+    message.device_id = reading->device == 1 ? "c" : "d";
+    put(fixture, &message);
 }
 
 static void add_since(const struct fixture *fixture, const struct store_counts *before,
@@ -481,8 +483,8 @@ static void add_since(const struct fixture *fixture, const struct store_counts *
     sum->quarantined += counts.quarantined - before->quarantined;
 }
 
-/* New ones, duplicates and conflicts of earlier ones and of each other. */
-static void test_readings_together_are_what_they_are_one_by_one(void **state)
+/* New readings, duplicates and conflicts. */
+static void test_readings_by_number_are_what_they_are_by_name(void **state)
 {
     static const char *const same =
         "SELECT json_array(count(*), sum(device < 3) * 2,"
@@ -493,8 +495,8 @@ static void test_readings_together_are_what_they_are_one_by_one(void **state)
         " WHERE time_ms <> 1)";
     struct fixture *fixture = *state;
     const char *const devices[] = {"a", "b", "c", "d"};
-    struct store_counts together = {0};
-    struct store_counts alone = {0};
+    struct store_counts by_number = {0};
+    struct store_counts by_name = {0};
     uint32_t random = 1;
     unsigned rows;
     char expected[64];
@@ -505,27 +507,23 @@ static void test_readings_together_are_what_they_are_one_by_one(void **state)
 
         assert_int_equal(put(fixture, &first), STORE_STORED);
     }
-    for (unsigned round = 0; round < 100; round++) {
-        struct store_reading readings[STORE_READINGS];
-        int count = round % 3 == 0 ? (int)round % STORE_READINGS + 1 : STORE_READINGS;
+    for (unsigned round = 0; round < 1200; round++) {
+        const struct store_reading reading = some_reading(&random, round % 2 == 1);
         struct store_counts before;
 
-        for (int i = 0; i < count; i++) {
-            readings[i] = some_reading(&random, round % 2 == 1);
-        }
         store_counts(fixture->store, &before);
-        store_together(fixture, readings, count);
-        add_since(fixture, &before, &together);
+        store_by_number(fixture, &reading);
+        add_since(fixture, &before, &by_number);
         store_counts(fixture->store, &before);
-        store_one_by_one(fixture, readings, count);
-        add_since(fixture, &before, &alone);
-        assert_memory_equal(&together, &alone, sizeof(alone));
+        store_by_name(fixture, &reading);
+        add_since(fixture, &before, &by_name);
+        assert_memory_equal(&by_number, &by_name, sizeof(by_name));
     }
     commit(fixture);
-    rows = (unsigned)alone.stored;
+    rows = (unsigned)by_name.stored;
     assert_in_range(rows, 100, 800);
-    assert_in_range(alone.duplicate, 100, 1600);
-    assert_in_range(alone.quarantined, 20, 400);
+    assert_in_range(by_name.duplicate, 100, 1600);
+    assert_in_range(by_name.quarantined, 20, 400);
     snprintf(expected, sizeof(expected), "[%u,%u,%u]", 2 * rows, 2 * rows, 2 * rows);
     assert_look(fixture, same, expected);
 }
@@ -556,7 +554,7 @@ int main(void)
         test(test_rollback_undoes_rows_counts_and_caches),
         test(test_accounting_over_runs),
         test(test_devices_beyond_the_cache),
-        test(test_readings_together_are_what_they_are_one_by_one),
+        test(test_readings_by_number_are_what_they_are_by_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

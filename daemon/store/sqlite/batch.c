@@ -146,25 +146,23 @@ static int sort_message(void *context, const char *client_id, const struct store
     return apply(context, &whole, false);
 }
 
-static int sort_readings(void *context, const struct store_reading *readings, int count, bool *done)
+static int sort_reading(void *context, const struct store_reading *reading, bool *done)
 {
     struct store *store = context;
     const struct store_handler *handler = &store->handler;
     int result;
 
     pulse_beat();
-    result = store_readings(store, readings, count, done);
-    for (int i = 0; i < count && result == STORE_OK; i++) {
-        if (done[i]) {
-            handler->understood(handler->context, readings[i].message.time_ms);
-        }
+    result = store_put_reading(store, reading, done);
+    if (result == STORE_OK && *done) {
+        handler->understood(handler->context, reading->message.time_ms);
     }
     return result;
 }
 
 int sqlite_sort_in(struct store *store, bool idle, uint64_t most, int64_t *wait_us)
 {
-    const struct inbox_sink sink = {sort_message, sort_readings, store};
+    const struct inbox_sink sink = {sort_message, sort_reading, store};
     int result =
         told(store, inbox_sort_some(store->inbox, idle, most, clock_monotonic_ms(), &sink));
 

@@ -71,13 +71,12 @@ struct inbox;
  * until the function returns. Any result but STORE_OK ends the batch. */
 typedef int inbox_use_fn(void *context, const char *client_id, const struct store_packet *packet);
 
-/* The same for messages whose parsed rows are in memory; arguments as of store_readings(). */
-typedef int inbox_readings_fn(void *context, const struct store_reading *readings, int count,
-                              bool *done);
+/* The same for a message whose parsed row is in memory; arguments as of store_put_reading(). */
+typedef int inbox_reading_fn(void *context, const struct store_reading *reading, bool *done);
 
 struct inbox_sink {
     inbox_use_fn *use;
-    inbox_readings_fn *readings;
+    inbox_reading_fn *reading;
     void *context;
 };
 

@@ -475,81 +475,19 @@ static struct row row_of(const struct store_reading *reading)
                                 : temperature_row(message, reading->device, reading->received_ms);
 }
 
-/* Stores the readings one after the other. */
-static int put_each(struct store *store, const struct store_reading *readings, int count,
-                    bool *done)
+int store_put_reading(struct store *store, const struct store_reading *reading, bool *done)
 {
+    const struct row row = row_of(reading);
     struct foxtrackr_problem conflict = {0};
-    int result = STORE_OK;
+    enum row_result row_result;
+    int result = put_row(store, &row, &row_result, &conflict);
 
-    for (int i = 0; i < count && result == STORE_OK; i++) {
-        const struct row row = row_of(&readings[i]);
-        enum row_result row_result = ROW_CONFLICT;
-
-        result = put_row(store, &row, &row_result, &conflict);
-        done[i] = result == STORE_OK && row_result != ROW_CONFLICT;
-        if (done[i]) {
-            count_outcome(store, outcome_of(row_result));
-        }
+    if (result != STORE_OK) {
+        return result;
     }
-    return result;
-}
-
-/* Stores STORE_READINGS readings with one statement. *added becomes the number of new rows. */
-static int put_together(struct store *store, const struct store_reading *readings, int *added)
-{
-    enum store_statement add = readings->message.has_battery ? STATEMENT_BATTERY_ADD_READINGS
-                                                             : STATEMENT_TEMPERATURE_ADD_READINGS;
-    int result = STORE_OK;
-
-    for (int i = 0; i < STORE_READINGS && result == STORE_OK; i++) {
-        const struct row row = row_of(&readings[i]);
-
-        result = store_bind(store, add, i * row.count, row.values, row.count);
+    *done = row_result != ROW_CONFLICT;
+    if (*done) {
+        count_outcome(store, outcome_of(row_result));
     }
-    result = store_execute_bound(store, add, result);
-    *added = sqlite3_changes(store->db);
-    return result;
-}
-
-/* Compares each reading with its row, where some rows existed before. A new row is equal. */
-static int compare_each(struct store *store, const struct store_reading *readings, bool *done,
-                        int *same)
-{
-    struct foxtrackr_problem conflict = {0};
-    int result = STORE_OK;
-
-    *same = 0;
-    for (int i = 0; i < STORE_READINGS && result == STORE_OK; i++) {
-        const struct row row = row_of(&readings[i]);
-        enum row_result row_result = ROW_CONFLICT;
-
-        result = compare_row(store, &row, &row_result, &conflict);
-        done[i] = row_result == ROW_SAME;
-        *same += done[i];
-    }
-    return result;
-}
-
-int store_readings(struct store *store, const struct store_reading *readings, int count, bool *done)
-{
-    int same = STORE_READINGS;
-    int added;
-    int result;
-
-    if (count < STORE_READINGS) {
-        return put_each(store, readings, count, done);
-    }
-    result = put_together(store, readings, &added);
-    if (result == STORE_OK && added == STORE_READINGS) {
-        memset(done, true, STORE_READINGS * sizeof(*done));
-    } else if (result == STORE_OK) {
-        result = compare_each(store, readings, done, &same);
-    }
-    if (result == STORE_OK) {
-        store->counts.received += (uint64_t)same;
-        store->counts.stored += (uint64_t)added;
-        store->counts.duplicate += (uint64_t)(same - added);
-    }
-    return result;
+    return STORE_OK;
 }

@@ -24,9 +24,6 @@ enum store_outcome {
 int store_message(struct store *store, const struct foxtrackr_message *message,
                   const struct store_packet *packet, enum store_outcome *outcome);
 
-/* The number of rows that one statement inserts, in a third less time for each than one by one. */
-#define STORE_READINGS 16
-
 /* A message with one row of battery or temperature, of a known device and without a group: the
  * names in `message` are not used. */
 struct store_reading {
@@ -35,11 +32,9 @@ struct store_reading {
     struct foxtrackr_message message;
 };
 
-/* Store and count 1 to STORE_READINGS messages of this kind, all of one table, in this order. Sets
- * done[i] to false where the row of readings[i] conflicts: nothing was stored or counted for it,
- * and the caller passes the message to store_message(). */
-int store_readings(struct store *store, const struct store_reading *readings, int count,
-                   bool *done);
+/* Store and count a message of this kind. Sets *done to false when its row conflicts: nothing was
+ * stored or counted, and the caller passes the message to store_message(). */
+int store_put_reading(struct store *store, const struct store_reading *reading, bool *done);
 
 /*
  * Store the rows of a message, without counting it and without quarantine. *outcome becomes

@@ -12,13 +12,10 @@
 #include "store/sqlite/inbox_tables_internal.h"
 #include "store/sqlite/sqlite_internal.h"
 
-/* The VALUES of a statement that inserts STORE_READINGS or STORE_INBOX_TOGETHER rows. */
-#define FOUR_TIMES(text)   text ", " text ", " text ", " text
-#define ROWS(text)         FOUR_TIMES(FOUR_TIMES(text))
-#define BATTERY_VALUES     ROWS("(?, ?, ?, ?, ?, ?, ?)")
-#define TEMPERATURE_VALUES ROWS("(?, ?, ?, ?, ?, ?)")
-#define INBOX_VALUES       ROWS("(?, ?, ?, ?, ?, ?)")
-_Static_assert(STORE_READINGS == 4 * 4, "ROWS() makes as many");
+/* The VALUES of a statement that inserts STORE_INBOX_TOGETHER rows. */
+#define FOUR_TIMES(text) text ", " text ", " text ", " text
+#define ROWS(text)       FOUR_TIMES(FOUR_TIMES(text))
+#define INBOX_VALUES     ROWS("(?, ?, ?, ?, ?, ?)")
 _Static_assert(STORE_INBOX_TOGETHER == 4 * 4, "ROWS() makes as many");
 
 /* Inserts rows into `inbox`. Rows with these numbers may exist already, of other messages: after a
@@ -58,10 +55,6 @@ static const struct {
                                "INSERT INTO battery (device, time_ms, voltage_v, level_pct,"
                                " extra, message_type, received_ms)"
                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING"},
-    [STATEMENT_BATTERY_ADD_READINGS] = {"store battery readings",
-                                        "INSERT INTO battery (device, time_ms, voltage_v,"
-                                        " level_pct, extra, message_type, received_ms)"
-                                        " VALUES " BATTERY_VALUES " ON CONFLICT DO NOTHING"},
     [STATEMENT_BATTERY_FIND] = {"compare a battery reading",
                                 "SELECT voltage_v, level_pct, extra FROM battery"
                                 " WHERE device = ?1 AND time_ms = ?2"},
@@ -69,11 +62,6 @@ static const struct {
                                    "INSERT INTO temperature (device, time_ms, celsius,"
                                    " extra, message_type, received_ms)"
                                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"},
-    [STATEMENT_TEMPERATURE_ADD_READINGS] = {"store temperature readings",
-                                            "INSERT INTO temperature (device, time_ms, celsius,"
-                                            " extra, message_type, received_ms)"
-                                            " VALUES " TEMPERATURE_VALUES
-                                            " ON CONFLICT DO NOTHING"},
     [STATEMENT_TEMPERATURE_FIND] = {"compare a temperature reading",
                                     "SELECT celsius, extra FROM temperature"
                                     " WHERE device = ?1 AND time_ms = ?2"},
