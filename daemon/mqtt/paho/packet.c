@@ -34,10 +34,10 @@
 #define TYPE(first) ((unsigned)(first) >> 4)
 #define QOS(first)  (((unsigned)(first) >> 1) & 3)
 
-#define PUBLISH_MOST 268435455U    /* the greatest remaining length of all (§2.2.3) */
-#define OTHERS_MOST  (256U * 1024) /* MQTT 5: more is refused before memory is taken for it */
-#define REFUSES      0x80U         /* the first of the reason codes that refuse (MQTT 5 §2.4) */
-#define NOT_FOUND    0x11U         /* UNSUBACK: there was no such subscription */
+#define PUBLISH_MOST 268435455U /* the greatest remaining length of all (§2.2.3) */
+#define OTHERS_MOST  262144U    /* 256 KiB; MQTT 5: more is refused before memory is taken for it */
+#define REFUSES      0x80U      /* the first of the reason codes that refuse (MQTT 5 §2.4) */
+#define NOT_FOUND    0x11U      /* UNSUBACK: there was no such subscription */
 
 static const char *const names[MQTT_PACKET_TYPES] = {
     [MQTT_CONNACK] = "CONNACK",       [MQTT_PUBLISH] = "PUBLISH",   [MQTT_PUBACK] = "PUBACK",
