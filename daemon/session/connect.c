@@ -298,12 +298,13 @@ bool session_connect(struct session *session, bool *present, char *problem)
 
 /*
  * Returns which messages may be missing. A session that the broker had and has no more is certainly
- * lost. After a change of brokers, the previous one may still keep messages for us, whether the new
- * one has a session or not.
+ * lost, also when that answer could not be recorded and the broker now has the new one. After a
+ * change of brokers, the previous one may still keep messages for us, whether the new one has a
+ * session or not.
  */
 static enum store_gap gap_of(const struct session *session, bool present)
 {
-    if (session->known && !present) {
+    if (session->known && (!present || session->loss_unrecorded)) {
         return STORE_GAP_LOST;
     }
     if (session->elsewhere) {
@@ -381,6 +382,7 @@ bool session_record_answer(struct session *session, bool present)
 
     session_forget_granted(session);
     if (!session_put_event(session, present ? INTAKE_SETTLED : INTAKE_ESTABLISHED, "", 0, gap)) {
+        session->loss_unrecorded = session->loss_unrecorded || gap == STORE_GAP_LOST;
         return false;
     }
     if (present) {
@@ -393,5 +395,6 @@ bool session_record_answer(struct session *session, bool present)
     session->known = true;
     session->elsewhere = false;
     session->uncertain = false;
+    session->loss_unrecorded = false;
     return true;
 }

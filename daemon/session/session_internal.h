@@ -38,6 +38,7 @@ struct session {
     bool known;     /* the broker has had a session for us before */
     bool elsewhere; /* the last session was another broker's, and this one was not connected yet */
     bool uncertain; /* a CONNECT was sent and its answer is not recorded */
+    bool loss_unrecorded; /* the broker had lost the session, and the intake refused the record */
     int backoff_ms;
     int64_t connected_ms; /* monotonic */
     int short_lives;      /* connections in a row that the broker ended soon */

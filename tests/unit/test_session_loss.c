@@ -177,6 +177,23 @@ static void an_answer_that_cannot_be_recorded_ends_the_connection(void **state)
     assert_conversation(fixture, CONNECTS LEAVES KEPT_CONNECTION LEAVES);
 }
 
+/* The broker made a new session, which it has at the next connection: the old one is lost all the
+ * same. */
+static void a_loss_that_cannot_be_recorded_is_not_forgotten(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_know(fixture);
+    fake_mqtt_answer(FAKE_NEW);
+    fake_mqtt_before_answer("CONNECT", refuse_intake, fixture);
+    fixture_begin(fixture);
+    wait_backoff(fixture);
+    allow_intake(fixture);
+    retry(fixture);
+    wait_subscribed(fixture);
+    assert_conversation(fixture, CONNECTS LEAVES CONNECTS "settled(c,lost,7) " SUBSCRIBES LEAVES);
+}
+
 /* The flag stays on record then, and the next answer removes it. */
 static void a_refusal_that_cannot_be_recorded_does_no_harm(void **state)
 {
@@ -248,6 +265,7 @@ int main(void)
         SESSION_TEST(an_unreachable_broker_is_no_hint),
         SESSION_TEST(without_a_record_there_is_no_connect),
         SESSION_TEST(an_answer_that_cannot_be_recorded_ends_the_connection),
+        SESSION_TEST(a_loss_that_cannot_be_recorded_is_not_forgotten),
         SESSION_TEST(a_refusal_that_cannot_be_recorded_does_no_harm),
         SESSION_TEST(a_stalled_writer_cuts_the_connection),
     };
