@@ -64,7 +64,8 @@ static int put_message(struct pipeline *pipeline, int number)
     return put_payload(pipeline, payload);
 }
 
-static int put_event(struct pipeline *pipeline, int kind, unsigned session, const char *filter)
+static int put_event(struct pipeline *pipeline, enum intake_kind kind, unsigned session,
+                     const char *filter)
 {
     const struct intake_item item = {.kind = kind,
                                      .session = session,
