@@ -451,7 +451,7 @@ static int set_up(struct store *store, bool fresh)
     if (result == STORE_OK && owns(store) && store->marked) {
         result = store_accept(store);
     }
-    if (result == STORE_OK && owns(store)) {
+    if (result == STORE_OK) {
         result = store_renew_wal(store);
     }
     if (result == STORE_OK && owns(store)) {

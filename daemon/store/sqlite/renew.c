@@ -14,6 +14,10 @@
  * write lock keeps other programs from adding frames meanwhile. The database file needs no such
  * care: pages that a checkpoint wrote there stay in the WAL until a sync of the database succeeds.
  *
+ * A tool that writes beside the daemon does the same: after an end with 74 it may be the next
+ * process, or may be faster than the daemon that starts. Its checkpoint would move pages into the
+ * database whose frames a power loss takes out of the WAL again, and leave a mixture of both.
+ *
  * Cost: reading and writing the WAL once, 48 MiB after a kill in a catch-up; nothing after a clean
  * stop.
  */

@@ -301,7 +301,8 @@ int store_refuse(struct store *store, int result, const char *format, ...)
 int store_migrate(struct store *store, const char *const *list, int count);
 
 /* Rewrite and sync the WAL that an earlier process has left, before anything is added to it; see
- * store/sqlite/renew.c. Called while opening, by the daemon only. Also STORE_E_PATH. */
+ * store/sqlite/renew.c. Called while opening, by everybody who writes. Also STORE_E_PATH and
+ * STORE_E_STOPPED. */
 int store_renew_wal(struct store *store);
 
 /* As store_fail(), but STORE_E_PATH for errors that the operator can mend: no database, a missing
