@@ -15,6 +15,8 @@ PRELOADS   := $(addprefix $(BUILD)/tests/,names_shim.so slow_disk_shim.so tls_wr
 
 # System tests and campaigns wait more than they work: for a broker, a backoff, a limit.
 WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
+# System tests take a quarter of the processors where nothing is sanitized.
+SYSTEM_WAITERS = $(if $(SANITIZE),$(WAITERS),$(shell echo $$(($(WAITERS) * 3 / 2))))
 
 # tests/system/test_metrics.py looks there, whatever BUILD is.
 TOOLS := build/tools
@@ -70,7 +72,7 @@ test-sanitized: ## unit and system tests under AddressSanitizer and UndefinedBeh
 SYSTEM_TESTS ?= tests/system
 
 system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, the built programs
-	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(WAITERS) \
+	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(SYSTEM_WAITERS) \
 	    $(SYSTEM_TESTS)
 
 # The tests of code that several threads use, with ThreadSanitizer. A report fails the test whose program ends with it, and the target where the
