@@ -120,6 +120,9 @@ def test_only_pahos_own_calls_are_redirected(archive, tmp_path):
     ("MQTTPacket.c.o", ["--redefine-sym", "WebSocket_putdatas=x"], "does not call WebSocket_putdatas()"),
     ("MQTTAsyncUtils.c.o", ["--redefine-sym", "WebSocket_close=x"],
      "MQTTAsyncUtils.c.o does not call WebSocket_close()"),
+    ("MQTTProtocolClient.c.o", ["--redefine-sym", "MQTTProtocol_removePublication=x"],
+     "does not define MQTTProtocol_removePublication()"),
+    ("MQTTAsync.c.o", ["--redefine-sym", "state=x"], "MQTTAsync.c.o has no state"),
 ])
 def test_an_archive_with_other_symbols_is_refused(archive, tmp_path, member, change, reason):
     """Goal: each adaptation's reliance on a symbol of Paho is checked before the build relies on it."""

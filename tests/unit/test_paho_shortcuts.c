@@ -56,6 +56,99 @@ int __wrap_messageIDCompare(const void *content, const void *key)
     return __real_messageIDCompare(content, key);
 }
 
+/* --- publications ----------------------------------------------------------------------------- */
+
+/* Paho's struct Publications, and its list of them. */
+struct publication {
+    char *topic;
+    int topic_length;
+    char *payload;
+    int payload_length;
+    int references;
+    uint8_t mask[4];
+};
+
+extern struct list publications __asm__("state") WEAK;
+void *mymalloc(char *file, int line, size_t size) WEAK;
+void myfree(char *file, int line, void *pointer) WEAK;
+void *ListNextElement(struct list *list, struct element **position) WEAK;
+bool __wrap_paho_check_reads_pubrel_of_5(void);
+void __real_MQTTProtocol_removePublication(void *publication) WEAK;
+void __wrap_MQTTProtocol_removePublication(void *publication);
+
+static bool is_pubrel_of_5;
+static unsigned removed_publications;
+
+bool __wrap_paho_check_reads_pubrel_of_5(void)
+{
+    return is_pubrel_of_5;
+}
+
+void __wrap_MQTTProtocol_removePublication(void *publication)
+{
+    removed_publications++;
+    __real_MQTTProtocol_removePublication(publication);
+}
+
+static char file[] = "";
+
+static struct publication *make_publication(struct list *list)
+{
+    struct publication *made = mymalloc(file, 0, sizeof(*made));
+
+    made->topic = mymalloc(file, 0, 8);
+    made->payload = mymalloc(file, 0, 100);
+    made->references = 1;
+    assert_non_null(paho_shortcuts_append(list, made, sizeof(*made)));
+    removed_publications = 0;
+    return made;
+}
+
+static bool is_empty(struct list *list)
+{
+    struct element *position = NULL;
+
+    return ListNextElement(list, &position) == NULL;
+}
+
+/* What this does not free is a leak to AddressSanitizer. */
+static void a_publication_of_5_goes_with_its_content(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct publication *made = make_publication(&publications);
+
+        is_pubrel_of_5 = true;
+        assert_true(paho_shortcuts_remove(&publications, made));
+        is_pubrel_of_5 = false;
+        assert_int_equal(removed_publications, 1);
+        assert_true(is_empty(&publications));
+    }
+}
+
+static void the_content_of_other_publications_is_left_alone(void **state)
+{
+    for (int i = 0; i < 3; i++) {
+        struct list *list = i == 0 ? *state : &publications;
+        struct publication *made = make_publication(list);
+        char *topic = made->topic;
+        char *payload = made->payload;
+
+        if (i == 1) {
+            made->topic = NULL; /* MQTTProtocol_removePublication() has freed it */
+        }
+        is_pubrel_of_5 = i < 2;
+        assert_true(paho_shortcuts_remove(list, made));
+        is_pubrel_of_5 = false;
+        assert_int_equal(removed_publications, 0);
+        assert_true(is_empty(list));
+        memset(topic, 'x', 8);
+        memset(payload, 'x', 100);
+        myfree(file, 0, topic);
+        myfree(file, 0, payload);
+    }
+}
+
 static struct message *make_message(int id)
 {
     static int number;
@@ -366,11 +459,18 @@ static void errors_are_cleared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_new_id_is_not_searched_for),         TEST(after_all_are_sent_again_too),
-        TEST(an_emptied_list_begins_anew),          TEST(every_search_finds_what_is_there),
-        TEST(a_list_that_had_messages_is_searched), TEST(other_lists_are_left_alone),
-        TEST(other_searches_are_left_alone),        TEST(what_was_not_there_does_not_go),
-        TEST(more_of_one_id_than_can_be_counted),   TEST(no_packet_id),
+        TEST(a_new_id_is_not_searched_for),
+        TEST(after_all_are_sent_again_too),
+        TEST(an_emptied_list_begins_anew),
+        TEST(every_search_finds_what_is_there),
+        TEST(a_list_that_had_messages_is_searched),
+        TEST(other_lists_are_left_alone),
+        TEST(other_searches_are_left_alone),
+        TEST(what_was_not_there_does_not_go),
+        TEST(more_of_one_id_than_can_be_counted),
+        TEST(no_packet_id),
+        TEST(a_publication_of_5_goes_with_its_content),
+        TEST(the_content_of_other_publications_is_left_alone),
         cmocka_unit_test(errors_are_cleared),
     };
 

@@ -15,15 +15,16 @@
  *  - MQTTPacket_send() gives a packet to WebSocket_putdatas(): the fixed header, and the rest.
  *    Which answer the broker owes is noted before the packet is written. The protocol level of
  *    CONNECT is the version by which the broker's packets are checked.
- *  - MQTTAsync_closeOnly() ends a connection with WebSocket_close(). From then on another
- * connection may have its place.
+ *  - MQTTAsync_closeOnly() ends a connection with WebSocket_close(). After that a new connection
+ *    may get its place.
  *
  * In MQTT 5 a CONNACK and a DISCONNECT say more than Paho hands on: they are kept until
- * mqtt/client.c takes them. Three things in a CONNACK are kept from Paho:
- *  - A CONNACK as of MQTT 3.1.1. Paho would take its code 0 for a session of MQTT 5.
- *  - A Server Keep Alive of 0, with which Paho 1.3.14 sends no PINGREQ, so that a dead connection
- *    is never noticed.
- *  - A Server Keep Alive longer than ours, after which Paho 1.3.14 would send PINGREQ.
+ * mqtt/client.c takes them. Paho does not see
+ *  - a CONNACK as of MQTT 3.1.1: Paho would take its code 0 for a session of MQTT 5;
+ *  - a Server Keep Alive of 0, with which Paho 1.3.14 sends no PINGREQ, so that a dead connection
+ *    is never noticed;
+ *  - a Server Keep Alive longer than ours, after which Paho 1.3.14 would send PINGREQ.
+ *
  * In the last two cases Paho reads the keep alive of our CONNECT instead: both sides may send more
  * often than they must. Paho 1.3.12 heeds no Server Keep Alive, so a shorter one is for the caller
  * of mqtt/client.c to act on.

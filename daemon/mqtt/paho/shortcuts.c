@@ -1,5 +1,5 @@
 /*
- * Two walks that Paho makes for every packet, and that it can be spared.
+ * Two walks that Paho makes for every packet, and that it can be spared; and a leak.
  *
  * The first: for every PUBLISH Paho goes through the connection's messages in flight, to see
  * whether one has the same packet identifier: a list, and a call of messageIDCompare() for each
@@ -17,27 +17,37 @@
  * visits each of the sixteen places that a thread has for errors, and frees their content, also
  * when there is no error. Here it is called only when there is one.
  *
- * Must never happen: a message that is in a list is not found, because Paho would then deliver it
- * twice or lose its handshake.
+ * 3. In MQTT 5 Paho delivers a QoS 2 message when its PUBLISH has come. If the broker sends the
+ * message again before PUBREL, on the same connection, Paho copies topic and payload for a second
+ * delivery that does not come, and at PUBREL frees only the struct Publications that points to
+ * them. Here that struct is given to MQTTProtocol_removePublication(), which frees all three, when
+ * it is removed from Paho's list of publications while a PUBREL of MQTT 5 is handled. (In
+ * MQTT 3.1.1 topic and payload belong to the callback by then.)
+ *
+ * Must never happen: memory of a message is freed that is still in use; or a message that is in a
+ * list is not found, because Paho would then deliver it twice or lose its handshake.
  *
  * Relies on: ListAppend(), ListAppendNoMalloc() and ListInsert() are the only functions of Paho
- * that add to a list; the third int of its struct Messages is the packet identifier. Debian does
- * not ship the headers of these lists. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-2 (Debian
- * 13). Checked: mqtt/paho/adapt finds these functions and their calls when the program is built;
- * the place of the packet identifier is compared with what messageIDCompare() says for every
- * message, and a list in which they differ is not counted; tests/unit/test_paho_shortcuts.c
- * compares every search with a model.
+ * that add to a list; the third int of its struct Messages is the packet identifier; the list of
+ * publications is the first member of its `state`, and the topic the first one of its struct
+ * Publications, NULL once it is freed. Debian does not ship the headers of these lists. Proved on
+ * Paho 1.3.12-1 (Debian 12) and 1.3.14-2 (Debian 13). Checked: mqtt/paho/adapt finds these
+ * functions and their calls when the program is built, and mqtt/paho/probe.c sees that messages
+ * which come twice take no memory for ever; the place of the packet identifier is compared with
+ * what messageIDCompare() says for every message, and a list in which they differ is not counted;
+ * tests/unit/test_paho_shortcuts.c compares every search with a model.
  *
  * Threads: Paho holds a lock when it uses a list, so the counts of a list have the same lock. The
  * table of counted lists is read for every list, under whichever lock, and is atomic.
  */
-#include "mqtt/paho/calls_internal.h"
-
 #include <openssl/err.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "mqtt/paho/calls_internal.h"
+#include "mqtt/paho/check_internal.h"
 
 #define LISTS 16 /* counted at once; a session has one. Others are searched as ever */
 #define IDS   65536
@@ -47,6 +57,11 @@ struct message {
     int qos;
     int retain;
     int id;
+};
+
+/* The beginning of Paho's struct Publications. */
+struct publication {
+    const char *topic;
 };
 
 struct counted {
@@ -67,6 +82,8 @@ int ListRemove(void *list, void *content);
 void ListEmpty(void *list);
 void ListFree(void *list);
 void ListFreeNoContent(void *list);
+void MQTTProtocol_removePublication(void *publication);
+extern const char publications[] __asm__("state"); /* begins with the list of publications */
 
 /* --- the lists ------------------------------------------------------------------------------- */
 
@@ -168,8 +185,7 @@ void *paho_shortcuts_insert(void *list, void *content, size_t size, void *index)
     return ListInsert(list, content, size, index);
 }
 
-/* Frees the content. */
-int paho_shortcuts_remove(void *list, void *content)
+static int remove_content(void *list, void *content)
 {
     struct counted *known = find_counted(list);
     unsigned char *messages = known != NULL ? count_of(known, content) : NULL;
@@ -179,6 +195,17 @@ int paho_shortcuts_remove(void *list, void *content)
         (*messages)--;
     }
     return removed;
+}
+
+/* Frees the content. */
+int paho_shortcuts_remove(void *list, void *content)
+{
+    if (list == (const void *)publications &&
+        ((const struct publication *)content)->topic != NULL && paho_check_reads_pubrel_of_5()) {
+        MQTTProtocol_removePublication(content); /* calls this function when the topic is freed */
+        return 1;
+    }
+    return remove_content(list, content);
 }
 
 void paho_shortcuts_empty(void *list)
