@@ -14,6 +14,11 @@
  * Nothing is lost by not storing: after a restart, or on CONNACK, Paho answers a PUBREL that it
  * does not know with PUBCOMP, so that the handshake of an old packet id completes.
  *
+ * Each connection has a client of Paho's for itself. Paho cannot go back from MQTT 3.1.1 to MQTT 5
+ * with a client, keeps the messages whose PUBREL has not come, which the broker sends again, and
+ * forgets the memory of the proxy's URL at every MQTTAsync_connect(). The next client is made
+ * before the last one is destroyed: with the last one Paho would end its threads.
+ *
  * Must never happen: a message is acknowledged and was not handed over. So a Paho that behaves
  * otherwise than described, anywhere on the way of a message, ends the process (paho_unexpected()).
  */
@@ -84,22 +89,12 @@ struct paho {
 
 /* Hands a message over. Counts it for slot_wait(), whose time limit starts again with each
  * message. */
-static void hand_over(struct paho *paho, const char *topic, size_t topic_length,
-                      const void *payload, size_t payload_length, int qos)
+static void hand_over(struct paho *paho, const struct paho_message *message)
 {
-    const struct paho_message message = {
-        .topic = topic,
-        .topic_length = topic_length,
-        .payload = payload,
-        .payload_length = payload_length,
-        .full_length = payload_length,
-        .qos = qos,
-    };
-
     pthread_mutex_lock(&paho->mutex);
     paho->is_handing_over = true;
     pthread_mutex_unlock(&paho->mutex);
-    paho->message(paho->context, &message);
+    paho->message(paho->context, message);
     pthread_mutex_lock(&paho->mutex);
     paho->is_handing_over = false;
     paho->heard++;
@@ -115,13 +110,19 @@ static bool is_put(const struct paho *paho, int id)
 static int store_put(void *handle, char *key, int count, char *buffers[], int lengths[])
 {
     struct paho *paho = handle;
+    struct paho_message message = {.qos = 2};
     const char *reason;
     struct paho_put put;
 
     switch (paho_put_read(key, count, buffers, lengths, &put, &reason)) {
     case PAHO_PUT_MESSAGE:
+        message.topic = put.topic;
+        message.topic_length = put.topic_length;
+        message.payload = put.payload;
+        message.payload_length = message.full_length = put.payload_length;
+        message.is_repeated = is_put(paho, (int)put.id);
         paho->put[put.id / CHAR_BIT] |= (unsigned char)(1U << put.id % CHAR_BIT);
-        hand_over(paho, put.topic, put.topic_length, put.payload, put.payload_length, 2);
+        hand_over(paho, &message);
         break;
     case PAHO_PUT_NOTHING:
         break;
@@ -148,11 +149,19 @@ static int store_remove(void *handle, char *key)
 static void deliver(struct paho *paho, const char *topic, int topic_length,
                     const MQTTAsync_message *message)
 {
+    const struct paho_message given = {
+        .topic = topic,
+        .topic_length = topic_length > 0 ? (size_t)topic_length : strlen(topic),
+        .payload = message->payload,
+        .payload_length = (size_t)message->payloadlen,
+        .full_length = (size_t)message->payloadlen,
+        .qos = message->qos,
+    };
+
     switch (message->qos) {
     case 0:
     case 1:
-        hand_over(paho, topic, topic_length > 0 ? (size_t)topic_length : strlen(topic),
-                  message->payload, (size_t)message->payloadlen, message->qos);
+        hand_over(paho, &given);
         break;
     case 2:
         if (!is_put(paho, message->msgid)) {
@@ -334,6 +343,45 @@ bool paho_speaks_5(void)
     return false;
 }
 
+/* Makes a client of Paho's. Returns 0, or -1: out of memory, or Paho would not. */
+static int make_client(struct paho *paho, const struct paho_options *options, MQTTAsync *out)
+{
+    MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer;
+    MQTTAsync client = NULL;
+
+    create.MQTTVersion = (int)options->version;
+    if (MQTTAsync_createWithOptions(&client, options->uri, options->client_id,
+                                    MQTTCLIENT_PERSISTENCE_USER, &paho->persistence,
+                                    &create) != MQTTASYNC_SUCCESS ||
+        MQTTAsync_setCallbacks(client, paho, on_lost, on_message, NULL) != MQTTASYNC_SUCCESS) {
+        if (client != NULL) {
+            MQTTAsync_destroy(&client);
+        }
+        return -1;
+    }
+    *out = client;
+    return 0;
+}
+
+/* Gives the next connection a client of its own. Nothing of the last connection is left behind: its
+ * callbacks end with its client. Returns as make_client(). */
+static int renew_client(struct paho *paho, const struct paho_options *options)
+{
+    MQTTAsync last = paho->handle;
+
+    if (make_client(paho, options, &paho->handle) != 0) {
+        return -1;
+    }
+    MQTTAsync_destroy(&last);
+    memset(paho->put, 0, sizeof(paho->put));
+    pthread_mutex_lock(&paho->mutex);
+    paho->lost = false;
+    paho->connection = NULL;
+    paho->complaint[0] = '\0';
+    pthread_mutex_unlock(&paho->mutex);
+    return 0;
+}
+
 int paho_connect(struct paho *paho, const struct paho_options *options, struct paho_answer *answer,
                  char problem[PAHO_PROBLEM_SIZE])
 {
@@ -369,10 +417,10 @@ int paho_connect(struct paho *paho, const struct paho_options *options, struct p
     connect.onFailure = on_unconnected;
     connect.context = slot;
 
-    pthread_mutex_lock(&paho->mutex);
-    paho->lost = false;
-    paho->complaint[0] = '\0';
-    pthread_mutex_unlock(&paho->mutex);
+    if (renew_client(paho, options) != 0) {
+        snprintf(problem, PAHO_PROBLEM_SIZE, "there is no memory for a connection");
+        return PAHO_E_FAILED;
+    }
     /* Paho gives up after connect_timeout_s; our own limit is a little longer. */
     result = slot_wait(paho, slot, MQTTAsync_connect(paho->handle, &connect),
                        (options->connect_timeout_s + 10) * INT64_C(1000), false);
@@ -529,10 +577,7 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
     paho->persistence = paho_plugin(store_put, store_remove, paho);
     pthread_mutex_init(&paho->mutex, NULL);
     clock_cond_init(&paho->changed);
-    if (MQTTAsync_create(&paho->handle, options->uri, options->client_id,
-                         MQTTCLIENT_PERSISTENCE_USER, &paho->persistence) != MQTTASYNC_SUCCESS ||
-        MQTTAsync_setCallbacks(paho->handle, paho, on_lost, on_message, NULL) !=
-            MQTTASYNC_SUCCESS) {
+    if (make_client(paho, options, &paho->handle) != 0) {
         paho_free(paho);
         return -1;
     }

@@ -52,6 +52,7 @@ struct paho_message {
     size_t full_length;    /* as the broker sent it */
     const uint8_t *digest; /* SHA-256 of the whole payload; NULL: `payload` is the whole */
     int qos;
+    bool is_repeated; /* QoS 2: it has come on this connection before, and its PUBREL has not */
 };
 
 /*
@@ -98,9 +99,10 @@ void paho_free(struct paho *paho);
 bool paho_speaks_5(void);
 
 /*
- * Connect, with clean session off unless the options say otherwise, and wait for CONNACK. PAHO_OK
- * sets *answer. Otherwise `problem` is a sentence; with PAHO_E_REFUSED and PAHO_E_VERSION the
- * broker has answered and made no session (MQTT 3.1.1 §3.2.2.3, MQTT 5 §3.1.4).
+ * Connect, with clean session off unless the options say otherwise, and wait for CONNACK. Not while
+ * connected; nothing of the connection before is left. PAHO_OK sets *answer. Otherwise `problem` is
+ * a sentence; with PAHO_E_REFUSED and PAHO_E_VERSION the broker has answered and made no session
+ * (MQTT 3.1.1 §3.2.2.3, MQTT 5 §3.1.4).
  */
 int paho_connect(struct paho *paho, const struct paho_options *options, struct paho_answer *answer,
                  char problem[PAHO_PROBLEM_SIZE]);

@@ -41,7 +41,6 @@ static void set_state(struct session *session, enum session_state state, const c
     if (state != SESSION_SUBSCRIBED && state != SESSION_PARTIAL) {
         session->status.connected_since_ms = 0;
         session->status.in_flight = 0;
-        session->status.in_flight = 0;
     }
     snprintf(session->status.reason, sizeof(session->status.reason), "%s", reason);
     pthread_mutex_unlock(&session->mutex);
@@ -92,9 +91,7 @@ static void count_in_flight(struct session *session, int64_t now_ms)
     }
 }
 
-/* Paho's receive thread: the handshake of a QoS 2 message is complete. A handshake of an earlier
- * connection is not counted: the broker sends the message again, or its PUBREL finds a count of
- * 0. */
+/* Paho's receive thread: the handshake of a QoS 2 message of this connection is complete. */
 static void release_message(void *context)
 {
     struct session *session = context;
@@ -118,10 +115,11 @@ static void take_message(void *context, const struct paho_message *message)
         .payload = message->payload,
         .full_length = message->full_length,
     };
+    bool is_new = message->qos == 2 && !message->is_repeated;
     int result;
 
     pthread_mutex_lock(&session->mutex);
-    item.in_flight = session->status.in_flight + (message->qos == 2);
+    item.in_flight = session->status.in_flight + is_new;
     pthread_mutex_unlock(&session->mutex);
     gate_before_message(session->parts.gate, session->parts.index, paho_flush);
     result = intake_put(session->parts.intake, &item);
@@ -131,7 +129,7 @@ static void take_message(void *context, const struct paho_message *message)
     }
     pthread_mutex_lock(&session->mutex);
     session->status.received += result == INTAKE_OK;
-    if (message->qos == 2 && result == INTAKE_OK) {
+    if (is_new && result == INTAKE_OK) {
         count_in_flight(session, item.received_ms);
     }
     session->status.refused_qos0 += result != INTAKE_OK && message->qos == 0;

@@ -100,6 +100,9 @@ void fake_mqtt_lose(enum fake_loss how);
  * written when the session has taken it, as Paho does. */
 void fake_mqtt_deliver(const char *topic, const void *payload, size_t length, int qos);
 
+/* A message with QoS 2 comes that has come on this connection already. */
+void fake_mqtt_repeat(const char *topic, const void *payload, size_t length);
+
 /* The handshake of a QoS 2 message is complete. */
 void fake_mqtt_release(void);
 

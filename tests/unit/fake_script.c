@@ -217,21 +217,37 @@ void fake_mqtt_lose(enum fake_loss how)
     fake_set(&fake.lost);
 }
 
+static void deliver(const struct paho_message *message)
+{
+    fake.client->message(fake.client->context, message);
+    if (message->qos > 0) {
+        (void)!fake_link_write(&fake.link, message->qos == 2 ? "PUBREC" : "PUBACK");
+    }
+}
+
 void fake_mqtt_deliver(const char *topic, const void *payload, size_t length, int qos)
 {
-    const struct paho_message message = {
+    deliver(&(struct paho_message){
         .topic = topic,
         .topic_length = strlen(topic),
         .payload = payload,
         .payload_length = length,
         .full_length = length,
         .qos = qos,
-    };
+    });
+}
 
-    fake.client->message(fake.client->context, &message);
-    if (qos > 0) {
-        (void)!fake_link_write(&fake.link, qos == 2 ? "PUBREC" : "PUBACK");
-    }
+void fake_mqtt_repeat(const char *topic, const void *payload, size_t length)
+{
+    deliver(&(struct paho_message){
+        .topic = topic,
+        .topic_length = strlen(topic),
+        .payload = payload,
+        .payload_length = length,
+        .full_length = length,
+        .qos = 2,
+        .is_repeated = true,
+    });
 }
 
 void fake_mqtt_release(void)

@@ -12,7 +12,13 @@
 
 #include <MQTTAsync.h>
 #include <MQTTClientPersistence.h>
+#include <arpa/inet.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -23,10 +29,12 @@
 
 #define GOES_ON 0
 
-int real_create(MQTTAsync *handle, const char *uri, const char *client_id, int type,
-                void *context) __asm__("__real_MQTTAsync_create");
-int spy_create(MQTTAsync *handle, const char *uri, const char *client_id, int type,
-               void *context) __asm__("__wrap_MQTTAsync_create");
+int real_create(MQTTAsync *handle, const char *uri, const char *client_id, int type, void *context,
+                MQTTAsync_createOptions *options) __asm__("__real_MQTTAsync_createWithOptions");
+int spy_create(MQTTAsync *handle, const char *uri, const char *client_id, int type, void *context,
+               MQTTAsync_createOptions *options) __asm__("__wrap_MQTTAsync_createWithOptions");
+void real_destroy(MQTTAsync *handle) __asm__("__real_MQTTAsync_destroy");
+void spy_destroy(MQTTAsync *handle) __asm__("__wrap_MQTTAsync_destroy");
 int real_callbacks(MQTTAsync handle, void *context, MQTTAsync_connectionLost *lost,
                    MQTTAsync_messageArrived *arrived,
                    MQTTAsync_deliveryComplete *delivered) __asm__("__real_MQTTAsync_setCallbacks");
@@ -38,10 +46,26 @@ static const MQTTClient_persistence *plugin;
 static MQTTAsync_messageArrived *on_message;
 static void *message_context;
 
-int spy_create(MQTTAsync *handle, const char *uri, const char *client_id, int type, void *context)
+static unsigned clients_made;
+static unsigned clients;    /* now */
+static int clients_version; /* of the last one */
+static bool threads_ended;  /* the last client was destroyed, and with it Paho's threads */
+
+int spy_create(MQTTAsync *handle, const char *uri, const char *client_id, int type, void *context,
+               MQTTAsync_createOptions *options)
 {
     plugin = context;
-    return real_create(handle, uri, client_id, type, context);
+    clients_made++;
+    clients++;
+    clients_version = options->MQTTVersion;
+    return real_create(handle, uri, client_id, type, context, options);
+}
+
+void spy_destroy(MQTTAsync *handle)
+{
+    clients--;
+    threads_ended = threads_ended || clients == 0;
+    real_destroy(handle);
 }
 
 int spy_callbacks(MQTTAsync handle, void *context, MQTTAsync_connectionLost *lost,
@@ -56,11 +80,13 @@ static unsigned messages;
 static unsigned releases;
 static size_t last_topic_length;
 static size_t last_payload_length;
+static unsigned repeated;
 
 static void count_message(void *context, const struct paho_message *message)
 {
     (void)context;
     messages++;
+    repeated += message->is_repeated;
     last_topic_length = message->topic_length;
     last_payload_length = message->payload_length;
     assert_int_equal(message->full_length, message->payload_length);
@@ -309,6 +335,156 @@ static void a_message_of_5_is_released_by_its_pubrel(void **state)
     assert_int_equal(releases, 2);
 }
 
+/* Until its PUBREL has come. */
+static void a_message_that_comes_again_is_known(void **state)
+{
+    (void)state;
+    messages = repeated = 0;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(put("r-7", 2, "\x34\x0E", PUBLISH_7, sizeof(PUBLISH_7) - 1), 0);
+        assert_int_equal(repeated, i);
+    }
+    drop("r5-7");
+    assert_int_equal(put("r-7", 2, "\x34\x0E", PUBLISH_7, sizeof(PUBLISH_7) - 1), 0);
+    assert_int_equal(messages, 4);
+    assert_int_equal(repeated, 2);
+    drop("r5-7");
+}
+
+/* --- connections ----------------------------------------------------------------------------- */
+
+#define CONNECTIONS 10 /* each may wait a second for Paho's receive thread */
+#define WARM_UP     4
+#define PAYLOAD     15000
+
+/* Returns a socket with a port of the loopback, at which nothing listens yet. */
+static int reserve_port(unsigned *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static void read_bytes(int fd, unsigned char *bytes, size_t count)
+{
+    while (count > 0) {
+        ssize_t got = read(fd, bytes, count);
+
+        if (got <= 0) {
+            return; /* the test's own assertions tell */
+        }
+        bytes += got;
+        count -= (size_t)got;
+    }
+}
+
+/* A broker that sends a message of QoS 2 on each connection, and closes it after PUBREC. */
+static void *play_broker(void *argument)
+{
+    static char publish[3 + 5 + PAYLOAD] = "\x34\0\0\0\1t\0\7";
+    unsigned char bytes[128];
+    int listener = *(int *)argument;
+
+    publish[1] = (char)((5 + PAYLOAD) % 128 | 0x80);
+    publish[2] = (char)((5 + PAYLOAD) / 128);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        int fd = accept(listener, NULL, NULL);
+
+        read_bytes(fd, bytes, 2); /* CONNECT */
+        read_bytes(fd, bytes + 2, bytes[1]);
+        (void)!write(fd, "\x20\2\1\0", 4);
+        (void)!write(fd, publish, sizeof(publish));
+        read_bytes(fd, bytes, 4);
+        close(fd);
+    }
+    return NULL;
+}
+
+/* Nothing of a connection is left for the next one: neither a message whose PUBREL did not come,
+ * nor memory. */
+static void each_connection_has_a_client_of_its_own(void **state)
+{
+    struct paho *paho = *state;
+    char uri[64];
+    char problem[PAHO_PROBLEM_SIZE];
+    struct paho_options options = {.uri = uri,
+                                   .client_id = "id-test-01",
+                                   .version = PAHO_MQTT_3_1_1,
+                                   .keepalive_s = 60,
+                                   .connect_timeout_s = 10};
+    struct paho_answer answer;
+    size_t before = 0;
+    pthread_t thread;
+    unsigned port;
+    int listener = reserve_port(&port);
+
+    assert_int_equal(listen(listener, 1), 0);
+    snprintf(uri, sizeof(uri), "tcp://127.0.0.1:%u", port);
+    assert_int_equal(pthread_create(&thread, NULL, play_broker, &listener), 0);
+    messages = repeated = clients_made = 0;
+    for (int i = 0; i < CONNECTIONS; i++) {
+        if (i == WARM_UP) {
+            before = mallinfo2().uordblks;
+        }
+        assert_int_equal(paho_connect(paho, &options, &answer, problem), PAHO_OK);
+        assert_true(answer.session_present);
+        assert_int_equal(paho_wait(paho, 60000), PAHO_LOST);
+        assert_int_equal(clients, 1);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    close(listener);
+    assert_true(mallinfo2().uordblks < before + (size_t)(CONNECTIONS - WARM_UP) / 2 * PAYLOAD);
+    assert_int_equal(clients_made, CONNECTIONS);
+    assert_int_equal(clients_version, MQTTVERSION_3_1_1);
+    assert_false(threads_ended);
+    assert_int_equal(messages, CONNECTIONS);
+    assert_int_equal(repeated, 0);
+}
+
+#define ATTEMPTS  60
+#define BEGIN     20
+#define LONG_USER 8000
+
+/* MQTTAsync_connect() copies the proxy's URL, and a client of Paho's frees the last copy only.
+ * Where mallinfo2() counts nothing, under AddressSanitizer, the copies are a leak to it. */
+static void a_proxys_url_is_kept_once(void **state)
+{
+    struct paho *paho = *state;
+    char user[LONG_USER + 1];
+    char url[LONG_USER + 64];
+    char problem[PAHO_PROBLEM_SIZE];
+    struct paho_answer answer;
+    size_t before = 0;
+    unsigned port;
+    int fd = reserve_port(&port);
+
+    memset(user, 'u', LONG_USER);
+    user[LONG_USER] = '\0';
+    for (int i = 0; i < ATTEMPTS; i++) {
+        bool tls = i % 2 == 1;
+        struct paho_options options = {.uri = tls ? "ssl://localhost:1" : "tcp://localhost:1",
+                                       .client_id = "id-test-01",
+                                       .proxy_url = url,
+                                       .tls = tls,
+                                       .version = PAHO_MQTT_3_1_1,
+                                       .keepalive_s = 60,
+                                       .connect_timeout_s = 10};
+
+        snprintf(url, sizeof(url), "%s://%s:p@127.0.0.1:%u", tls ? "https" : "http", user, port);
+        if (i == BEGIN) {
+            before = mallinfo2().uordblks;
+        }
+        assert_int_equal(paho_connect(paho, &options, &answer, problem), PAHO_E_FAILED);
+    }
+    close(fd);
+    assert_true(mallinfo2().uordblks < before + (size_t)(ATTEMPTS - BEGIN) / 2 * LONG_USER);
+}
+
 /* Memory that Paho has not set is zero, whatever it held before. */
 void *mymalloc(char *file, int line, size_t size) __attribute__((weak));
 void *myrealloc(char *file, int line, void *pointer, size_t size) __attribute__((weak));
@@ -348,7 +524,8 @@ static void memory_is_zeroed(void **state)
 
 static int set_up(void **state)
 {
-    const struct paho_options options = {.uri = "tcp://127.0.0.1:1", .client_id = "id-test-01"};
+    const struct paho_options options = {
+        .uri = "tcp://127.0.0.1:1", .client_id = "id-test-01", .version = PAHO_MQTT_3_1_1};
     char problem[256];
 
     log_open(LOG_TARGET_STDERR, NULL, LOG_CRIT, problem, sizeof(problem));
@@ -370,6 +547,9 @@ int main(void)
         cmocka_unit_test(whatever_is_unexpected_ends_the_process),
         cmocka_unit_test(what_is_expected_goes_on),
         cmocka_unit_test(a_message_of_5_is_released_by_its_pubrel),
+        cmocka_unit_test(a_message_that_comes_again_is_known),
+        cmocka_unit_test(each_connection_has_a_client_of_its_own),
+        cmocka_unit_test(a_proxys_url_is_kept_once),
         cmocka_unit_test(memory_is_zeroed),
     };
 

@@ -69,6 +69,20 @@ static void messages_in_flight_are_counted(void **state)
     assert_int_equal(status_of(fixture).in_flight_peak, 3);
 }
 
+/* The broker waits for one handshake of it. */
+static void a_message_that_comes_again_is_in_flight_once(void **state)
+{
+    struct fixture *fixture = connected(state);
+
+    deliver(2);
+    fake_mqtt_repeat("a/b", "x", 1);
+    assert_int_equal(status_of(fixture).received, 2);
+    assert_int_equal(status_of(fixture).in_flight, 1);
+    assert_int_equal(status_of(fixture).in_flight_peak, 1);
+    fake_mqtt_release();
+    assert_int_equal(status_of(fixture).in_flight, 0);
+}
+
 static void the_peak_is_that_of_the_last_seconds(void **state)
 {
     struct fixture *fixture = connected(state);
@@ -216,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SESSION_TEST(an_acknowledgement_follows_the_commit),
         SESSION_TEST(messages_in_flight_are_counted),
+        SESSION_TEST(a_message_that_comes_again_is_in_flight_once),
         SESSION_TEST(the_peak_is_that_of_the_last_seconds),
         SESSION_TEST(nothing_is_in_flight_after_a_loss),
         SESSION_TEST(a_refused_message_cuts_the_link),

@@ -65,8 +65,8 @@ $(BUILD)/tests/test_dial_race: $(BUILD)/tests/unit/fake_broker.o
 $(BUILD)/tests/test_paho_shortcuts: private LDFLAGS_ += \
     -Wl,--wrap=messageIDCompare,--wrap=paho_check_reads_pubrel_of_5,--wrap=MQTTProtocol_removePublication
 
-# This one has Paho's callbacks at hand.
-$(BUILD)/tests/test_paho: private LDFLAGS_ += -Wl,--wrap=MQTTAsync_create,--wrap=MQTTAsync_setCallbacks
+# This one has Paho's callbacks at hand, and counts its clients.
+$(BUILD)/tests/test_paho: private LDFLAGS_ += -Wl,--wrap=MQTTAsync_createWithOptions,--wrap=MQTTAsync_setCallbacks,--wrap=MQTTAsync_destroy
 
 # This one makes the library's allocations fail, one after the other.
 $(BUILD)/tests/test_library: private LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
