@@ -19,7 +19,7 @@
  *    may get its place.
  *
  * In MQTT 5 a CONNACK and a DISCONNECT say more than Paho hands on: they are kept until
- * mqtt/client.c takes them. Paho does not see
+ * mqtt/client_connect.c takes them. Paho does not see
  *  - a CONNACK as of MQTT 3.1.1: Paho would take its code 0 for a session of MQTT 5;
  *  - a Server Keep Alive of 0, with which Paho 1.3.14 sends no PINGREQ, so that a dead connection
  *    is never noticed;

@@ -1,0 +1,98 @@
+/*
+ * What the files of the client share; mqtt/client.c says how it works.
+ *
+ *  - client.c: its life, and the waits of the session's thread;
+ *  - client_connect.c: a connection, from CONNECT to its end;
+ *  - client_requests.c: SUBSCRIBE, UNSUBSCRIBE and DISCONNECT, and the answers to requests;
+ *  - client_messages.c: messages, on Paho's receive thread.
+ *
+ * Functions are for the session's thread unless they say otherwise.
+ */
+#ifndef MQTT_CLIENT_INTERNAL_H
+#define MQTT_CLIENT_INTERNAL_H
+
+#include <MQTTAsync.h>
+#include <MQTTClientPersistence.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mqtt/mqtt.h"
+#include "mqtt/paho/packet_internal.h"
+
+#define CLIENT_SLOTS      8
+#define CLIENT_PACKET_IDS 65536
+
+/* The answer to one request. A late answer to an abandoned request goes to its own slot, not to
+ * that of the next request. */
+struct slot {
+    struct paho *paho;
+    bool done;
+    bool ok;
+    bool session_present;
+    int code;
+    char message[PAHO_PROBLEM_SIZE];
+};
+
+struct paho {
+    MQTTAsync handle;
+    MQTTClient_persistence persistence;
+    paho_message_fn message;
+    paho_released_fn released;
+    void *context;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct slot slots[CLIENT_SLOTS];
+    unsigned next_slot;
+    bool lost;
+    bool woken;
+    bool stopping;
+    unsigned heard;                           /* messages received so far */
+    bool is_handing_over;                     /* a message is being put into the intake now */
+    const void *connection;                   /* see mqtt/paho/check_internal.h */
+    char complaint[MQTT_PACKET_PROBLEM_SIZE]; /* "" or why the connection was closed */
+
+    /* Paho's receive thread's: packet identifiers that were handed over by client_messages.c and
+     * whose PUBREL has not come. */
+    unsigned char put[CLIENT_PACKET_IDS / CHAR_BIT];
+};
+
+/* --- client_connect.c ------------------------------------------------------------------------- */
+
+/* Make the first of Paho's clients. Returns 0, or -1: out of memory, or Paho would not. */
+int client_make(struct paho *paho, const struct paho_options *options);
+
+/* --- client_requests.c ------------------------------------------------------------------------ */
+
+/* Take a slot for a request's answer. It belongs to the request until seven more have been made. */
+struct slot *client_slot_take(struct paho *paho);
+
+/*
+ * Wait for the answer to a request that MQTTAsync took with `rc`; the loss of the connection or,
+ * unless `leaving`, paho_stop() ends the wait. `timeout_ms` limits the broker's silence; unless
+ * `leaving`, messages extend it, because a broker sends the many that it has kept first. PAHO_OK,
+ * PAHO_E_REFUSED (a code from the broker) or PAHO_E_FAILED.
+ */
+int client_slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeout_ms,
+                     bool leaving);
+
+/* Give a slot its answer. Any thread. */
+void client_answer(struct slot *slot, bool ok, int code, bool session_present, const char *message);
+
+/* An MQTTAsync_onFailure whose context is a slot. Paho's threads. */
+void client_on_failure(void *context, MQTTAsync_failureData *data);
+
+/* --- client_messages.c ------------------------------------------------------------------------ */
+
+/* Set up the persistence plugin through which QoS 2 messages come. */
+void client_messages_init(struct paho *paho);
+
+/* Forget the QoS 2 messages whose PUBREL has not come. While not connected. */
+void client_messages_reset(struct paho *paho);
+
+/* The MQTTAsync_messageArrived. Paho's receive thread. */
+int client_on_message(void *context, char *topic, int topic_length, MQTTAsync_message *message);
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * Requests and their answers: SUBSCRIBE, UNSUBSCRIBE and DISCONNECT.
+ *
+ * Paho reports the answer to a request in a callback on one of its threads; the session's thread
+ * waits for it. Each request has a slot of its own for the answer, because an answer may come after
+ * the wait for it has ended. Must never happen: a late answer is taken for that of another request.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "mqtt/client_internal.h"
+#include "mqtt/words_internal.h"
+
+#define ANSWER_TIMEOUT_S 30
+
+_Static_assert(PAHO_PROBLEM_SIZE >= MQTT_WORDS_SIZE, "a refusal in words must fit");
+
+/* --- answers, on Paho's threads ------------------------------------------------------------- */
+
+void client_answer(struct slot *slot, bool ok, int code, bool session_present, const char *message)
+{
+    struct paho *paho = slot->paho;
+
+    pthread_mutex_lock(&paho->mutex);
+    slot->done = true;
+    slot->ok = ok;
+    slot->code = code;
+    slot->session_present = session_present;
+    snprintf(slot->message, sizeof(slot->message), "%s", message != NULL ? message : "");
+    pthread_cond_broadcast(&paho->changed);
+    pthread_mutex_unlock(&paho->mutex);
+}
+
+static void on_subscribed(void *context, MQTTAsync_successData *data)
+{
+    int code = data->alt.qos & 0xFF; /* Paho takes a refusal of MQTT 5 for a QoS */
+
+    client_answer(context, code <= 2, code, false, NULL);
+}
+
+static void on_done(void *context, MQTTAsync_successData *data)
+{
+    (void)data;
+    client_answer(context, true, 0, false, NULL);
+}
+
+void client_on_failure(void *context, MQTTAsync_failureData *data)
+{
+    if (data != NULL) {
+        client_answer(context, false, data->code, false, data->message);
+    } else {
+        client_answer(context, false, MQTTASYNC_FAILURE, false, NULL);
+    }
+}
+
+/* --- slots ---------------------------------------------------------------------------------- */
+
+struct slot *client_slot_take(struct paho *paho)
+{
+    struct slot *slot;
+
+    pthread_mutex_lock(&paho->mutex);
+    slot = &paho->slots[paho->next_slot++ % CLIENT_SLOTS];
+    slot->paho = paho;
+    slot->done = false;
+    slot->ok = false;
+    slot->code = MQTTASYNC_FAILURE;
+    slot->message[0] = '\0';
+    pthread_mutex_unlock(&paho->mutex);
+    return slot;
+}
+
+/*
+ * Under the mutex: waits for a change until `*deadline`. The deadline is extended if messages came
+ * meanwhile, or one waits for room in the intake: the answer comes after them. Returns false when
+ * the time is over.
+ */
+static bool wait_on(struct paho *paho, struct timespec *deadline, unsigned *heard,
+                    int64_t timeout_ms)
+{
+    if (pthread_cond_timedwait(&paho->changed, &paho->mutex, deadline) == 0) {
+        return true;
+    }
+    if (paho->heard == *heard && !paho->is_handing_over) {
+        return false;
+    }
+    *heard = paho->heard;
+    *deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
+    return true;
+}
+
+int client_slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeout_ms, bool leaving)
+{
+    struct timespec deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
+    int result = PAHO_E_FAILED;
+    unsigned heard;
+
+    if (rc != MQTTASYNC_SUCCESS) {
+        return PAHO_E_FAILED;
+    }
+    pthread_mutex_lock(&paho->mutex);
+    heard = paho->heard;
+    while (!slot->done && !paho->lost && (leaving || !paho->stopping)) {
+        if (leaving ? pthread_cond_timedwait(&paho->changed, &paho->mutex, &deadline) != 0
+                    : !wait_on(paho, &deadline, &heard, timeout_ms)) {
+            break;
+        }
+    }
+    if (slot->done && slot->ok) {
+        result = PAHO_OK;
+    } else if (slot->done && slot->code > 0) {
+        result = PAHO_E_REFUSED;
+    }
+    pthread_mutex_unlock(&paho->mutex);
+    return result;
+}
+
+/* --- requests ------------------------------------------------------------------------------- */
+
+int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_qos,
+                   char problem[PAHO_PROBLEM_SIZE])
+{
+    MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
+    struct slot *slot = client_slot_take(paho);
+    int result;
+
+    response.onSuccess = on_subscribed;
+    response.onFailure = client_on_failure;
+    response.context = slot;
+    result = client_slot_wait(paho, slot, MQTTAsync_subscribe(paho->handle, filter, qos, &response),
+                              ANSWER_TIMEOUT_S * INT64_C(1000), false);
+    if (result == PAHO_OK) {
+        *granted_qos = slot->code;
+    } else if (result == PAHO_E_REFUSED) {
+        mqtt_words_suback(slot->code, filter, problem);
+    } else {
+        snprintf(problem, PAHO_PROBLEM_SIZE, "no answer to SUBSCRIBE to %.200s", filter);
+    }
+    return result;
+}
+
+int paho_unsubscribe(struct paho *paho, const char *filter)
+{
+    MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
+    struct slot *slot = client_slot_take(paho);
+
+    response.onSuccess = on_done;
+    response.onFailure = client_on_failure;
+    response.context = slot;
+    return client_slot_wait(paho, slot, MQTTAsync_unsubscribe(paho->handle, filter, &response),
+                            ANSWER_TIMEOUT_S * INT64_C(1000), false);
+}
+
+void paho_disconnect(struct paho *paho, int timeout_ms)
+{
+    MQTTAsync_disconnectOptions disconnect = MQTTAsync_disconnectOptions_initializer;
+    struct slot *slot = client_slot_take(paho);
+
+    disconnect.timeout = timeout_ms;
+    disconnect.onSuccess = on_done;
+    disconnect.onFailure = client_on_failure;
+    disconnect.context = slot;
+    client_slot_wait(paho, slot, MQTTAsync_disconnect(paho->handle, &disconnect), timeout_ms, true);
+}
