@@ -20,19 +20,30 @@ _Static_assert((int)PAHO_MQTT_3_1_1 == MQTTVERSION_3_1_1 && (int)PAHO_MQTT_5 == 
 
 /* --- callbacks, on Paho's threads ----------------------------------------------------------- */
 
-/* Under the mutex: note why this connection was closed, if a packet of it was malformed. */
-static void take_complaint(struct paho *paho)
+void client_note_connection(struct paho *paho)
 {
-    if (paho_check_take != NULL) {
-        paho_check_take(paho->connection, paho->complaint);
-    }
-}
+    struct mqtt_answer news;
+    const void *connection;
 
-/* Under the mutex, in a callback of a CONNECT: notes the callback's connection. */
-static void note_connection(struct paho *paho)
-{
-    if (paho_check_connection != NULL && paho_check_connection() != NULL) {
-        paho->connection = paho_check_connection();
+    if (paho_check_connection == NULL) {
+        return;
+    }
+    connection = paho_check_connection();
+    if (connection != NULL) {
+        paho->connection = connection;
+    }
+    paho_check_take(paho->connection, paho->complaint);
+    if (!paho_check_take_answer(paho->connection, &news)) {
+        return;
+    }
+    paho->answer.connect_sent = news.connect_sent;
+    if (news.has_connack) {
+        paho->answer.has_connack = true;
+        paho->answer.connack = news.connack;
+    }
+    if (news.has_disconnect) {
+        paho->answer.has_disconnect = true;
+        paho->answer.disconnect = news.disconnect;
     }
 }
 
@@ -43,30 +54,14 @@ static void on_lost(void *context, char *cause)
     (void)cause; /* always NULL */
     pthread_mutex_lock(&paho->mutex);
     paho->lost = true;
-    take_complaint(paho);
+    client_note_connection(paho);
     pthread_cond_broadcast(&paho->changed);
     pthread_mutex_unlock(&paho->mutex);
 }
 
 static void on_connected(void *context, MQTTAsync_successData *data)
 {
-    struct paho *paho = ((struct slot *)context)->paho;
-
-    pthread_mutex_lock(&paho->mutex);
-    note_connection(paho);
-    pthread_mutex_unlock(&paho->mutex);
     client_answer(context, true, 0, data->alt.connect.sessionPresent != 0, NULL);
-}
-
-static void on_unconnected(void *context, MQTTAsync_failureData *data)
-{
-    struct paho *paho = ((struct slot *)context)->paho;
-
-    pthread_mutex_lock(&paho->mutex);
-    note_connection(paho);
-    take_complaint(paho);
-    pthread_mutex_unlock(&paho->mutex);
-    client_on_failure(context, data);
 }
 
 /* --- clients of Paho's ---------------------------------------------------------------------- */
@@ -112,6 +107,7 @@ static int renew_client(struct paho *paho, const struct paho_options *options)
     paho->lost = false;
     paho->connection = NULL;
     paho->complaint[0] = '\0';
+    paho->answer = (struct mqtt_answer){0};
     pthread_mutex_unlock(&paho->mutex);
     return 0;
 }
@@ -155,7 +151,7 @@ int paho_connect(struct paho *paho, const struct paho_options *options, struct p
         connect.httpProxy = options->proxy_url;
     }
     connect.onSuccess = on_connected;
-    connect.onFailure = on_unconnected;
+    connect.onFailure = client_on_failure;
     connect.context = slot;
 
     if (renew_client(paho, options) != 0) {
@@ -192,4 +188,22 @@ bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE])
     }
     pthread_mutex_unlock(&paho->mutex);
     return is_known;
+}
+
+bool paho_disconnect_reason(struct paho *paho, int *code, char sentence[PAHO_PROBLEM_SIZE])
+{
+    (void)paho;
+    (void)code;
+    (void)sentence;
+    return false;
+}
+
+bool paho_sent_connect(struct paho *paho)
+{
+    bool sent;
+
+    pthread_mutex_lock(&paho->mutex);
+    sent = paho->answer.connect_sent;
+    pthread_mutex_unlock(&paho->mutex);
+    return sent;
 }

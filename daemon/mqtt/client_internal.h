@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "mqtt/mqtt.h"
-#include "mqtt/paho/packet_internal.h"
+#include "mqtt/paho/check_internal.h"
 
 #define CLIENT_SLOTS      8
 #define CLIENT_PACKET_IDS 65536
@@ -49,10 +49,13 @@ struct paho {
     bool lost;
     bool woken;
     bool stopping;
-    unsigned heard;                           /* messages received so far */
-    bool is_handing_over;                     /* a message is being put into the intake now */
+    unsigned heard;       /* messages received so far */
+    bool is_handing_over; /* a message is being put into the intake now */
+
+    /* The last connection. */
     const void *connection;                   /* see mqtt/paho/check_internal.h */
     char complaint[MQTT_PACKET_PROBLEM_SIZE]; /* "" or why the connection was closed */
+    struct mqtt_answer answer;                /* all zero in a program that checks no packets */
 
     /* Paho's receive thread's: packet identifiers that were handed over by client_messages.c and
      * whose PUBREL has not come. */
@@ -63,6 +66,11 @@ struct paho {
 
 /* Make the first of Paho's clients. Returns 0, or -1: out of memory, or Paho would not. */
 int client_make(struct paho *paho, const struct paho_options *options);
+
+/* Under the mutex, in a callback of Paho's: note the callback's connection, and what is known of
+ * it.
+ */
+void client_note_connection(struct paho *paho);
 
 /* --- client_requests.c ------------------------------------------------------------------------ */
 

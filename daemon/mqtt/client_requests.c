@@ -23,6 +23,7 @@ void client_answer(struct slot *slot, bool ok, int code, bool session_present, c
     struct paho *paho = slot->paho;
 
     pthread_mutex_lock(&paho->mutex);
+    client_note_connection(paho);
     slot->done = true;
     slot->ok = ok;
     slot->code = code;

@@ -72,6 +72,9 @@ enum paho_result {
     PAHO_E_REFUSED = 1, /* connect: a CONNACK with an error; subscribe: SUBACK with 0x80 or more */
     PAHO_E_FAILED = 2,  /* no answer: the connection failed or timed out */
     PAHO_E_VERSION = 3, /* connect: the broker does not speak this version, and made no session */
+    /* connect with PAHO_MQTT_5: the broker accepted it as if it were MQTT 3.1.1, and may have made
+     * a session; the connection is closed */
+    PAHO_E_OLD_ANSWER = 4,
 };
 
 enum paho_event { PAHO_LOST, PAHO_WOKEN, PAHO_TIMEOUT };
@@ -110,6 +113,17 @@ int paho_connect(struct paho *paho, const struct paho_options *options, struct p
 /* Set `problem` to a sentence about the malformed packet for which the last connection was closed.
  * Returns false: there was none, or it is not known (shared library). */
 bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE]);
+
+/*
+ * Set `*code` and `sentence` for the DISCONNECT with which the broker of MQTT 5 ended the last
+ * connection (§3.14.2.1), once. The sentence has no full stop; texts of the broker's in it are
+ * quoted and escaped. Returns false when none came: MQTT 3.1.1 has no such packet.
+ */
+bool paho_disconnect_reason(struct paho *paho, int *code, char sentence[PAHO_PROBLEM_SIZE]);
+
+/* Returns true when the last paho_connect() has written its CONNECT, which with TLS means that the
+ * handshake succeeded. False when that is not known (shared library; no answer within the time). */
+bool paho_sent_connect(struct paho *paho);
 
 /* Returns true when paho_complaint() reports every packet for which a connection is closed. */
 bool paho_checks_packets(void);

@@ -125,8 +125,10 @@ int paho_connect(struct paho *paho, const struct paho_options *options, struct p
     int result = PAHO_E_FAILED;
 
     fake.connect_timeout_s = options->connect_timeout_s;
+    fake.sent_connect = false;
     if (scripted == FAKE_BYPASS ||
         (fake_link_open(&fake.link, options->proxy_url, options->uri) && carry("CONNECT"))) {
+        fake.sent_connect = scripted != FAKE_TLS_ALERT;
         result = answer_connect(scripted, &session_present);
     }
     if (result == PAHO_OK) {
@@ -261,6 +263,20 @@ bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE])
     return is_known;
 }
 
+bool paho_disconnect_reason(struct paho *paho, int *code, char sentence[PAHO_PROBLEM_SIZE])
+{
+    (void)paho;
+    (void)code;
+    (void)sentence;
+    return false;
+}
+
+bool paho_sent_connect(struct paho *paho)
+{
+    (void)paho;
+    return fake.sent_connect;
+}
+
 /* --- the rest of the contract ---------------------------------------------------------------- */
 
 int paho_new(struct paho **out, const struct paho_options *options, paho_message_fn message,
@@ -292,6 +308,11 @@ void paho_free(struct paho *paho)
         fake.client = NULL;
         free(paho);
     }
+}
+
+bool paho_speaks_5(void)
+{
+    return true;
 }
 
 bool paho_checks_packets(void)

@@ -48,6 +48,7 @@ struct fake_mqtt {
     int stop_fd; /* readable when stopping */
     char complaint[PAHO_PROBLEM_SIZE];
     int connect_timeout_s;
+    bool sent_connect; /* CONNECT arrived, behind the TLS handshake */
 
     /* paho_wait(). */
     bool waiting;

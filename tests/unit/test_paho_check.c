@@ -457,6 +457,27 @@ static void nothing_is_left_of_an_earlier_connection(void **state)
     end_connection(&net);
 }
 
+/* A callback of Paho's is about the connection that its thread has read from or closed last. */
+static void a_callback_is_about_the_last_connection(void **state)
+{
+    static struct net one;
+    static struct net other;
+
+    (void)state;
+    accept_connection(&one);
+    accept_connection(&other);
+    assert_ptr_equal(paho_check_connection(), &other);
+    assert_null(paho_check_connection()); /* once */
+    end_connection(&one);
+    assert_ptr_equal(paho_check_connection(), &one);
+    /* The connection to a proxy fails; the memory had another connection. */
+    accept_connection(&other);
+    end_connection(&one);
+    assert_null(paho_check_connection());
+    end_connection(&other);
+    assert_ptr_equal(paho_check_connection(), &other);
+}
+
 static void answers_of_5_are_kept(void **state)
 {
     static struct net net;
@@ -614,6 +635,7 @@ int main(void)
         cmocka_unit_test(more_connections_than_places),
         cmocka_unit_test(others_come_and_go),
         cmocka_unit_test(nothing_is_left_of_an_earlier_connection),
+        cmocka_unit_test(a_callback_is_about_the_last_connection),
         cmocka_unit_test(answers_of_5_are_kept),
         cmocka_unit_test(an_answer_of_3_1_1_does_not_reach_paho),
         cmocka_unit_test(paho_pings_as_often_as_it_must),

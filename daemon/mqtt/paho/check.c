@@ -88,6 +88,7 @@ struct reader {
 };
 
 static _Thread_local struct reader reader;
+static _Thread_local const void *last; /* for paho_check_connection() */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct place places[PLACES];
 static uint64_t events; /* places given, and connections ended */
@@ -155,7 +156,10 @@ static void complain(const void *connection, const char *problem)
 
 const void *paho_check_connection(void)
 {
-    return reader.connection;
+    const void *connection = last;
+
+    last = NULL;
+    return connection;
 }
 
 bool paho_check_take(const void *connection, char problem[MQTT_PACKET_PROBLEM_SIZE])
@@ -202,6 +206,7 @@ bool paho_check_reads_pubrel_of_5(void)
 /* Selects the place of the connection that the thread reads from now. */
 static void turn_to(const void *connection)
 {
+    last = connection;
     if (reader.place == NULL || reader.connection != connection ||
         atomic_load_explicit(&reader.place->connection, memory_order_relaxed) != connection) {
         reader.connection = connection;
@@ -360,9 +365,11 @@ void paho_check_close(void *net, int status, const char *reason)
 
     pthread_mutex_lock(&mutex);
     place = find(net);
+    last = NULL;
     if (place != NULL && !place->has_ended) {
         place->has_ended = true;
         place->since = ++events;
+        last = net;
     }
     pthread_mutex_unlock(&mutex);
     WebSocket_close(net, status, reason);

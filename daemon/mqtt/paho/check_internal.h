@@ -21,9 +21,9 @@ struct mqtt_answer {
     struct mqtt_disconnect disconnect;
 };
 
-/* The connection that the calling thread has read a packet of last, for comparison only; NULL:
- * none. Within a callback of Paho's receive thread this is the connection that the callback is
- * about. */
+/* The connection that the calling thread has read from or closed last, once, for comparison only;
+ * NULL: none, or one on which no CONNECT was written. Within a callback of Paho's about a
+ * connection this is that connection. */
 const void *paho_check_connection(void) __attribute__((weak));
 
 /* Take the problem of a refused packet of this connection, once. Returns false when there is none.
