@@ -45,6 +45,8 @@ struct record {
     int kind;
     int qos;
     unsigned session;
+    int protocol;
+    int64_t protocol_asked_ms;
     uint64_t in_flight;
     int64_t received_ms;
     size_t topic_length;
@@ -172,6 +174,8 @@ static void append(struct intake *intake, const struct intake_item *item, size_t
     record->size = size;
     record->skip = false;
     record->gap = item->gap;
+    record->protocol = item->protocol;
+    record->protocol_asked_ms = item->protocol_asked_ms;
     record->kind = (int)item->kind;
     record->qos = item->qos;
     record->session = item->session;
@@ -313,6 +317,8 @@ int intake_next(struct intake *intake, struct intake_item *out, int64_t timeout_
         out->in_flight = record->in_flight;
         out->qos = record->qos;
         out->gap = record->gap;
+        out->protocol = record->protocol;
+        out->protocol_asked_ms = record->protocol_asked_ms;
         out->received_ms = record->received_ms;
         out->topic = record->bytes;
         out->topic_length = record->topic_length;

@@ -38,9 +38,11 @@ enum intake_kind {
  */
 struct intake_item {
     enum intake_kind kind;
-    unsigned session;    /* index into the configuration's sessions */
-    int qos;             /* as delivered or granted */
-    int gap;             /* enum store_gap, with INTAKE_SETTLED and INTAKE_ESTABLISHED */
+    unsigned session; /* index into the configuration's sessions */
+    int qos;          /* as delivered or granted */
+    int gap;          /* enum store_gap, with INTAKE_SETTLED and INTAKE_ESTABLISHED */
+    int protocol;     /* struct store_protocol, with the same two kinds; 0: not known */
+    int64_t protocol_asked_ms;
     uint64_t in_flight;  /* QoS 2 messages of the session in flight, this one included */
     int64_t received_ms; /* wall clock */
     const char *topic;   /* any bytes, not NUL-terminated */

@@ -184,6 +184,8 @@ static int apply_subscription(struct writer_apply *apply, const struct intake_it
 int writer_apply_item(struct writer_apply *apply, const struct intake_item *item)
 {
     const char *client_id = apply->client_ids[item->session];
+    const struct store_protocol protocol = {.version = item->protocol,
+                                            .asked_ms = item->protocol_asked_ms};
 
     switch (item->kind) {
     case INTAKE_MESSAGE:
@@ -191,13 +193,13 @@ int writer_apply_item(struct writer_apply *apply, const struct intake_item *item
     case INTAKE_CONNECTING:
         return store_session_connecting(apply->store, client_id);
     case INTAKE_REFUSED:
-        return store_session_settled(apply->store, client_id, STORE_GAP_NONE, 0);
+        return store_session_settled(apply->store, client_id, STORE_GAP_NONE, NULL, 0);
     case INTAKE_SETTLED:
-        return store_session_settled(apply->store, client_id, (enum store_gap)item->gap,
+        return store_session_settled(apply->store, client_id, (enum store_gap)item->gap, &protocol,
                                      item->received_ms);
     case INTAKE_ESTABLISHED:
         return store_session_established(apply->store, client_id, (enum store_gap)item->gap,
-                                         item->received_ms);
+                                         &protocol, item->received_ms);
     case INTAKE_SUBSCRIBED:
     case INTAKE_UNSUBSCRIBED:
         return apply_subscription(apply, item);

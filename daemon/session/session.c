@@ -152,6 +152,8 @@ bool session_put_event(struct session *session, enum intake_kind kind, const cha
         .session = session->parts.index,
         .qos = qos,
         .gap = (int)gap,
+        .protocol = (int)session->options.version,
+        .protocol_asked_ms = session->parts.record.protocol.asked_ms,
         .received_ms = wall_now_ms(),
         .topic = filter,
         .topic_length = strlen(filter),

@@ -39,9 +39,9 @@ struct store_engine {
     uint64_t (*waiting)(const struct store *store);
     int (*session_connecting)(struct store *store, const char *client_id);
     int (*session_settled)(struct store *store, const char *client_id, enum store_gap gap,
-                           int64_t now_ms);
+                           const struct store_protocol *protocol, int64_t now_ms);
     int (*session_established)(struct store *store, const char *client_id, enum store_gap gap,
-                               int64_t now_ms);
+                               const struct store_protocol *protocol, int64_t now_ms);
     int (*session_durable)(struct store *store, const char *client_id, int64_t now_ms);
     int (*subscribed)(struct store *store, const char *client_id, const char *filter, int qos,
                       int64_t now_ms);

@@ -19,6 +19,12 @@ enum store_gap {
                             session; gaps.reason "broker changed" */
 };
 
+/* The version of MQTT that a broker speaks with a client. */
+struct store_protocol {
+    int version;      /* 5, or 4: MQTT 3.1.1; 0: not known */
+    int64_t asked_ms; /* wall clock: when MQTT 5 was last asked for; 0: never */
+};
+
 /* Note that a CONNECT is about to be sent: connecting = 1, until one of the next two calls. If the
  * process dies before, the next one finds the flag and subscribes again: the broker may have made a
  * new session, which looks like the old one but has no subscriptions. */
@@ -26,16 +32,18 @@ int store_session_connecting(struct store *store, const char *client_id);
 
 /* Note that the effect of a CONNECT is known: connecting = 0. A now_ms other than 0 says that the
  * broker had the session: connected_ms becomes now_ms, established_ms too if it was NULL, and a gap
- * gets its row as below. */
+ * gets its row as below. `protocol` is that of the connection; NULL, or a version of 0, leaves the
+ * one on record. */
 int store_session_settled(struct store *store, const char *client_id, enum store_gap gap,
-                          int64_t now_ms);
+                          const struct store_protocol *protocol, int64_t now_ms);
 
 /* Note that the broker made a new session: connecting = 0, established_ms and connected_ms =
  * now_ms, the client's subscriptions are deleted, and a `gap` other than STORE_GAP_NONE gets a row
  * in `gaps` from last_durable_ms to now_ms. STORE_GAP_LOST of a session that began where such a row
- * ends, brought no data and has no subscription on record moves the end of that row to now_ms. */
+ * ends, brought no data and has no subscription on record moves the end of that row to now_ms.
+ * `protocol` is as above. */
 int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
-                              int64_t now_ms);
+                              const struct store_protocol *protocol, int64_t now_ms);
 
 /* Note that a session delivered messages in this batch: last_durable_ms. */
 int store_session_durable(struct store *store, const char *client_id, int64_t now_ms);
@@ -52,6 +60,7 @@ struct store_session {
     bool known;     /* the broker has had a session for it (established_ms is not NULL) */
     bool uncertain; /* the connecting flag is set */
     bool elsewhere; /* the daemon's last session for it was with another broker */
+    struct store_protocol protocol;
 };
 int store_session_find(struct store *store, const char *client_id, struct store_session *out);
 

@@ -128,15 +128,15 @@ int store_session_connecting(struct store *store, const char *client_id)
 }
 
 int store_session_settled(struct store *store, const char *client_id, enum store_gap gap,
-                          int64_t now_ms)
+                          const struct store_protocol *protocol, int64_t now_ms)
 {
-    return engine_of(store)->session_settled(store, client_id, gap, now_ms);
+    return engine_of(store)->session_settled(store, client_id, gap, protocol, now_ms);
 }
 
 int store_session_established(struct store *store, const char *client_id, enum store_gap gap,
-                              int64_t now_ms)
+                              const struct store_protocol *protocol, int64_t now_ms)
 {
-    return engine_of(store)->session_established(store, client_id, gap, now_ms);
+    return engine_of(store)->session_established(store, client_id, gap, protocol, now_ms);
 }
 
 int store_session_durable(struct store *store, const char *client_id, int64_t now_ms)

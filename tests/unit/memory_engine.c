@@ -310,17 +310,18 @@ static int memory_session_connecting(struct store *store, const char *client_id)
 }
 
 static int memory_session_settled(struct store *store, const char *client_id, enum store_gap gap,
-                                  int64_t now_ms)
+                                  const struct store_protocol *protocol, int64_t now_ms)
 {
-    memory_records_settled(&store->open.records, client_id, now_ms);
+    memory_records_settled(&store->open.records, client_id, protocol, now_ms);
     note(store, "settled(%s,%s,%d) ", client_id, gaps[gap], (int)now_ms);
     return STORE_OK;
 }
 
 static int memory_session_established(struct store *store, const char *client_id,
-                                      enum store_gap gap, int64_t now_ms)
+                                      enum store_gap gap, const struct store_protocol *protocol,
+                                      int64_t now_ms)
 {
-    memory_records_established(&store->open.records, client_id);
+    memory_records_established(&store->open.records, client_id, protocol);
     note(store, "established(%s,%s,%d) ", client_id, gaps[gap], (int)now_ms);
     return STORE_OK;
 }

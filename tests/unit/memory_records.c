@@ -32,18 +32,29 @@ void memory_records_connecting(struct memory_records *records, const char *clien
     record_of(records, client_id)->uncertain = true;
 }
 
-void memory_records_settled(struct memory_records *records, const char *client_id, int64_t now_ms)
+static void note_protocol(struct memory_record *record, const struct store_protocol *protocol)
+{
+    if (protocol != NULL && protocol->version != 0) {
+        record->protocol = *protocol;
+    }
+}
+
+void memory_records_settled(struct memory_records *records, const char *client_id,
+                            const struct store_protocol *protocol, int64_t now_ms)
 {
     struct memory_record *record = record_of(records, client_id);
 
+    note_protocol(record, protocol);
     record->uncertain = false;
     record->known = record->known || now_ms != 0;
 }
 
-void memory_records_established(struct memory_records *records, const char *client_id)
+void memory_records_established(struct memory_records *records, const char *client_id,
+                                const struct store_protocol *protocol)
 {
     struct memory_record *record = record_of(records, client_id);
 
+    note_protocol(record, protocol);
     record->uncertain = false;
     record->known = true;
     memset(record->subscriptions, 0, sizeof(record->subscriptions));
@@ -82,7 +93,8 @@ void memory_records_find(const struct memory_records *records, const char *clien
 {
     const struct memory_record *record = find(records, client_id);
 
-    *out = (struct store_session){.known = record->known, .uncertain = record->uncertain};
+    *out = (struct store_session){
+        .known = record->known, .uncertain = record->uncertain, .protocol = record->protocol};
 }
 
 int memory_records_subscriptions(const struct memory_records *records, const char *client_id,

@@ -15,6 +15,7 @@ struct memory_record {
     char client_id[MEMORY_FILTER_SIZE]; /* "": the place is free */
     bool known;
     bool uncertain;
+    struct store_protocol protocol;
     struct {
         char filter[MEMORY_FILTER_SIZE]; /* "": the place is free */
         int qos;
@@ -28,8 +29,10 @@ struct memory_records {
 /* The operations of store/sessions.h of the same names. A test has fewer clients and filters than
  * there is room for; the process ends otherwise. */
 void memory_records_connecting(struct memory_records *records, const char *client_id);
-void memory_records_settled(struct memory_records *records, const char *client_id, int64_t now_ms);
-void memory_records_established(struct memory_records *records, const char *client_id);
+void memory_records_settled(struct memory_records *records, const char *client_id,
+                            const struct store_protocol *protocol, int64_t now_ms);
+void memory_records_established(struct memory_records *records, const char *client_id,
+                                const struct store_protocol *protocol);
 void memory_records_subscribed(struct memory_records *records, const char *client_id,
                                const char *filter, int qos);
 void memory_records_unsubscribed(struct memory_records *records, const char *client_id,

@@ -75,7 +75,7 @@ int fixture_remove(void **state)
 void fixture_know(struct fixture *fixture)
 {
     assert_int_equal(store_begin(fixture->store), STORE_OK);
-    assert_int_equal(store_session_established(fixture->store, CLIENT, STORE_GAP_NONE, 1),
+    assert_int_equal(store_session_established(fixture->store, CLIENT, STORE_GAP_NONE, NULL, 1),
                      STORE_OK);
     assert_int_equal(store_commit(fixture->store), STORE_OK);
     fixture_remember(fixture, filter_a, 2);

@@ -77,6 +77,27 @@ static void keeps_order_and_every_member(void **state)
     intake_free(intake);
 }
 
+static void keeps_the_protocol_of_an_event(void **state)
+{
+    const struct intake_item event = {
+        .kind = INTAKE_SETTLED, .gap = 2, .protocol = 5, .protocol_asked_ms = INT64_MAX};
+    struct intake *intake = new_intake(0);
+    struct intake_item item;
+
+    (void)state;
+    assert_int_equal(intake_put(intake, &event), INTAKE_OK);
+    assert_int_equal(put_text(intake, "a/b", "one"), INTAKE_OK);
+    assert_int_equal(intake_next(intake, &item, 0), INTAKE_OK);
+    assert_int_equal(item.kind, INTAKE_SETTLED);
+    assert_int_equal(item.gap, 2);
+    assert_int_equal(item.protocol, 5);
+    assert_int_equal(item.protocol_asked_ms, INT64_MAX);
+    assert_int_equal(intake_next(intake, &item, 0), INTAKE_OK);
+    assert_int_equal(item.protocol, 0);
+    assert_int_equal(item.protocol_asked_ms, 0);
+    intake_free(intake);
+}
+
 static void rewinds_to_what_was_not_released(void **state)
 {
     struct intake *intake = new_intake(0);
@@ -365,6 +386,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_order_and_every_member),
+        cmocka_unit_test(keeps_the_protocol_of_an_event),
         cmocka_unit_test(rewinds_to_what_was_not_released),
         cmocka_unit_test(wraps_at_every_offset),
         cmocka_unit_test(the_largest_item_always_fits),

@@ -262,6 +262,74 @@ static void test_gaps_keep_their_rows(void **state)
     store_discard(store);
 }
 
+/* Makes a database of an earlier version, with a row in each table that version 1 had. */
+static struct store *old_database(const struct fixture *fixture, int version)
+{
+    struct store *store;
+
+    unlink(fixture->path);
+    store = connect(fixture);
+    store->directory = strdup(fixture->directory);
+    assert_int_equal(store_migrate(store, migrations, version), STORE_OK);
+    look(fixture, "INSERT INTO devices VALUES (1, 'foxtrackr', '1', 2)");
+    look(fixture, "INSERT INTO device_groups VALUES ('herd', 1, 3)");
+    look(fixture, "INSERT INTO battery VALUES (1, 4, 3.5, 50.0, 1, NULL, 5)");
+    look(fixture, "INSERT INTO temperature VALUES (1, 4, 21.5, 2, NULL, 5)");
+    look(fixture, "INSERT INTO messages VALUES (1, 'gps', 1, 'V3.0', 1, '{}', zeroblob(32), 6)");
+    look(fixture, "INSERT INTO quarantine VALUES (x'01', 'a', x'02', 'json', 'no', 7, 8, 9)");
+    look(fixture, "INSERT INTO gaps VALUES ('a', NULL, 10, 'session lost')");
+    look(fixture, "INSERT INTO runs VALUES (1, 11, 12, '0.9', 6, 3, 2, 1)");
+    if (version < 5) {
+        look(fixture, "INSERT INTO sessions VALUES ('a', 13, 14, 1)");
+        look(fixture, "INSERT INTO subscriptions VALUES ('a', 'fox/#', 2, 15)");
+    } else {
+        look(fixture,
+             "INSERT INTO sessions (client_id, broker, established_ms, last_durable_ms, connecting)"
+             " VALUES ('a', '', 13, 14, 1)");
+        look(fixture, "INSERT INTO sessions VALUES ('a', 'north:1883', NULL, NULL, 16, 0)");
+        look(fixture, "INSERT INTO subscriptions VALUES ('a', '', 'fox/#', 2, 15)");
+    }
+    return store;
+}
+
+static void test_every_version_keeps_its_rows(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int version = 1; version < migration_count; version++) {
+        struct store *store = old_database(fixture, version);
+
+        assert_int_equal(store_migrate(store, migrations, migration_count), STORE_OK);
+        assert_look(fixture,
+                    "SELECT json_array((SELECT json_array(device_id, first_seen_ms) FROM devices),"
+                    " (SELECT json_array(group_name, first_seen_ms) FROM device_groups),"
+                    " (SELECT json_array(time_ms, voltage_v, level_pct) FROM battery),"
+                    " (SELECT json_array(time_ms, celsius) FROM temperature),"
+                    " (SELECT json_array(type, time_ms, received_ms) FROM messages),"
+                    " (SELECT json_array(hex(digest), topic, occurrences) FROM quarantine),"
+                    " (SELECT json_array(client_id, last_durable_ms, resumed_ms) FROM gaps),"
+                    " (SELECT json_array(run, started_ms, received, stored) FROM runs))",
+                    "[[\"1\",2],[\"herd\",3],[4,3.5,50.0],[4,21.5],[\"gps\",1,6],[\"01\",\"a\",9],"
+                    "[\"a\",null,10],[1,11,6,3]]");
+        assert_look(fixture,
+                    "SELECT json_array(client_id, broker, established_ms, last_durable_ms,"
+                    " connected_ms, connecting, protocol, protocol_asked_ms) FROM sessions"
+                    " WHERE broker = ''",
+                    "[\"a\",\"\",13,14,null,1,null,null]");
+        assert_look(fixture,
+                    "SELECT json_group_array(json_array(established_ms, connected_ms, connecting))"
+                    " FROM sessions WHERE broker <> ''",
+                    version < 5 ? "[]" : "[[null,16,0]]");
+        assert_look(fixture,
+                    "SELECT json_array(client_id, broker, filter, qos, subscribed_ms)"
+                    " FROM subscriptions",
+                    "[\"a\",\"\",\"fox/#\",2,15]");
+        assert_look(fixture, "PRAGMA integrity_check", "ok");
+        assert_look(fixture, "SELECT count(*) FROM pragma_foreign_key_check", "0");
+        store_discard(store);
+    }
+}
+
 static void test_the_schema_explains_itself(void **state)
 {
     struct fixture *fixture = *state;
@@ -318,6 +386,7 @@ int main(void)
         test(test_a_migration_waits_for_other_writers),
         test(test_views_of_others_stay),
         test(test_gaps_keep_their_rows),
+        test(test_every_version_keeps_its_rows),
         test(test_the_schema_explains_itself),
     };
 

@@ -179,6 +179,40 @@ static void a_stop_during_connect_leaves_its_record(void **state)
     assert_conversation(fixture, CONNECTS UNCERTAIN_CONNECTION LEAVES);
 }
 
+/* --- the protocol --------------------------------------------------------------------------- */
+
+static void assert_protocol(const struct fixture *fixture, int version, int64_t asked_ms)
+{
+    struct store_session record;
+
+    assert_int_equal(store_session_find(fixture->store, CLIENT, &record), STORE_OK);
+    assert_int_equal(record.protocol.version, version);
+    assert_int_equal(record.protocol.asked_ms, asked_ms);
+}
+
+/* With a new session and with a kept one; a time on record stays. */
+static void the_protocol_is_recorded(void **state)
+{
+    const struct store_protocol known = {.version = 5, .asked_ms = 3};
+    struct fixture *fixture = *state;
+
+    fake_mqtt_answer(FAKE_NEW);
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+    fixture_end(fixture);
+    assert_protocol(fixture, 4, 0);
+
+    assert_int_equal(store_begin(fixture->store), STORE_OK);
+    assert_int_equal(store_session_settled(fixture->store, CLIENT, STORE_GAP_NONE, &known, 7),
+                     STORE_OK);
+    assert_int_equal(store_commit(fixture->store), STORE_OK);
+    fake_mqtt_begin(fixture->store);
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+    fixture_end(fixture);
+    assert_protocol(fixture, 4, 3);
+}
+
 /* --- a refusal ------------------------------------------------------------------------------ */
 
 /* MQTT 3.1.1 §3.2.2.3: a broker that refuses a CONNECT has changed nothing. */
@@ -300,6 +334,7 @@ int main(void)
         SESSION_TEST(a_first_session_is_never_uncertain),
         SESSION_TEST(an_unanswered_connect_makes_the_next_answer_uncertain),
         SESSION_TEST(a_stop_during_connect_leaves_its_record),
+        SESSION_TEST(the_protocol_is_recorded),
         SESSION_TEST(a_refused_connect_has_changed_nothing),
         SESSION_TEST(a_refusal_does_not_settle_an_earlier_connect),
         SESSION_TEST(another_broker_is_a_gap),

@@ -37,10 +37,10 @@ static void the_last_gap_is_told(void **state)
     struct store_summary summary;
 
     begin(fixture);
-    store_session_established(fixture->store, "id-a-01", STORE_GAP_NONE, NOW_MS);
+    store_session_established(fixture->store, "id-a-01", STORE_GAP_NONE, NULL, NOW_MS);
     store_session_durable(fixture->store, "id-a-01", NOW_MS + 5);
-    store_session_established(fixture->store, "id-a-01", STORE_GAP_LOST, NOW_MS + 20);
-    store_session_established(fixture->store, "id-b-01", STORE_GAP_UNCERTAIN, NOW_MS + 10);
+    store_session_established(fixture->store, "id-a-01", STORE_GAP_LOST, NULL, NOW_MS + 20);
+    store_session_established(fixture->store, "id-b-01", STORE_GAP_UNCERTAIN, NULL, NOW_MS + 10);
     commit(fixture);
     summary = summary_of(fixture);
     assert_int_equal(summary.gaps, 2);
@@ -50,7 +50,7 @@ static void the_last_gap_is_told(void **state)
     assert_int_equal(summary.gap_to_ms, NOW_MS + 20);
 
     begin(fixture);
-    store_session_established(fixture->store, "id-new", STORE_GAP_LOST, NOW_MS + 30);
+    store_session_established(fixture->store, "id-new", STORE_GAP_LOST, NULL, NOW_MS + 30);
     commit(fixture);
     summary = summary_of(fixture);
     assert_int_equal(summary.gaps, 3);

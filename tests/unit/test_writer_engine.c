@@ -71,6 +71,8 @@ static int put_event(struct pipeline *pipeline, enum intake_kind kind, unsigned 
                                      .session = session,
                                      .qos = 1,
                                      .gap = STORE_GAP_LOST,
+                                     .protocol = 4 + (int)session,
+                                     .protocol_asked_ms = 6,
                                      .received_ms = 5,
                                      .topic = filter,
                                      .topic_length = strlen(filter)};
@@ -354,6 +356,16 @@ static void quarantine_and_the_newest_reading_are_told(void **state)
     stop(pipeline, WRITER_ENDED);
 }
 
+static void assert_protocol(struct pipeline *pipeline, const char *client_id, int version,
+                            int64_t asked_ms)
+{
+    struct store_session session;
+
+    assert_int_equal(store_session_find(pipeline->store, client_id, &session), STORE_OK);
+    assert_int_equal(session.protocol.version, version);
+    assert_int_equal(session.protocol.asked_ms, asked_ms);
+}
+
 static void events_reach_the_store_in_their_order(void **state)
 {
     struct pipeline *pipeline = *state;
@@ -374,6 +386,8 @@ static void events_reach_the_store_in_their_order(void **state)
                              "subscribed(id-test-01,fox/#,1,5) +d1 durable(id-test-01) "
                              "unsubscribed(id-test-01,a/b) connecting(id-test-02) "
                              "settled(id-test-02,lost,5) settled(id-test-02,none,0) ");
+    assert_protocol(pipeline, "id-test-01", 4, 6);
+    assert_protocol(pipeline, "id-test-02", 5, 6);
 }
 
 static bool was_idle_often(void *context)

@@ -45,9 +45,9 @@ $(BUILD)/tiny/test_%_tiny.o: tests/unit/test_%.c
 $(BUILD)/tiny/test_%.o: tests/unit/test_%.c
 	$(compile)
 
-# This one has an engine of the store in memory.
+# These have an engine of the store in memory.
 MEMORY_ENGINE := $(addprefix $(BUILD)/tests/unit/,memory_engine.o memory_records.o)
-$(BUILD)/tests/test_writer_engine: $(MEMORY_ENGINE)
+$(addprefix $(BUILD)/tests/test_,writer_engine store_sessions): $(MEMORY_ENGINE)
 
 # These have it too, another client of MQTT with a broker behind it, and clocks in their hands.
 UNIT_SESSION := $(filter $(BUILD)/tests/test_session%,$(UNIT_TESTS))

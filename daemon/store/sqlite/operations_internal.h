@@ -28,9 +28,9 @@ void sqlite_counts(const struct store *store, struct store_counts *out);
 uint64_t sqlite_waiting(const struct store *store);
 int sqlite_session_connecting(struct store *store, const char *client_id);
 int sqlite_session_settled(struct store *store, const char *client_id, enum store_gap gap,
-                           int64_t now_ms);
+                           const struct store_protocol *protocol, int64_t now_ms);
 int sqlite_session_established(struct store *store, const char *client_id, enum store_gap gap,
-                               int64_t now_ms);
+                               const struct store_protocol *protocol, int64_t now_ms);
 int sqlite_session_durable(struct store *store, const char *client_id, int64_t now_ms);
 int sqlite_subscribed(struct store *store, const char *client_id, const char *filter, int qos,
                       int64_t now_ms);

@@ -105,27 +105,36 @@ static int add_gap(struct store *store, const char *client_id, enum store_gap ga
     return store_execute(store, STATEMENT_GAP_ADD, values, 4);
 }
 
-int sqlite_session_settled(struct store *store, const char *client_id, enum store_gap gap,
-                           int64_t now_ms)
+static struct store_protocol value_of(const struct store_protocol *protocol)
 {
+    return protocol != NULL ? *protocol : (struct store_protocol){0};
+}
+
+int sqlite_session_settled(struct store *store, const char *client_id, enum store_gap gap,
+                           const struct store_protocol *protocol, int64_t now_ms)
+{
+    const struct store_protocol known = value_of(protocol);
     const struct store_value values[] = {store_text(client_id), store_text(store->broker),
-                                         store_integer(now_ms)};
+                                         store_integer(now_ms), store_integer(known.version),
+                                         store_integer(known.asked_ms)};
     int result = add_gap(store, client_id, gap, now_ms);
 
     store->batch_items++;
-    return result == STORE_OK ? store_execute(store, STATEMENT_SESSION_SETTLED, values, 3) : result;
+    return result == STORE_OK ? store_execute(store, STATEMENT_SESSION_SETTLED, values, 5) : result;
 }
 
 int sqlite_session_established(struct store *store, const char *client_id, enum store_gap gap,
-                               int64_t now_ms)
+                               const struct store_protocol *protocol, int64_t now_ms)
 {
+    const struct store_protocol known = value_of(protocol);
     const struct store_value values[] = {store_text(client_id), store_text(store->broker),
-                                         store_integer(now_ms)};
+                                         store_integer(now_ms), store_integer(known.version),
+                                         store_integer(known.asked_ms)};
     int result = add_gap(store, client_id, gap, now_ms);
 
     store->batch_items++;
     if (result == STORE_OK) {
-        result = store_execute(store, STATEMENT_SESSION_ESTABLISHED, values, 3);
+        result = store_execute(store, STATEMENT_SESSION_ESTABLISHED, values, 5);
     }
     /* A new session has no subscriptions. */
     if (result == STORE_OK) {
@@ -170,6 +179,8 @@ int sqlite_session_find(struct store *store, const char *client_id, struct store
         if (sqlite3_column_int(statement, 0) != 0) {
             found.known = sqlite3_column_int(statement, 1) != 0;
             found.uncertain = sqlite3_column_int(statement, 2) != 0;
+            found.protocol.version = sqlite3_column_int(statement, 4);
+            found.protocol.asked_ms = sqlite3_column_int64(statement, 5);
             here_ms = connected_ms;
         } else if (connected_ms > elsewhere_ms) {
             elsewhere_ms = connected_ms;

@@ -25,6 +25,11 @@ _Static_assert(STORE_INBOX_TOGETHER == 4 * 4, "ROWS() makes as many");
     " ON CONFLICT (n) DO UPDATE SET device = excluded.device, client_id = excluded.client_id,"     \
     " topic = excluded.topic, payload = excluded.payload, received_ms = excluded.received_ms"
 
+/* Of an upsert into `sessions`: the protocol on record stays where the new one is not known. */
+#define SET_PROTOCOL                                                                               \
+    ", protocol_asked_ms = iif(excluded.protocol IS NULL, protocol_asked_ms,"                      \
+    " excluded.protocol_asked_ms), protocol = coalesce(excluded.protocol, protocol)"
+
 static const struct {
     const char *doing;
     const char *sql;
@@ -106,22 +111,26 @@ static const struct {
                                       " DO UPDATE SET connecting = 1"},
     [STATEMENT_SESSION_SETTLED] = {"note that a session is as it was",
                                    "INSERT INTO sessions (client_id, broker, established_ms,"
-                                   " connected_ms) VALUES (?1, ?2, nullif(?3, 0), nullif(?3, 0))"
+                                   " connected_ms, protocol, protocol_asked_ms)"
+                                   " VALUES (?1, ?2, nullif(?3, 0), nullif(?3, 0),"
+                                   " nullif(?4, 0), nullif(?5, 0))"
                                    " ON CONFLICT (client_id, broker)"
                                    " DO UPDATE SET connecting = 0, established_ms ="
                                    " coalesce(established_ms, excluded.established_ms),"
                                    " connected_ms ="
-                                   " coalesce(excluded.connected_ms, connected_ms)"},
+                                   " coalesce(excluded.connected_ms, connected_ms)" SET_PROTOCOL},
     [STATEMENT_SESSION_ESTABLISHED] = {"note a new session",
                                        "INSERT INTO sessions (client_id, broker, established_ms,"
-                                       " connected_ms) VALUES (?1, ?2, ?3, ?3)"
+                                       " connected_ms, protocol, protocol_asked_ms)"
+                                       " VALUES (?1, ?2, ?3, ?3, nullif(?4, 0), nullif(?5, 0))"
                                        " ON CONFLICT (client_id, broker)"
                                        " DO UPDATE SET connecting = 0,"
                                        " established_ms = excluded.established_ms,"
-                                       " connected_ms = excluded.connected_ms"},
+                                       " connected_ms = excluded.connected_ms" SET_PROTOCOL},
     [STATEMENT_SESSION_FIND] = {"look up a session",
                                 "SELECT broker = ?2, established_ms IS NOT NULL, connecting,"
-                                " coalesce(connected_ms, last_durable_ms, established_ms, 0)"
+                                " coalesce(connected_ms, last_durable_ms, established_ms, 0),"
+                                " protocol, protocol_asked_ms"
                                 " FROM sessions WHERE client_id = ?1"},
     [STATEMENT_SESSIONS] = {"read the sessions",
                             "SELECT client_id, broker,"
