@@ -110,6 +110,23 @@ static void print_filters(FILE *out, const json_t *filters)
     }
 }
 
+/* Prints the version of MQTT with what was agreed on. With MQTT 3.1.1 the broker alone decides
+ * about the window and how long it keeps the session, and does not say. */
+static void print_protocol(FILE *out, const json_t *session)
+{
+    char kept[DURATION_SIZE];
+
+    fprintf(out, "  %-14s MQTT %s", "protocol", ctl_status_string(session, "protocol"));
+    if (known(session, "receive_maximum")) {
+        fprintf(out, "; window %" PRId64 " asked", ctl_status_integer(session, "receive_maximum"));
+    }
+    if (known(session, "session_expiry_ms")) {
+        fprintf(out, "; the broker keeps the session for %s",
+                duration_text(ctl_status_integer(session, "session_expiry_ms"), kept));
+    }
+    fprintf(out, "; keep alive %" PRId64 " s\n", ctl_status_integer(session, "keepalive_s"));
+}
+
 static void print_session(FILE *out, const json_t *session)
 {
     const char *name = ctl_status_string(session, "name");
@@ -132,6 +149,9 @@ static void print_session(FILE *out, const json_t *session)
                 json_is_true(json_object_get(session, "session_present"))
                     ? "the broker had kept the session"
                     : "the broker made a new session");
+    }
+    if (known(session, "protocol")) {
+        print_protocol(out, session);
     }
     print_filters(out, json_object_get(session, "filters"));
     fprintf(out, "  %-14s %" PRId64 " message%s\n", "received",

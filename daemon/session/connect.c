@@ -99,7 +99,6 @@ static enum reached try_address(struct session *session, const struct dial_addre
                                 bool *present, char *problem)
 {
     char paho_problem[PAHO_PROBLEM_SIZE];
-    struct paho_answer answer;
     struct gate_link_status before;
     struct gate_link_status after;
     bool was_uncertain = session->uncertain;
@@ -111,10 +110,10 @@ static enum reached try_address(struct session *session, const struct dial_addre
         return NOT_NOW;
     }
     session->uncertain = true;
-    switch (paho_connect(session->paho, &session->options, &answer, paho_problem)) {
+    switch (paho_connect(session->paho, &session->options, &session->answer, paho_problem)) {
     case PAHO_OK:
         session->uncertain = was_uncertain; /* this CONNECT was answered */
-        *present = answer.session_present;
+        *present = session->answer.session_present;
         break;
     case PAHO_E_REFUSED:
     case PAHO_E_VERSION:

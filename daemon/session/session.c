@@ -188,6 +188,10 @@ static void note_connected(struct session *session, bool present)
     pthread_mutex_lock(&session->mutex);
     session->status.connected_since_ms = clock_wall_ms();
     session->status.session_present = present;
+    session->status.protocol = (int)session->options.version;
+    session->status.receive_maximum = session->options.receive_maximum;
+    session->status.session_expiry_s = session->answer.session_expiry_s;
+    session->status.keepalive_s = session->answer.keepalive_s;
     session->status.connects++;
     pthread_mutex_unlock(&session->mutex);
     log_line_fields(priority, &fields, "%s: connected to %s:%d, %s", session->own->client_id,

@@ -107,7 +107,11 @@ struct session_status {
     char reason[SESSION_REASON_SIZE];     /* why not subscribed, the latest known reason; or "" */
     int64_t retry_at_ms;                  /* monotonic; when waiting */
     int64_t connected_since_ms;           /* wall clock; 0 when not connected */
-    bool session_present;                 /* of the last CONNACK */
+    bool session_present;                 /* of the last CONNACK, as the next four */
+    int protocol;                         /* 5, or 4: MQTT 3.1.1 */
+    unsigned receive_maximum;             /* MQTT 5: messages in flight that were asked for */
+    uint32_t session_expiry_s;            /* MQTT 5: as granted */
+    int keepalive_s;                      /* as the broker wants it, or as asked */
     uint64_t connects;                    /* CONNACKs so far */
     uint64_t received;                    /* messages taken from Paho */
     uint64_t in_flight;                   /* QoS 2 messages whose PUBREL has not been received */

@@ -32,6 +32,7 @@ struct session {
     char pause_reason[SESSION_REASON_SIZE];
 
     /* Used by the session's thread only. */
+    struct paho_answer answer; /* the last CONNACK with a session */
     struct dial_history addresses;
     int failed_attempts; /* consecutive attempts in which every address failed */
     struct session_subscriptions subscriptions;

@@ -1,5 +1,17 @@
-/* The names of states that the status file and the metrics file share. */
+/* The names of states and protocols that the status file and the metrics file share. */
 #include "status/file_internal.h"
+
+const char *status_file_protocol(int version)
+{
+    switch (version) {
+    case PAHO_MQTT_5:
+        return "5";
+    case PAHO_MQTT_3_1_1:
+        return "3.1.1";
+    default:
+        return "";
+    }
+}
 
 const char *status_file_session_state(enum session_state state)
 {

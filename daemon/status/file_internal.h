@@ -75,6 +75,9 @@ int status_file_write_metrics(struct own_file *file, const struct config *config
 /* Readable for all: the node exporter runs as another user. */
 #define STATUS_FILE_METRICS_MODE 0644
 
+/* The name of a session's protocol as it stands in the file; "" when it is not known. */
+const char *status_file_protocol(int version);
+
 /* A state's name as it stands in the file ("subscribed", …). */
 const char *status_file_session_state(enum session_state state);
 const char *status_file_writer_state(enum writer_state state);

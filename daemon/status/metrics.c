@@ -161,6 +161,7 @@ static size_t session_rows(const struct session_status *session,
                            struct metric out[SESSION_ROWS_MAX])
 {
     bool connected = session->connected_since_ms != 0;
+    bool is_5 = connected && session->protocol == PAHO_MQTT_5;
     const struct metric rows[] = {
         GAUGE("session_subscribed", "Whether the session has every subscription that it asks for.",
               session->state == SESSION_SUBSCRIBED),
@@ -169,6 +170,15 @@ static size_t session_rows(const struct session_status *session,
               known_if(connected, session->session_present)),
         GAUGE("session_connected_timestamp_seconds", "When the session was connected.",
               moment(session->connected_since_ms)),
+        GAUGE("session_protocol_info",
+              "Always 1; the label names the connection's version of MQTT.", known_if(connected, 1),
+              LABEL(1, "protocol", status_file_protocol(session->protocol))),
+        GAUGE("session_receive_maximum_messages",
+              "Messages in flight that MQTT 5 has asked the broker for.",
+              known_if(is_5, session->receive_maximum)),
+        GAUGE("session_expiry_seconds",
+              "How long the broker keeps the session without a connection, by MQTT 5.",
+              known_if(is_5, session->session_expiry_s)),
         GAUGE("session_last_error_timestamp_seconds", "When the session last had a problem.",
               moment(session->last_error_ms)),
         COUNTER("session_connects_total", "Times that the session was connected.",

@@ -59,8 +59,9 @@ def documented_metrics():
 
 
 CONDITIONAL = {"foxtrackrd_catch_up_done_ratio", "foxtrackrd_catch_up_left_seconds",
-               "foxtrackrd_last_gap_timestamp_seconds", "foxtrackrd_space_left_seconds"}
-"""Metrics that a young daemon without a catch-up and without a gap does not have."""
+               "foxtrackrd_last_gap_timestamp_seconds", "foxtrackrd_space_left_seconds",
+               "foxtrackrd_session_receive_maximum_messages", "foxtrackrd_session_expiry_seconds"}
+"""Metrics that a young daemon without a catch-up, a gap and MQTT 5 does not have."""
 
 
 DATABASE_NAME = 'the "north\\new" fleet.db'
@@ -117,6 +118,7 @@ def test_metrics(metrics):
     me = {"client_id": 'id-a"b\\nc'}
     assert number("session_subscribed", **me) == 1
     assert number("session_connects_total", **me) == 2
+    assert number("session_protocol_info", protocol="3.1.1", **me) == 1
     assert number("filter_granted_qos", filter='other/"x\\ny"/+', **me) == 2
     assert number("messages_total", outcome="stored") == 50
     assert number("messages_total", outcome="quarantined") == 15
@@ -217,6 +219,8 @@ NOT_ON_THE_DASHBOARD = {
     "foxtrackrd_session_present", "foxtrackrd_session_connected_timestamp_seconds",
     "foxtrackrd_session_last_error_timestamp_seconds", "foxtrackrd_filter_granted_qos",
     "foxtrackrd_session_held_bytes", "foxtrackrd_strangers_total",
+    "foxtrackrd_session_protocol_info", "foxtrackrd_session_receive_maximum_messages",
+    "foxtrackrd_session_expiry_seconds",
     "foxtrackrd_last_commit_timestamp_seconds",
     # Other numbers there say the same, or nearly.
     "foxtrackrd_session_received_messages_total", "foxtrackrd_pending_bytes",

@@ -38,6 +38,8 @@ def test_sessions_and_certificates(broker, make_daemon, pki):
         {"filter": f"foxtrackr/+/V3.0/{kind}", "qos": 2, "granted_qos": 2}
         for kind in ("bat", "temp")]
     assert session["session_present"] is False
+    agreed = ("protocol", "receive_maximum", "session_expiry_ms", "keepalive_s")
+    assert [session[member] for member in agreed] == ["3.1.1", None, None, 60]
     assert (session["last_error"], session["last_error_ms"]) == ("", None)
     assert status["certificates"] == {
         "broker_expires_ms": BROKER_EXPIRES_MS, "ca_expires_ms": BROKER_EXPIRES_MS,
@@ -47,6 +49,7 @@ def test_sessions_and_certificates(broker, make_daemon, pki):
     before_ms = fleet.now_ms()
     lost = daemon.wait_status(lambda s: s["sessions"][0]["last_error"])["sessions"][0]
     assert lost["connected_since_ms"] is None and lost["session_present"] is None
+    assert [lost[member] for member in agreed] == [None] * 4
     broker.start()
     again = daemon.wait_status(lambda s: s["sessions"][0]["state"] == "subscribed")["sessions"][0]
     assert again["session_present"] is True
@@ -54,7 +57,8 @@ def test_sessions_and_certificates(broker, make_daemon, pki):
     assert again["last_error"] != "" and before_ms - 60000 < again["last_error_ms"]
 
     text = foxtrackrctl(daemon, "status").stdout
-    for words in ("the broker had kept the session", "(QoS 2)", "last error", again["last_error"],
+    for words in ("the broker had kept the session", "(QoS 2)",
+                  "  protocol       MQTT 3.1.1; keep alive 60 s\n", "last error", again["last_error"],
                   "broker         until 2049-12-31, ", "last CA        until 2049-12-31, ",
                   "client         until 2049-12-31, "):
         assert words in text, words

@@ -88,6 +88,20 @@ def test_words_of_what_is_not_granted(written):
     assert "  filter         foxtrackr/# (QoS 2 asked, not granted)\n" in written(change(None))
 
 
+def test_words_of_the_protocol(written):
+    """Goal: with MQTT 5 the window that was asked for and the time that the broker keeps the session are
+    told; a session that is not connected has no protocol."""
+    def change(**agreed):
+        def apply(status):
+            status["sessions"][0].update(agreed)
+        return apply
+
+    assert ("  protocol       MQTT 5; window 1000 asked; the broker keeps the session for 7 d 0 h; "
+            "keep alive 20 s\n") in written(change(
+                protocol="5", receive_maximum=1000, session_expiry_ms=7 * DAY_MS, keepalive_s=20))
+    assert "  protocol  " not in written(change(protocol=None, keepalive_s=None))
+
+
 def test_words_of_the_space(written):
     """Goal: days are a round number with "about"; what does not grow lasts."""
     def change(growth, days):

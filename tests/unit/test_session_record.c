@@ -195,10 +195,14 @@ static void the_protocol_is_recorded(void **state)
 {
     const struct store_protocol known = {.version = 5, .asked_ms = 3};
     struct fixture *fixture = *state;
+    struct session_status status;
 
     fake_mqtt_answer(FAKE_NEW);
     fixture_begin(fixture);
     wait_subscribed(fixture);
+    status = status_of(fixture);
+    assert_int_equal(status.protocol, 4);
+    assert_int_equal(status.keepalive_s, 60);
     fixture_end(fixture);
     assert_protocol(fixture, 4, 0);
 
