@@ -175,6 +175,11 @@ int foxtrackr_fields_new(struct foxtrackr_fields **out)
     return 0;
 }
 
+void foxtrackr_fields_set_version_slash(struct foxtrackr_fields *fields, bool yes)
+{
+    fields->version_slash = yes;
+}
+
 void foxtrackr_fields_free(struct foxtrackr_fields *fields)
 {
     if (!fields) {

@@ -48,6 +48,7 @@ struct foxtrackr__field {
 struct foxtrackr_fields {
     struct foxtrackr__field *field;
     size_t count;
+    bool version_slash; /* foxtrackr_topic_parse_slashes() splits the topics */
 };
 
 /* Returns the row that a column belongs to. */

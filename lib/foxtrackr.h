@@ -87,7 +87,16 @@ struct foxtrackr_topic {
 int foxtrackr_topic_parse(const char *topic, size_t length, struct foxtrackr_topic *out,
                           struct foxtrackr_problem *problem);
 
-/* Which JSON members become which columns, and by what factor. Opaque; see fields.c. */
+/*
+ * The same, but a dot of the version may be a slash: f/d/V3/0/t has the version "V3/0". RabbitMQ
+ * keeps slashes as dots, and makes a slash of every dot. Nothing is changed in a topic of four
+ * levels.
+ */
+int foxtrackr_topic_parse_slashes(const char *topic, size_t length, struct foxtrackr_topic *out,
+                                  struct foxtrackr_problem *problem);
+
+/* How messages are read: which JSON members become which columns, by what factor, and which topics
+ * are understood. Opaque; see fields.c. */
 struct foxtrackr_fields;
 
 /*
@@ -109,6 +118,10 @@ int foxtrackr_fields_new(struct foxtrackr_fields **out);
  */
 int foxtrackr_fields_add(struct foxtrackr_fields *fields, const char *column, const char *source,
                          struct foxtrackr_problem *problem);
+
+/* Let foxtrackr_message_parse() split topics as foxtrackr_topic_parse_slashes() does, or not; a new
+ * table does not. */
+void foxtrackr_fields_set_version_slash(struct foxtrackr_fields *fields, bool yes);
 
 /* Free a table. NULL is allowed. */
 void foxtrackr_fields_free(struct foxtrackr_fields *fields);

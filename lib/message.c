@@ -364,7 +364,9 @@ int foxtrackr_message_parse(const struct foxtrackr_fields *fields, int64_t now_m
     struct foxtrackr__body body;
     int result;
 
-    result = foxtrackr_topic_parse(topic, topic_length, &levels, problem);
+    result = fields && fields->version_slash
+                 ? foxtrackr_topic_parse_slashes(topic, topic_length, &levels, problem)
+                 : foxtrackr_topic_parse(topic, topic_length, &levels, problem);
     if (result) {
         return result;
     }

@@ -1,4 +1,10 @@
-/* Splits topics of the form family/device-or-group/version/type and checks their levels. */
+/*
+ * Splits topics of the form family/device-or-group/version/type and checks their levels.
+ *
+ * RabbitMQ keeps topics with dots for slashes, and hands out a slash for every dot: V3.0 comes back
+ * as V3/0, which makes five levels of four. A version is the only level of which that can be told:
+ * `with_slashes` takes levels of digits behind V3 as its parts.
+ */
 #include <string.h>
 
 #include "problem.h"
@@ -11,8 +17,9 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Returns true for V3, and for V3 with any number of dotted numbers, in either case. */
-static bool is_version_3(const char *text, size_t length)
+/* Returns true for V3, and for V3 with any number of dotted numbers, in either case. With slashes a
+ * dot may be a slash. */
+static bool is_version_3(const char *text, size_t length, bool with_slashes)
 {
     size_t at = 2;
 
@@ -22,7 +29,7 @@ static bool is_version_3(const char *text, size_t length)
     while (at < length) {
         size_t digits = 0;
 
-        if (text[at] != '.') {
+        if (text[at] != '.' && !(with_slashes && text[at] == '/')) {
             return false;
         }
         at++;
@@ -61,14 +68,44 @@ static size_t split(const char *topic, size_t length, const char *level[LEVELS],
     }
 }
 
-int foxtrackr_topic_parse(const char *topic, size_t length, struct foxtrackr_topic *out,
-                          struct foxtrackr_problem *problem)
+/*
+ * Returns true when more than LEVELS levels are four, the third a version with slashes. The third
+ * and the fourth level are then set to that version and to what is behind it.
+ */
+static bool join_version(const char *topic, size_t length, const char *level[LEVELS],
+                         size_t level_length[LEVELS])
+{
+    const char *end = topic + length;
+    const char *last = memrchr(topic, '/', length);
+    size_t version_length = (size_t)(last - level[2]);
+
+    if (!is_version_3(level[2], version_length, true)) {
+        return false;
+    }
+    level_length[2] = version_length;
+    level[3] = last + 1;
+    level_length[3] = (size_t)(end - level[3]);
+    return true;
+}
+
+/* What may be wrong with a topic that has not four levels. */
+static const char *hint_of(const char *topic, bool slashes)
+{
+    if (slashes) {
+        return ": the dot of its version has become a slash, as at RabbitMQ";
+    }
+    return topic[0] == '/' ? ": leave out the / in front" : "";
+}
+
+static int parse(const char *topic, size_t length, bool with_slashes, struct foxtrackr_topic *out,
+                 struct foxtrackr_problem *problem)
 {
     char quoted[FOXTRACKR__QUOTE_SIZE];
     const char *level[LEVELS];
     size_t level_length[LEVELS];
     size_t valid;
     size_t count;
+    bool slashes;
 
     if (length == 0) {
         return foxtrackr__problem(problem, FOXTRACKR_E_TOPIC, "topic: empty");
@@ -83,13 +120,13 @@ int foxtrackr_topic_parse(const char *topic, size_t length, struct foxtrackr_top
                                   foxtrackr__quote(quoted, topic, length));
     }
     count = split(topic, length, level, level_length);
-    if (count != LEVELS) {
+    slashes = count > LEVELS && join_version(topic, length, level, level_length);
+    if (count != LEVELS && !(slashes && with_slashes)) {
         return foxtrackr__problem(problem, FOXTRACKR_E_TOPIC,
                                   "topic %s: expected family/device-or-group/version/type, "
                                   "found %zu level%s%s",
                                   foxtrackr__quote(quoted, topic, length), count,
-                                  count == 1 ? "" : "s",
-                                  topic[0] == '/' ? ": leave out the / in front" : "");
+                                  count == 1 ? "" : "s", hint_of(topic, slashes));
     }
     for (size_t i = 0; i < LEVELS; i++) {
         if (level_length[i] == 0) {
@@ -97,7 +134,7 @@ int foxtrackr_topic_parse(const char *topic, size_t length, struct foxtrackr_top
                                       foxtrackr__quote(quoted, topic, length), i + 1);
         }
     }
-    if (!is_version_3(level[2], level_length[2])) {
+    if (!is_version_3(level[2], level_length[2], with_slashes)) {
         return foxtrackr__problem(problem, FOXTRACKR_E_VERSION,
                                   "topic level 3: expected V3 or V3.x, found %s",
                                   foxtrackr__quote(quoted, level[2], level_length[2]));
@@ -113,4 +150,16 @@ int foxtrackr_topic_parse(const char *topic, size_t length, struct foxtrackr_top
         .type_length = level_length[3],
     };
     return 0;
+}
+
+int foxtrackr_topic_parse(const char *topic, size_t length, struct foxtrackr_topic *out,
+                          struct foxtrackr_problem *problem)
+{
+    return parse(topic, length, false, out, problem);
+}
+
+int foxtrackr_topic_parse_slashes(const char *topic, size_t length, struct foxtrackr_topic *out,
+                                  struct foxtrackr_problem *problem)
+{
+    return parse(topic, length, true, out, problem);
 }

@@ -528,6 +528,8 @@ int config_load(const char *path, struct config **out, struct config_problems *p
         fclose(file);
     }
     if (problems->count == 0 && config_doubt_all(&loading) == 0) {
+        foxtrackr_fields_set_version_slash(loading.config->fields,
+                                           loading.config->parser.version_slash);
         *out = loading.config;
         return 0;
     }

@@ -72,6 +72,7 @@ struct config {
     struct {
         size_t max_payload; /* bytes */
         int64_t max_future_ms;
+        bool version_slash; /* in `fields` too */
     } parser;
 
     struct foxtrackr_fields *fields; /* built-in aliases and [fields]; whoever takes them sets this

@@ -63,6 +63,7 @@ const struct config_key config_keys[] = {
      RANGE(1024, INT64_C(64) << 20), .live = true},
     {KEY(PARSER, parser, max_future), "1d", &config_value_duration, IN(parser.max_future_ms),
      RANGE(0, 3650 * DAY_MS), .live = true},
+    {KEY(PARSER, parser, version_slash), "no", &config_value_yes_no, IN(parser.version_slash), .live = true},
 
     {KEY(LOG, log, target), "journal", &config_value_log_target, IN(log.target)},
     {KEY(LOG, log, file), "", &config_value_path, IN(log.file)},
@@ -136,7 +137,7 @@ static void list_homes(enum config_section section, const char *name, char homes
     }
 }
 
-/* "; it has max_payload, max_future" */
+/* "; it has max_payload, max_future, version_slash" */
 static void list_keys(enum config_section section, char hint[CONFIG_REASON_SIZE])
 {
     size_t used = 0;

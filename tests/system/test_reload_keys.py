@@ -230,6 +230,19 @@ def look_at_max_future(daemon):
     assert value(daemon.database, "SELECT count(*) FROM battery") == 1
 
 
+def look_at_version_slash(daemon):
+    def publish():
+        daemon.server.publish("foxtrackr/f1/V3/0/bat", fleet.battery("f1", fleet.now_ms()))
+
+    publish()
+    daemon.wait_rows(1)
+    assert query(daemon.database, "SELECT reason FROM quarantine") == [("topic",)]
+    set_live(daemon, "parser", version_slash="yes")
+    publish()
+    daemon.wait_rows(2)
+    assert value(daemon.database, "SELECT count(*) FROM battery") == 1
+
+
 def look_at_level(daemon):
     before = len(daemon.log())
     daemon.configure(log={"level": "err"})
@@ -252,6 +265,7 @@ LIVE = {
     "database.min_free_mb": look_at_min_free_mb,
     "parser.max_payload": look_at_max_payload,
     "parser.max_future": look_at_max_future,
+    "parser.version_slash": look_at_version_slash,
     "log.level": look_at_level,
     "status.interval": look_at_interval,
 }

@@ -45,6 +45,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->database.min_free_mb, 64);
     assert_int_equal(config->parser.max_payload, 256 * 1024);
     assert_int_equal(config->parser.max_future_ms, 86400000);
+    assert_false(config->parser.version_slash);
     assert_non_null(config->fields);
     assert_int_equal(config->log.target, CONFIG_LOG_JOURNAL);
     assert_null(config->log.file);
@@ -67,7 +68,7 @@ static void test_every_key(void **state)
              "[database]\npath = /d\ndurability = normal\nbusy_timeout = 0\nbatch_max = 1\n"
              "retention_days_battery = 0\nretention_days = 36500\nretention_days_messages = 7\n"
              "min_free_mb = 0\n"
-             "[parser]\nmax_payload = 1 MiB\nmax_future = 2h\n"
+             "[parser]\nmax_payload = 1 MiB\nmax_future = 2h\nversion_slash = yes\n"
              "[fields]\nbattery.voltage_v = battery.mv * 0.001\nbattery.voltage_v = battery.v\n"
              "[log]\ntarget = file\nfile = /l\nlevel = debug\n"
              "[status]\nfile = none\nmetrics_file = /m\ninterval = 1m");
@@ -97,6 +98,7 @@ static void test_every_key(void **state)
     assert_int_equal(config->database.min_free_mb, 0);
     assert_int_equal(config->parser.max_payload, 1 << 20);
     assert_int_equal(config->parser.max_future_ms, 7200000);
+    assert_true(config->parser.version_slash);
     assert_int_equal(config->log.target, CONFIG_LOG_FILE);
     assert_string_equal(config->log.file, "/l");
     assert_int_equal(config->log.level, LOG_DEBUG);
@@ -441,7 +443,8 @@ static void test_needs_restart(void **state)
         /* live, all of them */
         {BROKER SESSION "[database]\nbatch_max = 1\nretention_days = 1\nmin_free_mb = 1\n"
                         "retention_days_battery = 2\nretention_days_quarantine = 3\n"
-                        "[parser]\nmax_payload = 1KiB\nmax_future = 0\n[log]\nlevel = debug\n"
+                        "[parser]\nmax_payload = 1KiB\nmax_future = 0\nversion_slash = yes\n"
+                        "[log]\nlevel = debug\n"
                         "[status]\ninterval = 1s\n[fields]\nbattery.voltage_v = a.b\n",
          "", 0},
     };

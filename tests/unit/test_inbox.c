@@ -246,6 +246,7 @@ static void a_message_leaves_as_it_came(void **state)
         {.client_id = "id-b-07", .packet = packet("{\"as\":\"it came\"}")},
         {.client_id = "ä", .packet = packet("")},
         {.client_id = "id-c-01", .packet = packet("?")},
+        {.client_id = "id-d-01", .packet = packet("!")},
     };
 
     came[2].packet.payload = bytes;
@@ -253,6 +254,8 @@ static void a_message_leaves_as_it_came(void **state)
     came[2].packet.topic = "Füchse/\xf0\x9f\xa6\x8a/v3/ ";
     came[2].packet.topic_length = strlen(came[2].packet.topic);
     came[2].packet.received_ms = INT64_MAX;
+    came[3].packet.topic = "foxtrackr/a group/V3/0/bat";
+    came[3].packet.topic_length = strlen(came[3].packet.topic);
     for (size_t i = 0; i < sizeof(came) / sizeof(came[0]); i++) {
         const struct inbox_sink sink = {compare_with_what_came, NULL, &came[i]};
         bool taken = false;

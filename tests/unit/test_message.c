@@ -4,7 +4,8 @@
  *
  *     NAME.topic     the topic and one newline, which is not part of it
  *     NAME.payload   the payload, byte for byte
- *     NAME.fields    optional: lines "column = source" for foxtrackr_fields_add()
+ *     NAME.fields    optional: lines "column = source" for foxtrackr_fields_add(), and
+ *                    "version_slash = yes"
  *     NAME.expected  the JSON of foxtrackr_message_to_json(), compared by value; or
  *                    {"reason": NAME, "detail_contains": [TEXT, ...]}
  *
@@ -71,7 +72,9 @@ static struct foxtrackr_fields *read_fields(const char *name)
 
         assert_non_null(equals);
         *equals = '\0';
-        if (foxtrackr_fields_add(fields, line, equals + 3, &problem)) {
+        if (strcmp(line, "version_slash") == 0) {
+            foxtrackr_fields_set_version_slash(fields, strcmp(equals + 3, "yes") == 0);
+        } else if (foxtrackr_fields_add(fields, line, equals + 3, &problem)) {
             fail_msg("%s: %s", line, problem.detail);
         }
     }

@@ -43,6 +43,27 @@ static void test_slices_point_into_the_topic(void **state)
     assert_int_equal(topic.type_length, 4);
 }
 
+static void test_slices_of_a_version_with_slashes(void **state)
+{
+    static const char text[] = "Foxtrackr/my group/v3/1/temp";
+    struct foxtrackr_problem problem;
+    struct foxtrackr_topic topic;
+
+    (void)state;
+    assert_int_equal(foxtrackr_topic_parse(text, strlen(text), &topic, &problem),
+                     FOXTRACKR_E_TOPIC);
+    assert_non_null(strstr(problem.detail, "RabbitMQ"));
+    assert_int_equal(foxtrackr_topic_parse_slashes(text, strlen(text), &topic, &problem), 0);
+    assert_ptr_equal(topic.family, text);
+    assert_int_equal(topic.family_length, 9);
+    assert_ptr_equal(topic.device_or_group, text + 10);
+    assert_int_equal(topic.device_or_group_length, 8);
+    assert_ptr_equal(topic.version, text + 19);
+    assert_int_equal(topic.version_length, 4);
+    assert_ptr_equal(topic.type, text + 24);
+    assert_int_equal(topic.type_length, 4);
+}
+
 /* Only `length` bytes count, whatever follows. */
 static void test_length_is_the_end(void **state)
 {
@@ -225,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slices_point_into_the_topic),
+        cmocka_unit_test(test_slices_of_a_version_with_slashes),
         cmocka_unit_test(test_length_is_the_end),
         cmocka_unit_test(test_outputs_are_set_only_on_their_result),
         cmocka_unit_test(test_order_of_checks),

@@ -432,9 +432,11 @@ int inbox_put(struct inbox *inbox, const char *client_id, const struct store_pac
     uint32_t device;
     int result = STORE_OK;
 
-    *taken =
-        inbox_takes(inbox) &&
-        (own || foxtrackr_topic_parse(packet->topic, packet->topic_length, &topic, &problem) == 0);
+    /* With slashes or without: which rule holds for it is the parser's matter, now and when the
+     * message is sorted into its tables. */
+    *taken = inbox_takes(inbox) &&
+             (own || foxtrackr_topic_parse_slashes(packet->topic, packet->topic_length, &topic,
+                                                   &problem) == 0);
     if (!*taken) {
         return STORE_OK;
     }
