@@ -26,23 +26,10 @@
 #define CONNECT_LEVEL     6
 #define CONNECT_KEEPALIVE 8
 
-static unsigned two_bytes(const unsigned char *at)
-{
-    return (unsigned)at[0] << 8 | at[1];
-}
-
 static enum mqtt_packet_result misplaced(unsigned char first, const char *reason, char *problem)
 {
-    static const char *const names[MQTT_PACKET_TYPES] = {
-        [MQTT_CONNACK] = "CONNACK",       [MQTT_PUBLISH] = "PUBLISH",
-        [MQTT_PUBREL] = "PUBREL",         [MQTT_SUBACK] = "SUBACK",
-        [MQTT_UNSUBACK] = "UNSUBACK",     [MQTT_PINGRESP] = "PINGRESP",
-        [MQTT_DISCONNECT] = "DISCONNECT",
-    };
-    const char *name = names[TYPE(first)];
-
-    snprintf(problem, MQTT_PACKET_PROBLEM_SIZE, "the broker sent a %s %s",
-             name != NULL ? name : "packet", reason);
+    snprintf(problem, MQTT_PACKET_PROBLEM_SIZE, "the broker sent a %s %s", mqtt_packet_name(first),
+             reason);
     return MQTT_PACKET_E_MALFORMED;
 }
 
@@ -69,14 +56,14 @@ void mqtt_exchange_reset(struct mqtt_exchange *exchange)
 void mqtt_exchange_sent(struct mqtt_exchange *exchange, unsigned char first,
                         const unsigned char *body, size_t length)
 {
-    unsigned id = length >= 2 ? two_bytes(body) : 0;
+    unsigned id = length >= 2 ? mqtt_packet_integer(body) : 0;
 
     switch (TYPE(first)) {
     case MQTT_CONNECT:
         mqtt_exchange_reset(exchange);
         if (length >= CONNECT_KEEPALIVE + 2) {
             atomic_store(&exchange->version, body[CONNECT_LEVEL]);
-            atomic_store(&exchange->keepalive_s, two_bytes(body + CONNECT_KEEPALIVE));
+            atomic_store(&exchange->keepalive_s, mqtt_packet_integer(body + CONNECT_KEEPALIVE));
         }
         break;
     case MQTT_SUBSCRIBE:
@@ -161,9 +148,11 @@ enum mqtt_packet_result mqtt_exchange_check_body(struct mqtt_exchange *exchange,
         atomic_store(&exchange->is_accepted, body[1] == 0);
         return MQTT_PACKET_OK;
     case MQTT_SUBACK:
-        return answers(&exchange->subscribe, first, two_bytes(body), "SUBSCRIBE", problem);
+        return answers(&exchange->subscribe, first, mqtt_packet_integer(body), "SUBSCRIBE",
+                       problem);
     case MQTT_UNSUBACK:
-        return answers(&exchange->unsubscribe, first, two_bytes(body), "UNSUBSCRIBE", problem);
+        return answers(&exchange->unsubscribe, first, mqtt_packet_integer(body), "UNSUBSCRIBE",
+                       problem);
     default:
         return MQTT_PACKET_OK;
     }

@@ -71,12 +71,17 @@ static const struct lengths lengths_5[MQTT_PACKET_TYPES] = {
     [MQTT_PINGRESP] = {true, 0, 0},          [MQTT_DISCONNECT] = {true, 0, OTHERS_MOST},
 };
 
-static enum mqtt_packet_result malformed(unsigned char first, const char *reason, char *problem)
+const char *mqtt_packet_name(unsigned char first)
 {
     const char *name = names[TYPE(first)];
 
+    return name != NULL ? name : "packet";
+}
+
+static enum mqtt_packet_result malformed(unsigned char first, const char *reason, char *problem)
+{
     snprintf(problem, MQTT_PACKET_PROBLEM_SIZE, "the broker sent a malformed %s (%s)",
-             name != NULL ? name : "packet", reason);
+             mqtt_packet_name(first), reason);
     return MQTT_PACKET_E_MALFORMED;
 }
 
@@ -124,28 +129,24 @@ enum mqtt_packet_result mqtt_packet_check_header(enum mqtt_version version, unsi
     }
     if (type == MQTT_PUBACK || type == MQTT_PUBREC || type == MQTT_PUBCOMP) {
         snprintf(problem, MQTT_PACKET_PROBLEM_SIZE,
-                 "the broker sent a %s although nothing was published to it", names[type]);
+                 "the broker sent a %s although nothing was published to it",
+                 mqtt_packet_name(first));
         return MQTT_PACKET_E_MALFORMED;
     }
     return MQTT_PACKET_OK;
-}
-
-static unsigned two_bytes(const unsigned char *at)
-{
-    return (unsigned)at[0] << 8 | at[1];
 }
 
 /* Checks the part of a PUBLISH that both versions have; MQTT_PACKET_OK sets *end to its length. */
 static enum mqtt_packet_result check_topic(unsigned char first, const unsigned char *body,
                                            size_t length, size_t *end, char *problem)
 {
-    size_t topic_end = 2 + (size_t)two_bytes(body);
+    size_t topic_end = 2 + (size_t)mqtt_packet_integer(body);
 
     *end = topic_end + (QOS(first) > 0 ? 2 : 0);
     if (length < *end) {
         return malformed(first, "its topic is longer than the packet", problem);
     }
-    if (QOS(first) > 0 && two_bytes(body + topic_end) == 0) {
+    if (QOS(first) > 0 && mqtt_packet_integer(body + topic_end) == 0) {
         return malformed(first, "its packet identifier is 0", problem);
     }
     return MQTT_PACKET_OK;
@@ -169,7 +170,7 @@ static enum mqtt_packet_result check_body_3_1_1(unsigned char first, const unsig
         }
         /* fall through */
     default:
-        return length < 2 || two_bytes(body) != 0
+        return length < 2 || mqtt_packet_integer(body) != 0
                    ? MQTT_PACKET_OK
                    : malformed(first, "its packet identifier is 0", problem);
     }
@@ -278,7 +279,7 @@ static enum mqtt_packet_result check_body_5(unsigned char first, const unsigned 
     unsigned type = TYPE(first);
 
     if ((type == MQTT_PUBREL || type == MQTT_SUBACK || type == MQTT_UNSUBACK) &&
-        two_bytes(body) == 0) {
+        mqtt_packet_integer(body) == 0) {
         return malformed(first, "its packet identifier is 0", problem);
     }
     switch (type) {

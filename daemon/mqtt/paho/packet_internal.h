@@ -23,6 +23,16 @@ enum mqtt_packet_result {
 /* The numbers are the protocol levels of CONNECT (MQTT 3.1.1 §3.1.2.2, MQTT 5 §3.1.2.2). */
 enum mqtt_version { MQTT_3_1_1 = 4, MQTT_5 = 5 };
 
+/* Return the type of a packet in words, by its first byte: "CONNACK", or "packet" for one that no
+ * broker sends to a client. */
+const char *mqtt_packet_name(unsigned char first);
+
+/* Return an integer of two bytes (MQTT 3.1.1 §1.5.2). */
+static inline unsigned mqtt_packet_integer(const unsigned char *at)
+{
+    return (unsigned)at[0] << 8 | at[1];
+}
+
 /*
  * Judge a packet by its first byte and its remaining length (in bytes, as the broker has announced
  * it), before any of the rest is there. With MQTT_PACKET_E_MALFORMED `problem` is a sentence about
