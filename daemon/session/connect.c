@@ -21,10 +21,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/duration.h"
 #include "net/net.h"
 
 #define DIAL_TIMEOUT_MS    10000
-#define DIAL_HEAD_START_MS 2000 /* add_slow() names this time */
+#define DIAL_HEAD_START_MS 2000
 #define EXPLAIN_TIMEOUT_MS 5000
 #define CONNECT_TIMEOUT_S  30 /* from CONNECT to CONNACK, with the handshake */
 /* The same for a host with several addresses; it grows by this much with each failed attempt, so
@@ -212,12 +213,18 @@ static void tell_address(void *context, size_t index, int error, const char *rea
 /* Adds the addresses that a later one has overtaken to the reasons. */
 static void add_slow(struct attempt *attempt, int winner)
 {
+    char time[DURATION_SIZE];
+    char reason[128];
+
+    snprintf(reason, sizeof(reason),
+             "no answer within %s, when the next address was tried beside it (a firewall, or a "
+             "machine that is down?)",
+             duration_text(DIAL_HEAD_START_MS, time));
     for (size_t i = 0; i < attempt->list->count; i++) {
         if (attempt->is_slow[i] && !attempt->race.is_over[i] && (int)i != winner) {
             attempt->all_refused = false;
             add_reason(attempt->session->parts.config, attempt->problem, &attempt->list->entries[i],
-                       "no answer within 2 s, when the next address was tried beside it (a "
-                       "firewall, or a machine that is down?)");
+                       reason);
         }
     }
 }
