@@ -158,7 +158,9 @@ enum session_reconciled session_reconcile(struct session *session, char *problem
             break;
         case SESSION_RECONCILED_PARTLY:
             result = SESSION_RECONCILED_PARTLY;
-            more += more > 0 || !add_problem(problem, one);
+            if (more > 0 || !add_problem(problem, one)) {
+                more++; /* after one that did not fit, the others are counted only */
+            }
             break;
         case SESSION_RECONCILE_FAILED:
             memcpy(problem, one, sizeof(one));
