@@ -58,7 +58,6 @@
  */
 #include "store/sqlite/inbox_internal.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,8 +70,6 @@
 #include "store/sqlite/inbox_sizes_internal.h"
 #include "store/sqlite/inbox_tables_internal.h"
 #include "store/sqlite/sqlite_internal.h"
-
-#define NAME_SIZE 64
 
 /* Estimate of the bytes that a row of `inbox` takes beside its strings and the payload. */
 #define NUMBERS_SIZE 24
@@ -353,44 +350,19 @@ void inbox_drain(struct inbox *inbox)
 
 /* --- new messages --------------------------------------------------------------------------- */
 
-/* Finds a device that was known when the filling lot began, else STORE_NO_DEVICE. Only the order in
- * which the lot is sorted in depends on the result. */
-static int find_device(struct inbox *inbox, const char *family, const char *name, uint32_t *device)
+/* Finds the device of a message if it was known when the filling lot began, else STORE_NO_DEVICE.
+ * Only the order in which the lot is sorted in depends on the result. `message` is NULL unless its
+ * topic names a device and no group. */
+static int find_device(struct inbox *inbox, const struct foxtrackr_topic *topic,
+                       const struct foxtrackr_message *message, uint32_t *device)
 {
-    int result = store_inbox_device(inbox->store, family, name, device);
+    int result = message != NULL ? store_inbox_device_of_message(inbox->store, message, device)
+                                 : store_inbox_device_of_topic(inbox->store, topic, device);
 
     if (*device > inbox->filling_knows) {
         *device = STORE_NO_DEVICE;
     }
     return result;
-}
-
-static int find_by_topic(struct inbox *inbox, const struct foxtrackr_topic *topic, uint32_t *device)
-{
-    char family[NAME_SIZE];
-    char name[NAME_SIZE];
-
-    *device = STORE_NO_DEVICE;
-    if (topic->family_length >= sizeof(family) || topic->device_or_group_length >= sizeof(name)) {
-        return STORE_OK;
-    }
-    for (size_t i = 0; i < topic->family_length; i++) {
-        family[i] = (char)tolower((unsigned char)topic->family[i]);
-    }
-    family[topic->family_length] = '\0';
-    memcpy(name, topic->device_or_group, topic->device_or_group_length);
-    name[topic->device_or_group_length] = '\0';
-    return find_device(inbox, family, name, device);
-}
-
-/* Finds the device of a parsed message whose topic names a device and no group. */
-static int find_by_message(struct inbox *inbox, const struct foxtrackr_message *message,
-                           uint32_t *device)
-{
-    *device = STORE_NO_DEVICE;
-    return strlen(message->family) >= NAME_SIZE || strlen(message->device_id) >= NAME_SIZE
-               ? STORE_OK
-               : find_device(inbox, message->family, message->device_id, device);
 }
 
 int inbox_finish(struct inbox *inbox)
@@ -444,8 +416,7 @@ int inbox_put(struct inbox *inbox, const char *client_id, const struct store_pac
         result = size_lot(inbox);
     }
     if (result == STORE_OK) {
-        result =
-            own ? find_by_message(inbox, message, &device) : find_by_topic(inbox, &topic, &device);
+        result = find_device(inbox, &topic, own ? message : NULL, &device);
     }
     return result == STORE_OK ? put(inbox, client_id, packet, message, device) : result;
 }

@@ -1,10 +1,14 @@
 /* Reads and writes the tables of the inbox by prepared statements; see its header. */
 #include "store/sqlite/inbox_tables_internal.h"
 
+#include <ctype.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "base/pulse.h"
 #include "store/sqlite/sqlite_internal.h"
+
+#define NAME_SIZE 64 /* longer names are not looked up */
 
 static int position_gone(struct store *store)
 {
@@ -49,13 +53,41 @@ int store_inbox_read(struct store *store, int (*each)(void *context, int64_t n, 
     return result;
 }
 
-int store_inbox_device(struct store *store, const char *family, const char *level, uint32_t *device)
+static int find_device(struct store *store, const char *family, const char *level, uint32_t *device)
 {
     int64_t found = STORE_NO_DEVICE;
     int result = store_find_device(store, family, level, &found);
 
     *device = found < STORE_NO_DEVICE ? (uint32_t)found : STORE_NO_DEVICE;
     return result;
+}
+
+int store_inbox_device_of_topic(struct store *store, const struct foxtrackr_topic *topic,
+                                uint32_t *device)
+{
+    char family[NAME_SIZE];
+    char name[NAME_SIZE];
+
+    *device = STORE_NO_DEVICE;
+    if (topic->family_length >= sizeof(family) || topic->device_or_group_length >= sizeof(name)) {
+        return STORE_OK;
+    }
+    for (size_t i = 0; i < topic->family_length; i++) {
+        family[i] = (char)tolower((unsigned char)topic->family[i]);
+    }
+    family[topic->family_length] = '\0';
+    memcpy(name, topic->device_or_group, topic->device_or_group_length);
+    name[topic->device_or_group_length] = '\0';
+    return find_device(store, family, name, device);
+}
+
+int store_inbox_device_of_message(struct store *store, const struct foxtrackr_message *message,
+                                  uint32_t *device)
+{
+    *device = STORE_NO_DEVICE;
+    return strlen(message->family) >= NAME_SIZE || strlen(message->device_id) >= NAME_SIZE
+               ? STORE_OK
+               : find_device(store, message->family, message->device_id, device);
 }
 
 uint64_t store_foreign_writes(const struct store *store)

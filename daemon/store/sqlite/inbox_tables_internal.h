@@ -31,10 +31,12 @@ int store_inbox_position(struct store *store, struct store_inbox_position *posit
 int store_inbox_read(struct store *store, int (*each)(void *context, int64_t n, uint32_t device),
                      void *context);
 
-/* Set *device to the number of a device, or to STORE_NO_DEVICE. `level` is the second level of its
- * topic. */
-int store_inbox_device(struct store *store, const char *family, const char *level,
-                       uint32_t *device);
+/* Set *device to the number of the device that a topic names, or of a message whose topic names a
+ * device and no group; or to STORE_NO_DEVICE. */
+int store_inbox_device_of_topic(struct store *store, const struct foxtrackr_topic *topic,
+                                uint32_t *device);
+int store_inbox_device_of_message(struct store *store, const struct foxtrackr_message *message,
+                                  uint32_t *device);
 
 /* Set *device to the largest number of a device; 0: there is none. */
 int store_inbox_newest_device(struct store *store, uint32_t *device);
