@@ -1,202 +1,14 @@
 /*
- * The check in front of Paho's reads and writes, without Paho: this file defines the four
- * functions that mqtt/paho/check.c calls, and calls it as MQTTPacket_Factory() and
- * MQTTPacket_send() do. A connection is a list of bytes, some of which are there already.
+ * The check in front of Paho's reads and writes (mqtt/paho/check.c), without Paho.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "paho_stand_in.h"
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 
-#include "mqtt/paho/calls_internal.h"
-#include "mqtt/paho/check_internal.h"
-
-#define COMPLETE     0
-#define INTERRUPTED  (-22) /* TCPSOCKET_INTERRUPTED */
-#define SOCKET_ERROR (-1)
-#define BYTES_MAX    512
-#define PLACES       64 /* as many connections are told apart */
-
-struct net {
-    unsigned char bytes[BYTES_MAX];
-    size_t count;     /* that are there */
-    size_t at;        /* the next one to read */
-    size_t packet_at; /* where the packet begins: Paho keeps what it has of one that is not whole */
-    size_t asked;     /* by the last getdata */
-    unsigned written;
-    unsigned closed;
-};
-
-int WebSocket_getch(struct net *net, char *byte);
-char *WebSocket_getdata(struct net *net, size_t bytes, size_t *actual);
-int WebSocket_putdatas(struct net *net, char **header, size_t *length, struct paho_buffers *rest);
-void WebSocket_close(struct net *net, int status, const char *reason);
-
-/* --- what is behind the check ----------------------------------------------------------------- */
-
-int WebSocket_getch(struct net *net, char *byte)
-{
-    if (net->at == net->count) {
-        net->at = net->packet_at;
-        return INTERRUPTED;
-    }
-    *byte = (char)net->bytes[net->at++];
-    return COMPLETE;
-}
-
-/* As Paho's: memory, with as much of the packet as is there; NULL only for zero bytes. */
-char *WebSocket_getdata(struct net *net, size_t bytes, size_t *actual)
-{
-    char *data = (char *)net->bytes + net->at;
-
-    net->asked = bytes;
-    *actual = net->count - net->at < bytes ? net->count - net->at : bytes;
-    if (*actual < bytes) {
-        net->at = net->packet_at;
-    } else {
-        net->at += bytes;
-        net->packet_at = net->at;
-    }
-    return bytes > 0 ? data : NULL;
-}
-
-int WebSocket_putdatas(struct net *net, char **header, size_t *length, struct paho_buffers *rest)
-{
-    (void)header;
-    (void)length;
-    (void)rest;
-    net->written++;
-    return COMPLETE;
-}
-
-void WebSocket_close(struct net *net, int status, const char *reason)
-{
-    assert_int_equal(status, 1000);
-    assert_null(reason);
-    net->closed++;
-}
-
-/* --- what is in front of it ------------------------------------------------------------------- */
-
-static void arrive(struct net *net, const char *bytes, size_t length)
-{
-    assert_true(net->count + length <= BYTES_MAX);
-    memcpy(net->bytes + net->count, bytes, length);
-    net->count += length;
-}
-
-#define ARRIVE(net, bytes) arrive(net, bytes, sizeof(bytes) - 1)
-
-/* MQTTPacket_Factory(): COMPLETE for a whole packet, with the length of its rest. */
-static int read_packet(struct net *net, size_t *length)
-{
-    unsigned shift = 0;
-    size_t actual;
-    char *data;
-    char byte;
-    int rc = paho_check_getch(net, &byte);
-
-    *length = 0;
-    do {
-        if (rc != COMPLETE) {
-            return rc;
-        }
-        rc = paho_check_getch(net, &byte);
-        *length |= (size_t)((unsigned char)byte & 0x7F) << shift;
-        shift += 7;
-    } while (rc != COMPLETE || ((unsigned char)byte & 0x80) != 0);
-    data = paho_check_getdata(net, *length, &actual);
-    if (*length > 0 && data == NULL) {
-        return SOCKET_ERROR;
-    }
-    return actual < *length ? INTERRUPTED : COMPLETE;
-}
-
-static void assert_read(struct net *net, size_t length)
-{
-    size_t found;
-
-    assert_int_equal(read_packet(net, &found), COMPLETE);
-    assert_int_equal(found, length);
-}
-
-static void send_packet(struct net *net, unsigned char first, const char *body, size_t length)
-{
-    char header[2] = {(char)first, (char)length};
-    char *header_at = header;
-    size_t header_length = sizeof(header);
-    char copy[BYTES_MAX];
-    char *bodies[] = {body != NULL ? copy : NULL};
-    struct paho_buffers rest = {.count = 1, .buffers = bodies, .lengths = &length};
-    unsigned before = net->written;
-
-    if (body != NULL) {
-        memcpy(copy, body, length);
-    }
-    assert_int_equal(paho_check_putdatas(net, &header_at, &header_length, &rest), COMPLETE);
-    assert_int_equal(net->written, before + 1);
-}
-
-#define SEND(net, first, body) send_packet(net, first, body, sizeof(body) - 1)
-
-static void assert_complaint(const struct net *net, const char *part)
-{
-    char problem[MQTT_PACKET_PROBLEM_SIZE] = "";
-
-    assert_true(paho_check_take(net, problem));
-    if (strstr(problem, part) == NULL) {
-        fail_msg("\"%s\" does not have \"%s\"", problem, part);
-    }
-    assert_false(paho_check_take(net, problem)); /* once */
-}
-
-static void assert_refused(struct net *net, const char *part)
-{
-    size_t length;
-
-    assert_int_equal(read_packet(net, &length), SOCKET_ERROR);
-    assert_ptr_equal(paho_check_connection(), net);
-    assert_complaint(net, part);
-}
-
-static void accept_connection(struct net *net)
-{
-    *net = (struct net){0};
-    SEND(net, 0x10, "\0\4MQTT\4\2\0\5\0\1x");
-    ARRIVE(net, "\x20\2\0\0");
-    assert_read(net, 2);
-}
-
-static void connect_5(struct net *net, unsigned char keepalive_s)
-{
-    char body[] = "\0\4MQTT\5\0\0\0\0\0\1x";
-
-    body[9] = (char)keepalive_s;
-    *net = (struct net){0};
-    send_packet(net, 0x10, body, sizeof(body) - 1);
-}
-
-static void accept_connection_5(struct net *net)
-{
-    connect_5(net, 5);
-    ARRIVE(net, "\x20\3\0\0\0");
-    assert_read(net, 3);
-}
-
-static void end_connection(struct net *net)
-{
-    unsigned before = net->closed;
-
-    paho_check_close(net, 1000, NULL);
-    assert_int_equal(net->closed, before + 1);
-}
+#define PLACES 64 /* as many connections are told apart */
 
 /* --- tests ------------------------------------------------------------------------------------ */
 
@@ -418,7 +230,8 @@ static void others_come_and_go(void **state)
     }
     ARRIVE(&lasting, "\x30\4\0\1xy");
     assert_read(&lasting, 4);
-    /* What was wrong is known after the end, until as many others have ended. */
+    /* The complaint about a connection can be taken after its end, until as many others have ended.
+     */
     accept_connection(&others[0]);
     ARRIVE(&others[0], "\x36\7");
     assert_int_equal(read_packet(&others[0], &(size_t){0}), SOCKET_ERROR);
