@@ -268,6 +268,25 @@ void retry(struct fixture *fixture)
     session_retry_now(fixture->session);
 }
 
+void begin_subscribed(struct fixture *fixture)
+{
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+}
+
+void retry_subscribed(struct fixture *fixture)
+{
+    retry(fixture);
+    wait_subscribed(fixture);
+}
+
+void lose_and_return(struct fixture *fixture)
+{
+    fake_mqtt_lose(FAKE_BY_BROKER);
+    wait_backoff(fixture);
+    retry_subscribed(fixture);
+}
+
 void assert_conversation(struct fixture *fixture, const char *expected)
 {
     fixture_end(fixture);

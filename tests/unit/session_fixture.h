@@ -112,6 +112,12 @@ int wait_backoff(struct fixture *fixture);
 /* In the backoff: try again at once. */
 void retry(struct fixture *fixture);
 
+/* Start the daemon, or try again in the backoff, and wait until the session is connected and has
+ * nothing to do; or let the broker end the connection first. */
+void begin_subscribed(struct fixture *fixture);
+void retry_subscribed(struct fixture *fixture);
+void lose_and_return(struct fixture *fixture);
+
 /* End the daemon, and compare the notes of fake_mqtt.h. */
 void assert_conversation(struct fixture *fixture, const char *expected);
 

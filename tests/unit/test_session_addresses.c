@@ -33,8 +33,7 @@ static void an_address_that_refuses_tcp_is_passed_over(void **state)
 
     fake_broker_resolve(2);
     fake_broker_refuse(0);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_last_error(fixture, "");
     assert_int_equal(logged(fixture, "the next address works"), 1);
     assert_int_equal(logged(fixture, "debug c: broker.test"), 1);
@@ -51,15 +50,11 @@ static void an_address_that_does_not_answer_is_told(void **state)
     fixture_know(fixture);
     fake_broker_resolve(2);
     fake_mqtt_answer(FAKE_CLOSED);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_int_equal(logged(fixture, prefix(fixture, -1)), 1);
     assert_int_equal(logged(fixture, prefix(fixture, 0)), 1);
     assert_int_equal(logged(fixture, "warning c: broker.test"), 1);
-    fake_mqtt_lose(FAKE_BY_BROKER);
-    wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    lose_and_return(fixture);
     assert_conversation(fixture, CONNECTS "connecting(c) CONNECT/1 settled(c,uncertain,7) "
                                           "SUBSCRIBE(a/#,2)/1 SUBSCRIBE(b/#,2)/1 "
                                           "connecting(c) CONNECT/1 settled(c,none,7) "
@@ -75,16 +70,12 @@ static void an_address_without_an_answer_is_overtaken(void **state)
     fixture_know(fixture);
     fake_broker_resolve(2);
     fake_broker_hang(0);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_int_equal(logged(fixture, "does not answer yet, trying the next address"), 1);
     snprintf(line, sizeof(line), "%.40sno answer within 2 s", prefix(fixture, 0));
     assert_int_equal(logged(fixture, line), 1);
     assert_last_error(fixture, line);
-    fake_mqtt_lose(FAKE_BY_BROKER);
-    wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    lose_and_return(fixture);
     assert_conversation(fixture, "connecting(c) CONNECT/1 settled(c,none,7) "
                                  "SUBSCRIBE(a/#,2)/1 SUBSCRIBE(b/#,2)/1 "
                                  "connecting(c) CONNECT/1 settled(c,none,7) "
@@ -103,8 +94,7 @@ static void an_address_that_fails_later_is_tried_last(void **state)
     fixture_begin(fixture);
     wait_backoff(fixture);
     fake_mqtt_grant("a/#", 2);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, CONNECTS "settled(c,none,7) SUBSCRIBE(a/#,2) DISCONNECT "
                                           "connecting(c) CONNECT/1 settled(c,none,7) "
                                           "SUBSCRIBE(a/#,2)/1 SUBSCRIBE(b/#,2)/1 DISCONNECT/1 ");
@@ -124,8 +114,7 @@ static void an_address_is_not_blamed_for_the_daemon(void **state)
     assert_state(fixture, SESSION_WAITING, "connection cut by foxtrackrd: the test cuts it");
     assert_int_equal(losses(fixture, LOSS_DAEMON), 1);
     fake_mqtt_grant("a/#", 2);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture,
                         CONNECTS "settled(c,none,7) SUBSCRIBE(a/#,2) " KEPT_CONNECTION LEAVES);
 }
@@ -190,8 +179,7 @@ static void a_name_that_is_not_known_is_told(void **state)
     wait_backoff(fixture);
     assert_state(fixture, SESSION_WAITING, "cannot resolve broker.host broker.test: ");
     fake_broker_resolve(1);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
 }
 
 /* --- how long ------------------------------------------------------------------------------- */
@@ -200,8 +188,7 @@ static void one_address_has_the_longest_patience(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_int_equal(fake_mqtt_connect_timeout_s(), ALONE_S);
 }
 
@@ -223,10 +210,7 @@ static void the_patience_with_several_grows(void **state)
     }
     wait_subscribed(fixture);
     fake_mqtt_answer(FAKE_SILENT);
-    fake_mqtt_lose(FAKE_BY_BROKER);
-    wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    lose_and_return(fixture);
     assert_int_equal(fake_mqtt_connect_timeout_s(), PATIENT_S); /* one answer is enough for that */
 }
 

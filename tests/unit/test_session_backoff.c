@@ -72,8 +72,7 @@ static void a_connection_that_lasts_resets_it(void **state)
     since_ms = clock_monotonic_ms();
     fake_mqtt_lose(FAKE_BY_BROKER);
     assert_backs_off(fixture, 2, since_ms);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     shifted_clock_pass(STABLE_MS + 1);
     since_ms = clock_monotonic_ms();
     fake_mqtt_lose(FAKE_BY_BROKER);
@@ -118,8 +117,7 @@ static void a_connected_session_does_not_keep_a_retry(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     session_retry_now(fixture->session);
     wait_subscribed(fixture);
     fake_mqtt_lose(FAKE_BY_BROKER);
@@ -134,8 +132,7 @@ static void a_pause_does_not_cut_a_connection(void **state)
     struct fixture *fixture = *state;
 
     fixture_know(fixture);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     session_set_paused(fixture->session, true, "no space");
     wait_subscribed(fixture);
     session_set_paused(fixture->session, false, "");
@@ -184,8 +181,7 @@ static void a_connected_session_leaves_with_disconnect(void **state)
     struct fixture *fixture = *state;
 
     fixture_know(fixture);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     stop_within(fixture, UNIT_WAIT_MS);
     assert_conversation(fixture, KEPT_CONNECTION LEAVES);
 }

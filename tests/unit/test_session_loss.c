@@ -21,24 +21,20 @@ static void a_loss_is_counted_by_its_cause(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     fake_mqtt_lose(FAKE_BY_BROKER);
     wait_backoff(fixture);
     assert_state(fixture, SESSION_WAITING, "the broker closed the connection");
     assert_int_equal(status_of(fixture).connected_since_ms, 0);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     fake_mqtt_lose(FAKE_BY_SILENCE);
     wait_backoff(fixture);
     assert_state(fixture, SESSION_WAITING, "no answer from the broker for 1 min");
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     fake_mqtt_lose(FAKE_BY_COMPLAINT);
     wait_backoff(fixture);
     assert_state(fixture, SESSION_WAITING, "the broker sent a malformed PUBLISH");
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     sever_link(fixture);
     fake_mqtt_lose(FAKE_BY_DAEMON);
     wait_backoff(fixture);
@@ -155,8 +151,7 @@ static void without_a_record_there_is_no_connect(void **state)
     assert_string_equal(status_of(fixture).reason, "the database takes nothing at the moment");
     assert_string_equal(fake_mqtt_notes(), "");
     allow_intake(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, KEPT_CONNECTION LEAVES);
 }
 
@@ -172,8 +167,7 @@ static void an_answer_that_cannot_be_recorded_ends_the_connection(void **state)
     assert_state(fixture, SESSION_WAITING, "cut by foxtrackrd: the database takes nothing");
     assert_int_equal(losses(fixture, LOSS_DAEMON), 1);
     allow_intake(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, CONNECTS LEAVES KEPT_CONNECTION LEAVES);
 }
 
@@ -189,8 +183,7 @@ static void a_loss_that_cannot_be_recorded_is_not_forgotten(void **state)
     fixture_begin(fixture);
     wait_backoff(fixture);
     allow_intake(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, CONNECTS LEAVES CONNECTS "settled(c,lost,7) " SUBSCRIBES LEAVES);
 }
 
@@ -206,8 +199,7 @@ static void a_refusal_that_cannot_be_recorded_does_no_harm(void **state)
     wait_backoff(fixture);
     assert_state(fixture, SESSION_WAITING, "the broker does not let this client in");
     allow_intake(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, CONNECTS KEPT_CONNECTION LEAVES);
 }
 
@@ -236,8 +228,7 @@ static void a_stalled_writer_cuts_the_connection(void **state)
     struct fixture *fixture = *state;
 
     fixture_know(fixture);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     memory_fail(fixture->store, MEMORY_COMMIT, 0, 1, STORE_E_RETRY);
     fake_mqtt_deliver("a/topic", "{", 1, 2);
     assert_false(fake_mqtt_arrives());
@@ -249,8 +240,7 @@ static void a_stalled_writer_cuts_the_connection(void **state)
     unit_wait(writer_stalls, fixture, "the stall");
     shifted_clock_pass(WRITER_RETRY_MS);
     unit_wait(writer_runs, fixture, "the end of the stall");
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, KEPT_CONNECTION "?topic durable(c) " KEPT_CONNECTION LEAVES);
 }
 

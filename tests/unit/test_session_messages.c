@@ -28,8 +28,7 @@ static struct fixture *connected(void **state)
     struct fixture *fixture = *state;
 
     fixture_know(fixture);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     return fixture;
 }
 

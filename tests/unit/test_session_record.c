@@ -13,8 +13,7 @@ static void the_first_session_has_no_gap(void **state)
     struct fixture *fixture = *state;
 
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_false(status_of(fixture).session_present);
     assert_int_equal(status_of(fixture).connects, 1);
     assert_true(status_of(fixture).connected_since_ms > 0);
@@ -30,8 +29,7 @@ static void a_kept_session_goes_on(void **state)
     struct fixture *fixture = *state;
 
     fixture_know(fixture);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_true(status_of(fixture).session_present);
     assert_last_error(fixture, "");
     assert_conversation(fixture, KEPT_CONNECTION LEAVES);
@@ -44,8 +42,7 @@ static void a_lost_session_is_a_gap(void **state)
 
     fixture_know(fixture);
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_last_error(fixture, "the broker has lost the session");
     assert_conversation(fixture, LOST_CONNECTION LEAVES);
     assert_int_equal(logged(fixture, "see the table gaps"), 1);
@@ -74,8 +71,7 @@ static void a_session_that_only_the_broker_knows_is_said(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, CONNECTS "settled(c,none,7) " SUBSCRIBES_ANEW LEAVES);
     assert_int_equal(logged(fixture, "notice c: the broker has a session"), 1);
 }
@@ -86,8 +82,7 @@ static void a_session_that_a_new_database_meets_is_a_warning(void **state)
     struct fixture *fixture = *state;
 
     fixture->database_is_new = true;
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     fixture_end(fixture);
     assert_int_equal(logged(fixture, "warning c: the broker has a session"), 1);
     assert_int_equal(logged(fixture, "the disk with its database may not be mounted"), 1);
@@ -102,13 +97,9 @@ static void an_answer_that_is_not_on_record_is_uncertain(void **state)
 
     fixture_know(fixture);
     fixture_doubt(fixture);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_last_error(fixture, "a CONNECT was not answered before");
-    fake_mqtt_lose(FAKE_BY_BROKER);
-    wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    lose_and_return(fixture);
     assert_conversation(fixture, UNCERTAIN_CONNECTION KEPT_CONNECTION LEAVES);
 }
 
@@ -120,8 +111,7 @@ static void an_uncertain_session_that_is_gone_is_lost(void **state)
     fixture_know(fixture);
     fixture_doubt(fixture);
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, LOST_CONNECTION LEAVES);
 }
 
@@ -131,8 +121,7 @@ static void a_first_session_is_never_uncertain(void **state)
     struct fixture *fixture = *state;
 
     fixture_doubt(fixture);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, CONNECTS "settled(c,none,7) " SUBSCRIBES_ANEW LEAVES);
 }
 
@@ -149,8 +138,7 @@ static void an_unanswered_connect_makes_the_next_answer_uncertain(void **state)
     retry(fixture);
     wait_backoff(fixture);
     assert_state(fixture, SESSION_WAITING, "no answer to CONNECT");
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_int_equal(status_of(fixture).connects, 1);
     assert_conversation(fixture, CONNECTS CONNECTS UNCERTAIN_CONNECTION LEAVES);
 }
@@ -174,8 +162,7 @@ static void a_stop_during_connect_leaves_its_record(void **state)
     fixture_end(fixture);
     assert_int_equal(store_session_find(fixture->store, CLIENT, &record), STORE_OK);
     assert_true(record.known && record.uncertain);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, CONNECTS UNCERTAIN_CONNECTION LEAVES);
 }
 
@@ -231,8 +218,7 @@ static void a_refused_connect_has_changed_nothing(void **state)
     wait_backoff(fixture);
     assert_state(fixture, SESSION_WAITING, "the broker does not let this client in");
     assert_int_equal(status_of(fixture).connects, 0);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, REFUSED_CONNECTION KEPT_CONNECTION LEAVES);
     assert_int_equal(store_session_find(fixture->store, CLIENT, &record), STORE_OK);
     assert_true(record.known && !record.uncertain);
@@ -248,8 +234,7 @@ static void a_refusal_does_not_settle_an_earlier_connect(void **state)
     fake_mqtt_answer(FAKE_REFUSED);
     fixture_begin(fixture);
     wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, CONNECTS UNCERTAIN_CONNECTION LEAVES);
 }
 
@@ -262,13 +247,9 @@ static void another_broker_is_a_gap(void **state)
 
     fixture->elsewhere = true;
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_last_error(fixture, "the broker is another one than before");
-    fake_mqtt_lose(FAKE_BY_BROKER);
-    wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    lose_and_return(fixture);
     assert_conversation(fixture,
                         CONNECTS "established(c,moved,7) " SUBSCRIBES_ANEW KEPT_CONNECTION LEAVES);
     assert_int_equal(logged(fixture, "is another broker than before"), 1);
@@ -281,8 +262,7 @@ static void another_broker_with_a_session_is_a_gap(void **state)
 
     fixture_know(fixture);
     fixture->elsewhere = true;
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, CONNECTS "settled(c,moved,7) " SUBSCRIBES LEAVES);
 }
 

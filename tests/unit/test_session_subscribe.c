@@ -151,8 +151,7 @@ static void an_unanswered_subscribe_ends_the_connection(void **state)
     assert_state(fixture, SESSION_WAITING, "no answer to SUBSCRIBE to b/#");
     assert_int_equal(losses(fixture, LOSS_SILENCE), 1);
     fake_mqtt_grant("b/#", 2);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, KEPT_CONNECTION LEAVES KEPT_CONNECTION LEAVES);
 }
 
@@ -186,12 +185,8 @@ static void a_shared_subscription_is_warned_of_once(void **state)
 
     fixture->config.sessions[0].filters = filters;
     fixture->config.sessions[0].filter_count = 1;
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
-    fake_mqtt_lose(FAKE_BY_BROKER);
-    wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
+    lose_and_return(fixture);
     fixture_end(fixture);
     assert_int_equal(logged(fixture, "$share/fox/a/# is a shared subscription"), 1);
 }
@@ -200,8 +195,7 @@ static void others_are_not_warned_of(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_int_equal(logged(fixture, "shared subscription"), 0);
 }
 
@@ -214,15 +208,10 @@ static void a_removed_filter_is_unsubscribed_once(void **state)
 
     fixture_know(fixture);
     fixture_remember(fixture, "old/#", 2);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
-    fake_mqtt_lose(FAKE_BY_BROKER);
-    wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
+    lose_and_return(fixture);
     fixture_end(fixture);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(
         fixture,
         CONNECTS "settled(c,none,7) UNSUBSCRIBE(old/#) "
@@ -242,8 +231,7 @@ static void an_unanswered_unsubscribe_is_repeated(void **state)
     wait_backoff(fixture);
     assert_state(fixture, SESSION_WAITING, "no answer to UNSUBSCRIBE from old/#");
     fake_mqtt_grant("old/#", 2);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, CONNECTS "settled(c,none,7) UNSUBSCRIBE(old/#) " LEAVES CONNECTS
                                           "settled(c,none,7) UNSUBSCRIBE(old/#) "
                                           "unsubscribed(c,old/#) " SUBSCRIBES LEAVES);
@@ -256,8 +244,7 @@ static void a_new_session_has_nothing_to_unsubscribe(void **state)
     fixture_know(fixture);
     fixture_remember(fixture, "old/#", 2);
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, LOST_CONNECTION LEAVES);
 }
 
@@ -270,12 +257,8 @@ static void another_qos_than_remembered_is_recorded(void **state)
 
     fixture_know(fixture);
     fixture_remember(fixture, "a/#", 1);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
-    fake_mqtt_lose(FAKE_BY_BROKER);
-    wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
+    lose_and_return(fixture);
     assert_conversation(fixture, CONNECTS "settled(c,none,7) "
                                           "SUBSCRIBE(a/#,2) subscribed(c,a/#,2,7) "
                                           "SUBSCRIBE(b/#,2) " KEPT_CONNECTION LEAVES);
@@ -299,8 +282,7 @@ static void a_subscription_that_cannot_be_recorded_is_asked_for_again(void **sta
     assert_state(fixture, SESSION_WAITING, "cut by foxtrackrd: the database takes nothing");
     assert_int_equal(losses(fixture, LOSS_DAEMON), 1);
     allow_intake(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, CONNECTS "established(c,none,7) "
                                           "SUBSCRIBE(a/#,2) subscribed(c,a/#,2,7) "
                                           "SUBSCRIBE(b/#,2) " LEAVES CONNECTS "settled(c,none,7) "
@@ -319,8 +301,7 @@ static void an_unsubscribe_that_cannot_be_recorded_is_repeated(void **state)
     wait_backoff(fixture);
     assert_int_equal(losses(fixture, LOSS_DAEMON), 1);
     allow_intake(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, CONNECTS "settled(c,none,7) UNSUBSCRIBE(old/#) " LEAVES CONNECTS
                                           "settled(c,none,7) UNSUBSCRIBE(old/#) "
                                           "unsubscribed(c,old/#) " SUBSCRIBES LEAVES);
