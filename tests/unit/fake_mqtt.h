@@ -1,10 +1,11 @@
 /*
  * A stand-in for daemon/mqtt/client.c, and the broker behind it, for tests of sessions.
  *
- * It keeps the contract of mqtt/mqtt.h for one client. Each packet is a line of text that goes
- * through the real gate, with a link that was opened as Paho opens one, to a socket of the broker
- * (fake_broker.h). When it arrives there, the packet is noted, after everything that the store has
- * committed since the packet before it. So the notes tell what was on disk when a packet left:
+ * The stand-in keeps the contract of mqtt/mqtt.h for one client. Each packet is a line of text that
+ * goes through the real gate, with a link that was opened as Paho opens one, to a socket of the
+ * broker (fake_broker.h). When it arrives there, the packet is noted, after everything that the
+ * store has committed since the packet before it. So the notes tell what was on disk when a packet
+ * left:
  *
  *     connecting(c) CONNECT established(c,none,7) SUBSCRIBE(a/#,2) subscribed(c,a/#,2,7)
  *

@@ -164,7 +164,8 @@ static void any_number_is_the_same_again(void **state)
     inbox_rows_free(&rows);
 }
 
-/* What the size of a lot is reckoned with (store/sqlite/inbox_internal.h). */
+/* The bytes of a message by which the size of a lot is estimated (store/sqlite/inbox_internal.h).
+ */
 static void a_plain_reading_is_small(void **state)
 {
     struct inbox_rows rows = {0};

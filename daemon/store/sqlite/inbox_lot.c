@@ -4,8 +4,8 @@
  * A lot grows in memory. When that is full, its content is written to the scratch file as a sorted
  * run (store/sqlite/inbox_runs.c), and the memory is filled again. Each run, and the memory, is
  * sorted by device and then by n, and all numbers n of a run are lower than those of the next run.
- * So the next message of the lot is the head with the lowest device and, of equal devices, the head
- * of the earliest run.
+ * The next message of the lot is therefore the head with the lowest device and, of equal devices,
+ * the head of the earliest run.
  */
 #include "store/sqlite/inbox_lot_internal.h"
 
