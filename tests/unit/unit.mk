@@ -9,7 +9,7 @@ TINY_LOTS  := -DINBOX_SCALE=49152
 UNIT_SMALL := $(BUILD)/tests/test_inbox_sizes
 UNIT_TINY  := $(addprefix $(BUILD)/tests/test_inbox_,scratch faults_tiny)
 UNIT_TESTS := $(sort $(UNIT_TESTS) $(UNIT_TINY))
-SIZED      := inbox.o inbox_sizes.o
+SIZED      := inbox.o inbox_load.o inbox_scratch.o inbox_sizes.o inbox_sort.o
 OTHER_OBJ  := $(filter-out $(SIZED:%=$(BUILD)/daemon/store/sqlite/%),$(DAEMON_OBJ))
 
 $(BUILD)/small/%.o: CPPFLAGS_ += $(SMALL_LOTS)
