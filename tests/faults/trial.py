@@ -12,7 +12,6 @@ import resource
 import shutil
 import signal
 import sqlite3
-import struct
 import subprocess
 import sys
 import tempfile
@@ -124,18 +123,6 @@ class Campaign:
             shutil.rmtree(self.directory, ignore_errors=True)
         print(f"seed {self.seed}\n{self.passed} passed, {self.failed} failed", flush=True)
         sys.exit(1 if self.failed else 0)
-
-
-class Report:
-    """The two counters of a shim, in a file."""
-
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
-        self.path.write_bytes(bytes(16))
-
-    def read(self):
-        """(calls that matched, calls that failed)"""
-        return struct.unpack("QQ", self.path.read_bytes())
 
 
 class Trial:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import sqlite3
-import struct
 import subprocess
 import time
 
@@ -13,35 +12,24 @@ import pytest
 import fleet
 from foxtrackrd import foxtrackrctl
 from harness import BUILD, ROOT, check_sound, query, sanitizer, value, wait_until
+from shims import Clock
 
 DAY_MS = 86_400_000
 YEAR_S = 365 * 86_400
 
 
-class Clock:
-    """The wall clock of a daemon, moved at once by whoever sets it (tests/faults/clock_shim.c)."""
-
-    def __init__(self, directory, synced=False):
-        shim = BUILD / "tests" / "clock_shim.so"
-        subprocess.run(["make", "-s", f"BUILD={BUILD}", str(shim)], cwd=ROOT, check=True,
-                       stdout=subprocess.DEVNULL)
-        self.path = directory / "clock"
-        self.path.write_bytes(struct.pack("qq", 0, synced))
-        self.environment = {"LD_PRELOAD": str(shim), "FAULT_CLOCK": str(self.path),
-                            **sanitizer("verify_asan_link_order=0")}
-
-    def set_ahead(self, seconds):
-        with open(self.path, "r+b") as file:
-            file.write(struct.pack("q", int(seconds)))
-
-    def synchronise(self):
-        """A time server was reached: the clock is right, and the kernel says so."""
-        self.path.write_bytes(struct.pack("qq", 0, 1))
+def make_clock(directory, synced=False):
+    shim = BUILD / "tests" / "clock_shim.so"
+    subprocess.run(["make", "-s", f"BUILD={BUILD}", str(shim)], cwd=ROOT, check=True,
+                   stdout=subprocess.DEVNULL)
+    clock = Clock(directory / "clock", shim, synced)
+    clock.environment.update(sanitizer("verify_asan_link_order=0"))
+    return clock
 
 
 @pytest.fixture
 def clock(tmp_path):
-    return Clock(tmp_path)
+    return make_clock(tmp_path)
 
 
 def play_now(broker, **options):
@@ -258,7 +246,7 @@ def test_clock_behind_at_the_start(broker, make_daemon, tmp_path, synced):
     is not well; messages of now are rows all the same, and nothing is deleted, until it is right. A
     clock that is reported as synchronised is believed.
     """
-    clock = Clock(tmp_path, synced)
+    clock = make_clock(tmp_path, synced)
     daemon = make_daemon(broker, database={"retention_days": 1})
     daemon.environment = clock.environment
     daemon.start()

@@ -5,7 +5,6 @@ every allocation, one after the other.)
 """
 
 import re
-import struct
 import subprocess
 
 import pytest
@@ -14,6 +13,7 @@ import fleet
 from foxtrackrd import CLIENT_ID
 from harness import BUILD, FOXTRACKRD, sanitizer
 from left_out import NO_MATTER
+from shims import Report
 
 MESSAGES = 100
 
@@ -29,19 +29,19 @@ class Failures:
     """Counts the allocations of Paho, and makes some fail: tests/faults/alloc_shim.c."""
 
     def __init__(self, directory):
-        self.report = directory / "allocations"
+        self.report = Report(directory / "allocations")
         self.functions = paho_functions()
 
     def environment(self, nth, length):
-        self.report.write_bytes(bytes(16))
+        self.report.reset()
         return {"LD_PRELOAD": str(BUILD / "tests/alloc_shim.so"),
                 "FAULT_OWNER": "functions" if self.functions else "libpaho",
                 "FAULT_FUNCTIONS": self.functions, "FAULT_NTH": str(nth), "FAULT_LENGTH": str(length),
-                "FAULT_REPORT": str(self.report), **sanitizer("verify_asan_link_order=0")}
+                "FAULT_REPORT": str(self.report.path), **sanitizer("verify_asan_link_order=0")}
 
     def counts(self):
         """(allocations so far, failed ones)"""
-        return struct.unpack("QQ", self.report.read_bytes())
+        return self.report.read()
 
 
 @pytest.mark.parametrize("length", [1, 0], ids=["one", "all"])
