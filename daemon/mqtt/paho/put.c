@@ -9,14 +9,9 @@
 #include "mqtt/paho/put_internal.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mqtt/paho/properties_internal.h"
-
-/* Paho's key prefixes for a PUBLISH received. */
-#define KEY_RECEIVED   "r-"
-#define KEY_RECEIVED_5 "r5-"
 
 #define BUFFERS      2 /* the fixed header, and the rest of the packet */
 #define TYPE_PUBLISH 3
@@ -42,14 +37,30 @@ static bool is_of_others(const char *key)
     return false;
 }
 
-/* The number behind the prefix; 0: none. */
-static unsigned id_of(const char *key, const char *prefix)
+/*
+ * Look at every key first by this: it is called twice a message, and others[] takes longer.
+ * Returns the digits of the key of a PUBLISH received, "r-ID" or in MQTT 5 "r5-ID", and sets *is_5;
+ * NULL: it is another key.
+ */
+static const char *digits_of_received(const char *key, bool *is_5)
 {
-    const char *digits = key + strlen(prefix);
-    char *end;
-    unsigned long id = strtoul(digits, &end, 10);
+    if (key[0] != 'r') {
+        return NULL;
+    }
+    *is_5 = key[1] == '5';
+    key += *is_5 ? 2 : 1;
+    return key[0] == '-' ? key + 1 : NULL;
+}
 
-    return digits[0] >= '0' && digits[0] <= '9' && *end == '\0' && id <= ID_MAX ? (unsigned)id : 0;
+/* A packet identifier in decimal digits; 0: it is none. */
+static unsigned packet_id(const char *digits)
+{
+    unsigned id = 0;
+
+    for (; *digits >= '0' && *digits <= '9' && id <= ID_MAX; digits++) {
+        id = id * 10 + (unsigned)(*digits - '0');
+    }
+    return *digits == '\0' && id <= ID_MAX ? id : 0;
 }
 
 static unsigned two_bytes(const char *bytes)
@@ -84,14 +95,15 @@ static const char *read_publish(const char *bytes, size_t length, bool is_5, str
 enum paho_put_kind paho_put_read(const char *key, int count, char *const buffers[],
                                  const int lengths[], struct paho_put *out, const char **reason)
 {
-    bool is_5 = starts_with(key, KEY_RECEIVED_5);
+    bool is_5 = false;
+    const char *digits = digits_of_received(key, &is_5);
     struct paho_put read = {0};
 
-    if (is_of_others(key)) {
+    if (digits == NULL && is_of_others(key)) {
         return PAHO_PUT_NOTHING;
     }
     *reason = NULL;
-    if (!is_5 && !starts_with(key, KEY_RECEIVED)) {
+    if (digits == NULL) {
         *reason = "an unknown persistence key";
     } else if (count != BUFFERS || lengths[0] < 2 || lengths[1] < 0) {
         *reason = "another number of buffers for a packet";
@@ -101,8 +113,7 @@ enum paho_put_kind paho_put_read(const char *key, int count, char *const buffers
     } else {
         *reason = read_publish(buffers[1], (size_t)lengths[1], is_5, &read);
     }
-    if (*reason == NULL &&
-        (read.id == 0 || read.id != id_of(key, is_5 ? KEY_RECEIVED_5 : KEY_RECEIVED))) {
+    if (*reason == NULL && (read.id == 0 || read.id != packet_id(digits))) {
         *reason = "a key that is not of its packet";
     }
     if (*reason != NULL) {
@@ -114,5 +125,8 @@ enum paho_put_kind paho_put_read(const char *key, int count, char *const buffers
 
 unsigned paho_put_removed(const char *key)
 {
-    return starts_with(key, KEY_RECEIVED_5) ? id_of(key, KEY_RECEIVED_5) : 0;
+    bool is_5 = false;
+    const char *digits = digits_of_received(key, &is_5);
+
+    return digits != NULL && is_5 ? packet_id(digits) : 0;
 }
