@@ -6,7 +6,7 @@
  * minute, and when the clock was set, the entries whose time has come are parsed again: an
  * index by their claimed time finds just those (schema/0004), so that a pass costs nothing while
  * there are none. A message that is accepted now moves to its tables as in replay
- * (store/sqlite/replay.c), in one transaction, and the counts of the run in which it came do not
+ * (store/sqlite/rejudge.c), in one transaction, and the counts of the run in which it came do not
  * change. A part takes a few milliseconds and is followed by a pause three times as long.
  *
  * A row cannot become an entry of quarantine again, and a clock may be ahead for two seconds only.
