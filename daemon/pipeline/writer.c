@@ -39,6 +39,7 @@
 #include "base/wall.h"
 #include "pipeline/writer_apply_internal.h"
 #include "pipeline/writer_internal.h"
+#include "store/upkeep.h"
 
 #define IDLE_WAIT_MS     500
 #define STOP_SORTING_MS  1000

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "store/upkeep.h"
 
 #define SPACE_PERIOD_MS       1000
 #define SPACE_POLL_MS         100

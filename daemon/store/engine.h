@@ -1,7 +1,7 @@
 /*
  * An engine of the store: the operations that store/store.c calls for the functions of store.h,
- * sessions.h, measures.h, retention.h and start.h. Each operation keeps the contract of the
- * function of its name. Only the engines include this header, and tests that bring an engine of
+ * sessions.h, upkeep.h, retention.h, measures.h and start.h. Each operation keeps the contract of
+ * the function of its name. Only the engines include this header, and tests that bring an engine of
  * their own.
  */
 #ifndef STORE_ENGINE_H
@@ -12,6 +12,7 @@
 #include "store/sessions.h"
 #include "store/start.h"
 #include "store/store.h"
+#include "store/upkeep.h"
 
 /* No operation is NULL. */
 struct store_engine {

@@ -1,8 +1,8 @@
 /*
  * The store: the database as the pipeline uses it. An engine keeps it (store/engine.h); nothing
- * here depends on which. The headers beside this one add the records of sessions (sessions.h),
- * numbers for status (measures.h), deletions (retention.h), the start and the end of a run
- * (start.h), and the work of foxtrackrctl (tools.h).
+ * here depends on which. The headers beside this one add the records of sessions (sessions.h), the
+ * store's own work (upkeep.h), deletions (retention.h), numbers for status (measures.h), the start
+ * and the end of a run (start.h), and the work of foxtrackrctl (tools.h).
  *
  * One thread at a time uses a store: main opens it, hands it to the writer, and takes it back when
  * the writer has ended.
@@ -45,14 +45,13 @@ enum store_durability {
 
 struct store_options {
     const char *path;
-    const char *broker; /* host:port, whose sessions these are; copied; NULL: of no broker */
+    const char *broker; /* host:port, whose sessions these are; NULL: of no broker */
     enum store_durability durability;
     int busy_timeout_ms; /* how long to wait for other users of the database */
     bool alone;          /* the process opens no other store: allocate its memory at once */
-    const char *const *client_ids; /* the configured sessions, for rows in `gaps`; borrowed during
-                                      store_open() */
+    const char *const *client_ids; /* the configured sessions, for rows in `gaps` */
     unsigned client_count;
-    /* Called in store_open() while a migration runs; false ends it. NULL: not called. */
+    /* Called while a migration runs; false ends it. NULL: not called. */
     bool (*progress)(void *context, const struct store_progress *progress);
     void *progress_context;
     /* For tools. */
@@ -63,7 +62,8 @@ struct store_options {
 
 /* Open the database, created durably if there is none, take the lock against a second daemon, and
  * bring the schema up to date; an interrupted migration leaves the version before it. `problem`
- * gets a sentence on any result but STORE_OK. *out is the caller's, for store_close(). */
+ * gets a sentence on any result but STORE_OK. *out is the caller's, for store_close(). Strings of
+ * the options may be freed afterwards. */
 int store_open(const struct store_options *options, struct store **out, char *problem,
                size_t problem_size);
 
@@ -88,10 +88,7 @@ struct store_packet {
 
 /* The accounting of a run: received = stored + duplicate + quarantined, always. */
 struct store_counts {
-    uint64_t received;
-    uint64_t stored;
-    uint64_t duplicate;
-    uint64_t quarantined;
+    uint64_t received, stored, duplicate, quarantined;
 };
 
 /*
@@ -116,17 +113,9 @@ struct store_handler {
  * for some seconds. */
 int store_attach(struct store *store, const struct store_handler *handler);
 
-/* Begin a batch, which is one transaction. */
+/* Begin a batch, which is one transaction. While messages wait it begins with store_sort_in()
+ * (store/upkeep.h). */
 int store_begin(struct store *store);
-
-/* Returns true while messages wait, or have left something to tidy up: every batch then begins with
- * store_sort_in(), and batches are made even if no message arrives. */
-bool store_sorts_in(const struct store *store);
-
-/* In the open batch, before its messages: store at most `most` of the messages that wait. `idle`:
- * the caller has no messages now. *wait_us: how long to wait for some before the commit. An empty
- * batch tells the store that none arrive at the moment. */
-int store_sort_in(struct store *store, bool idle, uint64_t most, int64_t *wait_us);
 
 /* Put a message into the open batch. The handler parses it and learns the result before this
  * returns or later. The bytes of `packet` live until store_commit() or store_rollback(). */
@@ -152,18 +141,5 @@ int store_rollback(struct store *store);
 
 /* Copy the run's counts, the open batch included. */
 void store_counts(const struct store *store, struct store_counts *out);
-
-/* Returns how many messages wait on disk; they are not in the counts yet. */
-uint64_t store_waiting(const struct store *store);
-
-/* --- between batches ----------------------------------------------------------------------- */
-
-/* Do what is better done while no message waits. *again_ms: call again after so long if none has
- * arrived. After STORE_E_RETRY the caller goes on: the next batch meets the cause, if it lasts. */
-int store_idle(struct store *store, int *again_ms);
-
-/* Give unused space back to the file system. Waits a second for readers at most, then gives back
- * what is possible. */
-int store_shrink(struct store *store);
 
 #endif
