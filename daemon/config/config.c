@@ -550,6 +550,7 @@ void config_free(struct config *config)
             key->type->clear(config_keys_field(key, config, row));
         }
     }
+    config_value_secret.clear(&config->broker.proxy_password);
     for (size_t i = 0; i < config->session_count; i++) {
         free(config->sessions[i].name);
     }

@@ -17,9 +17,18 @@
 #define CONFIG_DEFAULT_PATH  "/etc/foxtrackrd/foxtrackrd.conf"
 #define CONFIG_SESSIONS_MAX  16
 #define CONFIG_CREDENTIAL    "foxtrackrd.password"
+#define CONFIG_PROXY_SECRET  "foxtrackrd.proxy-password" /* a credential, too */
 #define CONFIG_PROBLEM_SIZE  512
 #define CONFIG_PROBLEMS_MAX  20
 #define CONFIG_SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
+
+/* The proxy on the way to the broker: an HTTP proxy with CONNECT, or SOCKS 5. */
+struct config_proxy {
+    bool socks5;
+    char *host; /* a name or an address, without brackets */
+    int port;
+    char *user; /* percent-decoded, at most 255 bytes; NULL: none */
+};
 
 enum config_log_target { CONFIG_LOG_JOURNAL, CONFIG_LOG_STDERR, CONFIG_LOG_FILE };
 
@@ -51,6 +60,10 @@ struct config {
         char *password;       /* from password, password_file or the credential; NULL: none */
         bool password_inline; /* from the key password in the configuration file itself */
         int keepalive_s;
+        struct config_proxy *proxy; /* NULL: none */
+        char *proxy_password_file;
+        char *proxy_password; /* at most 255 bytes, from proxy_password_file or the credential;
+                               * NULL: none */
     } broker;
 
     struct config_session sessions[CONFIG_SESSIONS_MAX];
@@ -102,8 +115,8 @@ struct config_problems {
 };
 
 /*
- * Read and check a file. Secrets that it names (password_file, the systemd credential in
- * $CREDENTIALS_DIRECTORY) are read too; certificates are not, see net/net.h.
+ * Read and check a file. Secrets that it names (password_file, proxy_password_file, the systemd
+ * credentials in $CREDENTIALS_DIRECTORY) are read too; certificates are not, see net/net.h.
  *
  * Returns 0 and sets *out, which the caller frees with config_free(); or 1 with *problems filled
  * in, at least one.

@@ -5,9 +5,9 @@
  *   config/keys.c the table of keys, and what is derived from it config/text.c the text of a value:
  *   comments, quotes, blanks and the backslash config/value.c the types of values: text to value,
  *   or a reason config/filters.c the list of topic filters config/check.c defaults, and checks that
- *   need the whole file config/secret.c the password: from its file, the credential or the
- *   configuration config/doubt.c values that are read and may be meant otherwise, as warnings
- *   config/problem.c problems, and warnings
+ *   need the whole file config/proxy.c the URL of a proxy config/secret.c the passwords: from
+ *   their files, the credentials or the configuration config/doubt.c values that are read and may
+ * be meant otherwise, as warnings config/problem.c problems, and warnings
  *
  * Functions return 0, or 1 with a reason or after a problem was noted. Reading and checking go on
  * after a problem, so that all of them are told at once; a problem that only follows from another
@@ -146,6 +146,8 @@ extern const struct config_type config_value_duration_int; /* into int, ms */
 extern const struct config_type config_value_durability;
 extern const struct config_type config_value_log_target;
 extern const struct config_type config_value_log_level;
+extern const struct config_type config_value_proxy; /* config/proxy.c: into a pointer to a struct
+                                                     * config_proxy */
 extern const struct config_type
     config_filters_type; /* config/filters.c: into struct config_session */
 /* A copy of `length` bytes for a field that owns its text. */
@@ -160,8 +162,9 @@ int config_check_line(const struct config_loading *loading,
  * relied on. */
 bool config_check_wrong(const struct config_loading *loading, const char *broker_key);
 
-/* config/secret.c: read the password, and check the keys that depend on it. */
+/* config/secret.c: read the passwords, and check the keys that depend on them. */
 void config_secret_load(struct config_loading *loading);
+void config_secret_load_proxy(struct config_loading *loading);
 
 /* config/doubt.c: add warnings for valid values that were probably not meant. Returns 0, or 1 when
  * memory is out, which is noted. */

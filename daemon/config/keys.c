@@ -33,6 +33,8 @@ const struct config_key config_keys[] = {
     {KEY(BROKER, broker, password_file), "", &config_value_path, IN(broker.password_file)},
     {KEY(BROKER, broker, password), "", &config_value_secret, IN(broker.password)},
     {KEY(BROKER, broker, keepalive), "60", &config_value_integer, IN(broker.keepalive_s), RANGE(5, 65535)},
+    {KEY(BROKER, broker, proxy), "", &config_value_proxy, IN(broker.proxy)},
+    {KEY(BROKER, broker, proxy_password_file), "", &config_value_path, IN(broker.proxy_password_file)},
 
     {KEY(SESSION, session, given), "", &config_value_name, IN_SESSION(given)},
     {KEY(SESSION, session, number), "01", &config_value_digits, IN_SESSION(number)},
@@ -267,6 +269,12 @@ int config_needs_restart(const struct config *running, const struct config *load
         if (config_keys[i].section != CONFIG_SESSION) {
             differences += compare_key(&config_keys[i], running, loaded, 0, names, names_size);
         }
+    }
+    /* No key of its own holds it. */
+    if (!config_value_secret.same(&running->broker.proxy_password,
+                                  &loaded->broker.proxy_password)) {
+        append_name(names, names_size, "the password for the proxy");
+        differences++;
     }
     for (size_t session = 0; session < sessions; session++) {
         if (strcmp(running->sessions[session].name, loaded->sessions[session].name) != 0) {

@@ -87,7 +87,7 @@ static void add_database(struct paths *paths, const char *path)
 static void add_key(void *context, const char *key, const char *path)
 {
     static const char *const read_only[] = {"broker.ca_file", "broker.cert_file", "broker.key_file",
-                                            "broker.password_file"};
+                                            "broker.password_file", "broker.proxy_password_file"};
     struct paths *paths = context;
     enum use use = WRITTEN;
     struct entry *entry;
@@ -117,6 +117,7 @@ static void add_credential(struct paths *paths)
 
     if (directory != NULL) {
         add(paths, "the credential " CONFIG_CREDENTIAL, READ, directory, "/" CONFIG_CREDENTIAL);
+        add(paths, "the credential " CONFIG_PROXY_SECRET, READ, directory, "/" CONFIG_PROXY_SECRET);
     }
 }
 

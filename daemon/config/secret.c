@@ -1,5 +1,6 @@
 /*
- * The password: from its file, from the systemd credential, or from the configuration itself.
+ * The passwords: the broker's from its file, from the systemd credential, or from the configuration
+ * itself; that for the proxy from its file or credential.
  *
  * A password is taken unchanged, except for additions of editors: one end of line at the end and a
  * byte order mark are removed. Invisible characters that stay part of a password (a blank at an
@@ -19,14 +20,27 @@
 #include "base/error_text.h"
 
 #define PASSWORD_MAX    65535 /* MQTT 3.1.1 §3.1.3.5 */
+#define PROXY_MAX       255   /* RFC 1929 §2 */
+#define END_MAX         2     /* CR LF */
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
-/* Reads at most PASSWORD_MAX + 1 bytes, so that *length shows when the file is too long. */
-static int read_all(int fd, char *buffer, size_t *length)
+/* A password, and the file that it is read from. */
+struct secret {
+    char **out;
+    size_t max; /* bytes, without the end of line */
+    const char *too_long;
+    const char *refusal; /* the sign of a wrong password */
+    const char *path;
+    const char *name; /* of the key or the credential, for a problem */
+    int line;         /* 0: none */
+};
+
+/* Reads at most `size` bytes. */
+static int read_all(int fd, char *buffer, size_t size, size_t *length)
 {
     *length = 0;
-    while (*length <= PASSWORD_MAX) {
-        ssize_t got = read(fd, buffer + *length, PASSWORD_MAX + 1 - *length);
+    while (*length < size) {
+        ssize_t got = read(fd, buffer + *length, size - *length);
 
         if (got < 0 && errno == EINTR) {
             continue;
@@ -43,10 +57,10 @@ static int read_all(int fd, char *buffer, size_t *length)
 }
 
 /* Removes one end of line at the end. Returns the fault of the file's text, or NULL. */
-static const char *trim_password(char *text, size_t *length)
+static const char *trim_password(const struct secret *secret, char *text, size_t *length)
 {
-    if (*length > PASSWORD_MAX) {
-        return "holds more than 65535 bytes, the most that MQTT allows";
+    if (*length > secret->max + END_MAX) {
+        return secret->too_long;
     }
     if (*length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
         return "is UTF-16 with a byte order mark: save it as UTF-8";
@@ -58,6 +72,9 @@ static const char *trim_password(char *text, size_t *length)
         (*length)--;
     }
     text[*length] = '\0';
+    if (*length > secret->max) {
+        return secret->too_long;
+    }
     if (*length == 0) {
         return "is empty";
     }
@@ -71,8 +88,8 @@ static const char *trim_password(char *text, size_t *length)
 }
 
 /* Warns of invisible characters in a password, which are part of it. */
-static int warn_of_hidden(struct config_loading *loading, const char *text, size_t length,
-                          const char *path, const char *name, int line)
+static int warn_of_hidden(struct config_loading *loading, const struct secret *secret,
+                          const char *text, size_t length)
 {
     bool blank = strchr(" \t", text[0]) != NULL || strchr(" \t", text[length - 1]) != NULL;
     bool control = false;
@@ -81,117 +98,122 @@ static int warn_of_hidden(struct config_loading *loading, const char *text, size
         control = control || (unsigned char)text[i] < ' ' || text[i] == 0x7f;
     }
     if (blank || config_text_lookalike(text, length, true) != 0) {
-        return config_warn(loading, line, name,
+        return config_warn(loading, secret->line, secret->name,
                            "%.200s: the password begins or ends with a blank, which is part of it: "
-                           "remove the blank if the broker says \"bad user name or password\"",
-                           path);
+                           "remove the blank if %s",
+                           secret->path, secret->refusal);
     }
     if (control) {
-        return config_warn(loading, line, name,
+        return config_warn(loading, secret->line, secret->name,
                            "%.200s: the password holds a control character, which is part of it: "
-                           "write the file anew if the broker says \"bad user name or password\"",
-                           path);
+                           "write the file anew if %s",
+                           secret->path, secret->refusal);
     }
     return 0;
 }
 
 /* Takes the file's text as the password, without a byte order mark. */
-static int keep_password(struct config_loading *loading, const char *text, size_t length,
-                         const char *path, const char *name, int line)
+static int keep_password(struct config_loading *loading, const struct secret *secret,
+                         const char *text, size_t length)
 {
     size_t mark = strlen(BYTE_ORDER_MARK);
 
     if (strncmp(text, BYTE_ORDER_MARK, mark) == 0) {
         if (length == mark) {
-            return config_fail(loading, line, name,
-                               "%.200s holds a byte order mark and no password", path);
+            return config_fail(loading, secret->line, secret->name,
+                               "%.200s holds a byte order mark and no password", secret->path);
         }
-        if (config_warn(loading, line, name,
+        if (config_warn(loading, secret->line, secret->name,
                         "%.200s begins with a byte order mark, which is not taken as part of the "
                         "password: save it as UTF-8 without one",
-                        path) != 0) {
+                        secret->path) != 0) {
             return 1;
         }
         text += mark;
         length -= mark;
     }
-    if (warn_of_hidden(loading, text, length, path, name, line) != 0) {
+    if (warn_of_hidden(loading, secret, text, length) != 0) {
         return 1;
     }
-    loading->config->broker.password = strdup(text);
-    return loading->config->broker.password != NULL
-               ? 0
-               : config_fail(loading, line, name, "out of memory");
+    *secret->out = strdup(text);
+    return *secret->out != NULL ? 0
+                                : config_fail(loading, secret->line, secret->name, "out of memory");
 }
 
-/* The file is open as `fd`, which this closes. `name` and `line` are for the problem. */
-static int read_password(struct config_loading *loading, int fd, const char *path, const char *name,
-                         int line)
+/* The file is open as `fd`, which this closes. */
+static int read_password(struct config_loading *loading, const struct secret *secret, int fd)
 {
-    char *text = malloc(PASSWORD_MAX + 2);
+    size_t size = secret->max + END_MAX + 1; /* one more shows when the file is too long */
+    char *text = malloc(size + 1);
     size_t length = 0;
     const char *fault = NULL;
-    int result = text != NULL ? read_all(fd, text, &length) : -ENOMEM;
+    int result = text != NULL ? read_all(fd, text, size, &length) : -ENOMEM;
 
     close(fd);
     if (result < 0) {
-        result =
-            config_fail(loading, line, name, "%.200s: cannot read: %s", path, error_text(-result));
-    } else if ((fault = trim_password(text, &length)) != NULL) {
-        result = config_fail(loading, line, name, "%.200s %s", path, fault);
+        result = config_fail(loading, secret->line, secret->name, "%.200s: cannot read: %s",
+                             secret->path, error_text(-result));
+    } else if ((fault = trim_password(secret, text, &length)) != NULL) {
+        result = config_fail(loading, secret->line, secret->name, "%.200s %s", secret->path, fault);
     } else {
-        result = keep_password(loading, text, length, path, name, line);
+        result = keep_password(loading, secret, text, length);
     }
     if (text != NULL) {
-        explicit_bzero(text, PASSWORD_MAX + 2);
+        explicit_bzero(text, size + 1);
     }
     free(text);
     return result;
 }
 
-static int load_password_file(struct config_loading *loading)
+static int load_file(struct config_loading *loading, const struct secret *secret)
 {
-    const char *path = loading->config->broker.password_file;
-    int line = config_check_line(loading, "password_file");
+    const char *path = secret->path;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     int error = errno;
     struct stat status;
 
     if (fd < 0) {
         return config_fail(
-            loading, line, "broker.password_file", "%.120s: cannot read: %s%s%.120s%s", path,
+            loading, secret->line, secret->name, "%.120s: cannot read: %s%s%.120s%s", path,
             error_text(error),
             error == ENOENT ? "; make it: install -m 0640 -g foxtrackrd /dev/stdin " : "",
             error == ENOENT ? path : "", error == ENOENT ? " (type it, Enter, Ctrl-D)" : "");
     }
     if (fstat(fd, &status) == 0 && (status.st_mode & S_IROTH) != 0) {
         close(fd);
-        return config_fail(loading, line, "broker.password_file",
+        return config_fail(loading, secret->line, secret->name,
                            "%.200s can be read by everybody: chmod o-rwx %.200s", path, path);
     }
-    return read_password(loading, fd, path, "broker.password_file", line);
+    return read_password(loading, secret, fd);
 }
 
-/* Loads the systemd credential. A missing one is no error: most installations have none. */
-static int load_credential(struct config_loading *loading)
+/* Loads a systemd credential in place of a file. A missing one is no error: most installations have
+ * none. */
+static int load_credential(struct config_loading *loading, const struct secret *secret,
+                           const char *credential)
 {
+    struct secret found = *secret;
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
     char path[4096];
+    char name[64];
     int fd;
 
     if (directory == NULL ||
-        snprintf(path, sizeof(path), "%s/" CONFIG_CREDENTIAL, directory) >= (int)sizeof(path)) {
+        snprintf(path, sizeof(path), "%s/%s", directory, credential) >= (int)sizeof(path)) {
         return 0;
     }
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
         return 0;
     }
+    snprintf(name, sizeof(name), "credential %s", credential);
     if (fd < 0) {
-        return config_fail(loading, 0, "credential " CONFIG_CREDENTIAL, "cannot read: %s",
-                           error_text(errno));
+        return config_fail(loading, 0, name, "cannot read: %s", error_text(errno));
     }
-    return read_password(loading, fd, path, "credential " CONFIG_CREDENTIAL, 0);
+    found.path = path;
+    found.name = name;
+    found.line = 0;
+    return read_password(loading, &found, fd);
 }
 
 void config_secret_load(struct config_loading *loading)
@@ -202,6 +224,15 @@ void config_secret_load(struct config_loading *loading)
     bool wrong =
         config_check_wrong(loading, "password") || config_check_wrong(loading, "password_file");
     bool known_user = config->broker.username != NULL || config_check_wrong(loading, "username");
+    const struct secret secret = {
+        .out = &config->broker.password,
+        .max = PASSWORD_MAX,
+        .too_long = "holds more than 65535 bytes, the most that MQTT allows",
+        .refusal = "the broker says \"bad user name or password\"",
+        .path = config->broker.password_file,
+        .name = "broker.password_file",
+        .line = password_file,
+    };
     int result = 0;
 
     config->broker.password_inline = password != 0;
@@ -214,13 +245,49 @@ void config_secret_load(struct config_loading *loading)
                     "everybody can read this file: chmod o-rwx %.200s, or use password_file",
                     config->path);
     }
-    if (password == 0 && config->broker.password_file != NULL) {
-        result = load_password_file(loading);
+    if (password == 0 && secret.path != NULL) {
+        result = load_file(loading, &secret);
     } else if (password == 0 && !wrong) {
-        result = load_credential(loading);
+        result = load_credential(loading, &secret, CONFIG_CREDENTIAL);
     }
     if (result == 0 && config->broker.password != NULL && !known_user) {
         config_note(loading, password != 0 ? password : password_file, "broker.username",
                     "is required where there is a password (MQTT 3.1.1 §3.1.2.9)");
+    }
+}
+
+void config_secret_load_proxy(struct config_loading *loading)
+{
+    struct config *config = loading->config;
+    int file = config_check_line(loading, "proxy_password_file");
+    bool wrong = config_check_wrong(loading, "proxy_password_file");
+    const struct secret secret = {
+        .out = &config->broker.proxy_password,
+        .max = PROXY_MAX,
+        .too_long = "holds more than 255 bytes, the most that a proxy takes (RFC 1929)",
+        .refusal = "the proxy refuses it",
+        .path = config->broker.proxy_password_file,
+        .name = "broker.proxy_password_file",
+        .line = file,
+    };
+    int result = 0;
+
+    if (config->broker.proxy == NULL) {
+        if (file != 0 && !wrong && !config_check_wrong(loading, "proxy")) {
+            config_note(loading, file, "broker.proxy_password_file",
+                        "needs proxy, the proxy that the password is for");
+        }
+        return;
+    }
+    if (secret.path != NULL) {
+        result = load_file(loading, &secret);
+    } else if (!wrong) {
+        result = load_credential(loading, &secret, CONFIG_PROXY_SECRET);
+    }
+    if (result == 0 && config->broker.proxy_password != NULL &&
+        config->broker.proxy->user == NULL) {
+        config_note(loading, config_check_line(loading, "proxy"), "broker.proxy",
+                    "names no user, and there is a password for the proxy: write USER@ in front of "
+                    "the host");
     }
 }

@@ -112,19 +112,22 @@ static void check_certificates(struct ctl_report *report, const struct config *c
     }
 }
 
+/* Checks the name that is resolved here: a proxy resolves the broker's. */
 static void check_name(struct ctl_report *report, const struct config *config)
 {
+    const struct config_proxy *proxy = config->broker.proxy;
+    const char *host = proxy != NULL ? proxy->host : config->broker.host;
+    const char *name = proxy != NULL ? "proxy name" : "broker name";
     char addresses[256];
     char problem[DIAL_PROBLEM_SIZE];
     struct dial_list list;
 
-    if (dial_resolve(config->broker.host, config->broker.port, NULL, &list, problem) != 0) {
-        ctl_report(report, "broker name", false,
-                   "%s; correct broker.host, or see the name server: getent hosts %s", problem,
-                   config->broker.host);
+    if (broker_resolve(config, NULL, &list, problem) != 0) {
+        ctl_report(report, name, false, "%s; correct %s, or see the name server: getent hosts %s",
+                   problem, proxy != NULL ? "broker.proxy" : "broker.host", host);
     } else {
         dial_list_text(&list, addresses, sizeof(addresses));
-        ctl_report(report, "broker name", true, "%s: %s", config->broker.host, addresses);
+        ctl_report(report, name, true, "%s: %s", host, addresses);
     }
 }
 

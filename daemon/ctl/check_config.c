@@ -45,6 +45,20 @@ static void check_password(struct ctl_report *report, const struct config *confi
     }
 }
 
+/* Reports the proxy, never the password for it. */
+static void check_proxy(struct ctl_report *report, const struct config *config)
+{
+    const struct config_proxy *proxy = config->broker.proxy;
+
+    if (proxy != NULL) {
+        ctl_report(report, "proxy", true, "%s:%d, %s, %s%.100s%s", proxy->host, proxy->port,
+                   proxy->socks5 ? "SOCKS 5" : "HTTP CONNECT",
+                   proxy->user != NULL ? "as user " : "without a user name",
+                   proxy->user != NULL ? proxy->user : "",
+                   proxy->user != NULL ? ", which travels to it in clear with the password" : "");
+    }
+}
+
 static void check_session(struct ctl_report *report, const struct config_session *session)
 {
     char filters[CTL_DETAIL_SIZE / 2];
@@ -68,6 +82,7 @@ void ctl_check_configuration(struct ctl_report *report, const struct config *con
         ctl_report_warning(report, "configuration", "%s", config->warnings[i]);
     }
     check_broker(report, config);
+    check_proxy(report, config);
     check_password(report, config);
     for (size_t i = 0; i < config->session_count; i++) {
         check_session(report, &config->sessions[i]);

@@ -109,19 +109,47 @@ static void report_tls(const struct trial *trial, int64_t expiry_ms)
                left_ms < TLS_EXPIRES_SOON_MS ? ": its operator should renew it" : "");
 }
 
-/* Checks TCP, and with TLS the handshake; explains a failure as the daemon does. Returns false on
- * failure. */
+/*
+ * Connects to the address, and through the proxy if one is configured. Returns a non-blocking
+ * socket to the broker; or -1, and *step and `reason` (of TLS_PROBLEM_SIZE bytes) say what failed.
+ */
+static int open_way(const struct trial *trial, const char **step, char *reason)
+{
+    int fd = dial_connect(trial->address, DIAL_TIMEOUT_MS, -1, reason);
+
+    *step = "TCP";
+    if (fd >= 0 && broker_open(trial->config, fd, -1, reason) != PROXY_OK) {
+        *step = "proxy";
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static void report_way(const struct trial *trial)
+{
+    char route[BROKER_ROUTE_SIZE];
+
+    ctl_report(trial->report, "TCP", true, "%s accepts connections", trial->address->name);
+    if (trial->config->broker.proxy != NULL) {
+        ctl_report(trial->report, "proxy", true, "there is a way to %s",
+                   broker_route(trial->config, route));
+    }
+}
+
+/* Checks TCP, the proxy, and with TLS the handshake; explains a failure as the daemon does. Returns
+ * false on failure. */
 static bool check_transport(const struct trial *trial)
 {
     const struct config *config = trial->config;
-    char problem[DIAL_PROBLEM_SIZE];
     char reason[TLS_PROBLEM_SIZE];
+    const char *step;
     int64_t expiry_ms = 0;
     enum tls_result result = TLS_OK;
-    int fd = dial_connect(trial->address, DIAL_TIMEOUT_MS, -1, problem);
+    int fd = open_way(trial, &step, reason);
 
     if (fd < 0) {
-        fail(trial, "TCP", problem);
+        fail(trial, step, reason);
         return false;
     }
     if (config->broker.tls) {
@@ -135,7 +163,7 @@ static bool check_transport(const struct trial *trial)
         fail(trial, "TLS", reason);
         return false;
     }
-    ctl_report(trial->report, "TCP", true, "%s accepts connections", trial->address->name);
+    report_way(trial);
     if (result != TLS_OK) {
         fail(trial, "TLS", reason);
     } else if (config->broker.tls) {
@@ -188,7 +216,8 @@ static void check_filters(struct ctl_report *report, const struct config *config
 static bool connect_paho(const struct trial *trial, struct paho *paho,
                          const struct paho_options *options, char problem[LOSS_TEXT_SIZE])
 {
-    char dial_problem[DIAL_PROBLEM_SIZE];
+    char way_problem[TLS_PROBLEM_SIZE];
+    const char *step;
     char paho_problem[PAHO_PROBLEM_SIZE];
     char complaint[PAHO_PROBLEM_SIZE];
     struct loss_facts facts = {.packets_checked = paho_checks_packets(),
@@ -196,10 +225,10 @@ static bool connect_paho(const struct trial *trial, struct paho *paho,
                                .keepalive_s = options->keepalive_s};
     struct paho_answer answer;
     int result;
-    int fd = dial_connect(trial->address, DIAL_TIMEOUT_MS, -1, dial_problem);
+    int fd = open_way(trial, &step, way_problem);
 
     if (fd < 0) {
-        snprintf(problem, LOSS_TEXT_SIZE, "%.200s", dial_problem);
+        snprintf(problem, LOSS_TEXT_SIZE, "%s", way_problem);
         return false;
     }
     gate_link_status(trial->gate, 0, &facts.link);
@@ -270,7 +299,7 @@ static void check_addresses(struct ctl_report *report, const struct config *conf
     char problem[DIAL_PROBLEM_SIZE];
     struct dial_list list;
 
-    if (dial_resolve(config->broker.host, config->broker.port, NULL, &list, problem) != 0) {
+    if (broker_resolve(config, NULL, &list, problem) != 0) {
         ctl_report(report, "TCP", false, "%s", problem);
         return;
     }

@@ -107,6 +107,10 @@ static void list_files(struct files *files, const struct config *config)
     if (config->broker.password_file != NULL) {
         files->list[files->count - 1].secret = true;
     }
+    add(files, "broker.proxy_password_file", R_OK, false, config->broker.proxy_password_file, "");
+    if (config->broker.proxy_password_file != NULL) {
+        files->list[files->count - 1].secret = true;
+    }
     if (config->broker.tls) {
         add(files, "broker.ca_file", R_OK, false, config->broker.ca_file, "");
         add(files, "broker.cert_file", R_OK, false, config->broker.cert_file, "");

@@ -60,13 +60,18 @@ static int wait_connected(int fd, int timeout_ms, int stop_fd)
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
-static const char *advice(int error)
+static const char *advice(enum dial_peer peer, int error)
 {
+    bool proxy = peer == DIAL_PROXY;
+
     switch (error) {
     case ECONNREFUSED:
-        return " (nothing listens there: is the broker running, and is broker.port right?)";
+        return proxy ? " (nothing listens there: is the proxy running, and is the port in "
+                       "broker.proxy right?)"
+                     : " (nothing listens there: is the broker running, and is broker.port right?)";
     case ETIMEDOUT:
-        return " (no answer: a firewall, or a wrong broker.host?)";
+        return proxy ? " (no answer: a firewall, or a wrong host in broker.proxy?)"
+                     : " (no answer: a firewall, or a wrong broker.host?)";
     default:
         return "";
     }
@@ -110,7 +115,8 @@ int dial_connect(const struct dial_address *address, int timeout_ms, int stop_fd
     }
     problem[0] = '\0';
     if (error != ECANCELED) {
-        snprintf(problem, DIAL_PROBLEM_SIZE, "%s%s", error_text(error), advice(error));
+        snprintf(problem, DIAL_PROBLEM_SIZE, "%s%s", error_text(error),
+                 advice(address->peer, error));
     }
     errno = error;
     return -1;
@@ -140,7 +146,8 @@ static void fail(struct runners *runners, size_t i, int error)
     }
     race->is_over[i] = true;
     runners->next_ms = clock_monotonic_ms();
-    snprintf(problem, sizeof(problem), "%s%s", error_text(error), advice(error));
+    snprintf(problem, sizeof(problem), "%s%s", error_text(error),
+             advice(race->list->entries[i].peer, error));
     race->tell(race->context, i, error, problem);
 }
 
@@ -270,7 +277,8 @@ int dial_race(struct dial_race *race, int *fd)
 
 /* --- the addresses of a host --------------------------------------------------------------- */
 
-static void set_address(struct dial_address *out, const struct addrinfo *from, int port)
+static void set_address(struct dial_address *out, enum dial_peer peer, const struct addrinfo *from,
+                        int port)
 {
     char text[INET6_ADDRSTRLEN + 20] = "?";
     bool v6 = from->ai_family == AF_INET6;
@@ -278,6 +286,7 @@ static void set_address(struct dial_address *out, const struct addrinfo *from, i
     memset(out, 0, sizeof(*out));
     memcpy(&out->socket, from->ai_addr, from->ai_addrlen);
     out->length = from->ai_addrlen;
+    out->peer = peer;
     getnameinfo(from->ai_addr, from->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST);
     snprintf(out->name, sizeof(out->name), "%s%s%s:%d", v6 ? "[" : "", text, v6 ? "]" : "", port);
 }
@@ -310,8 +319,9 @@ static void put_in_order(struct dial_list *list, const struct dial_history *hist
     }
 }
 
-int dial_resolve(const char *host, int port, const struct dial_history *history,
-                 struct dial_list *out, char problem[DIAL_PROBLEM_SIZE])
+int dial_resolve(enum dial_peer peer, const char *host, int port,
+                 const struct dial_history *history, struct dial_list *out,
+                 char problem[DIAL_PROBLEM_SIZE])
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     struct addrinfo *found = NULL;
@@ -321,14 +331,21 @@ int dial_resolve(const char *host, int port, const struct dial_history *history,
     snprintf(service, sizeof(service), "%d", port);
     rc = getaddrinfo(host, service, &hints, &found);
     if (rc != 0) {
-        snprintf(problem, DIAL_PROBLEM_SIZE, "cannot resolve broker.host %.120s: %s", host,
-                 rc == EAI_SYSTEM ? error_text(errno) : gai_strerror(rc));
+        const char *reason = rc == EAI_SYSTEM ? error_text(errno) : gai_strerror(rc);
+
+        if (peer == DIAL_PROXY) {
+            snprintf(problem, DIAL_PROBLEM_SIZE,
+                     "cannot resolve the host of broker.proxy, %.120s: %s", host, reason);
+        } else {
+            snprintf(problem, DIAL_PROBLEM_SIZE, "cannot resolve broker.host %.120s: %s", host,
+                     reason);
+        }
         return -1;
     }
     out->count = 0;
     for (const struct addrinfo *a = found; a != NULL && out->count < DIAL_ADDRESSES_MAX;
          a = a->ai_next) {
-        set_address(&out->entries[out->count++], a, port);
+        set_address(&out->entries[out->count++], peer, a, port);
     }
     freeaddrinfo(found);
     put_in_order(out, history);

@@ -23,11 +23,15 @@
 #define DIAL_NAME_SIZE     80
 #define DIAL_ADDRESSES_MAX 16
 
+/* The host that is dialled, for the advice in a problem. */
+enum dial_peer { DIAL_BROKER, DIAL_PROXY };
+
 /* One address of a host. */
 struct dial_address {
     struct sockaddr_storage socket;
     socklen_t length;          /* of `socket`; 0: none */
     char name[DIAL_NAME_SIZE]; /* with the port: "192.0.2.7:8883", "[2001:db8::1]:8883" */
+    enum dial_peer peer;
 };
 
 struct dial_list {
@@ -47,8 +51,9 @@ struct dial_history {
  * DIAL_ADDRESSES_MAX are dropped. The wait for a name server is not interrupted. Returns 0 and
  * fills *out, or -1 with `problem` set.
  */
-int dial_resolve(const char *host, int port, const struct dial_history *history,
-                 struct dial_list *out, char problem[DIAL_PROBLEM_SIZE]);
+int dial_resolve(enum dial_peer peer, const char *host, int port,
+                 const struct dial_history *history, struct dial_list *out,
+                 char problem[DIAL_PROBLEM_SIZE]);
 
 /*
  * Connect to one address within timeout_ms. `stop_fd` ends the attempt when it becomes readable
@@ -117,6 +122,44 @@ struct host_identity {
  * no certificate holds it. Any thread; no errors: `host` passed the configuration's check.
  */
 void host_identity(const char *host, struct host_identity *out);
+
+/* --- proxy ------------------------------------------------------------------------------- */
+
+/*
+ * The way to a broker through a proxy: CONNECT of an HTTP proxy (RFC 9110 §9.3.6), or SOCKS 5 (RFC
+ * 1928 and 1929). The proxy resolves the broker's name. User name and password travel to the proxy
+ * in clear. Any thread.
+ */
+
+#define PROXY_PROBLEM_SIZE 384
+#define PROXY_SECRET_MAX   255 /* bytes of a user name, and of a password (RFC 1929 §2) */
+
+enum proxy_kind { PROXY_NONE, PROXY_HTTP, PROXY_SOCKS5 };
+
+struct proxy {
+    enum proxy_kind kind;
+    const char *user;     /* NULL: none. PROXY_SECRET_MAX bytes at most, like the password */
+    const char *password; /* NULL: none */
+};
+
+enum proxy_result {
+    PROXY_OK = 0,
+    PROXY_E_REFUSED = 1, /* by the proxy, or it has failed; another attempt may succeed */
+    PROXY_STOPPED = 2,   /* stop_fd became readable */
+};
+
+/*
+ * Ask the proxy at the other end of `fd`, a connected and non-blocking socket, for a connection to
+ * `host` (as the configuration writes it; an IPv6 address loses its zone), within timeout_ms.
+ * `stop_fd` ends the attempt when it becomes readable (-1: none). Reads no byte beyond the proxy's
+ * answer: what follows is the broker's. With PROXY_NONE nothing is sent. The caller keeps and
+ * closes the socket.
+ *
+ * Returns PROXY_OK; or another enum proxy_result with `problem` set to a sentence that names the
+ * proxy, to "" when the attempt was stopped. No problem holds the password.
+ */
+enum proxy_result proxy_open(int fd, const struct proxy *proxy, const char *host, int port,
+                             int timeout_ms, int stop_fd, char problem[PROXY_PROBLEM_SIZE]);
 
 /* --- tls --------------------------------------------------------------------------------- */
 

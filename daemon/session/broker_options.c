@@ -1,5 +1,8 @@
 /*
- * The broker's address as it is given to Paho. Paho never connects to it: the gate only compares it
+ * The way to the broker: the host that is dialled, the proxy that stands there if there is one, and
+ * the broker's address as it is given to Paho.
+ *
+ * Paho never connects to it: the gate only compares it
  * with the target of Paho's CONNECT request, and Paho takes the certificate's expected name from
  * it.
  *
@@ -10,6 +13,7 @@
 #include "session/session.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "net/net.h"
 
@@ -48,4 +52,50 @@ struct paho_options broker_options(const struct config *config, char uri[BROKER_
         .password = config->broker.password,
         .keepalive_s = config->broker.keepalive_s,
     };
+}
+
+/* --- the way there --------------------------------------------------------------------------- */
+
+/* The time that a proxy gets to resolve the broker's name and connect to it. */
+#define PROXY_TIMEOUT_MS 20000
+
+int broker_resolve(const struct config *config, const struct dial_history *history,
+                   struct dial_list *out, char problem[DIAL_PROBLEM_SIZE])
+{
+    const struct config_proxy *proxy = config->broker.proxy;
+
+    if (proxy != NULL) {
+        return dial_resolve(DIAL_PROXY, proxy->host, proxy->port, history, out, problem);
+    }
+    return dial_resolve(DIAL_BROKER, config->broker.host, config->broker.port, history, out,
+                        problem);
+}
+
+enum proxy_result broker_open(const struct config *config, int fd, int stop_fd,
+                              char problem[PROXY_PROBLEM_SIZE])
+{
+    const struct config_proxy *proxy = config->broker.proxy;
+    struct proxy way = {.kind = PROXY_NONE};
+
+    if (proxy != NULL) {
+        way = (struct proxy){.kind = proxy->socks5 ? PROXY_SOCKS5 : PROXY_HTTP,
+                             .user = proxy->user,
+                             .password = config->broker.proxy_password};
+    }
+    return proxy_open(fd, &way, config->broker.host, config->broker.port, PROXY_TIMEOUT_MS, stop_fd,
+                      problem);
+}
+
+const char *broker_route(const struct config *config, char out[BROKER_ROUTE_SIZE])
+{
+    const struct config_proxy *proxy = config->broker.proxy;
+    bool brackets = proxy != NULL && strchr(proxy->host, ':') != NULL;
+    int used =
+        snprintf(out, BROKER_ROUTE_SIZE, "%.128s:%d", config->broker.host, config->broker.port);
+
+    if (proxy != NULL) {
+        snprintf(out + used, BROKER_ROUTE_SIZE - (size_t)used, " through the proxy %s%.128s%s:%d",
+                 brackets ? "[" : "", proxy->host, brackets ? "]" : "", proxy->port);
+    }
+    return out;
 }

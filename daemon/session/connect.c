@@ -48,6 +48,10 @@ static enum tls_result explain_tls(struct session *session, const struct dial_ad
     if (fd < 0) {
         return TLS_OK;
     }
+    if (broker_open(config, fd, session->stop_fd, reason) != PROXY_OK) {
+        close(fd);
+        return TLS_OK;
+    }
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
     result = tls_explain(fd, config->broker.host, config->broker.ca_file, config->broker.cert_file,
                          config->broker.key_file, EXPLAIN_TIMEOUT_MS, NULL, reason);
@@ -92,9 +96,9 @@ static void say_unanswered(struct session *session, const struct dial_address *a
 }
 
 /*
- * TLS and CONNECT at an address, over the connected socket `fd`, which becomes the gate's. REACHED
- * sets *present. NOT_REACHED: `problem` is set. NOT_NOW: another address would not help, `problem`
- * is set.
+ * Proxy, TLS and CONNECT at an address, over the connected socket `fd`, which becomes the gate's or
+ * is closed. REACHED sets *present. NOT_REACHED: `problem` is set. NOT_NOW: another address would
+ * not help, `problem` is set, to "" when the session is being stopped.
  */
 static enum reached try_address(struct session *session, const struct dial_address *address, int fd,
                                 bool *present, char *problem)
@@ -103,7 +107,12 @@ static enum reached try_address(struct session *session, const struct dial_addre
     struct gate_link_status before;
     struct gate_link_status after;
     bool was_uncertain = session->uncertain;
+    enum proxy_result opened = broker_open(session->parts.config, fd, session->stop_fd, problem);
 
+    if (opened != PROXY_OK) {
+        close(fd);
+        return opened == PROXY_STOPPED ? NOT_NOW : NOT_REACHED;
+    }
     gate_link_status(session->parts.gate, session->parts.index, &before);
     gate_offer(session->parts.gate, session->parts.index, fd);
     if (!session_put_event(session, INTAKE_CONNECTING, "", 0, STORE_GAP_NONE)) {
@@ -142,23 +151,27 @@ static int patience_s(const struct session *session, size_t count)
     return count == 1 || patient_s > CONNECT_TIMEOUT_S ? CONNECT_TIMEOUT_S : patient_s;
 }
 
-/* Appends "address: reason" to the reasons of this attempt. The first is preceded by broker.host
- * with its port if that is a name, because the operator knows the name. */
+/* Appends "address: reason" to the reasons of this attempt. The first is preceded by the route,
+ * which the operator knows: always with a proxy, else if broker.host is a name. A proxy's address
+ * is left out if the route names it. */
 static void add_reason(const struct config *config, char *problem,
                        const struct dial_address *address, const char *reason)
 {
+    const struct config_proxy *proxy = config->broker.proxy;
     size_t used = strlen(problem);
     size_t before = used;
-    struct host_identity identity;
+    char route[BROKER_ROUTE_SIZE];
+    struct host_identity dialled;
+    bool named_twice;
 
-    host_identity(config->broker.host, &identity);
-    if (used == 0 && !identity.is_address) {
-        used = (size_t)snprintf(problem, SESSION_REASON_SIZE, "%.128s:%d: ", config->broker.host,
-                                config->broker.port);
+    host_identity(proxy != NULL ? proxy->host : config->broker.host, &dialled);
+    named_twice = proxy != NULL && dialled.is_address;
+    if (used == 0 && (proxy != NULL || !dialled.is_address)) {
+        used = (size_t)snprintf(problem, SESSION_REASON_SIZE, "%s: ", broker_route(config, route));
     }
-    if ((size_t)snprintf(problem + used, SESSION_REASON_SIZE - used, "%s%s: %.384s",
-                         before > 0 ? "; " : "", address->name,
-                         reason) >= SESSION_REASON_SIZE - used &&
+    if ((size_t)snprintf(problem + used, SESSION_REASON_SIZE - used, "%s%s%s%.384s",
+                         before > 0 ? "; " : "", named_twice ? "" : address->name,
+                         named_twice ? "" : ": ", reason) >= SESSION_REASON_SIZE - used &&
         before > 0) {
         snprintf(problem + before, SESSION_REASON_SIZE - before, "; ...");
     }
@@ -286,8 +299,7 @@ bool session_connect(struct session *session, bool *present, char *problem)
     struct attempt attempt = {
         .session = session, .list = &list, .all_refused = true, .problem = problem};
 
-    if (dial_resolve(config->broker.host, config->broker.port, &session->addresses, &list,
-                     dial_problem) != 0) {
+    if (broker_resolve(config, &session->addresses, &list, dial_problem) != 0) {
         snprintf(problem, SESSION_REASON_SIZE, "%s", dial_problem);
         return false;
     }

@@ -41,6 +41,18 @@ static bool ends_soon_again(struct session *session, enum session_reconciled res
     return session->short_lives >= SHORT_LIVES;
 }
 
+/* Names the proxy where it may be the cause: it looks like the broker from here. */
+static void name_proxy(const struct config *config, enum loss_cause cause, char *problem)
+{
+    const struct config_proxy *proxy = config->broker.proxy;
+    size_t length = strlen(problem);
+
+    if (proxy != NULL && (cause == LOSS_BROKER || cause == LOSS_NETWORK || cause == LOSS_SILENCE)) {
+        snprintf(problem + length, SESSION_REASON_SIZE - length,
+                 " (or the cause is the proxy %.128s:%d in between)", proxy->host, proxy->port);
+    }
+}
+
 static enum loss_cause judge(struct session *session, enum session_reconciled result, char *problem)
 {
     static const struct gate_link_status never;
@@ -65,6 +77,7 @@ static enum loss_cause judge(struct session *session, enum session_reconciled re
     } else if (result != SESSION_RECONCILE_FAILED || cause != LOSS_SILENCE) {
         snprintf(problem, SESSION_REASON_SIZE, "%s", reason);
     }
+    name_proxy(session->parts.config, cause, problem);
     return cause;
 }
 

@@ -183,6 +183,7 @@ static void note_connected(struct session *session, bool present)
 {
     const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_CONNECTED};
     int priority = session->problem_said || session->status.connects == 0 ? LOG_NOTICE : LOG_DEBUG;
+    char route[BROKER_ROUTE_SIZE];
 
     session->connected_ms = clock_monotonic_ms();
     pthread_mutex_lock(&session->mutex);
@@ -194,8 +195,8 @@ static void note_connected(struct session *session, bool present)
     session->status.keepalive_s = session->answer.keepalive_s;
     session->status.connects++;
     pthread_mutex_unlock(&session->mutex);
-    log_line_fields(priority, &fields, "%s: connected to %s:%d, %s", session->own->client_id,
-                    session->parts.config->broker.host, session->parts.config->broker.port,
+    log_line_fields(priority, &fields, "%s: connected to %s, %s", session->own->client_id,
+                    broker_route(session->parts.config, route),
                     present ? "the broker has kept the session" : "the broker made a new session");
     session->problem_said = false;
     log_cause_over(&session->cause);

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "gate/gate.h"
 #include "mqtt/mqtt.h"
+#include "net/net.h"
 #include "pipeline/pipeline.h"
 #include "store/sessions.h"
 
@@ -191,5 +192,22 @@ void broker_target(const struct config *config, char target[BROKER_TARGET_SIZE])
 /* Write the gate's address with a session's token, as Paho's proxy URL. Any thread. */
 void broker_proxy(const struct config *config, const struct gate *gate, unsigned session,
                   char proxy[BROKER_PROXY_SIZE]);
+
+#define BROKER_ROUTE_SIZE 320
+
+/* Resolve the host to dial, as dial_resolve() does: the proxy's if one is configured, else the
+ * broker's. Any thread; blocks. */
+int broker_resolve(const struct config *config, const struct dial_history *history,
+                   struct dial_list *out, char problem[DIAL_PROBLEM_SIZE]);
+
+/* Have the configured proxy connect `fd`, a socket to an address of broker_resolve(), to the
+ * broker, as proxy_open() does; without a proxy `fd` is the broker's already. Any thread; blocks.
+ */
+enum proxy_result broker_open(const struct config *config, int fd, int stop_fd,
+                              char problem[PROXY_PROBLEM_SIZE]);
+
+/* Write "HOST:PORT" of the broker, and " through the proxy HOST:PORT" behind it if one is
+ * configured. Returns `out`. Any thread. */
+const char *broker_route(const struct config *config, char out[BROKER_ROUTE_SIZE]);
 
 #endif

@@ -136,6 +136,13 @@ static void check_config(const struct config *config)
     FUZZ_CHECK(!config->broker.key_file || config->broker.cert_file);
     FUZZ_CHECK(!config->broker.password || config->broker.username);
     FUZZ_CHECK(!config->broker.password || strlen(config->broker.password) <= 65535);
+    FUZZ_CHECK(!config->broker.proxy_password || config->broker.proxy->user);
+    FUZZ_CHECK(!config->broker.proxy_password || strlen(config->broker.proxy_password) <= 255);
+    if (config->broker.proxy) {
+        FUZZ_CHECK(config->broker.proxy->host[0] != '\0');
+        FUZZ_CHECK(config->broker.proxy->port >= 1 && config->broker.proxy->port <= 65535);
+        FUZZ_CHECK(!config->broker.proxy->user || config->broker.proxy->user[0] != '\0');
+    }
     FUZZ_CHECK(config->session_count >= 1 && config->session_count <= CONFIG_SESSIONS_MAX);
     for (size_t i = 0; i < config->session_count; i++) {
         check_session(&config->sessions[i]);

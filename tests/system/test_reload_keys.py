@@ -56,6 +56,9 @@ RESTART = {
     "broker.password_file": lambda daemon: {"password_file": other_password(daemon)},
     "broker.password": lambda daemon: {"password_file": None, "password": "another"},
     "broker.keepalive": lambda daemon: {"keepalive": 33},
+    "broker.proxy": lambda daemon: {"proxy": "http://127.0.0.1:1"},
+    "broker.proxy_password_file": lambda daemon: {"proxy": "http://me@127.0.0.1:1",
+                                                  "proxy_password_file": other_password(daemon)},
     "session.given": lambda daemon: {"given": "another"},
     "session.number": lambda daemon: {"number": "07"},
     "session.client_id": lambda daemon: {"given": None, "client_id": "id-another"},
@@ -93,8 +96,8 @@ def test_keys_that_need_a_restart_are_named(broker, daemon):
         written = change(daemon)
         daemon.configure(**{section: written})
         named = named_by_a_reload(daemon)
-        assert key in named and named <= {f"{section}.{name}" for name in [*written, "password"]}, (
-            f"{key}: {named}")
+        may = {f"{section}.{name}" for name in [*written, "password"]} | {"the password for the proxy"}
+        assert key in named and named <= may, f"{key}: {named}"
         daemon.sections[section] = before
         daemon.configure()
         assert named_by_a_reload(daemon) == set(), f"{key} was set back"

@@ -54,7 +54,7 @@ static void order(const struct dial_history *history, struct dial_list *list, ch
 {
     char problem[DIAL_PROBLEM_SIZE];
 
-    assert_int_equal(dial_resolve("many.example", 8883, history, list, problem), 0);
+    assert_int_equal(dial_resolve(DIAL_BROKER, "many.example", 8883, history, list, problem), 0);
     for (size_t i = 0; i < list->count; i++) {
         struct sockaddr_in socket;
 

@@ -45,7 +45,8 @@ static int set_up(void **state)
 
     assert_non_null(fixture);
     fake_broker_resolve(FAKE_BROKER_ADDRESSES);
-    assert_int_equal(dial_resolve(FAKE_BROKER_HOST, port, NULL, &fixture->list, problem), 0);
+    assert_int_equal(
+        dial_resolve(DIAL_BROKER, FAKE_BROKER_HOST, port, NULL, &fixture->list, problem), 0);
     fixture->race = (struct dial_race){.list = &fixture->list,
                                        .head_start_ms = HEAD_START_MS,
                                        .timeout_ms = LONG_MS,
