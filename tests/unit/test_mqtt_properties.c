@@ -38,12 +38,49 @@ static const char *read_copy(const struct block *block, struct mqtt_properties *
     return said;
 }
 
+/* Reads the block in parts of so many bytes. */
+static const char *walk_parts(const struct block *block, size_t head, size_t part)
+{
+    const char *said = NULL;
+    struct mqtt_properties_walk walk;
+
+    mqtt_properties_begin(&walk, block->packet, block->length - head);
+    for (size_t at = head; at < block->length && said == NULL; at += part) {
+        size_t some = part < block->length - at ? part : block->length - at;
+
+        said = mqtt_properties_walk(&walk, (const unsigned char *)block->bytes + at, some);
+    }
+    assert_true(said != NULL || walk.left == 0);
+    return said;
+}
+
+/* A block that is all there, and nothing behind it, is judged in the same way in any parts. */
+static void check_in_parts(const struct block *block, const char *said)
+{
+    size_t head = 1;
+    size_t size;
+
+    if (!mqtt_properties_size((const unsigned char *)block->bytes, block->length, &size) ||
+        size != block->length) {
+        return;
+    }
+    while ((block->bytes[head - 1] & 0x80) != 0) {
+        head++;
+    }
+    for (size_t part = 1; part <= block->length; part++) {
+        const char *again = walk_parts(block, head, part);
+
+        assert_string_equal(again != NULL ? again : "", said != NULL ? said : "");
+    }
+}
+
 static void check(const struct block *block)
 {
     struct mqtt_properties out;
     size_t size = 4711;
     const char *said = read_copy(block, &out, &size);
 
+    check_in_parts(block, said);
     if (block->said == NULL) {
         assert_null(said);
         assert_int_equal(size, block->length);

@@ -307,6 +307,12 @@ enum mqtt_packet_result mqtt_packet_check_body(enum mqtt_version version, unsign
                              : check_body_3_1_1(first, body, length, problem);
 }
 
+void mqtt_packet_malformed(unsigned char first, const char *reason,
+                           char problem[MQTT_PACKET_PROBLEM_SIZE])
+{
+    malformed(first, reason, problem);
+}
+
 void mqtt_packet_endless_length(unsigned char first, char problem[MQTT_PACKET_PROBLEM_SIZE])
 {
     malformed(first, "its remaining length has more than four bytes", problem);

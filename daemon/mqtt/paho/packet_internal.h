@@ -73,6 +73,10 @@ void mqtt_packet_read_connack(const unsigned char *body, size_t length, struct m
 void mqtt_packet_read_disconnect(const unsigned char *body, size_t length,
                                  struct mqtt_disconnect *out);
 
+/* Say that a packet is malformed; `reason` is a phrase. */
+void mqtt_packet_malformed(unsigned char first, const char *reason,
+                           char problem[MQTT_PACKET_PROBLEM_SIZE]);
+
 /* Say that the remaining length of a packet has more than four bytes. */
 void mqtt_packet_endless_length(unsigned char first, char problem[MQTT_PACKET_PROBLEM_SIZE]);
 

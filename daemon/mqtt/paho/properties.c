@@ -10,6 +10,9 @@
  * The values are not judged here. A topic, a text that is no UTF-8 or a Payload Format Indicator of
  * 7 harms nobody, and the broker would send such a message again at every connection.
  *
+ * A block that comes in parts, and of which nothing is kept, is judged in the same way, byte by
+ * byte (mqtt_properties_walk()).
+ *
  * Must never happen: a byte beyond the block is read, or a block is called good that Paho's
  * MQTTProperties_read() reads otherwise.
  */
@@ -69,6 +72,8 @@ static const struct {
     [0x29] = {BYTE, IN(CONNACK)}, /* Subscription Identifiers Available */
     [SHARED_AVAILABLE] = {BYTE, IN(CONNACK)},
 };
+
+static const char TOO_LONG[] = "a property is longer than the properties";
 
 static uint32_t big_endian(const unsigned char *at, size_t bytes)
 {
@@ -181,6 +186,22 @@ static void keep(enum id id, const unsigned char *at, size_t size, struct mqtt_p
     }
 }
 
+/* Notes a property of a packet in *seen. NULL, or what is wrong with its being there. */
+static const char *judge_id(enum mqtt_packet_type packet, unsigned id, uint64_t *seen)
+{
+    if (id >= IDS || known[id].form == UNKNOWN) {
+        return "it has an unknown property";
+    }
+    if ((known[id].packets >> packet & 1) == 0) {
+        return "it has a property of another packet";
+    }
+    if ((*seen >> id & 1) != 0 && id != USER_PROPERTY && id != SUBSCRIPTION_IDENTIFIER) {
+        return "it has a property twice";
+    }
+    *seen |= UINT64_C(1) << id;
+    return NULL;
+}
+
 bool mqtt_properties_size(const unsigned char *at, size_t length, size_t *size)
 {
     size_t behind;
@@ -207,20 +228,14 @@ const char *mqtt_properties_read(enum mqtt_packet_type packet, const unsigned ch
     }
     for (size_t next = variable(at, length, &number), value; next < end; next += value) {
         unsigned id = at[next++];
+        const char *reason = judge_id(packet, id, &seen);
 
-        if (id >= IDS || known[id].form == UNKNOWN) {
-            return "it has an unknown property";
+        if (reason != NULL) {
+            return reason;
         }
-        if ((known[id].packets >> packet & 1) == 0) {
-            return "it has a property of another packet";
-        }
-        if ((seen >> id & 1) != 0 && id != USER_PROPERTY && id != SUBSCRIPTION_IDENTIFIER) {
-            return "it has a property twice";
-        }
-        seen |= UINT64_C(1) << id;
         value = value_size(known[id].form, at + next, end - next);
         if (value == 0) {
-            return "a property is longer than the properties";
+            return TOO_LONG;
         }
         keep((enum id)id, at + next, value, &read);
         if (id == SERVER_KEEPALIVE) {
@@ -230,4 +245,88 @@ const char *mqtt_properties_read(enum mqtt_packet_type packet, const unsigned ch
     *out = read;
     *size = end;
     return NULL;
+}
+
+/* --- in parts -------------------------------------------------------------------------------- */
+
+/* The identifier of a property: what comes behind it. */
+static const char *walk_id(struct mqtt_properties_walk *walk, unsigned id)
+{
+    const char *reason = judge_id(walk->packet, id, &walk->seen);
+
+    if (reason != NULL) {
+        return reason;
+    }
+    switch (known[id].form) {
+    case BYTE:
+        walk->skip = 1;
+        break;
+    case TWO_BYTES:
+        walk->skip = 2;
+        break;
+    case FOUR_BYTES:
+        walk->skip = 4;
+        break;
+    case VARIABLE:
+        walk->variable = VARIABLE_BYTES;
+        break;
+    default:
+        walk->lengths = known[id].form == PAIR ? 4 : 2;
+        break;
+    }
+    return NULL;
+}
+
+/* A byte that is no part of a value whose length is known. */
+static const char *walk_byte(struct mqtt_properties_walk *walk, unsigned char byte)
+{
+    if (walk->variable > 0) {
+        walk->variable = (byte & 0x80) != 0 ? walk->variable - 1 : 0;
+        return (byte & 0x80) != 0 && walk->variable == 0 ? TOO_LONG : NULL;
+    }
+    if (walk->lengths == 0) {
+        return walk_id(walk, byte);
+    }
+    walk->lengths--;
+    walk->high = walk->high << 8 | byte;
+    if (walk->lengths % 2 == 0) {
+        walk->skip = walk->high & 0xFFFF;
+    }
+    return NULL;
+}
+
+void mqtt_properties_begin(struct mqtt_properties_walk *walk, enum mqtt_packet_type packet,
+                           size_t length)
+{
+    *walk = (struct mqtt_properties_walk){.packet = packet, .left = length};
+}
+
+const char *mqtt_properties_walk(struct mqtt_properties_walk *walk, const unsigned char *bytes,
+                                 size_t count)
+{
+    const char *reason = NULL;
+    size_t at = 0;
+
+    while (at < count && reason == NULL) {
+        size_t some = walk->skip < count - at ? walk->skip : count - at;
+
+        if (some > 0) {
+            walk->skip -= some;
+        } else {
+            some = 1;
+            reason = walk_byte(walk, bytes[at]);
+        }
+        at += some;
+        walk->left -= some;
+        if (reason == NULL && (walk->skip > walk->left ||
+                               (walk->left == 0 && (walk->variable > 0 || walk->lengths > 0)))) {
+            reason = TOO_LONG;
+        }
+    }
+    return reason;
+}
+
+bool mqtt_properties_has_alias(const struct mqtt_properties_walk *walk)
+{
+    return (walk->seen >> TOPIC_ALIAS & 1) != 0;
 }

@@ -61,4 +61,28 @@ bool mqtt_properties_size(const unsigned char *at, size_t length, size_t *size);
 const char *mqtt_properties_read(enum mqtt_packet_type packet, const unsigned char *at,
                                  size_t length, struct mqtt_properties *out, size_t *size);
 
+/* The position within a block of properties that comes in parts. */
+struct mqtt_properties_walk {
+    enum mqtt_packet_type packet;
+    size_t left; /* bytes of the block that have not come */
+    /* Of the present property. */
+    size_t skip;       /* bytes of its value that have not come */
+    unsigned variable; /* bytes that its integer of variable length may have yet */
+    unsigned lengths;  /* bytes of the lengths of its data that have not come */
+    unsigned high;     /* the last bytes of a length */
+    uint64_t seen;     /* a bit for each identifier that was there */
+};
+
+/* Begin a block of `length` bytes, without those that announce its length, in such a packet. */
+void mqtt_properties_begin(struct mqtt_properties_walk *walk, enum mqtt_packet_type packet,
+                           size_t length);
+
+/* Check the next bytes, at most walk->left. Returns NULL, or what mqtt_properties_read() says of
+ * such a block. After that the walk is over. */
+const char *mqtt_properties_walk(struct mqtt_properties_walk *walk, const unsigned char *bytes,
+                                 size_t count);
+
+/* Returns true when a Topic Alias has come. */
+bool mqtt_properties_has_alias(const struct mqtt_properties_walk *walk);
+
 #endif
