@@ -131,6 +131,7 @@ static int start_pipeline(struct daemon *daemon)
     int rc =
         intake_new(&daemon->intake, RING_BYTES, config->parser.max_payload, &daemon->watermark);
 
+    paho_limit_payload(config->parser.max_payload);
     broker_target(config, target);
     if (rc == 0) {
         rc = gate_new(&daemon->gate, target, daemon->session_count, session_writes_at_once(config),

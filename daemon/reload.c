@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "mqtt/mqtt.h"
 #include "preflight.h"
 
 #define NAMES_SIZE 1024 /* of the list of keys in a line of the log */
@@ -39,6 +40,8 @@ static void apply_live(const struct reload_parts *parts, struct config *loaded)
             "parser.max_payload: no memory for messages of %zu bytes; going on with the value "
             "from before",
             loaded->parser.max_payload);
+    } else {
+        paho_limit_payload(loaded->parser.max_payload);
     }
     log_set_level(loaded->log.level);
     status_reload(parts->status, loaded);

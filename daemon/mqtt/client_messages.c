@@ -13,10 +13,13 @@
 
 /* --- QoS 2: the persistence plugin ---------------------------------------------------------- */
 
-/* Hands a message over. Counts it for client_slot_wait(), whose time limit starts again with each
- * message. */
-static void hand_over(struct paho *paho, const struct paho_message *message)
+/* Hands a message over, the one that it stands for where it stands for one. `id` is its packet
+ * identifier. Counts it for client_slot_wait(), whose time limit starts again with each message. */
+static void hand_over(struct paho *paho, struct paho_message *message, unsigned id)
 {
+    if (paho_check_restore != NULL && !paho_check_restore(message, id)) {
+        paho_unexpected("a message of another packet than the last one");
+    }
     pthread_mutex_lock(&paho->mutex);
     paho->is_handing_over = true;
     pthread_mutex_unlock(&paho->mutex);
@@ -48,7 +51,7 @@ static int store_put(void *handle, char *key, int count, char *buffers[], int le
         message.payload_length = message.full_length = put.payload_length;
         message.is_repeated = is_put(paho, (int)put.id);
         paho->put[put.id / CHAR_BIT] |= (unsigned char)(1U << put.id % CHAR_BIT);
-        hand_over(paho, &message);
+        hand_over(paho, &message, put.id);
         break;
     case PAHO_PUT_NOTHING:
         break;
@@ -85,7 +88,7 @@ void client_messages_reset(struct paho *paho)
 static void deliver(struct paho *paho, const char *topic, int topic_length,
                     const MQTTAsync_message *message)
 {
-    const struct paho_message given = {
+    struct paho_message given = {
         .topic = topic,
         .topic_length = topic_length > 0 ? (size_t)topic_length : strlen(topic),
         .payload = message->payload,
@@ -97,7 +100,7 @@ static void deliver(struct paho *paho, const char *topic, int topic_length,
     switch (message->qos) {
     case 0:
     case 1:
-        hand_over(paho, &given);
+        hand_over(paho, &given, message->qos > 0 ? (unsigned)message->msgid : 0);
         break;
     case 2:
         if (!is_put(paho, message->msgid)) {

@@ -72,6 +72,12 @@ struct slot *client_slot_take(struct paho *paho)
     return slot;
 }
 
+/* Under the mutex: a number that changes with every message, and with every part of a large one. */
+static unsigned heard_so_far(const struct paho *paho)
+{
+    return paho->heard + (paho_check_pieces != NULL ? paho_check_pieces(paho->connection) : 0);
+}
+
 /*
  * Under the mutex: waits for a change until `*deadline`. The deadline is extended if messages came
  * meanwhile, or one waits for room in the intake: the answer comes after them. Returns false when
@@ -83,10 +89,10 @@ static bool wait_on(struct paho *paho, struct timespec *deadline, unsigned *hear
     if (pthread_cond_timedwait(&paho->changed, &paho->mutex, deadline) == 0) {
         return true;
     }
-    if (paho->heard == *heard && !paho->is_handing_over) {
+    if (heard_so_far(paho) == *heard && !paho->is_handing_over) {
         return false;
     }
-    *heard = paho->heard;
+    *heard = heard_so_far(paho);
     *deadline = clock_deadline(clock_monotonic_ms() + timeout_ms);
     return true;
 }
@@ -101,7 +107,7 @@ int client_slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeo
         return PAHO_E_FAILED;
     }
     pthread_mutex_lock(&paho->mutex);
-    heard = paho->heard;
+    heard = heard_so_far(paho);
     while (!slot->done && !paho->lost && (leaving || !paho->stopping)) {
         if (leaving ? pthread_cond_timedwait(&paho->changed, &paho->mutex, &deadline) != 0
                     : !wait_on(paho, &deadline, &heard, timeout_ms)) {

@@ -88,6 +88,11 @@ void paho_library_init(void);
 /* Describe the version of Paho and how it is linked (see mqtt/paho/lean.c), for --version. */
 void paho_describe(char out[PAHO_PROBLEM_SIZE]);
 
+/* From now on keep at most `bytes` of the payload of a message that is longer, while it comes: see
+ * struct paho_message. No effect, and the whole is in memory, where paho_checks_packets() is false.
+ * Any thread. */
+void paho_limit_payload(size_t bytes);
+
 /* A client. Strings of `options` that connecting needs are copied. Returns 0 and sets *out, for
  * paho_free(); or -1 (out of memory, or Paho would not: client id not UTF-8). Does not return when
  * this Paho would acknowledge, in silence, a message that it had no memory for

@@ -202,9 +202,11 @@ int intake_put(struct intake *intake, const struct intake_item *item)
     int result = INTAKE_E_REFUSED;
 
     kept = atomic_load(&intake->max_payload);
-    kept = item->full_length < kept ? item->full_length : kept;
-    if (kept < item->full_length &&
-        digest_sha256(item->payload, item->full_length, NULL, 0, digest) != 0) {
+    kept = item->payload_length < kept ? item->payload_length : kept;
+    if (item->payload_length < item->full_length) {
+        memcpy(digest, item->digest, DIGEST_SIZE);
+    } else if (kept < item->full_length &&
+               digest_sha256(item->payload, item->full_length, NULL, 0, digest) != 0) {
         return INTAKE_E_REFUSED; /* out of memory: the broker will send it again */
     }
     size = record_size(item->topic_length, kept);

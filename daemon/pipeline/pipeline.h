@@ -50,7 +50,7 @@ struct intake_item {
     const void *payload; /* the first payload_length of full_length bytes */
     size_t payload_length;
     size_t full_length;
-    uint8_t digest[DIGEST_SIZE]; /* of the full payload, set only when it was cut */
+    uint8_t digest[DIGEST_SIZE]; /* of the full payload, set when payload_length is less */
 };
 
 enum intake_result {
@@ -74,11 +74,11 @@ int intake_new(struct intake **out, size_t capacity, size_t max_payload,
 void intake_free(struct intake *intake);
 
 /*
- * Copy an item into the ring and give it the next number. The caller sets full_length to the
- * payload's length; payload_length is ignored: a longer payload is cut to max_payload here, and the
- * digest of the whole is taken. Blocks while the ring is full (TCP then pushes back on the broker).
- * INTAKE_OK, or INTAKE_E_REFUSED when the intake is closed or stalled: the caller must then make
- * sure that no acknowledgement of this message leaves (gate_sever()).
+ * Copy an item into the ring and give it the next number. A payload longer than max_payload is cut
+ * to that, and the digest of the whole is taken here, unless the caller has already cut it. Blocks
+ * while the ring is full (TCP then pushes back on the broker). INTAKE_OK, or INTAKE_E_REFUSED when
+ * the intake is closed or stalled: the caller must then make sure that no acknowledgement of this
+ * message leaves (gate_sever()).
  */
 int intake_put(struct intake *intake, const struct intake_item *item);
 

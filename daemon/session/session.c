@@ -113,11 +113,15 @@ static void take_message(void *context, const struct paho_message *message)
         .topic = message->topic,
         .topic_length = message->topic_length,
         .payload = message->payload,
+        .payload_length = message->payload_length,
         .full_length = message->full_length,
     };
     bool is_new = message->qos == 2 && !message->is_repeated;
     int result;
 
+    if (message->digest != NULL) {
+        memcpy(item.digest, message->digest, DIGEST_SIZE);
+    }
     pthread_mutex_lock(&session->mutex);
     item.in_flight = session->status.in_flight + is_new;
     pthread_mutex_unlock(&session->mutex);

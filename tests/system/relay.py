@@ -23,6 +23,11 @@ class Relay(Listener):
             self._left = count
             self._changed.notify_all()
 
+    def is_used_up(self):
+        """All bytes that may pass have passed."""
+        with self._changed:
+            return self._left == 0
+
     def accepted(self, connection):
         try:
             broker = socket.create_connection(("127.0.0.1", self._broker_port))

@@ -1,7 +1,10 @@
 /* Paho on both sides of mqtt/paho/check.c; see paho_stand_in.h. */
 #include "paho_stand_in.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "mqtt/paho/lean_internal.h"
 
 int WebSocket_getch(struct net *net, char *byte);
 char *WebSocket_getdata(struct net *net, size_t bytes, size_t *actual);
@@ -50,6 +53,11 @@ void WebSocket_close(struct net *net, int status, const char *reason)
     assert_int_equal(status, 1000);
     assert_null(reason);
     net->closed++;
+}
+
+_Noreturn void paho_out_of_memory(void)
+{
+    abort();
 }
 
 /* --- what is in front of it ------------------------------------------------------------------- */

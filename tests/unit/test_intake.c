@@ -37,6 +37,7 @@ static int put_text(struct intake *intake, const char *topic, const char *payloa
         .topic = topic,
         .topic_length = strlen(topic),
         .payload = payload,
+        .payload_length = strlen(payload),
         .full_length = strlen(payload),
     };
 
@@ -153,8 +154,11 @@ static void the_largest_item_always_fits(void **state)
     struct intake *intake = new_intake(0);
     char *topic = malloc(65535);
     char *payload = calloc(1, 4 * MAX_PAYLOAD);
-    struct intake_item item = {
-        .topic = topic, .topic_length = 65535, .payload = payload, .full_length = 4 * MAX_PAYLOAD};
+    struct intake_item item = {.topic = topic,
+                               .topic_length = 65535,
+                               .payload = payload,
+                               .payload_length = 4 * MAX_PAYLOAD,
+                               .full_length = 4 * MAX_PAYLOAD};
 
     (void)state;
     assert_non_null(topic);
@@ -179,8 +183,11 @@ static void cuts_an_oversize_payload_and_keeps_the_digest_of_the_whole(void **st
     struct intake *intake = new_intake(0);
     char payload[MAX_PAYLOAD + 10];
     uint8_t digest[DIGEST_SIZE];
-    struct intake_item item = {
-        .topic = "t", .topic_length = 1, .payload = payload, .full_length = sizeof(payload)};
+    struct intake_item item = {.topic = "t",
+                               .topic_length = 1,
+                               .payload = payload,
+                               .payload_length = sizeof(payload),
+                               .full_length = sizeof(payload)};
     struct intake_item out;
 
     (void)state;
@@ -196,6 +203,34 @@ static void cuts_an_oversize_payload_and_keeps_the_digest_of_the_whole(void **st
     intake_put(intake, &item);
     assert_int_equal(intake_next(intake, &out, 0), INTAKE_OK);
     assert_int_equal(out.payload_length, 16);
+    intake_free(intake);
+}
+
+/* The limit may have changed since the payload was cut, in either direction. */
+static void takes_a_payload_that_is_cut_already(void **state)
+{
+    struct intake *intake = new_intake(0);
+    struct intake_item item = {.topic = "t",
+                               .topic_length = 1,
+                               .payload = "0123456789",
+                               .payload_length = 10,
+                               .full_length = 1U << 30};
+    struct intake_item out;
+
+    (void)state;
+    memset(item.digest, 0xD1, DIGEST_SIZE);
+    for (size_t limit = 1; limit < 12; limit++) {
+        size_t kept = limit < 10 ? limit : 10;
+
+        assert_int_equal(intake_set_max_payload(intake, limit), 0);
+        assert_int_equal(intake_put(intake, &item), INTAKE_OK);
+        assert_int_equal(intake_next(intake, &out, 0), INTAKE_OK);
+        assert_int_equal(out.payload_length, kept);
+        assert_int_equal(out.full_length, 1U << 30);
+        assert_memory_equal(out.payload, "0123456789", kept);
+        assert_memory_equal(out.digest, item.digest, DIGEST_SIZE);
+        intake_release(intake);
+    }
     intake_free(intake);
 }
 
@@ -391,6 +426,7 @@ int main(void)
         cmocka_unit_test(wraps_at_every_offset),
         cmocka_unit_test(the_largest_item_always_fits),
         cmocka_unit_test(cuts_an_oversize_payload_and_keeps_the_digest_of_the_whole),
+        cmocka_unit_test(takes_a_payload_that_is_cut_already),
         cmocka_unit_test(a_full_ring_blocks_until_released),
         cmocka_unit_test(a_stall_frees_a_blocked_putter_and_keeps_what_is_there),
         cmocka_unit_test(grows_for_a_larger_max_payload_and_loses_nothing),

@@ -25,6 +25,7 @@
 
 #include "base/log.h"
 #include "mqtt/mqtt.h"
+#include "mqtt/paho/check_internal.h"
 #include "mqtt/paho/lean_internal.h"
 
 #define GOES_ON 0
@@ -41,6 +42,22 @@ int real_callbacks(MQTTAsync handle, void *context, MQTTAsync_connectionLost *lo
 int spy_callbacks(MQTTAsync handle, void *context, MQTTAsync_connectionLost *lost,
                   MQTTAsync_messageArrived *arrived,
                   MQTTAsync_deliveryComplete *delivered) __asm__("__wrap_MQTTAsync_setCallbacks");
+
+bool spy_restore(struct paho_message *message, unsigned id) __asm__("__wrap_paho_check_restore");
+
+/* What paho_check_restore() says, and the message that it puts in the place of a packet's. */
+static bool is_of_packet = true;
+static const struct paho_message *restored;
+static unsigned restored_id;
+
+bool spy_restore(struct paho_message *message, unsigned id)
+{
+    restored_id = id;
+    if (restored != NULL) {
+        *message = *restored;
+    }
+    return is_of_packet;
+}
 
 static const MQTTClient_persistence *plugin;
 static MQTTAsync_messageArrived *on_message;
@@ -89,8 +106,13 @@ static void count_message(void *context, const struct paho_message *message)
     repeated += message->is_repeated;
     last_topic_length = message->topic_length;
     last_payload_length = message->payload_length;
-    assert_int_equal(message->full_length, message->payload_length);
-    assert_null(message->digest);
+    if (restored == NULL) {
+        assert_int_equal(message->full_length, message->payload_length);
+        assert_null(message->digest);
+    } else {
+        assert_int_equal(message->full_length, restored->full_length);
+        assert_ptr_equal(message->digest, restored->digest);
+    }
 }
 
 static void count_release(void *context)
@@ -243,6 +265,18 @@ static void no_message(void)
     on_message(message_context, NULL, 0, NULL);
 }
 
+static void put_of_another_packet(void)
+{
+    is_of_packet = false;
+    put("r-7", 2, "\x34\x0E", PUBLISH_7, sizeof(PUBLISH_7) - 1);
+}
+
+static void delivery_of_another_packet(void)
+{
+    is_of_packet = false;
+    arrive(1, 7);
+}
+
 static void whatever_is_unexpected_ends_the_process(void **state)
 {
     void (*const cases[])(void) = {
@@ -264,6 +298,8 @@ static void whatever_is_unexpected_ends_the_process(void **state)
         packet_without_its_properties,
         properties_beyond_the_packet,
         release_after_the_removal,
+        put_of_another_packet,
+        delivery_of_another_packet,
     };
 
     (void)state;
@@ -485,6 +521,36 @@ static void a_proxys_url_is_kept_once(void **state)
     assert_true(mallinfo2().uordblks < before + (size_t)(ATTEMPTS - BEGIN) / 2 * LONG_USER);
 }
 
+/* mqtt/paho/shorten.c has read the whole, and Paho passes on what stands for it. */
+static void a_large_message_is_handed_over_in_the_place_of_its_stand_in(void **state)
+{
+    static const uint8_t digest[] = "digest";
+    static const struct paho_message whole = {.topic = "the/whole",
+                                              .topic_length = 9,
+                                              .payload = "begin",
+                                              .payload_length = 5,
+                                              .full_length = 1 << 20,
+                                              .digest = digest};
+
+    (void)state;
+    messages = 0;
+    restored = &whole;
+    assert_int_equal(put("r-7", 2, "\x34\x0E", PUBLISH_7, sizeof(PUBLISH_7) - 1), 0);
+    assert_int_equal(restored_id, 7);
+    arrive(2, 7);
+    assert_int_equal(messages, 1);
+    assert_int_equal(last_topic_length, 9);
+    assert_int_equal(last_payload_length, 5);
+    arrive(1, 9);
+    assert_int_equal(restored_id, 9);
+    arrive(0, 10);
+    assert_int_equal(restored_id, 0);
+    assert_int_equal(messages, 3);
+    assert_int_equal(last_topic_length, 9);
+    restored = NULL;
+    drop("r5-7");
+}
+
 /* Memory that Paho has not set is zero, whatever it held before. */
 void *mymalloc(char *file, int line, size_t size) __attribute__((weak));
 void *myrealloc(char *file, int line, void *pointer, size_t size) __attribute__((weak));
@@ -550,6 +616,7 @@ int main(void)
         cmocka_unit_test(a_message_that_comes_again_is_known),
         cmocka_unit_test(each_connection_has_a_client_of_its_own),
         cmocka_unit_test(a_proxys_url_is_kept_once),
+        cmocka_unit_test(a_large_message_is_handed_over_in_the_place_of_its_stand_in),
         cmocka_unit_test(memory_is_zeroed),
     };
 

@@ -44,6 +44,7 @@ static int put_message(struct pipeline *pipeline, int number)
                                         "{\"messageType\":1,\"deviceId\":\"d%d\",\"version\":3,"
                                         "\"timeMs\":%lld,\"battery\":{\"voltage\":3.9}}",
                                         number, (long long)NOW_MS);
+    item.payload_length = item.full_length;
     return intake_put(pipeline->intake, &item);
 }
 

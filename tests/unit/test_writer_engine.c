@@ -47,6 +47,7 @@ static int put_payload(struct pipeline *pipeline, const char *payload)
         .topic = "foxtrackr/group/V3.0/bat",
         .topic_length = strlen("foxtrackr/group/V3.0/bat"),
         .payload = payload,
+        .payload_length = strlen(payload),
         .full_length = strlen(payload),
     };
 

@@ -11,7 +11,9 @@
  *  - MQTTPacket_Factory() reads the first byte and the one to four bytes of the remaining length
  *    with WebSocket_getch(), byte by byte, and the rest with one WebSocket_getdata(). When the rest
  *    is not there yet, Paho begins again with the first byte, which it has kept. The header is
- *    judged before the rest is read, so before memory is allocated for it.
+ *    judged before the rest is read, so before memory is allocated for it. All bytes of the
+ *    remaining length are read when Paho asks for the first of them, because those of a large
+ *    PUBLISH are replaced: mqtt/paho/shorten.c reads the rest of it.
  *  - MQTTPacket_send() gives a packet to WebSocket_putdatas(): the fixed header, and the rest.
  *    Which answer the broker owes is noted before the packet is written. The protocol level of
  *    CONNECT is the version by which the broker's packets are checked.
@@ -29,7 +31,7 @@
  * often than they must. Paho 1.3.12 heeds no Server Keep Alive, so a shorter one is for the caller
  * of mqtt/client.c to act on.
  *
- * Must never happen: Paho parses an unchecked packet.
+ * Must never happen: Paho parses an unchecked packet, or one of which it takes too much memory.
  *
  * Relies on: the sequence of calls above; their return values; the beginning of Paho's struct
  * PacketBuffers. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-2 (Debian 13). Checked when the
@@ -50,10 +52,11 @@
 #include <string.h>
 
 #include "mqtt/paho/calls_internal.h"
+#include "mqtt/paho/shorten_internal.h"
 
 #define COMPLETE     0    /* TCPSOCKET_COMPLETE, */
 #define SOCKET_ERROR (-1) /* SOCKET_ERROR of Paho's Socket.h */
-#define LENGTH_BYTES 4
+#define HEADER_BYTES 5    /* the first byte, and up to four of the remaining length */
 
 /* Four times the connections that a configuration may have. A connection that has ended gives its
  * place to a new one. With more connections than places the oldest loses its own, and its next
@@ -70,6 +73,8 @@ void WebSocket_close(void *net, int status, const char *reason);
 struct place {
     _Atomic(const void *) connection; /* NULL: free */
     struct mqtt_exchange exchange;
+    struct paho_shorten shorten; /* under Paho's lock */
+    atomic_uint pieces;          /* that were read of large packets */
     /* Under the mutex. */
     bool has_ended;
     uint64_t since;                         /* the place was given, or the connection has ended */
@@ -81,10 +86,12 @@ struct place {
 struct reader {
     const void *connection;
     struct place *place; /* of the connection */
-    int count;           /* bytes of the header so far */
-    unsigned char first;
+    unsigned char header[HEADER_BYTES];
+    size_t count; /* bytes of the header that were read */
+    size_t given; /* bytes of it that Paho has */
     size_t length;
-    unsigned last; /* type of the last whole packet */
+    unsigned last;                        /* type of the last whole packet */
+    const struct mqtt_cut_message *whole; /* for which the last packet stands; NULL: none */
 };
 
 static _Thread_local struct reader reader;
@@ -134,6 +141,7 @@ static struct place *place_of(const void *connection)
     if (place == NULL) {
         place = choose();
         mqtt_exchange_reset(&place->exchange);
+        paho_shorten_end(&place->shorten);
         place->has_ended = false;
         place->since = ++events;
         place->problem[0] = '\0';
@@ -214,45 +222,103 @@ static void turn_to(const void *connection)
     }
 }
 
-/* Takes one byte of the remaining length (MQTT 3.1.1 §2.2.3). Returns false when the packet is
- * refused. */
+/* Takes one byte of the remaining length (MQTT 3.1.1 §2.2.3), the last one of the header so far.
+ * Returns false when the packet is refused. */
 static bool take_length_byte(const void *connection, unsigned char byte)
 {
+    struct mqtt_exchange *exchange = &reader.place->exchange;
+    unsigned char first = reader.header[0];
     char problem[MQTT_PACKET_PROBLEM_SIZE];
 
-    reader.length |= (size_t)(byte & 0x7F) << 7 * (reader.count - 1);
+    reader.length |= (size_t)(byte & 0x7F) << 7 * (reader.count - 2);
     if ((byte & 0x80) == 0) {
-        if ((reader.count > 1 || mqtt_exchange_check_protocol(&reader.place->exchange, reader.first,
-                                                              byte, problem) == MQTT_PACKET_OK) &&
-            mqtt_packet_check_header(mqtt_exchange_version(&reader.place->exchange), reader.first,
-                                     reader.length, problem) == MQTT_PACKET_OK &&
-            mqtt_exchange_check_header(&reader.place->exchange, reader.first, problem) ==
-                MQTT_PACKET_OK) {
+        if ((reader.count > 2 ||
+             mqtt_exchange_check_protocol(exchange, first, byte, problem) == MQTT_PACKET_OK) &&
+            mqtt_packet_check_header(mqtt_exchange_version(exchange), first, reader.length,
+                                     problem) == MQTT_PACKET_OK &&
+            mqtt_exchange_check_header(exchange, first, problem) == MQTT_PACKET_OK) {
             return true;
         }
-    } else if (++reader.count <= LENGTH_BYTES) {
+    } else if (reader.count < HEADER_BYTES) {
         return true;
     } else {
-        mqtt_packet_endless_length(reader.first, problem);
+        mqtt_packet_endless_length(first, problem);
     }
     complain(connection, problem);
     return false;
 }
 
+/* Gives Paho the header of the stand-in. */
+static void show_stand_in(const struct paho_shorten *shorten)
+{
+    memcpy(reader.header, shorten->header, PAHO_SHORTEN_HEADER);
+    reader.count = PAHO_SHORTEN_HEADER;
+}
+
+/* Reads the first byte of a packet, unless a large PUBLISH has not come as a whole. */
+static int begin_header(void *net)
+{
+    struct paho_shorten *shorten;
+    char byte;
+    int result;
+
+    reader.whole = NULL;
+    turn_to(net);
+    shorten = &reader.place->shorten;
+    if (shorten->is_whole) {
+        paho_shorten_end(shorten);
+    }
+    if (shorten->cut != NULL) {
+        show_stand_in(shorten);
+        return COMPLETE;
+    }
+    result = WebSocket_getch(net, &byte);
+    if (result == COMPLETE) {
+        reader.header[0] = (unsigned char)byte;
+        reader.count = 1;
+        reader.length = 0;
+    }
+    return result;
+}
+
+/* Reads the whole of the remaining length. */
+static int read_length(void *net)
+{
+    struct paho_shorten *shorten = &reader.place->shorten;
+    char byte;
+
+    do {
+        int result = WebSocket_getch(net, &byte);
+
+        if (result != COMPLETE) {
+            return result; /* the next read begins with the first byte again */
+        }
+        reader.header[reader.count++] = (unsigned char)byte;
+        if (!take_length_byte(net, (unsigned char)byte)) {
+            return SOCKET_ERROR;
+        }
+    } while (((unsigned char)byte & 0x80) != 0);
+    if (paho_shorten_applies(reader.header[0], reader.length)) {
+        paho_shorten_begin(shorten, mqtt_exchange_version(&reader.place->exchange),
+                           reader.header[0], reader.length);
+        show_stand_in(shorten);
+    }
+    return COMPLETE;
+}
+
 int paho_check_getch(void *net, char *byte)
 {
-    int result = WebSocket_getch(net, byte);
+    int result = COMPLETE;
 
-    turn_to(net);
-    if (result != COMPLETE) {
-        reader.count = 0; /* the next read begins with the first byte again */
-    } else if (reader.count == 0) {
-        reader.first = (unsigned char)*byte;
-        reader.length = 0;
-        reader.count = 1;
-    } else if (!take_length_byte(net, (unsigned char)*byte)) {
-        reader.count = 0;
-        result = SOCKET_ERROR;
+    if (reader.given == 0) {
+        result = begin_header(net);
+    } else if (reader.given == reader.count) {
+        result = read_length(net);
+    }
+    if (result == COMPLETE) {
+        *byte = (char)reader.header[reader.given++];
+    } else {
+        reader.given = 0;
     }
     return result;
 }
@@ -300,15 +366,16 @@ static void keep_answer(unsigned char *body, size_t length)
 static bool take_rest(const void *connection, unsigned char *body, size_t length)
 {
     enum mqtt_version version = mqtt_exchange_version(&reader.place->exchange);
+    unsigned char first = reader.header[0];
     char problem[MQTT_PACKET_PROBLEM_SIZE];
     enum mqtt_packet_result result = MQTT_PACKET_OK;
 
-    reader.last = reader.first >> 4;
+    reader.last = first >> 4;
     if (length > 0) {
-        result = mqtt_packet_check_body(version, reader.first, body, length, problem);
+        result = mqtt_packet_check_body(version, first, body, length, problem);
     }
     if (result == MQTT_PACKET_OK && length > 0) {
-        result = mqtt_exchange_check_body(&reader.place->exchange, reader.first, body, problem);
+        result = mqtt_exchange_check_body(&reader.place->exchange, first, body, problem);
     }
     if (result == MQTT_PACKET_E_MALFORMED) {
         complain(connection, problem);
@@ -318,18 +385,76 @@ static bool take_rest(const void *connection, unsigned char *body, size_t length
     return result == MQTT_PACKET_OK;
 }
 
+/* Reads on in a large PUBLISH. Paho gets its stand-in when all of it has come. */
+static char *read_shortened(void *net, size_t bytes, size_t *actual)
+{
+    struct paho_shorten *shorten = &reader.place->shorten;
+    char problem[MQTT_PACKET_PROBLEM_SIZE];
+
+    *actual = 0;
+    switch (paho_shorten_read(shorten, net, &reader.place->pieces, problem)) {
+    case PAHO_SHORTEN_PART:
+        return shorten->stand_in;
+    case PAHO_SHORTEN_WHOLE:
+        if (bytes != shorten->stand_in_length ||
+            !take_rest(net, (unsigned char *)shorten->stand_in, bytes)) {
+            return NULL;
+        }
+        reader.whole = &shorten->message;
+        *actual = bytes;
+        return shorten->stand_in;
+    default:
+        if (problem[0] != '\0') {
+            complain(net, problem);
+        }
+        return NULL;
+    }
+}
+
 char *paho_check_getdata(void *net, size_t bytes, size_t *actual)
 {
-    char *data = WebSocket_getdata(net, bytes, actual);
-    bool is_whole = bytes == 0 || (data != NULL && *actual >= bytes);
+    bool is_whole;
+    char *data;
 
-    reader.count = 0;
+    reader.given = 0;
+    if (reader.place->shorten.cut != NULL) {
+        return read_shortened(net, bytes, actual);
+    }
+    data = WebSocket_getdata(net, bytes, actual);
+    is_whole = bytes == 0 || (data != NULL && *actual >= bytes);
     return is_whole && !take_rest(net, (unsigned char *)data, bytes) ? NULL : data;
+}
+
+bool paho_check_restore(struct paho_message *message, unsigned id)
+{
+    const struct mqtt_cut_message *whole = reader.whole;
+
+    if (paho_shorten_is_stand_in(message->topic, message->topic_length) != (whole != NULL)) {
+        return false;
+    }
+    if (whole == NULL) {
+        return true;
+    }
+    message->topic = whole->topic;
+    message->topic_length = whole->topic_length;
+    message->payload = whole->payload;
+    message->payload_length = whole->payload_length;
+    message->full_length = whole->full_length;
+    message->digest = whole->digest;
+    return message->qos == whole->qos && id == whole->id;
+}
+
+unsigned paho_check_pieces(const void *connection)
+{
+    struct place *place = connection != NULL ? find(connection) : NULL;
+
+    return place != NULL ? atomic_load(&place->pieces) : 0;
 }
 
 /* CONNECT is about to be written. */
 static void begin(struct place *place)
 {
+    paho_shorten_end(&place->shorten);
     pthread_mutex_lock(&mutex);
     place->has_ended = false;
     place->since = ++events;
@@ -363,9 +488,15 @@ void paho_check_close(void *net, int status, const char *reason)
 {
     struct place *place;
 
+    if (reader.connection == net) {
+        reader.whole = NULL;
+    }
     pthread_mutex_lock(&mutex);
     place = find(net);
     last = NULL;
+    if (place != NULL) {
+        paho_shorten_end(&place->shorten);
+    }
     if (place != NULL && !place->has_ended) {
         place->has_ended = true;
         place->since = ++events;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "mqtt/mqtt.h"
 #include "mqtt/paho/packet_internal.h"
 
 /* The answers of a broker on one connection. */
@@ -37,5 +38,16 @@ bool paho_check_take_answer(const void *connection, struct mqtt_answer *out) __a
 
 /* Returns true when the packet that the calling thread has read last is a PUBREL of MQTT 5. */
 bool paho_check_reads_pubrel_of_5(void) __attribute__((weak));
+
+/*
+ * Put the message into *message for which the packet stands that the calling thread has read last,
+ * where it stands for one (mqtt/paho/shorten.c); `id` is its packet identifier, 0 with QoS 0. The
+ * memory is good until the thread reads on. Returns false when *message is not of that packet:
+ * nothing that comes from Paho then is what it seems to be.
+ */
+bool paho_check_restore(struct paho_message *message, unsigned id) __attribute__((weak));
+
+/* A number that changes when more of a large packet has come on this connection. Any thread. */
+unsigned paho_check_pieces(const void *connection) __attribute__((weak));
 
 #endif

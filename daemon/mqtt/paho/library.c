@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "mqtt/paho/lean_internal.h"
 #include "mqtt/paho/library_internal.h"
+#include "mqtt/paho/shorten_internal.h"
 
 /* No allocator has so much; with what Paho adds to it, it does not overflow. */
 #define TOO_MUCH (SIZE_MAX / 2)
@@ -102,6 +103,13 @@ void paho_library_init(void)
      * (FATAL would not: it leaves the internal level as it was.) */
     MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
     MQTTAsync_setTraceCallback(on_trace);
+}
+
+void paho_limit_payload(size_t bytes)
+{
+    if (paho_shorten_limit != NULL) {
+        paho_shorten_limit(bytes);
+    }
 }
 
 void paho_describe(char out[PAHO_PROBLEM_SIZE])

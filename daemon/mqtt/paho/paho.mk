@@ -14,9 +14,9 @@ PAHO_STATIC  = $(shell $(CC) -print-file-name=libpaho-mqtt3as.a)
 # As the library names itself; Debian's 1.3.12-1 says 1.3.11.
 PAHO_PROVED := 1.3.11 1.3.14
 # The adaptations are linked only with the copy. The others are part of every program.
-PAHO_OBJ    := $(patsubst %,$(BUILD)/$(PAHO_DIR)/%.o,lean cork ahead shortcuts check)
+PAHO_OBJ    := $(patsubst %,$(BUILD)/$(PAHO_DIR)/%.o,lean cork ahead shortcuts check shorten)
 PAHO_PROBE  := $(BUILD)/paho.probe
-PAHO_PROBE_OBJ := $(PAHO_OBJ) $(patsubst %,$(BUILD)/$(PAHO_DIR)/%.o,packet exchange properties plugin put probe probe_broker)
+PAHO_PROBE_OBJ := $(PAHO_OBJ) $(patsubst %,$(BUILD)/$(PAHO_DIR)/%.o,packet exchange properties cut plugin put probe probe_broker) $(BUILD)/daemon/base/digest.o
 PAHO_ONLY   := $(patsubst $(BUILD)/%.o,%.c,$(PAHO_OBJ)) $(addprefix $(PAHO_DIR)/,probe.c probe_broker.c)
 
 LIBS_PAHO    = $$(cat $(PAHO_FLAGS))
