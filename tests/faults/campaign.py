@@ -15,7 +15,7 @@ import traceback
 import messages
 import oracle
 from broker import FaultBroker
-from daemon import Daemon, add_protocol
+from daemon import LIMIT_S, Daemon, add_protocol
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -69,10 +69,10 @@ class Stage:
         self.witness.add(batch)
         self.broker.publish(batch)
 
-    def wait(self, condition, limit_s=60, what="a condition"):
+    def wait(self, condition, limit_s=2 * LIMIT_S, what="a condition"):
         self.daemon.wait(condition, limit_s, what)
 
-    def finish(self, *, odd=False, lost=False, strangers=False, gaps=(), limit_s=90):
+    def finish(self, *, odd=False, lost=False, strangers=False, gaps=(), limit_s=2 * LIMIT_S):
         """
         Drain to the end, stop, and ask the oracle everything.
         odd: the script makes the daemon look as if it broke MQTT. lost: the broker has lost

@@ -1,5 +1,6 @@
 """The daemon under fault: one configuration, and at most one process of the release build."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -19,6 +20,9 @@ from daemon_process import DaemonProcess  # noqa: E402
 USER = "tracker-reader"
 PASSWORD = "correct-horse-7f3a9"
 CLIENT_ID = "id-fault-01"
+
+LIMIT_S = 60
+"""For a hang only: a machine may be slow, and busy with other campaigns."""
 
 PROTOCOLS = {"3.1.1": mqtt.MQTT_3_1_1, "5": mqtt.MQTT_5}
 ALTERNATE = "alternate"
@@ -73,7 +77,7 @@ class Daemon(DaemonProcess):
 
     # The process
 
-    def start(self, wait="subscribed", limit_s=30):
+    def start(self, wait="subscribed", limit_s=LIMIT_S):
         """wait: "subscribed" (as the broker sees it), "status" (it writes its status) or None."""
         before = self.broker.ledger.steps["connack"] if self.broker else 0
         if self.protocol == ALTERNATE:
@@ -107,23 +111,22 @@ class Daemon(DaemonProcess):
         return None
 
     def signal(self, number):
+        """Send it a signal; nothing happens when it has ended by itself."""
         pid = self.pid
         if pid is not None:
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def kill(self):
         """SIGKILL; returns when it is dead, and its wrapper too."""
         if self.process is None:
             return
+        self.signal(signal.SIGKILL)
         try:
-            self.signal(signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        try:
-            self.process.wait(10)
+            self.process.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(LIMIT_S)
         self.process = None
 
     @property
@@ -136,14 +139,14 @@ class Daemon(DaemonProcess):
         masks = re.findall(r"^Sig(?:Blk|Cgt):\s*([0-9a-f]+)$", status, re.MULTILINE)
         return any(int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in masks)
 
-    def stop(self, limit_s=20):
+    def stop(self, limit_s=LIMIT_S):
         """SIGTERM, and it must end well."""
         self.wait(lambda: self.heeds_sigterm, limit_s, "a process that heeds SIGTERM")
         self.signal(signal.SIGTERM)
         code = self.wait_exit(limit_s)
         assert code == 0, f"exit {code} after SIGTERM:\n{self.log_tail()}"
 
-    def wait_exit(self, limit_s=30):
+    def wait_exit(self, limit_s=LIMIT_S):
         return super().wait_exit(limit_s)
 
     @property
@@ -163,26 +166,28 @@ class Daemon(DaemonProcess):
             return {}
         return status if status.get("pid", self.pid) == self.pid else {}
 
-    def wait(self, condition, limit_s=30, what="a condition", must_run=True):
+    def wait(self, condition, limit_s=LIMIT_S, what="a condition", must_run=True):
         """Wait until condition() is true, and return that; fail at once if the daemon ends."""
         deadline = time.monotonic() + limit_s
         while True:
+            # Before the look: what the daemon does last, such as a line of its log, is seen then.
+            ended = must_run and not self.running
             value = condition()
             if value:
                 return value
-            if must_run and not self.running:
+            if ended:
                 code = self.process.returncode if self.process else "?"
                 raise AssertionError(f"exit {code} while waiting for {what}:\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {limit_s} s for {what}:\n{self.log_tail()}")
             time.sleep(0.01)
 
-    def wait_log(self, pattern, limit_s=30):
+    def wait_log(self, pattern, limit_s=LIMIT_S):
         """The first line since the start that matches, without case."""
         expression = re.compile(f"^.*(?:{pattern}).*$", re.IGNORECASE | re.MULTILINE)
         return self.wait(lambda: expression.search(self.log()), limit_s, f"/{pattern}/ in the log")[0]
 
-    def wait_status(self, predicate, limit_s=30):
+    def wait_status(self, predicate, limit_s=LIMIT_S):
         def holds():
             status = self.status()
             return status if status and predicate(status) else None
@@ -194,10 +199,10 @@ class Daemon(DaemonProcess):
         wanted = {PROTOCOLS[self.protocol]} if self.protocol in PROTOCOLS else seen
         assert seen <= wanted, f"versions {seen}, {self.protocol} is configured"
 
-    def wait_drained(self, limit_s=60):
+    def wait_drained(self, limit_s=2 * LIMIT_S):
         """The broker has nothing left for it."""
         self.wait(lambda: self.broker.drained, limit_s, "the broker's queue to drain")
 
-    def wait_sorted(self, limit_s=60):
+    def wait_sorted(self, limit_s=2 * LIMIT_S):
         """Nothing is left in the inbox: a catch-up is over."""
         self.wait(lambda: inbox.rows(self.database) == 0, limit_s, "an empty inbox")

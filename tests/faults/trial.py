@@ -22,7 +22,7 @@ import inbox
 import messages as generator
 import oracle
 from broker import FaultBroker
-from daemon import Daemon, add_protocol
+from daemon import LIMIT_S, Daemon, add_protocol
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
@@ -220,7 +220,7 @@ class Trial:
     def acknowledged(self):
         return len(self.broker.ledger.acknowledged_numbers())
 
-    def recover(self, limit_s=60):
+    def recover(self, limit_s=2 * LIMIT_S):
         """Without any fault everything arrives and is there exactly once."""
         self.daemon.kill()
         self.broker.call(self.witness.forget_connection)

@@ -111,7 +111,7 @@ class Daemon(DaemonProcess):
             self.wait_ready()
         return self
 
-    def stop(self, timeout=5):
+    def stop(self, timeout=20):
         """Stop the daemon as systemd does: SIGTERM, after which it ends by itself with status 0."""
         begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
@@ -161,20 +161,18 @@ class Daemon(DaemonProcess):
         expression = re.compile(f"^.*(?:{pattern}).*$", re.IGNORECASE | re.MULTILINE)
 
         def found():
-            match = expression.search(self.log().replace(str(self.directory), "DIRECTORY"))
-            self._must_run(match)
-            return match
+            return expression.search(self.log().replace(str(self.directory), "DIRECTORY"))
 
-        return wait_until(found, timeout, lambda: f"/{pattern}/ in the log:\n{self.log_tail()}")[0]
+        return self._wait_running(
+            found, timeout, lambda: f"/{pattern}/ in the log:\n{self.log_tail()}")[0]
 
     def wait_status(self, predicate, timeout=20):
         """Wait until the status file of this process satisfies a predicate, and return it."""
         def holds():
             status = self.status()
-            self._must_run(status)
             return status if status and predicate(status) else None
 
-        return wait_until(holds, timeout, lambda: f"the status file; it is {self.status()}")
+        return self._wait_running(holds, timeout, lambda: f"the status file; it is {self.status()}")
 
     def wait_notified(self, pattern, timeout=20):
         """Wait for a STATUS= text that matches, without case, and return it."""
@@ -182,16 +180,15 @@ class Daemon(DaemonProcess):
 
         def found():
             matches = [text for text in self.notifications.statuses() if expression.search(text)]
-            self._must_run(matches)
             return matches[-1] if matches else None
 
-        return wait_until(found, timeout, lambda: (
+        return self._wait_running(found, timeout, lambda: (
             f"/{pattern}/ in a STATUS; they are {self.notifications.statuses()}\n"
             f"{self.log_tail()}"))
 
     def wait_ready(self, timeout=25):
-        wait_until(lambda: self._must_run(None) or self.notifications.time_of("READY=1"), timeout,
-                   lambda: f"READY=1:\n{self.log_tail()}")
+        self._wait_running(lambda: self.notifications.time_of("READY=1"), timeout,
+                           lambda: f"READY=1:\n{self.log_tail()}")
 
     def wait_subscribed(self, timeout=25):
         """Every session is subscribed. The status file is rewritten by each process at its start."""
@@ -210,17 +207,22 @@ class Daemon(DaemonProcess):
         self._wait_count(count_received, count, "messages", timeout)
 
     def _wait_count(self, counter, count, unit, timeout):
-        def arrived():
-            self._must_run(None)
-            return counter(self.database) >= count
-
-        wait_until(arrived, timeout, lambda: (
+        self._wait_running(lambda: counter(self.database) >= count, timeout, lambda: (
             f"{count} {unit}; there are {counter(self.database)}\n{self.log_tail()}"))
 
-    def _must_run(self, found):
-        """Fail at once, and not after the timeout, when what is waited for cannot come any more."""
-        if not found and self.process is not None and self.process.poll() is not None:
-            raise AssertionError(f"exit {self.process.returncode}:\n{self.log_tail()}")
+    def _wait_running(self, condition, timeout, what):
+        """
+        wait_until(), which fails at once and not after the timeout when the daemon has ended. Whether
+        it has is asked before the look: what a daemon does last, such as a line of its log, is seen.
+        """
+        def holds():
+            ended = self.process is not None and self.process.poll() is not None
+            value = condition()
+            if ended and not value:
+                raise AssertionError(f"exit {self.process.returncode}:\n{self.log_tail()}")
+            return value
+
+        return wait_until(holds, timeout, what)
 
 
 def foxtrackrctl(daemon, *arguments, **options):
