@@ -97,7 +97,7 @@ class FaultBroker(Conversation):
             return
         self._stopping = True
         self._wake()
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive(), "the broker's thread hangs"
         self._thread = None
         self._save()

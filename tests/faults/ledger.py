@@ -114,7 +114,7 @@ class Ledger:
                 self.changed.wait(min(left, 0.05))
         return True
 
-    def settle(self, limit_s=10):
+    def settle(self, limit_s=60):
         """
         After the client's death: wait until everything that it had sent has been read. What is in
         the socket's buffer has left the client, and counts.

@@ -38,7 +38,7 @@ def _stalled(step, number):
         stage.wait(lambda: not stage.broker.pending_faults, what="the fault")
         begun = time.monotonic()
         known = len(stage.ledger.visits)
-        stage.wait(lambda: len(stage.ledger.visits) > known, 60, "the daemon to come again")
+        stage.wait(lambda: len(stage.ledger.visits) > known, what="the daemon to come again")
         took = time.monotonic() - begun
         stage.finish()
         return f"noticed after {took:.1f} s"
