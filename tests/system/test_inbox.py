@@ -88,6 +88,13 @@ def take_pages_away(path):
     connection.close()
 
 
+@pytest.fixture
+def broker(make_broker):
+    """A broker with so large a window that a slow machine is fast enough for the inbox, too: 2,048
+    messages have to come within half a second."""
+    return make_broker(max_inflight=3000)
+
+
 def drain_a_backlog(broker, daemon):
     """That of many devices, fast enough for the inbox. Returns its manifest."""
     daemon.configure(database={"durability": "normal", "batch_max": 500})
