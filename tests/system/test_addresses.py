@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import threading
+import types
 
 import pytest
 
@@ -68,6 +69,20 @@ def stranger():
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def free_port():
+    """A function that returns the number of a port that nobody else gets before the test ends."""
+    kept = []
+
+    def keep():
+        kept.append(brokers.Port())
+        return kept[-1].number
+
+    yield keep
+    for port in kept:
+        port.close()
 
 
 def mute(_connection):
@@ -160,7 +175,7 @@ def test_host(everywhere, make_daemon, host, tls):
 @pytest.mark.parametrize("host, sni", [
     ("localhost", "localhost"), (ADDRESS, None), ("::1", None), ("::1%1", None),
     (NAME + ".", NAME)])
-def test_sni(pki, make_daemon, stranger, names, host, sni):
+def test_sni(pki, make_daemon, stranger, names, free_port, host, sni):
     """Goal: SNI holds the name, and nothing at all for an address (RFC 6066): both handshakes, that
     of Paho and the one that explains."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -172,12 +187,9 @@ def test_sni(pki, make_daemon, stranger, names, host, sni):
         with context.wrap_socket(connection, server_side=True) as client:
             client.recv(4096)
 
-    class Server:
-        tls_port = brokers.Port().number
-
-    Server.pki = pki
-    server = stranger("::1" if ":" in host else ADDRESS, Server.tls_port, shake_hands)
-    daemon = make_daemon(Server, environment=names(ADDRESS), broker={"host": host})
+    place = types.SimpleNamespace(tls_port=free_port(), pki=pki)
+    server = stranger("::1" if ":" in host else ADDRESS, place.tls_port, shake_hands)
+    daemon = make_daemon(place, environment=names(ADDRESS), broker={"host": host})
     daemon.start(wait=None)
     wait_until(lambda: len(seen) >= 2, what="two handshakes")
     daemon.stop()
@@ -186,7 +198,7 @@ def test_sni(pki, make_daemon, stranger, names, host, sni):
 
 
 @pytest.mark.parametrize("host", [ADDRESS, "::1"])
-def test_certificate_without_the_address(make_broker, make_daemon, everywhere, stranger, host):
+def test_certificate_without_the_address(make_daemon, everywhere, stranger, free_port, host):
     """Goal: an address that is not in the certificate is refused by the daemon and by check, with
     the address and what the certificate is for."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -197,7 +209,7 @@ def test_certificate_without_the_address(make_broker, make_daemon, everywhere, s
         with context.wrap_socket(connection, server_side=True) as client:
             client.recv(4096)
 
-    port = brokers.Port().number
+    port = free_port()
     stranger(host, port, shake_hands)
     daemon = make_daemon(everywhere, broker={"host": host, "port": port}).start(wait=None)
     line = daemon.wait_log("certificate is for")
