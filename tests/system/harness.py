@@ -29,7 +29,7 @@ def _is_sanitized():
 
 
 SANITIZED = _is_sanitized()
-PATIENCE = (4 if SANITIZED else 1) * (2 if "PYTEST_XDIST_WORKER" in os.environ else 1)
+PATIENCE = (4 if SANITIZED else 1) * (3 if "PYTEST_XDIST_WORKER" in os.environ else 1)
 """Other tests that run beside this one slow it down, too. Every limit is multiplied by this. A limit is for a hang, never for a measurement."""
 
 

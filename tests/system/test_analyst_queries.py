@@ -445,7 +445,7 @@ def directory(tmp_path_factory):
 
 def shell(directory, *arguments):
     done = subprocess.run(
-        arguments, cwd=directory, capture_output=True, encoding="utf-8", timeout=30
+        arguments, cwd=directory, capture_output=True, encoding="utf-8", timeout=120
     )
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return done.stdout

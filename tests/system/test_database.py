@@ -23,7 +23,7 @@ PUBREC = f"Received PUBREC from {CLIENT_ID}"
 @contextlib.contextmanager
 def locked(path):
     """Somebody else writes, and takes a long time over it."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10 * PATIENCE)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30 * PATIENCE)
     try:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -60,12 +60,12 @@ def test_short_pauses_of_another_writer(broker, make_daemon):
     Goal: somebody who writes without end but lets go for a moment each time does not keep the daemon
     out: it takes its turn in such a moment, within busy_timeout.
     """
-    daemon = make_daemon(broker, database={"busy_timeout": f"{400 * PATIENCE}ms"}).start()
+    daemon = make_daemon(broker, database={"busy_timeout": f"{1500 * PATIENCE}ms"}).start()
     end = threading.Event()
 
     def write():
         with contextlib.closing(sqlite3.connect(daemon.database, isolation_level=None,
-                                                timeout=10 * PATIENCE)) as connection:
+                                                timeout=30 * PATIENCE)) as connection:
             while not end.is_set():
                 connection.execute("BEGIN IMMEDIATE")
                 time.sleep(0.04)
@@ -92,7 +92,7 @@ def test_sigterm_while_the_database_is_locked(broker, make_daemon):
     with locked(daemon.database):
         manifest = fleet.play(broker, messages=100)
         daemon.wait_notified("busy|locked")
-        daemon.stop(timeout=5)
+        daemon.stop()
     daemon.start()
     daemon.wait_rows(manifest.row_count)
     daemon.stop()

@@ -76,6 +76,7 @@ def test_a_healthy_daemon_is_quiet(broker, daemon):
     daemon.start()  # the first time it also makes the database and subscribes
     daemon.stop()
     daemon.start()
+    daemon.wait_log("connected to")
     start = daemon.log().splitlines()
     assert len(start) == 2, start  # starting, connected
 

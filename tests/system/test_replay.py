@@ -282,7 +282,7 @@ def test_replay_interrupted(daemon, many):
                                env={**os.environ, **SLOW})
     wait_until(lambda: value(daemon.database, "SELECT count(*) FROM battery") > 0, every=0.001)
     process.terminate()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=30 * PATIENCE)
     assert process.returncode == 1 and "stopped" in err
     moved = value(daemon.database, "SELECT count(*) FROM battery")
     assert 0 < moved < len(many)
@@ -305,7 +305,7 @@ def test_replay_leaves_another_file_alone(daemon):
     # Replay reads all of them, and then makes three transactions of some slow writes each.
     process = subprocess.Popen([FOXTRACKRCTL, "-c", daemon.config, "replay"], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               env={**os.environ, **slow_disk(write_us=200_000)})
+                               env={**os.environ, **slow_disk(write_us=400_000)})
     wait_until(lambda: value(daemon.database, "SELECT count(*) FROM battery") > 0, every=0.001)
     with open(daemon.database, "r+b") as database:  # as cp does it
         database.truncate(0)
@@ -340,7 +340,7 @@ def test_replay_beside_a_busy_daemon(broker, daemon, many):
         both = [subprocess.Popen([FOXTRACKRCTL, "-c", daemon.config, "replay"], text=True,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
                 for _ in range(2)]
-        said = [process.communicate(timeout=60) for process in both]
+        said = [process.communicate(timeout=60 * PATIENCE) for process in both]
         assert [process.returncode for process in both] == [0, 0], said
     finally:
         end.set()

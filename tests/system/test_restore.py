@@ -11,7 +11,7 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import (FOXTRACKRCTL, ROOT, check_sound, count_rows, query, sanitizer, value,
+from harness import (FOXTRACKRCTL, PATIENCE, ROOT, check_sound, count_rows, query, sanitizer, value,
                      wait_until)
 
 FOXB = b"FOXB"
@@ -475,7 +475,7 @@ CALLS = "link,linkat,rename,renameat2,unlink,fsync,fdatasync,pwrite64,ftruncate,
 
 def strace(*arguments):
     return subprocess.run(["strace", "-f", "-qq", *arguments], capture_output=True, text=True,
-                          timeout=60, env={**os.environ, **sanitizer("detect_leaks=0")})
+                          timeout=60 * PATIENCE, env={**os.environ, **sanitizer("detect_leaks=0")})
 
 
 @pytest.mark.limit(400)

@@ -17,7 +17,7 @@ def stages(tmp_path, *wanted):
     makefile.write_text(MAKEFILE)
     done = subprocess.run(
         [ROOT / "tests/stages", "check", f"make -s -f {makefile}", "make V=1", *wanted],
-        check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30)
+        check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=120)
     return re.sub(r"\d+ s$", "0 s", done.stdout, flags=re.MULTILINE).splitlines(), done.returncode
 
 
