@@ -71,14 +71,14 @@ def pid(unit=UNIT):
     return int(show("MainPID", unit))
 
 
-def wait_text(text, unit=UNIT, timeout=40):
+def wait_text(text, unit=UNIT, timeout=90):
     """Wait until the unit's status line has this in it."""
     return wait_until(lambda: (lambda now: now if text in now else None)(show("StatusText", unit)),
                       timeout, lambda: f"{text!r} in the status of {unit}: it is "
                                        f"{show('StatusText', unit)!r}\n{tail(unit)}", every=0.1)
 
 
-def wait_active(unit=UNIT, timeout=60):
+def wait_active(unit=UNIT, timeout=90):
     wait_until(lambda: show("ActiveState", unit) == "active" and show("SubState", unit) == "running",
                timeout, lambda: f"{unit} to run: {show('SubState', unit)}\n{tail(unit)}", every=0.1)
 
@@ -99,7 +99,7 @@ def messages(since, unit=UNIT):
     return [str(entry.get("MESSAGE")) for entry in journal(since, unit)]
 
 
-def wait_message(since, text, unit=UNIT, timeout=30):
+def wait_message(since, text, unit=UNIT, timeout=90):
     return wait_until(lambda: next((m for m in messages(since, unit) if text in m), None), timeout,
                       lambda: f"{text!r} in the journal:\n" + "\n".join(messages(since, unit)),
                       every=0.2)
