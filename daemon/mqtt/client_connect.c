@@ -5,6 +5,14 @@
  * with a client, keeps the messages whose PUBREL has not come, which the broker sends again, and
  * forgets the memory of the proxy's URL at every MQTTAsync_connect(). The next client is made
  * before the last one is destroyed: with the last one Paho would end its threads.
+ *
+ * In MQTT 5 Paho keeps to itself what a broker says beside a code: a refused CONNECT comes without
+ * its Reason String, and a DISCONNECT is not reported as a loss. mqtt/paho/check.c reads CONNACK
+ * and DISCONNECT before Paho does; the callbacks here take what it has kept.
+ *
+ * Must never happen: a session of MQTT 5 that is to last is asked for without Session Expiry
+ * Interval, or with Clean Start. The broker would drop what it keeps at the end of the connection
+ * (§3.1.2.11.2), or at its beginning (§3.1.2.4). Paho's initializer has Clean Start on.
  */
 #include <stdio.h>
 #include <string.h>
@@ -54,14 +62,34 @@ static void on_lost(void *context, char *cause)
     (void)cause; /* always NULL */
     pthread_mutex_lock(&paho->mutex);
     paho->lost = true;
+    paho->has_ended = true;
     client_note_connection(paho);
     pthread_cond_broadcast(&paho->changed);
     pthread_mutex_unlock(&paho->mutex);
 }
 
+/* DISCONNECT: Paho closes the connection after this, and does not call on_lost(). */
+static void on_disconnected(void *context, MQTTProperties *properties, enum MQTTReasonCodes code)
+{
+    (void)properties;
+    (void)code;
+    on_lost(context, NULL);
+}
+
 static void on_connected(void *context, MQTTAsync_successData *data)
 {
     client_answer(context, true, 0, data->alt.connect.sessionPresent != 0, NULL);
+}
+
+static void on_connected5(void *context, MQTTAsync_successData5 *data)
+{
+    client_answer(context, true, 0, data->alt.connect.sessionPresent != 0, NULL);
+}
+
+/* The code of a CONNACK is in `code`; Paho does not always set `reasonCode`. */
+static void on_unconnected5(void *context, MQTTAsync_failureData5 *data)
+{
+    client_answer(context, false, data->code, false, data->message);
 }
 
 /* --- clients of Paho's ---------------------------------------------------------------------- */
@@ -77,7 +105,8 @@ static int make_client(struct paho *paho, const struct paho_options *options, MQ
                                     MQTTCLIENT_PERSISTENCE_USER, &paho->persistence,
                                     &create) != MQTTASYNC_SUCCESS ||
         MQTTAsync_setCallbacks(client, paho, on_lost, client_on_message, NULL) !=
-            MQTTASYNC_SUCCESS) {
+            MQTTASYNC_SUCCESS ||
+        MQTTAsync_setDisconnected(client, paho, on_disconnected) != MQTTASYNC_SUCCESS) {
         if (client != NULL) {
             MQTTAsync_destroy(&client);
         }
@@ -101,10 +130,12 @@ static int renew_client(struct paho *paho, const struct paho_options *options)
     if (make_client(paho, options, &paho->handle) != 0) {
         return -1;
     }
+    paho->version = options->version;
     MQTTAsync_destroy(&last);
     client_messages_reset(paho);
     pthread_mutex_lock(&paho->mutex);
     paho->lost = false;
+    paho->has_ended = false;
     paho->connection = NULL;
     paho->complaint[0] = '\0';
     paho->answer = (struct mqtt_answer){0};
@@ -116,16 +147,50 @@ static int renew_client(struct paho *paho, const struct paho_options *options)
 
 bool paho_speaks_5(void)
 {
-    return false;
+    return paho_check_take_answer != NULL;
 }
 
-int paho_connect(struct paho *paho, const struct paho_options *options, struct paho_answer *answer,
-                 char problem[PAHO_PROBLEM_SIZE])
+/* Adds a property with a number. Returns false when memory is out. */
+static bool add_number(MQTTProperties *properties, enum MQTTPropertyCodes id, uint32_t number)
 {
-    MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer;
+    MQTTProperty property = {.identifier = id};
+
+    if (id == MQTTPROPERTY_CODE_RECEIVE_MAXIMUM) {
+        property.value.integer2 = (unsigned short)number;
+    } else {
+        property.value.integer4 = number;
+    }
+    return MQTTProperties_add(properties, &property) == 0;
+}
+
+/* What differs in a CONNECT of MQTT 5. Returns as add_number(). */
+static bool set_options_5(MQTTAsync_connectOptions *connect, const struct paho_options *options,
+                          MQTTProperties *properties)
+{
+    connect->cleanstart = options->clean_session;
+    connect->onSuccess5 = on_connected5;
+    connect->onFailure5 = on_unconnected5;
+    connect->connectProperties = properties;
+    return add_number(properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL,
+                      options->clean_session ? 0 : options->session_expiry_s) &&
+           add_number(properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, options->receive_maximum);
+}
+
+static void set_options_3_1_1(MQTTAsync_connectOptions *connect, const struct paho_options *options)
+{
+    connect->cleansession = options->clean_session;
+    connect->onSuccess = on_connected;
+    connect->onFailure = client_on_failure;
+}
+
+/* Gives CONNECT to Paho. Returns as MQTTAsync_connect() does. */
+static int send_connect(struct paho *paho, const struct paho_options *options, struct slot *slot)
+{
+    MQTTAsync_connectOptions of_3_1_1 = MQTTAsync_connectOptions_initializer;
+    MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer5;
     MQTTAsync_SSLOptions ssl = MQTTAsync_SSLOptions_initializer;
-    struct slot *slot = client_slot_take(paho);
-    int result;
+    MQTTProperties properties = MQTTProperties_initializer;
+    int rc = MQTTASYNC_FAILURE;
 
     ssl.trustStore = options->ca_file;
     ssl.keyStore = options->cert_file;
@@ -135,8 +200,13 @@ int paho_connect(struct paho *paho, const struct paho_options *options, struct p
     ssl.verify = 1;
     ssl.disableDefaultTrustStore = 1;
 
+    if (options->version != PAHO_MQTT_5) {
+        connect = of_3_1_1;
+        set_options_3_1_1(&connect, options);
+    } else if (!set_options_5(&connect, options, &properties)) {
+        goto exit;
+    }
     connect.MQTTVersion = (int)options->version;
-    connect.cleansession = options->clean_session;
     connect.keepAliveInterval = options->keepalive_s;
     connect.connectTimeout = options->connect_timeout_s;
     connect.username = options->username;
@@ -150,31 +220,102 @@ int paho_connect(struct paho *paho, const struct paho_options *options, struct p
     } else {
         connect.httpProxy = options->proxy_url;
     }
-    connect.onSuccess = on_connected;
-    connect.onFailure = client_on_failure;
     connect.context = slot;
+    rc = MQTTAsync_connect(paho->handle, &connect);
+
+exit:
+    MQTTProperties_free(&properties); /* Paho has a copy */
+    return rc;
+}
+
+/* What the broker has answered, where it is not what was asked. */
+static void read_answer(struct paho *paho, const struct paho_options *options,
+                        struct paho_answer *answer)
+{
+    const struct mqtt_properties *said = &paho->answer.connack.properties;
+
+    if (options->version != PAHO_MQTT_5) {
+        return;
+    }
+    pthread_mutex_lock(&paho->mutex);
+    answer->session_expiry_s = options->clean_session     ? 0
+                               : said->has_session_expiry ? said->session_expiry_s
+                                                          : options->session_expiry_s;
+    if (said->has_server_keepalive) {
+        answer->keepalive_s = (int)said->server_keepalive_s;
+    }
+    answer->has_shared = said->shared_available;
+    answer->has_wildcards = said->wildcard_available;
+    pthread_mutex_unlock(&paho->mutex);
+}
+
+/* The broker has answered a CONNECT of MQTT 5 as MQTT 3.1.1 does, or it was not the answer that
+ * made the connection fail: then returns PAHO_E_FAILED. */
+static int judge_old_answer(struct paho *paho, const struct paho_options *options)
+{
+    const struct mqtt_connack *connack = &paho->answer.connack;
+    int result = PAHO_E_FAILED;
+
+    pthread_mutex_lock(&paho->mutex);
+    if (options->version == PAHO_MQTT_5 && paho->answer.has_connack && connack->is_old) {
+        result = connack->code != 0 ? PAHO_E_VERSION : PAHO_E_OLD_ANSWER;
+    }
+    if (result == PAHO_E_OLD_ANSWER) {
+        snprintf(paho->complaint, sizeof(paho->complaint),
+                 "the broker accepts a CONNECT of MQTT 5 as if it were one of MQTT 3.1.1: set "
+                 "broker.protocol = 3.1.1");
+    }
+    pthread_mutex_unlock(&paho->mutex);
+    return result;
+}
+
+/* Describes a CONNECT that failed. Returns the result of paho_connect(). */
+static int explain(struct paho *paho, const struct paho_options *options, const struct slot *slot,
+                   int result, char problem[PAHO_PROBLEM_SIZE])
+{
+    int code = slot->code;
+
+    if (result == PAHO_E_FAILED) {
+        result = judge_old_answer(paho, options);
+    }
+    if (result == PAHO_E_VERSION) {
+        code = 1;
+    } else if (result == PAHO_E_REFUSED && (code == 1 || code == 0x84)) {
+        result = PAHO_E_VERSION;
+    }
+    if (result == PAHO_E_REFUSED || result == PAHO_E_VERSION) {
+        mqtt_words_connack(code, paho->answer.connack.properties.reason, options, problem);
+    } else if (!paho_complaint(paho, problem)) {
+        snprintf(problem, PAHO_PROBLEM_SIZE, "no answer to CONNECT%s%.200s",
+                 slot->message[0] != '\0' ? ": " : "", slot->message);
+    }
+    return result;
+}
+
+int paho_connect(struct paho *paho, const struct paho_options *options, struct paho_answer *answer,
+                 char problem[PAHO_PROBLEM_SIZE])
+{
+    struct slot *slot = client_slot_take(paho);
+    int result;
 
     if (renew_client(paho, options) != 0) {
         snprintf(problem, PAHO_PROBLEM_SIZE, "there is no memory for a connection");
         return PAHO_E_FAILED;
     }
     /* Paho gives up after connect_timeout_s; our own limit is a little longer. */
-    result = client_slot_wait(paho, slot, MQTTAsync_connect(paho->handle, &connect),
+    result = client_slot_wait(paho, slot, send_connect(paho, options, slot),
                               (options->connect_timeout_s + 10) * INT64_C(1000), false);
-    if (result == PAHO_OK) {
-        *answer = (struct paho_answer){
-            .session_present = slot->session_present,
-            .keepalive_s = options->keepalive_s,
-            .has_shared = true,
-            .has_wildcards = true,
-        };
-    } else if (result == PAHO_E_REFUSED) {
-        mqtt_words_connack(slot->code, options->client_id, options->keepalive_s, problem);
-    } else if (!paho_complaint(paho, problem)) {
-        snprintf(problem, PAHO_PROBLEM_SIZE, "no answer to CONNECT%s%.200s",
-                 slot->message[0] != '\0' ? ": " : "", slot->message);
+    if (result != PAHO_OK) {
+        return explain(paho, options, slot, result, problem);
     }
-    return result;
+    *answer = (struct paho_answer){
+        .session_present = slot->session_present,
+        .keepalive_s = options->keepalive_s,
+        .has_shared = true,
+        .has_wildcards = true,
+    };
+    read_answer(paho, options, answer);
+    return PAHO_OK;
 }
 
 bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE])
@@ -192,10 +333,19 @@ bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE])
 
 bool paho_disconnect_reason(struct paho *paho, int *code, char sentence[PAHO_PROBLEM_SIZE])
 {
-    (void)paho;
-    (void)code;
-    (void)sentence;
-    return false;
+    const struct mqtt_disconnect *said = &paho->answer.disconnect;
+    bool is_known;
+
+    pthread_mutex_lock(&paho->mutex);
+    is_known = paho->answer.has_disconnect;
+    if (is_known) {
+        *code = said->code;
+        mqtt_words_disconnect(said->code, said->properties.reason, said->properties.server,
+                              sentence);
+        paho->answer.has_disconnect = false;
+    }
+    pthread_mutex_unlock(&paho->mutex);
+    return is_known;
 }
 
 bool paho_sent_connect(struct paho *paho)

@@ -37,6 +37,7 @@ struct slot {
 
 struct paho {
     MQTTAsync handle;
+    enum paho_version version; /* of the client of Paho's */
     MQTTClient_persistence persistence;
     paho_message_fn message;
     paho_released_fn released;
@@ -53,6 +54,7 @@ struct paho {
     bool is_handing_over; /* a message is being put into the intake now */
 
     /* The last connection. */
+    bool has_ended;                           /* it was lost, or the broker disconnected */
     const void *connection;                   /* see mqtt/paho/check_internal.h */
     char complaint[MQTT_PACKET_PROBLEM_SIZE]; /* "" or why the connection was closed */
     struct mqtt_answer answer;                /* all zero in a program that checks no packets */

@@ -14,6 +14,10 @@
 
 #define ANSWER_TIMEOUT_S 30
 
+/* Retain Handling (MQTT 5 §3.8.3.1): retained messages come with a subscription that is new, and
+ * not again with each connection, which subscribes to every filter. */
+#define RETAINED_TO_A_NEW_ONE 1
+
 _Static_assert(PAHO_PROBLEM_SIZE >= MQTT_WORDS_SIZE, "a refusal in words must fit");
 
 /* --- answers, on Paho's threads ------------------------------------------------------------- */
@@ -40,6 +44,20 @@ static void on_subscribed(void *context, MQTTAsync_successData *data)
     client_answer(context, code <= 2, code, false, NULL);
 }
 
+/* The granted QoS. */
+static void on_subscribed5(void *context, MQTTAsync_successData5 *data)
+{
+    client_answer(context, true, (int)data->reasonCode, false, NULL);
+}
+
+/* Paho takes every UNSUBACK for a success. */
+static void on_unsubscribed5(void *context, MQTTAsync_successData5 *data)
+{
+    int code = (int)data->reasonCode; /* 0x11: there was no such subscription */
+
+    client_answer(context, code < 0x80, code, false, NULL);
+}
+
 static void on_done(void *context, MQTTAsync_successData *data)
 {
     (void)data;
@@ -53,6 +71,14 @@ void client_on_failure(void *context, MQTTAsync_failureData *data)
     } else {
         client_answer(context, false, MQTTASYNC_FAILURE, false, NULL);
     }
+}
+
+/* `reasonCode` is the broker's, of SUBACK; `code` is Paho's. */
+static void on_failure5(void *context, MQTTAsync_failureData5 *data)
+{
+    int code = data->reasonCode != MQTTREASONCODE_SUCCESS ? (int)data->reasonCode : data->code;
+
+    client_answer(context, false, code, false, data->message);
 }
 
 /* --- slots ---------------------------------------------------------------------------------- */
@@ -132,8 +158,14 @@ int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_
     struct slot *slot = client_slot_take(paho);
     int result;
 
-    response.onSuccess = on_subscribed;
-    response.onFailure = client_on_failure;
+    if (paho->version == PAHO_MQTT_5) {
+        response.onSuccess5 = on_subscribed5;
+        response.onFailure5 = on_failure5;
+        response.subscribeOptions.retainHandling = RETAINED_TO_A_NEW_ONE;
+    } else {
+        response.onSuccess = on_subscribed;
+        response.onFailure = client_on_failure;
+    }
     response.context = slot;
     result = client_slot_wait(paho, slot, MQTTAsync_subscribe(paho->handle, filter, qos, &response),
                               ANSWER_TIMEOUT_S * INT64_C(1000), false);
@@ -152,11 +184,28 @@ int paho_unsubscribe(struct paho *paho, const char *filter)
     MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
     struct slot *slot = client_slot_take(paho);
 
-    response.onSuccess = on_done;
-    response.onFailure = client_on_failure;
+    if (paho->version == PAHO_MQTT_5) {
+        response.onSuccess5 = on_unsubscribed5;
+        response.onFailure5 = on_failure5;
+    } else {
+        response.onSuccess = on_done;
+        response.onFailure = client_on_failure;
+    }
     response.context = slot;
     return client_slot_wait(paho, slot, MQTTAsync_unsubscribe(paho->handle, filter, &response),
                             ANSWER_TIMEOUT_S * INT64_C(1000), false);
+}
+
+/* After the broker's DISCONNECT Paho may still be about to close the connection. It would then drop
+ * the request, and never answer it. */
+static bool has_ended(struct paho *paho)
+{
+    bool ended;
+
+    pthread_mutex_lock(&paho->mutex);
+    ended = paho->has_ended;
+    pthread_mutex_unlock(&paho->mutex);
+    return ended;
 }
 
 void paho_disconnect(struct paho *paho, int timeout_ms)
@@ -164,6 +213,10 @@ void paho_disconnect(struct paho *paho, int timeout_ms)
     MQTTAsync_disconnectOptions disconnect = MQTTAsync_disconnectOptions_initializer;
     struct slot *slot = client_slot_take(paho);
 
+    if (has_ended(paho)) {
+        return;
+    }
+    /* In MQTT 5 too, Paho calls these, and sends the reason code 0: the session stays. */
     disconnect.timeout = timeout_ms;
     disconnect.onSuccess = on_done;
     disconnect.onFailure = client_on_failure;

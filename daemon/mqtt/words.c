@@ -1,8 +1,9 @@
 /*
- * Return codes in words. See mqtt/words_internal.h.
+ * Codes in words. See mqtt/words_internal.h.
  *
  * MQTT 3.1.1 has the CONNACK codes 0 to 5 (§3.2.2.3) and the SUBACK codes 0, 1, 2 and 0x80
- * (§3.9.3). Brokers made for MQTT 5 also send its reason codes, from 0x80 on, to clients of 3.1.1.
+ * (§3.9.3). MQTT 5 has reason codes from 0x80 on (§2.4), which some brokers also send to clients of
+ * MQTT 3.1.1; and only in MQTT 5 a broker says by DISCONNECT why it ends a connection (§3.14).
  *
  * One code has several causes: CONNACK 2 is also how mosquitto refuses a keep alive above its
  * max_keepalive, and some brokers answer an unknown client id with 4 or 5. A sentence names all of
@@ -13,12 +14,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MQTT5 0x80
+#include "base/escape.h"
+
+#define MQTT5       0x80
+#define QUOTED_SIZE 136 /* the longest text of a broker in a sentence, after escaping */
 
 #define OTHER_VERSION                                                                              \
     "the broker does not speak MQTT 3.1.1, the version that foxtrackrd speaks: allow "             \
     "version 3.1.1 (protocol level 4) at the broker, or set broker.host and broker.port "          \
     "to a listener that has it"
+#define OTHER_VERSION_5                                                                            \
+    "the broker does not speak MQTT 5: set broker.protocol = auto or 3.1.1, or set broker.host "   \
+    "and broker.port to a listener that has it"
 #define CREDENTIALS    "check broker.username and the password"
 #define LOG_TELLS_MORE "the broker's log tells more"
 
@@ -64,6 +71,44 @@ static const struct advice suback5[] = {
      "name topics without + and # in session.filters"},
 };
 
+/* What a broker says of itself or of us when it disconnects. */
+struct ending {
+    int code;
+    const char *sentence;
+};
+
+static const struct ending endings[] = {
+    {0x00, "the broker ended the connection"},
+    {0x80, "the broker ended the connection for a reason that it does not name: " LOG_TELLS_MORE},
+    {0x81, "the broker says that a packet of foxtrackrd's was malformed: " LOG_TELLS_MORE},
+    {0x82, "the broker says that foxtrackrd broke the protocol: " LOG_TELLS_MORE},
+    {0x83, "the broker does not accept what foxtrackrd sent: " LOG_TELLS_MORE},
+    {0x87, "the broker says that this client is not authorised: " CREDENTIALS
+           ", and what the broker allows this client id"},
+    {0x89, "the broker is too busy for this client"},
+    {0x8B, "the broker is shutting down"},
+    {0x8D, "the broker has heard nothing for one and a half keep alives"},
+    {0x8E, "session taken over: another client uses this client id"},
+    {0x8F, "the broker does not allow a filter: check session.filters"},
+    {0x90, "the broker does not allow a topic: " LOG_TELLS_MORE},
+    {0x93, "the broker says that its window was exceeded: " LOG_TELLS_MORE},
+    {0x95, "the broker says that a packet of foxtrackrd's was too large: " LOG_TELLS_MORE},
+    {0x96, "the broker says that foxtrackrd sends too much: ask its operator to raise the limit"},
+    {0x97, "a quota at the broker is exceeded: ask its operator to raise it for this client"},
+    {0x98, "the broker's operator, or a rule of the broker's, ended the connection"},
+    {0x9B, "the broker does not have this QoS: set session.qos to what it has"},
+    {0x9C, "the broker wants this client at another server for now: ask its operator, and set "
+           "broker.host"},
+    {0x9D, "the broker has moved: ask its operator where to, and set broker.host"},
+    {0x9E, "the broker has no shared subscriptions: use a filter without $share/ in "
+           "session.filters"},
+    {0x9F, "the broker takes no more connections at the moment"},
+    {0xA0, "the broker allows no longer connection: foxtrackrd connects again"},
+    {0xA1, "the broker has no subscription identifiers: " LOG_TELLS_MORE},
+    {0xA2, "the broker has no subscriptions with wildcards: name topics without + and # in "
+           "session.filters"},
+};
+
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 static const struct advice *find(const struct advice *table, size_t count, int code)
@@ -95,7 +140,22 @@ static void add_advice(const char *start, const struct advice *found, char *out)
              found != NULL && found->advice != NULL ? found->advice : LOG_TELLS_MORE);
 }
 
-void mqtt_words_connack(int code, const char *client_id, int keepalive_s, char out[MQTT_WORDS_SIZE])
+/* Appends a text of the broker's, if there is one and room for some of it. */
+static void add_quoted(const char *before, const char *text, char *out)
+{
+    char quoted[QUOTED_SIZE];
+    size_t used = strlen(out);
+    size_t room = MQTT_WORDS_SIZE - 1 - used;
+    size_t around = strlen(before) + 3; /* two quotes, and the end */
+
+    if (text[0] != '\0' && room > around + 8) {
+        escape_line(quoted, room - around < sizeof(quoted) ? room - around : sizeof(quoted), text);
+        snprintf(out + used, room, "%s\"%s\"", before, quoted);
+    }
+}
+
+void mqtt_words_connack(int code, const char *reason, const struct paho_options *options,
+                        char out[MQTT_WORDS_SIZE])
 {
     static const char *const codes[] = {
         [1] = OTHER_VERSION,
@@ -105,8 +165,10 @@ void mqtt_words_connack(int code, const char *client_id, int keepalive_s, char o
     };
     char start[96];
 
-    if (code == 2 || code == 0x85) {
-        rejected_identifier(client_id, keepalive_s, out);
+    if (options->version == PAHO_MQTT_5 && (code == 1 || code == 0x84)) {
+        snprintf(out, MQTT_WORDS_SIZE, "%s", OTHER_VERSION_5);
+    } else if (code == 2 || code == 0x85) {
+        rejected_identifier(options->client_id, options->keepalive_s, out);
     } else if (code > 0 && code < (int)COUNT(codes)) {
         snprintf(out, MQTT_WORDS_SIZE, "%s", codes[code]);
     } else if (code >= MQTT5) {
@@ -118,6 +180,7 @@ void mqtt_words_connack(int code, const char *client_id, int keepalive_s, char o
                  "the broker refuses the connection with the unknown code %d: " LOG_TELLS_MORE,
                  code);
     }
+    add_quoted("; it says ", reason, out);
 }
 
 void mqtt_words_suback(int code, const char *filter, char out[MQTT_WORDS_SIZE])
@@ -133,4 +196,25 @@ void mqtt_words_suback(int code, const char *filter, char out[MQTT_WORDS_SIZE])
              "the broker refuses the subscription to %.160s with code 0x%02X of MQTT 5", filter,
              (unsigned)code);
     add_advice(start, find(suback5, COUNT(suback5), code), out);
+}
+
+void mqtt_words_disconnect(int code, const char *reason, const char *server,
+                           char out[MQTT_WORDS_SIZE])
+{
+    const char *sentence = NULL;
+
+    for (size_t i = 0; i < COUNT(endings); i++) {
+        if (endings[i].code == code) {
+            sentence = endings[i].sentence;
+        }
+    }
+    if (sentence != NULL) {
+        snprintf(out, MQTT_WORDS_SIZE, "%s", sentence);
+    } else {
+        snprintf(out, MQTT_WORDS_SIZE,
+                 "the broker ended the connection with the unknown code 0x%02X: " LOG_TELLS_MORE,
+                 (unsigned)code);
+    }
+    add_quoted("; it names ", server, out);
+    add_quoted("; it says ", reason, out);
 }

@@ -1,5 +1,5 @@
 /*
- * A broker's refusal in words: every CONNACK and SUBACK return code, what it means and what an
+ * What a broker's codes mean, in words: every code of CONNACK, SUBACK and DISCONNECT, and what an
  * operator can do. The only such table, for the daemon and for `foxtrackrctl check`. Pure; any
  * thread.
  */
@@ -8,17 +8,25 @@
 
 #include <stddef.h>
 
+#include "mqtt/mqtt.h"
+
 /* Enough for every sentence of this file. */
 #define MQTT_WORDS_SIZE 384
 
 /*
- * Write a sentence without a full stop about a CONNACK whose return code is not 0. `client_id` and
- * `keepalive_s` are those of the CONNECT. Codes from 0x80 on are those of MQTT 5.
+ * Write a sentence without a full stop about a CONNACK whose code is not 0. `options` are those of
+ * the CONNECT. Codes from 0x80 on are those of MQTT 5. `reason` is the Reason String, as the broker
+ * sent it, or "": the sentence quotes as much of it as fits, and escapes it.
  */
-void mqtt_words_connack(int code, const char *client_id, int keepalive_s,
+void mqtt_words_connack(int code, const char *reason, const struct paho_options *options,
                         char out[MQTT_WORDS_SIZE]);
 
 /* The same about a SUBACK for `filter` whose return code grants nothing (from 0x80 on). */
 void mqtt_words_suback(int code, const char *filter, char out[MQTT_WORDS_SIZE]);
+
+/* The same about a DISCONNECT of the broker's (MQTT 5 §3.14.2.1). `server` is the Server Reference,
+ * as the broker sent it, or "". */
+void mqtt_words_disconnect(int code, const char *reason, const char *server,
+                           char out[MQTT_WORDS_SIZE]);
 
 #endif
