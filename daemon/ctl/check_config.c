@@ -7,6 +7,7 @@
 
 #include "base/plural.h"
 #include "ctl/check_findings_internal.h"
+#include "session/session.h"
 
 #define PROTOCOL "MQTT 3.1.1" /* the one that foxtrackrd speaks */
 
@@ -49,9 +50,10 @@ static void check_password(struct ctl_report *report, const struct config *confi
 static void check_proxy(struct ctl_report *report, const struct config *config)
 {
     const struct config_proxy *proxy = config->broker.proxy;
+    char name[BROKER_ROUTE_SIZE];
 
     if (proxy != NULL) {
-        ctl_report(report, "proxy", true, "%s:%d, %s, %s%.100s%s", proxy->host, proxy->port,
+        ctl_report(report, "proxy", true, "%s, %s, %s%.100s%s", broker_proxy_name(config, name),
                    proxy->socks5 ? "SOCKS 5" : "HTTP CONNECT",
                    proxy->user != NULL ? "as user " : "without a user name",
                    proxy->user != NULL ? proxy->user : "",

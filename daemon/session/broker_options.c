@@ -86,16 +86,25 @@ enum proxy_result broker_open(const struct config *config, int fd, int stop_fd,
                       problem);
 }
 
-const char *broker_route(const struct config *config, char out[BROKER_ROUTE_SIZE])
+const char *broker_proxy_name(const struct config *config, char out[BROKER_ROUTE_SIZE])
 {
     const struct config_proxy *proxy = config->broker.proxy;
     bool brackets = proxy != NULL && strchr(proxy->host, ':') != NULL;
-    int used =
-        snprintf(out, BROKER_ROUTE_SIZE, "%.128s:%d", config->broker.host, config->broker.port);
 
+    out[0] = '\0';
     if (proxy != NULL) {
-        snprintf(out + used, BROKER_ROUTE_SIZE - (size_t)used, " through the proxy %s%.128s%s:%d",
-                 brackets ? "[" : "", proxy->host, brackets ? "]" : "", proxy->port);
+        snprintf(out, BROKER_ROUTE_SIZE, "%s%.128s%s:%d", brackets ? "[" : "", proxy->host,
+                 brackets ? "]" : "", proxy->port);
     }
+    return out;
+}
+
+const char *broker_route(const struct config *config, char out[BROKER_ROUTE_SIZE])
+{
+    char proxy[BROKER_ROUTE_SIZE];
+
+    broker_proxy_name(config, proxy);
+    snprintf(out, BROKER_ROUTE_SIZE, "%.128s:%d%s%.144s", config->broker.host, config->broker.port,
+             proxy[0] != '\0' ? " through the proxy " : "", proxy);
     return out;
 }

@@ -44,12 +44,13 @@ static bool ends_soon_again(struct session *session, enum session_reconciled res
 /* Names the proxy where it may be the cause: it looks like the broker from here. */
 static void name_proxy(const struct config *config, enum loss_cause cause, char *problem)
 {
-    const struct config_proxy *proxy = config->broker.proxy;
     size_t length = strlen(problem);
+    char name[BROKER_ROUTE_SIZE];
 
-    if (proxy != NULL && (cause == LOSS_BROKER || cause == LOSS_NETWORK || cause == LOSS_SILENCE)) {
+    if (broker_proxy_name(config, name)[0] != '\0' &&
+        (cause == LOSS_BROKER || cause == LOSS_NETWORK || cause == LOSS_SILENCE)) {
         snprintf(problem + length, SESSION_REASON_SIZE - length,
-                 " (or the cause is the proxy %.128s:%d in between)", proxy->host, proxy->port);
+                 " (or the cause is the proxy %s in between)", name);
     }
 }
 

@@ -206,6 +206,9 @@ int broker_resolve(const struct config *config, const struct dial_history *histo
 enum proxy_result broker_open(const struct config *config, int fd, int stop_fd,
                               char problem[PROXY_PROBLEM_SIZE]);
 
+/* Write "HOST:PORT" of the configured proxy, or "". Returns `out`. Any thread. */
+const char *broker_proxy_name(const struct config *config, char out[BROKER_ROUTE_SIZE]);
+
 /* Write "HOST:PORT" of the broker, and " through the proxy HOST:PORT" behind it if one is
  * configured. Returns `out`. Any thread. */
 const char *broker_route(const struct config *config, char out[BROKER_ROUTE_SIZE]);

@@ -117,7 +117,7 @@ static struct config *load_with_file(const char *password, size_t length)
 static void the_password_is_in_a_file(void **state)
 {
     char text[512];
-    char many[258];
+    char many[259];
     struct config *config = load_with_file("hunter2\r\n", 9);
 
     (void)state;
@@ -140,6 +140,9 @@ static void the_password_is_in_a_file(void **state)
     refuse(text, "holds more than 255 bytes");
     many[255] = '\n';
     write_file(proxy_path, many, 258, 0600); /* a second line */
+    refuse(text, "holds more than 255 bytes");
+    memcpy(many + 255, "\r\nx", 3);
+    write_file(proxy_path, many, 258, 0600);
     refuse(text, "holds more than 255 bytes");
     write_file(proxy_path, "hunter2", 7, 0644);
     refuse(text, "can be read by everybody");

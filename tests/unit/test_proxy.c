@@ -436,6 +436,27 @@ static void an_answer_has_a_greatest_length(void **state)
     assert_too_long("", "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
+/* So much of it is read, and then the proxy may close. */
+static void the_greatest_length_is_kept(void **state)
+{
+    static const char header[] = "HTTP/1.1 200 OK\r\n";
+    char answer[16384];
+
+    (void)state;
+    memset(answer, 'x', sizeof(answer));
+    memcpy(answer, header, strlen(header));
+    for (size_t less = 0; less < 2; less++) {
+        struct ends ends = connect_ends();
+        char problem[PROXY_PROBLEM_SIZE];
+
+        say(&ends, answer, sizeof(answer) - less);
+        shutdown(ends.theirs, SHUT_WR);
+        assert_int_equal(open_way(&ends, &http, problem), PROXY_E_REFUSED);
+        assert_non_null(strstr(problem, less == 0 ? "longer than 16 KiB" : "in the middle"));
+        close_ends(&ends);
+    }
+}
+
 /* A line that is longer than the buffer is one line. */
 static void a_long_line_is_read_to_its_end(void **state)
 {
@@ -511,6 +532,7 @@ int main(void)
         cmocka_unit_test(every_refusal_has_its_sentence),
         cmocka_unit_test(a_proxy_that_closes_is_explained),
         cmocka_unit_test(an_answer_has_a_greatest_length),
+        cmocka_unit_test(the_greatest_length_is_kept),
         cmocka_unit_test(a_long_line_is_read_to_its_end),
         cmocka_unit_test(an_answer_has_to_come_in_time),
         cmocka_unit_test(a_stop_ends_the_wait),

@@ -62,6 +62,9 @@ $(UNIT_SESSION): $(BUILD)/tests/test_session%: $(BUILD)/tests/unit/test_session%
 $(UNIT_SESSION): private LDFLAGS_ += \
     -Wl,--wrap=clock_gettime,--wrap=pthread_cond_timedwait,--wrap=wall_now_ms
 
+# This one is the proxy.
+$(BUILD)/tests/test_session_proxy: private LDFLAGS_ += -Wl,--wrap=proxy_open
+
 # This one has its addresses alone.
 $(BUILD)/tests/test_dial_race: $(BUILD)/tests/unit/fake_broker.o
 
