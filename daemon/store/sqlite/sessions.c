@@ -105,37 +105,33 @@ static int add_gap(struct store *store, const char *client_id, enum store_gap ga
     return store_execute(store, STATEMENT_GAP_ADD, values, 4);
 }
 
-static struct store_protocol value_of(const struct store_protocol *protocol)
+/* Puts the answer to a CONNECT on record, with the statement for it, and the gap that it tells of.
+ */
+static int put_answer(struct store *store, enum store_statement statement, const char *client_id,
+                      enum store_gap gap, const struct store_protocol *protocol, int64_t now_ms)
 {
-    return protocol != NULL ? *protocol : (struct store_protocol){0};
+    const struct store_protocol known = protocol != NULL ? *protocol : (struct store_protocol){0};
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
+                                         store_integer(now_ms), store_integer(known.version),
+                                         store_integer(known.asked_ms)};
+    int result = add_gap(store, client_id, gap, now_ms);
+
+    store->batch_items++;
+    return result == STORE_OK ? store_execute(store, statement, values, 5) : result;
 }
 
 int sqlite_session_settled(struct store *store, const char *client_id, enum store_gap gap,
                            const struct store_protocol *protocol, int64_t now_ms)
 {
-    const struct store_protocol known = value_of(protocol);
-    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
-                                         store_integer(now_ms), store_integer(known.version),
-                                         store_integer(known.asked_ms)};
-    int result = add_gap(store, client_id, gap, now_ms);
-
-    store->batch_items++;
-    return result == STORE_OK ? store_execute(store, STATEMENT_SESSION_SETTLED, values, 5) : result;
+    return put_answer(store, STATEMENT_SESSION_SETTLED, client_id, gap, protocol, now_ms);
 }
 
 int sqlite_session_established(struct store *store, const char *client_id, enum store_gap gap,
                                const struct store_protocol *protocol, int64_t now_ms)
 {
-    const struct store_protocol known = value_of(protocol);
-    const struct store_value values[] = {store_text(client_id), store_text(store->broker),
-                                         store_integer(now_ms), store_integer(known.version),
-                                         store_integer(known.asked_ms)};
-    int result = add_gap(store, client_id, gap, now_ms);
+    const struct store_value values[] = {store_text(client_id), store_text(store->broker)};
+    int result = put_answer(store, STATEMENT_SESSION_ESTABLISHED, client_id, gap, protocol, now_ms);
 
-    store->batch_items++;
-    if (result == STORE_OK) {
-        result = store_execute(store, STATEMENT_SESSION_ESTABLISHED, values, 5);
-    }
     /* A new session has no subscriptions. */
     if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_SUBSCRIPTIONS_FORGET, values, 2);
