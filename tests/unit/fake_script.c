@@ -217,37 +217,33 @@ void fake_mqtt_lose(enum fake_loss how)
     fake_set(&fake.lost);
 }
 
-static void deliver(const struct paho_message *message)
+static void deliver(const char *topic, const void *payload, size_t length, int qos,
+                    bool is_repeated)
 {
-    fake.client->message(fake.client->context, message);
-    if (message->qos > 0) {
-        (void)!fake_link_write(&fake.link, message->qos == 2 ? "PUBREC" : "PUBACK");
-    }
-}
-
-void fake_mqtt_deliver(const char *topic, const void *payload, size_t length, int qos)
-{
-    deliver(&(struct paho_message){
+    const struct paho_message message = {
         .topic = topic,
         .topic_length = strlen(topic),
         .payload = payload,
         .payload_length = length,
         .full_length = length,
         .qos = qos,
-    });
+        .is_repeated = is_repeated,
+    };
+
+    fake.client->message(fake.client->context, &message);
+    if (qos > 0) {
+        (void)!fake_link_write(&fake.link, qos == 2 ? "PUBREC" : "PUBACK");
+    }
+}
+
+void fake_mqtt_deliver(const char *topic, const void *payload, size_t length, int qos)
+{
+    deliver(topic, payload, length, qos, false);
 }
 
 void fake_mqtt_repeat(const char *topic, const void *payload, size_t length)
 {
-    deliver(&(struct paho_message){
-        .topic = topic,
-        .topic_length = strlen(topic),
-        .payload = payload,
-        .payload_length = length,
-        .full_length = length,
-        .qos = 2,
-        .is_repeated = true,
-    });
+    deliver(topic, payload, length, 2, true);
 }
 
 void fake_mqtt_release(void)

@@ -32,42 +32,6 @@
 #define NO_TIME   0
 #define SOME_TIME 1
 
-struct fixture {
-    SSL_CTX *client;
-    SSL_CTX *server;
-    struct tls_pair one;
-    int other[2]; /* a pipe: what else Paho waits for */
-};
-
-static int set_up(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-    assert_non_null(fixture);
-    fixture->client = tls_context(TLS_client_method());
-    fixture->server = tls_context(TLS_server_method());
-    tls_connect(fixture->client, fixture->server, &fixture->one);
-    assert_int_equal(pipe(fixture->other), 0);
-    /* Paho's receive thread waits before it reads. */
-    assert_int_equal(
-        paho_cork_poll(&(struct pollfd){.fd = fixture->other[0], .events = POLLIN}, 1, 1), 0);
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-
-    tls_close(&fixture->one);
-    SSL_CTX_free(fixture->client);
-    SSL_CTX_free(fixture->server);
-    close(fixture->other[0]);
-    close(fixture->other[1]);
-    free(fixture);
-    return 0;
-}
-
 static void send_packets(const struct tls_pair *pair, unsigned first, unsigned count)
 {
     for (unsigned i = first; i < first + count; i++) {
@@ -116,7 +80,7 @@ static bool is_ready(const struct tls_pair *pair, int timeout_ms)
 
 static void one_read_brings_many_packets(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
 
     send_packets(&fixture->one, 0, 10);
     assert_true(read_packet(&fixture->one, 0));
@@ -131,7 +95,7 @@ static void one_read_brings_many_packets(void **state)
 /* Paho does not ask after a packet without content, or the first part of a long one. */
 static void a_poll_finds_what_is_not_in_the_socket(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
 
     send_packets(&fixture->one, 0, 3);
     read_packet(&fixture->one, 0);
@@ -146,7 +110,7 @@ static void a_poll_finds_what_is_not_in_the_socket(void **state)
 /* If a part of a record were reported as readable, Paho would poll in a busy loop. */
 static void a_part_of_a_record_is_nothing_to_read(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     const struct tls_pair *one = &fixture->one;
     unsigned char raw[RAW_SIZE];
     int between[2];
@@ -177,7 +141,7 @@ static void a_part_of_a_record_is_nothing_to_read(void **state)
 
 static void others_have_their_turn(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     unsigned in_a_row = 0;
     unsigned turns = 0;
 
@@ -200,7 +164,7 @@ static void others_have_their_turn(void **state)
  */
 static void a_long_record_is_no_longer_turn(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     unsigned char packets[PACKETS];
     unsigned in_a_row = 0;
 
@@ -223,7 +187,7 @@ static void a_long_record_is_no_longer_turn(void **state)
 
 static void another_that_is_ready_is_found_too(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     struct pollfd fds[] = {{.fd = fixture->other[0], .events = POLLIN},
                            {.fd = fixture->one.paho_fd, .events = POLLIN}};
 
@@ -245,7 +209,7 @@ static void another_that_is_ready_is_found_too(void **state)
 /* A poll() that does not ask for reading does not report bytes that were read ahead. */
 static void who_wants_to_write_does_not_hear_of_it(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     struct pollfd fd = {.fd = fixture->one.paho_fd, .events = POLLPRI};
 
     send_packets(&fixture->one, 0, 2);
@@ -256,7 +220,7 @@ static void who_wants_to_write_does_not_hear_of_it(void **state)
 /* Acknowledgements are written when everything has been read, as without reading ahead. */
 static void acknowledgements_leave_then(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     const unsigned char pubrec[] = {0x50, 2, 0, 1};
     unsigned char got[sizeof(pubrec)];
 
@@ -287,7 +251,7 @@ static void *read_without_waiting(void *argument)
 /* If Paho waited in another way than by poll(), it would not find what was read ahead. */
 static void a_thread_that_never_waits_reads_nothing_ahead(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     struct reader reader = {.pair = &fixture->one};
     pthread_t thread;
 
@@ -303,7 +267,7 @@ static void a_thread_that_never_waits_reads_nothing_ahead(void **state)
 
 static void what_was_read_ahead_ends_with_the_connection(void **state)
 {
-    struct fixture *fixture = *state;
+    struct tls_fixture *fixture = *state;
 
     send_packets(&fixture->one, 0, 2);
     read_packet(&fixture->one, 0);
@@ -315,7 +279,7 @@ static void what_was_read_ahead_ends_with_the_connection(void **state)
 /* Connections beyond those that are read ahead work as without reading ahead. */
 static void many_connections(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     struct tls_pair pairs[MANY];
     unsigned ahead = 0;
 
@@ -342,7 +306,8 @@ static void many_connections(void **state)
     assert_true(read_packet(&fixture->one, 0));
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function)                                                                             \
+    cmocka_unit_test_setup_teardown(function, tls_fixture_make, tls_fixture_remove)
 
 int main(void)
 {

@@ -32,48 +32,10 @@
 #define MANY  20 /* more connections than have a cork each */
 #define FLOOD 20000
 
-struct fixture {
-    SSL_CTX *client;
-    SSL_CTX *server;
-    struct tls_pair one;
-    int quiet[2]; /* a pipe that nobody writes to: what Paho waits for */
-};
-
-/* As Paho does when it has read everything. */
-static void wait_for_more(const struct fixture *fixture)
-{
-    struct pollfd fd = {.fd = fixture->quiet[0], .events = POLLIN};
-
-    assert_int_equal(paho_cork_poll(&fd, 1, 1), 0);
-}
-
-static int set_up(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-    assert_non_null(fixture);
-    fixture->client = tls_context(TLS_client_method());
-    fixture->server = tls_context(TLS_server_method());
-    tls_connect(fixture->client, fixture->server, &fixture->one);
-    assert_int_equal(pipe(fixture->quiet), 0);
-    wait_for_more(
-        fixture); /* Paho's receive thread waits before there is anything to acknowledge */
-    *state = fixture;
-    return 0;
-}
-
 static int tear_down(void **state)
 {
-    struct fixture *fixture = *state;
-
     paho_cork_set_relay(NULL);
-    tls_close(&fixture->one);
-    SSL_CTX_free(fixture->client);
-    SSL_CTX_free(fixture->server);
-    close(fixture->quiet[0]);
-    close(fixture->quiet[1]);
-    free(fixture);
-    return 0;
+    return tls_fixture_remove(state);
 }
 
 /* A PUBREC for packet `id`, written as Paho writes it. */
@@ -106,24 +68,24 @@ static void assert_written(const struct tls_pair *connection, unsigned first, un
 
 static void they_leave_together_when_there_is_nothing_to_read(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
 
     for (unsigned id = 1; id <= 5; id++) {
         acknowledge(fixture->one.paho, id);
     }
     assert_nothing_written(&fixture->one);
-    wait_for_more(fixture);
+    tls_wait_for_more(fixture);
     assert_written(&fixture->one, 1, 5);
-    wait_for_more(fixture);
+    tls_wait_for_more(fixture);
     assert_nothing_written(&fixture->one);
 }
 
 static void they_stay_while_there_is_more_to_read(void **state)
 {
-    const struct fixture *fixture = *state;
-    struct pollfd fd = {.fd = fixture->quiet[0], .events = POLLIN};
+    const struct tls_fixture *fixture = *state;
+    struct pollfd fd = {.fd = fixture->other[0], .events = POLLIN};
 
-    assert_int_equal(write(fixture->quiet[1], "x", 1), 1);
+    assert_int_equal(write(fixture->other[1], "x", 1), 1);
     acknowledge(fixture->one.paho, 1);
     assert_int_equal(paho_cork_poll(&fd, 1, 1000), 1);
     assert_nothing_written(&fixture->one);
@@ -136,20 +98,20 @@ static void they_stay_while_there_is_more_to_read(void **state)
 
 static void many_do_not_wait(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
 
     for (unsigned id = 1; id < 2 * PAHO_CORK_ACKS; id++) {
         acknowledge(fixture->one.paho, id);
     }
     assert_written(&fixture->one, 1, PAHO_CORK_ACKS);
     assert_nothing_written(&fixture->one);
-    wait_for_more(fixture);
+    tls_wait_for_more(fixture);
     assert_written(&fixture->one, PAHO_CORK_ACKS + 1, PAHO_CORK_ACKS - 1);
 }
 
 static void another_packet_leaves_after_them(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     const unsigned char ping[] = {0xC0, 0};
     const unsigned char suback[ACK] = {0x90, 2, 0, 1}; /* four bytes, and none of the three */
     unsigned char bytes[16];
@@ -165,7 +127,7 @@ static void another_packet_leaves_after_them(void **state)
 
 static void they_leave_when_asked(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
 
     acknowledge(fixture->one.paho, 1);
     paho_cork_flush();
@@ -186,14 +148,14 @@ static void *poll_and_flush(void *argument)
 /* Another thread does not write acknowledgements that Paho's receive thread is gathering. */
 static void another_thread_leaves_them_alone(void **state)
 {
-    struct fixture *fixture = *state;
+    struct tls_fixture *fixture = *state;
     pthread_t thread;
 
     acknowledge(fixture->one.paho, 1);
-    assert_int_equal(pthread_create(&thread, NULL, poll_and_flush, fixture->quiet), 0);
+    assert_int_equal(pthread_create(&thread, NULL, poll_and_flush, fixture->other), 0);
     pthread_join(thread, NULL);
     assert_nothing_written(&fixture->one);
-    wait_for_more(fixture);
+    tls_wait_for_more(fixture);
     assert_written(&fixture->one, 1, 1);
 }
 
@@ -207,7 +169,7 @@ static void *acknowledge_without_waiting(void *argument)
  */
 static void a_thread_that_never_waits_writes_at_once(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     pthread_t thread;
 
     assert_int_equal(pthread_create(&thread, NULL, acknowledge_without_waiting, fixture->one.paho),
@@ -219,7 +181,7 @@ static void a_thread_that_never_waits_writes_at_once(void **state)
 /* The kernel must not delay the next write until this one is acknowledged (TCP_NODELAY). */
 static void a_connection_sends_at_once(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     const unsigned char connect[] = {0x10, 0};
     SSL *ssl = SSL_new(fixture->client);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -279,7 +241,7 @@ static void hear(const struct tls_pair *connection)
 
 static void whatever_is_written_is_told(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     const unsigned char ping[] = {0xC0, 0};
     unsigned char bytes[2 * PAHO_CORK_ACKS * ACK];
 
@@ -308,8 +270,8 @@ static void whatever_is_written_is_told(void **state)
 /* The relay may have more to read; it is polled before acknowledgements are written. */
 static void the_relay_waits_in_place_of_poll(void **state)
 {
-    const struct fixture *fixture = *state;
-    struct pollfd fd = {.fd = fixture->quiet[0], .events = POLLIN};
+    const struct tls_fixture *fixture = *state;
+    struct pollfd fd = {.fd = fixture->other[0], .events = POLLIN};
 
     acknowledge(fixture->one.paho, 1);
     hear(&fixture->one);
@@ -330,12 +292,12 @@ static void the_relay_waits_in_place_of_poll(void **state)
 
 static void another_thread_waits_by_itself(void **state)
 {
-    struct fixture *fixture = *state;
+    struct tls_fixture *fixture = *state;
     pthread_t thread;
 
     acknowledge(fixture->one.paho, 1);
     hear(&fixture->one);
-    assert_int_equal(pthread_create(&thread, NULL, poll_and_flush, fixture->quiet), 0);
+    assert_int_equal(pthread_create(&thread, NULL, poll_and_flush, fixture->other), 0);
     pthread_join(thread, NULL);
     assert_string_equal(heard.order, "");
 }
@@ -344,14 +306,14 @@ static void another_thread_waits_by_itself(void **state)
 
 static void each_connection_has_its_own(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     struct tls_pair more[MANY];
 
     for (unsigned i = 0; i < MANY; i++) {
         tls_connect(fixture->client, fixture->server, &more[i]);
         acknowledge(more[i].paho, 100 + i);
     }
-    wait_for_more(fixture);
+    tls_wait_for_more(fixture);
     for (unsigned i = 0; i < MANY; i++) {
         assert_written(&more[i], 100 + i, 1);
         tls_close(&more[i]);
@@ -360,7 +322,7 @@ static void each_connection_has_its_own(void **state)
 
 static void what_waits_on_a_connection_ends_with_it(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     struct tls_pair gone;
     struct tls_pair shut;
 
@@ -371,7 +333,7 @@ static void what_waits_on_a_connection_ends_with_it(void **state)
     acknowledge(fixture->one.paho, 3);
     tls_close(&gone);
     paho_cork_shutdown(shut.paho);
-    wait_for_more(fixture);
+    tls_wait_for_more(fixture);
     assert_written(&fixture->one, 3, 1);
     assert_int_equal(SSL_read(shut.peer, &(char){0}, 1), 0); /* the end, and nothing before it */
     tls_close(&shut);
@@ -379,13 +341,13 @@ static void what_waits_on_a_connection_ends_with_it(void **state)
 
 static void a_dead_connection_is_found_by_the_next_packet(void **state)
 {
-    struct fixture *fixture = *state;
+    struct tls_fixture *fixture = *state;
     const unsigned char ping[] = {0xC0, 0};
 
     close(fixture->one.peer_fd);
     fixture->one.peer_fd = -1;
     acknowledge(fixture->one.paho, 1);
-    wait_for_more(fixture);
+    tls_wait_for_more(fixture);
     assert_true(paho_cork_write(fixture->one.paho, ping, sizeof(ping)) <= 0);
 }
 
@@ -393,7 +355,7 @@ static void a_dead_connection_is_found_by_the_next_packet(void **state)
  * acknowledgements: the connection is closed. */
 static void a_connection_that_takes_no_acknowledgement_is_closed(void **state)
 {
-    const struct fixture *fixture = *state;
+    const struct tls_fixture *fixture = *state;
     struct tls_pair mute;
     char byte;
 
@@ -402,7 +364,7 @@ static void a_connection_that_takes_no_acknowledgement_is_closed(void **state)
     acknowledge(fixture->one.paho, 2);
     paho_cork_shutdown(mute.paho);
     assert_int_equal(recv(mute.paho_fd, &byte, 1, MSG_DONTWAIT), -1);
-    wait_for_more(fixture);
+    tls_wait_for_more(fixture);
     assert_int_equal(recv(mute.paho_fd, &byte, 1, MSG_DONTWAIT), 0);
     assert_written(&fixture->one, 2, 1);
     assert_nothing_written(&fixture->one);
@@ -446,7 +408,7 @@ static void *read_when_full(void *argument)
 
 static void a_full_socket_makes_it_wait(void **state)
 {
-    struct fixture *fixture = *state;
+    struct tls_fixture *fixture = *state;
     struct reader reader = {.connection = &fixture->one};
     const int small = 4096;
     pthread_t thread;
@@ -456,13 +418,13 @@ static void a_full_socket_makes_it_wait(void **state)
     for (unsigned id = 0; id < FLOOD; id++) {
         acknowledge(fixture->one.paho, id);
     }
-    wait_for_more(fixture);
+    tls_wait_for_more(fixture);
     pthread_join(thread, NULL);
     assert_true(atomic_load(&was_full));
     assert_int_equal(reader.count, FLOOD);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, tls_fixture_make, tear_down)
 
 int main(void)
 {

@@ -58,6 +58,19 @@ static void finish(struct fixture *fixture)
     assert_look(fixture, "PRAGMA integrity_check", "ok");
 }
 
+/* Puts one batch after the other, until one fails or all are there: *batches of them. */
+static int put_batches(struct fixture *fixture, int *batches)
+{
+    int result = STORE_OK;
+
+    *batches = 0;
+    while (*batches < BATCHES && result == STORE_OK) {
+        result = put_batch(fixture, *batches);
+        *batches += result == STORE_OK;
+    }
+    return result;
+}
+
 /* After a disk error nothing is tried again: the process would end here and open the file anew. */
 static void test_disk_errors_are_fatal(void **state)
 {
@@ -67,8 +80,8 @@ static void test_disk_errors_are_fatal(void **state)
     for (int n = 1;; n++) {
         void *made = NULL;
         struct fixture *fixture;
-        int result = STORE_OK;
-        int batches = 0;
+        int batches;
+        int result;
 
         assert_int_equal(fixture_make_open(&made), 0);
         fixture = made;
@@ -76,12 +89,7 @@ static void test_disk_errors_are_fatal(void **state)
         fault.lasting = n % 2 == 0;
         fault.code = 0;
         fault.system_errno = EIO;
-        while (batches < BATCHES && result == STORE_OK) {
-            result = put_batch(fixture, batches);
-            if (result == STORE_OK) {
-                batches++;
-            }
-        }
+        result = put_batches(fixture, &batches);
         if (result == STORE_OK) {
             fault.countdown = 0;
             fixture_remove(&made);
@@ -116,8 +124,8 @@ static void test_a_failed_sync_is_never_retried(void **state)
     for (int n = 1;; n++) {
         void *made = NULL;
         struct fixture *fixture;
-        int result = STORE_OK;
-        int batches = 0;
+        int batches;
+        int result;
 
         assert_int_equal(fixture_make_open(&made), 0);
         fixture = made;
@@ -126,10 +134,7 @@ static void test_a_failed_sync_is_never_retried(void **state)
         fault.lasting = false;
         fault.code = 0;
         fault.system_errno = errors[n % 5];
-        while (batches < BATCHES && result == STORE_OK) {
-            result = put_batch(fixture, batches);
-            batches += result == STORE_OK;
-        }
+        result = put_batches(fixture, &batches);
         if (result == STORE_OK) {
             fault.countdown = 0;
             fault.only_syncs = false;

@@ -25,6 +25,19 @@ static int parse(const char *text, size_t length, struct foxtrackr_problem *prob
     return result;
 }
 
+/* Of "Foxtrackr/my group/v3.1/temp", with any separator in the version. */
+static void assert_slices(const struct foxtrackr_topic *topic, const char *text)
+{
+    assert_ptr_equal(topic->family, text);
+    assert_int_equal(topic->family_length, 9);
+    assert_ptr_equal(topic->device_or_group, text + 10);
+    assert_int_equal(topic->device_or_group_length, 8);
+    assert_ptr_equal(topic->version, text + 19);
+    assert_int_equal(topic->version_length, 4);
+    assert_ptr_equal(topic->type, text + 24);
+    assert_int_equal(topic->type_length, 4);
+}
+
 static void test_slices_point_into_the_topic(void **state)
 {
     static const char text[] = "Foxtrackr/my group/v3.1/temp";
@@ -33,14 +46,7 @@ static void test_slices_point_into_the_topic(void **state)
 
     (void)state;
     assert_int_equal(foxtrackr_topic_parse(text, strlen(text), &topic, &problem), 0);
-    assert_ptr_equal(topic.family, text);
-    assert_int_equal(topic.family_length, 9);
-    assert_ptr_equal(topic.device_or_group, text + 10);
-    assert_int_equal(topic.device_or_group_length, 8);
-    assert_ptr_equal(topic.version, text + 19);
-    assert_int_equal(topic.version_length, 4);
-    assert_ptr_equal(topic.type, text + 24);
-    assert_int_equal(topic.type_length, 4);
+    assert_slices(&topic, text);
 }
 
 static void test_slices_of_a_version_with_slashes(void **state)
@@ -54,14 +60,7 @@ static void test_slices_of_a_version_with_slashes(void **state)
                      FOXTRACKR_E_TOPIC);
     assert_non_null(strstr(problem.detail, "RabbitMQ"));
     assert_int_equal(foxtrackr_topic_parse_slashes(text, strlen(text), &topic, &problem), 0);
-    assert_ptr_equal(topic.family, text);
-    assert_int_equal(topic.family_length, 9);
-    assert_ptr_equal(topic.device_or_group, text + 10);
-    assert_int_equal(topic.device_or_group_length, 8);
-    assert_ptr_equal(topic.version, text + 19);
-    assert_int_equal(topic.version_length, 4);
-    assert_ptr_equal(topic.type, text + 24);
-    assert_int_equal(topic.type_length, 4);
+    assert_slices(&topic, text);
 }
 
 /* Only `length` bytes count, whatever follows. */

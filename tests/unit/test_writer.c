@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "pipeline/pipeline.h"
-#include "unit_wait.h"
+#include "writer_wait.h"
 
 #define MESSAGES     6
 #define BATCH_MAX    4
@@ -23,8 +23,6 @@ struct pipeline {
     struct gate *gate;
     struct writer *writer;
     struct writer_status status;
-    uint64_t durable;         /* to wait for */
-    enum writer_state wanted; /* to wait for */
 };
 
 /* Puts message `number`, from a device of its own, into the intake. */
@@ -79,33 +77,6 @@ static void stop(struct pipeline *pipeline, enum writer_state expected)
     intake_free(pipeline->intake);
 }
 
-static bool is_durable(void *context)
-{
-    struct pipeline *pipeline = context;
-
-    return atomic_load(&pipeline->watermark.durable) == pipeline->durable;
-}
-
-static void wait_durable(struct pipeline *pipeline, uint64_t number)
-{
-    pipeline->durable = number;
-    unit_wait(is_durable, pipeline, "what is on disk to be published");
-}
-
-static bool is_in_state(void *context)
-{
-    struct pipeline *pipeline = context;
-
-    writer_status(pipeline->writer, &pipeline->status);
-    return pipeline->status.state == pipeline->wanted;
-}
-
-static void wait_state(struct pipeline *pipeline, enum writer_state state)
-{
-    pipeline->wanted = state;
-    unit_wait(is_in_state, pipeline, "a state of the writer");
-}
-
 static uint64_t pending(struct pipeline *pipeline)
 {
     uint64_t items;
@@ -120,11 +91,11 @@ static void what_is_published_is_on_disk(void **state)
     struct pipeline pipeline;
 
     start(&pipeline, *state);
-    wait_durable(&pipeline, MESSAGES);
+    wait_durable(&pipeline.watermark, MESSAGES);
     assert_look(*state, "SELECT count(*) FROM battery", "6");
     assert_int_equal(pending(&pipeline), 0);
     assert_int_equal(put_message(&pipeline, MESSAGES + 1), INTAKE_OK);
-    wait_durable(&pipeline, MESSAGES + 1);
+    wait_durable(&pipeline.watermark, MESSAGES + 1);
     assert_look(*state, "SELECT count(*) FROM battery", "7");
     stop(&pipeline, WRITER_ENDED);
     assert_look(*state, "SELECT received || ' ' || stored FROM runs", "7 7");
@@ -149,7 +120,7 @@ static void what_cannot_be_applied_holds_what_came_with_it(void **state)
 
     make_bad(*state, "d4");
     start(&pipeline, *state);
-    wait_state(&pipeline, WRITER_FATAL);
+    wait_state(pipeline.writer, WRITER_FATAL, &pipeline.status);
     assert_non_null(strstr(pipeline.status.reason, "this one is bad"));
     assert_int_equal(atomic_load(&pipeline.watermark.durable), 0);
     assert_look(*state, "SELECT count(*) FROM battery", "0");
@@ -164,7 +135,7 @@ static void what_was_published_before_stays(void **state)
 
     make_bad(*state, "d5");
     start(&pipeline, *state);
-    wait_state(&pipeline, WRITER_FATAL);
+    wait_state(pipeline.writer, WRITER_FATAL, &pipeline.status);
     assert_int_equal(atomic_load(&pipeline.watermark.durable), BATCH_MAX);
     assert_look(*state, "SELECT count(*) FROM battery", "4");
     assert_int_equal(pending(&pipeline), MESSAGES - BATCH_MAX);
@@ -191,15 +162,15 @@ static void what_the_disk_refused_is_stored_once_when_it_can(void **state)
     assert_int_equal(stat(fixture->store->wal_path, &wal), 0);
     limit_files((rlim_t)wal.st_size);
     start(&pipeline, *state);
-    wait_state(&pipeline, WRITER_STALLED);
+    wait_state(pipeline.writer, WRITER_STALLED, &pipeline.status);
     assert_non_null(strstr(pipeline.status.reason, "cannot commit the batch"));
     assert_int_equal(atomic_load(&pipeline.watermark.durable), 0);
     assert_int_equal(put_message(&pipeline, MESSAGES + 1), INTAKE_E_REFUSED);
     limit_files(RLIM_INFINITY);
-    wait_durable(&pipeline, MESSAGES);
-    wait_state(&pipeline, WRITER_RUNNING);
+    wait_durable(&pipeline.watermark, MESSAGES);
+    wait_state(pipeline.writer, WRITER_RUNNING, &pipeline.status);
     assert_int_equal(put_message(&pipeline, MESSAGES + 1), INTAKE_OK);
-    wait_durable(&pipeline, MESSAGES + 1);
+    wait_durable(&pipeline.watermark, MESSAGES + 1);
     stop(&pipeline, WRITER_ENDED);
     assert_look(*state, "SELECT received || ' ' || stored FROM runs", "7 7");
 }
@@ -227,7 +198,7 @@ static void a_stop_leaves_what_the_disk_refuses_to_the_broker(void **state)
     sqlite3 *other = lock(*state);
 
     start(&pipeline, *state);
-    wait_state(&pipeline, WRITER_STALLED);
+    wait_state(pipeline.writer, WRITER_STALLED, &pipeline.status);
     stop(&pipeline, WRITER_LEFT);
     assert_int_equal(atomic_load(&pipeline.watermark.durable), 0);
     unlock(other);

@@ -16,7 +16,7 @@
 #include "memory_engine.h"
 #include "pipeline/pipeline.h"
 #include "store/sessions.h"
-#include "unit_wait.h"
+#include "writer_wait.h"
 
 #define NOW_MS       INT64_C(1700000000000)
 #define MESSAGES     6
@@ -33,8 +33,6 @@ struct pipeline {
     struct gate *gate;
     struct writer *writer;
     struct writer_status status;
-    uint64_t wanted_durable;
-    enum writer_state wanted_state;
     bool early; /* a commit found published what was not on disk yet */
 };
 
@@ -152,33 +150,6 @@ static void stop(struct pipeline *pipeline, enum writer_state expected)
     assert_false(pipeline->early);
 }
 
-static bool is_durable(void *context)
-{
-    struct pipeline *pipeline = context;
-
-    return atomic_load(&pipeline->watermark.durable) == pipeline->wanted_durable;
-}
-
-static void wait_durable(struct pipeline *pipeline, uint64_t number)
-{
-    pipeline->wanted_durable = number;
-    unit_wait(is_durable, pipeline, "what was committed to be published");
-}
-
-static bool is_in_state(void *context)
-{
-    struct pipeline *pipeline = context;
-
-    writer_status(pipeline->writer, &pipeline->status);
-    return pipeline->status.state == pipeline->wanted_state;
-}
-
-static void wait_state(struct pipeline *pipeline, enum writer_state state)
-{
-    pipeline->wanted_state = state;
-    unit_wait(is_in_state, pipeline, "a state of the writer");
-}
-
 static void assert_history(struct pipeline *pipeline, const char *expected)
 {
     char *history = memory_history(pipeline->store);
@@ -205,7 +176,7 @@ static void what_is_committed_is_published_after_it(void **state)
 
     put_some(pipeline);
     start(pipeline);
-    wait_durable(pipeline, MESSAGES);
+    wait_durable(&pipeline->watermark, MESSAGES);
     assert_int_equal(pending(pipeline), 0);
     stop(pipeline, WRITER_ENDED);
     assert_history(pipeline, "+d1 +d2 +d3 +d4 durable(id-test-01) +d5 +d6 durable(id-test-01) ");
@@ -219,13 +190,13 @@ static void what_a_commit_refuses_is_applied_again(void **state)
     memory_fail(pipeline->store, MEMORY_COMMIT, 1, 1, STORE_E_RETRY);
     put_some(pipeline);
     start(pipeline);
-    wait_state(pipeline, WRITER_STALLED);
+    wait_state(pipeline->writer, WRITER_STALLED, &pipeline->status);
     assert_string_equal(pipeline->status.reason, "the script says so");
     assert_int_equal(atomic_load(&pipeline->watermark.durable), BATCH_MAX);
     assert_int_equal(pending(pipeline), MESSAGES - BATCH_MAX);
     assert_int_equal(put_message(pipeline, MESSAGES + 1), INTAKE_E_REFUSED);
-    wait_durable(pipeline, MESSAGES);
-    wait_state(pipeline, WRITER_RUNNING);
+    wait_durable(&pipeline->watermark, MESSAGES);
+    wait_state(pipeline->writer, WRITER_RUNNING, &pipeline->status);
     stop(pipeline, WRITER_ENDED);
     assert_history(pipeline, "+d1 +d2 +d3 +d4 durable(id-test-01) +d5 +d6 durable(id-test-01) ");
     assert_int_equal(memory_calls(pipeline->store, MEMORY_ROLLBACK), 1);
@@ -240,7 +211,7 @@ static void what_a_failed_commit_has_left_is_no_second_row(void **state)
     memory_fail(pipeline->store, MEMORY_COMMIT, 0, 1, STORE_E_RETRY);
     assert_int_equal(put_message(pipeline, 1), INTAKE_OK);
     start(pipeline);
-    wait_durable(pipeline, 1);
+    wait_durable(&pipeline->watermark, 1);
     stop(pipeline, WRITER_ENDED);
     assert_history(pipeline, "+d1 durable(id-test-01) =d1 durable(id-test-01) ");
     assert_int_equal(memory_rows(pipeline->store), 1);
@@ -253,7 +224,7 @@ static void what_cannot_be_applied_now_takes_its_batch_back(void **state)
     memory_fail(pipeline->store, MEMORY_APPLY, 2, 1, STORE_E_RETRY);
     put_some(pipeline);
     start(pipeline);
-    wait_durable(pipeline, MESSAGES);
+    wait_durable(&pipeline->watermark, MESSAGES);
     stop(pipeline, WRITER_ENDED);
     assert_history(pipeline, "+d1 +d2 +d3 +d4 durable(id-test-01) +d5 +d6 durable(id-test-01) ");
     assert_int_equal(memory_calls(pipeline->store, MEMORY_APPLY), 3 + MESSAGES);
@@ -266,7 +237,7 @@ static void a_fatal_commit_ends_it_unpublished(void **state)
     memory_fail(pipeline->store, MEMORY_COMMIT, 1, -1, STORE_FATAL);
     put_some(pipeline);
     start(pipeline);
-    wait_state(pipeline, WRITER_FATAL);
+    wait_state(pipeline->writer, WRITER_FATAL, &pipeline->status);
     assert_int_equal(atomic_load(&pipeline->watermark.durable), BATCH_MAX);
     assert_int_equal(put_message(pipeline, MESSAGES + 1), INTAKE_E_REFUSED);
     stop(pipeline, WRITER_FATAL);
@@ -281,7 +252,7 @@ static void a_rollback_that_fails_is_fatal(void **state)
     memory_fail(pipeline->store, MEMORY_ROLLBACK, 0, 1, STORE_E_RETRY);
     put_some(pipeline);
     start(pipeline);
-    wait_state(pipeline, WRITER_FATAL);
+    wait_state(pipeline->writer, WRITER_FATAL, &pipeline->status);
     stop(pipeline, WRITER_FATAL);
     assert_int_equal(atomic_load(&pipeline->watermark.durable), 0);
 }
@@ -293,7 +264,7 @@ static void nothing_is_taken_before_the_store_is_attached(void **state)
     memory_fail(pipeline->store, MEMORY_ATTACH, 0, 1, STORE_E_RETRY);
     put_some(pipeline);
     start(pipeline);
-    wait_durable(pipeline, MESSAGES);
+    wait_durable(&pipeline->watermark, MESSAGES);
     assert_int_equal(memory_calls(pipeline->store, MEMORY_ATTACH), 2);
     stop(pipeline, WRITER_ENDED);
 }
@@ -305,7 +276,7 @@ static void a_stop_during_a_stall_leaves_the_rest_to_the_broker(void **state)
     memory_fail(pipeline->store, MEMORY_COMMIT, 0, -1, STORE_E_RETRY);
     put_some(pipeline);
     start(pipeline);
-    wait_state(pipeline, WRITER_STALLED);
+    wait_state(pipeline->writer, WRITER_STALLED, &pipeline->status);
     stop(pipeline, WRITER_LEFT);
     assert_int_equal(atomic_load(&pipeline->watermark.durable), 0);
     assert_int_equal(memory_rows(pipeline->store), 0);
@@ -326,7 +297,7 @@ static void what_waits_is_sorted_in_by_later_batches(void **state)
     memory_put_off(pipeline->store, true);
     put_some(pipeline);
     start(pipeline);
-    wait_durable(pipeline, MESSAGES);
+    wait_durable(&pipeline->watermark, MESSAGES);
     unit_wait(has_rows, pipeline, "rows of what waited");
     assert_int_equal(atomic_load(&pipeline->watermark.durable), MESSAGES);
     stop(pipeline, WRITER_ENDED);
@@ -381,7 +352,7 @@ static void events_reach_the_store_in_their_order(void **state)
     assert_int_equal(put_event(pipeline, INTAKE_SETTLED, 1, ""), INTAKE_OK);
     assert_int_equal(put_event(pipeline, INTAKE_REFUSED, 1, ""), INTAKE_OK);
     start(pipeline);
-    wait_durable(pipeline, 8);
+    wait_durable(&pipeline->watermark, 8);
     stop(pipeline, WRITER_ENDED);
     assert_history(pipeline, "connecting(id-test-01) established(id-test-01,lost,5) "
                              "subscribed(id-test-01,fox/#,1,5) +d1 durable(id-test-01) "

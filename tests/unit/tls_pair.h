@@ -12,10 +12,12 @@
 
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "mqtt/paho/calls_internal.h"
+#include "mqtt/paho/cork_internal.h"
 
 struct tls_pair {
     SSL *paho;
@@ -61,6 +63,50 @@ static inline void tls_close(struct tls_pair *pair)
     if (pair->peer_fd >= 0) {
         close(pair->peer_fd);
     }
+}
+
+/* --- a fixture ------------------------------------------------------------------------------ */
+
+struct tls_fixture {
+    SSL_CTX *client;
+    SSL_CTX *server;
+    struct tls_pair one;
+    int other[2]; /* a pipe: what else Paho waits for */
+};
+
+/* As Paho does when it has read everything. */
+static inline void tls_wait_for_more(const struct tls_fixture *fixture)
+{
+    struct pollfd fd = {.fd = fixture->other[0], .events = POLLIN};
+
+    assert_int_equal(paho_cork_poll(&fd, 1, 1), 0);
+}
+
+static inline int tls_fixture_make(void **state)
+{
+    struct tls_fixture *fixture = calloc(1, sizeof(*fixture));
+
+    assert_non_null(fixture);
+    fixture->client = tls_context(TLS_client_method());
+    fixture->server = tls_context(TLS_server_method());
+    tls_connect(fixture->client, fixture->server, &fixture->one);
+    assert_int_equal(pipe(fixture->other), 0);
+    tls_wait_for_more(fixture); /* Paho's receive thread waits before it reads or acknowledges */
+    *state = fixture;
+    return 0;
+}
+
+static inline int tls_fixture_remove(void **state)
+{
+    struct tls_fixture *fixture = *state;
+
+    tls_close(&fixture->one);
+    SSL_CTX_free(fixture->client);
+    SSL_CTX_free(fixture->server);
+    close(fixture->other[0]);
+    close(fixture->other[1]);
+    free(fixture);
+    return 0;
 }
 
 #endif
