@@ -117,7 +117,8 @@ void intake_pending(struct intake *intake, uint64_t *items, size_t *bytes);
 
 /*
  * The writer: the thread that turns what the intake holds into committed rows. See
- * pipeline/writer.c; the rule "held until durable" stands there, in writer_publish().
+ * pipeline/writer.c; the rule "held until durable" stands in pipeline/writer_batch.c, in
+ * writer_publish().
  */
 
 #define WRITER_REASON_SIZE 256

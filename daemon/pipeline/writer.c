@@ -19,328 +19,24 @@
  * same rule: on disk is on disk. Each batch then begins with sorting some of them into their tables
  * (store_sort_in()).
  *
- * The work between batches (checking the disk, deleting old rows) is in pipeline/writer_chores.c.
+ * This file has the rounds of the thread, and its start and stop. A batch is in
+ * pipeline/writer_batch.c, what happens when the disk does not take one in writer_stall.c, and the
+ * work between batches (checking the disk, deleting old rows) in writer_chores.c.
  */
-#include "pipeline/pipeline.h"
+#include "pipeline/writer_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/plural.h"
-#include "base/pulse.h"
 #include "base/wall.h"
-#include "pipeline/writer_apply_internal.h"
-#include "pipeline/writer_internal.h"
 #include "store/upkeep.h"
 
-#define IDLE_WAIT_MS     500
-#define STOP_SORTING_MS  1000
-#define BACKOFF_FIRST_MS 1000
-#define BACKOFF_LAST_MS  30000
-
-/* --- status -------------------------------------------------------------------------------- */
-
-static void set_state(struct writer *writer, enum writer_state state, const char *reason)
-{
-    pthread_mutex_lock(&writer->mutex);
-    writer->status.state = state;
-    snprintf(writer->status.reason, sizeof(writer->status.reason), "%s", reason);
-    pthread_mutex_unlock(&writer->mutex);
-}
-
-static enum writer_state state_of(struct writer *writer)
-{
-    enum writer_state state;
-
-    pthread_mutex_lock(&writer->mutex);
-    state = writer->status.state;
-    pthread_mutex_unlock(&writer->mutex);
-    return state;
-}
-
-static void note_commit(struct writer *writer, uint64_t messages, int64_t took_us)
-{
-    struct writer_status *status = &writer->status;
-    int64_t newest_ms = writer_apply_newest_ms(writer->apply);
-    struct store_counts counts;
-
-    writer_apply_end(writer->apply, true);
-    store_counts(writer->parts.store, &counts);
-    pthread_mutex_lock(&writer->mutex);
-    status->commits++;
-    if (messages > 0) {
-        status->last_batch = messages;
-    }
-    status->in_inbox = store_waiting(writer->parts.store);
-    status->last_commit_us = took_us;
-    status->commits_us += took_us;
-    status->last_commit_ms = clock_wall_ms();
-    if (counts.received != status->counts.received) {
-        status->last_message_ms = status->last_commit_ms;
-    }
-    status->counts = counts;
-    writer_note_entries(writer);
-    if (newest_ms != 0) {
-        status->newest_time_ms =
-            recent_maximum(&writer->newest_reading, clock_monotonic_ms(), newest_ms);
-    }
-    memcpy(status->quarantined, writer_apply_quarantined(writer->apply),
-           sizeof(status->quarantined));
-    pthread_mutex_unlock(&writer->mutex);
-}
-
-/* --- the rule ------------------------------------------------------------------------------ */
-
-/*
- * The transaction that holds every item read so far is on disk: only now may their
- * acknowledgements leave. Nothing else in this program raises `durable`.
- */
-static void writer_publish(struct writer *writer)
-{
-    uint64_t number = intake_release(writer->parts.intake);
-
-    atomic_store(&writer->parts.watermark->durable, number);
-    gate_release(writer->parts.gate);
-}
-
-/* --- when the disk does not take it ---------------------------------------------------------- */
-
-/* Severs all links; `reason` becomes the reason that their sessions report. */
-static void cut_links(struct writer *writer, const char *problem, const char *reason)
-{
-    char why[GATE_REASON_SIZE];
-
-    snprintf(why, sizeof(why), "%s: %.200s", problem, reason);
-    gate_sever_all(writer->parts.gate, why);
-}
-
-void writer_fail(struct writer *writer, const char *reason)
-{
-    log_error("database: %s", reason);
-    cut_links(writer, "the database failed", reason);
-    intake_set_stalled(writer->parts.intake, true);
-    set_state(writer, WRITER_FATAL, reason);
-}
-
-void writer_stall(struct writer *writer, const char *reason)
-{
-    const struct log_fields fields = {.id = LOG_ID_STALLED};
-    char text[WRITER_REASON_SIZE];
-
-    snprintf(text, sizeof(text), "%s", reason);
-    cut_links(writer, "the database takes nothing", text);
-    intake_set_stalled(writer->parts.intake, true);
-    writer->backoff_ms = writer->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * writer->backoff_ms;
-    if (writer->backoff_ms > BACKOFF_LAST_MS) {
-        writer->backoff_ms = BACKOFF_LAST_MS;
-    }
-    pthread_mutex_lock(&writer->mutex);
-    writer->status.retry_at_ms = clock_monotonic_ms() + writer->backoff_ms;
-    pthread_mutex_unlock(&writer->mutex);
-    set_state(writer, WRITER_STALLED, text);
-    if (log_line_limited(&writer->stall_cause, LOG_ERR, &fields,
-                         "database: %s; no message is taken or acknowledged until it works again",
-                         text)) {
-        writer->stall_said = true;
-    }
-}
-
-bool writer_leave(struct writer *writer)
-{
-    if (!intake_wait_closed(writer->parts.intake, 0)) {
-        return false;
-    }
-    writer_expire_say(&writer->expire);
-    set_state(writer, WRITER_LEFT, "");
-    return true;
-}
-
-/* Leaves the state "stalled"; logged if the stall was: see note_connected() in
- * session/session.c. */
-static void unstall(struct writer *writer)
-{
-    const struct log_fields fields = {.id = LOG_ID_RESUMED};
-
-    writer->backoff_ms = 0;
-    if (state_of(writer) == WRITER_STALLED) {
-        intake_set_stalled(writer->parts.intake, false);
-        set_state(writer, WRITER_RUNNING, "");
-        log_line_fields(writer->stall_said ? LOG_NOTICE : LOG_DEBUG, &fields,
-                        "database: works again, going on");
-        writer->stall_said = false;
-        log_cause_over(&writer->stall_cause);
-    }
-}
-
-/* After a failed batch: rolls back, and stalls or fails. Returns false when the thread has to
- * end. */
-static bool batch_failed(struct writer *writer, int result)
-{
-    struct store *store = writer->parts.store;
-    char reason[WRITER_REASON_SIZE];
-
-    snprintf(reason, sizeof(reason), "%s",
-             result == WRITER_APPLY_E_MEMORY ? "out of memory" : store_error(store));
-    intake_rewind(writer->parts.intake);
-    writer_apply_end(writer->apply, false);
-    writer->summary_due = true; /* a failed commit may have taken effect */
-    if (result > 0 && store_rollback(store) == STORE_OK) {
-        writer_stall(writer, reason);
-        return !writer_leave(writer);
-    }
-    writer_fail(writer, result > 0 ? store_error(store) : reason);
-    return false;
-}
-
-/* --- a batch ------------------------------------------------------------------------------- */
-
-static void take_new_limits(struct writer *writer)
-{
-    pthread_mutex_lock(&writer->mutex);
-    if (writer->limits_changed) {
-        foxtrackr_fields_free(writer->limits.fields);
-        writer->limits = writer->next_limits;
-        writer->next_limits.fields = NULL;
-        writer->limits_changed = false;
-        writer_expire_restart(&writer->expire, writer->for_space);
-    }
-    pthread_mutex_unlock(&writer->mutex);
-}
-
-/* The result of a batch. */
-struct batch {
-    uint64_t messages;
-    uint64_t in_flight; /* the most that a session had */
-    int ended;          /* INTAKE_OK, or the reason why there is no further item */
-};
-
-/* Sort waiting messages into their tables first. New messages arrive while this runs: in lockstep
- * after a while, otherwise there are some already. */
-static int sort_some(struct writer *writer, struct intake_item *item, struct batch *batch)
-{
-    int64_t wait_us = 0;
-    int result = store_sort_in(writer->parts.store, pace_lockstep(&writer->pace),
-                               writer_batch_limit(writer), &wait_us);
-
-    if (result == STORE_OK) {
-        batch->ended = intake_next(writer->parts.intake, item, wait_us);
-    }
-    if (batch->ended == INTAKE_E_CLOSED && writer->closed_ms == 0) {
-        writer->closed_ms = clock_monotonic_ms();
-    }
-    return result;
-}
-
-/* Takes the next item from the ring; waits up to the pace's gathering time when the ring is
- * empty. */
-static int next_item(struct writer *writer, struct intake_item *item, struct batch *batch)
-{
-    int64_t wait_us = pace_wait_us(&writer->pace, batch->messages);
-    int result = STORE_OK;
-
-    batch->ended = intake_next(writer->parts.intake, item, 0);
-    if (batch->ended == INTAKE_E_EMPTY && wait_us > 0) {
-        result = store_flush(writer->parts.store);
-        if (result == STORE_OK) {
-            batch->ended = intake_next(writer->parts.intake, item, wait_us);
-        }
-    }
-    return result;
-}
-
-/* Apply `first` and what follows it, up to the limit, as one transaction; without it, some messages
- * that wait in the store and what has come by then. It ends when nothing more has come, and
- * base/pace.c does not expect more in a moment. */
-static int apply_batch(struct writer *writer, const struct intake_item *first, struct batch *batch)
-{
-    struct store *store = writer->parts.store;
-    struct intake_item item = first != NULL ? *first : (struct intake_item){0};
-    uint64_t limit = writer_batch_limit(writer);
-    int result = store_begin(store);
-
-    *batch = (struct batch){.ended = INTAKE_OK};
-    if (result == STORE_OK && first == NULL) {
-        result = sort_some(writer, &item, batch);
-    }
-    while (result == STORE_OK && batch->ended == INTAKE_OK) {
-        result = writer_apply_item(writer->apply, &item);
-        writer->summary_due |=
-            item.kind == INTAKE_ESTABLISHED || item.kind == INTAKE_SETTLED; /* may have added a
-                                                                             * gap */
-        pulse_beat();
-        batch->messages++;
-        batch->in_flight = item.in_flight > batch->in_flight ? item.in_flight : batch->in_flight;
-        if (result != STORE_OK || batch->messages >= limit ||
-            atomic_load(&writer->limits_changed)) {
-            break;
-        }
-        result = next_item(writer, &item, batch);
-    }
-    if (result == STORE_OK) {
-        result = writer_apply_finish(writer->apply, wall_now_ms());
-    }
-    return result;
-}
-
-/*
- * In lockstep no message comes before the broker has answered the acknowledgements, and the
- * writer's other work is not urgent. So yield to the process that they have woken, often a broker
- * on this machine that would otherwise wait for this processor.
- */
-static void let_others_go_on(const struct writer *writer)
-{
-    if (pace_lockstep(&writer->pace)) {
-        sched_yield();
-    }
-}
-
-/* Called with the batch on disk and not published yet: its numbers set the pace of the next
- * batch. */
-static void set_pace(struct writer *writer, const struct batch *batch, int64_t commit_us)
-{
-    const struct watermark *watermark = writer->parts.watermark;
-    uint64_t arrived =
-        atomic_load(&watermark->taken) - atomic_load(&watermark->durable) - batch->messages;
-
-    pace_note(&writer->pace, batch->messages, arrived, batch->in_flight, commit_us);
-    gate_set_lockstep(writer->parts.gate, pace_lockstep(&writer->pace));
-}
-
-static bool write_batch(struct writer *writer, const struct intake_item *first)
-{
-    struct batch batch;
-    int64_t begun_us = 0;
-    int64_t commit_us;
-    int result;
-
-    take_new_limits(writer); /* again: messages after a reload follow the new limits */
-    result = apply_batch(writer, first, &batch);
-    if (result == STORE_OK) {
-        gate_before_commit(writer->parts.gate);
-        begun_us = clock_monotonic_us();
-        result = store_commit(writer->parts.store);
-    }
-    if (result != STORE_OK) {
-        return batch_failed(writer, result);
-    }
-    commit_us = clock_monotonic_us() - begun_us;
-    if (batch.messages > 0) {
-        set_pace(writer, &batch, commit_us);
-        writer_publish(writer);
-        let_others_go_on(writer);
-    }
-    note_commit(writer, batch.messages, commit_us);
-    unstall(writer);
-    return true;
-}
+#define IDLE_WAIT_MS    500
+#define STOP_SORTING_MS 1000
 
 /* --- a round ------------------------------------------------------------------------------- */
 
@@ -353,9 +49,9 @@ static bool probe(struct writer *writer)
         result = store_commit(writer->parts.store);
     }
     if (result != STORE_OK) {
-        return batch_failed(writer, result);
+        return writer_batch_failed(writer, result);
     }
-    unstall(writer);
+    writer_unstall(writer);
     return true;
 }
 
@@ -382,7 +78,7 @@ static bool attach(struct writer *writer)
     int result = writer_apply_attach(writer->apply);
 
     if (result != STORE_OK) {
-        return batch_failed(writer, result);
+        return writer_batch_failed(writer, result);
     }
     writer->attached = true;
     return true;
@@ -392,7 +88,7 @@ static bool attach(struct writer *writer)
  * STOP_SORTING_MS. */
 static bool sorts(struct writer *writer)
 {
-    return store_sorts_in(writer->parts.store) && state_of(writer) != WRITER_STALLED &&
+    return store_sorts_in(writer->parts.store) && writer_state_of(writer) != WRITER_STALLED &&
            (writer->closed_ms == 0 || clock_monotonic_ms() - writer->closed_ms < STOP_SORTING_MS);
 }
 
@@ -402,7 +98,7 @@ static bool sorts(struct writer *writer)
  */
 static bool sort_with_batch(struct writer *writer)
 {
-    bool goes_on = write_batch(writer, NULL);
+    bool goes_on = writer_write_batch(writer, NULL);
 
     if (goes_on && !store_sorts_in(writer->parts.store)) {
         writer_expire_restart(&writer->expire, writer->for_space);
@@ -421,7 +117,7 @@ static void end(struct writer *writer)
                    plural((int64_t)left, "it into its table", "them into their tables"));
     }
     writer_expire_say(&writer->expire);
-    set_state(writer, WRITER_ENDED, "");
+    writer_set_state(writer, WRITER_ENDED, "");
 }
 
 /* How long the thread waits for messages at most. */
@@ -435,7 +131,7 @@ static bool round_once(struct writer *writer)
 {
     struct intake_item item;
 
-    take_new_limits(writer);
+    writer_take_limits(writer);
     pulse_beat();
     if (!writer->for_space && !backoff_over(writer)) {
         return true;
@@ -458,16 +154,16 @@ static bool round_once(struct writer *writer)
     }
     switch (
         intake_next(writer->parts.intake, &item,
-                    state_of(writer) == WRITER_STALLED
+                    writer_state_of(writer) == WRITER_STALLED
                         ? 0
                         : INT64_C(1000) * writer_chores_wait_ms(writer, idle_wait_ms(writer)))) {
     case INTAKE_OK:
-        return write_batch(writer, &item) && writer_delete_old(writer);
+        return writer_write_batch(writer, &item) && writer_delete_old(writer);
     case INTAKE_E_CLOSED:
         end(writer);
         return false;
     default:
-        return state_of(writer) == WRITER_STALLED
+        return writer_state_of(writer) == WRITER_STALLED
                    ? probe(writer)
                    : writer_idle(writer) && writer_look_at_content(writer, true) &&
                          writer_delete_old(writer);

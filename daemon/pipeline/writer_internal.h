@@ -1,5 +1,5 @@
-/* Declarations shared by pipeline/writer.c and pipeline/writer_chores.c. The writer's thread
- * only. */
+/* Declarations shared by the files of the writer; its opening is in pipeline/writer.c. The writer's
+ * thread only. */
 #ifndef PIPELINE_WRITER_INTERNAL_H
 #define PIPELINE_WRITER_INTERNAL_H
 
@@ -55,6 +55,20 @@ struct writer {
     bool reader_said;
 };
 
+/* --- pipeline/writer_batch.c ----------------------------------------------------------------- */
+
+/* Use the limits of writer_set_limits(), if there are new ones. No batch is open. */
+void writer_take_limits(struct writer *writer);
+
+/* Apply `first` and what follows it in the ring as one transaction, commit it, and publish it.
+ * NULL: messages that wait in the store, and what has come by then. False ends the thread. */
+bool writer_write_batch(struct writer *writer, const struct intake_item *first);
+
+/* --- pipeline/writer_stall.c ----------------------------------------------------------------- */
+
+void writer_set_state(struct writer *writer, enum writer_state state, const char *reason);
+enum writer_state writer_state_of(struct writer *writer);
+
 /* The database cannot be trusted: log that, sever the links, and enter WRITER_FATAL. */
 void writer_fail(struct writer *writer, const char *reason);
 
@@ -66,11 +80,19 @@ void writer_stall(struct writer *writer, const char *reason);
  * the intake were not acknowledged, so the broker still has them. */
 bool writer_leave(struct writer *writer);
 
+/* Leave the state "stalled"; logged if the stall was: see note_connected() in session/session.c. */
+void writer_unstall(struct writer *writer);
+
+/* After a failed batch: roll back, and stall or fail. Returns false when the thread has to end. */
+bool writer_batch_failed(struct writer *writer, int result);
+
+/* --- pipeline/writer_chores.c ---------------------------------------------------------------- */
+
 /* Returns how many messages the next transaction may hold: batch_max, or as many as fit the free
  * space. At least 1. */
 uint64_t writer_batch_limit(const struct writer *writer);
 
-/* See pipeline/writer_chores.c. False ends the thread. */
+/* False ends the thread. */
 bool writer_look_at_space(struct writer *writer);
 bool writer_idle(struct writer *writer);
 bool writer_look_at_content(struct writer *writer, bool idle);
