@@ -93,6 +93,24 @@ test-threads: ## the tests in which threads meet, under ThreadSanitizer
 	for report in $(THREADS)/reports/*; do [ ! -f $$report ] || { cat $$report; status=1; }; done; \
 	exit $$status
 
+# Not part of check-all: it waits for brokers that take long to start, and fetches 140 MB the first time.
+CHECK_BROKERS := \
+    'build: -j$(JOBS) all test-programs' \
+    'fetch the brokers: brokers' \
+    'each broker: each-broker'
+BROKERS := $(abspath $(BUILD))/brokers
+
+check-brokers: ## the daemon against mosquitto, ejabberd, RabbitMQ, NATS and aedes, and the README's table of them
+	$(Q)tests/deps $(DEPS_CHECK)
+	$(Q)+$(stages) $(CHECK_BROKERS)
+
+brokers: ## fetch these brokers into a directory of their own
+	$(Q)tests/brokers/install $(BROKERS)
+
+each-broker:
+	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) FOXTRACKR_BROKERS=$(BROKERS) $(PYTHON) -B -m pytest -q \
+	    -p no:cacheprovider tests/brokers
+
 check-debian13: ## lint, test and package what is committed on Debian 13 (root or sudo; debootstrap)
 	$(Q)tests/deps debootstrap git util-linux
 	$(Q)tests/debian13 $(TARGETS)
@@ -110,5 +128,5 @@ $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lm
 
-.PHONY: deps deps-build deps-demo deps-check check check-all check-debian13 test test-sanitized test-threads \
-        test-programs system demo
+.PHONY: deps deps-build deps-demo deps-check check check-all check-brokers brokers each-broker check-debian13 test \
+        test-sanitized test-threads test-programs system demo

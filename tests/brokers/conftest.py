@@ -1,0 +1,85 @@
+"""Fixtures of the tests against other brokers. Their parts are those of the system tests."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path[1:1] = [str(TESTS / "system"), str(TESTS)]
+
+# The hooks of pytest that name what is left out, and what they need.
+from left_out import NO_MATTER, pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
+
+import harness  # noqa: E402
+from client import Client, Closed  # noqa: E402
+from foxtrackrd import Daemon  # noqa: E402
+from servers import SERVERS  # noqa: E402
+
+WHERE = pathlib.Path(os.environ.get("FOXTRACKR_BROKERS", harness.BUILD / "brokers"))
+PROTOCOLS = {"3.1.1": 4, "5": 5}
+
+
+def _knows_protocol():
+    """Has this daemon the key broker.protocol? One that has not speaks MQTT 3.1.1."""
+    return b"broker.protocol" in harness.FOXTRACKRD.read_bytes()
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request, tmp_path_factory):
+    """A running broker, one for all tests of it; each test has a client id of its own."""
+    missing = WHERE / f"{request.param}.missing"
+    if missing.exists():
+        pytest.skip(f"{request.param} cannot be had: {missing.read_text().strip()}")
+    one = SERVERS[request.param](WHERE, tmp_path_factory.mktemp(request.param))
+    try:
+        yield one.start()
+    finally:
+        print(f"--- the last lines of {one.name}\n{one.log()}")
+        one.close()
+
+
+@pytest.fixture(autouse=True)
+def running(server):
+    """The broker runs again, whatever the test before has left."""
+    if server.process is None or server.process.poll() is not None:
+        server.kill()
+        server.start()
+
+
+@pytest.fixture(params=PROTOCOLS)
+def protocol(request, server):
+    """The version of MQTT that the daemon is to speak, as in its configuration."""
+    if PROTOCOLS[request.param] not in server.versions:
+        pytest.skip(f"{NO_MATTER}{server.name} does not speak MQTT {request.param}")
+    if request.param != "3.1.1" and not _knows_protocol():
+        pytest.skip(f"{NO_MATTER}this daemon speaks MQTT 3.1.1 only")
+    return request.param
+
+
+@pytest.fixture
+def make_daemon(server, protocol, tmp_path, request):
+    """A function that makes a daemon for the broker, not yet started. Its session ends with the test."""
+    made = []
+
+    def make(**sections):
+        number = len(made)
+        one = Daemon(tmp_path / f"daemon-{number}", None)
+        name = f"id-{request.node.name.partition('[')[0]}-{protocol[0]}-{number}"
+        broker = {"host": "localhost", "port": server.port, "tls": "no", "ca_file": None,
+                  "username": server.username, **({"protocol": protocol} if _knows_protocol() else {}),
+                  "password_file": one.password_path if server.username else None}
+        session = {"given": None, "client_id": name, "qos": server.granted_qos, "filters": "foxtrackr/#"}
+        one.configure(broker=broker, session={**session, **sections.pop("session", {})},
+                      parser=server.parser, **sections)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.close()
+        try:
+            Client(server, one.sections["session"]["client_id"], clean=True).disconnect()
+        except (OSError, Closed):
+            pass  # the broker has been stopped
