@@ -268,6 +268,7 @@ static bool check_credentials(const struct trial *trial)
     options.client_id = trial->client_id;
     options.clean_session = true;
     options.connect_timeout_s = CONNECT_TIMEOUT_S;
+    paho_limit_payload(config->parser.max_payload); /* retained messages may come */
     if (paho_new(&paho, &options, drop_message, drop_released, NULL) != 0) {
         fail(trial, "credentials", "out of memory");
         return false;

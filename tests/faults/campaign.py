@@ -72,7 +72,8 @@ class Stage:
     def wait(self, condition, limit_s=2 * LIMIT_S, what="a condition"):
         self.daemon.wait(condition, limit_s, what)
 
-    def finish(self, *, odd=False, lost=False, strangers=False, gaps=(), limit_s=2 * LIMIT_S):
+    def finish(self, *, odd=False, lost=False, strangers=False, gaps=(), limit_s=2 * LIMIT_S,
+               max_payload=oracle.MAX_PAYLOAD):
         """
         Drain to the end, stop, and ask the oracle everything.
         odd: the script makes the daemon look as if it broke MQTT. lost: the broker has lost
@@ -89,7 +90,7 @@ class Stage:
         if strangers:
             optional = {m.number for m in self.messages}
         found = oracle.check_final(self.daemon.database, self.messages, optional=optional,
-                                   strangers=strangers)
+                                   strangers=strangers, max_payload=max_payload)
         if not strangers:
             oracle.check_not_early(self.ledger)
         if unfired:

@@ -275,6 +275,8 @@ class Witness:
     to a reader, or wait in the inbox, which it does from its COMMIT on.
     """
 
+    max_payload = MAX_PAYLOAD   # as the daemon is configured
+
     def __init__(self, database_path, messages=()):
         self.path = database_path
         self.messages = {m.number: m for m in messages}
@@ -307,7 +309,7 @@ class Witness:
 
     def _is_there(self, message):
         if is_quarantine(message):
-            digest = quarantine_digest(message.topic, message.payload)
+            digest = quarantine_digest(message.topic, message.payload, self.max_payload)
             question = "SELECT 1 FROM quarantine WHERE digest = ?", (digest,)
         else:
             row = message.expect
