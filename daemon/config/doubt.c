@@ -109,6 +109,29 @@ static int doubt_password(struct config_loading *loading)
                        "the password reads like a placeholder: write your own");
 }
 
+/* Host and user of the proxy, and the password for it. */
+static int doubt_proxy(struct config_loading *loading)
+{
+    const struct config_proxy *proxy = loading->config->broker.proxy;
+    const char *password = loading->config->broker.proxy_password;
+
+    if (proxy == NULL) {
+        return 0;
+    }
+    if ((is_placeholder(proxy->host) || is_example_host(proxy->host) ||
+         (proxy->user != NULL && is_placeholder(proxy->user))) &&
+        config_warn(loading, config_check_line(loading, "proxy"), "broker.proxy",
+                    "reads like a placeholder: write your own value") != 0) {
+        return 1;
+    }
+    if (password == NULL || !is_placeholder(password)) {
+        return 0;
+    }
+    return config_warn(loading, config_check_line(loading, "proxy_password_file"),
+                       "broker.proxy_password_file",
+                       "the password reads like a placeholder: write your own");
+}
+
 /* Returns true when `given` ends with "-" and the number, as a client id does. */
 static bool ends_with_number(const struct config_session *session)
 {
@@ -216,7 +239,7 @@ int config_doubt_field(struct config_loading *loading, const char *name, const c
 
 int config_doubt_all(struct config_loading *loading)
 {
-    if (doubt_texts(loading) != 0 || doubt_password(loading) != 0) {
+    if (doubt_texts(loading) != 0 || doubt_password(loading) != 0 || doubt_proxy(loading) != 0) {
         return 1;
     }
     for (size_t i = 0; i < loading->config->session_count; i++) {

@@ -35,6 +35,11 @@
 #define DISCONNECT_TIMEOUT_MS 2000
 #define CLIENT_ID_SIZE        512
 
+/* A systemd credential is readable for the service only, not for this command. */
+#define UNREAD_CREDENTIAL                                                                          \
+    "; tried without a password: if the service has a credential, see the examples in "            \
+    "foxtrackrctl(8)"
+
 static void drop_message(void *context, const struct paho_message *message)
 {
     (void)context;
@@ -115,10 +120,16 @@ static void report_tls(const struct trial *trial, int64_t expiry_ms)
  */
 static int open_way(const struct trial *trial, const char **step, char *reason)
 {
+    const struct config_proxy *proxy = trial->config->broker.proxy;
     int fd = dial_connect(trial->address, DIAL_TIMEOUT_MS, -1, reason);
 
     *step = "TCP";
     if (fd >= 0 && broker_open(trial->config, fd, -1, reason) != PROXY_OK) {
+        size_t length = strlen(reason);
+
+        if (proxy != NULL && proxy->user != NULL && trial->config->broker.proxy_password == NULL) {
+            snprintf(reason + length, TLS_PROBLEM_SIZE - length, UNREAD_CREDENTIAL);
+        }
         *step = "proxy";
         close(fd);
         fd = -1;
@@ -279,13 +290,10 @@ static bool check_credentials(const struct trial *trial)
                    trial->client_id);
         check_filters(trial->report, config, paho);
     } else {
-        /* A systemd credential is readable for the service only, not for this command. */
-        snprintf(reason, sizeof(reason), "%s (user %s, client id %s)%s", problem, user,
-                 trial->client_id,
-                 config->broker.username != NULL && config->broker.password == NULL
-                     ? "; tried without a password: if the service has a credential, see the "
-                       "examples in foxtrackrctl(8)"
-                     : "");
+        snprintf(
+            reason, sizeof(reason), "%s (user %s, client id %s)%s", problem, user, trial->client_id,
+            config->broker.username != NULL && config->broker.password == NULL ? UNREAD_CREDENTIAL
+                                                                               : "");
         fail(trial, "credentials", reason);
     }
     paho_disconnect(paho, DISCONNECT_TIMEOUT_MS);

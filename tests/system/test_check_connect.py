@@ -129,15 +129,21 @@ def test_check_files(public_directory, broker, make_daemon):
     logs = public_directory / "logs"
     logs.mkdir(mode=0o755)
     daemon.configure(log={"target": "file", "file": logs / "foxtrackrd.log"})
+    proxy_password = daemon.directory / "proxy-password"
+    proxy_password.touch(mode=0o600)
+    proxy_password.write_text("staple\n")
+    daemon.configure(broker={"proxy": "http://me@127.0.0.1:1", "proxy_password_file": proxy_password})
     daemon.directory.chmod(0o755)
     os.chown(daemon.directory, nobody, nobody)
     details = [one["detail"] for one in check(daemon)["files"]]
     assert all("user nobody" in detail for detail in details)
     assert any("broker.password_file" in detail and "read" in detail for detail in details)
+    assert any("broker.proxy_password_file" in detail and "read" in detail for detail in details)
     assert any("log.file" in detail and "write" in detail for detail in details)
     assert not any("database" in detail for detail in details)
 
     os.chown(daemon.password_path, nobody, nobody)
+    os.chown(proxy_password, nobody, nobody)
     os.chown(logs, nobody, nobody)
     [one] = check(daemon)["files"]
     assert one["good"], one

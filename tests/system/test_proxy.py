@@ -264,6 +264,26 @@ def test_a_credential_holds_the_password(broker, make_daemon, make_proxy, tmp_pa
     daemon.stop()
 
 
+def test_check_cannot_read_a_credential(broker, make_daemon, make_proxy):
+    """Goal: `check --connect` without the service's credential says that it may be that."""
+    daemon = make_daemon(broker, broker={"proxy": make_proxy(Microsocks, secret=True).url})
+    detail = only_bad(check(daemon, "--connect"))["detail"]
+    assert "no password is set: see broker.proxy_password_file; tried without a password: if the " \
+        "service has a credential, see the examples" in detail
+
+
+def test_the_passwords_file_is_not_written(broker, make_daemon):
+    """Goal: the file with the password for the proxy is no place for the log."""
+    daemon = make_daemon(broker, broker={"proxy": "http://me@127.0.0.1:1"})
+    path = daemon.directory / "proxy.log"
+    path.touch(mode=0o600)
+    path.write_text("staple\n")
+    daemon.configure(broker={"proxy_password_file": path}, log={"target": "file", "file": path})
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == 78
+    assert "broker.proxy_password_file" in daemon.log() and path.read_text() == "staple\n"
+
+
 def test_a_stop_does_not_wait_for_a_proxy(broker, make_daemon):
     """Goal: a proxy that does not answer does not hold SIGTERM up."""
     with socket.create_server(("127.0.0.1", 0)) as mute:

@@ -188,6 +188,25 @@ static void the_password_is_a_credential(void **state)
     unsetenv("CREDENTIALS_DIRECTORY");
 }
 
+static void assert_doubted(struct config *config, const char *says)
+{
+    assert_int_equal(config->warning_count, 1);
+    assert_non_null(strstr(config->warnings[0], says));
+    assert_null(strstr(config->warnings[0], "changeme"));
+    config_free(config);
+}
+
+static void placeholders_are_doubted(void **state)
+{
+    (void)state;
+    assert_doubted(load(PROXY("http://proxy.example.com:3128")),
+                   ":3: broker.proxy: reads like a placeholder");
+    assert_doubted(load(PROXY("http://your-user@proxy:3128")), ":3: broker.proxy: reads like a");
+    assert_doubted(load_with_file("changeme", 8),
+                   ":4: broker.proxy_password_file: the password reads like a placeholder");
+    unlink(proxy_path);
+}
+
 static void a_password_needs_a_proxy(void **state)
 {
     (void)state;
@@ -242,6 +261,7 @@ int main(void)
         cmocka_unit_test(urls_are_refused),
         cmocka_unit_test(the_password_is_in_a_file),
         cmocka_unit_test(a_hidden_character_is_a_warning),
+        cmocka_unit_test(placeholders_are_doubted),
         cmocka_unit_test(a_password_needs_a_proxy),
         cmocka_unit_test(differences_are_told),
         cmocka_unit_test(the_password_is_a_credential),
