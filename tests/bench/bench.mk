@@ -1,8 +1,8 @@
 # The programs of the benchmarks: a broker, the clients to compare with, and shims.
 
 BENCH_BROKER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/broker/*.c))
-BENCH_PROGRAMS   := $(addprefix $(BUILD)/bench/,broker ceiling client client-shared parse sqlite_floor slow_sync.so \
-                      alloc_count.so)
+BENCH_PROGRAMS   := $(addprefix $(BUILD)/bench/,broker ceiling client client-shared parse relay sqlite_floor \
+                      slow_sync.so alloc_count.so)
 
 bench-programs: $(BENCH_PROGRAMS)
 
@@ -32,6 +32,11 @@ $(BUILD)/bench/parse: $(BUILD)/tests/bench/parse.o $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lm
+
+$(BUILD)/bench/relay: $(BUILD)/tests/bench/relay.o
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/bench/sqlite_floor: $(BUILD)/tests/bench/sqlite_floor.o
 	@mkdir -p $(@D)

@@ -1,6 +1,6 @@
 # The benchmark: see tests/bench/README.md. Nothing of it is built or installed with the daemon.
 
-DEPS_BENCH := mosquitto mosquitto-clients openssl python3-paho-mqtt strace
+DEPS_BENCH := mosquitto mosquitto-clients openssl python3-paho-mqtt python3-pytest strace
 COUNT      ?= 10000000
 BENCH       = $(PYTHON) -B tests/bench/run --build $(BUILD)
 
@@ -10,7 +10,8 @@ bench-deps:
 bench: bench-deps all bench-programs ## every comparison in one run: table, CSV and SVG (10 minutes)
 	$(Q)$(BENCH)
 
-bench-quick: bench-deps all bench-programs ## does the benchmark work? each contestant once; and the parser's ratios
+bench-quick: bench-deps all bench-programs ## does the benchmark work? its broker, each contestant once, the parser's ratios
+	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests/bench
 	$(Q)$(BENCH) --quick
 	$(Q)$(BUILD)/bench/parse --messages 400000 --least-ratio 0.8
 

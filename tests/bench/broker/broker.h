@@ -15,6 +15,7 @@ struct broker {
     SSL_CTX *tls; /* NULL: in clear */
     struct message_plan plan;
     struct session *sessions;
+    unsigned window; /* of the client that connected last */
 
     bool streaming;
     uint64_t acknowledged;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "properties.h"
+
 /* Room kept in `out` for answers, so that acting upon a packet never fails for want of it. */
 #define ANSWER_ROOM 128
 
@@ -108,18 +110,58 @@ static void answer(struct connection *connection, const void *bytes, size_t leng
     connection->out_end += length;
 }
 
-/* CONNECT: the client id is the first of the payload (MQTT 3.1.1 §3.1.3). */
-static bool on_connect(struct connection *connection, const uint8_t *body, size_t length)
-{
-    uint8_t connack[4] = {0x20, 2, 0, 0};
-    size_t id_length = length >= 12 ? (size_t)body[10] << 8 | body[11] : 0;
-    bool present;
+#define LEVEL_3_1_1 4
+#define LEVEL_5     5
 
-    if (id_length == 0 || length < 12 + id_length) {
+/* What of CONNECT matters here. */
+struct greeting {
+    bool mqtt_5;
+    unsigned receive_maximum; /* 0: not asked for */
+    const char *client_id;
+    size_t id_length;
+};
+
+/*
+ * §3.1 of MQTT 3.1.1 and 5: protocol name and level, flags, keep alive, the properties of MQTT 5,
+ * and first of the payload the client id.
+ */
+static bool read_connect(const uint8_t *body, size_t length, struct greeting *greeting)
+{
+    size_t at = 10;
+
+    greeting->receive_maximum = 0;
+    if (length < at || (body[6] != LEVEL_3_1_1 && body[6] != LEVEL_5)) {
         return false;
     }
-    connection->session =
-        broker_session(connection->broker, (const char *)body + 12, id_length, &present);
+    greeting->mqtt_5 = body[6] == LEVEL_5;
+    if (greeting->mqtt_5) {
+        size_t size;
+
+        if (!properties_read(body + at, length - at, &size, &greeting->receive_maximum)) {
+            return false;
+        }
+        at += size;
+    }
+    if (length < at + 2) {
+        return false;
+    }
+    greeting->id_length = (size_t)body[at] << 8 | body[at + 1];
+    greeting->client_id = (const char *)body + at + 2;
+    return greeting->id_length > 0 && greeting->id_length <= length - at - 2;
+}
+
+static bool on_connect(struct connection *connection, const uint8_t *body, size_t length)
+{
+    struct broker *broker = connection->broker;
+    uint8_t connack[5] = {0x20, 2, 0, 0, 0}; /* the last byte, in MQTT 5: no properties */
+    struct greeting greeting;
+    bool present;
+
+    if (!read_connect(body, length, &greeting)) {
+        fputs("broker: a CONNECT that is neither MQTT 3.1.1 nor 5; closing\n", stderr);
+        return false;
+    }
+    connection->session = broker_session(broker, greeting.client_id, greeting.id_length, &present);
     if (connection->session == NULL) {
         return false;
     }
@@ -127,28 +169,51 @@ static bool on_connect(struct connection *connection, const uint8_t *body, size_
         connection_close(connection->session->carrier); /* §3.1.4: the newer one wins */
     }
     connection->session->carrier = connection;
-    if (present) {
-        session_resume(connection->session);
-    }
+    broker->window =
+        greeting.receive_maximum > 0 ? greeting.receive_maximum : broker->options.window;
+    session_connected(connection->session, greeting.mqtt_5, broker->window);
+    connack[1] = greeting.mqtt_5 ? 3 : 2;
     connack[2] = present;
-    answer(connection, connack, sizeof(connack));
+    answer(connection, connack, 2 + (size_t)connack[1]);
     return true;
+}
+
+/*
+ * Where the filters of a SUBSCRIBE or an UNSUBSCRIBE begin: behind the packet identifier and the
+ * properties of MQTT 5. 0: the packet cannot be.
+ */
+static size_t filters_begin(const struct connection *connection, const uint8_t *body, size_t length)
+{
+    size_t size = 0;
+    unsigned unused;
+
+    if (length < 2 || (connection->session->delivery.mqtt_5 &&
+                       !properties_read(body + 2, length - 2, &size, &unused))) {
+        return 0;
+    }
+    return 2 + size;
 }
 
 /* SUBSCRIBE: every filter is granted, none is looked at. */
 static bool on_subscribe(struct connection *connection, const uint8_t *body, size_t length)
 {
-    uint8_t suback[5 + 100] = {0x90, 0, body[0], body[1]};
+    struct session *session = connection->session;
+    uint8_t suback[5 + 100] = {0x90};
+    size_t at = filters_begin(connection, body, length);
+    size_t granted = session->delivery.mqtt_5 ? 5 : 4; /* behind an empty block of properties */
     int qos = connection->broker->options.qos;
-    size_t granted = 4;
 
-    for (size_t at = 2; at + 2 < length && granted < sizeof(suback);) {
+    if (at == 0) {
+        return false;
+    }
+    memcpy(suback + 2, body, 2);
+    while (at + 2 < length && granted < sizeof(suback)) {
         size_t filter = (size_t)body[at] << 8 | body[at + 1];
 
         if (at + 2 + filter >= length) {
             return false;
         }
-        suback[granted++] = body[at + 2 + filter];
+        suback[granted++] = body[at + 2 + filter] & 3; /* MQTT 5 has more options in this byte */
         qos = suback[granted - 1] < qos ? suback[granted - 1] : qos;
         at += 2 + filter + 1;
     }
@@ -157,18 +222,44 @@ static bool on_subscribe(struct connection *connection, const uint8_t *body, siz
         return false;
     }
     suback[1] = (uint8_t)(granted - 2);
-    if (!connection->session->subscribed) {
-        connection->session->qos = qos;
-        connection->session->subscribed = true;
+    if (!session->subscribed) {
+        session->delivery.qos = qos;
+        session->subscribed = true;
     }
     answer(connection, suback, granted);
     return true;
 }
 
-static bool on_acknowledgement(struct connection *connection, uint8_t type, const uint8_t *body)
+/* UNSUBSCRIBE: every filter is given up, and nothing changes. */
+static bool on_unsubscribe(struct connection *connection, const uint8_t *body, size_t length)
+{
+    uint8_t unsuback[5 + 100] = {0xb0, 2};
+    size_t at = filters_begin(connection, body, length);
+
+    if (at == 0) {
+        return false;
+    }
+    memcpy(unsuback + 2, body, 2);
+    if (connection->session->delivery.mqtt_5) { /* no properties, and a code 0 for each filter */
+        unsuback[1] = 3;
+        while (at + 2 <= length && 2 + (size_t)unsuback[1] < sizeof(unsuback)) {
+            at += 2 + ((size_t)body[at] << 8 | body[at + 1]);
+            unsuback[1]++;
+        }
+    }
+    answer(connection, unsuback, 2 + (size_t)unsuback[1]);
+    return true;
+}
+
+static bool on_acknowledgement(struct connection *connection, uint8_t type, const uint8_t *body,
+                               size_t length)
 {
     bool through;
 
+    if (length > 2 && type != 0x70 && body[2] >= 0x80) { /* a reason code of MQTT 5 */
+        fprintf(stderr, "broker: a message is refused with 0x%02x; closing\n", body[2]);
+        return false;
+    }
     connection->out_end +=
         session_answer(connection->session, type, (uint16_t)(body[0] << 8 | body[1]),
                        connection->out + connection->out_end, &through);
@@ -191,15 +282,11 @@ static bool on_packet(struct connection *connection, uint8_t type, const uint8_t
     case 0x40:
     case 0x50:
     case 0x70:
-        return length >= 2 && on_acknowledgement(connection, type, body);
+        return length >= 2 && on_acknowledgement(connection, type, body, length);
     case 0x80:
-        return length >= 2 && on_subscribe(connection, body, length);
-    case 0xa0: {
-        const uint8_t unsuback[] = {0xb0, 2, length >= 2 ? body[0] : 0, length >= 2 ? body[1] : 0};
-
-        answer(connection, unsuback, sizeof(unsuback));
-        return length >= 2;
-    }
+        return on_subscribe(connection, body, length);
+    case 0xa0:
+        return on_unsubscribe(connection, body, length);
     case 0xc0:
         answer(connection, pingresp, sizeof(pingresp));
         return true;

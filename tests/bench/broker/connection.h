@@ -1,4 +1,4 @@
-/* A client's connection: MQTT 3.1.1 as far as a subscriber needs it. */
+/* A client's connection: MQTT 3.1.1 or 5 as far as a subscriber needs it. */
 #ifndef BENCH_CONNECTION_H
 #define BENCH_CONNECTION_H
 

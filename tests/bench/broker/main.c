@@ -6,6 +6,9 @@
  * usage: broker [--tls CERT KEY] --count N [--devices 1000] [--qos 2] [--window 20]
  *               [--delay-ms 0] [--sessions 1] [--mark 0] [--hold] --port-file FILE
  *
+ * It speaks MQTT 3.1.1 and 5, as CONNECT asks. In MQTT 5 Receive Maximum takes the place of
+ * --window, as in mosquitto, whatever --window is.
+ *
  * The messages are dealt out evenly to the sessions, in order. A session's stream begins with its
  * first SUBSCRIBE; with --hold with SIGUSR1, after "ready" on standard error has told that all have
  * subscribed. When every message is acknowledged, one line of JSON; SIGTERM ends it.
@@ -119,11 +122,12 @@ static int set_up(struct server *server)
     }
     for (unsigned i = 0; i < options->sessions; i++) {
         session_init(&broker->sessions[i], &broker->plan, options->count * i / options->sessions,
-                     options->count * (i + 1) / options->sessions, options->window);
+                     options->count * (i + 1) / options->sessions);
     }
     for (unsigned i = 0; i < CONNECTIONS; i++) {
         server->connections[i].wire.fd = -1;
     }
+    broker->window = options->window;
     broker->streaming = !options->hold;
     return write_port(options->port_file, ntohs(address.sin_port));
 }
@@ -246,7 +250,7 @@ static void rest(const struct server *server, uint64_t answers)
 {
     const struct timespec pause = {0, REST_NS};
 
-    if (server->broker.streaming && answers < server->broker.options.window / 8) {
+    if (server->broker.streaming && answers < server->broker.window / 8) {
         clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     }
 }

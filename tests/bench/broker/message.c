@@ -47,8 +47,9 @@ static uint8_t *put(uint8_t *out, const char *text, size_t length, uint64_t devi
     return out + length;
 }
 
-size_t message_put(const struct message_plan *plan, uint64_t number, int qos, uint16_t packet_id,
-                   bool duplicate, uint8_t *out)
+size_t message_put(const struct message_plan *plan, uint64_t number,
+                   const struct delivery *delivery, uint16_t packet_id, bool duplicate,
+                   uint8_t *out)
 {
     uint64_t device = number % plan->devices;
     uint64_t turn = number / plan->devices;
@@ -58,10 +59,11 @@ size_t message_put(const struct message_plan *plan, uint64_t number, int qos, ui
     size_t topic_length = battery ? sizeof(battery_topic) - 1 : sizeof(temperature_topic) - 1;
     const char *body = battery ? battery_body : temperature_body;
     size_t body_length = battery ? sizeof(battery_body) - 1 : sizeof(temperature_body) - 1;
-    size_t remaining = 2 + topic_length + (qos > 0 ? 2 : 0) + body_length;
+    size_t remaining =
+        2 + topic_length + (delivery->qos > 0 ? 2 : 0) + delivery->mqtt_5 + body_length;
     uint8_t *at = out;
 
-    *at++ = (uint8_t)(0x30 | (duplicate ? 0x08 : 0) | qos << 1);
+    *at++ = (uint8_t)(0x30 | (duplicate ? 0x08 : 0) | delivery->qos << 1);
     if (remaining > 127) {
         *at++ = (uint8_t)(remaining % 128 | 0x80);
         *at++ = (uint8_t)(remaining / 128);
@@ -71,9 +73,12 @@ size_t message_put(const struct message_plan *plan, uint64_t number, int qos, ui
     *at++ = (uint8_t)(topic_length >> 8);
     *at++ = (uint8_t)topic_length;
     at = put(at, topic, topic_length, device, time_ms, number);
-    if (qos > 0) {
+    if (delivery->qos > 0) {
         *at++ = (uint8_t)(packet_id >> 8);
         *at++ = (uint8_t)packet_id;
+    }
+    if (delivery->mqtt_5) {
+        *at++ = 0;
     }
     at = put(at, body, body_length, device, time_ms, number);
     return (size_t)(at - out);

@@ -14,9 +14,16 @@ struct message_plan {
     int64_t step_ms;  /* from one reading of a device to its next */
 };
 
-/* Write message `number` as a PUBLISH packet (MQTT 3.1.1 §3.3) to `out`, of MESSAGE_MAX bytes.
- * Returns its length. */
-size_t message_put(const struct message_plan *plan, uint64_t number, int qos, uint16_t packet_id,
-                   bool duplicate, uint8_t *out);
+/* How the messages of a session are delivered. */
+struct delivery {
+    int qos;     /* 0 before the first SUBSCRIBE */
+    bool mqtt_5; /* no properties, but their length (MQTT 5 §3.3.2.3) */
+};
+
+/* Write message `number` as a PUBLISH packet (§3.3 of MQTT 3.1.1 and 5) to `out`, of MESSAGE_MAX
+ * bytes. Returns its length. */
+size_t message_put(const struct message_plan *plan, uint64_t number,
+                   const struct delivery *delivery, uint16_t packet_id, bool duplicate,
+                   uint8_t *out);
 
 #endif

@@ -5,17 +5,12 @@
 #include <string.h>
 
 void session_init(struct session *session, const struct message_plan *plan, uint64_t first,
-                  uint64_t end, unsigned window)
+                  uint64_t end)
 {
     memset(session, 0, sizeof(*session));
     session->plan = plan;
     session->next = first;
     session->end = end;
-    session->window = window;
-    session->free_count = window;
-    for (unsigned i = 0; i < window; i++) {
-        session->free_ids[i] = (uint16_t)(i + 1);
-    }
 }
 
 static const struct session *sorted_session; /* qsort() passes no context */
@@ -28,13 +23,19 @@ static int by_number(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
-void session_resume(struct session *session)
+void session_connected(struct session *session, bool mqtt_5, unsigned window)
 {
-    session->again_first = 0;
-    session->again_count = 0;
-    for (unsigned id = 1; id <= session->window; id++) {
+    session->delivery.mqtt_5 = mqtt_5;
+    session->window = window;
+    session->free_first = session->free_count = 0;
+    session->again_first = session->again_count = 0;
+    session->beyond = 0;
+    for (unsigned id = 1; id <= SESSION_WINDOW_MAX; id++) {
         if (session->states[id] != FLIGHT_FREE) {
             session->again[session->again_count++] = (uint16_t)id;
+            session->beyond += id > window;
+        } else if (id <= window) {
+            session->free_ids[session->free_count++] = (uint16_t)id;
         }
     }
     sorted_session = session;
@@ -60,7 +61,7 @@ static size_t send_again(struct session *session, uint8_t *out)
         return put_short(out, 0x62, id); /* PUBREL */
     }
     if (session->states[id] == FLIGHT_SENT) {
-        return message_put(session->plan, session->numbers[id], session->qos, id, true, out);
+        return message_put(session->plan, session->numbers[id], &session->delivery, id, true, out);
     }
     return 0; /* acknowledged meanwhile */
 }
@@ -72,7 +73,7 @@ size_t session_send(struct session *session, uint8_t *out, size_t room)
     while (session->again_count > 0 && room - length >= MESSAGE_MAX) {
         length += send_again(session, out + length);
     }
-    while (session->next < session->end && session->free_count > 0 &&
+    while (session->next < session->end && session->free_count > session->beyond &&
            room - length >= MESSAGE_MAX) {
         uint16_t id = session->free_ids[session->free_first];
 
@@ -80,8 +81,8 @@ size_t session_send(struct session *session, uint8_t *out, size_t room)
         session->free_count--;
         session->states[id] = FLIGHT_SENT;
         session->numbers[id] = session->next++;
-        length +=
-            message_put(session->plan, session->numbers[id], session->qos, id, false, out + length);
+        length += message_put(session->plan, session->numbers[id], &session->delivery, id, false,
+                              out + length);
     }
     return length;
 }
@@ -89,20 +90,24 @@ size_t session_send(struct session *session, uint8_t *out, size_t room)
 static void release(struct session *session, uint16_t id)
 {
     session->states[id] = FLIGHT_FREE;
+    session->acknowledged++;
+    if (id > session->window) {
+        session->beyond--;
+        return;
+    }
     session->free_ids[(session->free_first + session->free_count) % session->window] = id;
     session->free_count++;
-    session->acknowledged++;
 }
 
 size_t session_answer(struct session *session, uint8_t type, uint16_t packet_id, uint8_t *out,
                       bool *acknowledged)
 {
-    uint8_t state = packet_id <= session->window ? session->states[packet_id] : FLIGHT_FREE;
+    uint8_t state = session->states[packet_id];
 
     *acknowledged = false;
     switch (type) {
     case 0x40: /* PUBACK */
-        if (session->qos == 1 && state == FLIGHT_SENT) {
+        if (session->delivery.qos == 1 && state == FLIGHT_SENT) {
             release(session, packet_id);
             *acknowledged = true;
         }

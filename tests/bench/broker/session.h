@@ -22,7 +22,7 @@ struct session {
     char client_id[SESSION_CLIENT_ID_SIZE]; /* "": not taken yet */
     struct connection *carrier;             /* NULL: the client is away */
     const struct message_plan *plan;
-    int qos; /* of the delivery; 0 before the first SUBSCRIBE */
+    struct delivery delivery;
     bool subscribed;
     uint64_t next; /* number of the next message that was never sent */
     uint64_t end;  /* one past the last */
@@ -30,12 +30,13 @@ struct session {
     uint64_t resent;
     unsigned window;
 
-    /* By packet identifier, 1 to `window`. */
+    /* By packet identifier: 1 to `window`, or larger since the window was larger. */
     uint64_t numbers[SESSION_WINDOW_MAX + 1];
     uint8_t states[SESSION_WINDOW_MAX + 1];
     uint16_t free_ids[SESSION_WINDOW_MAX]; /* a ring: the longest free goes first */
     unsigned free_first;
     unsigned free_count;
+    unsigned beyond; /* in flight with an identifier above `window` */
 
     /* Packet identifiers to send again after a reconnection, oldest message first. */
     uint16_t again[SESSION_WINDOW_MAX];
@@ -45,10 +46,13 @@ struct session {
 
 /* Give the session the messages from `first` to before `end`. */
 void session_init(struct session *session, const struct message_plan *plan, uint64_t first,
-                  uint64_t end, unsigned window);
+                  uint64_t end);
 
-/* The client is back: what is in flight has to be sent again. */
-void session_resume(struct session *session);
+/*
+ * The client has connected, with the version of MQTT and with the window that it has from now on, 1
+ * to SESSION_WINDOW_MAX. What is in flight is sent again, even if it is more than the window.
+ */
+void session_connected(struct session *session, bool mqtt_5, unsigned window);
 
 /* Write packets to send now, PUBLISH or PUBREL again, while there is window and room. Returns their
  * length. */
