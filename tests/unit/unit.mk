@@ -78,6 +78,9 @@ $(BUILD)/tests/test_paho: private LDFLAGS_ += -Wl,--wrap=MQTTAsync_createWithOpt
 # This one does not let Paho's receive thread wait for long, and holds it in a callback.
 $(BUILD)/tests/test_paho_5: private LDFLAGS_ += -Wl,--wrap=poll,--wrap=MQTTAsync_setDisconnected
 
+# This one has the limit for answers in its hands.
+$(BUILD)/tests/test_paho_large: private LDFLAGS_ += -Wl,--wrap=pthread_cond_timedwait
+
 # This one makes the library's allocations fail, one after the other.
 $(BUILD)/tests/test_library: private LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
