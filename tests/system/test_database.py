@@ -44,8 +44,8 @@ def test_locked_database_stops_the_acknowledgements(make_broker, make_daemon):
         manifest = fleet.play(broker, messages=300)
         daemon.wait_notified("busy|locked")
         daemon.wait_log("^err.*(busy|locked)")
+        daemon.wait_status(lambda s: s["state"] == "database takes nothing")
         assert broker.count_log(PUBREC) == 0
-        assert daemon.status()["state"] == "database takes nothing"
     daemon.wait_received(manifest.messages)
     daemon.wait_subscribed()
     daemon.stop()
