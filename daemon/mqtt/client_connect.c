@@ -16,11 +16,17 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "mqtt/client_internal.h"
 #include "mqtt/paho/check_internal.h"
+#include "mqtt/paho/cork_internal.h"
 #include "mqtt/words_internal.h"
 #include "net/net.h"
+
+#define SETTLE_LIMIT_MS 2000
+#define SETTLE_STEP_MS  1
 
 _Static_assert(PAHO_PROBLEM_SIZE >= MQTT_WORDS_SIZE, "a refusal in words must fit");
 _Static_assert((int)PAHO_MQTT_3_1_1 == MQTTVERSION_3_1_1 && (int)PAHO_MQTT_5 == MQTTVERSION_5,
@@ -119,6 +125,17 @@ static int make_client(struct paho *paho, const struct paho_options *options, MQ
 int client_make(struct paho *paho, const struct paho_options *options)
 {
     return make_client(paho, options, &paho->handle);
+}
+
+/* Waits until a new connection cannot be taken for one that Paho's receive thread is closing. */
+static void let_settle(void)
+{
+    const struct timespec pause = {.tv_nsec = SETTLE_STEP_MS * 1000000L};
+    int64_t until_ms = clock_monotonic_ms() + SETTLE_LIMIT_MS;
+
+    while (paho_cork_settled != NULL && !paho_cork_settled() && clock_monotonic_ms() < until_ms) {
+        nanosleep(&pause, NULL);
+    }
 }
 
 /* Gives the next connection a client of its own. Nothing of the last connection is left behind: its
@@ -298,6 +315,7 @@ int paho_connect(struct paho *paho, const struct paho_options *options, struct p
     struct slot *slot = client_slot_take(paho);
     int result;
 
+    let_settle();
     if (renew_client(paho, options) != 0) {
         snprintf(problem, PAHO_PROBLEM_SIZE, "there is no memory for a connection");
         return PAHO_E_FAILED;

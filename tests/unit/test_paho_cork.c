@@ -424,6 +424,38 @@ static void a_full_socket_makes_it_wait(void **state)
     assert_int_equal(reader.count, FLOOD);
 }
 
+/* --- connections that are closed ------------------------------------------------------------ */
+
+static void *close_one(void *unused)
+{
+    (void)unused;
+    paho_cork_note_close();
+    return NULL;
+}
+
+/* Paho's receive thread may still look for the socket of a connection that it has closed, until it
+ * waits again. What another thread closes is none of this. */
+static void a_closed_connection_settles_at_the_next_wait(void **state)
+{
+    const struct tls_fixture *fixture = *state;
+    struct pollfd fd = {.fd = fixture->other[0], .events = POLLIN};
+    pthread_t thread;
+
+    assert_true(paho_cork_settled());
+    paho_cork_note_close();
+    assert_false(paho_cork_settled());
+    assert_int_equal(paho_cork_poll(&fd, 1, 0), 0); /* no wait: within a write, say */
+    assert_false(paho_cork_settled());
+    tls_wait_for_more(fixture);
+    assert_true(paho_cork_settled());
+    paho_cork_note_close();
+    assert_int_equal(paho_cork_usleep(1), 0); /* there is no other connection to wait for */
+    assert_true(paho_cork_settled());
+    assert_int_equal(pthread_create(&thread, NULL, close_one, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_true(paho_cork_settled());
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, tls_fixture_make, tear_down)
 
 int main(void)
@@ -445,6 +477,7 @@ int main(void)
         TEST(a_dead_connection_is_found_by_the_next_packet),
         TEST(a_connection_that_takes_no_acknowledgement_is_closed),
         TEST(a_full_socket_makes_it_wait),
+        TEST(a_closed_connection_settles_at_the_next_wait),
     };
 
     if (paho_cork_flush == NULL) {

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define PAHO_CALL __attribute__((weak))
 
@@ -23,6 +24,7 @@ PAHO_CALL int paho_cork_write(SSL *ssl, const void *bytes, int length);
 PAHO_CALL int paho_cork_shutdown(SSL *ssl);
 PAHO_CALL void paho_cork_free(SSL *ssl);
 PAHO_CALL int paho_cork_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+PAHO_CALL int paho_cork_usleep(useconds_t time_us);
 
 /* mqtt/paho/ahead.c */
 PAHO_CALL int paho_ahead_read(SSL *ssl, void *bytes, int length);

@@ -52,6 +52,7 @@
 #include <string.h>
 
 #include "mqtt/paho/calls_internal.h"
+#include "mqtt/paho/cork_internal.h"
 #include "mqtt/paho/shorten_internal.h"
 
 #define COMPLETE     0    /* TCPSOCKET_COMPLETE, */
@@ -503,5 +504,8 @@ void paho_check_close(void *net, int status, const char *reason)
         last = net;
     }
     pthread_mutex_unlock(&mutex);
+    if (paho_cork_note_close != NULL) {
+        paho_cork_note_close();
+    }
     WebSocket_close(net, status, reason);
 }

@@ -26,10 +26,11 @@
  *
  * Relies on: Paho writes packets by SSL_write(), ends a connection by SSL_shutdown() and
  * SSL_free(), and holds a lock of its own meanwhile; it waits by poll() with a timeout on the one
- * thread that acknowledges, without that lock; it gives an acknowledgement to one SSL_write(),
- * alone. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-2 (Debian 13). Checked when the program is
- * built: mqtt/paho/adapt finds these calls and no other way to wait or write, and mqtt/paho/probe.c
- * sees that PUBREC and PUBCOMP are kept here and reach the broker.
+ * thread that acknowledges, without that lock, and by usleep() while it has no sockets; it gives an
+ * acknowledgement to one SSL_write(), alone. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-2
+ * (Debian 13). Checked when the program is built: mqtt/paho/adapt finds these calls and no other
+ * way to wait or write, and mqtt/paho/probe.c sees that PUBREC and PUBCOMP are kept here and reach
+ * the broker.
  *
  * Threads. Only Paho's receive thread acknowledges, so only on that thread poll() does more than
  * wait. Writing, shutting down, freeing and flushing exclude each other here by a mutex.
@@ -52,6 +53,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "mqtt/paho/ahead_internal.h"
 #include "mqtt/paho/calls_internal.h"
@@ -73,6 +75,7 @@ static const struct paho_relay *relay;  /* NULL: no relay */
 static unsigned writes;                 /* so far; under the mutex */
 static atomic_uint waiting;             /* acknowledgements in all corks; written under the mutex */
 static unsigned polls;                  /* since the first of them; Paho's receive thread's */
+static atomic_bool unsettled;           /* see paho_cork_settled() */
 static _Thread_local bool waits;        /* this thread has called poll() to wait, */
 static _Thread_local bool acknowledges; /* and its acknowledgements were kept */
 
@@ -269,6 +272,27 @@ static int wait_for_more(struct pollfd *fds, nfds_t count, int timeout_ms)
     return ahead && ready >= 0 ? ready + paho_ahead_add(fds, count) : ready;
 }
 
+void paho_cork_note_close(void)
+{
+    if (waits) {
+        atomic_store(&unsettled, true);
+    }
+}
+
+bool paho_cork_settled(void)
+{
+    return !atomic_load(&unsettled);
+}
+
+/* Paho's receive thread sleeps so while it has no sockets to wait for. */
+int paho_cork_usleep(useconds_t time_us)
+{
+    if (waits) {
+        atomic_store(&unsettled, false);
+    }
+    return usleep(time_us);
+}
+
 int paho_cork_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     int ready;
@@ -277,6 +301,7 @@ int paho_cork_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
         return poll(fds, count, timeout_ms);
     }
     waits = true;
+    atomic_store(&unsettled, false);
     paho_ahead_allow();
     if (acknowledges && atomic_load(&waiting) > 0) {
         ready = wait_for_more(fds, count, 0);

@@ -5,6 +5,8 @@
 #ifndef MQTT_PAHO_CORK_INTERNAL_H
 #define MQTT_PAHO_CORK_INTERNAL_H
 
+#include <stdbool.h>
+
 #include "mqtt/mqtt.h"
 
 /* Upper bound on acknowledgements written in one SSL_write(). A lower bound would split a large
@@ -23,5 +25,19 @@ void paho_cork_set_relay(const struct paho_relay *relay) __attribute__((weak));
  * nothing waits.
  */
 void paho_cork_flush(void) __attribute__((weak));
+
+/* Note that the calling thread closes a connection. Weak too. */
+void paho_cork_note_close(void) __attribute__((weak));
+
+/*
+ * Returns false while Paho's receive thread has closed a connection and has not waited since. Any
+ * thread. Weak too.
+ *
+ * When MQTTAsync_cycle() has closed a connection for an error, it returns that error with the
+ * number of the socket. MQTTAsync_receiveThread() then closes the connection of the client that has
+ * this socket, and has released its lock in between: a connection that is made at once may have got
+ * the same number, and would be closed in place of the old one ("socket error").
+ */
+bool paho_cork_settled(void) __attribute__((weak));
 
 #endif
