@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/own_file.h"
 #include "config/config.h"
+#include "mqtt/mqtt.h"
 #include "net/net.h"
 
 struct replaced {
@@ -59,6 +60,18 @@ static int check_regular(const struct config *config, const char *key, const cha
     }
     snprintf(problem, CONFIG_PROBLEM_SIZE, "%.120s: %s: %.200s is not a regular file", config->path,
              key, path);
+    return 1;
+}
+
+int preflight_protocol(const struct config *config, char *problem)
+{
+    if (config->broker.protocol != CONFIG_MQTT_5 || paho_speaks_5()) {
+        return 0;
+    }
+    snprintf(problem, CONFIG_PROBLEM_SIZE,
+             "%.200s: broker.protocol: 5 needs a build with the adapted Paho, and this one has the "
+             "shared library: set auto or 3.1.1",
+             config->path);
     return 1;
 }
 
@@ -134,6 +147,10 @@ void preflight_warnings(const struct config *config)
     int64_t now_ms = clock_wall_ms();
 
     preflight_configuration(config);
+    if (config->broker.protocol == CONFIG_AUTO && !paho_speaks_5()) {
+        log_notice("broker.protocol = auto means MQTT 3.1.1 in this build, which has the shared "
+                   "library of Paho");
+    }
     paths_each_shared(config, warn, NULL);
     if (!config->broker.tls) {
         if (config->broker.password != NULL) {

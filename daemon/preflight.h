@@ -10,6 +10,10 @@
  */
 int preflight_certificates(const struct config *config, char *problem);
 
+/* Check that this build speaks the version of MQTT that broker.protocol asks for. Returns as
+ * preflight_certificates(). */
+int preflight_protocol(const struct config *config, char *problem);
+
 /* Check that the configuration is a regular file: every reload reads it, and nothing interrupts the
  * reading. Returns as preflight_certificates(). */
 int preflight_regular(const char *path, char *problem);

@@ -30,6 +30,9 @@ struct config_proxy {
     char *user; /* percent-decoded, at most 255 bytes; NULL: none */
 };
 
+/* broker.protocol. CONFIG_AUTO: MQTT 5 where the broker speaks it, else MQTT 3.1.1. */
+enum config_protocol { CONFIG_AUTO, CONFIG_MQTT_5, CONFIG_MQTT_3_1_1 };
+
 enum config_log_target { CONFIG_LOG_JOURNAL, CONFIG_LOG_STDERR, CONFIG_LOG_FILE };
 
 struct config_session {
@@ -40,6 +43,8 @@ struct config_session {
     char **filters;  /* at least one, each a valid topic filter (MQTT 3.1.1 §4.7.1) */
     size_t filter_count;
     int qos;
+    int receive_maximum;       /* MQTT 5: the in-flight window that is asked for */
+    int64_t session_expiry_ms; /* MQTT 5: how long the broker is asked to keep the session */
 };
 
 struct config {
@@ -64,6 +69,7 @@ struct config {
         char *proxy_password_file;
         char *proxy_password; /* at most 255 bytes, from proxy_password_file or the credential;
                                * NULL: none */
+        enum config_protocol protocol;
     } broker;
 
     struct config_session sessions[CONFIG_SESSIONS_MAX];

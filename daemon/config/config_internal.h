@@ -144,6 +144,7 @@ extern const struct config_type config_value_size;
 extern const struct config_type config_value_duration;     /* into int64_t, ms */
 extern const struct config_type config_value_duration_int; /* into int, ms */
 extern const struct config_type config_value_durability;
+extern const struct config_type config_value_protocol;
 extern const struct config_type config_value_log_target;
 extern const struct config_type config_value_log_level;
 extern const struct config_type config_value_proxy; /* config/proxy.c: into a pointer to a struct

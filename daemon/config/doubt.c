@@ -11,6 +11,12 @@
 
 #define PREFIX "id-"
 
+/* Windows outside of this are doubted. */
+#define WINDOW_SMALL 20
+#define WINDOW_LARGE 10000
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
 /* Recognises placeholders: change_me..., your_..., xxx, <...>. */
 static bool is_placeholder(const char *text)
 {
@@ -221,6 +227,46 @@ static int doubt_number(struct config_loading *loading, size_t index)
                        session->client_id, session->given, session->number);
 }
 
+/* Warns of a key of MQTT 5 that has no effect, or of a value that was probably not meant. */
+static int doubt_protocol_key(struct config_loading *loading, size_t index, const char *key,
+                              const char *doubt)
+{
+    int row = config_keys_find(CONFIG_SESSION, key);
+    int line = loading->key_lines[index][row];
+    char name[CONFIG_REASON_SIZE];
+
+    if (line == 0) {
+        return 0;
+    }
+    config_keys_full_name(&config_keys[row], &loading->config->sessions[index], name);
+    if (loading->config->broker.protocol == CONFIG_MQTT_3_1_1) {
+        doubt = "has no effect with broker.protocol = 3.1.1: MQTT 5 has it";
+    }
+    return doubt != NULL ? config_warn(loading, line, name, "%s", doubt) : 0;
+}
+
+static int doubt_protocol(struct config_loading *loading, size_t index)
+{
+    const struct config_session *session = &loading->config->sessions[index];
+    const char *window = NULL;
+    const char *expiry = NULL;
+
+    if (session->receive_maximum < WINDOW_SMALL) {
+        window = "is smaller than the window that brokers choose by themselves (mosquitto: 20): a "
+                 "backlog drains more slowly";
+    } else if (session->receive_maximum > WINDOW_LARGE) {
+        window =
+            "is more than is of use: 1000 let 16000 messages a second pass over a round trip of "
+            "30 ms, and the broker keeps what is in flight in memory";
+    }
+    if (session->session_expiry_ms < DAY_MS) {
+        expiry = "is less than a day: the broker forgets the session, and what it keeps for it, "
+                 "when foxtrackrd has been away for longer";
+    }
+    return doubt_protocol_key(loading, index, "receive_maximum", window) != 0 ||
+           doubt_protocol_key(loading, index, "session_expiry", expiry) != 0;
+}
+
 int config_doubt_field(struct config_loading *loading, const char *name, const char *source)
 {
     int length = (int)strcspn(source, "*");
@@ -244,7 +290,8 @@ int config_doubt_all(struct config_loading *loading)
     }
     for (size_t i = 0; i < loading->config->session_count; i++) {
         if (doubt_client_id(loading, i) != 0 || doubt_number(loading, i) != 0 ||
-            doubt_qos(loading, i) != 0 || doubt_filters(loading, i) != 0) {
+            doubt_qos(loading, i) != 0 || doubt_filters(loading, i) != 0 ||
+            doubt_protocol(loading, i) != 0) {
             return 1;
         }
     }

@@ -35,12 +35,18 @@ const struct config_key config_keys[] = {
     {KEY(BROKER, broker, keepalive), "60", &config_value_integer, IN(broker.keepalive_s), RANGE(5, 65535)},
     {KEY(BROKER, broker, proxy), "", &config_value_proxy, IN(broker.proxy)},
     {KEY(BROKER, broker, proxy_password_file), "", &config_value_path, IN(broker.proxy_password_file)},
+    {KEY(BROKER, broker, protocol), "3.1.1", &config_value_protocol, IN(broker.protocol)},
 
     {KEY(SESSION, session, given), "", &config_value_name, IN_SESSION(given)},
     {KEY(SESSION, session, number), "01", &config_value_digits, IN_SESSION(number)},
     {KEY(SESSION, session, client_id), "", &config_value_client_id, IN_SESSION(client_id)},
     {KEY(SESSION, session, filters), "foxtrackr/#", &config_filters_type, .offset = 0},
     {KEY(SESSION, session, qos), "2", &config_value_integer, IN_SESSION(qos), RANGE(0, 2)},
+    {KEY(SESSION, session, receive_maximum), "1000", &config_value_integer, IN_SESSION(receive_maximum),
+     RANGE(1, 65535)},
+    /* Paho 1.3.12 cannot send an interval above INT32_MAX s. */
+    {KEY(SESSION, session, session_expiry), "7d", &config_value_duration, IN_SESSION(session_expiry_ms),
+     RANGE(60 * SECOND_MS, INT32_MAX * SECOND_MS)},
 
     {KEY(DATABASE, database, path), "/var/lib/foxtrackrd/foxtrackr.db", &config_value_path, IN(database.path)},
     {KEY(DATABASE, database, durability), "full", &config_value_durability, IN(database.durability_full)},

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <syslog.h>
 
 #define SHOWN "\"%.80s\""
@@ -423,6 +424,32 @@ static int durability_parse(const struct config_key *key, const char *text, void
     return bool_from(text, choices, field, reason);
 }
 
+static int protocol_parse(const struct config_key *key, const char *text, void *field, char *reason)
+{
+    static const struct choice choices[] = {
+        {"auto", CONFIG_AUTO}, {"5", CONFIG_MQTT_5}, {"3.1.1", CONFIG_MQTT_3_1_1}, {NULL, 0}};
+    /* Other ways to write them, and versions that foxtrackrd does not speak. */
+    static const char *const hints[][2] = {{"5.0", "5"},        {"v5", "5"},     {"mqtt5", "5"},
+                                           {"3", "3.1.1"},      {"4", "3.1.1"},  {"311", "3.1.1"},
+                                           {"v3.1.1", "3.1.1"}, {"mqttv5", "5"}, {"mqtt3", "3.1.1"},
+                                           {"3.1", "3.1.1"}};
+    int value;
+
+    (void)key;
+    if (read_choice(text, choices, &value, reason) == 0) {
+        *(enum config_protocol *)field = (enum config_protocol)value;
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+        if (strcasecmp(text, hints[i][0]) == 0) {
+            size_t used = strlen(reason);
+
+            snprintf(reason + used, CONFIG_REASON_SIZE - used, " (did you mean %s?)", hints[i][1]);
+        }
+    }
+    return 1;
+}
+
 static int log_target_parse(const struct config_key *key, const char *text, void *field,
                             char *reason)
 {
@@ -456,6 +483,11 @@ static bool bool_same(const void *one, const void *other)
     return *(const bool *)one == *(const bool *)other;
 }
 
+static bool protocol_same(const void *one, const void *other)
+{
+    return *(const enum config_protocol *)one == *(const enum config_protocol *)other;
+}
+
 static bool log_target_same(const void *one, const void *other)
 {
     return *(const enum config_log_target *)one == *(const enum config_log_target *)other;
@@ -463,6 +495,7 @@ static bool log_target_same(const void *one, const void *other)
 
 const struct config_type config_value_yes_no = {.parse = yes_no_parse, .same = bool_same};
 const struct config_type config_value_durability = {.parse = durability_parse, .same = bool_same};
+const struct config_type config_value_protocol = {.parse = protocol_parse, .same = protocol_same};
 const struct config_type config_value_log_target = {.parse = log_target_parse,
                                                     .same = log_target_same};
 const struct config_type config_value_log_level = {.parse = log_level_parse, .same = int_same};

@@ -7,9 +7,18 @@
 
 #include "base/plural.h"
 #include "ctl/check_findings_internal.h"
+#include "mqtt/mqtt.h"
 #include "session/session.h"
 
-#define PROTOCOL "MQTT 3.1.1" /* the one that foxtrackrd speaks */
+/* The versions of MQTT that the daemon uses, as configured. */
+static const char *protocol(const struct config *config)
+{
+    if (config->broker.protocol == CONFIG_MQTT_5) {
+        return "MQTT 5";
+    }
+    return config->broker.protocol == CONFIG_AUTO && paho_speaks_5() ? "MQTT 5 or 3.1.1"
+                                                                     : "MQTT 3.1.1";
+}
 
 static void check_broker(struct ctl_report *report, const struct config *config)
 {
@@ -19,13 +28,18 @@ static void check_broker(struct ctl_report *report, const struct config *config)
     if (user != NULL) {
         snprintf(as, sizeof(as), "as user %.100s", user);
     }
+    if (config->broker.protocol == CONFIG_MQTT_5 && !paho_speaks_5()) {
+        ctl_report(report, "broker", false,
+                   "broker.protocol = 5 needs a build with the adapted Paho, and this one has the "
+                   "shared library: foxtrackrd does not start; set auto or 3.1.1");
+    }
     if (config->broker.tls) {
-        ctl_report(report, "broker", true, "%s:%d, " PROTOCOL " with TLS, %s", config->broker.host,
-                   config->broker.port, as);
+        ctl_report(report, "broker", true, "%s:%d, %s with TLS, %s", config->broker.host,
+                   config->broker.port, protocol(config), as);
     } else {
         ctl_report_warning(report, "broker",
-                           "%s:%d, " PROTOCOL ", %s; broker.tls = no: everything travels in clear",
-                           config->broker.host, config->broker.port, as);
+                           "%s:%d, %s, %s; broker.tls = no: everything travels in clear",
+                           config->broker.host, config->broker.port, protocol(config), as);
     }
 }
 

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -33,7 +32,6 @@
 #define TLS_TIMEOUT_MS        10000
 #define CONNECT_TIMEOUT_S     20
 #define DISCONNECT_TIMEOUT_MS 2000
-#define CLIENT_ID_SIZE        512
 
 /* A systemd credential is readable for the service only, not for this command. */
 #define UNREAD_CREDENTIAL                                                                          \
@@ -49,32 +47,6 @@ static void drop_message(void *context, const struct paho_message *message)
 static void drop_released(void *context)
 {
     (void)context;
-}
-
-static bool is_taken(const struct config *config, const char *client_id)
-{
-    for (size_t i = 0; i < config->session_count; i++) {
-        if (strcmp(config->sessions[i].client_id, client_id) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Makes id-acme-01-check-3f2a from id-acme-01, a client id that no other client uses. */
-static bool make_client_id(const struct config *config, char client_id[CLIENT_ID_SIZE])
-{
-    const char *first = config->sessions[0].client_id;
-    uint16_t number;
-
-    do {
-        if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
-            return false;
-        }
-        snprintf(client_id, CLIENT_ID_SIZE, "%s%.400s-check-%04x",
-                 strncmp(first, "id-", 3) == 0 ? "" : "id-", first, number);
-    } while (is_taken(config, client_id));
-    return true;
 }
 
 /* The check of one address. */
@@ -222,10 +194,11 @@ static void check_filters(struct ctl_report *report, const struct config *config
     }
 }
 
-/* Gives the gate a connection to the address and lets Paho connect through it, as a session
- * does. */
-static bool connect_paho(const struct trial *trial, struct paho *paho,
-                         const struct paho_options *options, char problem[LOSS_TEXT_SIZE])
+/* Gives the gate a connection to the address and lets Paho connect through it, as a session does.
+ * Sets `problem` unless the broker accepts. */
+static enum protocol_result connect_paho(const struct trial *trial, struct paho *paho,
+                                         const struct paho_options *options,
+                                         char problem[LOSS_TEXT_SIZE])
 {
     char way_problem[TLS_PROBLEM_SIZE];
     const char *step;
@@ -233,32 +206,82 @@ static bool connect_paho(const struct trial *trial, struct paho *paho,
     char complaint[PAHO_PROBLEM_SIZE];
     struct loss_facts facts = {.packets_checked = paho_checks_packets(),
                                .tls = options->tls,
-                               .keepalive_s = options->keepalive_s};
+                               .keepalive_s = options->keepalive_s,
+                               .version = options->version};
     struct paho_answer answer;
-    int result;
+    enum loss_cause cause;
     int fd = open_way(trial, &step, way_problem);
 
     if (fd < 0) {
         snprintf(problem, LOSS_TEXT_SIZE, "%s", way_problem);
-        return false;
+        return PROTOCOL_OTHER;
     }
     gate_link_status(trial->gate, 0, &facts.link);
     facts.opened_before = facts.link.opened;
     gate_offer(trial->gate, 0, fd);
-    result = paho_connect(paho, options, &answer, paho_problem);
-    if (result == PAHO_OK) {
-        return true;
-    }
-    if (result == PAHO_E_REFUSED || result == PAHO_E_VERSION) {
+    switch (paho_connect(paho, options, &answer, paho_problem)) {
+    case PAHO_OK:
+        return PROTOCOL_ACCEPTED;
+    case PAHO_E_REFUSED:
         snprintf(problem, LOSS_TEXT_SIZE, "%s", paho_problem);
-        return false;
+        return PROTOCOL_DENIED;
+    case PAHO_E_VERSION:
+        snprintf(problem, LOSS_TEXT_SIZE, "%s", paho_problem);
+        return PROTOCOL_REFUSED;
+    case PAHO_E_OLD_ANSWER:
+        snprintf(problem, LOSS_TEXT_SIZE, "%s", paho_problem);
+        return PROTOCOL_CLOSED;
+    default:
+        break;
     }
     gate_link_status(trial->gate, 0, &facts.link);
     if (paho_complaint(paho, complaint)) {
         facts.complaint = complaint;
     }
-    loss_of_connect(&facts, paho_problem, problem);
-    return false;
+    cause = loss_of_connect(&facts, paho_problem, problem);
+    return paho_sent_connect(paho) && (cause == LOSS_BROKER || cause == LOSS_PACKET)
+               ? PROTOCOL_CLOSED
+               : PROTOCOL_OTHER;
+}
+
+/* Connects in the version that the daemon would use. Sets options->version to it, and `older` to
+ * the reason why it is not MQTT 5, or to "". */
+static bool connect_either(const struct trial *trial, struct paho *paho,
+                           struct paho_options *options, char older[LOSS_TEXT_SIZE],
+                           char problem[LOSS_TEXT_SIZE])
+{
+    struct session_protocol protocol = {.configured = trial->config->broker.protocol,
+                                        .can_5 = paho_speaks_5()};
+    enum protocol_result result;
+
+    older[0] = '\0';
+    options->version = session_protocol_choose(&protocol, false, 0).version;
+    result = connect_paho(trial, paho, options, problem);
+    if (session_protocol_note(&protocol, options->version, result, 0)) {
+        snprintf(older, LOSS_TEXT_SIZE, "%s", problem);
+        paho_disconnect(paho, DISCONNECT_TIMEOUT_MS);
+        options->version = PAHO_MQTT_3_1_1;
+        result = connect_paho(trial, paho, options, problem);
+    }
+    return result == PROTOCOL_ACCEPTED;
+}
+
+static void report_protocol(struct ctl_report *report, const struct config *config,
+                            enum paho_version version, const char *older)
+{
+    const struct config_session *first = &config->sessions[0];
+    char expiry[DURATION_SIZE];
+
+    if (version == PAHO_MQTT_5) {
+        ctl_report(report, "protocol", true, "MQTT 5; window %d asked; session expiry %s asked%s",
+                   first->receive_maximum, duration_text(first->session_expiry_ms, expiry),
+                   config->session_count > 1 ? " for the first session" : "");
+    } else if (older[0] != '\0') {
+        ctl_report(report, "protocol", true,
+                   "MQTT 3.1.1, because the broker does not take MQTT 5: %s", older);
+    } else {
+        ctl_report(report, "protocol", true, "MQTT 3.1.1");
+    }
 }
 
 /* Checks CONNECT and SUBSCRIBE. Returns false when CONNECT fails. */
@@ -269,6 +292,7 @@ static bool check_credentials(const struct trial *trial)
     char uri[BROKER_URI_SIZE];
     char proxy[BROKER_PROXY_SIZE];
     char problem[LOSS_TEXT_SIZE];
+    char older[LOSS_TEXT_SIZE];
     char reason[CTL_DETAIL_SIZE];
     struct paho_options options = broker_options(config, uri);
     struct paho *paho;
@@ -284,8 +308,10 @@ static bool check_credentials(const struct trial *trial)
         fail(trial, "credentials", "out of memory");
         return false;
     }
-    good = connect_paho(trial, paho, &options, problem);
+    options.receive_maximum = (unsigned)config->sessions[0].receive_maximum;
+    good = connect_either(trial, paho, &options, older, problem);
     if (good) {
+        report_protocol(trial->report, config, options.version, older);
         ctl_report(trial->report, "credentials", true, "accepted (user %s, client id %s)", user,
                    trial->client_id);
         check_filters(trial->report, config, paho);
@@ -331,13 +357,13 @@ static void check_addresses(struct ctl_report *report, const struct config *conf
 void ctl_check_connect(struct ctl_report *report, const struct config *config)
 {
     static const struct watermark nothing_pending; /* so the gate holds nothing back */
-    char client_id[CLIENT_ID_SIZE];
+    char client_id[BROKER_CLIENT_ID_SIZE];
     char target[BROKER_TARGET_SIZE];
     struct gate *gate;
     int rc;
 
     session_library_init(config);
-    if (!make_client_id(config, client_id)) {
+    if (!broker_other_client_id(config, config->sessions[0].client_id, "check", client_id)) {
         ctl_report(report, "credentials", false, "no random number for a client id");
         return;
     }

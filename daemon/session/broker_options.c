@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "net/net.h"
 
@@ -23,6 +24,31 @@ void broker_target(const struct config *config, char target[BROKER_TARGET_SIZE])
 
     host_identity(config->broker.host, &identity);
     snprintf(target, BROKER_TARGET_SIZE, "%s:%d", identity.name, config->broker.port);
+}
+
+static bool is_taken(const struct config *config, const char *client_id)
+{
+    for (size_t i = 0; i < config->session_count; i++) {
+        if (strcmp(config->sessions[i].client_id, client_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool broker_other_client_id(const struct config *config, const char *client_id, const char *purpose,
+                            char out[BROKER_CLIENT_ID_SIZE])
+{
+    uint16_t number;
+
+    do {
+        if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
+            return false;
+        }
+        snprintf(out, BROKER_CLIENT_ID_SIZE, "%s%.400s-%.16s-%04x",
+                 strncmp(client_id, "id-", 3) == 0 ? "" : "id-", client_id, purpose, number);
+    } while (is_taken(config, out));
+    return true;
 }
 
 void broker_proxy(const struct config *config, const struct gate *gate, unsigned session,

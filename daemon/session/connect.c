@@ -1,5 +1,6 @@
 /*
- * Connects to the broker: name, TCP, TLS, CONNECT; a failure is described in a sentence.
+ * Connects to the broker: tries the addresses of its name, and records the answer to CONNECT; a
+ * failure is described in a sentence. session/address.c does what there is to do at one address.
  *
  * One attempt resolves the host and tries its addresses until one has answered CONNECT with a
  * session; the backoff comes after the last one. An address may fail at any stage, and after each
@@ -15,133 +16,17 @@
 #include "session/session_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/duration.h"
 #include "net/net.h"
 
-#define DIAL_TIMEOUT_MS    10000
 #define DIAL_HEAD_START_MS 2000
-#define EXPLAIN_TIMEOUT_MS 5000
 #define CONNECT_TIMEOUT_S  30 /* from CONNECT to CONNACK, with the handshake */
 /* The same for a host with several addresses; it grows by this much with each failed attempt, so
  * that a broker that answers slowly is reached in the end. */
 #define CONNECT_PATIENCE_S 10
-#define CLEAN_UP_MS        3000
-
-enum reached { REACHED, NOT_REACHED, NOT_NOW };
-
-/* After a failed TLS connection: repeats the handshake and sets `problem` if it fails too. */
-static enum tls_result explain_tls(struct session *session, const struct dial_address *address,
-                                   char *problem)
-{
-    const struct config *config = session->parts.config;
-    char unreachable[DIAL_PROBLEM_SIZE];
-    char reason[TLS_PROBLEM_SIZE];
-    enum tls_result result;
-    int fd = dial_connect(address, DIAL_TIMEOUT_MS, session->stop_fd, unreachable);
-
-    if (fd < 0) {
-        return TLS_OK;
-    }
-    if (broker_open(config, fd, session->stop_fd, reason) != PROXY_OK) {
-        close(fd);
-        return TLS_OK;
-    }
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-    result = tls_explain(fd, config->broker.host, config->broker.ca_file, config->broker.cert_file,
-                         config->broker.key_file, EXPLAIN_TIMEOUT_MS, NULL, reason);
-    close(fd);
-    if (result != TLS_OK) {
-        snprintf(problem, SESSION_REASON_SIZE, "%s", reason);
-    }
-    return result;
-}
-
-/* The broker refused the CONNECT or never got it: restores the state of the session from before. */
-static void nothing_changed(struct session *session, bool was_uncertain)
-{
-    session->uncertain = was_uncertain;
-    if (!was_uncertain) {
-        /* When the intake refuses the event, the flag stays set: an extra SUBSCRIBE does no
-         * harm. */
-        (void)session_put_event(session, INTAKE_REFUSED, "", 0, STORE_GAP_NONE);
-    }
-}
-
-/* Sets `problem` for an address that accepted TCP and did not answer CONNECT. `before` is the
- * link's status at the start. */
-static void say_unanswered(struct session *session, const struct dial_address *address,
-                           const struct gate_link_status *before, const char *paho_problem,
-                           char *problem, bool was_uncertain)
-{
-    char complaint[PAHO_PROBLEM_SIZE];
-    struct loss_facts facts = session_loss_facts(session, before, complaint);
-    enum loss_cause cause = loss_of_connect(&facts, paho_problem, problem);
-    enum tls_result handshake = TLS_OK;
-
-    /* Repeating the handshake explains nothing if the daemon itself caused the failure. */
-    if (session->options.tls && cause != LOSS_DAEMON && cause != LOSS_SLOW_DISK) {
-        handshake = explain_tls(session, address, problem);
-    }
-    /* With TLS, CONNECT goes out only after a handshake. */
-    if (session->options.tls &&
-        (handshake == TLS_E_REFUSED || facts.link.from_broker_bytes == before->from_broker_bytes)) {
-        nothing_changed(session, was_uncertain);
-    }
-}
-
-/*
- * Proxy, TLS and CONNECT at an address, over the connected socket `fd`, which becomes the gate's or
- * is closed. REACHED sets *present. NOT_REACHED: `problem` is set. NOT_NOW: another address would
- * not help, `problem` is set, to "" when the session is being stopped.
- */
-static enum reached try_address(struct session *session, const struct dial_address *address, int fd,
-                                bool *present, char *problem)
-{
-    char paho_problem[PAHO_PROBLEM_SIZE];
-    struct gate_link_status before;
-    struct gate_link_status after;
-    bool was_uncertain = session->uncertain;
-    enum proxy_result opened = broker_open(session->parts.config, fd, session->stop_fd, problem);
-
-    if (opened != PROXY_OK) {
-        close(fd);
-        return opened == PROXY_STOPPED ? NOT_NOW : NOT_REACHED;
-    }
-    gate_link_status(session->parts.gate, session->parts.index, &before);
-    gate_offer(session->parts.gate, session->parts.index, fd);
-    if (!session_put_event(session, INTAKE_CONNECTING, "", 0, STORE_GAP_NONE)) {
-        snprintf(problem, SESSION_REASON_SIZE, "the database takes nothing at the moment");
-        return NOT_NOW;
-    }
-    session->uncertain = true;
-    switch (paho_connect(session->paho, &session->options, &session->answer, paho_problem)) {
-    case PAHO_OK:
-        session->uncertain = was_uncertain; /* this CONNECT was answered */
-        *present = session->answer.session_present;
-        break;
-    case PAHO_E_REFUSED:
-    case PAHO_E_VERSION:
-        snprintf(problem, SESSION_REASON_SIZE, "%s", paho_problem);
-        nothing_changed(session, was_uncertain);
-        return NOT_REACHED;
-    default:
-        say_unanswered(session, address, &before, paho_problem, problem, was_uncertain);
-        return NOT_REACHED;
-    }
-    gate_link_status(session->parts.gate, session->parts.index, &after);
-    if (after.opened == before.opened) {
-        /* Must never happen: without the gate nothing holds acknowledgements back. */
-        log_line(LOG_CRIT, "%s: Paho reached the broker without the gate", session->own->client_id);
-        abort();
-    }
-    return REACHED;
-}
 
 /* Returns how many seconds each of `count` addresses gets to answer CONNECT. */
 static int patience_s(const struct session *session, size_t count)
@@ -253,7 +138,7 @@ static bool has_more(const struct attempt *attempt)
 }
 
 /* Tries the addresses until one has answered CONNECT. Returns as session_connect() does. */
-static bool try_addresses(struct attempt *attempt, bool *present)
+static bool try_addresses(struct attempt *attempt)
 {
     struct session *session = attempt->session;
     char reason[SESSION_REASON_SIZE];
@@ -262,16 +147,16 @@ static bool try_addresses(struct attempt *attempt, bool *present)
 
     while ((i = dial_race(&attempt->race, &fd)) >= 0) {
         const struct dial_address *address = &attempt->list->entries[i];
-        enum reached reached = try_address(session, address, fd, present, reason);
+        enum session_reached reached = session_try_address(session, address, fd, reason);
 
-        if (reached == REACHED) {
+        if (reached == SESSION_REACHED) {
             dial_remember_good(&session->addresses, address);
             session->failed_attempts = 0;
             add_slow(attempt, i);
             say_earlier(session, attempt->all_refused, attempt->problem);
             return true;
         }
-        if (reached == NOT_NOW) {
+        if (reached == SESSION_NOT_NOW) {
             snprintf(attempt->problem, SESSION_REASON_SIZE, "%s", reason);
             return false;
         }
@@ -279,8 +164,8 @@ static bool try_addresses(struct attempt *attempt, bool *present)
         attempt->race.is_over[i] = true;
         add_reason(session->parts.config, attempt->problem, address, reason);
         if (has_more(attempt)) {
-            paho_disconnect(session->paho, CLEAN_UP_MS); /* ends the rest of the failed
-                                                          * connection */
+            paho_disconnect(session->paho, SESSION_CLEAN_UP_MS); /* ends the rest of the failed
+                                                                  * connection */
         }
     }
     if (i == DIAL_RACE_STOPPED) {
@@ -291,7 +176,7 @@ static bool try_addresses(struct attempt *attempt, bool *present)
     return false;
 }
 
-bool session_connect(struct session *session, bool *present, char *problem)
+bool session_connect(struct session *session, char *problem)
 {
     const struct config *config = session->parts.config;
     char dial_problem[DIAL_PROBLEM_SIZE];
@@ -307,11 +192,11 @@ bool session_connect(struct session *session, bool *present, char *problem)
     problem[0] = '\0';
     attempt.race = (struct dial_race){.list = &list,
                                       .head_start_ms = DIAL_HEAD_START_MS,
-                                      .timeout_ms = DIAL_TIMEOUT_MS,
+                                      .timeout_ms = SESSION_DIAL_MS,
                                       .stop_fd = session->stop_fd,
                                       .tell = tell_address,
                                       .context = &attempt};
-    return try_addresses(&attempt, present);
+    return try_addresses(&attempt);
 }
 
 /*

@@ -2,7 +2,8 @@
  * Determines who ended a connection, and why. See session/session.h.
  *
  * In most cases the gate has seen the cause: the end of the broker's stream, an error of the
- * socket, or its own severing. If Paho closed first, there are four causes:
+ * socket, or its own severing. A broker of MQTT 5 may say itself why it ends the connection, in a
+ * DISCONNECT (MQTT 5 §3.14). If Paho closed first, there are four causes:
  *
  * - A malformed packet. mqtt/paho/check.c reports it, unless Paho is the shared library.
  * - The broker was silent for a keep alive. The gate knows when its last bytes came.
@@ -47,6 +48,9 @@ static enum loss_cause judge(const struct loss_facts *facts, int64_t held_limit_
     }
     if (ending->closer == LINK_CLOSED_BY_DAEMON) {
         return LOSS_DAEMON;
+    }
+    if (facts->disconnect != NULL) {
+        return LOSS_BROKER;
     }
     if (facts->link.opened == facts->opened_before) {
         return LOSS_SILENCE; /* Paho has not opened a link */
@@ -98,9 +102,10 @@ enum loss_cause loss_of_connection(const struct loss_facts *facts, char out[LOSS
                  duration_text(ending->silent_ms, time));
         break;
     default:
-        snprintf(out, LOSS_TEXT_SIZE, "connection lost: %s",
-                 ending->reason[0] != '\0' ? ending->reason
-                 : facts->packets_checked  ? "the broker ended the TLS connection"
+        snprintf(out, LOSS_TEXT_SIZE, "connection lost: %.400s",
+                 facts->disconnect != NULL   ? facts->disconnect
+                 : ending->reason[0] != '\0' ? ending->reason
+                 : facts->packets_checked    ? "the broker ended the TLS connection"
                                           : "the broker ended the TLS connection, or sent what the "
                                             "MQTT library did not take");
         break;
@@ -125,10 +130,11 @@ enum loss_cause loss_of_connect(const struct loss_facts *facts, const char *paho
     } else if (cause == LOSS_BROKER) {
         snprintf(out, LOSS_TEXT_SIZE,
                  "the broker closed the connection without an answer to CONNECT: it %sspeaks "
-                 "another protocol than MQTT 3.1.1 at this port (broker.port), or refuses this "
+                 "another protocol than %s at this port (broker.port), or refuses this "
                  "client so (broker.username, the client id, a limit of connections); its log "
                  "tells which",
-                 facts->tls ? "" : "expects TLS here (broker.tls), ");
+                 facts->tls ? "" : "expects TLS here (broker.tls), ",
+                 session_protocol_name(facts->version));
     } else {
         snprintf(out, LOSS_TEXT_SIZE, "%.240s%s%s", paho_problem, cause == LOSS_NETWORK ? "; " : "",
                  cause == LOSS_NETWORK ? ending->reason : "");

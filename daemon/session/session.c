@@ -55,7 +55,7 @@ static void set_connecting(struct session *session)
     pthread_mutex_unlock(&session->mutex);
 }
 
-static bool stopping(struct session *session)
+bool session_is_stopping(struct session *session)
 {
     bool result;
 
@@ -63,6 +63,17 @@ static bool stopping(struct session *session)
     result = session->stopping;
     pthread_mutex_unlock(&session->mutex);
     return result;
+}
+
+bool session_set_question(struct session *session, struct paho *paho)
+{
+    bool noted;
+
+    pthread_mutex_lock(&session->mutex);
+    noted = paho == NULL || !session->stopping;
+    session->question = noted ? paho : NULL;
+    pthread_mutex_unlock(&session->mutex);
+    return noted;
 }
 
 void session_log_problem(struct session *session, const char *problem)
@@ -101,6 +112,19 @@ static void release_message(void *context)
     pthread_mutex_unlock(&session->mutex);
 }
 
+/* Under the mutex: returns true, once a run, when the broker has sent more messages than it was
+ * asked to have in flight (MQTT 5 §3.3.4). They are taken all the same: mosquitto sends those of an
+ * earlier, larger window again. */
+static bool exceeds_window(struct session *session)
+{
+    const struct session_status *status = &session->status;
+    bool exceeds = status->protocol == PAHO_MQTT_5 && !session->window_told &&
+                   status->in_flight > status->receive_maximum;
+
+    session->window_told = session->window_told || exceeds;
+    return exceeds;
+}
+
 /* Paho's receive thread: takes a message. paho_message_fn says what must hold when this returns. */
 static void take_message(void *context, const struct paho_message *message)
 {
@@ -117,6 +141,7 @@ static void take_message(void *context, const struct paho_message *message)
         .full_length = message->full_length,
     };
     bool is_new = message->qos == 2 && !message->is_repeated;
+    bool exceeds;
     int result;
 
     if (message->digest != NULL) {
@@ -136,8 +161,17 @@ static void take_message(void *context, const struct paho_message *message)
     if (is_new && result == INTAKE_OK) {
         count_in_flight(session, item.received_ms);
     }
+    exceeds = exceeds_window(session);
     session->status.refused_qos0 += result != INTAKE_OK && message->qos == 0;
     pthread_mutex_unlock(&session->mutex);
+    if (exceeds) {
+        const struct log_fields fields = {.session = session->own->client_id};
+
+        log_line_fields(LOG_NOTICE, &fields,
+                        "%s: the broker has more than %d messages in flight, which were asked for "
+                        "(session.receive_maximum): they are taken, and it may send fewer later",
+                        session->own->client_id, session->own->receive_maximum);
+    }
     if (result != INTAKE_OK && message->qos == 0) {
         const struct log_fields fields = {.session = session->own->client_id};
 
@@ -157,7 +191,7 @@ bool session_put_event(struct session *session, enum intake_kind kind, const cha
         .qos = qos,
         .gap = (int)gap,
         .protocol = (int)session->options.version,
-        .protocol_asked_ms = session->parts.record.protocol.asked_ms,
+        .protocol_asked_ms = session->protocol.asked_ms,
         .received_ms = wall_now_ms(),
         .topic = filter,
         .topic_length = strlen(filter),
@@ -183,7 +217,7 @@ static int next_backoff_ms(struct session *session)
 
 /* Logs the end of a problem if the problem was logged: so the last line of the log is always
  * current, and the limit on repeated problems also limits these lines. */
-static void note_connected(struct session *session, bool present)
+static void note_connected(struct session *session)
 {
     const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_CONNECTED};
     int priority = session->problem_said || session->status.connects == 0 ? LOG_NOTICE : LOG_DEBUG;
@@ -192,16 +226,18 @@ static void note_connected(struct session *session, bool present)
     session->connected_ms = clock_monotonic_ms();
     pthread_mutex_lock(&session->mutex);
     session->status.connected_since_ms = clock_wall_ms();
-    session->status.session_present = present;
+    session->status.session_present = session->answer.session_present;
     session->status.protocol = (int)session->options.version;
     session->status.receive_maximum = session->options.receive_maximum;
     session->status.session_expiry_s = session->answer.session_expiry_s;
     session->status.keepalive_s = session->answer.keepalive_s;
     session->status.connects++;
     pthread_mutex_unlock(&session->mutex);
-    log_line_fields(priority, &fields, "%s: connected to %s, %s", session->own->client_id,
+    log_line_fields(priority, &fields, "%s: connected to %s with %s, %s", session->own->client_id,
                     broker_route(session->parts.config, route),
-                    present ? "the broker has kept the session" : "the broker made a new session");
+                    session_protocol_name(session->options.version),
+                    session->answer.session_present ? "the broker has kept the session"
+                                                    : "the broker made a new session");
     session->problem_said = false;
     log_cause_over(&session->cause);
 }
@@ -227,33 +263,50 @@ static void stay(struct session *session, char *problem)
             set_state(session, SESSION_SUBSCRIBED, "");
         }
         event = paho_wait(session->paho, result == SESSION_RECONCILED_PARTLY ? retry_ms : -1);
-        if (event == PAHO_LOST || stopping(session)) {
+        if (event == PAHO_LOST || session_is_stopping(session)) {
             break;
         }
     }
-    if (!stopping(session)) {
+    if (!session_is_stopping(session)) {
         session_tell_loss(session, result, problem);
     }
+}
+
+/* Connects and records the answer. When it returns false the attempt is over, and `problem` is set
+ * unless it was stopped. */
+static bool establish(struct session *session, char *problem)
+{
+    set_connecting(session);
+    if (!session_connect(session, problem)) {
+        session->short_lives = 0; /* the broker is unreachable: no sign of another client with this
+                                   * id */
+        return false;
+    }
+    note_connected(session);
+    if (!session_record_answer(session, session->answer.session_present)) {
+        if (!session_is_stopping(session)) {
+            session_tell_loss(session, SESSION_NOT_RECORDED, problem);
+        }
+        return false;
+    }
+    session_note_expiry(session);
+    return true;
 }
 
 /* One attempt, from the name to the loss. Sets `problem` unless it was stopped. */
 static void attempt(struct session *session, char *problem)
 {
-    bool present = false;
-
     problem[0] = '\0';
-    set_connecting(session);
-    if (!session_connect(session, &present, problem)) {
-        session->short_lives = 0; /* the broker is unreachable: no sign of another client with this
-                                   * id */
+    if (!establish(session, problem)) {
         return;
     }
-    note_connected(session, present);
-    if (session_record_answer(session, present)) {
-        stay(session, problem);
-    } else if (!stopping(session)) {
-        session_tell_loss(session, SESSION_NOT_RECORDED, problem);
+    if (session_take_keepalive(session)) {
+        paho_disconnect(session->paho, DISCONNECT_MS);
+        if (!establish(session, problem)) {
+            return;
+        }
     }
+    stay(session, problem);
     if (clock_monotonic_ms() - session->connected_ms > SESSION_STABLE_MS) {
         session->backoff_ms = 0;
     }
@@ -310,14 +363,14 @@ static void *run(void *argument)
     char problem[SESSION_REASON_SIZE];
 
     pthread_setname_np(pthread_self(), "session");
-    while (!stopping(session)) {
+    while (!session_is_stopping(session)) {
         if (wait_while_paused(session)) {
             continue;
         }
         attempt(session, problem);
         /* Closes what is left of a failed attempt; on a stop this sends DISCONNECT. */
         paho_disconnect(session->paho, DISCONNECT_MS);
-        if (!stopping(session)) {
+        if (!session_is_stopping(session)) {
             session_log_problem(session, problem);
             back_off(session, problem);
         }
@@ -364,6 +417,13 @@ static void fill_options(struct session *session)
     session->options = broker_options(config, session->uri);
     session->options.client_id = session->own->client_id;
     session->options.proxy_url = session->proxy_url;
+    session->options.receive_maximum = (unsigned)session->own->receive_maximum;
+    session->options.session_expiry_s = (uint32_t)(session->own->session_expiry_ms / 1000);
+    session->protocol.configured = config->broker.protocol;
+    session->protocol.can_5 = paho_speaks_5();
+    session_protocol_remember(&session->protocol, session->parts.record.protocol.version,
+                              session->parts.record.protocol.asked_ms);
+    session->expiry_told_s = -1;
 }
 
 int session_start(struct session **out, const struct session_parts *parts)
@@ -437,6 +497,9 @@ void session_stop_begin(struct session *session)
 
     pthread_mutex_lock(&session->mutex);
     session->stopping = true;
+    if (session->question != NULL) {
+        paho_stop(session->question);
+    }
     pthread_mutex_unlock(&session->mutex);
     (void)!write(session->stop_fd, &one, sizeof(one));
     paho_stop(session->paho);

@@ -51,6 +51,61 @@ const char *session_subscriptions_unwanted(const struct session_subscriptions *l
 /* Empty the list and free its content. */
 void session_subscriptions_clear(struct session_subscriptions *list);
 
+/* --- protocol ---------------------------------------------------------------------------- */
+
+/*
+ * Chooses the version of MQTT for each CONNECT of a session, from the configuration and from what
+ * the broker has answered. Pure; times are in ms of the wall clock. The session's thread.
+ */
+
+enum protocol_result {
+    PROTOCOL_ACCEPTED, /* a CONNACK that accepts the connection */
+    PROTOCOL_DENIED,   /* a CONNACK, of the version that was asked, that refuses the client */
+    PROTOCOL_REFUSED,  /* PAHO_E_VERSION */
+    PROTOCOL_CLOSED,   /* CONNECT was sent, and the broker closed the connection in place of a
+                        * CONNACK, or answered with what is none of this version */
+    PROTOCOL_SILENT,   /* CONNECT was sent, and no answer came in time */
+    PROTOCOL_USELESS,  /* accepted, and the broker does not keep sessions of this version */
+    PROTOCOL_OTHER,    /* anything else: the network, TLS, the daemon itself */
+};
+
+/* All zero: MQTT 3.1.1 or 5 as configured, nothing known. */
+struct session_protocol {
+    enum config_protocol configured;
+    bool can_5;       /* see paho_speaks_5() */
+    int remembered;   /* the version of the last CONNECT that was accepted: 4, 5; 0: none */
+    int64_t asked_ms; /* when the broker was last asked for MQTT 5; 0: never */
+    bool answers_5;   /* the broker was seen to answer in MQTT 5 last */
+    int closed;       /* CONNECTs of MQTT 5 in a row with PROTOCOL_CLOSED */
+    int silent;       /* CONNECTs in a row with PROTOCOL_SILENT */
+};
+
+struct protocol_choice {
+    enum paho_version version;
+    bool is_question; /* ask for it with another client id first: session_protocol_answered() */
+};
+
+/* "MQTT 5" or "MQTT 3.1.1". Any thread. */
+const char *session_protocol_name(enum paho_version version);
+
+/* Begin with what is on record of the broker: `remembered` and `asked_ms` as above. Where the
+ * version is configured asked_ms is forgotten: what was learned then is no answer for later. */
+void session_protocol_remember(struct session_protocol *protocol, int remembered, int64_t asked_ms);
+
+/* Choose for the next attempt. `known`: the broker has had a session for this client. */
+struct protocol_choice session_protocol_choose(const struct session_protocol *protocol, bool known,
+                                               int64_t now_ms);
+
+/* Note how the session's own CONNECT went. Returns true when the other version is to be tried at
+ * the same address, at once. */
+bool session_protocol_note(struct session_protocol *protocol, enum paho_version version,
+                           enum protocol_result result, int64_t now_ms);
+
+/* Note how the CONNECT of a question went. Returns true and sets *version for the session's own
+ * CONNECT, which follows at once; false: the attempt has failed. */
+bool session_protocol_answered(struct session_protocol *protocol, enum protocol_result result,
+                               int64_t now_ms, enum paho_version *version);
+
 /* --- loss -------------------------------------------------------------------------------- */
 
 /*
@@ -66,7 +121,7 @@ enum loss_cause {
     LOSS_NETWORK,   /* the socket towards the broker has an error */
     LOSS_SILENCE,   /* the broker did not answer in time */
     LOSS_SLOW_DISK, /* as LOSS_BROKER or LOSS_SILENCE, but nothing could be sent to the broker */
-    LOSS_PACKET,    /* the broker sent a packet that is not valid MQTT 3.1.1 */
+    LOSS_PACKET,    /* the broker sent a packet that is not valid MQTT */
     LOSS_DAEMON,    /* the daemon cut the connection */
     LOSS_CAUSES,
 };
@@ -76,7 +131,10 @@ struct loss_facts {
     struct gate_link_status link;
     uint64_t opened_before; /* links of the session before this connection */
     const char *complaint;  /* of paho_complaint(); NULL: none */
-    bool packets_checked;   /* see paho_checks_packets() */
+    const char *disconnect; /* of paho_disconnect_reason(), with its code; NULL: none */
+    int disconnect_code;
+    enum paho_version version;
+    bool packets_checked; /* see paho_checks_packets() */
     bool tls;
     int keepalive_s; /* not 0 */
 };
@@ -188,6 +246,15 @@ struct paho_options broker_options(const struct config *config, char uri[BROKER_
 
 /* Write the target of Paho's CONNECT to the gate, "host:port". Any thread. */
 void broker_target(const struct config *config, char target[BROKER_TARGET_SIZE]);
+
+/*
+ * Make a client id that no session of the configuration has, for a client with a clean session:
+ * id-acme-01-check-3f2a of id-acme-01 and "check". Returns false when there is no random number.
+ * Any thread.
+ */
+#define BROKER_CLIENT_ID_SIZE 512
+bool broker_other_client_id(const struct config *config, const char *client_id, const char *purpose,
+                            char out[BROKER_CLIENT_ID_SIZE]);
 
 /* Write the gate's address with a session's token, as Paho's proxy URL. Any thread. */
 void broker_proxy(const struct config *config, const struct gate *gate, unsigned session,

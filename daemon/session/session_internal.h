@@ -19,6 +19,7 @@ struct session {
     char uri[BROKER_URI_SIZE];
     char proxy_url[BROKER_PROXY_SIZE];
     int stop_fd; /* ends a dial */
+    struct session_protocol protocol;
 
     pthread_mutex_t mutex; /* guards the members up to the blank line */
     pthread_cond_t ended_changed;
@@ -28,7 +29,9 @@ struct session {
     bool stopping;
     bool ended; /* the thread is about to end */
     bool paused;
-    bool retry_now; /* end the backoff */
+    bool retry_now;        /* end the backoff */
+    struct paho *question; /* the client that asks for MQTT 5 now; NULL: none */
+    bool window_told;      /* a window that is larger than asked was logged in this run */
     char pause_reason[SESSION_REASON_SIZE];
 
     /* Used by the session's thread only. */
@@ -41,9 +44,10 @@ struct session {
     bool uncertain; /* a CONNECT was sent and its answer is not recorded */
     bool loss_unrecorded; /* the broker had lost the session, and the intake refused the record */
     int backoff_ms;
-    int64_t connected_ms; /* monotonic */
-    int short_lives;      /* connections in a row that the broker ended soon */
-    bool shares_told;     /* warn_of_shares() has warned in this run */
+    int64_t connected_ms;  /* monotonic */
+    int short_lives;       /* connections in a row that the broker ended soon */
+    bool shares_told;      /* warn_of_shares() has warned in this run */
+    int64_t expiry_told_s; /* the granted expiry that was logged last; -1: none */
     struct log_cause cause;
     bool problem_said; /* a problem was logged, and its end was not yet */
     struct log_cause refused_cause;
@@ -63,10 +67,41 @@ void session_forget_granted(struct session *session);
 bool session_put_event(struct session *session, enum intake_kind kind, const char *filter, int qos,
                        enum store_gap gap);
 
-/* session/connect.c: reach the broker at one of its addresses and send CONNECT. Returns true with a
- * session, and *present says whether the broker had it; else `problem` (of SESSION_REASON_SIZE
- * bytes) is set, to "" when the session is being stopped. */
-bool session_connect(struct session *session, bool *present, char *problem);
+/* Returns true from session_stop_begin() on. */
+bool session_is_stopping(struct session *session);
+
+/* Note the client of a question, so that a stop reaches it; NULL: there is none any more. Returns
+ * false, with nothing noted, when the session is being stopped. */
+bool session_set_question(struct session *session, struct paho *paho);
+
+/* session/connect.c: reach the broker at one of its addresses and send CONNECT. Returns true with
+ * session->answer and options.version set; else `problem` (of SESSION_REASON_SIZE bytes) is set, to
+ * "" when the session is being stopped. */
+bool session_connect(struct session *session, char *problem);
+
+#define SESSION_DIAL_MS     10000
+#define SESSION_CLEAN_UP_MS 3000
+
+enum session_reached {
+    SESSION_REACHED,
+    SESSION_NOT_REACHED,
+    SESSION_NOT_NOW, /* another address would not help */
+};
+
+/*
+ * session/address.c: proxy, TLS and CONNECT at an address, over the socket `fd`, which is taken.
+ * options.version is then the version of the last CONNECT. SESSION_REACHED sets session->answer,
+ * the others set `problem` (of SESSION_REASON_SIZE bytes), to "" when the session is being stopped.
+ */
+enum session_reached session_try_address(struct session *session,
+                                         const struct dial_address *address, int fd, char *problem);
+
+/* session/answer.c: note how long the broker keeps a session of MQTT 5, by session->answer. */
+void session_note_expiry(struct session *session);
+
+/* session/answer.c: take the broker's keep alive, by session->answer, for the next connection.
+ * Returns true when that is to be made at once. */
+bool session_take_keepalive(struct session *session);
 
 /* session/connect.c: record the result of CONNACK. Returns false when the intake refuses the
  * event. */
@@ -86,10 +121,17 @@ enum session_reconciled {
  * (of SESSION_REASON_SIZE bytes) unless every filter is granted. */
 enum session_reconciled session_reconcile(struct session *session, char *problem);
 
-/* session/explain_loss.c: return the facts about the session's connection, or attempt, at whose
- * start `before` was the link's status. `complaint` receives the text of paho_complaint(). */
-struct loss_facts session_loss_facts(struct session *session, const struct gate_link_status *before,
-                                     char complaint[PAHO_PROBLEM_SIZE]);
+/* The texts that facts about a connection's end point to. */
+struct loss_texts {
+    char complaint[PAHO_PROBLEM_SIZE];
+    char disconnect[PAHO_PROBLEM_SIZE];
+};
+
+/* session/explain_loss.c: return the facts about the connection, or attempt, of one of the
+ * session's clients, at whose start `before` was the link's status. The result borrows *texts. */
+struct loss_facts session_loss_facts(struct session *session, struct paho *paho,
+                                     const struct gate_link_status *before,
+                                     struct loss_texts *texts);
 
 /* session/explain_loss.c: count an ended connection, or one given up because of `result`, by its
  * cause, and set `problem` (of SESSION_REASON_SIZE bytes) to the reason. After a failed

@@ -28,14 +28,15 @@ class ScriptedBroker(Listener):
     code        the code of every SUBACK; "close": close instead; None: never answer
     subscribed  called with the connection after SUBACK: a test closes it there, or sends something
     tls         speak TLS, with the certificate for localhost
-    versions    the version of each CONNECT that came, in their order
+    requests    each CONNECT that came, in their order, as mqtt.read_connect() returns it
     """
 
     def __init__(self, pki, *, connack=accepted, code=2, subscribed=None, tls=False):
         self.pki = pki
         self.connack, self.code, self.subscribed = connack, code, subscribed
-        self.versions = []
+        self.requests = []
         self.subscribes = 0
+        self.pings = 0
         self._context = None
         if tls:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -43,8 +44,13 @@ class ScriptedBroker(Listener):
         super().__init__()
 
     @property
+    def versions(self):
+        """The version of each CONNECT."""
+        return [request["version"] for request in self.requests]
+
+    @property
     def connects(self):
-        return len(self.versions)
+        return len(self.requests)
 
     def accepted(self, connection):
         threading.Thread(target=self._run, args=(connection,), daemon=True).start()
@@ -66,7 +72,7 @@ class ScriptedBroker(Listener):
     def _answer(self, connection, kind, body, version):
         """False: the connection is to be closed."""
         if kind == mqtt.CONNECT:
-            self.versions.append(version)
+            self.requests.append(mqtt.read_connect(body))
             connack = self.connack(version) if callable(self.connack) else self.connack
             if connack is not None:
                 connection.sendall(connack)
@@ -78,5 +84,6 @@ class ScriptedBroker(Listener):
             connection.sendall(mqtt.suback(mqtt.packet_id(body), [self.code], version))
             return not self.subscribed or self.subscribed(connection) is not False
         if kind == mqtt.PINGREQ:
+            self.pings += 1
             connection.sendall(mqtt.packet(mqtt.PINGRESP))
         return kind != mqtt.DISCONNECT

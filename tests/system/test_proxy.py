@@ -81,7 +81,7 @@ def test_a_backlog_comes_through_a_proxy(broker, make_daemon, make_proxy, tmp_pa
     daemon.start()
     daemon.wait_rows(manifest.row_count)
     line = daemon.wait_log("connected to")
-    assert f"connected to localhost:{broker.tls_port} through the proxy {proxy.name}, " in line
+    assert f"connected to localhost:{broker.tls_port} through the proxy {proxy.name} with MQTT " in line
     assert is_secret_kept(daemon)
     daemon.stop()
     manifest.check(daemon.database)

@@ -64,6 +64,7 @@ static enum fake_answer next_answer(void)
     }
     fake.lost = false;
     fake.complaint[0] = '\0';
+    fake.disconnect_code = 0;
     pthread_mutex_unlock(&fake.mutex);
     return answer;
 }
@@ -94,6 +95,10 @@ static int answer_connect(enum fake_answer answer, bool *session_present)
         return PAHO_OK;
     case FAKE_REFUSED:
         return fake_link_answer(&fake.link) ? PAHO_E_REFUSED : PAHO_E_FAILED;
+    case FAKE_VERSION:
+        return fake_link_answer(&fake.link) ? PAHO_E_VERSION : PAHO_E_FAILED;
+    case FAKE_OLD:
+        return fake_link_answer(&fake.link) ? PAHO_E_OLD_ANSWER : PAHO_E_FAILED;
     case FAKE_TLS_ALERT:
         fake_link_answer(&fake.link);
         fake_close_at_broker();
@@ -117,6 +122,30 @@ static int answer_connect(enum fake_answer answer, bool *session_present)
     return PAHO_E_FAILED;
 }
 
+static const char *name_of_connect(const struct paho_options *options)
+{
+    if (options->version != PAHO_MQTT_5) {
+        return "CONNECT";
+    }
+    return options->clean_session ? "ASK" : "CONNECT5";
+}
+
+/* The CONNACK that accepts a CONNECT. */
+static struct paho_answer accept_connect(const struct paho_options *options, bool session_present)
+{
+    bool is_5 = options->version == PAHO_MQTT_5;
+
+    return (struct paho_answer){
+        .session_present = session_present,
+        .keepalive_s = is_5 && fake.keepalive_s >= 0 ? fake.keepalive_s : options->keepalive_s,
+        .session_expiry_s = !is_5                ? 0
+                            : fake.expiry_s >= 0 ? (uint32_t)fake.expiry_s
+                                                 : options->session_expiry_s,
+        .has_shared = true,
+        .has_wildcards = true,
+    };
+}
+
 int paho_connect(struct paho *paho, const struct paho_options *options, struct paho_answer *answer,
                  char problem[PAHO_PROBLEM_SIZE])
 {
@@ -125,17 +154,17 @@ int paho_connect(struct paho *paho, const struct paho_options *options, struct p
     int result = PAHO_E_FAILED;
 
     fake.connect_timeout_s = options->connect_timeout_s;
+    fake.asked_keepalive_s = options->keepalive_s;
     fake.sent_connect = false;
-    if (scripted == FAKE_BYPASS ||
-        (fake_link_open(&fake.link, options->proxy_url, options->uri) && carry("CONNECT"))) {
+    if (scripted == FAKE_BYPASS || (fake_link_open(&fake.link, options->proxy_url, options->uri) &&
+                                    carry(name_of_connect(options)))) {
         fake.sent_connect = scripted != FAKE_TLS_ALERT;
         result = answer_connect(scripted, &session_present);
     }
     if (result == PAHO_OK) {
-        *answer = (struct paho_answer){.session_present = session_present,
-                                       .keepalive_s = options->keepalive_s,
-                                       .has_shared = true,
-                                       .has_wildcards = true};
+        *answer = accept_connect(options, session_present);
+    } else if (result == PAHO_E_VERSION || result == PAHO_E_OLD_ANSWER) {
+        snprintf(problem, PAHO_PROBLEM_SIZE, "the broker does not speak this version");
     } else if (result == PAHO_E_REFUSED) {
         snprintf(problem, PAHO_PROBLEM_SIZE, "the broker does not let this client in");
     } else if (result == PAHO_E_FAILED && !paho_complaint(paho, problem)) {
@@ -265,10 +294,18 @@ bool paho_complaint(struct paho *paho, char problem[PAHO_PROBLEM_SIZE])
 
 bool paho_disconnect_reason(struct paho *paho, int *code, char sentence[PAHO_PROBLEM_SIZE])
 {
+    bool is_known;
+
     (void)paho;
-    (void)code;
-    (void)sentence;
-    return false;
+    pthread_mutex_lock(&fake.mutex);
+    is_known = fake.disconnect_code != 0;
+    if (is_known) {
+        *code = fake.disconnect_code;
+        snprintf(sentence, PAHO_PROBLEM_SIZE, "%s", fake.disconnect);
+        fake.disconnect_code = 0;
+    }
+    pthread_mutex_unlock(&fake.mutex);
+    return is_known;
 }
 
 bool paho_sent_connect(struct paho *paho)
@@ -277,15 +314,24 @@ bool paho_sent_connect(struct paho *paho)
     return fake.sent_connect;
 }
 
+bool paho_speaks_5(void)
+{
+    return !fake.cannot_5;
+}
+
 /* --- the rest of the contract ---------------------------------------------------------------- */
 
 int paho_new(struct paho **out, const struct paho_options *options, paho_message_fn message,
              paho_released_fn released, void *context)
 {
-    (void)options;
     if (fake.fails_new) {
         fake.fails_new = false;
         return -1;
+    }
+    if (options->clean_session) {
+        *out = fake.fails_question ? NULL : calloc(1, sizeof(**out));
+        fake.fails_question = false;
+        return *out != NULL ? 0 : -1;
     }
     fake.client = calloc(1, sizeof(*fake.client));
     if (fake.client == NULL) {
@@ -301,18 +347,16 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
 
 void paho_free(struct paho *paho)
 {
-    if (paho != NULL) {
-        fake_link_close(&fake.link);
+    if (paho == NULL) {
+        return;
+    }
+    fake_link_close(&fake.link);
+    if (paho == fake.client) {
         close(fake.stop_fd);
         fake.stop_fd = -1;
         fake.client = NULL;
-        free(paho);
     }
-}
-
-bool paho_speaks_5(void)
-{
-    return true;
+    free(paho);
 }
 
 bool paho_checks_packets(void)

@@ -9,6 +9,9 @@
  *
  *     connecting(c) CONNECT established(c,none,7) SUBSCRIBE(a/#,2) subscribed(c,a/#,2,7)
  *
+ * A CONNECT of MQTT 5 is noted as CONNECT5, and as ASK with a clean session: from a second client
+ * that lives while the first one is not connected.
+ *
  * A test says beforehand what the broker answers. The session's thread does all the work of Paho's
  * threads, but for messages and losses, which come from the test's thread while the session waits.
  * No call of a session waits for a time: paho_wait() ends when the test ends it.
@@ -35,6 +38,8 @@ enum fake_answer {
     FAKE_KEPT,      /* CONNACK with session present; also what comes after the last answer given */
     FAKE_NEW,       /* CONNACK without it */
     FAKE_REFUSED,   /* CONNACK with an error */
+    FAKE_VERSION,   /* CONNACK: the broker does not speak this version */
+    FAKE_OLD,       /* to MQTT 5: CONNACK without an error, in the form of MQTT 3.1.1 */
     FAKE_CLOSED,    /* the connection is closed instead */
     FAKE_TLS_ALERT, /* some bytes, and then the connection is closed */
     FAKE_MALFORMED, /* a CONNACK that is not valid; Paho closes the connection */
@@ -46,6 +51,13 @@ enum fake_answer {
 
 /* Give the answer to the next CONNECT that has none yet. */
 void fake_mqtt_answer(enum fake_answer answer);
+
+/* From now on a CONNACK of MQTT 5 has this keep alive, or expiry, in s; -1: what was asked. */
+void fake_mqtt_set_keepalive(int keepalive_s);
+void fake_mqtt_set_expiry(int expiry_s);
+
+/* From now on paho_speaks_5() says so. True at the beginning. */
+void fake_mqtt_speak_5(bool speaks_5);
 
 /* Let the paho_connect() that is stuck return. */
 void fake_mqtt_unstick(void);
@@ -64,8 +76,9 @@ void fake_mqtt_before_answer(const char *name, void (*function)(void *context), 
 /* A hook for fake_mqtt_before_answer(): the broker closes the connection. `context` is not used. */
 void fake_mqtt_hang_up(void *context);
 
-/* The next paho_new() fails. */
+/* The next paho_new() fails; or the next one of a client with a clean session. */
 void fake_mqtt_fail_new(void);
+void fake_mqtt_fail_question(void);
 
 /* --- what happened --------------------------------------------------------------------------- */
 
@@ -79,6 +92,9 @@ const char *fake_mqtt_notes(void);
 
 /* Returns the time limit of the last paho_connect(), in s. */
 int fake_mqtt_connect_timeout_s(void);
+
+/* Returns the keep alive of the last CONNECT, in s. */
+int fake_mqtt_keepalive_s(void);
 
 /* --- while the session waits ----------------------------------------------------------------- */
 
@@ -96,6 +112,10 @@ enum fake_loss {
 
 /* The connection ends; the session is told when the gate has seen it. */
 void fake_mqtt_lose(enum fake_loss how);
+
+/* The broker of MQTT 5 sends a DISCONNECT, for which the client's sentence is `sentence`, and
+ * closes the connection; the session is told as above. */
+void fake_mqtt_disconnect(int code, const char *sentence);
 
 /* A message comes, in the calling thread, as on Paho's. An acknowledgement (PUBREC, PUBACK) is
  * written when the session has taken it, as Paho does. */

@@ -36,6 +36,10 @@ struct fake_mqtt {
     void (*hook)(void *context);
     void *hook_context;
     bool fails_new;
+    bool fails_question;
+    bool cannot_5;
+    int keepalive_s; /* of CONNACK; -1: as asked, as the next */
+    int expiry_s;
     bool unstuck;
 
     /* The client. */
@@ -48,7 +52,10 @@ struct fake_mqtt {
     int stop_fd; /* readable when stopping */
     char complaint[PAHO_PROBLEM_SIZE];
     int connect_timeout_s;
-    bool sent_connect; /* CONNECT arrived, behind the TLS handshake */
+    int asked_keepalive_s;
+    bool sent_connect;   /* CONNECT arrived, behind the TLS handshake */
+    int disconnect_code; /* 0: no DISCONNECT came */
+    char disconnect[PAHO_PROBLEM_SIZE];
 
     /* paho_wait(). */
     bool waiting;

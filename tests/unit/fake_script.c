@@ -86,7 +86,9 @@ void fake_mqtt_begin(struct store *store)
     fake.answers_given = fake.answers_used = 0;
     memset(fake.grants, 0, sizeof(fake.grants));
     fake.hook_name = NULL;
-    fake.fails_new = fake.unstuck = false;
+    fake.fails_new = fake.fails_question = fake.unstuck = fake.cannot_5 = false;
+    fake.keepalive_s = fake.expiry_s = -1;
+    fake.disconnect_code = 0;
     fake.waits = fake.waits_returned = 0;
     fake.complaint[0] = '\0';
     fake.notes[0] = '\0';
@@ -107,6 +109,21 @@ void fake_mqtt_answer(enum fake_answer answer)
     pthread_mutex_lock(&fake.mutex);
     fake.answers[fake.answers_given++] = answer;
     pthread_mutex_unlock(&fake.mutex);
+}
+
+void fake_mqtt_set_keepalive(int keepalive_s)
+{
+    fake.keepalive_s = keepalive_s;
+}
+
+void fake_mqtt_set_expiry(int expiry_s)
+{
+    fake.expiry_s = expiry_s;
+}
+
+void fake_mqtt_speak_5(bool speaks_5)
+{
+    fake.cannot_5 = !speaks_5;
 }
 
 void fake_mqtt_unstick(void)
@@ -148,6 +165,11 @@ void fake_mqtt_fail_new(void)
     fake.fails_new = true;
 }
 
+void fake_mqtt_fail_question(void)
+{
+    fake.fails_question = true;
+}
+
 static bool waits_anew(void *context)
 {
     bool result;
@@ -187,6 +209,11 @@ int fake_mqtt_connect_timeout_s(void)
     return fake.connect_timeout_s;
 }
 
+int fake_mqtt_keepalive_s(void)
+{
+    return fake.asked_keepalive_s;
+}
+
 void fake_mqtt_pass_time(void)
 {
     pthread_mutex_lock(&fake.mutex);
@@ -215,6 +242,15 @@ void fake_mqtt_lose(enum fake_loss how)
     }
     fake.connected = false;
     fake_set(&fake.lost);
+}
+
+void fake_mqtt_disconnect(int code, const char *sentence)
+{
+    pthread_mutex_lock(&fake.mutex);
+    fake.disconnect_code = code;
+    snprintf(fake.disconnect, sizeof(fake.disconnect), "%s", sentence);
+    pthread_mutex_unlock(&fake.mutex);
+    fake_mqtt_lose(FAKE_BY_BROKER);
 }
 
 static void deliver(const char *topic, const void *payload, size_t length, int qos,

@@ -25,12 +25,15 @@ static void set_config(struct config *config)
     config->broker.host = host;
     config->broker.port = fake_broker_open();
     config->broker.keepalive_s = 60;
+    config->broker.protocol = CONFIG_MQTT_3_1_1;
     config->database.path = database_path;
     config->session_count = 1;
     config->sessions[0].client_id = client_id;
     config->sessions[0].filters = filters;
     config->sessions[0].filter_count = FILTERS;
     config->sessions[0].qos = 2;
+    config->sessions[0].receive_maximum = 1000;
+    config->sessions[0].session_expiry_ms = INT64_C(7) * 24 * 3600 * 1000;
 }
 
 int fixture_make(void **state)

@@ -29,12 +29,15 @@ static void test_defaults(void **state)
     assert_null(config->broker.password);
     assert_null(config->broker.password_file);
     assert_int_equal(config->broker.keepalive_s, 60);
+    assert_int_equal(config->broker.protocol, CONFIG_MQTT_3_1_1);
     assert_int_equal(config->session_count, 1);
     assert_string_equal(config->sessions[0].name, "");
     assert_string_equal(config->sessions[0].client_id, "id-acme-01");
     assert_int_equal(config->sessions[0].filter_count, 1);
     assert_string_equal(config->sessions[0].filters[0], "foxtrackr/#");
     assert_int_equal(config->sessions[0].qos, 2);
+    assert_int_equal(config->sessions[0].receive_maximum, 1000);
+    assert_int_equal(config->sessions[0].session_expiry_ms, INT64_C(604800000));
     assert_string_equal(config->database.path, "/var/lib/foxtrackrd/foxtrackr.db");
     assert_true(config->database.durability_full);
     assert_int_equal(config->database.busy_timeout_ms, 5000);
@@ -63,8 +66,9 @@ static void test_every_key(void **state)
         load("\xef\xbb\xbf; a byte order mark, and a comment\r\n"
              "[broker] # the broker\r\nhost: fe80::1\r\nport=1\r\ntls = no\r\nca_file = /a b\r\n"
              "cert_file = /c\nkey_file = /k\nusername = J\xc3\xbcrgen = me\npassword = hunter2=;x\n"
-             "keepalive = 65535\n; the longest\n"
+             "keepalive = 65535\n; the longest\nprotocol = auto\n"
              "[session]\nclient_id = anything goes\nfilters = a\nqos = 1\n"
+             "receive_maximum = 65535\nsession_expiry = 2147483647s\n"
              "[database]\npath = /d\ndurability = normal\nbusy_timeout = 0\nbatch_max = 1\n"
              "retention_days_battery = 0\nretention_days = 36500\nretention_days_messages = 7\n"
              "min_free_mb = 0\n"
@@ -83,9 +87,12 @@ static void test_every_key(void **state)
     assert_string_equal(config->broker.username, "J\xc3\xbcrgen = me");
     assert_string_equal(config->broker.password, "hunter2=;x");
     assert_int_equal(config->broker.keepalive_s, 65535);
+    assert_int_equal(config->broker.protocol, CONFIG_AUTO);
     assert_string_equal(config->sessions[0].client_id, "anything goes");
     assert_null(config->sessions[0].given);
     assert_int_equal(config->sessions[0].qos, 1);
+    assert_int_equal(config->sessions[0].receive_maximum, 65535);
+    assert_int_equal(config->sessions[0].session_expiry_ms, INT64_C(2147483647000));
     assert_string_equal(config->database.path, "/d");
     assert_false(config->database.durability_full);
     assert_int_equal(config->database.busy_timeout_ms, 0);
@@ -240,6 +247,11 @@ static const struct {
     {BROKER, "ca_file = ca.pem", "\"ca.pem\" is not an absolute path"},
     {SESSION BROKER, "key_file = /k", ":5: broker.key_file: needs cert_file"},
     {BROKER, "keepalive = 4", "from 5 to 65535"},
+    {BROKER, "protocol = both", "broker.protocol: \"both\" is not one of auto, 5, 3.1.1"},
+    {BROKER, "protocol = 5.0", "is not one of auto, 5, 3.1.1 (did you mean 5?)"},
+    {BROKER, "protocol = 3", "(did you mean 3.1.1?)"},
+    {BROKER, "protocol = 311", "(did you mean 3.1.1?)"},
+    {BROKER, "protocol = MQTTv5", "(did you mean 5?)"},
     {BROKER, "ca_file = ~/ca.pem",
      "is not an absolute path: it must begin with / (~ and $ are not"},
     {BROKER, "ca_file = /etc/", "is a directory: write the name of a file in it"},
@@ -247,6 +259,11 @@ static const struct {
     {BROKER SESSION, "number = 1a", "is not a number of one to four digits"},
     {BROKER SESSION, "number = 12345", "is not a number of one to four digits"},
     {BROKER SESSION, "qos = 3", "from 0 to 2"},
+    {BROKER SESSION, "receive_maximum = 0", "from 1 to 65535"},
+    {BROKER SESSION, "receive_maximum = 65536", "from 1 to 65535"},
+    {BROKER SESSION, "session_expiry = 59s", "out of range: from 1m to 2147483647s"},
+    {BROKER SESSION, "session_expiry = 2147483648s", "out of range"},
+    {BROKER SESSION, "session_expiry = never", "is not a duration"},
     {BROKER SESSION, "filters = ,", ":5: session: filters lists no topic filter"},
     {BROKER SESSION, "client_id = x",
      ":5: session: client_id is the whole name: leave out "

@@ -88,7 +88,7 @@ static void the_proxy_is_asked_for_the_broker(void **state)
     assert_int_equal(proxy.kind, PROXY_HTTP);
     assert_string_equal(proxy.question, ":>far.test:8883");
     assert_int_equal(fake_broker_lookups(), 1);
-    assert_int_equal(logged(fixture, route(fixture, ", ")), 1);
+    assert_int_equal(logged(fixture, route(fixture, " with MQTT 3.1.1, ")), 1);
     assert_last_error(fixture, "");
     fixture_end(fixture);
 
@@ -123,6 +123,37 @@ static void a_refusal_leaves_the_session_as_it_was(void **state)
     close(fd);
     retry_subscribed(fixture);
     assert_conversation(fixture, KEPT_CONNECTION LEAVES);
+}
+
+/* For the question whether the broker speaks MQTT 5, and for each version that is tried. */
+static void each_connect_asks_the_proxy(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->config.broker.protocol = CONFIG_AUTO;
+    fixture_know(fixture);
+    fake_mqtt_answer(FAKE_KEPT);
+    fake_mqtt_answer(FAKE_VERSION);
+    begin_subscribed(fixture);
+    assert_int_equal(atomic_load(&proxy.asked), 3);
+    assert_conversation(
+        fixture, "ASK DISCONNECT connecting(c) CONNECT5 settled(c,none,0) " KEPT_CONNECTION LEAVES);
+}
+
+/* The proxy lets the question pass, and not the CONNECT after it, which is not sent. */
+static void a_refusal_after_the_question_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->config.broker.protocol = CONFIG_AUTO;
+    fixture_know(fixture);
+    proxy.answers[1] = PROXY_E_REFUSED;
+    fixture_begin(fixture);
+    wait_backoff(fixture);
+    assert_state(fixture, SESSION_WAITING, FORBIDS);
+    retry_subscribed(fixture);
+    assert_conversation(
+        fixture, "ASK DISCONNECT connecting(c) CONNECT5 settled(c,none,7) " SUBSCRIBES LEAVES);
 }
 
 static void an_address_is_not_written_twice(void **state)
@@ -230,6 +261,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PROXY_TEST(the_proxy_is_asked_for_the_broker),
         PROXY_TEST(a_refusal_leaves_the_session_as_it_was),
+        PROXY_TEST(each_connect_asks_the_proxy),
+        PROXY_TEST(a_refusal_after_the_question_changes_nothing),
         PROXY_TEST(an_address_is_not_written_twice),
         PROXY_TEST(an_ipv6_address_has_brackets),
         PROXY_TEST(the_proxys_next_address_is_tried),

@@ -177,7 +177,8 @@ static void assert_protocol(const struct fixture *fixture, int version, int64_t 
     assert_int_equal(record.protocol.asked_ms, asked_ms);
 }
 
-/* With a new session and with a kept one; a time on record stays. */
+/* With a new session and with a kept one. With a version that is configured, MQTT 5 counts as not
+ * asked for: when the version is free again it is asked for at once. */
 static void the_protocol_is_recorded(void **state)
 {
     const struct store_protocol known = {.version = 5, .asked_ms = 3};
@@ -201,7 +202,7 @@ static void the_protocol_is_recorded(void **state)
     fixture_begin(fixture);
     wait_subscribed(fixture);
     fixture_end(fixture);
-    assert_protocol(fixture, 4, 3);
+    assert_protocol(fixture, 4, 0);
 }
 
 /* --- a refusal ------------------------------------------------------------------------------ */

@@ -1,0 +1,324 @@
+"""
+The version of MQTT: which one the daemon asks a broker for, what it remembers, and that no session
+loses or repeats a message when the version changes.
+"""
+
+import contextlib
+import random
+import re
+import signal
+import sqlite3
+
+import pytest
+
+import fleet
+from foxtrackrd import CLIENT_ID, foxtrackrctl
+from harness import (FOXTRACKRD, check_sound, count_rows, count_waiting, query, run, value, wait_until)
+from left_out import NO_MATTER
+from scripted_broker import ScriptedBroker, mqtt
+
+WEEK_MS = 7 * 86_400_000
+GAPS = "SELECT reason FROM gaps"
+REMEMBERED = "SELECT protocol FROM sessions"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def speaks_5():
+    if "shared library" in run(FOXTRACKRD, "--version").stdout:
+        pytest.skip(NO_MATTER + "with the shared library there is no MQTT 5")
+
+
+@pytest.fixture(autouse=True)
+def no_leak_check(monkeypatch):
+    """As in test_check_connect.py: a thread of Paho's may still be ending."""
+    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")
+
+
+class Keeper(ScriptedBroker):
+    """
+    A broker that keeps sessions: CONNACK says that one is there when its client id had one before.
+    refuse_5: instead of a CONNACK that accepts MQTT 5, the bytes to answer with (b"": close), or a
+    function of the request that returns them, or None to accept.
+    """
+
+    def __init__(self, pki, refuse_5=None, properties=None):
+        self.refuse_5 = refuse_5
+        self.properties = properties or {}
+        self.sessions = set()
+        super().__init__(pki, connack=self._connack)
+
+    def _connack(self, version):
+        request = self.requests[-1]
+        if version == mqtt.MQTT_5 and self.refuse_5 is not None:
+            refusal = self.refuse_5(request) if callable(self.refuse_5) else self.refuse_5
+            if refusal is not None:
+                return refusal
+        present = not request["clean_start"] and request["client_id"] in self.sessions
+        if not request["clean_start"]:
+            self.sessions.add(request["client_id"])
+        return mqtt.connack(present=present, version=version,
+                            properties=self.properties if version == mqtt.MQTT_5 else None)
+
+    def asked(self):
+        """Each CONNECT in short: its version, with a ? when it came with another client id."""
+        return [f"{request['version']}{'' if request['client_id'] == CLIENT_ID else '?'}"
+                for request in self.requests]
+
+
+@pytest.fixture(name="keeper")
+def fixture_keeper(pki, make_daemon):
+    """A function that makes a Keeper and a daemon for it."""
+    with contextlib.ExitStack() as stack:
+        def make(protocol="auto", **script):
+            broker = stack.enter_context(contextlib.closing(Keeper(pki, **script)))
+            keys = {"host": "127.0.0.1", "tls": "no", "ca_file": None, "protocol": protocol}
+            return broker, make_daemon(broker, broker=keys)
+        yield make
+
+
+def once(daemon):
+    """Start the daemon, and stop it when it is subscribed."""
+    daemon.start()
+    daemon.stop()
+
+
+# What brokers of MQTT 3.1.1 answer to a CONNECT of MQTT 5.
+REFUSALS = {
+    "code 1": mqtt.connack(1),
+    "0x84": mqtt.connack(0x84, version=mqtt.MQTT_5),
+    "nothing": b"",
+    "code 0 in two bytes": mqtt.connack(0),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_a_new_database_finds_the_version(keeper, refusal):
+    """
+    Goal: at a new database the daemon asks for MQTT 5 with its own client id, and takes MQTT 3.1.1
+    in the same attempt where the broker does not speak 5, whichever way it says so. That is
+    remembered, and no row in `gaps` comes of it.
+    """
+    broker, daemon = keeper(refuse_5=refusal)
+    once(daemon)
+    assert broker.asked() == ["5", "4"]
+    assert "with MQTT 3.1.1, the broker" in daemon.log()
+    assert query(daemon.database, REMEMBERED) == [(4,)]
+    once(daemon)
+    assert broker.asked() == ["5", "4", "4"]
+    assert query(daemon.database, GAPS) == []
+
+
+def test_a_broker_of_5(keeper):
+    """
+    Goal: CONNECT of MQTT 5 has clean start off, the window and the expiry of the configuration, and
+    nothing that makes a broker drop messages; status and log say what was agreed on.
+    """
+    broker, daemon = keeper(properties={"session_expiry_interval": 3600})
+    daemon.configure(session={"receive_maximum": 1234, "session_expiry": "2d"})
+    daemon.start()
+    assert broker.asked() == ["5"]
+    assert broker.requests[0]["clean_start"] is False
+    assert broker.requests[0]["properties"] == {"session_expiry_interval": 2 * 86_400,
+                                                "receive_maximum": 1234}
+    assert re.search(r"^warning: .*the broker keeps the session for 1 h 0 min, asked was 2 d",
+                     daemon.log(), re.MULTILINE)
+    assert "with MQTT 5, the broker made a new session" in daemon.log()
+    session = daemon.status()["sessions"][0]
+    assert session["protocol"] == "5" and session["receive_maximum"] == 1234
+    daemon.stop()
+    once(daemon)
+    assert broker.asked() == ["5", "5"] and query(daemon.database, REMEMBERED) == [(5,)]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_a_known_session_is_asked_about_first(keeper, refusal):
+    """
+    Goal: a session that was made with MQTT 3.1.1 is not risked to learn the version: a client with
+    another id asks. Whatever the answer, there is no row in `gaps`, and a week passes until the next
+    question.
+    """
+    broker, daemon = keeper(protocol="3.1.1", refuse_5=refusal)
+    once(daemon)
+    daemon.configure(broker={"protocol": "auto"})
+    once(daemon)
+    assert broker.asked() == ["4", "5?", "4"]
+    question = broker.requests[1]
+    assert question["client_id"].startswith(f"{CLIENT_ID}-ask-") and question["clean_start"]
+    assert "session_expiry_interval" not in question["properties"] or \
+        question["properties"]["session_expiry_interval"] == 0
+    once(daemon)
+    assert broker.asked() == ["4", "5?", "4", "4"]
+
+    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
+        connection.execute("UPDATE sessions SET protocol_asked_ms = protocol_asked_ms - ?",
+                           (WEEK_MS,))
+    once(daemon)
+    assert broker.asked() == ["4", "5?", "4", "4", "5?", "4"]
+    broker.refuse_5 = None
+    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
+        connection.execute("UPDATE sessions SET protocol_asked_ms = protocol_asked_ms + ?",
+                           (WEEK_MS,))   # of a clock that was ahead
+    once(daemon)
+    once(daemon)
+    assert broker.asked()[-3:] == ["5?", "5", "5"]
+    assert query(daemon.database, GAPS) == []
+    assert query(daemon.database, REMEMBERED) == [(5,)]
+
+
+def test_a_lost_connect_of_5_is_told(keeper):
+    """
+    Goal: a broker of MQTT 5 is exchanged for one that closes without an answer. The CONNECT that was
+    sent may have made a new session: when MQTT 3.1.1 reaches it, the row "session uncertain" says so.
+    """
+    broker, daemon = keeper()
+    once(daemon)
+    broker.refuse_5 = b""
+    daemon.start()
+    assert broker.asked() == ["5", "5", "5", "4"]
+    assert query(daemon.database, GAPS) == [("session uncertain",)]
+    daemon.stop()
+    once(daemon)
+    assert broker.asked() == ["5", "5", "5", "4", "4"]
+    assert query(daemon.database, GAPS) == [("session uncertain",)]
+
+
+def test_a_shorter_keep_alive_of_the_broker(keeper):
+    """
+    Goal: a broker that wants a keep alive of 3 s gets it: the daemon connects again with it, without
+    a loss, and is not closed as dead.
+    """
+    broker, daemon = keeper(protocol="5", properties={"server_keep_alive": 3})
+    daemon.start()
+    assert [request["keepalive"] for request in broker.requests] == [60, 3]
+    assert "the broker wants a keep alive of 3 s" in daemon.log()
+    wait_until(lambda: broker.pings > 1, what="the second PINGREQ")
+    status = daemon.status()["sessions"][0]
+    assert status["keepalive_s"] == 3 and sum(status["lost"].values()) == 0
+    assert query(daemon.database, GAPS) == []
+    daemon.stop()
+
+
+DISCONNECTS = {
+    mqtt.SESSION_TAKEN_OVER: "another client uses this client id",
+    mqtt.SHUTTING_DOWN: "shutting down",
+}
+
+
+@pytest.mark.parametrize("code", DISCONNECTS)
+def test_a_disconnect_of_the_broker(keeper, code):
+    """
+    Goal: the broker's DISCONNECT is the reason that log and status show. Only "session taken over"
+    points to another client, at once.
+    """
+    broker, daemon = keeper(protocol="5")
+
+    def end(connection):
+        if broker.subscribes <= 4:
+            connection.sendall(mqtt.disconnect(code))
+        return broker.subscribes > 4
+
+    broker.subscribed = end
+    daemon.start(wait=None)
+    line = daemon.wait_log(f"connection lost: .*{DISCONNECTS[code]}")
+    assert ("session.number" in line) == (code == mqtt.SESSION_TAKEN_OVER)
+    wait_until(lambda: broker.subscribes > 4, 60, "the connection that stays")
+    daemon.wait_subscribed()
+    assert "does another client use this client id?" not in daemon.log()
+    assert daemon.status()["sessions"][0]["lost"]["broker"] == 4
+    daemon.stop()
+
+
+def test_check_tells_the_version(keeper):
+    """Goal: check shows the versions that are configured, check --connect the one that is used."""
+    broker, daemon = keeper(refuse_5=mqtt.connack(1))
+
+    def said(*arguments):
+        return foxtrackrctl(daemon, "check", *arguments, check=False).stdout
+
+    assert ", MQTT 5 or 3.1.1, as user" in said()
+    assert re.search("protocol +good +MQTT 3.1.1, because the broker does not take MQTT 5: ",
+                     said("--connect"))
+    assert [version[0] for version in broker.asked()] == ["5", "4"]
+    broker.refuse_5 = None
+    assert re.search("protocol +good +MQTT 5; window 1000 asked; session expiry 7 d 0 h asked",
+                     said("--connect"))
+    daemon.configure(broker={"protocol": "5"})
+    assert ", MQTT 5, as user" in said()
+    daemon.configure(broker={"protocol": "3.1.1"})
+    assert re.search("protocol +good +MQTT 3.1.1$", said("--connect"), re.MULTILINE)
+
+
+# --- a real broker -----------------------------------------------------------------------------------
+
+
+def received_in_run(daemon, run_number):
+    """Messages that are on disk since this start of the daemon."""
+    return value(daemon.database, f"SELECT received FROM runs WHERE run = {run_number}") or 0
+
+
+def is_settled(daemon):
+    """The answer to the last CONNECT is on record; messages may be there before it."""
+    return value(daemon.database, "SELECT connecting FROM sessions") == 0
+
+
+@pytest.mark.parametrize("protocol, window", [("3.1.1", 20), ("5", 1000)])
+def test_the_window_is_ours(make_broker, make_daemon, protocol, window):
+    """
+    Goal: mosquitto, with its own window of 20, sends as many messages as MQTT 5 asks it for before
+    it waits for an acknowledgement; with MQTT 3.1.1 its 20.
+    """
+    broker = make_broker(verbose=True)
+    daemon = make_daemon(broker, broker={"protocol": protocol})
+    daemon.start()
+    daemon.process.send_signal(signal.SIGSTOP)
+    fleet.play(broker, messages=1500)
+    assert broker.count_log(f"Sending PUBLISH to {CLIENT_ID}") == window
+    daemon.process.send_signal(signal.SIGCONT)
+    daemon.wait_received(1500)
+    asked = daemon.status()["sessions"][0]["receive_maximum"]
+    assert asked == (1000 if protocol == "5" else None)
+    daemon.stop()
+    assert query(daemon.database, GAPS) == []
+
+
+@pytest.mark.limit(240)
+def test_a_session_goes_from_one_version_to_the_other(broker, make_daemon):
+    """
+    Goal: a session that was made with MQTT 3.1.1 goes on with MQTT 5 and back, through kill -9 of
+    the daemon and restarts of the broker: every message is there once, and no gap is noted.
+    """
+    chance = random.Random(5)
+    daemon = make_daemon(broker, broker={"protocol": "3.1.1"}, database={"batch_max": 50})
+    once(daemon)
+    manifest = fleet.play(broker, messages=6000)
+    for number in range(8):
+        daemon.configure(broker={"protocol": ("auto", "3.1.1", "5", "3.1.1")[number % 4]})
+        daemon.start(wait=None)
+        wanted = chance.randrange(1, 400)
+        wait_until(lambda: received_in_run(daemon, number + 2) >= wanted and is_settled(daemon), 60,
+                   lambda: f"{wanted} messages\n{daemon.log_tail()}", every=0.001)
+        daemon.kill()
+        check_sound(daemon.database)
+        if number % 3 == 2:
+            broker.restart()
+    assert count_rows(daemon.database) + count_waiting(daemon.database) < manifest.row_count, \
+        "the interruptions were not in the middle"
+    daemon.configure(broker={"protocol": "auto"})
+    daemon.start()
+    daemon.wait_rows(manifest.row_count)
+    daemon.wait_status(lambda status: status["counts"]["received"] > 0 and status["pending"] == 0
+                       and status["sessions"][0]["in_flight"] == 0)
+    assert daemon.status()["sessions"][0]["session_present"] is True
+    daemon.stop()
+    manifest.check(daemon.database)
+    check_sound(daemon.database)
+    assert query(daemon.database, GAPS) == []
+    assert value(daemon.database, REMEMBERED) == 5
+
+    daemon.configure(broker={"protocol": "3.1.1"})
+    daemon.start()
+    broker.publish("foxtrackr/last/V3.0/bat", fleet.battery("last", fleet.now_ms()))
+    daemon.wait_rows(manifest.row_count + 1)
+    daemon.stop()
+    assert query(daemon.database, "SELECT received, stored FROM runs ORDER BY run DESC LIMIT 1") \
+        == [(1, 1)], "the broker sent something again that had been acknowledged"
