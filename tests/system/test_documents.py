@@ -184,6 +184,10 @@ def test_unit_is_valid_and_confined(installed, tmp_path, name):
     assert {"adjtimex", "clock_adjtime"} <= set(allowed) and "\nProtectClock=" not in text
     assert not {"@clock", "@privileged", "clock_settime", "settimeofday"} & set(allowed)
     assert "\nCapabilityBoundingSet=\n" in text and "\nPrivateDevices=yes\n" in text
+    # Each instance has passwords of its own.
+    prefix = "foxtrackrd@%i" if "@" in name else "foxtrackrd"
+    assert re.findall(r"^LoadCredential=(.*)$", text, re.MULTILINE) == [
+        f"foxtrackrd.{secret}:{prefix}.{secret}" for secret in ("password", "proxy-password")]
 
 
 def test_sysusers_and_tmpfiles(tmp_path):

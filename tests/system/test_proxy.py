@@ -10,7 +10,8 @@ import broker as brokers
 import fleet
 import proxy as proxies
 from foxtrackrd import foxtrackrctl
-from harness import BUILD, SANITIZED, check_sound, count_rows, count_waiting, query, wait_until
+from harness import (BUILD, FOXTRACKRD, SANITIZED, check_sound, count_rows, count_waiting, query, run,
+                     wait_until)
 from proxy import Microsocks, Tinyproxy
 from relay import Relay
 from test_check_connect import check, no_leak_check, only_bad  # noqa: F401
@@ -273,12 +274,16 @@ def test_check_cannot_read_a_credential(broker, make_daemon, make_proxy):
 
 
 def test_the_passwords_file_is_not_written(broker, make_daemon):
-    """Goal: the file with the password for the proxy is no place for the log."""
+    """Goal: the file with the password for the proxy may hold that for the broker, and is no place for
+    the log."""
     daemon = make_daemon(broker, broker={"proxy": "http://me@127.0.0.1:1"})
-    path = daemon.directory / "proxy.log"
+    path = daemon.directory / "secret.log"
     path.touch(mode=0o600)
     path.write_text("staple\n")
-    daemon.configure(broker={"proxy_password_file": path}, log={"target": "file", "file": path})
+    daemon.configure(broker={"password_file": path, "proxy_password_file": path})
+    run(FOXTRACKRD, "--check-config", "-c", daemon.config)
+    daemon.configure(broker={"password_file": daemon.password_path},
+                     log={"target": "file", "file": path})
     daemon.start(wait=None)
     assert daemon.wait_exit() == 78
     assert "broker.proxy_password_file" in daemon.log() and path.read_text() == "staple\n"
