@@ -18,12 +18,23 @@ from foxtrackrd import Daemon  # noqa: E402
 from servers import SERVERS  # noqa: E402
 
 WHERE = pathlib.Path(os.environ.get("FOXTRACKR_BROKERS", harness.BUILD / "brokers"))
-PROTOCOLS = {"3.1.1": 4, "5": 5}
+PROTOCOLS = ("3.1.1", "auto")
+FALLING_BACK = {"test_backlog", "test_kill", "test_restart_of_the_broker", "test_change_of_protocol"}
+"""Tests that run with `auto` also where the broker speaks MQTT 3.1.1 alone: the daemon must find that."""
 
 
-def _knows_protocol():
+def name_of(request):
+    """The name of the test, without what stands in brackets."""
+    return request.node.name.partition("[")[0]
+
+
+@pytest.fixture(scope="session")
+def knows_protocol(tmp_path_factory):
     """Has this daemon the key broker.protocol? One that has not speaks MQTT 3.1.1."""
-    return b"broker.protocol" in harness.FOXTRACKRD.read_bytes()
+    config = tmp_path_factory.mktemp("protocol") / "foxtrackrd.conf"
+    config.write_text("[broker]\nhost = localhost\ntls = no\nprotocol = 3.1.1\n"
+                      "[session]\nclient_id = fox\n")
+    return harness.run(harness.FOXTRACKRD, "-c", config, "--check-config", check=False).returncode == 0
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -49,26 +60,26 @@ def running(server):
 
 
 @pytest.fixture(params=PROTOCOLS)
-def protocol(request, server):
-    """The version of MQTT that the daemon is to speak, as in its configuration."""
-    if PROTOCOLS[request.param] not in server.versions:
-        pytest.skip(f"{NO_MATTER}{server.name} does not speak MQTT {request.param}")
-    if request.param != "3.1.1" and not _knows_protocol():
+def protocol(request, server, knows_protocol):
+    """broker.protocol of the daemon. With auto it must speak MQTT 5 wherever the broker does."""
+    if request.param == "auto" and 5 not in server.versions and name_of(request) not in FALLING_BACK:
+        pytest.skip(f"{NO_MATTER}{server.name} does not speak MQTT 5")
+    if request.param == "auto" and not knows_protocol:
         pytest.skip(f"{NO_MATTER}this daemon speaks MQTT 3.1.1 only")
     return request.param
 
 
 @pytest.fixture
-def make_daemon(server, protocol, tmp_path, request):
+def make_daemon(server, protocol, knows_protocol, tmp_path, request):
     """A function that makes a daemon for the broker, not yet started. Its session ends with the test."""
     made = []
 
     def make(**sections):
         number = len(made)
         one = Daemon(tmp_path / f"daemon-{number}", None)
-        name = f"id-{request.node.name.partition('[')[0]}-{protocol[0]}-{number}"
+        name = f"id-{name_of(request)}-{protocol[0]}-{number}"
         broker = {"host": "localhost", "port": server.port, "tls": "no", "ca_file": None,
-                  "username": server.username, **({"protocol": protocol} if _knows_protocol() else {}),
+                  "username": server.username, **({"protocol": protocol} if knows_protocol else {}),
                   "password_file": one.password_path if server.username else None}
         session = {"given": None, "client_id": name, "qos": server.granted_qos, "filters": "foxtrackr/#"}
         one.configure(broker=broker, session={**session, **sections.pop("session", {})},

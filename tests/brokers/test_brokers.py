@@ -13,6 +13,7 @@ import pytest
 import table
 from client import Client, Closed
 from harness import check_sound, count_received, count_rows, query, slow_disk, value, wait_until
+from left_out import NO_MATTER
 
 COUNT = 3000
 BASE_MS = 1_764_400_000_000
@@ -54,6 +55,13 @@ def check_exactly(daemon, begin, end):
     assert stored(daemon) == list(range(begin, end))
     assert count_rows(daemon.database) == end - begin
     check_sound(daemon.database)
+
+
+def check_protocol(server, daemon):
+    """A daemon that has the key broker.protocol says which version it speaks, and it is the right one."""
+    asked = daemon.sections["broker"].get("protocol")
+    speaks = "5" if asked == "auto" and 5 in server.versions else "3.1.1"
+    assert asked is None or f"localhost:{server.port} with MQTT {speaks}," in daemon.log()
 
 
 def queue(server, daemon):
@@ -100,7 +108,31 @@ def test_backlog(server, make_daemon):
     daemon.stop()
     check_exactly(daemon, 0, COUNT)
     assert gaps(daemon) == 0
+    check_protocol(server, daemon)
     table.check(server, "a backlog of 3,000", "once")
+
+
+def test_change_of_protocol(server, make_daemon, knows_protocol):
+    """
+    Goal: the daemon goes on with its session, and with what waits there, after broker.protocol was
+    changed, and changed back. Nothing is in gaps.
+    """
+    if not knows_protocol:
+        pytest.skip(f"{NO_MATTER}this daemon has no broker.protocol")
+    daemon = make_daemon()
+    first = daemon.sections["broker"]["protocol"]
+    daemon.start()
+    daemon.stop()
+    for number, asked in enumerate(("auto" if first == "3.1.1" else "3.1.1", first)):
+        publish(server, 20 * number, 20 * number + 20)
+        daemon.configure(broker={"protocol": asked})
+        daemon.start()
+        daemon.wait_rows(20 * number + 20)
+        daemon.stop()
+        check_protocol(server, daemon)
+        assert "the broker has kept the session" in daemon.log()
+    check_exactly(daemon, 0, 40)
+    assert value(daemon.database, "SELECT count(*) FROM gaps") == 0
 
 
 def test_kill(server, make_daemon):
