@@ -8,14 +8,15 @@
  * A scripted broker on a thread (mqtt/paho/probe_broker.c), over TLS on the loopback, takes two
  * messages through a QoS 2 handshake, because one message cannot show what happens to packets that
  * come in one go: a SUBACK and both PUBLISH, a TLS record each, come in one TCP segment. Another
- * message comes twice before its PUBREL, sixty times. At the end the broker sends a malformed
- * SUBACK. It plays this in MQTT 3.1.1 and in MQTT 5; and two more ends of a connection of MQTT 5.
- * Each connection has a client of its own, and the client before it is destroyed. The opening
- * comments of cork.c, ahead.c, check.c, lean.c, put.c and shortcuts.c say what they rely on; the
- * probe checks that
+ * message comes twice before its PUBREL, sixty times. Then comes a large one, of which the
+ * beginning is kept. At the end the broker sends a malformed SUBACK. It plays this in MQTT 3.1.1
+ * and in MQTT 5; and two more ends of a connection of MQTT 5. Each connection has a client of its
+ * own, and the client before it is destroyed. The opening comments of cork.c, ahead.c, check.c,
+ * lean.c, put.c, shorten.c and shortcuts.c say what they rely on; the probe checks that
  *  - Paho gives a message to its persistence, as mqtt/paho/put.c expects it, before PUBREC leaves,
  *    and removes it when PUBREL has come;
  *  - Paho delivers a message of MQTT 5 before PUBREC leaves, and one of MQTT 3.1.1 after PUBREL;
+ *  - a large message is read in Paho's place, and Paho acknowledges what stands for it;
  *  - a message that comes twice is not kept (mqtt/paho/shortcuts.c);
  *  - Paho finds the packets that were read ahead (otherwise the time limit ends the probe);
  *  - acknowledgements pass mqtt/paho/cork.c and reach the broker, and Paho waits through it;
@@ -45,6 +46,7 @@
 #include "mqtt/paho/plugin_internal.h"
 #include "mqtt/paho/probe_internal.h"
 #include "mqtt/paho/put_internal.h"
+#include "mqtt/paho/shorten_internal.h"
 
 #define LIMIT_S 60
 
@@ -90,10 +92,29 @@ static void on_alarm(int number)
 /* --- the client --------------------------------------------------------------------------------
  */
 
-/* Messages with a higher packet identifier come twice. */
+/* Messages with a higher packet identifier come twice, or are large. */
 static bool comes_once(unsigned id)
 {
     return id <= PROBE_MESSAGES;
+}
+
+/* What mqtt/paho/shorten.c has kept of a large message is there, and of no other one. */
+static void check_large(const struct paho_put *put)
+{
+    struct paho_message message = {.topic = put->topic,
+                                   .topic_length = put->topic_length,
+                                   .payload = put->payload,
+                                   .payload_length = put->payload_length,
+                                   .full_length = put->payload_length,
+                                   .qos = 2};
+    bool is_large = put->id == PROBE_LARGE_ID;
+
+    if (!paho_check_restore(&message, put->id) || message.topic_length != 1 ||
+        (message.digest != NULL) != is_large ||
+        (is_large &&
+         (message.full_length != PROBE_LARGE || message.payload_length != PROBE_KEPT))) {
+        probe_fail("Paho's large packets do not pass mqtt/paho/shorten.c");
+    }
 }
 
 static int store_put(void *handle, char *key, int count, char *buffers[], int lengths[])
@@ -105,10 +126,10 @@ static int store_put(void *handle, char *key, int count, char *buffers[], int le
     switch (paho_put_read(key, count, buffers, lengths, &put, &reason)) {
     case PAHO_PUT_MESSAGE:
         if (strncmp(key, script->version == 5 ? "r5-" : "r-", strlen("r-")) != 0 ||
-            put.topic_length != 1 ||
             (comes_once(put.id) && (put.id != probe_stored + 1 || put.payload_length != 1))) {
             probe_fail("Paho gave another message to its persistence than the broker sent");
         }
+        check_large(&put);
         probe_stored += comes_once(put.id);
         break;
     case PAHO_PUT_NOTHING:
@@ -356,6 +377,7 @@ int main(int argc, char *argv[])
     check_version(argv + 1);
     listener = probe_listen(uri);
     paho_cork_set_relay(&relay);
+    paho_shorten_limit(PROBE_KEPT);
     if (sem_init(&has_ended, 0, 0) != 0) {
         probe_fail("the probe cannot make a semaphore");
     }

@@ -147,13 +147,13 @@ static void broker_take_messages(SSL *ssl, int fd, int version, const unsigned c
 
 #define ROUNDS 60
 #define BEGIN  10   /* rounds before the first measure */
-#define LARGE  8000 /* bytes of payload */
+#define LONG   8000 /* bytes of payload */
 
-/* Sends a large message with the packet identifier 3 twice, and completes its handshake. */
+/* Sends a long message with the packet identifier 3 twice, and completes its handshake. */
 static void broker_repeat(SSL *ssl, int version)
 {
-    static char publish[3 + 6 + LARGE] = "\x34\0\0\0\1t\0\3";
-    int rest = 5 + (version == 5) + LARGE;
+    static char publish[3 + 6 + LONG] = "\x34\0\0\0\1t\0\3";
+    int rest = 5 + (version == 5) + LONG;
 
     publish[1] = (char)((rest & 0x7F) | 0x80);
     publish[2] = (char)(rest >> 7);
@@ -179,10 +179,27 @@ static void broker_repeat_often(SSL *ssl, int version)
         broker_repeat(ssl, version);
     }
     after = mallinfo2().uordblks;
-    if (after > before + (size_t)(ROUNDS - BEGIN) / 2 * LARGE) {
+    if (after > before + (size_t)(ROUNDS - BEGIN) / 2 * LONG) {
         probe_fail("Paho keeps the memory of messages that came twice: %zu bytes of %d messages",
                    after - before, ROUNDS - BEGIN);
     }
+}
+
+/* Sends a message of which the client keeps the beginning, and completes its handshake. */
+static void broker_send_large(SSL *ssl, int version)
+{
+    static char publish[4 + 6 + PROBE_LARGE] = "\x34\0\0\0\0\1t\0";
+    int rest = 5 + (version == 5) + PROBE_LARGE;
+
+    probe_step = "the handshake of a large message";
+    publish[1] = (char)((rest & 0x7F) | 0x80);
+    publish[2] = (char)((rest >> 7 & 0x7F) | 0x80);
+    publish[3] = (char)(rest >> 14);
+    publish[8] = PROBE_LARGE_ID;
+    broker_send(ssl, publish, 4 + rest);
+    broker_expect_id(ssl, 0x50, PROBE_LARGE_ID);
+    BROKER_SEND(ssl, "\x62\2\0\4");
+    broker_expect_id(ssl, 0x70, PROBE_LARGE_ID);
 }
 
 /* The client has nothing more to say than DISCONNECT, which has two more bytes in MQTT 5. */
@@ -229,6 +246,7 @@ static void broker_play(SSL *ssl, int fd, const struct probe_script *script)
     }
     broker_take_messages(ssl, fd, script->version, rest);
     broker_repeat_often(ssl, script->version);
+    broker_send_large(ssl, script->version);
     probe_step = "the end of the connection after a malformed packet";
     BROKER_SEND(ssl, "\x90\2\0\1");
     broker_expect_end(ssl);

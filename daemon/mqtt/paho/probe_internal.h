@@ -8,6 +8,12 @@
 #define PROBE_MESSAGES 2
 #define PROBE_URI_SIZE 64
 
+/* A message that is read in Paho's place: its packet identifier, the bytes of its payload, and how
+ * many of them are kept. The payload of every other message is shorter. */
+#define PROBE_LARGE_ID 4
+#define PROBE_LARGE    40000
+#define PROBE_KEPT     10000
+
 /* How a connection to the broker ends. */
 enum probe_end {
     PROBE_MALFORMED,  /* after two messages, with a malformed SUBACK */

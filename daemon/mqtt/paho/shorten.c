@@ -27,7 +27,8 @@
  *
  * Relies on: what check.c relies on; SocketBuffer_getQueuedData() and its like of Paho 1.3, which
  * keep a part of a piece, and take other lengths in a row. Proved on Paho 1.3.12-1 (Debian 12) and
- * 1.3.14-2 (Debian 13).
+ * 1.3.14-2 (Debian 13). Checked when the program is built: mqtt/paho/probe.c takes a large message
+ * through Paho.
  *
  * Threads. The limit may be set by any thread. The rest is under Paho's global lock, which it holds
  * when it reads, calls back and closes a connection.
