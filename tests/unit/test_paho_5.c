@@ -1,7 +1,7 @@
 /*
- * The client with MQTT 5, against a broker that plays a script: for each connection a list of
- * packets that it awaits and what it answers. One client makes all of them, so that each test also
- * shows that nothing of the connections before is left. In MQTT 5 Paho has holes that mqtt/ closes;
+ * The client with MQTT 5, against a broker that plays a list of steps for each connection, first
+ * over TCP and then over TLS. One client makes all connections, so that each test also shows that
+ * nothing of the connections before is left. In MQTT 5 Paho has holes that mqtt/ closes;
  * mqtt/paho/check.c and mqtt/client_connect.c name them.
  */
 #include <setjmp.h>
@@ -12,26 +12,21 @@
 #include <cmocka.h>
 
 #include <MQTTAsync.h>
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "mqtt/mqtt.h"
+#include "step_broker.h"
 
 #define KEEPALIVE_S 60
 #define EXPIRY_S    604800
 #define WINDOW      1000
 #define WAIT_MS     60000
-#define STEPS       8
 
 int real_poll(struct pollfd *fds, nfds_t count, int timeout_ms) __asm__("__real_poll");
 int short_poll(struct pollfd *fds, nfds_t count, int timeout_ms) __asm__("__wrap_poll");
@@ -65,94 +60,11 @@ int spy_disconnected(MQTTAsync handle, void *context, MQTTAsync_disconnected *ca
     return real_disconnected(handle, context, hold_disconnected);
 }
 
-/* --- the broker ------------------------------------------------------------------------------ */
-
-/* Awaits a packet whose first byte is `awaited` (0: none), and answers. The two bytes "ID" in an
- * answer become the packet identifier of the packet. */
-struct step {
-    unsigned char awaited;
-    const char *answer;
-    size_t length;
-};
-
-#define ANSWER(awaited, bytes)                                                                     \
-    {                                                                                              \
-        awaited, bytes, sizeof(bytes) - 1                                                          \
-    }
-
-struct broker {
-    int listener;
-    unsigned port;
-    pthread_t thread;
-    const struct step *steps;
-    size_t count;
-    bool closes;             /* after the last step; otherwise the client does */
-    unsigned char seen[512]; /* the packets that came */
-    size_t seen_length;
-};
-
-static struct broker broker;
-
-static bool take(int fd, size_t length)
-{
-    while (length > 0) {
-        ssize_t got = read(fd, broker.seen + broker.seen_length, length);
-
-        if (got <= 0) {
-            return false;
-        }
-        broker.seen_length += (size_t)got;
-        length -= (size_t)got;
-    }
-    return true;
-}
-
-/* Reads a packet of less than 130 bytes. Returns its first byte, or NULL: the client has closed. */
-static const unsigned char *take_packet(int fd)
-{
-    const unsigned char *packet = broker.seen + broker.seen_length;
-
-    return broker.seen_length + 130 < sizeof(broker.seen) && take(fd, 2) && take(fd, packet[1])
-               ? packet
-               : NULL;
-}
-
-static bool play_step(int fd, const struct step *step)
-{
-    const unsigned char *packet = step->awaited != 0 ? take_packet(fd) : NULL;
-    char answer[128];
-    char *id;
-
-    if (step->awaited != 0 && (packet == NULL || packet[0] != step->awaited)) {
-        return false;
-    }
-    memcpy(answer, step->answer, step->length);
-    id = memmem(answer, step->length, "ID", 2);
-    if (id != NULL && packet != NULL) {
-        memcpy(id, packet + 2, 2);
-    }
-    return write(fd, answer, step->length) == (ssize_t)step->length;
-}
-
-static void *play(void *unused)
-{
-    int fd = accept(broker.listener, NULL, NULL);
-    bool goes_on = fd >= 0;
-
-    (void)unused;
-    for (size_t i = 0; i < broker.count && goes_on; i++) {
-        goes_on = play_step(fd, &broker.steps[i]);
-    }
-    while (goes_on && !broker.closes && take_packet(fd) != NULL) {
-    }
-    close(fd);
-    return NULL;
-}
-
 /* --- the client ------------------------------------------------------------------------------ */
 
+static bool tls;
+static struct step_broker broker;
 static struct paho *paho;
-static char uri[64];
 static char problem[PAHO_PROBLEM_SIZE];
 static struct paho_answer answer;
 static unsigned messages;
@@ -175,7 +87,9 @@ static void take_release(void *context)
 
 static struct paho_options options_of(enum paho_version version)
 {
-    return (struct paho_options){.uri = uri,
+    return (struct paho_options){.uri = broker.uri,
+                                 .tls = tls,
+                                 .ca_file = broker.ca_file,
                                  .client_id = "id-x",
                                  .version = version,
                                  .keepalive_s = KEEPALIVE_S,
@@ -184,19 +98,10 @@ static struct paho_options options_of(enum paho_version version)
                                  .session_expiry_s = EXPIRY_S};
 }
 
-static void begin(const struct step *steps, size_t count)
-{
-    broker.steps = steps;
-    broker.count = count;
-    broker.closes = false;
-    broker.seen_length = 0;
-    assert_int_equal(pthread_create(&broker.thread, NULL, play, NULL), 0);
-}
-
 static void end(void)
 {
     paho_disconnect(paho, WAIT_MS);
-    assert_int_equal(pthread_join(broker.thread, NULL), 0);
+    step_broker_join(&broker);
 }
 
 /* Connects to a broker that plays `steps`. The result is paho_connect()'s. */
@@ -204,7 +109,7 @@ static int connect_with(enum paho_version version, const struct step *steps, siz
 {
     const struct paho_options options = options_of(version);
 
-    begin(steps, count);
+    step_broker_begin(&broker, steps, count, false);
     return paho_connect(paho, &options, &answer, problem);
 }
 
@@ -251,7 +156,7 @@ static void a_clean_session_ends_with_the_connection(void **state)
     struct paho_options options = options_of(PAHO_MQTT_5);
 
     (void)state;
-    begin(STEPS_OF(accepting));
+    step_broker_begin(&broker, STEPS_OF(accepting), false);
     options.clean_session = true;
     assert_int_equal(paho_connect(paho, &options, &answer, problem), PAHO_OK);
     end();
@@ -353,18 +258,36 @@ static void whether_connect_was_sent_is_known(void **state)
     struct paho_options options = options_of(PAHO_MQTT_5);
 
     (void)state;
-    begin(STEPS_OF(hanging_up));
-    broker.closes = true;
+    step_broker_begin(&broker, STEPS_OF(hanging_up), true);
     assert_int_equal(paho_connect(paho, &options, &answer, problem), PAHO_E_FAILED);
     end();
     assert_true(paho_sent_connect(paho));
     /* The next one does not come so far. */
-    options.uri = "tcp://127.0.0.1:1";
+    options.uri = tls ? "ssl://127.0.0.1:1" : "tcp://127.0.0.1:1";
     assert_int_equal(paho_connect(paho, &options, &answer, problem), PAHO_E_FAILED);
     assert_false(paho_sent_connect(paho));
     assert_int_equal(CONNECT_WITH(accepting), PAHO_OK);
     assert_true(paho_sent_connect(paho));
     end();
+}
+
+/* The certificate is for another name. */
+static void nothing_is_sent_before_the_handshake(void **state)
+{
+    struct paho_options options = options_of(PAHO_MQTT_5);
+    char other[sizeof(broker.uri)];
+
+    (void)state;
+    if (!tls) {
+        skip();
+    }
+    snprintf(other, sizeof(other), "ssl://127.0.0.1%s", strrchr(broker.uri, ':'));
+    options.uri = other;
+    step_broker_begin(&broker, STEPS_OF(accepting), false);
+    assert_int_equal(paho_connect(paho, &options, &answer, problem), PAHO_E_FAILED);
+    end();
+    assert_false(paho_sent_connect(paho));
+    assert_int_equal(broker.seen_length, 0);
 }
 
 /* --- subscriptions ---------------------------------------------------------------------------- */
@@ -527,19 +450,11 @@ static void messages_are_handed_over_and_released(void **state)
 
 static int set_up(void **state)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    struct paho_options options = options_of(PAHO_MQTT_5);
+    struct paho_options options;
 
     (void)state;
-    assert_int_equal(sem_init(&may_go_on, 0, 0), 0);
-    log_open(LOG_TARGET_STDERR, NULL, LOG_CRIT, problem, sizeof(problem));
-    paho_library_init();
-    broker.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(broker.listener, (const struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(broker.listener, 4), 0);
-    assert_int_equal(getsockname(broker.listener, (struct sockaddr *)&address, &size), 0);
-    snprintf(uri, sizeof(uri), "tcp://127.0.0.1:%u", ntohs(address.sin_port));
+    step_broker_open(&broker, tls);
+    options = options_of(PAHO_MQTT_5);
     assert_int_equal(paho_new(&paho, &options, take_message, take_release, NULL), 0);
     return 0;
 }
@@ -548,7 +463,7 @@ static int tear_down(void **state)
 {
     (void)state;
     paho_free(paho);
-    close(broker.listener);
+    step_broker_close(&broker);
     return 0;
 }
 
@@ -563,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_broker_of_3_1_1_is_recognised),
         cmocka_unit_test(the_version_changes_from_connection_to_connection),
         cmocka_unit_test(whether_connect_was_sent_is_known),
+        cmocka_unit_test(nothing_is_sent_before_the_handshake),
         cmocka_unit_test(subscriptions_are_made_and_ended),
         cmocka_unit_test(the_broker_says_why_it_disconnects),
         cmocka_unit_test(a_request_ends_with_the_connection),
@@ -571,9 +487,19 @@ int main(void)
         cmocka_unit_test(messages_are_handed_over_and_released),
     };
 
+    int failed = 0;
+
     if (!paho_speaks_5()) {
         puts("skipped: Paho's shared library is not adapted, and is used with MQTT 3.1.1 only");
         return 0;
     }
-    return cmocka_run_group_tests_name("paho_5", tests, set_up, tear_down);
+    sem_init(&may_go_on, 0, 0);
+    log_open(LOG_TARGET_STDERR, NULL, LOG_CRIT, problem, sizeof(problem));
+    paho_library_init();
+    for (int i = 0; i < 2; i++) {
+        tls = i == 1;
+        failed += cmocka_run_group_tests_name(tls ? "paho_5 with TLS" : "paho_5", tests, set_up,
+                                              tear_down);
+    }
+    return failed;
 }

@@ -75,7 +75,8 @@ $(BUILD)/tests/test_paho_shortcuts: private LDFLAGS_ += \
 # This one has Paho's callbacks at hand, and counts its clients.
 $(BUILD)/tests/test_paho: private LDFLAGS_ += -Wl,--wrap=MQTTAsync_createWithOptions,--wrap=MQTTAsync_setCallbacks,--wrap=MQTTAsync_destroy,--wrap=paho_check_restore
 
-# This one does not let Paho's receive thread wait for long, and holds it in a callback.
+# This one has a broker, does not let Paho's receive thread wait for long, and holds it in a callback.
+$(BUILD)/tests/test_paho_5: $(BUILD)/tests/unit/step_broker.o
 $(BUILD)/tests/test_paho_5: private LDFLAGS_ += -Wl,--wrap=poll,--wrap=MQTTAsync_setDisconnected
 
 # This one has the limit for answers in its hands.
