@@ -27,6 +27,8 @@
 /* A CONNECT held for so long by a commit was answered late because of that. */
 #define CONNECT_HELD_MS INT64_C(5000)
 
+#define KEEP_ALIVE_TIMEOUT 0x8D /* of a DISCONNECT (MQTT 5 §3.14.2.1) */
+
 const char *loss_cause_name(enum loss_cause cause)
 {
     static const char *const names[LOSS_CAUSES] = {
@@ -50,7 +52,8 @@ static enum loss_cause judge(const struct loss_facts *facts, int64_t held_limit_
         return LOSS_DAEMON;
     }
     if (facts->disconnect != NULL) {
-        return LOSS_BROKER;
+        return facts->disconnect_code == KEEP_ALIVE_TIMEOUT && was_held ? LOSS_SLOW_DISK
+                                                                        : LOSS_BROKER;
     }
     if (facts->link.opened == facts->opened_before) {
         return LOSS_SILENCE; /* Paho has not opened a link */

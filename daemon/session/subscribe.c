@@ -19,14 +19,23 @@
 #define MORE_SIZE 32 /* for "; and 1000 more" at the end of a problem */
 
 /* Unsubscribes recorded filters that are no longer configured. Sets `problem` unless it returns
- * SESSION_RECONCILED. */
+ * SESSION_RECONCILED. A refusal, which only MQTT 5 has, leaves the rest for the next attempt:
+ * SESSION_RECONCILED_PARTLY. */
 static enum session_reconciled drop_unwanted(struct session *session, char *problem)
 {
     const char *filter;
 
     while ((filter = session_subscriptions_unwanted(&session->subscriptions, session->own)) !=
            NULL) {
-        if (paho_unsubscribe(session->paho, filter) != PAHO_OK) {
+        switch (paho_unsubscribe(session->paho, filter)) {
+        case PAHO_OK:
+            break;
+        case PAHO_E_REFUSED:
+            snprintf(problem, SESSION_REASON_SIZE,
+                     "the broker refuses UNSUBSCRIBE from %.200s, so its messages still come",
+                     filter);
+            return SESSION_RECONCILED_PARTLY;
+        default:
             snprintf(problem, SESSION_REASON_SIZE, "no answer to UNSUBSCRIBE from %.200s", filter);
             return SESSION_RECONCILE_FAILED;
         }
@@ -143,11 +152,12 @@ enum session_reconciled session_reconcile(struct session *session, char *problem
     char one[SESSION_REASON_SIZE];
     size_t more = 0;
 
-    if (result != SESSION_RECONCILED) {
+    if (result == SESSION_RECONCILED) {
+        problem[0] = '\0';
+    } else if (result != SESSION_RECONCILED_PARTLY) {
         return result;
     }
     warn_of_shares(session);
-    problem[0] = '\0';
     for (size_t i = 0; i < session->own->filter_count; i++) {
         /* Granted on this connection already: only the other filters are retried. */
         if (session->granted[i] >= session->own->qos) {

@@ -226,12 +226,15 @@ int paho_subscribe(struct paho *paho, const char *filter, int qos, int *granted_
 int paho_unsubscribe(struct paho *paho, const char *filter)
 {
     char packet[FAKE_LINE_SIZE];
+    int granted;
 
     (void)paho;
     snprintf(packet, sizeof(packet), "UNSUBSCRIBE(%s)", filter);
-    return carry(packet) && grant_of(filter, 0) != FAKE_UNANSWERED && fake_link_answer(&fake.link)
-               ? PAHO_OK
-               : PAHO_E_FAILED;
+    granted = carry(packet) ? grant_of(filter, 0) : FAKE_UNANSWERED;
+    if (granted == FAKE_UNANSWERED || !fake_link_answer(&fake.link)) {
+        return PAHO_E_FAILED;
+    }
+    return granted == FAKE_REFUSES ? PAHO_E_REFUSED : PAHO_OK;
 }
 
 /* --- waiting -------------------------------------------------------------------------------- */

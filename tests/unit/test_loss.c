@@ -136,6 +136,51 @@ static void every_connect_without_an_answer(void **state)
     }
 }
 
+/* A broker of MQTT 5 names the cause by DISCONNECT. */
+static void a_disconnect_is_the_cause(void **state)
+{
+    static const struct {
+        struct ending ending;
+        int code;
+    } cases[] = {
+        {{"closed by the broker", BROKER, 5, 0, NULL, false, false, LOSS_BROKER,
+          "connection lost: the broker is shutting down"},
+         0x8B},
+        {{"Paho first", PAHO, 90000, 0, NULL, true, false, LOSS_BROKER,
+          "connection lost: the broker is shutting down"},
+         0x8B},
+        {{"not yet seen by the gate", NOBODY, 5, 0, NULL, false, false, LOSS_BROKER,
+          "connection lost: the broker is shutting down"},
+         0x8B},
+        {{"held by a commit", BROKER, 5, HALF_MS, NULL, false, false, LOSS_BROKER,
+          "connection lost: the broker is shutting down"},
+         0x8B},
+        {{"because of a commit", BROKER, 5, HALF_MS, NULL, false, false, LOSS_SLOW_DISK,
+          "nothing could be sent to the broker for 30 s"},
+         0x8D},
+        {{"keep alive timeout", BROKER, 5, 0, NULL, false, false, LOSS_BROKER,
+          "connection lost: the broker is shutting down"},
+         0x8D},
+        {{"severed", CUT, 5, 0, NULL, false, false, LOSS_DAEMON, "the database takes nothing"},
+         0x8B},
+        {{"before a malformed packet", PAHO, 5, 0, BAD, false, false, LOSS_PACKET, BAD}, 0x8B},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct loss_facts facts = facts_of(&cases[i].ending);
+        char problem[LOSS_TEXT_SIZE];
+        enum loss_cause cause;
+
+        facts.disconnect = "the broker is shutting down";
+        facts.disconnect_code = cases[i].code;
+        cause = loss_of_connection(&facts, problem);
+        if (cause != cases[i].ending.cause || strstr(problem, cases[i].ending.says) == NULL) {
+            fail_msg("%s: %s: %s", cases[i].ending.name, loss_cause_name(cause), problem);
+        }
+    }
+}
+
 /* The end of an earlier link is not the cause of an attempt that never had a link. */
 static void a_connect_that_never_had_a_link(void **state)
 {
@@ -167,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_end_of_a_connection),
+        cmocka_unit_test(a_disconnect_is_the_cause),
         cmocka_unit_test(every_connect_without_an_answer),
         cmocka_unit_test(a_connect_that_never_had_a_link),
     };

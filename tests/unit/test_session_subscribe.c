@@ -237,6 +237,25 @@ static void an_unanswered_unsubscribe_is_repeated(void **state)
                                           "unsubscribed(c,old/#) " SUBSCRIBES LEAVES);
 }
 
+/* MQTT 5. The other filters are subscribed meanwhile. */
+static void a_refused_unsubscribe_is_told_and_repeated(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_know(fixture);
+    fixture_remember(fixture, "old/#", 2);
+    fake_mqtt_grant("old/#", FAKE_REFUSES);
+    fixture_begin(fixture);
+    wait_partial(fixture);
+    assert_state(fixture, SESSION_PARTIAL,
+                 "the broker refuses UNSUBSCRIBE from old/#, so its messages still come");
+    fake_mqtt_grant("old/#", 2);
+    fake_mqtt_pass_time();
+    wait_subscribed(fixture);
+    assert_conversation(fixture, CONNECTS "settled(c,none,7) UNSUBSCRIBE(old/#) " SUBSCRIBES
+                                          "UNSUBSCRIBE(old/#) unsubscribed(c,old/#) " LEAVES);
+}
+
 static void a_new_session_has_nothing_to_unsubscribe(void **state)
 {
     struct fixture *fixture = *state;
@@ -322,6 +341,7 @@ int main(void)
         SESSION_TEST(others_are_not_warned_of),
         SESSION_TEST(a_removed_filter_is_unsubscribed_once),
         SESSION_TEST(an_unanswered_unsubscribe_is_repeated),
+        SESSION_TEST(a_refused_unsubscribe_is_told_and_repeated),
         SESSION_TEST(a_new_session_has_nothing_to_unsubscribe),
         SESSION_TEST(another_qos_than_remembered_is_recorded),
         SESSION_TEST(a_subscription_that_cannot_be_recorded_is_asked_for_again),
