@@ -14,6 +14,7 @@
 #include <MQTTAsync.h>
 #include <poll.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,7 +44,7 @@ int spy_disconnected(MQTTAsync handle, void *context,
                      MQTTAsync_disconnected *callback) __asm__("__wrap_MQTTAsync_setDisconnected");
 
 static MQTTAsync_disconnected *on_disconnected;
-static bool is_held; /* Paho's receive thread waits in the callback */
+static atomic_bool is_held; /* Paho's receive thread waits in the callback */
 static sem_t may_go_on;
 
 static void hold_disconnected(void *context, MQTTProperties *properties, enum MQTTReasonCodes code)
