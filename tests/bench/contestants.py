@@ -1,17 +1,21 @@
 """The clients that are compared: how each is started, watched and checked."""
 
 import contextlib
+import functools
 import sqlite3
 import subprocess
 import time
 
+import node_packages
 import procfs
-from stage import HERE, Failure, clean_environment, find_program
+from stage import HERE, Failure, clean_environment, find_program, say
 
 from daemon import Daemon  # of tests/faults, which stage puts on the path
 
 ID = "id-bench-01"
 SETTLE_LIMIT_S = 60
+RECEIVE_MAXIMUM = 1000          # of the daemon by default, and what the others ask for beside it
+CONFIGURATION_REFUSED = 78      # EX_CONFIG
 
 
 class Process:
@@ -57,11 +61,11 @@ class Foxtrackrd(Daemon):
     """The daemon with the configuration of the README, on the benchmark's broker."""
 
     def __init__(self, stage, directory, port, *, durability="full", environment=None, wrapper=(),
-                 sessions=1, **sections):
+                 sessions=1, protocol=None, receive_maximum=None, start=True, **sections):
         super().__init__(
-            directory, None, stage.build, environment=environment, wrapper=wrapper,
+            directory, None, stage.build, environment=environment, wrapper=wrapper, protocol=protocol,
             ca_file=stage.ca, broker={"host": "localhost", "port": port},
-            session={"client_id": ID}, database={"durability": durability},
+            session={"client_id": ID, "receive_maximum": receive_maximum}, database={"durability": durability},
             status={"interval": "5s"})
         self.configure(**sections)
         if sessions > 1:
@@ -70,10 +74,18 @@ class Foxtrackrd(Daemon):
                 f"session s{number}": {"given": "bench", "number": f"{number:02}",
                                        "filters": f"foxtrackr/s{number}/#"}
                 for number in range(1, sessions + 1)})
-        self.start(wait=None)
+        if start:
+            self.start(wait=None)
 
     def close(self):
         self.kill()
+
+    def problem(self):
+        """The first thing that foxtrackrctl finds wrong in the configuration; None: nothing."""
+        done = subprocess.run([self.program.with_name("foxtrackrctl"), "-c", self.config, "check"],
+                              capture_output=True, text=True, check=False)
+        wrong = [line for line in (done.stderr + done.stdout).splitlines() if " good " not in line]
+        return wrong[0] if done.returncode == CONFIGURATION_REFUSED and wrong else None
 
     def settled(self):
         """
@@ -148,6 +160,10 @@ def normal(stage, directory, port):
     return Foxtrackrd(stage, directory, port, durability="normal")
 
 
+def full_5(stage, directory, port, receive_maximum=RECEIVE_MAXIMUM, **options):
+    return full(stage, directory, port, protocol="5", receive_maximum=receive_maximum, **options)
+
+
 def python(stage, directory, port):
     store = directory / "python.db"
     return Process(["/usr/bin/python3", "-B", HERE / "python_client.py", "--port", port,
@@ -160,6 +176,17 @@ def mosquitto_sub(_stage, directory, port, ca=None):
                    stdout=subprocess.DEVNULL)
 
 
+def node(stage, directory, port, *more):
+    store = directory / "node.db"
+    return Process(["node", HERE / "node_client.js", "--modules", node_packages.directory(stage),
+                    "--port", port, "--ca", stage.ca, "--client-id", ID, "--store", store, *more],
+                   directory, store=store)
+
+
+def node_5(stage, directory, port, receive_maximum=RECEIVE_MAXIMUM):
+    return node(stage, directory, port, "--protocol", "5", "--receive-maximum", receive_maximum)
+
+
 CONTESTANTS = {
     # key: (label, starts it, messages with window 20, and with 1,000): for two to four seconds, and of
     # (b) and (c) for several lots of the inbox
@@ -168,11 +195,38 @@ CONTESTANTS = {
     "a-shared": ("(a) with Debian's shared Paho", bare_shared, 50_000, 50_000),
     "b": ("(b) foxtrackrd, durability = full", full, 500_000, 1_500_000),
     "c": ("(c) foxtrackrd, durability = normal", normal, 500_000, 1_500_000),
+    "b5": ("(b) with MQTT 5, which asks for the window", full_5, 500_000, 1_500_000),
     "d": ("(d) textbook: one commit a message", textbook, 10_000, 10_000),
     "e": ("(e) Python, 500 a commit, acknowledges first", python, 35_000, 35_000),
     "f": ("(f) mosquitto_sub to /dev/null", mosquitto_sub, 120_000, 200_000),
+    "g": ("(g) Node, 500 a commit, acknowledges first", node, 35_000, 35_000),
+    "g5": ("(g) with MQTT 5, which asks for the window", node_5, 35_000, 35_000),
 }
 """In the order in which they take turns."""
+
+ASKS = ("b5", "g5")
+"""Those that take receive_maximum."""
+
+
+@functools.cache
+def _no_mqtt_5(stage):
+    """Why this build of the daemon does not speak MQTT 5, or None."""
+    with stage.fresh_directory("check") as directory:
+        return Foxtrackrd(stage, directory, 1, protocol="5", receive_maximum=RECEIVE_MAXIMUM,
+                          start=False).problem()
+
+
+def taking_part(stage, keys, may_install=True):
+    """Those of `keys` that can be run here; says why the others are left out."""
+    found = []
+    for key in keys:
+        why = _no_mqtt_5(stage) if key.startswith("b5") else \
+            node_packages.problem(stage, may_install) if key.startswith("g") else None
+        if why:
+            say(f"left out: {key}: {why}")
+        else:
+            found.append(key)
+    return found
 
 
 def label(key):

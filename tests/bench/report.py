@@ -1,10 +1,10 @@
 """The results as a person reads them: tables of text, Markdown to paste, panels of a chart."""
 
-from contestants import CONTESTANTS, label
+from contestants import ASKS, CONTESTANTS, label
 from results import RATE, machine, markdown_table, spread, text_table
 from targets import IDLE, LATENCY, TARGETS
-from throughput import (FIXED_US, SLOW_MS, SLOW_WINDOW, WINDOWS, broker_name, fixed_name, sessions_name,
-                        slow_name, window_name)
+from throughput import (ASKED_COUNTS, FIXED_US, FLOOD_NAME, SLOW_MS, SLOW_WINDOW, WINDOWS, asked_name,
+                        broker_name, fixed_name, sessions_name, slow_name, window_name)
 
 
 def _rates(results):
@@ -50,6 +50,21 @@ def _broker(results):
 def _sessions(results):
     return [[sessions_name(n), spread(results.values("b", sessions_name(n)))]
             for n in (1, 4) if results.values("b", sessions_name(n))]
+
+
+def _asked(results):
+    return [[label(key), *(spread(results.values(key, asked_name(n))) for n in ASKED_COUNTS)]
+            for key in ASKS if any(results.values(key, asked_name(n)) for n in ASKED_COUNTS)]
+
+
+def _flood(results):
+    rows = []
+    for key in ("b", "b5"):
+        peaks = results.values(key, FLOOD_NAME, "rss_peak_kib")
+        if peaks:
+            rows.append([label(key), spread(results.values(key, FLOOD_NAME)),
+                         spread([peak / 1024 for peak in peaks], 1)])
+    return rows
 
 
 def _cost(results):
@@ -102,6 +117,9 @@ def _sections(results):
     yield (f"Messages a second where the disk is left out and a sync takes so long, {window_name(WINDOWS[0])}",
            ["a sync", "(b)", "(b)/(a)"], _fixed(results))
     yield ("Messages a second over a slow network, (b)", ["", "msg/s"], _sessions(results))
+    yield ("Messages a second over 30 ms, by the Receive Maximum that was asked for; window 20 at the broker",
+           ["", *(f"{n:,}" for n in ASKED_COUNTS)], _asked(results))
+    yield (FLOOD_NAME, ["", "msg/s", "largest RSS, MiB"], _flood(results))
     yield ("CPU of the client, µs a message", ["", *windows], _cpu(results))
     yield ("What a message costs, (b)", ["a message", *windows], _cost(results))
     yield ("In service, (b)", ["", ""], _service(results))

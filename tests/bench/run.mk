@@ -7,7 +7,7 @@ BENCH       = $(PYTHON) -B tests/bench/run --build $(BUILD)
 bench-deps:
 	@tests/deps $(DEPS_BUILD) $(DEPS_BENCH)
 
-bench: bench-deps all bench-programs ## every comparison in one run: table, CSV and SVG (10 minutes)
+bench: bench-deps all bench-programs ## every comparison in one run: table, CSV and SVG (15 minutes)
 	$(Q)$(BENCH)
 
 bench-quick: bench-deps all bench-programs ## does the benchmark work? its broker, each contestant once, the parser's ratios
@@ -22,7 +22,7 @@ bench-backlog: bench-deps all bench-programs ## drain COUNT=10000000 messages: r
 	$(Q)$(PYTHON) -B tests/bench/backlog --build $(BUILD) --count $(COUNT)
 
 # The broker: MOSQUITTO=program, 2.0.13 or newer; by default Debian 13's, in a tree made by debootstrap.
-bench-real: bench-deps all bench-programs ## 200,000 messages on a real broker (root, debootstrap)
+bench-real: bench-deps all bench-programs ## 200,000 messages on a real broker, on loopback and over 30 ms (root, debootstrap)
 	$(Q)$(if $(MOSQUITTO),,tests/deps debootstrap &&) $(PYTHON) -B tests/bench/real_broker \
 	    --build $(BUILD) $(if $(MOSQUITTO),--mosquitto $(MOSQUITTO))
 

@@ -100,7 +100,7 @@ class Broker:
     """The benchmark's broker: one process, one stream of `count` messages."""
 
     def __init__(self, stage, directory, count, *, window=20, devices=None, delay_ms=0, sessions=1,
-                 mark=0, hold=False, qos=2, tls=True):
+                 mark=0, hold=False, qos=2, tls=True, own_window=False):
         self.count = count
         self._port_file = directory / "broker.port"
         command = [stage.program("broker"), "--count", str(count), "--window", str(window),
@@ -114,6 +114,8 @@ class Broker:
                 command += [option, str(value)]
         if hold:
             command.append("--hold")
+        if own_window:
+            command.append("--own-window")
         self._stderr_path = directory / "broker.log"
         with open(self._stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=directory,

@@ -1,13 +1,14 @@
 """The targets: ratios within one run, and a few plain numbers."""
 
 from results import Target
-from throughput import sessions_name, slow_name, window_name
+from throughput import FLOOD_NAME, ROUND_TRIP_MS, sessions_name, slow_name, window_name
 
 MIB = 1024
 
 LATENCY = "100 messages a second"
 IDLE = "idle"
 AT_20, AT_1000 = window_name(20), window_name(1000)
+FAR = f"{AT_20}, {ROUND_TRIP_MS} ms round trip"     # on a real broker
 
 
 def _ratio(one, other, condition):
@@ -34,6 +35,24 @@ def _median(condition, metric):
     return lambda results: results.median("b", condition, metric)
 
 
+def _against_the_disk(results):
+    """
+    (b), window 20, against what this disk allows: a round takes what it takes (a), which stores nothing,
+    and one sync, in which no message can be acknowledged.
+    """
+    ours, bare = results.median("b", AT_20), results.median("a", AT_20)
+    sync_us = results.median("b", AT_20, "sync_us")
+    return ours * (1 / bare + sync_us / 1e6 / 20) if ours and bare and sync_us else None
+
+
+def _best(one, other, condition):
+    """Of two contestants, each with its faster version of MQTT."""
+    def value(results):
+        rates = [[results.median(key, condition) for key in keys] for keys in (one, other)]
+        return None if any(None in some for some in rates) else max(rates[0]) / max(rates[1])
+    return value
+
+
 TARGETS = [
     Target("(a) lean Paho against (a) Debian's shared, window 20", ">=", 1.6, _ratio("a", "a-shared", AT_20)),
     Target("(a) lean Paho against (a) Debian's shared, window 1,000", ">=", 1.6, _ratio("a", "a-shared", AT_1000)),
@@ -52,4 +71,20 @@ TARGETS = [
     Target("idle CPU", "<=", 0.3, _median(IDLE, "cpu_percent"), "% of a core", 3),
     Target("30 ms round trip, window 20: 4 sessions against 1", ">=", 3.8,
            lambda results: results.ratio(("b", sessions_name(4)), ("b", sessions_name(1)))),
+    Target("(b) with MQTT 5/(b), the same window of 20", ">=", 0.97, _ratio("b5", "b", AT_20)),
+    Target("(b) with MQTT 5/(b), the same window of 1,000", ">=", 0.97, _ratio("b5", "b", AT_1000)),
+    Target("(b), window 20, against what the disk allows", ">=", 0.95, _against_the_disk),
+    Target("largest RSS with 65,535 in flight", "<=", 64,
+           lambda results: max((value / MIB for key in ("b", "b5")
+                                for value in results.values(key, FLOOD_NAME, "rss_peak_kib")), default=None),
+           "MiB", 1),
 ]
+
+REAL_TARGETS = [
+    Target("over 30 ms: (b) with MQTT 5/(b)", ">=", 40, _ratio("b5", "b", FAR), digits=1),
+    Target("over 30 ms: (b)/(g), both with MQTT 5", ">=", 1.5, _ratio("b5", "g5", FAR)),
+    Target("on loopback: (b) with MQTT 5/(b)", ">=", 2.5, _ratio("b5", "b", AT_20)),
+    Target("on loopback: (b)/(g), each with its faster version", ">=", 1.5,
+           _best(("b", "b5"), ("g", "g5"), AT_20)),
+]
+"""Of mosquitto at its defaults, which is a window of 20."""

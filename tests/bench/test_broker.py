@@ -70,6 +70,12 @@ def test_window(start, version, asks, expected):
     assert len(client.look()) == expected
 
 
+def test_own_window(start):
+    """A broker that ignores what is asked for, to try clients with."""
+    client = Reader(start(1000, own_window=True).port, version=mqtt.MQTT_5, asks={**EXPIRY, "receive_maximum": 7})
+    assert len(client.look()) == 20
+
+
 @pytest.mark.parametrize("qos", (1, 2))
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_message_once(start, version, qos):

@@ -1,18 +1,23 @@
 """Messages a second: everybody on the same broker, on slow disks, and over a slow network."""
 
+import functools
+
 import contestants
-from contestants import CONTESTANTS, measured, settle
+from contestants import ASKS, CONTESTANTS, measured, settle
+from network import ROUND_TRIP_MS
 from stage import Broker, Failure, say
 
 WINDOWS = (20, 1000)
 SLOW_WINDOW = 200
 SLOW_MS = (2, 8)
-ROUND_TRIP_MS = 30
 SLOW_COUNTS = {("b", 2): 40_000, ("b", 8): 16_000, ("d", 2): 1000, ("d", 8): 300}
 FIXED_US = (50, 100, 200, 400)
 FIXED_COUNT = 300_000
 SESSION_COUNTS = {1: 600, 4: 2400}
 BROKER_COUNT = 3_000_000
+ASKED_COUNTS = {200: 20_000, 1000: 60_000, 4000: 200_000}   # by Receive Maximum
+FLOOD = 65_535                  # every packet identifier
+FLOOD_COUNT = 400_000
 QUICK_COUNT = 2000
 
 
@@ -36,6 +41,13 @@ def broker_name(qos, tls):
 def sessions_name(sessions):
     return (f"window 20, {ROUND_TRIP_MS} ms round trip, "
             f"{sessions} session{'s' if sessions > 1 else ''}")
+
+
+def asked_name(receive_maximum):
+    return f"{ROUND_TRIP_MS} ms round trip, Receive Maximum {receive_maximum:,}"
+
+
+FLOOD_NAME = f"{FLOOD:,} in flight, whatever was asked for"
 
 
 def drain(stage, start, count, *, name="run", before_stream=None, sample=None, before_stop=None,
@@ -69,7 +81,7 @@ def drain(stage, start, count, *, name="run", before_stream=None, sample=None, b
             server.close()
     return {"rate_per_s": count / seconds, "seconds": seconds, "acknowledged_per_s": said["rate"],
             "client_cpu_us": cpu / count * 1e6, "broker_cpu_us": said["cpu_seconds"] / count * 1e6,
-            "rss_kib": memory.get("VmRSS")}
+            "rss_kib": memory.get("VmRSS"), "rss_peak_kib": memory.get("VmHWM")}
 
 
 class Throughput:
@@ -93,6 +105,10 @@ class Throughput:
             for window in WINDOWS[:1] if self.quick else WINDOWS:
                 for key in self.keys:
                     name, start, *counts = CONTESTANTS[key]
+                    if key in ASKS:
+                        start = functools.partial(start, receive_maximum=window)
+                    if key == "b":
+                        self.results.add(key, window_name(window), round_, sync_us=self.stage.sync_us())
                     self._one(key, window_name(window), round_, start,
                               QUICK_COUNT if self.quick else counts[WINDOWS.index(window)], name,
                               window=window)
@@ -141,3 +157,21 @@ class Throughput:
                           count // 3 if self.quick else count, contestants.label("b"), window=20,
                           delay_ms=ROUND_TRIP_MS, sessions=sessions)
 
+    def asked(self):
+        say("\nSlow network, a window of 20 at the broker: what asking for more in MQTT 5 brings")
+        for round_ in range(1, self.rounds + 1):
+            for receive_maximum, count in ASKED_COUNTS.items():
+                for key in ASKS:
+                    if key in self.keys:
+                        name, start, *_ = CONTESTANTS[key]
+                        self._one(key, asked_name(receive_maximum), round_,
+                                  functools.partial(start, receive_maximum=receive_maximum),
+                                  QUICK_COUNT if self.quick else count, name, window=20,
+                                  delay_ms=ROUND_TRIP_MS)
+        say("\nA broker that has every packet identifier in flight")
+        for round_ in range(1, self.rounds + 1):
+            for key in ("b", "b5"):
+                if key in self.keys:
+                    name, start, *_ = CONTESTANTS[key]
+                    self._one(key, FLOOD_NAME, round_, start, FLOOD if self.quick else FLOOD_COUNT, name,
+                              window=FLOOD, own_window=True)

@@ -169,8 +169,9 @@ static bool on_connect(struct connection *connection, const uint8_t *body, size_
         connection_close(connection->session->carrier); /* §3.1.4: the newer one wins */
     }
     connection->session->carrier = connection;
-    broker->window =
-        greeting.receive_maximum > 0 ? greeting.receive_maximum : broker->options.window;
+    broker->window = greeting.receive_maximum > 0 && !broker->options.own_window
+                         ? greeting.receive_maximum
+                         : broker->options.window;
     session_connected(connection->session, greeting.mqtt_5, broker->window);
     connack[1] = greeting.mqtt_5 ? 3 : 2;
     connack[2] = present;

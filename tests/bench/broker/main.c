@@ -4,7 +4,8 @@
  * measured is the client. One thread, epoll; `ceiling` shows how fast it can be.
  *
  * usage: broker [--tls CERT KEY] --count N [--devices 1000] [--qos 2] [--window 20]
- *               [--delay-ms 0] [--sessions 1] [--mark 0] [--hold] --port-file FILE
+ *               [--delay-ms 0] [--sessions 1] [--mark 0] [--hold] [--own-window]
+ *               --port-file FILE
  *
  * It speaks MQTT 3.1.1 and 5, as CONNECT asks. In MQTT 5 Receive Maximum takes the place of
  * --window, as in mosquitto, whatever --window is.

@@ -14,7 +14,8 @@ static int usage(const char *why, const char *value)
     fprintf(stderr,
             "broker: %s%s\n"
             "usage: broker [--tls CERT KEY] --count N [--devices N] [--qos 1|2] [--window N]\n"
-            "              [--delay-ms MS] [--sessions N] [--mark N] [--hold] --port-file FILE\n",
+            "              [--delay-ms MS] [--sessions N] [--mark N] [--hold] [--own-window]\n"
+            "              --port-file FILE\n",
             why, value);
     return EX_USAGE;
 }
@@ -72,6 +73,9 @@ static bool take(int option, const char *value, struct broker_options *options)
     case 'h':
         options->hold = true;
         return true;
+    case 'o':
+        options->own_window = true;
+        return true;
     default: /* 'p' */
         options->port_file = value;
         return true;
@@ -90,6 +94,7 @@ int options_parse(int argc, char **argv, struct broker_options *options)
         {"sessions", required_argument, NULL, 's'},
         {"mark", required_argument, NULL, 'm'},
         {"hold", no_argument, NULL, 'h'},
+        {"own-window", no_argument, NULL, 'o'},
         {"port-file", required_argument, NULL, 'p'},
         {0},
     };

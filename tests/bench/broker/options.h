@@ -18,8 +18,9 @@ struct broker_options {
     unsigned window;
     double delay_ms; /* from a byte's arrival to its being acted upon */
     unsigned sessions;
-    uint64_t mark; /* note the time after so many acknowledgements; 0: never */
-    bool hold;     /* wait for SIGUSR1 before streaming */
+    uint64_t mark;   /* note the time after so many acknowledgements; 0: never */
+    bool hold;       /* wait for SIGUSR1 before streaming */
+    bool own_window; /* whatever Receive Maximum is */
 };
 
 /* 0, or an exit status after saying on standard error what is wrong. */
