@@ -42,8 +42,11 @@ def assert_peak(daemon):
 
 
 def in_clear(broker):
-    """The section [broker] of a connection without TLS."""
+    """Keys of a connection without TLS."""
     return {"port": broker.plain_port, "tls": "no", "ca_file": None}
+
+
+both_protocols = pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 
 
 def assert_oversize(daemon, payload, number):
@@ -54,14 +57,16 @@ def assert_oversize(daemon, payload, number):
     assert f"of {len(payload)} bytes" in row[2] and hashlib.sha256(payload).hexdigest() in row[2]
 
 
-@pytest.mark.parametrize("tls", [True, False], ids=["tls", "clear"])
+@pytest.mark.parametrize("protocol, tls", [("5", True), ("3.1.1", False)],
+                         ids=["5-tls", "3.1.1-clear"])
 @pytest.mark.limit(300)
-def test_message_of_200_mib_and_what_is_behind_it(broker, make_daemon, tls):
+def test_message_of_200_mib_and_what_is_behind_it(broker, make_daemon, protocol, tls):
     """
     Goal: a message of 200 MiB passes with less memory than a service with a limit of 128 MiB has, and
     the queue behind it arrives.
     """
-    daemon = make_daemon(broker, **({} if tls else {"broker": in_clear(broker)})).start()
+    keys = {"protocol": protocol, **({} if tls else in_clear(broker))}
+    daemon = make_daemon(broker, broker=keys).start()
     daemon.stop()
     payload = b"[0123456789abcdef" * (200 * MIB // 17)
     broker.publish(TOPIC.format(1), payload)
@@ -75,9 +80,10 @@ def test_message_of_200_mib_and_what_is_behind_it(broker, make_daemon, tls):
     check_sound(daemon.database)
 
 
-def test_large_messages_of_each_quality_of_service(broker, daemon):
+@both_protocols
+def test_large_messages_of_each_quality_of_service(broker, make_daemon, protocol):
     """Goal: with QoS 0 and 1, too, the beginning, the length and the digest of the whole are stored."""
-    daemon.start()
+    daemon = make_daemon(broker, broker={"protocol": protocol}).start()
     payloads = [bytes([65 + qos]) * (3 * MIB + qos) for qos in range(3)]
     for qos, payload in enumerate(payloads):
         broker.publish(TOPIC.format(qos), payload, qos=qos)
@@ -89,11 +95,12 @@ def test_large_messages_of_each_quality_of_service(broker, daemon):
     check_sound(daemon.database)
 
 
-def test_sigkill_in_the_middle_of_a_large_message(broker, make_daemon):
+@both_protocols
+def test_sigkill_in_the_middle_of_a_large_message(broker, make_daemon, protocol):
     """Goal: half of a message is nothing; it comes again after the start, and is stored once."""
     relay = Relay(broker)
     try:
-        daemon = make_daemon(relay).start()
+        daemon = make_daemon(relay, broker={"protocol": protocol}).start()
         daemon.stop()
         payload = b"0123456789abcdef" * (2 * MIB)
         broker.publish(TOPIC.format(1), payload)
@@ -115,11 +122,12 @@ def test_sigkill_in_the_middle_of_a_large_message(broker, make_daemon):
     check_sound(daemon.database)
 
 
-def test_many_large_messages_in_flight(make_broker, make_daemon):
+@both_protocols
+def test_many_large_messages_in_flight(make_broker, make_daemon, protocol):
     """Goal: what is in flight at once costs the daemon no more than the beginnings of the messages."""
     count = 200
     broker = make_broker(max_inflight=count)
-    daemon = make_daemon(broker).start()
+    daemon = make_daemon(broker, broker={"protocol": protocol}).start()
     daemon.stop()
     lines = [f"{number:06}".encode() * (MIB // 6) for number in range(count)]
     run(find_program("mosquitto_pub"), "-h", "127.0.0.1", "-p", broker.plain_port,
