@@ -129,7 +129,9 @@ int dial_connect(const struct dial_address *address, int timeout_ms, int stop_fd
 /* The addresses that are being tried. */
 struct runners {
     struct dial_race *race;
-    struct pollfd fds[DIAL_ADDRESSES_MAX + 1]; /* -1: not started, or ended; the last is stop_fd */
+    /* One for each address, -1: not started, or ended; and behind them stop_fd. poll() takes no
+     * more of them than the process may have descriptors. */
+    struct pollfd fds[DIAL_ADDRESSES_MAX + 1];
     int64_t since_ms[DIAL_ADDRESSES_MAX];
     int64_t next_ms; /* when the next address is started */
     int last;        /* the address that was started last, or NOBODY */
@@ -206,15 +208,29 @@ static int64_t end_late(struct runners *runners, bool has_next)
     return !any ? -1 : wait_ms > 0 ? wait_ms : 0;
 }
 
+/* Fails every address that is being tried. */
+static void fail_all(struct runners *runners, int error)
+{
+    for (size_t i = 0; i < runners->race->list->count; i++) {
+        if (runners->fds[i].fd >= 0) {
+            fail(runners, i, error);
+        }
+    }
+}
+
 /* Waits for an address that is connected. Returns its index, NOBODY, or DIAL_RACE_STOPPED. */
 static int wait_for_one(struct runners *runners, int64_t wait_ms)
 {
     size_t count = runners->race->list->count;
+    int ready = poll(runners->fds, count + 1, (int)wait_ms);
 
-    if (poll(runners->fds, DIAL_ADDRESSES_MAX + 1, (int)wait_ms) <= 0) {
+    if (ready < 0 && errno != EINTR) {
+        fail_all(runners, errno);
+    }
+    if (ready <= 0) {
         return NOBODY;
     }
-    if (runners->fds[DIAL_ADDRESSES_MAX].revents != 0) {
+    if (runners->fds[count].revents != 0) {
         return DIAL_RACE_STOPPED;
     }
     for (size_t i = 0; i < count; i++) {
@@ -238,7 +254,7 @@ static int wait_for_one(struct runners *runners, int64_t wait_ms)
 /* Closes the addresses that have not answered; they may be tried again in the same attempt. */
 static void end_race(struct runners *runners, int winner)
 {
-    for (int i = 0; i < DIAL_ADDRESSES_MAX; i++) {
+    for (int i = 0; i < (int)runners->race->list->count; i++) {
         if (i != winner && runners->fds[i].fd >= 0) {
             close(runners->fds[i].fd);
         }
@@ -250,10 +266,10 @@ int dial_race(struct dial_race *race, int *fd)
     struct runners runners = {.race = race, .next_ms = clock_monotonic_ms(), .last = NOBODY};
     int winner = NOBODY;
 
-    for (int i = 0; i <= DIAL_ADDRESSES_MAX; i++) {
+    for (size_t i = 0; i < race->list->count; i++) {
         runners.fds[i] = (struct pollfd){.fd = -1, .events = POLLOUT};
     }
-    runners.fds[DIAL_ADDRESSES_MAX] = (struct pollfd){.fd = race->stop_fd, .events = POLLIN};
+    runners.fds[race->list->count] = (struct pollfd){.fd = race->stop_fd, .events = POLLIN};
     while (winner == NOBODY) {
         int next = next_runner(&runners);
         int64_t wait_ms;

@@ -13,13 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "fake_broker.h"
 #include "net/net.h"
 
-#define HEAD_START_MS 100
+#define HEAD_START_MS 500   /* longer than a busy machine keeps a thread waiting */
 #define LONG_MS       60000 /* longer than a test may take */
 
 struct fixture {
@@ -157,6 +158,22 @@ static void a_stop_ends_the_race(void **state)
     close(fixture->race.stop_fd);
 }
 
+/* poll() fails where it is given more places than a process may have descriptors. */
+static void few_descriptors_are_enough(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rlimit before;
+    struct rlimit tight;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = (struct rlimit){.rlim_cur = DIAL_ADDRESSES_MAX, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    fake_broker_refuse(0);
+    fixture->race.timeout_ms = HEAD_START_MS;
+    assert_race(fixture, 1, "0:ECONNREFUSED ");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 #define RACE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -168,6 +185,7 @@ int main(void)
         RACE_TEST(all_of_them_are_over),
         RACE_TEST(the_time_of_each_is_limited),
         RACE_TEST(a_stop_ends_the_race),
+        RACE_TEST(few_descriptors_are_enough),
     };
 
     return cmocka_run_group_tests_name("the race of addresses", tests, NULL, NULL);
