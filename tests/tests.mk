@@ -80,8 +80,8 @@ system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, 
 THREADS      := $(BUILD)/threads
 THREADS_UNIT := gate gate_lockstep intake log paho paho_5 paho_ahead paho_cork tls watchdog writer \
                 $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_session_*.c))
-THREADS_SYSTEM := addresses backup connection delivery gate inbox interruptions log paho_link reload session \
-                  start status
+THREADS_SYSTEM := addresses backup connection delivery gate inbox interruptions log paho_link protocol reload \
+                  session start status
 
 test-threads: ## the tests in which threads meet, under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(THREADS) SANITIZE=thread all test-programs

@@ -62,8 +62,7 @@ struct protocol_choice session_protocol_choose(const struct session_protocol *pr
                           : protocol->configured != CONFIG_MQTT_5 || !protocol->can_5) {
         choice.version = PAHO_MQTT_3_1_1;
     } else {
-        choice.is_question =
-            is_free(protocol) && !protocol->answers_5 && (known || protocol->remembered != 0);
+        choice.is_question = is_free(protocol) && !protocol->answers_5 && known;
     }
     return choice;
 }

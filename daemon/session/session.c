@@ -113,8 +113,8 @@ static void release_message(void *context)
 }
 
 /* Under the mutex: returns true, once a run, when the broker has sent more messages than it was
- * asked to have in flight (MQTT 5 §3.3.4). They are taken all the same: mosquitto sends those of an
- * earlier, larger window again. */
+ * asked to have in flight (MQTT 5 §3.3.4). They are taken all the same: mosquitto up to 2.0.12
+ * sends all that it has kept at once when a session comes back. */
 static bool exceeds_window(struct session *session)
 {
     const struct session_status *status = &session->status;
@@ -167,7 +167,7 @@ static void take_message(void *context, const struct paho_message *message)
     if (exceeds) {
         const struct log_fields fields = {.session = session->own->client_id};
 
-        log_line_fields(LOG_NOTICE, &fields,
+        log_line_fields(LOG_DEBUG, &fields,
                         "%s: the broker has more than %d messages in flight, which were asked for "
                         "(session.receive_maximum): they are taken, and it may send fewer later",
                         session->own->client_id, session->own->receive_maximum);

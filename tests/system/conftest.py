@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1]))
 
 # The hooks of pytest that name what is left out, and what they need.
-from left_out import pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
+from left_out import NO_MATTER, pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
 
 import broker as brokers
 import harness
@@ -99,6 +99,21 @@ def make_daemon(tmp_path):
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def mqtt_5():
+    """Leave the test out where the program is linked with the shared library of Paho."""
+    if "shared library" in harness.run(harness.FOXTRACKRD, "--version").stdout:
+        pytest.skip(NO_MATTER + "with the shared library there is no MQTT 5")
+
+
+@pytest.fixture(params=["3.1.1", "5"])
+def protocol(request):
+    """Each version of MQTT that this build speaks, as broker.protocol has it."""
+    if request.param == "5":
+        request.getfixturevalue("mqtt_5")
+    return request.param
 
 
 @pytest.fixture

@@ -13,19 +13,14 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import (FOXTRACKRD, check_sound, count_rows, count_waiting, query, run, value, wait_until)
-from left_out import NO_MATTER
+from harness import check_sound, count_rows, count_waiting, query, value, wait_until
 from scripted_broker import ScriptedBroker, mqtt
+
+pytestmark = pytest.mark.usefixtures("mqtt_5")
 
 WEEK_MS = 7 * 86_400_000
 GAPS = "SELECT reason FROM gaps"
 REMEMBERED = "SELECT protocol FROM sessions"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def speaks_5():
-    if "shared library" in run(FOXTRACKRD, "--version").stdout:
-        pytest.skip(NO_MATTER + "with the shared library there is no MQTT 5")
 
 
 @pytest.fixture(autouse=True)

@@ -23,14 +23,14 @@ BROKER_EXPIRES_MS = int(datetime.datetime(
 # --- sessions, the database's content, certificates ----------------------------------------------
 
 
-def test_sessions_and_certificates(broker, make_daemon, pki):
+def test_sessions_and_certificates(broker, make_daemon, pki, protocol):
     """
     Goal: what the broker granted, whether it had kept the session, the last problem after it is
     over, and when each certificate expires, the broker's own from the session's handshake.
     """
     daemon = make_daemon(broker, session={"filters": "foxtrackr/+/V3.0/bat, foxtrackr/+/V3.0/temp"},
                          broker={"cert_file": pki.certificate("unknown"),
-                                 "key_file": pki.key("unknown")})
+                                 "key_file": pki.key("unknown"), "protocol": protocol})
     daemon.start()
     status = daemon.wait_status(lambda s: s["certificates"]["broker_expires_ms"])
     [session] = status["sessions"]
@@ -39,7 +39,8 @@ def test_sessions_and_certificates(broker, make_daemon, pki):
         for kind in ("bat", "temp")]
     assert session["session_present"] is False
     agreed = ("protocol", "receive_maximum", "session_expiry_ms", "keepalive_s")
-    assert [session[member] for member in agreed] == ["3.1.1", None, None, 60]
+    asked = {"3.1.1": [None, None], "5": [1000, 7 * 86_400_000]}[protocol]
+    assert [session[member] for member in agreed] == [protocol, *asked, 60]
     assert (session["last_error"], session["last_error_ms"]) == ("", None)
     assert status["certificates"] == {
         "broker_expires_ms": BROKER_EXPIRES_MS, "ca_expires_ms": BROKER_EXPIRES_MS,
@@ -58,7 +59,7 @@ def test_sessions_and_certificates(broker, make_daemon, pki):
 
     text = foxtrackrctl(daemon, "status").stdout
     for words in ("the broker had kept the session", "(QoS 2)",
-                  "  protocol       MQTT 3.1.1; keep alive 60 s\n", "last error", again["last_error"],
+                  f"  protocol       MQTT {protocol}; ", "last error", again["last_error"],
                   "broker         until 2049-12-31, ", "last CA        until 2049-12-31, ",
                   "client         until 2049-12-31, "):
         assert words in text, words

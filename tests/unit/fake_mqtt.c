@@ -113,7 +113,7 @@ static int answer_connect(enum fake_answer answer, bool *session_present)
         shifted_clock_pass(fake.connect_timeout_s * INT64_C(1000));
         break;
     case FAKE_ABSENT:
-        wait_for(&fake.stopping);
+        wait_for(fake.asks ? &fake.question_stopped : &fake.stopping);
         break;
     case FAKE_STUCK:
         wait_for(&fake.unstuck);
@@ -155,6 +155,7 @@ int paho_connect(struct paho *paho, const struct paho_options *options, struct p
 
     fake.connect_timeout_s = options->connect_timeout_s;
     fake.asked_keepalive_s = options->keepalive_s;
+    fake.asks = options->clean_session;
     fake.sent_connect = false;
     if (scripted == FAKE_BYPASS || (fake_link_open(&fake.link, options->proxy_url, options->uri) &&
                                     carry(name_of_connect(options)))) {
@@ -276,7 +277,10 @@ void paho_stop(struct paho *paho)
 {
     const uint64_t one = 1;
 
-    (void)paho;
+    if (paho != fake.client) {
+        fake_set(&fake.question_stopped);
+        return;
+    }
     (void)!write(fake.stop_fd, &one, sizeof(one));
     fake_set(&fake.stopping);
 }
@@ -333,7 +337,7 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
     }
     if (options->clean_session) {
         *out = fake.fails_question ? NULL : calloc(1, sizeof(**out));
-        fake.fails_question = false;
+        fake.fails_question = fake.question_stopped = false;
         return *out != NULL ? 0 : -1;
     }
     fake.client = calloc(1, sizeof(*fake.client));

@@ -44,7 +44,7 @@ enum fake_answer {
     FAKE_TLS_ALERT, /* some bytes, and then the connection is closed */
     FAKE_MALFORMED, /* a CONNACK that is not valid; Paho closes the connection */
     FAKE_SILENT,    /* none until Paho's time is over */
-    FAKE_ABSENT,    /* none until paho_stop() */
+    FAKE_ABSENT,    /* none until paho_stop() of this client */
     FAKE_STUCK,     /* paho_connect() does not return before fake_mqtt_unstick() */
     FAKE_BYPASS,    /* CONNACK, for a client that did not connect through the gate */
 };

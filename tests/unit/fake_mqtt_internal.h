@@ -49,6 +49,8 @@ struct fake_mqtt {
     bool lost;
     bool woken;
     bool stopping;
+    bool asks; /* the last CONNECT was that of a client with a clean session */
+    bool question_stopped;
     int stop_fd; /* readable when stopping */
     char complaint[PAHO_PROBLEM_SIZE];
     int connect_timeout_s;
