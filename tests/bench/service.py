@@ -28,7 +28,7 @@ def subscribed(stage, directory):
     daemon = None
     try:
         broker.start()
-        daemon = Foxtrackrd(stage, directory / "daemon", broker.port)
+        daemon = Foxtrackrd(stage, directory / "daemon", broker.port, protocol=None)
         daemon.wait_status(lambda status: status["sessions"][0]["state"] == "subscribed")
         yield broker, daemon
     finally:
