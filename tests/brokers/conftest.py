@@ -28,15 +28,6 @@ def name_of(request):
     return request.node.name.partition("[")[0]
 
 
-@pytest.fixture(scope="session")
-def knows_protocol(tmp_path_factory):
-    """Has this daemon the key broker.protocol? One that has not speaks MQTT 3.1.1."""
-    config = tmp_path_factory.mktemp("protocol") / "foxtrackrd.conf"
-    config.write_text("[broker]\nhost = localhost\ntls = no\nprotocol = 3.1.1\n"
-                      "[session]\nclient_id = fox\n")
-    return harness.run(harness.FOXTRACKRD, "-c", config, "--check-config", check=False).returncode == 0
-
-
 @pytest.fixture(scope="module", params=SERVERS)
 def server(request, tmp_path_factory):
     """A running broker, one for all tests of it; each test has a client id of its own."""
@@ -60,17 +51,15 @@ def running(server):
 
 
 @pytest.fixture(params=PROTOCOLS)
-def protocol(request, server, knows_protocol):
+def protocol(request, server):
     """broker.protocol of the daemon. With auto it must speak MQTT 5 wherever the broker does."""
     if request.param == "auto" and 5 not in server.versions and name_of(request) not in FALLING_BACK:
         pytest.skip(f"{NO_MATTER}{server.name} does not speak MQTT 5")
-    if request.param == "auto" and not knows_protocol:
-        pytest.skip(f"{NO_MATTER}this daemon speaks MQTT 3.1.1 only")
     return request.param
 
 
 @pytest.fixture
-def make_daemon(server, protocol, knows_protocol, tmp_path, request):
+def make_daemon(server, protocol, tmp_path, request):
     """A function that makes a daemon for the broker, not yet started. Its session ends with the test."""
     made = []
 
@@ -79,7 +68,7 @@ def make_daemon(server, protocol, knows_protocol, tmp_path, request):
         one = Daemon(tmp_path / f"daemon-{number}", None)
         name = f"id-{name_of(request)}-{protocol[0]}-{number}"
         broker = {"host": "localhost", "port": server.port, "tls": "no", "ca_file": None,
-                  "username": server.username, **({"protocol": protocol} if knows_protocol else {}),
+                  "username": server.username, "protocol": protocol,
                   "password_file": one.password_path if server.username else None}
         session = {"given": None, "client_id": name, "qos": server.granted_qos, "filters": "foxtrackr/#"}
         one.configure(broker=broker, session={**session, **sections.pop("session", {})},

@@ -13,7 +13,6 @@ import pytest
 import table
 from client import Client, Closed
 from harness import check_sound, count_received, count_rows, query, slow_disk, value, wait_until
-from left_out import NO_MATTER
 
 COUNT = 3000
 BASE_MS = 1_764_400_000_000
@@ -58,10 +57,10 @@ def check_exactly(daemon, begin, end):
 
 
 def check_protocol(server, daemon):
-    """A daemon that has the key broker.protocol says which version it speaks, and it is the right one."""
-    asked = daemon.sections["broker"].get("protocol")
+    """The daemon says which version it speaks, and it is the right one."""
+    asked = daemon.sections["broker"]["protocol"]
     speaks = "5" if asked == "auto" and 5 in server.versions else "3.1.1"
-    assert asked is None or f"localhost:{server.port} with MQTT {speaks}," in daemon.log()
+    assert f"localhost:{server.port} with MQTT {speaks}," in daemon.log()
 
 
 def queue(server, daemon):
@@ -112,13 +111,11 @@ def test_backlog(server, make_daemon):
     table.check(server, "a backlog of 3,000", "once")
 
 
-def test_change_of_protocol(server, make_daemon, knows_protocol):
+def test_change_of_protocol(server, make_daemon):
     """
     Goal: the daemon goes on with its session, and with what waits there, after broker.protocol was
     changed, and changed back. Nothing is in gaps.
     """
-    if not knows_protocol:
-        pytest.skip(f"{NO_MATTER}this daemon has no broker.protocol")
     daemon = make_daemon()
     first = daemon.sections["broker"]["protocol"]
     daemon.start()
@@ -262,15 +259,23 @@ def register(server, client_id, version=4):
     client.disconnect()
 
 
-def test_in_flight(server):
-    """Goal: how many messages of a backlog the broker sends before it waits for an acknowledgement."""
-    register(server, "id-window")
+@pytest.mark.parametrize("version, title", [(4, "in flight"), (5, "in flight with MQTT 5")],
+                         ids=["3.1.1", "5"])
+def test_in_flight(server, version, title):
+    """Goal: how many messages of a backlog the broker sends before it waits for an acknowledgement. In
+    MQTT 5 the client asks for 1,000."""
+    if version not in server.versions:
+        table.check(server, title, "")
+        return
+    name = f"id-window-{version}"
+    register(server, name, version)
     publish(server, 0, 1500)
-    client = Client(server, "id-window")
+    client = Client(server, name, version=version, window=1000)
     found = client.count_in_flight()
     client.die()
-    Client(server, "id-window", clean=True).disconnect()
-    table.check(server, "in flight", "all" if found == 1500 else found)
+    Client(server, name, clean=True).disconnect()
+    asked = {1000: "as asked"} if version == 5 else {1500: "all"}
+    table.check(server, title, asked.get(found, found))
 
 
 def test_dot_in_a_topic(server):
