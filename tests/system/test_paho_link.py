@@ -14,8 +14,8 @@ import subprocess
 import pytest
 
 import fleet
-from foxtrackrd import CLIENT_ID
-from harness import BUILD, FOXTRACKRD, ROOT, wait_until
+from foxtrackrd import CLIENT_ID, foxtrackrctl
+from harness import BUILD, FOXTRACKRD, ROOT, run, wait_until
 from left_out import NO_MATTER
 
 PAHO = ROOT / "daemon/mqtt/paho"
@@ -45,6 +45,24 @@ def libraries(program):
     return subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
 
 
+def test_the_shared_library_speaks_3_1_1(broker, make_daemon):
+    """
+    Goal: with the shared library, where nothing checks packets before it, broker.protocol = auto means
+    MQTT 3.1.1 and says so, and 5 is refused.
+    """
+    if is_lean():
+        pytest.skip(NO_MATTER + "the adapted Paho speaks MQTT 5")
+    daemon = make_daemon(broker, broker={"protocol": "auto"}).start()
+    assert "broker.protocol = auto means MQTT 3.1.1 in this build" in daemon.log()
+    assert "with MQTT 3.1.1, the broker made a new session" in daemon.log()
+    daemon.stop()
+    daemon.configure(broker={"protocol": "5"})
+    done = run(FOXTRACKRD, "-c", daemon.config, check=False)
+    assert done.returncode == 78 and "broker.protocol: 5 needs a build with the adapted Paho" in done.stderr
+    said = foxtrackrctl(daemon, "check", check=False).stdout
+    assert "broker.protocol = 5 needs a build with the adapted Paho" in said
+
+
 def test_paho_is_linked_as_asked():
     """
     Goal: a build that asked for the adapted Paho has it, with no trace of the debug heap and no shared
@@ -53,7 +71,7 @@ def test_paho_is_linked_as_asked():
     found = set(re.findall(r" [TtW] (\w+)$", symbols(FOXTRACKRD), re.M))
     adaptations = {line.split()[1] for line in (PAHO / "redirections").read_text().splitlines()
                    if not line.startswith("#")}
-    assert len(adaptations) == 19
+    assert len(adaptations) == 20
     if asked() == "shared":
         assert "libpaho-mqtt3as" in libraries(FOXTRACKRD)
         assert not found & {*adaptations, "mymalloc", "MQTTAsync_create"}
