@@ -14,8 +14,7 @@ from daemon import Daemon  # of tests/faults, which stage puts on the path
 
 ID = "id-bench-01"
 SETTLE_LIMIT_S = 60
-RECEIVE_MAXIMUM = 1000          # of the daemon by default, and what the others ask for beside it
-CONFIGURATION_REFUSED = 78      # EX_CONFIG
+RECEIVE_MAXIMUM = 1000  # of the daemon by default, and what the others ask for beside it
 
 
 class Process:
@@ -88,8 +87,9 @@ class Foxtrackrd(Daemon):
         """The first thing that foxtrackrctl finds wrong in the configuration; None: nothing."""
         done = subprocess.run([self.program.with_name("foxtrackrctl"), "-c", self.config, "check"],
                               capture_output=True, text=True, check=False)
-        wrong = [line for line in (done.stderr + done.stdout).splitlines() if " good " not in line]
-        return wrong[0] if done.returncode == CONFIGURATION_REFUSED and wrong else None
+        if done.returncode == 0:
+            return None
+        return next((line for line in done.stdout.splitlines() if " BAD " in line), done.stderr.strip())
 
     def settled(self):
         """
