@@ -109,7 +109,7 @@ brokers: ## fetch these brokers into a directory of their own
 
 each-broker:
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) FOXTRACKR_BROKERS=$(BROKERS) $(PYTHON) -B -m pytest -q \
-	    -p no:cacheprovider tests/brokers
+	    -p no:cacheprovider -n $(WAITERS) --dist loadgroup tests/brokers
 
 check-debian13: ## lint, test and package what is committed on Debian 13 (root or sudo; debootstrap)
 	$(Q)tests/deps debootstrap git util-linux

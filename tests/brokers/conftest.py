@@ -28,6 +28,13 @@ def name_of(request):
     return request.node.name.partition("[")[0]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(items):
+    """All tests of one broker run in one process, in which it is started once."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.callspec.params["server"]))
+
+
 @pytest.fixture(scope="module", params=SERVERS)
 def server(request, tmp_path_factory):
     """A running broker, one for all tests of it; each test has a client id of its own."""

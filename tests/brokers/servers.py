@@ -175,7 +175,7 @@ class Erlang(Server):
 
     def __init__(self, where, directory):
         self.root = pathlib.Path(where) / "debian"
-        self._more_ports = Port(), Port()
+        self._more_ports = Port(), Port(), Port()
         super().__init__(where, directory)
 
     def environment(self):
@@ -261,6 +261,10 @@ load_definitions = {self.directory}/definitions.json
     def environment(self):
         return {**super().environment(),
                 "RABBITMQ_NODENAME": f"fox{self.port}@localhost", "RABBITMQ_NODE_PORT": "",
+                # Erlang's own port: by default 25672, on every interface.
+                "RABBITMQ_DIST_PORT": str(self._more_ports[2].number),
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS":
+                    "-kernel inet_dist_use_interface {127,0,0,1}",
                 "RABBITMQ_MNESIA_BASE": str(self.state), "RABBITMQ_LOGS": "-",
                 "RABBITMQ_CONFIG_FILE": str(self.directory / "rabbitmq.conf"),
                 "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "enabled_plugins"),
