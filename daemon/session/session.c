@@ -167,10 +167,11 @@ static void take_message(void *context, const struct paho_message *message)
     if (exceeds) {
         const struct log_fields fields = {.session = session->own->client_id};
 
-        log_line_fields(LOG_DEBUG, &fields,
-                        "%s: the broker has more than %d messages in flight, which were asked for "
-                        "(session.receive_maximum): they are taken, and it may send fewer later",
-                        session->own->client_id, session->own->receive_maximum);
+        log_line_fields(
+            LOG_DEBUG, &fields,
+            "%s: more is in flight than session.receive_maximum asks for, %d: it is taken, "
+            "and the broker may send less later",
+            session->own->client_id, session->own->receive_maximum);
     }
     if (result != INTAKE_OK && message->qos == 0) {
         const struct log_fields fields = {.session = session->own->client_id};

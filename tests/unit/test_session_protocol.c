@@ -431,13 +431,13 @@ static void a_larger_window_is_told_once(void **state)
         fake_mqtt_deliver("a/topic", "{", 1, 2);
         assert_true(fake_mqtt_arrives());
     }
-    assert_int_equal(logged(fixture, "more than 2 messages in flight"), 0);
+    assert_int_equal(logged(fixture, "session.receive_maximum asks for, 2"), 0);
     for (int i = 0; i < 2; i++) {
         fake_mqtt_deliver("a/topic", "{", 1, 2);
         assert_true(fake_mqtt_arrives());
     }
     fixture_end(fixture);
-    assert_int_equal(logged(fixture, "more than 2 messages in flight"), 1);
+    assert_int_equal(logged(fixture, "session.receive_maximum asks for, 2"), 1);
 }
 
 /* --- DISCONNECT ------------------------------------------------------------------------------ */
