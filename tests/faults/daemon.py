@@ -26,6 +26,7 @@ LIMIT_S = 60
 
 PROTOCOLS = {"3.1.1": mqtt.MQTT_3_1_1, "5": mqtt.MQTT_5}
 ALTERNATE = "alternate"
+LARGEST_WINDOW = 5000   # that a fault broker is given
 
 
 def add_protocol(parser):
@@ -34,6 +35,11 @@ def add_protocol(parser):
         "--protocol", choices=(*PROTOCOLS, ALTERNATE),
         help="the version of MQTT in the daemon's configuration; alternate: 3.1.1 and 5 in turn, from"
              " start to start. Default: the configuration names none")
+
+
+def own_window(protocol):
+    """session.receive_maximum: the window is the fault broker's, as it is with MQTT 3.1.1."""
+    return None if protocol == "3.1.1" else LARGEST_WINDOW
 
 
 class Daemon(DaemonProcess):
@@ -69,7 +75,8 @@ class Daemon(DaemonProcess):
                 "tls": "yes" if ca_file else "no", "ca_file": ca_file,
                 "protocol": self.protocol if self.protocol in PROTOCOLS else None,
                 "username": USER, "password_file": directory / "password"},
-            "session": {"client_id": CLIENT_ID, "filters": "foxtrackr/#"},
+            "session": {"client_id": CLIENT_ID, "filters": "foxtrackr/#",
+                        "receive_maximum": own_window(self.protocol)},
             "database": {"path": directory / "foxtrackr.db"},
             "log": {"target": "stderr"},
             "status": {"file": directory / "status.json", "interval": "1s"},
@@ -81,7 +88,9 @@ class Daemon(DaemonProcess):
         """wait: "subscribed" (as the broker sees it), "status" (it writes its status) or None."""
         before = self.broker.ledger.steps["connack"] if self.broker else 0
         if self.protocol == ALTERNATE:
-            self.configure(broker={"protocol": list(PROTOCOLS)[self._starts % len(PROTOCOLS)]})
+            protocol = list(PROTOCOLS)[self._starts % len(PROTOCOLS)]
+            self.configure(broker={"protocol": protocol},
+                           session={"receive_maximum": own_window(protocol)})
             self._starts += 1
         self.launch()
         if wait == "subscribed":

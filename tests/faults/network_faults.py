@@ -400,9 +400,10 @@ def _claim(_broker, connection):
 
 # --- refusals ------------------------------------------------------------------------------------
 
-SENTENCES = {1: "does not speak MQTT 3.1.1", 2: "refuses the client id", 3: "unavailable",
-             4: "bad user name or password", 5: "not authori[sz]ed", 6: "unknown code",
-             255: "code 0xFF of MQTT 5"}
+# With protocol = auto a broker without MQTT 5 is no trouble, and is asked in 3.1.1 at once.
+SENTENCES = {1: r"does not speak MQTT (3\.1\.1|5)|connected to .* with MQTT 3\.1\.1",
+             2: "refuses the client id", 3: "unavailable", 4: "bad user name or password",
+             5: "not authori[sz]ed", 6: "unknown code", 255: "code 0xFF of MQTT 5"}
 
 
 def refusals():
