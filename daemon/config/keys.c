@@ -35,7 +35,7 @@ const struct config_key config_keys[] = {
     {KEY(BROKER, broker, keepalive), "60", &config_value_integer, IN(broker.keepalive_s), RANGE(5, 65535)},
     {KEY(BROKER, broker, proxy), "", &config_value_proxy, IN(broker.proxy)},
     {KEY(BROKER, broker, proxy_password_file), "", &config_value_path, IN(broker.proxy_password_file)},
-    {KEY(BROKER, broker, protocol), "3.1.1", &config_value_protocol, IN(broker.protocol)},
+    {KEY(BROKER, broker, protocol), "auto", &config_value_protocol, IN(broker.protocol)},
 
     {KEY(SESSION, session, given), "", &config_value_name, IN_SESSION(given)},
     {KEY(SESSION, session, number), "01", &config_value_digits, IN_SESSION(number)},

@@ -104,7 +104,7 @@ def make_daemon(tmp_path):
 @pytest.fixture(scope="session")
 def mqtt_5():
     """Leave the test out where the program is linked with the shared library of Paho."""
-    if "shared library" in harness.run(harness.FOXTRACKRD, "--version").stdout:
+    if not harness.has_adapted_paho():
         pytest.skip(NO_MATTER + "with the shared library there is no MQTT 5")
 
 

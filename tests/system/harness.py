@@ -33,6 +33,11 @@ PATIENCE = (4 if SANITIZED else 1) * (3 if "PYTEST_XDIST_WORKER" in os.environ e
 """Other tests that run beside this one slow it down, too. Every limit is multiplied by this. A limit is for a hang, never for a measurement."""
 
 
+def has_adapted_paho():
+    """Linked with the adapted library, which checks packets, shortens large messages and speaks MQTT 5?"""
+    return "shared library" not in run(FOXTRACKRD, "--version").stdout
+
+
 def find_promtool():
     """Prometheus's tool, installed or where `make deps` puts it; without it the test is left out."""
     path = shutil.which("promtool", path=f"{os.environ.get('PATH', '')}:{ROOT / 'build/tools'}")

@@ -53,7 +53,7 @@ def test_connect(make_broker, make_daemon):
     assert [one["detail"] for one in found["filter"]] == [
         "foxtrackr/#: granted with QoS 2", "other/+/V3.0/bat: granted with QoS 2"]
     assert daemon.status()["sessions"][0]["connects"] == 1
-    connects = re.findall(r"connected from \S+ as (\S+) \(p2, c(\d)", broker.log())
+    connects = re.findall(r"connected from \S+ as (\S+) \(p[25], c(\d)", broker.log())
     ours = [(name, clean) for name, clean in connects if name != CLIENT_ID]
     assert len(ours) == 2 and all(
         re.fullmatch(CLIENT_ID + "-check-[0-9a-f]{4}", name) and clean == "1"

@@ -48,7 +48,7 @@ def fixture_scripted(pki, make_daemon):
     with contextlib.ExitStack() as stack:
         def make(session=(), **script):
             broker = stack.enter_context(contextlib.closing(ScriptedBroker(pki, **script)))
-            keys = {"keepalive": 77}
+            keys = {"keepalive": 77, "protocol": "3.1.1"}
             if not script.get("tls"):
                 keys.update({"host": "127.0.0.1", "tls": "no", "ca_file": None})
             return broker, make_daemon(broker, broker=keys, session=dict(session))

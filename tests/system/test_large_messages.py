@@ -10,7 +10,7 @@ import pytest
 import broker as brokers
 import fleet
 from harness import (
-    FOXTRACKRD, SANITIZED, check_sound, count_received, find_program, query, run, wait_until)
+    SANITIZED, check_sound, count_received, find_program, has_adapted_paho, query, run, wait_until)
 from left_out import NO_MATTER
 from relay import Relay
 
@@ -24,7 +24,7 @@ TOPIC = "foxtrackr/l{}/V3.0/bat"
 
 @pytest.fixture(autouse=True)
 def adapted():
-    if "shared library" in run(FOXTRACKRD, "--version").stdout:
+    if not has_adapted_paho():
         pytest.skip(NO_MATTER + "the shared library holds every message as a whole")
 
 

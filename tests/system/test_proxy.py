@@ -114,7 +114,8 @@ def test_a_proxy_restarts_in_the_middle(broker, make_daemon, make_proxy, kind):
     program, secret = KINDS[kind]
     relay = Relay(broker)
     proxy = make_proxy(program, secret=secret)
-    daemon = through(proxy, make_daemon(relay, database={"batch_max": 50}))
+    daemon = through(proxy, make_daemon(relay, session={"receive_maximum": 20},
+                                        database={"batch_max": 50}))
     try:
         daemon.start()
         daemon.stop()

@@ -59,7 +59,7 @@ RESTART = {
     "broker.proxy": lambda daemon: {"proxy": "http://127.0.0.1:1"},
     "broker.proxy_password_file": lambda daemon: {"proxy": "http://me@127.0.0.1:1",
                                                   "proxy_password_file": other_password(daemon)},
-    "broker.protocol": lambda daemon: {"protocol": "auto"},
+    "broker.protocol": lambda daemon: {"protocol": "3.1.1"},
     "session.given": lambda daemon: {"given": "another"},
     "session.number": lambda daemon: {"number": "07"},
     "session.client_id": lambda daemon: {"given": None, "client_id": "id-another"},

@@ -29,7 +29,7 @@ static void test_defaults(void **state)
     assert_null(config->broker.password);
     assert_null(config->broker.password_file);
     assert_int_equal(config->broker.keepalive_s, 60);
-    assert_int_equal(config->broker.protocol, CONFIG_MQTT_3_1_1);
+    assert_int_equal(config->broker.protocol, CONFIG_AUTO);
     assert_int_equal(config->session_count, 1);
     assert_string_equal(config->sessions[0].name, "");
     assert_string_equal(config->sessions[0].client_id, "id-acme-01");
@@ -66,7 +66,7 @@ static void test_every_key(void **state)
         load("\xef\xbb\xbf; a byte order mark, and a comment\r\n"
              "[broker] # the broker\r\nhost: fe80::1\r\nport=1\r\ntls = no\r\nca_file = /a b\r\n"
              "cert_file = /c\nkey_file = /k\nusername = J\xc3\xbcrgen = me\npassword = hunter2=;x\n"
-             "keepalive = 65535\n; the longest\nprotocol = auto\n"
+             "keepalive = 65535\n; the longest\nprotocol = 5\n"
              "[session]\nclient_id = anything goes\nfilters = a\nqos = 1\n"
              "receive_maximum = 65535\nsession_expiry = 2147483647s\n"
              "[database]\npath = /d\ndurability = normal\nbusy_timeout = 0\nbatch_max = 1\n"
@@ -87,7 +87,7 @@ static void test_every_key(void **state)
     assert_string_equal(config->broker.username, "J\xc3\xbcrgen = me");
     assert_string_equal(config->broker.password, "hunter2=;x");
     assert_int_equal(config->broker.keepalive_s, 65535);
-    assert_int_equal(config->broker.protocol, CONFIG_AUTO);
+    assert_int_equal(config->broker.protocol, CONFIG_MQTT_5);
     assert_string_equal(config->sessions[0].client_id, "anything goes");
     assert_null(config->sessions[0].given);
     assert_int_equal(config->sessions[0].qos, 1);
