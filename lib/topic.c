@@ -88,7 +88,7 @@ static bool join_version(const char *topic, size_t length, const char *level[LEV
     return true;
 }
 
-/* What may be wrong with a topic that has not four levels. */
+/* Returns a guess why a topic has not four levels, to be put behind the reason. */
 static const char *hint_of(const char *topic, bool slashes)
 {
     if (slashes) {

@@ -180,7 +180,7 @@ static bool add_number(MQTTProperties *properties, enum MQTTPropertyCodes id, ui
     return MQTTProperties_add(properties, &property) == 0;
 }
 
-/* What differs in a CONNECT of MQTT 5. Returns as add_number(). */
+/* Set the options that only MQTT 5 has. Returns as add_number(). */
 static bool set_options_5(MQTTAsync_connectOptions *connect, const struct paho_options *options,
                           MQTTProperties *properties)
 {
@@ -245,7 +245,7 @@ exit:
     return rc;
 }
 
-/* What the broker has answered, where it is not what was asked. */
+/* Set *answer: as asked, but for the values that the broker has changed. */
 static void read_answer(struct paho *paho, const struct paho_options *options,
                         struct paho_answer *answer)
 {

@@ -1,5 +1,5 @@
 /*
- * What the files of the client share; mqtt/client.c says how it works.
+ * The parts that the files of the client share; mqtt/client.c says how it works.
  *
  *  - client.c: its life, and the waits of the session's thread;
  *  - client_connect.c: a connection, from CONNECT to its end;

@@ -71,7 +71,7 @@ static const struct advice suback5[] = {
      "name topics without + and # in session.filters"},
 };
 
-/* What a broker says of itself or of us when it disconnects. */
+/* The reason that a broker gives, of itself or of us, when it disconnects. */
 struct ending {
     int code;
     const char *sentence;

@@ -1,5 +1,5 @@
 /*
- * What a broker's codes mean, in words: every code of CONNACK, SUBACK and DISCONNECT, and what an
+ * The meaning of a broker's codes, in words: those of CONNACK, SUBACK and DISCONNECT, and what an
  * operator can do. The only such table, for the daemon and for `foxtrackrctl check`. Pure; any
  * thread.
  */

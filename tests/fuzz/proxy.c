@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         FUZZ_CHECK(length > 0 && length < sizeof(problem));
         FUZZ_CHECK(fuzz_is_one_line(problem));
-        /* What the proxy sends may be quoted. */
+        /* A sentence may quote the proxy, and the proxy may send the secret. */
         FUZZ_CHECK(!strstr(problem, SECRET) || memmem(data, size, SECRET, strlen(SECRET)));
     }
     return 0;

@@ -98,7 +98,7 @@ static bool comes_once(unsigned id)
     return id <= PROBE_MESSAGES;
 }
 
-/* What mqtt/paho/shorten.c has kept of a large message is there, and of no other one. */
+/* Check that mqtt/paho/shorten.c has kept the beginning of a large message, and of no other. */
 static void check_large(const struct paho_put *put)
 {
     struct paho_message message = {.topic = put->topic,

@@ -30,7 +30,7 @@ struct probe_script {
 /* The step of the broker's script that runs now, for messages. */
 extern _Atomic(const char *) probe_step;
 
-/* What Paho did in the present script so far. */
+/* Counts of the calls that Paho made in the present script so far. */
 extern atomic_uint probe_stored;  /* messages that it gave to its persistence */
 extern atomic_uint probe_removed; /* messages that it removed from there */
 extern atomic_uint probe_arrived; /* messages that it delivered */

@@ -14,7 +14,7 @@
 #define PAHO_SHORTEN_HEADER   2  /* bytes of a stand-in's header */
 #define PAHO_SHORTEN_STAND_IN 38 /* and behind it, at most */
 
-/* What is read in Paho's place on one connection. All zero: nothing. */
+/* A packet that is read in Paho's place on one connection. All zero: none. */
 struct paho_shorten {
     struct mqtt_cut *cut;                      /* NULL: nothing */
     bool is_whole;                             /* `message` is set */

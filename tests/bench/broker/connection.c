@@ -113,7 +113,7 @@ static void answer(struct connection *connection, const void *bytes, size_t leng
 #define LEVEL_3_1_1 4
 #define LEVEL_5     5
 
-/* What of CONNECT matters here. */
+/* The fields of CONNECT that this broker heeds. */
 struct greeting {
     bool mqtt_5;
     unsigned receive_maximum; /* 0: not asked for */

@@ -7,7 +7,7 @@
  *               [--delay-ms 0] [--sessions 1] [--mark 0] [--hold] [--own-window]
  *               --port-file FILE
  *
- * It speaks MQTT 3.1.1 and 5, as CONNECT asks. In MQTT 5 Receive Maximum takes the place of
+ * The broker speaks MQTT 3.1.1 and 5, as CONNECT asks. In MQTT 5 Receive Maximum takes the place of
  * --window, as in mosquitto, whatever --window is.
  *
  * The messages are dealt out evenly to the sessions, in order. A session's stream begins with its
