@@ -34,7 +34,7 @@
 #define FORECAST_SPAN_MS   60000
 #define USUAL_MESSAGE_SIZE 128 /* bytes: a reading with its index and some extra */
 
-static void check_ca(struct ctl_report *report, const struct config *config, int64_t now_ms)
+static void check_ca(struct ctl_findings *findings, const struct config *config, int64_t now_ms)
 {
     struct tls_certificates ca;
     char reason[TLS_PROBLEM_SIZE];
@@ -42,19 +42,19 @@ static void check_ca(struct ctl_report *report, const struct config *config, int
     char left[DURATION_SIZE];
 
     if (tls_check_ca_file(config->broker.ca_file, now_ms, &ca, reason) != 0) {
-        ctl_report(report, "CA", false, "%s", reason);
+        ctl_finding(findings, "CA", false, "%s", reason);
         return;
     }
-    ctl_report(report, "CA", ca.last_expiry_ms - now_ms > TLS_EXPIRES_SOON_MS,
-               "%s: %d certificate%s, %d expired; the last expires on %s, in %s",
-               config->broker.ca_file, ca.count, plural_s(ca.count), ca.expired,
-               moment_date(ca.last_expiry_ms, date),
-               duration_text(ca.last_expiry_ms - now_ms, left));
+    ctl_finding(findings, "CA", ca.last_expiry_ms - now_ms > TLS_EXPIRES_SOON_MS,
+                "%s: %d certificate%s, %d expired; the last expires on %s, in %s",
+                config->broker.ca_file, ca.count, plural_s(ca.count), ca.expired,
+                moment_date(ca.last_expiry_ms, date),
+                duration_text(ca.last_expiry_ms - now_ms, left));
 }
 
 /* A walk through cert_file. */
 struct client_file {
-    struct ctl_report *report;
+    struct ctl_findings *findings;
     const char *path;
     int64_t now_ms;
     bool first_is_told; /* the client's own certificate was reported as wrong */
@@ -69,51 +69,51 @@ static void check_client_date(void *context, const char *name, int64_t from_ms, 
     if (file->first_is_told) {
         file->first_is_told = false;
     } else if (until_ms < file->now_ms) {
-        ctl_report(file->report, "certificate", false,
-                   "%s: \"%s\" expired on %s: a broker that needs it refuses the client; put its "
-                   "successor in its place",
-                   file->path, name, moment_date(until_ms, date));
+        ctl_finding(file->findings, "certificate", false,
+                    "%s: \"%s\" expired on %s: a broker that needs it refuses the client; put its "
+                    "successor in its place",
+                    file->path, name, moment_date(until_ms, date));
     } else if (from_ms > file->now_ms) {
-        ctl_report(file->report, "certificate", false, "%s: \"%s\" is not valid before %s",
-                   file->path, name, moment_date(from_ms, date));
+        ctl_finding(file->findings, "certificate", false, "%s: \"%s\" is not valid before %s",
+                    file->path, name, moment_date(from_ms, date));
     } else {
-        ctl_report(file->report, "certificate", until_ms - file->now_ms > TLS_EXPIRES_SOON_MS,
-                   "%s: \"%s\" expires on %s, in %s", file->path, name, moment_date(until_ms, date),
-                   duration_text(until_ms - file->now_ms, left));
+        ctl_finding(file->findings, "certificate", until_ms - file->now_ms > TLS_EXPIRES_SOON_MS,
+                    "%s: \"%s\" expires on %s, in %s", file->path, name,
+                    moment_date(until_ms, date), duration_text(until_ms - file->now_ms, left));
     }
 }
 
 /* Checks the client's certificate with its key, and the dates of all certificates in its file. */
-static void check_client(struct ctl_report *report, const struct config *config, int64_t now_ms)
+static void check_client(struct ctl_findings *findings, const struct config *config, int64_t now_ms)
 {
-    struct client_file file = {report, config->broker.cert_file, now_ms, false};
+    struct client_file file = {findings, config->broker.cert_file, now_ms, false};
     char reason[TLS_PROBLEM_SIZE];
     char first[TLS_PROBLEM_SIZE] = "";
 
     if (tls_check_client(file.path, config->broker.key_file, now_ms, first) != 0) {
-        ctl_report(report, "certificate", false, "%s", first);
+        ctl_finding(findings, "certificate", false, "%s", first);
         file.first_is_told = true;
     }
     if (tls_each_certificate("cert_file", file.path, check_client_date, &file, reason) != 0 &&
         strcmp(reason, first) != 0) {
-        ctl_report(report, "certificate", false, "%s", reason);
+        ctl_finding(findings, "certificate", false, "%s", reason);
     }
 }
 
-static void check_certificates(struct ctl_report *report, const struct config *config)
+static void check_certificates(struct ctl_findings *findings, const struct config *config)
 {
     int64_t now_ms = clock_wall_ms();
 
     if (config->broker.tls) {
-        check_ca(report, config, now_ms);
+        check_ca(findings, config, now_ms);
     }
     if (config->broker.tls && config->broker.cert_file != NULL) {
-        check_client(report, config, now_ms);
+        check_client(findings, config, now_ms);
     }
 }
 
 /* Checks the name that is resolved here: a proxy resolves the broker's. */
-static void check_name(struct ctl_report *report, const struct config *config)
+static void check_name(struct ctl_findings *findings, const struct config *config)
 {
     const struct config_proxy *proxy = config->broker.proxy;
     const char *host = proxy != NULL ? proxy->host : config->broker.host;
@@ -123,11 +123,12 @@ static void check_name(struct ctl_report *report, const struct config *config)
     struct dial_list list;
 
     if (broker_resolve(config, NULL, &list, problem) != 0) {
-        ctl_report(report, name, false, "%s; correct %s, or see the name server: getent hosts %s",
-                   problem, proxy != NULL ? "broker.proxy" : "broker.host", host);
+        ctl_finding(findings, name, false,
+                    "%s; correct %s, or see the name server: getent hosts %s", problem,
+                    proxy != NULL ? "broker.proxy" : "broker.host", host);
     } else {
         dial_list_text(&list, addresses, sizeof(addresses));
-        ctl_report(report, name, true, "%s: %s", host, addresses);
+        ctl_finding(findings, name, true, "%s: %s", host, addresses);
     }
 }
 
@@ -135,12 +136,12 @@ static void warn_unused(void *context, const char *client_id, const char *broker
 {
     char used[MOMENT_SIZE];
 
-    ctl_report_warning(context, "session", STORE_SESSION_UNUSED, client_id, broker,
-                       moment_text(used_ms, used));
+    ctl_finding_warning(context, "session", STORE_SESSION_UNUSED, client_id, broker,
+                        moment_text(used_ms, used));
 }
 
 /* Checks that each session's recorded broker is the configured one. */
-static void check_sessions(struct ctl_report *report, const struct config *config,
+static void check_sessions(struct ctl_findings *findings, const struct config *config,
                            struct store *store)
 {
     const char *client_ids[CONFIG_SESSIONS_MAX];
@@ -151,23 +152,23 @@ static void check_sessions(struct ctl_report *report, const struct config *confi
 
         client_ids[i] = client_id;
         if (store_session_find(store, client_id, &session) != STORE_OK) {
-            ctl_report(report, "database", false, "%s", store_error(store));
+            ctl_finding(findings, "database", false, "%s", store_error(store));
         } else if (session.elsewhere) {
-            ctl_report_warning(
-                report, "session",
+            ctl_finding_warning(
+                findings, "session",
                 "%s: its last session was at another broker than %s:%d: what that one has "
                 "kept for it stays there, and the table gaps will say so",
                 client_id, config->broker.host, config->broker.port);
         }
     }
     if (store_sessions_unused(store, client_ids, (unsigned)config->session_count, warn_unused,
-                              report) != STORE_OK) {
-        ctl_report(report, "database", false, "%s", store_error(store));
+                              findings) != STORE_OK) {
+        ctl_finding(findings, "database", false, "%s", store_error(store));
     }
 }
 
 /* Checks the database. Fills *growth, with zeros for unknown values. */
-static void check_database(struct ctl_report *report, const struct config *config,
+static void check_database(struct ctl_findings *findings, const struct config *config,
                            struct store_growth *growth)
 {
     char broker[BROKER_TARGET_SIZE];
@@ -183,32 +184,32 @@ static void check_database(struct ctl_report *report, const struct config *confi
 
     broker_target(config, broker);
     if (access(config->database.path, F_OK) != 0 && errno == ENOENT) {
-        ctl_report(report, "database", true, "%s: not there yet, the daemon will create it",
-                   config->database.path);
+        ctl_finding(findings, "database", true, "%s: not there yet, the daemon will create it",
+                    config->database.path);
         return;
     }
     if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
-        ctl_report(report, "database", false, "%s", problem);
+        ctl_finding(findings, "database", false, "%s", problem);
         return;
     }
     if (store_growth(store, now_ms - WEEK_MS, now_ms, growth) != STORE_OK) {
-        ctl_report(report, "database", false, "%s", store_error(store));
+        ctl_finding(findings, "database", false, "%s", store_error(store));
     } else if (store_is_backup(store, &taken_ms)) {
-        ctl_report(report, "database", true,
-                   "%s: is a backup of %s; the daemon takes it over when it starts, and notes in "
-                   "the table gaps what is not in it",
-                   config->database.path, moment_text(taken_ms, taken));
+        ctl_finding(findings, "database", true,
+                    "%s: is a backup of %s; the daemon takes it over when it starts, and notes in "
+                    "the table gaps what is not in it",
+                    config->database.path, moment_text(taken_ms, taken));
     } else if (store_links(store) > 1) {
-        ctl_report(report, "database", false,
-                   "%s: has %u names (hard links), so the daemon refuses it: remove the others "
-                   "(find -samefile lists them)",
-                   config->database.path, store_links(store));
+        ctl_finding(findings, "database", false,
+                    "%s: has %u names (hard links), so the daemon refuses it: remove the others "
+                    "(find -samefile lists them)",
+                    config->database.path, store_links(store));
     } else {
-        ctl_report(report, "database", true,
-                   "%s: schema %d, %.1f MiB, %" PRId64 " message%s received", config->database.path,
-                   store_schema_version(), (double)growth->bytes / (double)MIB, growth->received,
-                   plural_s(growth->received));
-        check_sessions(report, config, store);
+        ctl_finding(
+            findings, "database", true, "%s: schema %d, %.1f MiB, %" PRId64 " message%s received",
+            config->database.path, store_schema_version(), (double)growth->bytes / (double)MIB,
+            growth->received, plural_s(growth->received));
+        check_sessions(findings, config, store);
     }
     store_close(store);
 }
@@ -243,7 +244,7 @@ static int64_t space_for(const char *path)
     return free_bytes;
 }
 
-static void check_space(struct ctl_report *report, const struct config *config,
+static void check_space(struct ctl_findings *findings, const struct config *config,
                         const struct store_growth *growth)
 {
     int64_t free_bytes = space_for(config->database.path);
@@ -253,39 +254,39 @@ static void check_space(struct ctl_report *report, const struct config *config,
     bool good;
 
     if (free_bytes < 0) {
-        ctl_report(report, "disk", false, "%s: %s", config->database.path, error_text(error));
+        ctl_finding(findings, "disk", false, "%s: %s", config->database.path, error_text(error));
         return;
     }
     good = free_bytes > keep + (need > 0 ? need : 0);
     if (need < 0) {
-        ctl_report(report, "disk", good,
-                   "%" PRId64 " MiB free; min_free_mb = %d; no rate known yet for a forecast%s",
-                   free_bytes / MIB, config->database.min_free_mb, good ? "" : "; make room");
+        ctl_finding(findings, "disk", good,
+                    "%" PRId64 " MiB free; min_free_mb = %d; no rate known yet for a forecast%s",
+                    free_bytes / MIB, config->database.min_free_mb, good ? "" : "; make room");
     } else {
-        ctl_report(report, "disk", good,
-                   "%" PRId64 " MiB free; 7 days at the rate of the last ones need about %" PRId64
-                   " MiB beside min_free_mb = %d%s",
-                   free_bytes / MIB, need / MIB, config->database.min_free_mb,
-                   good ? "" : "; make room, or set database.retention_days");
+        ctl_finding(findings, "disk", good,
+                    "%" PRId64 " MiB free; 7 days at the rate of the last ones need about %" PRId64
+                    " MiB beside min_free_mb = %d%s",
+                    free_bytes / MIB, need / MIB, config->database.min_free_mb,
+                    good ? "" : "; make room, or set database.retention_days");
     }
 }
 
 int ctl_check(const struct config *config, const struct ctl_words *words)
 {
-    struct ctl_report report;
+    struct ctl_findings findings;
     struct store_growth growth = {0};
 
-    ctl_report_begin(&report, (words->options & CTL_JSON) != 0);
-    ctl_check_configuration(&report, config);
-    ctl_check_siblings(&report, config);
-    ctl_check_files(&report, config);
-    ctl_check_paths(&report, config);
-    check_certificates(&report, config);
-    check_database(&report, config, &growth);
-    check_space(&report, config, &growth);
-    check_name(&report, config);
+    ctl_findings_begin(&findings, (words->options & CTL_JSON) != 0);
+    ctl_check_configuration(&findings, config);
+    ctl_check_siblings(&findings, config);
+    ctl_check_files(&findings, config);
+    ctl_check_paths(&findings, config);
+    check_certificates(&findings, config);
+    check_database(&findings, config, &growth);
+    check_space(&findings, config, &growth);
+    check_name(&findings, config);
     if ((words->options & CTL_CONNECT) != 0) {
-        ctl_check_connect(&report, config);
+        ctl_check_connect(&findings, config);
     }
-    return ctl_report_end(&report);
+    return ctl_findings_end(&findings);
 }

@@ -20,7 +20,7 @@ static const char *protocol(const struct config *config)
                                                                      : "MQTT 3.1.1";
 }
 
-static void check_broker(struct ctl_report *report, const struct config *config)
+static void check_broker(struct ctl_findings *findings, const struct config *config)
 {
     const char *user = config->broker.username;
     char as[128] = "without a user name";
@@ -29,53 +29,53 @@ static void check_broker(struct ctl_report *report, const struct config *config)
         snprintf(as, sizeof(as), "as user %.100s", user);
     }
     if (config->broker.protocol == CONFIG_MQTT_5 && !paho_speaks_5()) {
-        ctl_report(report, "broker", false,
-                   "broker.protocol = 5 needs a build with the adapted Paho, and this one has the "
-                   "shared library: foxtrackrd does not start; set auto or 3.1.1");
+        ctl_finding(findings, "broker", false,
+                    "broker.protocol = 5 needs a build with the adapted Paho, and this one has the "
+                    "shared library: foxtrackrd does not start; set auto or 3.1.1");
     }
     if (config->broker.tls) {
-        ctl_report(report, "broker", true, "%s:%d, %s with TLS, %s", config->broker.host,
-                   config->broker.port, protocol(config), as);
+        ctl_finding(findings, "broker", true, "%s:%d, %s with TLS, %s", config->broker.host,
+                    config->broker.port, protocol(config), as);
     } else {
-        ctl_report_warning(report, "broker",
-                           "%s:%d, %s, %s; broker.tls = no: everything travels in clear",
-                           config->broker.host, config->broker.port, protocol(config), as);
+        ctl_finding_warning(findings, "broker",
+                            "%s:%d, %s, %s; broker.tls = no: everything travels in clear",
+                            config->broker.host, config->broker.port, protocol(config), as);
     }
 }
 
 /* Reports the source of the password, never the password itself. */
-static void check_password(struct ctl_report *report, const struct config *config)
+static void check_password(struct ctl_findings *findings, const struct config *config)
 {
     if (config->broker.password == NULL) {
         return;
     }
     if (!config->broker.tls) {
-        ctl_report_warning(report, "password", "travels in clear: broker.tls = no");
+        ctl_finding_warning(findings, "password", "travels in clear: broker.tls = no");
     }
     if (config->broker.password_inline) {
-        ctl_report_warning(report, "password",
-                           "stands in clear in %s, which is copied and shown to others more "
-                           "easily than a file of its own: use broker.password_file",
-                           config->path);
+        ctl_finding_warning(findings, "password",
+                            "stands in clear in %s, which is copied and shown to others more "
+                            "easily than a file of its own: use broker.password_file",
+                            config->path);
     }
 }
 
 /* Reports the proxy, never the password for it. */
-static void check_proxy(struct ctl_report *report, const struct config *config)
+static void check_proxy(struct ctl_findings *findings, const struct config *config)
 {
     const struct config_proxy *proxy = config->broker.proxy;
     char name[BROKER_ROUTE_SIZE];
 
     if (proxy != NULL) {
-        ctl_report(report, "proxy", true, "%s, %s, %s%.100s%s", broker_proxy_name(config, name),
-                   proxy->socks5 ? "SOCKS 5" : "HTTP CONNECT",
-                   proxy->user != NULL ? "as user " : "without a user name",
-                   proxy->user != NULL ? proxy->user : "",
-                   proxy->user != NULL ? ", which travels to it in clear with the password" : "");
+        ctl_finding(findings, "proxy", true, "%s, %s, %s%.100s%s", broker_proxy_name(config, name),
+                    proxy->socks5 ? "SOCKS 5" : "HTTP CONNECT",
+                    proxy->user != NULL ? "as user " : "without a user name",
+                    proxy->user != NULL ? proxy->user : "",
+                    proxy->user != NULL ? ", which travels to it in clear with the password" : "");
     }
 }
 
-static void check_session(struct ctl_report *report, const struct config_session *session)
+static void check_session(struct ctl_findings *findings, const struct config_session *session)
 {
     char filters[CTL_DETAIL_SIZE / 2];
     size_t used = 0;
@@ -85,22 +85,22 @@ static void check_session(struct ctl_report *report, const struct config_session
         used += (size_t)snprintf(filters + used, sizeof(filters) - used, "%s%s", i > 0 ? ", " : "",
                                  session->filters[i]);
     }
-    ctl_report(report, "session", true, "client id %s, QoS %d, %s %s%s", session->client_id,
-               session->qos, plural((int64_t)session->filter_count, "filter", "filters"), filters,
-               used >= sizeof(filters) ? "..." : "");
+    ctl_finding(findings, "session", true, "client id %s, QoS %d, %s %s%s", session->client_id,
+                session->qos, plural((int64_t)session->filter_count, "filter", "filters"), filters,
+                used >= sizeof(filters) ? "..." : "");
 }
 
-void ctl_check_configuration(struct ctl_report *report, const struct config *config)
+void ctl_check_configuration(struct ctl_findings *findings, const struct config *config)
 {
-    ctl_report(report, "configuration", true, "%s: %zu session%s", config->path,
-               config->session_count, plural_s((int64_t)config->session_count));
+    ctl_finding(findings, "configuration", true, "%s: %zu session%s", config->path,
+                config->session_count, plural_s((int64_t)config->session_count));
     for (size_t i = 0; i < config->warning_count; i++) {
-        ctl_report_warning(report, "configuration", "%s", config->warnings[i]);
+        ctl_finding_warning(findings, "configuration", "%s", config->warnings[i]);
     }
-    check_broker(report, config);
-    check_proxy(report, config);
-    check_password(report, config);
+    check_broker(findings, config);
+    check_proxy(findings, config);
+    check_password(findings, config);
     for (size_t i = 0; i < config->session_count; i++) {
-        check_session(report, &config->sessions[i]);
+        check_session(findings, &config->sessions[i]);
     }
 }

@@ -51,7 +51,7 @@ static void drop_released(void *context)
 
 /* The check of one address. */
 struct trial {
-    struct ctl_report *report;
+    struct ctl_findings *findings;
     const struct config *config;
     const char *client_id;
     struct gate *gate;
@@ -66,10 +66,10 @@ struct trial {
 static void fail(const struct trial *trial, const char *step, const char *reason)
 {
     if (trial->last) {
-        ctl_report(trial->report, step, false, "%s: %s", trial->address->name, reason);
+        ctl_finding(trial->findings, step, false, "%s: %s", trial->address->name, reason);
     } else {
-        ctl_report_warning(
-            trial->report, "address",
+        ctl_finding_warning(
+            trial->findings, "address",
             "%s is of no use, and the daemon goes on to the next address after it: %s: %s",
             trial->address->name, step, reason);
     }
@@ -80,10 +80,10 @@ static void report_tls(const struct trial *trial, int64_t expiry_ms)
     int64_t left_ms = expiry_ms - clock_wall_ms();
     char left[DURATION_SIZE];
 
-    ctl_report(trial->report, "TLS", true,
-               "the broker's certificate is trusted and expires in %s%s",
-               duration_text(left_ms, left),
-               left_ms < TLS_EXPIRES_SOON_MS ? ": its operator should renew it" : "");
+    ctl_finding(trial->findings, "TLS", true,
+                "the broker's certificate is trusted and expires in %s%s",
+                duration_text(left_ms, left),
+                left_ms < TLS_EXPIRES_SOON_MS ? ": its operator should renew it" : "");
 }
 
 /*
@@ -113,10 +113,10 @@ static void report_way(const struct trial *trial)
 {
     char route[BROKER_ROUTE_SIZE];
 
-    ctl_report(trial->report, "TCP", true, "%s accepts connections", trial->address->name);
+    ctl_finding(trial->findings, "TCP", true, "%s accepts connections", trial->address->name);
     if (trial->config->broker.proxy != NULL) {
-        ctl_report(trial->report, "proxy", true, "there is a way to %s",
-                   broker_route(trial->config, route));
+        ctl_finding(trial->findings, "proxy", true, "there is a way to %s",
+                    broker_route(trial->config, route));
     }
 }
 
@@ -155,41 +155,43 @@ static bool check_transport(const struct trial *trial)
     return result == TLS_OK;
 }
 
-static void check_filter(struct ctl_report *report, struct paho *paho, const char *filter, int qos)
+static void check_filter(struct ctl_findings *findings, struct paho *paho, const char *filter,
+                         int qos)
 {
     char problem[PAHO_PROBLEM_SIZE];
     int granted = 0;
 
     if (strncmp(filter, "$share/", 7) == 0) {
-        ctl_report_warning(report, "filter",
-                           "%s: not asked for, because that would take messages away from others",
-                           filter);
+        ctl_finding_warning(findings, "filter",
+                            "%s: not asked for, because that would take messages away from others",
+                            filter);
         return;
     }
     switch (paho_subscribe(paho, filter, qos, &granted, problem)) {
     case PAHO_OK:
         if (granted < qos) {
-            ctl_report(report, "filter", false,
-                       "%s: granted with QoS %d, asked was %d: ask the broker's operator, or set "
-                       "session.qos = %d knowingly",
-                       filter, granted, qos, granted);
+            ctl_finding(findings, "filter", false,
+                        "%s: granted with QoS %d, asked was %d: ask the broker's operator, or set "
+                        "session.qos = %d knowingly",
+                        filter, granted, qos, granted);
         } else {
-            ctl_report(report, "filter", true, "%s: granted with QoS %d", filter, granted);
+            ctl_finding(findings, "filter", true, "%s: granted with QoS %d", filter, granted);
         }
         break;
     default:
-        ctl_report(report, "filter", false, "%s: %s", filter, problem);
+        ctl_finding(findings, "filter", false, "%s: %s", filter, problem);
         break;
     }
 }
 
-static void check_filters(struct ctl_report *report, const struct config *config, struct paho *paho)
+static void check_filters(struct ctl_findings *findings, const struct config *config,
+                          struct paho *paho)
 {
     for (size_t i = 0; i < config->session_count; i++) {
         const struct config_session *session = &config->sessions[i];
 
         for (size_t j = 0; j < session->filter_count; j++) {
-            check_filter(report, paho, session->filters[j], session->qos);
+            check_filter(findings, paho, session->filters[j], session->qos);
         }
     }
 }
@@ -266,21 +268,22 @@ static bool connect_either(const struct trial *trial, struct paho *paho,
     return result == PROTOCOL_ACCEPTED;
 }
 
-static void report_protocol(struct ctl_report *report, const struct config *config,
+static void report_protocol(struct ctl_findings *findings, const struct config *config,
                             enum paho_version version, const char *older)
 {
     const struct config_session *first = &config->sessions[0];
     char expiry[DURATION_SIZE];
 
     if (version == PAHO_MQTT_5) {
-        ctl_report(report, "protocol", true, "MQTT 5; window %d asked; session expiry %s asked%s",
-                   first->receive_maximum, duration_text(first->session_expiry_ms, expiry),
-                   config->session_count > 1 ? " for the first session" : "");
+        ctl_finding(findings, "protocol", true,
+                    "MQTT 5; window %d asked; session expiry %s asked%s", first->receive_maximum,
+                    duration_text(first->session_expiry_ms, expiry),
+                    config->session_count > 1 ? " for the first session" : "");
     } else if (older[0] != '\0') {
-        ctl_report(report, "protocol", true,
-                   "MQTT 3.1.1, because the broker does not take MQTT 5: %s", older);
+        ctl_finding(findings, "protocol", true,
+                    "MQTT 3.1.1, because the broker does not take MQTT 5: %s", older);
     } else {
-        ctl_report(report, "protocol", true, "MQTT 3.1.1");
+        ctl_finding(findings, "protocol", true, "MQTT 3.1.1");
     }
 }
 
@@ -311,10 +314,10 @@ static bool check_credentials(const struct trial *trial)
     options.receive_maximum = (unsigned)config->sessions[0].receive_maximum;
     good = connect_either(trial, paho, &options, older, problem);
     if (good) {
-        report_protocol(trial->report, config, options.version, older);
-        ctl_report(trial->report, "credentials", true, "accepted (user %s, client id %s)", user,
-                   trial->client_id);
-        check_filters(trial->report, config, paho);
+        report_protocol(trial->findings, config, options.version, older);
+        ctl_finding(trial->findings, "credentials", true, "accepted (user %s, client id %s)", user,
+                    trial->client_id);
+        check_filters(trial->findings, config, paho);
     } else {
         snprintf(
             reason, sizeof(reason), "%s (user %s, client id %s)%s", problem, user, trial->client_id,
@@ -328,19 +331,19 @@ static bool check_credentials(const struct trial *trial)
 }
 
 /* Checks the addresses in the daemon's order, until one of them has passed every step. */
-static void check_addresses(struct ctl_report *report, const struct config *config,
+static void check_addresses(struct ctl_findings *findings, const struct config *config,
                             const char *client_id, struct gate *gate)
 {
     char problem[DIAL_PROBLEM_SIZE];
     struct dial_list list;
 
     if (broker_resolve(config, NULL, &list, problem) != 0) {
-        ctl_report(report, "TCP", false, "%s", problem);
+        ctl_finding(findings, "TCP", false, "%s", problem);
         return;
     }
     for (size_t i = 0; i < list.count; i++) {
         const struct trial trial = {
-            .report = report,
+            .findings = findings,
             .config = config,
             .client_id = client_id,
             .gate = gate,
@@ -354,7 +357,7 @@ static void check_addresses(struct ctl_report *report, const struct config *conf
     }
 }
 
-void ctl_check_connect(struct ctl_report *report, const struct config *config)
+void ctl_check_connect(struct ctl_findings *findings, const struct config *config)
 {
     static const struct watermark nothing_pending; /* so the gate holds nothing back */
     char client_id[BROKER_CLIENT_ID_SIZE];
@@ -364,16 +367,16 @@ void ctl_check_connect(struct ctl_report *report, const struct config *config)
 
     session_library_init(config);
     if (!broker_other_client_id(config, config->sessions[0].client_id, "check", client_id)) {
-        ctl_report(report, "credentials", false, "no random number for a client id");
+        ctl_finding(findings, "credentials", false, "no random number for a client id");
         return;
     }
     broker_target(config, target);
     rc = gate_new(&gate, target, 1, session_writes_at_once(config), &nothing_pending);
     if (rc != 0) {
-        ctl_report(report, "TCP", false, "no relay on 127.0.0.1 to connect through: %s",
-                   error_text(-rc));
+        ctl_finding(findings, "TCP", false, "no relay on 127.0.0.1 to connect through: %s",
+                    error_text(-rc));
         return;
     }
-    check_addresses(report, config, client_id, gate);
+    check_addresses(findings, config, client_id, gate);
     gate_free(gate);
 }

@@ -213,7 +213,7 @@ static const char *what_for(int mode)
 }
 
 /* Reports the problem of one file. Returns true when there is none. */
-static bool judge(struct ctl_report *report, const struct file *file, const struct user *user,
+static bool judge(struct ctl_findings *findings, const struct file *file, const struct user *user,
                   int error)
 {
     struct stat status;
@@ -229,21 +229,21 @@ static bool judge(struct ctl_report *report, const struct file *file, const stru
                                    : "");
     }
     if (error != 0 && !(error == ENOENT && file->may_be_missing)) {
-        ctl_report(report, "files", false, "%s (%s): user %s cannot %s %s: %s%s", file->path,
-                   file->key, user->name, what_for(file->mode),
-                   (file->mode & X_OK) != 0 ? "there" : "it", error_text(error), advice);
+        ctl_finding(findings, "files", false, "%s (%s): user %s cannot %s %s: %s%s", file->path,
+                    file->key, user->name, what_for(file->mode),
+                    (file->mode & X_OK) != 0 ? "there" : "it", error_text(error), advice);
         return false;
     }
     if (file->secret && stat(file->path, &status) == 0 && (status.st_mode & S_IROTH) != 0) {
-        ctl_report(report, "files", false, "%s (%s): everybody can read it: chmod o-rwx %s",
-                   file->path, file->key, file->path);
+        ctl_finding(findings, "files", false, "%s (%s): everybody can read it: chmod o-rwx %s",
+                    file->path, file->key, file->path);
         return false;
     }
     return true;
 }
 
 /* The service makes it; a daemon that is started in another way goes on without its status file. */
-static void check_status_directory(struct ctl_report *report, const struct config *config)
+static void check_status_directory(struct ctl_findings *findings, const struct config *config)
 {
     char directory[PATH_MAX];
     long owner;
@@ -256,8 +256,8 @@ static void check_status_directory(struct ctl_report *report, const struct confi
     if (access(directory, F_OK) != 0 && errno == ENOENT && strncmp(directory, "/run/", 5) == 0 &&
         (store_is_held(config->database.path, &owner) ||
          access("/run/systemd/system", F_OK) != 0)) {
-        ctl_report_warning(
-            report, "files",
+        ctl_finding_warning(
+            findings, "files",
             "%s (directory of status.file): is not there, so foxtrackrctl status has "
             "nothing to read; the service makes it, and without systemd: install -d "
             "-o foxtrackrd -g foxtrackr-readers -m 0750 %s",
@@ -265,26 +265,26 @@ static void check_status_directory(struct ctl_report *report, const struct confi
     }
 }
 
-void ctl_check_files(struct ctl_report *report, const struct config *config)
+void ctl_check_files(struct ctl_findings *findings, const struct config *config)
 {
     struct files files;
     struct user user;
     int errors[FILES_MAX] = {0};
     bool good = true;
 
-    check_status_directory(report, config);
+    check_status_directory(findings, config);
     list_files(&files, config);
     find_user(config, &user);
     if (!ask(&files, &user, errors)) {
-        ctl_report(report, "files", false, "cannot become user %s to see what it may do",
-                   user.name);
+        ctl_finding(findings, "files", false, "cannot become user %s to see what it may do",
+                    user.name);
         return;
     }
     for (int i = 0; i < files.count; i++) {
-        good = judge(report, &files.list[i], &user, errors[i]) && good;
+        good = judge(findings, &files.list[i], &user, errors[i]) && good;
     }
     if (good) {
-        ctl_report(report, "files", true, "user %s may read and write what the configuration names",
-                   user.name);
+        ctl_finding(findings, "files", true,
+                    "user %s may read and write what the configuration names", user.name);
     }
 }

@@ -3,25 +3,25 @@
 #define CTL_CHECK_FINDINGS_INTERNAL_H
 
 #include "config/config.h"
-#include "ctl/report_internal.h"
+#include "ctl/findings_internal.h"
 
 /* ctl/check_config.c: the configuration: the broker, the client id and filters of each session, the
  * protocol, the source of the password, and warnings for values that were probably not meant. */
-void ctl_check_configuration(struct ctl_report *report, const struct config *config);
+void ctl_check_configuration(struct ctl_findings *findings, const struct config *config);
 
 /* ctl/check_siblings.c: the configurations beside this one: whether one has the same database or
  * the same client id at the same broker. */
-void ctl_check_siblings(struct ctl_report *report, const struct config *config);
+void ctl_check_siblings(struct ctl_findings *findings, const struct config *config);
 
 /* Reports on the files that the configuration names: whether the daemon's user may read or write
  * them, and whether others may not. */
-void ctl_check_files(struct ctl_report *report, const struct config *config);
+void ctl_check_files(struct ctl_findings *findings, const struct config *config);
 
 /* The broker: TCP, TLS, credentials, and whether it grants the filters. Uses a client id of its own
  * and a clean session, so that no durable session is affected. */
-void ctl_check_connect(struct ctl_report *report, const struct config *config);
+void ctl_check_connect(struct ctl_findings *findings, const struct config *config);
 
 /* ctl/check_paths.c: reports files that are used for two purposes, or are not foxtrackrd's. */
-void ctl_check_paths(struct ctl_report *report, const struct config *config);
+void ctl_check_paths(struct ctl_findings *findings, const struct config *config);
 
 #endif

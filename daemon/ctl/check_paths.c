@@ -12,12 +12,12 @@
 
 static void shared(void *context, const char *sentence)
 {
-    ctl_report(context, "paths", false, "%s", sentence);
+    ctl_finding(context, "paths", false, "%s", sentence);
 }
 
 /* Reports a file that is not foxtrackrd's. A file that this user may not read is left out; root or
  * the daemon's user can check it. */
-static void judge(struct ctl_report *report, const char *key, const char *path,
+static void judge(struct ctl_findings *findings, const char *key, const char *path,
                   enum own_file_kind kind)
 {
     char reason[OWN_FILE_REASON_SIZE];
@@ -25,28 +25,28 @@ static void judge(struct ctl_report *report, const char *key, const char *path,
 
     if (path != NULL && own_file_judge(path, kind, &error, reason) == OWN_FILE_OTHER &&
         error != EACCES) {
-        ctl_report(report, "paths", false, "%s: %s %s", key, path, reason);
+        ctl_finding(findings, "paths", false, "%s: %s %s", key, path, reason);
     }
 }
 
-void ctl_check_paths(struct ctl_report *report, const struct config *config)
+void ctl_check_paths(struct ctl_findings *findings, const struct config *config)
 {
     char problem[CONFIG_PROBLEM_SIZE];
-    bool before = report->good;
+    bool before = findings->good;
     char lock[PATH_MAX + 16];
 
-    report->good = true;
+    findings->good = true;
     if (paths_check(config, problem) != 0) {
-        ctl_report(report, "paths", false, "%s", problem);
+        ctl_finding(findings, "paths", false, "%s", problem);
     }
-    paths_each_shared(config, shared, report);
-    judge(report, "status.file", config->status.file, OWN_FILE_STATUS);
-    judge(report, "status.metrics_file", config->status.metrics_file, OWN_FILE_METRICS);
-    judge(report, "log.file", config->log.file, OWN_FILE_LOG);
+    paths_each_shared(config, shared, findings);
+    judge(findings, "status.file", config->status.file, OWN_FILE_STATUS);
+    judge(findings, "status.metrics_file", config->status.metrics_file, OWN_FILE_METRICS);
+    judge(findings, "log.file", config->log.file, OWN_FILE_LOG);
     snprintf(lock, sizeof(lock), "%s.lock", config->database.path);
-    judge(report, "the lock of database.path", lock, OWN_FILE_LOCK);
-    if (report->good) {
-        ctl_report(report, "paths", true, "every file serves one purpose");
+    judge(findings, "the lock of database.path", lock, OWN_FILE_LOCK);
+    if (findings->good) {
+        ctl_finding(findings, "paths", true, "every file serves one purpose");
     }
-    report->good = report->good && before;
+    findings->good = findings->good && before;
 }

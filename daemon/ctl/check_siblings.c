@@ -27,7 +27,7 @@ static bool same_file(const char *one, const char *other)
     return path_identity_same(&first, &second);
 }
 
-static void say_database(struct ctl_report *report, const struct config *config,
+static void say_database(struct ctl_findings *findings, const struct config *config,
                          const struct config *other)
 {
     char running[64] = "";
@@ -36,14 +36,14 @@ static void say_database(struct ctl_report *report, const struct config *config,
     if (store_is_held(config->database.path, &owner) && owner > 0) {
         snprintf(running, sizeof(running), ", which process %ld has now", owner);
     }
-    ctl_report_warning(report, "configuration",
-                       "%s: database.path %s is that of %s too%s: only one of them can run; for a "
-                       "second daemon set database.path, status.file and the client id",
-                       config->path, config->database.path, other->path, running);
+    ctl_finding_warning(findings, "configuration",
+                        "%s: database.path %s is that of %s too%s: only one of them can run; for a "
+                        "second daemon set database.path, status.file and the client id",
+                        config->path, config->database.path, other->path, running);
 }
 
 /* Two databases that share one queue: each gets a part of the messages. */
-static void compare_clients(struct ctl_report *report, const struct config *config,
+static void compare_clients(struct ctl_findings *findings, const struct config *config,
                             const struct config *other)
 {
     if (strcasecmp(config->broker.host, other->broker.host) != 0 ||
@@ -53,18 +53,18 @@ static void compare_clients(struct ctl_report *report, const struct config *conf
     for (size_t i = 0; i < config->session_count; i++) {
         for (size_t j = 0; j < other->session_count; j++) {
             if (strcmp(config->sessions[i].client_id, other->sessions[j].client_id) == 0) {
-                ctl_report(report, "configuration", false,
-                           "%s: client id %s at %s:%d is that of %s too: the broker would end one "
-                           "session for the other; set session.number or session.client_id",
-                           config->path, config->sessions[i].client_id, config->broker.host,
-                           config->broker.port, other->path);
+                ctl_finding(findings, "configuration", false,
+                            "%s: client id %s at %s:%d is that of %s too: the broker would end one "
+                            "session for the other; set session.number or session.client_id",
+                            config->path, config->sessions[i].client_id, config->broker.host,
+                            config->broker.port, other->path);
             }
         }
     }
 }
 
 /* A file that is no good configuration is not judged here: its own check does that. */
-static void compare(struct ctl_report *report, const struct config *config, const char *file)
+static void compare(struct ctl_findings *findings, const struct config *config, const char *file)
 {
     struct config_problems problems;
     struct config *other;
@@ -73,14 +73,14 @@ static void compare(struct ctl_report *report, const struct config *config, cons
         return;
     }
     if (same_file(config->database.path, other->database.path)) {
-        say_database(report, config, other);
+        say_database(findings, config, other);
     } else {
-        compare_clients(report, config, other);
+        compare_clients(findings, config, other);
     }
     config_free(other);
 }
 
-void ctl_check_siblings(struct ctl_report *report, const struct config *config)
+void ctl_check_siblings(struct ctl_findings *findings, const struct config *config)
 {
     const char *slash = strrchr(config->path, '/');
     char directory[PATH_MAX];
@@ -99,7 +99,7 @@ void ctl_check_siblings(struct ctl_report *report, const struct config *config)
         if (found->d_name[0] != '.' && length > strlen(SUFFIX) &&
             strcmp(found->d_name + length - strlen(SUFFIX), SUFFIX) == 0) {
             snprintf(file, sizeof(file), "%s%s", directory, found->d_name);
-            compare(report, config, file);
+            compare(findings, config, file);
             count++;
         }
     }

@@ -4,14 +4,14 @@
 #include <stdio.h>
 
 #include "base/moment.h"
-#include "ctl/report_internal.h"
+#include "ctl/findings_internal.h"
 #include "ctl/work_internal.h"
 #include "store/store.h"
 
 #define BUSY_TIMEOUT_MS 5000 /* used without a configuration */
 
 struct verification {
-    struct ctl_report report;
+    struct ctl_findings findings;
     struct ctl_work work;
 };
 
@@ -20,7 +20,7 @@ static void finding(void *context, const char *check, bool good, const char *det
     struct verification *verification = context;
 
     ctl_work_clear(&verification->work);
-    ctl_report(&verification->report, check, good, "%s", detail);
+    ctl_finding(&verification->findings, check, good, "%s", detail);
 }
 
 int ctl_verify(const struct config *config, const struct ctl_words *words)
@@ -39,22 +39,22 @@ int ctl_verify(const struct config *config, const struct ctl_words *words)
     int result;
 
     ctl_work_begin(&verification.work);
-    ctl_report_begin(&verification.report, (words->options & CTL_JSON) != 0);
+    ctl_findings_begin(&verification.findings, (words->options & CTL_JSON) != 0);
     if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
-        ctl_report(&verification.report, "database", false, "%s", problem);
-        return ctl_report_end(&verification.report);
+        ctl_finding(&verification.findings, "database", false, "%s", problem);
+        return ctl_findings_end(&verification.findings);
     }
     if (store_is_backup(store, &taken_ms)) {
-        ctl_report(&verification.report, "database", true, "%s: a backup of %s", options.path,
-                   moment_text(taken_ms, taken));
+        ctl_finding(&verification.findings, "database", true, "%s: a backup of %s", options.path,
+                    moment_text(taken_ms, taken));
     } else {
-        ctl_report(&verification.report, "database", true, "%s", options.path);
+        ctl_finding(&verification.findings, "database", true, "%s", options.path);
     }
     result = store_verify(store, &verification.work.watcher, finding, &verification);
     ctl_work_clear(&verification.work);
     if (result != STORE_OK) {
-        ctl_report(&verification.report, "verify", false, "%s", store_error(store));
+        ctl_finding(&verification.findings, "verify", false, "%s", store_error(store));
     }
     store_close(store);
-    return ctl_report_end(&verification.report);
+    return ctl_findings_end(&verification.findings);
 }
