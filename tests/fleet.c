@@ -35,8 +35,15 @@ static const char usage[] =
     "  --garbage N                --other N                --oversize N\n"
     "  --max-payload BYTES (262144)                        --manifest FILE\n"
     "  --seed N (1)               --rate MESSAGES/S        --window N (20)\n"
+    "  --grouped N (all)          --skip N                 --limit N\n"
+    "  --silent N                 --pauses N               --warm N\n"
+    "  --truth FILE\n"
     "  --filter FILTER...         --sub-qos N (2)          with --register\n"
-    "Counts are of readings; --group-topics publishes each of them twice.\n";
+    "Counts are of readings; --group-topics publishes each of them twice. --silent, --pauses and\n"
+    "--warm are devices, and --truth says which. --skip and --limit publish a part of the "
+    "messages:\n"
+    "with the same --end-ms, the parts make up the whole. Manifest and truth are those of the "
+    "whole.\n";
 
 struct fleet {
     struct publisher_options broker;
@@ -46,10 +53,14 @@ struct fleet {
     char *filters[PUBLISHER_FILTERS_MAX];
     int filter_count;
     const char *manifest;
+    const char *truth;
     bool print;
     double rate; /* messages a second; 0: as fast as the broker takes them */
     struct publisher *publisher;
     struct timespec begun;
+    int64_t skip;
+    int64_t limit;
+    int64_t told; /* messages of the story so far */
     int64_t sent;
 };
 
@@ -68,6 +79,7 @@ enum fleet_option {
     OPTION_RETAIN,
     OPTION_PRINT,
     OPTION_MANIFEST,
+    OPTION_TRUTH,
     OPTION_HELP,
     OPTION_NUMBER, /* this and what follows: numbers[option - OPTION_NUMBER] */
 };
@@ -88,6 +100,12 @@ enum {
     SEED,
     RATE,
     WINDOW,
+    GROUPED,
+    SILENT,
+    PAUSES,
+    WARM,
+    SKIP,
+    LIMIT,
     NUMBERS
 };
 
@@ -114,6 +132,12 @@ static const struct {
     [RATE] = {"rate", 0, 0, 1e6},
     /* mosquitto drops a publisher with more in flight than its max_inflight_messages, 20. */
     [WINDOW] = {"window", 20, 1, 60000},
+    [GROUPED] = {"grouped", 60000, 0, 60000},
+    [SILENT] = {"silent", 0, 0, 60000},
+    [PAUSES] = {"pauses", 0, 0, 60000},
+    [WARM] = {"warm", 0, 0, 60000},
+    [SKIP] = {"skip", 0, 0, 1e10},
+    [LIMIT] = {"limit", 1e10, 0, 1e10},
 };
 
 static void usage_error(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -201,6 +225,9 @@ static void apply_option(struct fleet *fleet, int option, char *value)
     case OPTION_MANIFEST:
         fleet->manifest = value;
         break;
+    case OPTION_TRUTH:
+        fleet->truth = value;
+        break;
     case OPTION_HELP:
         fputs(usage, stdout);
         exit(EXIT_SUCCESS);
@@ -231,6 +258,12 @@ static void apply_numbers(struct fleet *fleet, const double value[NUMBERS], bool
     fleet->story.oversize = (int64_t)value[OVERSIZE];
     fleet->story.max_payload = (size_t)value[MAX_PAYLOAD];
     fleet->story.seed = (uint64_t)value[SEED];
+    fleet->story.grouped = (int)value[GROUPED];
+    fleet->story.silent = (int)value[SILENT];
+    fleet->story.pauses = (int)value[PAUSES];
+    fleet->story.warm = (int)value[WARM];
+    fleet->skip = (int64_t)value[SKIP];
+    fleet->limit = (int64_t)value[LIMIT];
     fleet->broker.qos = (int)value[fleet->register_id != NULL ? SUB_QOS : QOS];
     fleet->broker.window = (int)value[WINDOW];
     fleet->rate = value[RATE];
@@ -255,6 +288,7 @@ static const struct {
     {"retain", no_argument, OPTION_RETAIN},
     {"print", no_argument, OPTION_PRINT},
     {"manifest", required_argument, OPTION_MANIFEST},
+    {"truth", required_argument, OPTION_TRUTH},
     {"help", no_argument, OPTION_HELP},
 };
 
@@ -325,12 +359,22 @@ static void check_options(struct fleet *fleet)
     }
 }
 
+/* Whether the next message of the story is in the part that --skip and --limit choose. */
+static bool in_part(struct fleet *fleet)
+{
+    int64_t n = fleet->told++;
+
+    return n >= fleet->skip && n - fleet->skip < fleet->limit;
+}
+
 /* A message as a line: topic, tab, payload, with every byte that is not plain text as \xNN. */
 static void print_message(void *context, const char *topic, const void *payload, size_t length)
 {
     const unsigned char *bytes = payload;
 
-    (void)context;
+    if (!in_part(context)) {
+        return;
+    }
     printf("%s\t", topic);
     for (size_t i = 0; i < length; i++) {
         if (bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '\\') {
@@ -367,19 +411,22 @@ static void publish_message(void *context, const char *topic, const void *payloa
 {
     struct fleet *fleet = context;
 
+    if (!in_part(fleet)) {
+        return;
+    }
     keep_rate(fleet);
     publisher_publish(fleet->publisher, topic, payload, length);
     fleet->sent++;
 }
 
-static void publish(struct fleet *fleet, FILE *manifest)
+static void publish(struct fleet *fleet, FILE *manifest, FILE *truth)
 {
     struct timespec now;
     double seconds;
 
     fleet->publisher = publisher_open(&fleet->broker);
     clock_gettime(CLOCK_MONOTONIC, &fleet->begun);
-    story_tell(&fleet->story, manifest, publish_message, fleet);
+    story_tell(&fleet->story, manifest, truth, publish_message, fleet);
     publisher_close(fleet->publisher);
     clock_gettime(CLOCK_MONOTONIC, &now);
     seconds = (double)(now.tv_sec - fleet->begun.tv_sec) +
@@ -387,10 +434,28 @@ static void publish(struct fleet *fleet, FILE *manifest)
     printf("published %lld messages in %.1f s\n", (long long)fleet->sent, seconds);
 }
 
+/* Opens a file to write; a path of NULL gives NULL. */
+static FILE *open_to_write(const char *path)
+{
+    FILE *file = path != NULL ? fopen(path, "we") : NULL;
+
+    if (path != NULL && file == NULL) {
+        err(EXIT_FAILURE, "cannot write %s", path);
+    }
+    return file;
+}
+
+static void close_written(FILE *file)
+{
+    if (file != NULL && fclose(file) != 0) {
+        err(EXIT_FAILURE, "cannot write everything");
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct fleet fleet = {.broker = {.host = "localhost", .tls = true}};
-    FILE *manifest = NULL;
+    FILE *manifest, *truth;
 
     parse_options(&fleet, argc, argv);
     check_options(&fleet);
@@ -400,18 +465,16 @@ int main(int argc, char **argv)
         publisher_close(fleet.publisher);
         return EXIT_SUCCESS;
     }
-    if (fleet.manifest != NULL) {
-        manifest = fopen(fleet.manifest, "we");
-        if (manifest == NULL) {
-            err(EXIT_FAILURE, "cannot write %s", fleet.manifest);
-        }
-    }
+    manifest = open_to_write(fleet.manifest);
+    truth = open_to_write(fleet.truth);
     if (fleet.print) {
-        story_tell(&fleet.story, manifest, print_message, NULL);
+        story_tell(&fleet.story, manifest, truth, print_message, &fleet);
     } else {
-        publish(&fleet, manifest);
+        publish(&fleet, manifest, truth);
     }
-    if ((manifest != NULL && fclose(manifest) != 0) || fflush(stdout) != 0) {
+    close_written(manifest);
+    close_written(truth);
+    if (fflush(stdout) != 0) {
         err(EXIT_FAILURE, "cannot write everything");
     }
     return EXIT_SUCCESS;

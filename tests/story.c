@@ -15,23 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tracker.h"
+
 #define TOPIC_SIZE   256
 #define PAYLOAD_SIZE 1024
-#define DAY_MS       INT64_C(86400000)
-
-/* One tracker. What it reports depends on its number, the seed and the time. */
-struct device {
-    char id[16];
-    char group[24];
-    double phase;       /* of its day, radians: where it stands */
-    double discharge_h; /* hours from full to empty */
-    double charged_h;   /* how long ago it was full when the story begins, hours */
-    int rssi_dbm;
-};
 
 struct story {
     const struct story_options *options;
-    struct device *devices;
+    struct tracker *trackers;
     int64_t rounds;
     uint64_t random;
     FILE *manifest;
@@ -79,48 +70,16 @@ static void emit_quarantined(struct story *story, const char *reason, const char
     fputs("\"}\n", story->manifest);
 }
 
-/* splitmix64: small, and the same on every machine. */
-static uint64_t random_next(uint64_t *state)
+static void make_trackers(struct story *story)
 {
-    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-/* Uniform in [0, 1). */
-static double random_unit(struct story *story)
-{
-    return (double)(random_next(&story->random) >> 11) / 9007199254740992.0;
-}
-
-static void make_devices(struct story *story)
-{
-    static const char *const names[] = {"depot-north", "depot-south", "trailers",
-                                        "reefers",     "rentals",     "spares"};
     const struct story_options *options = story->options;
-    const int name_count = (int)(sizeof names / sizeof names[0]);
 
-    story->devices = calloc((size_t)options->devices, sizeof *story->devices);
-    if (story->devices == NULL) {
+    story->trackers = calloc((size_t)options->devices, sizeof *story->trackers);
+    if (story->trackers == NULL) {
         errx(EXIT_FAILURE, "out of memory");
     }
     for (int i = 0; i < options->devices; i++) {
-        struct device *device = &story->devices[i];
-        int group = options->groups > 0 ? i % options->groups : 0;
-
-        /* Five hexadecimal digits, like the ids in the wild; some of them look like numbers. */
-        snprintf(device->id, sizeof device->id, "%05X", (unsigned)(0x1BBC0 + i * 14));
-        if (group < name_count) {
-            snprintf(device->group, sizeof device->group, "%s", names[group]);
-        } else {
-            snprintf(device->group, sizeof device->group, "group-%d", group);
-        }
-        device->phase = random_unit(story) * 0.8;
-        device->discharge_h = 24 * (9 + 12 * random_unit(story));
-        device->charged_h = device->discharge_h * 0.7 * random_unit(story);
-        device->rssi_dbm = -60 - (int)(40 * random_unit(story));
+        tracker_make(&story->trackers[i], options, i, &story->random);
     }
 }
 
@@ -134,51 +93,53 @@ static int64_t reading_time_ms(const struct story *story, int64_t round, int dev
     return story->options->end_ms - before_end_ms - stagger_ms;
 }
 
+static int copies_of(const struct story *story, const struct tracker *tracker)
+{
+    return story->options->group_topics && tracker->group[0] != '\0' ? 2 : 1;
+}
+
 /* The copies of a reading: on the device's topic, and on its group's if asked for. */
-static void emit_reading(struct story *story, const struct device *device, const char *type,
+static void emit_reading(struct story *story, const struct tracker *tracker, const char *type,
                          const char *payload)
 {
     char topic[TOPIC_SIZE];
 
-    snprintf(topic, sizeof topic, "foxtrackr/%s/V3.0/%s", device->id, type);
+    snprintf(topic, sizeof topic, "foxtrackr/%s/V3.0/%s", tracker->id, type);
     emit(story, topic, payload, strlen(payload));
-    if (story->options->group_topics) {
-        snprintf(topic, sizeof topic, "foxtrackr/%s/V3.0/%s", device->group, type);
+    if (copies_of(story, tracker) == 2) {
+        snprintf(topic, sizeof topic, "foxtrackr/%s/V3.0/%s", tracker->group, type);
         emit(story, topic, payload, strlen(payload));
     }
 }
 
-/* The battery falls slowly from 4.15 V; at 15 % somebody charges it. */
-static void play_battery(struct story *story, const struct device *device, int64_t time_ms)
+/* The battery falls slowly from 4.15 V. */
+static void play_battery(struct story *story, struct tracker *tracker, int64_t time_ms)
 {
-    double hours =
-        (double)(time_ms - story->options->end_ms + story->options->span_ms) / 3600000.0 +
-        device->charged_h;
-    double full = 1.0 - 0.85 * fmod(hours, device->discharge_h) / device->discharge_h;
+    double full = tracker_charge(tracker, story->options, time_ms);
     bool charging = full > 0.99;
     char volts[16];
     char payload[PAYLOAD_SIZE];
     int level = (int)lround(100 * full);
 
-    snprintf(volts, sizeof volts, "%.3f", 3.45 + 0.7 * full + 0.006 * (random_unit(story) - 0.5));
+    snprintf(volts, sizeof volts, "%.3f",
+             3.45 + 0.7 * full + 0.006 * (tracker_random(&story->random) - 0.5));
     snprintf(payload, sizeof payload,
              "{\"messageType\":1,\"deviceId\":\"%s\",\"version\":3,\"timeMs\":%" PRId64 ","
              "\"battery\":{\"voltage\":%s,\"level\":%d,\"charging\":%s},\"rssi\":%d}",
-             device->id, time_ms, volts, level, charging ? "true" : "false", device->rssi_dbm);
-    emit_reading(story, device, "bat", payload);
+             tracker->id, time_ms, volts, level, charging ? "true" : "false", tracker->rssi_dbm);
+    emit_reading(story, tracker, "bat", payload);
+    tracker_note_level(tracker, time_ms, level);
     expect(story,
            "{\"table\":\"battery\",\"device\":\"%s\",\"time_ms\":%" PRId64 ",\"message_type\":1,"
            "\"voltage_v\":%s,\"level_pct\":%d,"
            "\"extra\":{\"battery\":{\"charging\":%s},\"rssi\":%d},\"copies\":%d}",
-           device->id, time_ms, volts, level, charging ? "true" : "false", device->rssi_dbm,
-           story->options->group_topics ? 2 : 1);
+           tracker->id, time_ms, volts, level, charging ? "true" : "false", tracker->rssi_dbm,
+           copies_of(story, tracker));
 }
 
-/* The temperature follows the day: coldest before dawn, warmest in the afternoon. */
-static void play_temperature(struct story *story, const struct device *device, int64_t time_ms)
+static void play_temperature(struct story *story, struct tracker *tracker, int64_t time_ms)
 {
-    double day = 2 * M_PI * (double)(time_ms % DAY_MS) / (double)DAY_MS;
-    double celsius = 11 - 7.5 * cos(day - 1.0 + device->phase) + 0.8 * random_unit(story);
+    double celsius = tracker_celsius(tracker, time_ms, tracker_random(&story->random));
     char text[16];
     char payload[PAYLOAD_SIZE];
 
@@ -186,32 +147,34 @@ static void play_temperature(struct story *story, const struct device *device, i
     snprintf(payload, sizeof payload,
              "{\"messageType\":2,\"deviceId\":\"%s\",\"version\":3,\"timeMs\":%" PRId64 ","
              "\"temperature\":{\"celsius\":%s,\"sensor\":\"internal\"}}",
-             device->id, time_ms, text);
-    emit_reading(story, device, "temp", payload);
+             tracker->id, time_ms, text);
+    emit_reading(story, tracker, "temp", payload);
+    tracker_note_celsius(tracker, time_ms, celsius);
     expect(story,
            "{\"table\":\"temperature\",\"device\":\"%s\",\"time_ms\":%" PRId64 ","
            "\"message_type\":2,\"celsius\":%s,"
            "\"extra\":{\"temperature\":{\"sensor\":\"internal\"}},\"copies\":%d}",
-           device->id, time_ms, text, story->options->group_topics ? 2 : 1);
+           tracker->id, time_ms, text, copies_of(story, tracker));
 }
 
 /* A type that has no columns of its own. */
-static void play_other(struct story *story, const struct device *device, int64_t time_ms,
+static void play_other(struct story *story, const struct tracker *tracker, int64_t time_ms,
                        int64_t index)
 {
     char topic[TOPIC_SIZE];
     char payload[PAYLOAD_SIZE];
 
-    snprintf(topic, sizeof topic, "foxtrackr/%s/V3.0/gps", device->id);
+    snprintf(topic, sizeof topic, "foxtrackr/%s/V3.0/gps", tracker->id);
     snprintf(payload, sizeof payload,
              "{\"messageType\":7,\"deviceId\":\"%s\",\"version\":3,\"timeMs\":%" PRId64 ","
              "\"gps\":{\"lat\":%.5f,\"lon\":%.5f,\"fix\":%" PRId64 "}}",
-             device->id, time_ms, 52.0 + random_unit(story), 4.5 + random_unit(story), index);
+             tracker->id, time_ms, 52.0 + tracker_random(&story->random),
+             4.5 + tracker_random(&story->random), index);
     emit(story, topic, payload, strlen(payload));
     expect(story,
            "{\"table\":\"messages\",\"device\":\"%s\",\"type\":\"gps\",\"time_ms\":%" PRId64 ","
            "\"message_type\":7,\"body\":%s,\"copies\":1}",
-           device->id, time_ms, payload);
+           tracker->id, time_ms, payload);
 }
 
 /*
@@ -268,7 +231,7 @@ static const struct garbage {
 };
 
 /* Fill in a template of garbage_kinds; returns the length. */
-static size_t expand(char *out, size_t size, const char *template, const struct device *device,
+static size_t expand(char *out, size_t size, const char *template, const struct tracker *tracker,
                      int64_t time_ms, int64_t number)
 {
     size_t length = 0;
@@ -282,7 +245,7 @@ static size_t expand(char *out, size_t size, const char *template, const struct 
             continue;
         }
         if (template[1] == 'D') {
-            length += (size_t)snprintf(at, room, "%s", device->id);
+            length += (size_t)snprintf(at, room, "%s", tracker->id);
         } else {
             length += (size_t)snprintf(at, room, "%" PRId64, template[1] == 'T' ? time_ms : number);
         }
@@ -292,7 +255,7 @@ static size_t expand(char *out, size_t size, const char *template, const struct 
     return length;
 }
 
-static void play_garbage(struct story *story, const struct device *device, int64_t time_ms,
+static void play_garbage(struct story *story, const struct tracker *tracker, int64_t time_ms,
                          int64_t index)
 {
     const int64_t kinds = (int64_t)(sizeof garbage_kinds / sizeof garbage_kinds[0]);
@@ -301,15 +264,15 @@ static void play_garbage(struct story *story, const struct device *device, int64
     char payload[PAYLOAD_SIZE];
     size_t length;
 
-    expand(topic, sizeof topic, kind->topic, device, time_ms, index);
+    expand(topic, sizeof topic, kind->topic, tracker, time_ms, index);
     memcpy(payload, kind->bytes, kind->length);
     length = kind->length + expand(payload + kind->length, sizeof payload - kind->length,
-                                   kind->body, device, time_ms, index);
+                                   kind->body, tracker, time_ms, index);
     emit_quarantined(story, kind->reason, topic, (unsigned char *)payload, length);
 }
 
 /* A good reading, but for a member so long that the payload exceeds the limit. */
-static void play_oversize(struct story *story, const struct device *device, int64_t time_ms,
+static void play_oversize(struct story *story, const struct tracker *tracker, int64_t time_ms,
                           int64_t index)
 {
     size_t length = story->options->max_payload + 1 + (size_t)index;
@@ -320,12 +283,12 @@ static void play_oversize(struct story *story, const struct device *device, int6
     if (payload == NULL) {
         errx(EXIT_FAILURE, "out of memory");
     }
-    snprintf(topic, sizeof topic, "foxtrackr/%s/V3.0/bat", device->id);
+    snprintf(topic, sizeof topic, "foxtrackr/%s/V3.0/bat", tracker->id);
     memset(payload, 'x', length);
     head = snprintf(payload, length,
                     "{\"messageType\":1,\"deviceId\":\"%s\",\"version\":3,\"timeMs\":%" PRId64 ","
                     "\"battery\":{\"voltage\":4},\"note\":\"",
-                    device->id, time_ms);
+                    tracker->id, time_ms);
     payload[head] = 'x';
     payload[length - 2] = '"';
     payload[length - 1] = '}';
@@ -335,48 +298,67 @@ static void play_oversize(struct story *story, const struct device *device, int6
 
 /* Plays the events between the readings: `done` of `total` was played, and of the readings
  * `part`. */
-static void play_due(struct story *story, const struct device *device, int64_t time_ms, double part,
-                     int64_t *done, int64_t total,
-                     void (*play)(struct story *, const struct device *, int64_t, int64_t))
+static void play_due(struct story *story, const struct tracker *tracker, int64_t time_ms,
+                     double part, int64_t *done, int64_t total,
+                     void (*play)(struct story *, const struct tracker *, int64_t, int64_t))
 {
     while (*done < total && (double)*done < part * (double)total) {
-        play(story, device, time_ms, *done);
+        play(story, tracker, time_ms, *done);
         (*done)++;
+    }
+}
+
+static void expect_groups(const struct story *story)
+{
+    const struct story_options *options = story->options;
+
+    for (int i = 0; i < options->devices && INT64_C(2) * i < options->readings; i++) {
+        if (copies_of(story, &story->trackers[i]) == 2) {
+            expect(story, "{\"table\":\"device_groups\",\"device\":\"%s\",\"group\":\"%s\"}",
+                   story->trackers[i].id, story->trackers[i].group);
+        }
     }
 }
 
 static void play(struct story *story)
 {
     const struct story_options *options = story->options;
+    const struct tracker *heard = NULL; /* the last one that has reported, and when */
+    int64_t heard_ms = 0;
     int64_t garbage = 0;
     int64_t other = 0;
     int64_t oversize = 0;
 
-    if (options->group_topics) {
-        for (int i = 0; i < options->devices && INT64_C(2) * i < options->readings; i++) {
-            expect(story, "{\"table\":\"device_groups\",\"device\":\"%s\",\"group\":\"%s\"}",
-                   story->devices[i].id, story->devices[i].group);
-        }
-    }
-
+    expect_groups(story);
     for (int64_t i = 0; i < options->readings; i += 2) {
         int number = (int)(i / 2 % options->devices);
-        const struct device *device = &story->devices[number];
+        struct tracker *tracker = &story->trackers[number];
         int64_t time_ms = reading_time_ms(story, i / 2 / options->devices, number);
         double part = i + 2 >= options->readings ? 1.0 : (double)i / (double)options->readings;
+        bool reports = tracker_reports(tracker, time_ms);
 
-        play_battery(story, device, time_ms);
-        play_due(story, device, time_ms, part, &garbage, options->garbage, play_garbage);
-        play_due(story, device, time_ms, part, &other, options->other, play_other);
-        play_due(story, device, time_ms, part, &oversize, options->oversize, play_oversize);
-        if (i + 1 < options->readings) {
-            play_temperature(story, device, time_ms);
+        if (reports) {
+            play_battery(story, tracker, time_ms);
+            heard = tracker;
+            heard_ms = time_ms;
+        }
+        if (heard != NULL) {
+            play_due(story, heard, heard_ms, part, &garbage, options->garbage, play_garbage);
+            play_due(story, heard, heard_ms, part, &other, options->other, play_other);
+            play_due(story, heard, heard_ms, part, &oversize, options->oversize, play_oversize);
+        }
+        if (reports && i + 1 < options->readings) {
+            play_temperature(story, tracker, time_ms);
+        }
+        if (!reports) { /* as many as above: the readings of the others do not change */
+            (void)tracker_random(&story->random);
+            (void)tracker_random(&story->random);
         }
     }
 }
 
-void story_tell(const struct story_options *options, FILE *manifest, story_emit *emit_message,
-                void *context)
+void story_tell(const struct story_options *options, FILE *manifest, FILE *truth,
+                story_emit *emit_message, void *context)
 {
     int64_t round = 2 * (int64_t)options->devices;
     struct story story = {.options = options,
@@ -386,7 +368,12 @@ void story_tell(const struct story_options *options, FILE *manifest, story_emit 
                           .emit = emit_message,
                           .context = context};
 
-    make_devices(&story);
+    make_trackers(&story);
     play(&story);
-    free(story.devices);
+    for (int i = 0; truth != NULL && i < options->devices; i++) {
+        if (story.trackers[i].seen.last_ms != 0) {
+            tracker_write_truth(&story.trackers[i], options, truth);
+        }
+    }
+    free(story.trackers);
 }
