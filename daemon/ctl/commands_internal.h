@@ -10,13 +10,15 @@
 /* The configuration that a command needs. */
 enum ctl_need {
     CTL_NEEDS_CONFIG,
-    CTL_NEEDS_CONFIG_OR_FILE, /* works with a FILE operand */
+    CTL_NEEDS_CONFIG_OR_FILE, /* works with its last operand, a FILE */
     CTL_TAKES_DEFAULTS,       /* uses [fields] and [parser] of a configuration, if there is one */
 };
 
 struct ctl_command {
     const char *name;
-    const char *arguments; /* "[--json] [FILE]", for people and for the completion */
+    const char *brief;     /* for the overview, where `arguments` are long; NULL: these */
+    const char *arguments; /* "[--json] [FILE]", for people and for the completion; may have a
+                              second line */
     const char *summary;   /* on one line of the overview */
     const char *about;     /* the page: lines of at most 78 characters, each with its \n */
     const char *options;   /* a line each; "" for none */

@@ -80,7 +80,7 @@ static bool can_do_without(const struct ctl_command *command, const struct ctl_w
 {
     switch (command->need) {
     case CTL_NEEDS_CONFIG_OR_FILE:
-        return !path_given && words->operand_count > 0;
+        return !path_given && words->operand_count == command->grammar.operands_max;
     case CTL_TAKES_DEFAULTS:
         return !path_given;
     default:

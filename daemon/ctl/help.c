@@ -1,6 +1,6 @@
 /*
- * The help of foxtrackrctl. The completion (packaging/completion) reads the overview: a command
- * with its arguments is preceded and followed by two blanks.
+ * The help of foxtrackrctl. The completion (packaging/completion) reads the overview, where a
+ * command with its arguments is preceded and followed by two blanks, and the usage of a page.
  */
 #include "ctl/commands_internal.h"
 
@@ -12,7 +12,8 @@ void ctl_help_overview(void)
 
     puts("Usage: foxtrackrctl [-c FILE] COMMAND\n");
     for (size_t i = 0; i < ctl_commands_count; i++) {
-        snprintf(head, sizeof(head), "%s %s", ctl_commands[i].name, ctl_commands[i].arguments);
+        snprintf(head, sizeof(head), "%s %s", ctl_commands[i].name,
+                 ctl_commands[i].brief != NULL ? ctl_commands[i].brief : ctl_commands[i].arguments);
         printf("  %-31s  %s\n", head, ctl_commands[i].summary);
     }
     printf("  %-31s  %s\n"

@@ -17,11 +17,24 @@ enum ctl_option {
     CTL_DRY_RUN = 8,
     CTL_REASON = 16,
     CTL_FOLLOW = 32,
+    CTL_SINCE = 64,
+    CTL_UNTIL = 128,
+    CTL_DEVICE = 256,
+    CTL_GROUP = 512,
+    CTL_FORMAT = 1024,
+    CTL_OUTPUT = 2048,
 };
 
 struct ctl_words {
-    unsigned options;   /* enum ctl_option, those that were given */
-    const char *reason; /* with CTL_REASON */
+    unsigned options; /* enum ctl_option, those that were given */
+    /* The values of options that take one; NULL: not given. */
+    const char *reason;
+    const char *since;
+    const char *until;
+    const char *device;
+    const char *group;
+    const char *format;
+    const char *output; /* -o FILE, --output FILE */
     const char *config; /* -c FILE behind the command; NULL: not given there */
     const char *operands[CTL_OPERANDS_MAX];
     int operand_count;

@@ -22,7 +22,7 @@ _foxtrackrctl()
         current=""
     fi
     case $before in
-        -c | --config)
+        -c | --config | -o | --output)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return
@@ -31,13 +31,18 @@ _foxtrackrctl()
             mapfile -t COMPREPLY < <(compgen -W "$_foxtrackrctl_reasons" -- "$current")
             return
             ;;
+        --format)
+            mapfile -t COMPREPLY < <(compgen -W "csv ndjson" -- "$current")
+            return
+            ;;
+        --since | --until | --device | --group) return ;;
     esac
 
     # The command, and how many arguments it has before this word.
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            -c | --config | --reason)
+            -c | --config | -o | --output | --reason | --format | --since | --until | --device | --group)
                 [[ ${COMP_WORDS[i + 1]} != "=" ]] || i=$((i + 1))
                 i=$((i + 1))
                 ;;
@@ -52,13 +57,10 @@ _foxtrackrctl()
         esac
     done
 
-    # "  command [--option] [--option VALUE] ARGUMENT [ARGUMENT]  what it does", and options below.
+    # "  command ARGUMENT  what it does", and options below.
     while IFS= read -r line; do
         if [[ $line =~ ^\ \ ([a-z]+)\ (.*) ]]; then
             commands+=" ${BASH_REMATCH[1]}"
-            if [[ ${BASH_REMATCH[1]} == "$command" ]]; then
-                usage=${BASH_REMATCH[2]%%  *}
-            fi
         elif [[ $line =~ ^(\ \ (-[a-z]),\ |\ {6})(--[a-z-]+) ]]; then
             general+=" ${BASH_REMATCH[2]} ${BASH_REMATCH[3]}"
         fi
@@ -70,12 +72,21 @@ _foxtrackrctl()
         return
     fi
 
+    # "Usage: foxtrackrctl [-c FILE] command [--option] [--option VALUE] ARGUMENT [ARGUMENT]", on one
+    # line or two, before an empty one.
+    if [[ $command == help ]]; then
+        usage="[COMMAND]"
+    else
+        help=$("$1" help "$command" 2>/dev/null) || return
+        usage=${help%%$'\n\n'*}
+        usage=${usage#*" $command "}
+    fi
     option=""
     for word in $usage; do
         case $word in
             \[--*\]) option+=" ${word//[\[\]]/}" ;;
             \[--*) option+=" ${word#\[}" ;; # its value is the next word, which ends in ]
-            [A-Z]\] | [A-Z][a-z]*\]) ;;
+            [A-Z]*\]) ;; # such a value
             *) positionals+=("${word//[\[\]]/}") ;;
         esac
     done

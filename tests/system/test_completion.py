@@ -30,8 +30,12 @@ def complete(*words, directory=None):
 
 
 def commands():
-    """The commands of --help, and what its line says of each one's options and arguments."""
-    return dict(re.findall(r"^  ([a-z]+) (.*?)  ", run(FOXTRACKRCTL, "--help").stdout, re.MULTILINE))
+    """The commands of --help, and what the usage of each one says of its options and arguments."""
+    found = dict(re.findall(r"^  ([a-z]+) (.*?)  ", run(FOXTRACKRCTL, "--help").stdout, re.MULTILINE))
+    for command in found.keys() - {"help"}:
+        usage = run(FOXTRACKRCTL, "help", command).stdout.split("\n\n")[0]
+        found[command] = " ".join(usage.split(f" {command} ", 1)[1].split())
+    return found
 
 
 def test_commands_and_general_options():

@@ -65,6 +65,9 @@ $(UNIT_SESSION): private LDFLAGS_ += \
 # This one is the proxy.
 $(BUILD)/tests/test_session_proxy: private LDFLAGS_ += -Wl,--wrap=proxy_open
 
+# Of foxtrackrctl.
+$(BUILD)/tests/test_ctl_moment: $(BUILD)/daemon/ctl/moment.o
+
 # This one has its addresses alone.
 $(BUILD)/tests/test_dial_race: $(BUILD)/tests/unit/fake_broker.o
 

@@ -1,0 +1,33 @@
+/* Declarations shared by the files of store/answers.h; their opening is in answers.c. */
+#ifndef STORE_SQLITE_ANSWERS_INTERNAL_H
+#define STORE_SQLITE_ANSWERS_INTERNAL_H
+
+#include "store/answers.h"
+#include "store/sqlite/sqlite_internal.h"
+
+#define ANSWERS_DOING_SIZE 128
+
+struct store_query {
+    struct store *store;
+    sqlite3_stmt *statement;
+    char doing[ANSWERS_DOING_SIZE]; /* completes "cannot ..." */
+    int spool;                      /* number of its temporary table; 0: none */
+    int count;
+    struct store_cell cells[]; /* of the present row */
+};
+
+/* Compile `sql` and bind `values`, which SQLite copies, from the first parameter on. *out is the
+ * caller's, for store_query_close(). */
+int answers_open(struct store *store, const char *sql, const char *doing,
+                 const struct store_cell *values, int count, struct store_query **out);
+
+/* As store_fail(), but an error in the SQL of a view is STORE_E_PATH: views may be an analyst's. */
+int answers_failed(struct store *store, const char *doing);
+
+/* As answers_failed(), for a statement that writes a temporary file. */
+int answers_spool_failed(struct store *store, const char *doing);
+
+/* Bind a value; SQLite copies its bytes. Returns SQLite's code. */
+int answers_bind(sqlite3_stmt *statement, int index, const struct store_cell *value);
+
+#endif

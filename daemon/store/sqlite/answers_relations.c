@@ -1,0 +1,185 @@
+/*
+ * The tables and views of the database, as its schema has them: what a tool may read. SQLite's own
+ * tables (sqlite_...) are left out.
+ */
+#include "store/sqlite/answers_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_RELATIONS                                                                             \
+    "SELECT name, type = 'view' FROM main.sqlite_schema"                                           \
+    " WHERE type IN ('table', 'view') AND substr(name, 1, 7) <> 'sqlite_'"
+
+int store_relations(struct store *store, void (*each)(void *context, const char *name, bool view),
+                    void *context)
+{
+    struct store_query *query;
+    const struct store_cell *row = NULL;
+    int result = answers_open(store, LIST_RELATIONS " ORDER BY 2, 1", "list the tables and views",
+                              NULL, 0, &query);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    do {
+        result = store_query_next(query, &row);
+        if (result == STORE_OK && row != NULL) {
+            each(context, row[0].bytes, row[1].integer != 0);
+        }
+    } while (result == STORE_OK && row != NULL);
+    store_query_close(query);
+    return result;
+}
+
+/* Sets *view for the table or view `name`; STORE_E_PATH when there is none. */
+static int find(struct store *store, const char *name, bool *view)
+{
+    const struct store_cell value = store_cell_text(name);
+    const struct store_cell *row = NULL;
+    struct store_query *query;
+    int result = answers_open(store, LIST_RELATIONS " AND name = ?1", "look up a table or view",
+                              &value, 1, &query);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    result = store_query_next(query, &row);
+    if (result == STORE_OK && row == NULL) {
+        result =
+            store_refuse(store, STORE_E_PATH, "%s: has no table or view %.100s", store->path, name);
+    } else if (result == STORE_OK) {
+        *view = row[1].integer != 0;
+    }
+    store_query_close(query);
+    return result;
+}
+
+/* Appends a column: name, type, place in the key, NOT NULL. */
+static int add_column(struct store *store, struct store_relation *relation,
+                      const struct store_cell *row)
+{
+    struct store_column *more =
+        realloc(relation->columns, ((size_t)relation->count + 1) * sizeof(relation->columns[0]));
+    struct store_column column = {
+        .name = strdup(row[0].bytes),
+        .type = strdup(row[1].kind == STORE_TEXT ? row[1].bytes : ""),
+        .key = (int)row[2].integer,
+        .required = row[3].integer != 0,
+    };
+
+    if (more != NULL) {
+        relation->columns = more;
+    }
+    if (more == NULL || column.name == NULL || column.type == NULL) {
+        free(column.name);
+        free(column.type);
+        return store_refuse(store, STORE_E_RETRY, "%s: out of memory", store->path);
+    }
+    relation->columns[relation->count++] = column;
+    return STORE_OK;
+}
+
+static int read_columns(struct store *store, const char *name, struct store_relation *relation)
+{
+    /* Hidden columns of virtual tables are left out, generated columns are not. */
+    static const char sql[] =
+        "SELECT name, type, pk, \"notnull\" FROM pragma_table_xinfo(?1, 'main')"
+        " WHERE hidden <> 1 ORDER BY cid";
+    const struct store_cell value = store_cell_text(name);
+    const struct store_cell *row = NULL;
+    struct store_query *query;
+    int result = answers_open(store, sql, "list the columns of a table or view", &value, 1, &query);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    do {
+        result = store_query_next(query, &row);
+        if (result == STORE_OK && row != NULL) {
+            result = add_column(store, relation, row);
+        }
+    } while (result == STORE_OK && row != NULL);
+    store_query_close(query);
+    return result;
+}
+
+/* Sets relation->rowid to a name of the rowid that is not the name of a column. */
+static void name_rowid(struct store_relation *relation)
+{
+    static const char *const names[] = {"rowid", "_rowid_", "oid"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && relation->rowid == NULL; i++) {
+        bool taken = false;
+
+        for (int at = 0; at < relation->count; at++) {
+            taken = taken || sqlite3_stricmp(relation->columns[at].name, names[i]) == 0;
+        }
+        if (!taken) {
+            relation->rowid = names[i];
+        }
+    }
+}
+
+/* Finds out whether the table has a rowid; in a table without one the key's columns are NOT NULL.
+ */
+static int read_kind(struct store *store, const char *name, struct store_relation *relation)
+{
+    static const char sql[] = "SELECT wr, type FROM pragma_table_list WHERE schema = 'main'"
+                              " AND name = ?1";
+    const struct store_cell value = store_cell_text(name);
+    const struct store_cell *row = NULL;
+    struct store_query *query;
+    int result = answers_open(store, sql, "look up a table", &value, 1, &query);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    result = store_query_next(query, &row);
+    if (result == STORE_OK && row != NULL && row[0].integer != 0) {
+        for (int i = 0; i < relation->count; i++) {
+            relation->columns[i].required =
+                relation->columns[i].required || relation->columns[i].key > 0;
+        }
+    } else if (result == STORE_OK && row != NULL) {
+        name_rowid(relation);
+    }
+    store_query_close(query);
+    return result;
+}
+
+int store_relation_read(struct store *store, const char *name, struct store_relation **out)
+{
+    struct store_relation *relation = calloc(1, sizeof(*relation));
+    int result;
+
+    if (relation == NULL) {
+        return store_refuse(store, STORE_E_RETRY, "%s: out of memory", store->path);
+    }
+    result = find(store, name, &relation->view);
+    if (result == STORE_OK) {
+        result = read_columns(store, name, relation);
+    }
+    if (result == STORE_OK && !relation->view) {
+        result = read_kind(store, name, relation);
+    }
+    if (result != STORE_OK) {
+        store_relation_free(relation);
+        return result;
+    }
+    *out = relation;
+    return STORE_OK;
+}
+
+void store_relation_free(struct store_relation *relation)
+{
+    if (relation == NULL) {
+        return;
+    }
+    for (int i = 0; i < relation->count; i++) {
+        free(relation->columns[i].name);
+        free(relation->columns[i].type);
+    }
+    free(relation->columns);
+    free(relation);
+}
