@@ -43,7 +43,8 @@ struct intake_item {
     int gap;          /* enum store_gap, with INTAKE_SETTLED and INTAKE_ESTABLISHED */
     int protocol;     /* struct store_protocol, with the same two kinds; 0: not known */
     int64_t protocol_asked_ms;
-    uint64_t in_flight;  /* QoS 2 messages of the session in flight, this one included */
+    uint64_t
+        in_flight; /* the most QoS 2 messages of the session in flight of late, this one included */
     int64_t received_ms; /* wall clock */
     const char *topic;   /* any bytes, not NUL-terminated */
     size_t topic_length;

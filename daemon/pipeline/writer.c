@@ -217,6 +217,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     clock_cond_init(&writer->ended_changed);
     writer->parts = *parts;
     writer->limits = *limits;
+    writer->lockstep = true;
     writer->free_bytes = INT64_MAX;
     writer->space_checked_ms = INT64_MIN / 2;
     writer->idle_again_ms = IDLE_WAIT_MS;

@@ -1,7 +1,7 @@
 /*
  * A batch of the writer: the items that the ring holds become rows, one COMMIT makes them durable,
- * and only then writer_publish() lets their acknowledgements go. base/pace.c decides how long a
- * batch waits for more.
+ * and only then writer_publish() lets their acknowledgements go. A batch ends when the ring is
+ * empty; waiting for the rest of a small window brought too little (tests/bench/README.md).
  */
 #include "pipeline/writer_internal.h"
 
@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/wall.h"
 #include "store/upkeep.h"
+
+#define LOCKSTEP_MOST 64U /* messages in flight */
 
 /* --- the rule ------------------------------------------------------------------------------ */
 
@@ -53,8 +55,8 @@ struct batch {
 static int sort_some(struct writer *writer, struct intake_item *item, struct batch *batch)
 {
     int64_t wait_us = 0;
-    int result = store_sort_in(writer->parts.store, pace_lockstep(&writer->pace),
-                               writer_batch_limit(writer), &wait_us);
+    int result =
+        store_sort_in(writer->parts.store, writer->lockstep, writer_batch_limit(writer), &wait_us);
 
     if (result == STORE_OK) {
         batch->ended = intake_next(writer->parts.intake, item, wait_us);
@@ -65,26 +67,8 @@ static int sort_some(struct writer *writer, struct intake_item *item, struct bat
     return result;
 }
 
-/* Takes the next item from the ring; waits up to the pace's gathering time when the ring is
- * empty. */
-static int next_item(struct writer *writer, struct intake_item *item, struct batch *batch)
-{
-    int64_t wait_us = pace_wait_us(&writer->pace, batch->messages);
-    int result = STORE_OK;
-
-    batch->ended = intake_next(writer->parts.intake, item, 0);
-    if (batch->ended == INTAKE_E_EMPTY && wait_us > 0) {
-        result = store_flush(writer->parts.store);
-        if (result == STORE_OK) {
-            batch->ended = intake_next(writer->parts.intake, item, wait_us);
-        }
-    }
-    return result;
-}
-
 /* Apply `first` and what follows it, up to the limit, as one transaction; without it, some messages
- * that wait in the store and what has come by then. It ends when nothing more has come, and
- * base/pace.c does not expect more in a moment. */
+ * that wait in the store and what has come by then. It ends when nothing more has come. */
 static int apply_batch(struct writer *writer, const struct intake_item *first, struct batch *batch)
 {
     struct store *store = writer->parts.store;
@@ -108,7 +92,7 @@ static int apply_batch(struct writer *writer, const struct intake_item *first, s
             atomic_load(&writer->limits_changed)) {
             break;
         }
-        result = next_item(writer, &item, batch);
+        batch->ended = intake_next(writer->parts.intake, &item, 0);
     }
     if (result == STORE_OK) {
         result = writer_apply_finish(writer->apply, wall_now_ms());
@@ -156,21 +140,25 @@ static void note_commit(struct writer *writer, uint64_t messages, int64_t took_u
  */
 static void let_others_go_on(const struct writer *writer)
 {
-    if (pace_lockstep(&writer->pace)) {
+    if (writer->lockstep) {
         sched_yield();
     }
 }
 
-/* Called with the batch on disk and not published yet: its numbers set the pace of the next
- * batch. */
-static void set_pace(struct writer *writer, const struct batch *batch, int64_t commit_us)
+/*
+ * Called with the batch on disk and not published yet. While all messages in flight fit into one
+ * commit, they are handled in lockstep. A window that was larger of late is not small because the
+ * broker uses only a part of it at a time.
+ */
+static void choose_lockstep(struct writer *writer, const struct batch *batch)
 {
     const struct watermark *watermark = writer->parts.watermark;
     uint64_t arrived =
         atomic_load(&watermark->taken) - atomic_load(&watermark->durable) - batch->messages;
 
-    pace_note(&writer->pace, batch->messages, arrived, batch->in_flight, commit_us);
-    gate_set_lockstep(writer->parts.gate, pace_lockstep(&writer->pace));
+    writer->lockstep =
+        batch->messages + arrived <= LOCKSTEP_MOST && batch->in_flight <= LOCKSTEP_MOST;
+    gate_set_lockstep(writer->parts.gate, writer->lockstep);
 }
 
 bool writer_write_batch(struct writer *writer, const struct intake_item *first)
@@ -192,7 +180,7 @@ bool writer_write_batch(struct writer *writer, const struct intake_item *first)
     }
     commit_us = clock_monotonic_us() - begun_us;
     if (batch.messages > 0) {
-        set_pace(writer, &batch, commit_us);
+        choose_lockstep(writer, &batch);
         writer_publish(writer);
         let_others_go_on(writer);
     }

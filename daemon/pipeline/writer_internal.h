@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #include "base/log.h"
-#include "base/pace.h"
 #include "base/pulse.h"
 #include "base/recent.h"
 #include "pipeline/pipeline.h"
@@ -32,7 +31,7 @@ struct writer {
 
     /* Used by the writer's thread only. */
     struct writer_limits limits;
-    struct pace pace;
+    bool lockstep;     /* all messages in flight fit into one commit: see gate/lockstep.c */
     bool attached;     /* see store_attach() */
     int64_t closed_ms; /* monotonic; when the intake was found closed; 0: not yet */
     int64_t backoff_ms;

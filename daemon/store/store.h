@@ -1,18 +1,16 @@
 /*
  * The store: the database as the pipeline uses it. An engine keeps it (store/engine.h); nothing
  * here depends on which. The headers beside this one add the records of sessions (sessions.h), the
- * store's own work (upkeep.h), deletions (retention.h), numbers for status (measures.h), the start
- * and the end of a run (start.h), and the work of foxtrackrctl (tools.h).
+ * store's own work (upkeep.h), deletions (retention.h), numbers for status (measures.h), a run's
+ * start and end (start.h), and the work of foxtrackrctl (tools.h).
  *
- * One thread at a time uses a store: main opens it, hands it to the writer, and takes it back when
- * the writer has ended.
+ * One thread at a time uses a store: main opens it and gives it to the writer until that has ended.
  *
- * Results have two signs. 0 is success. A negative value is fatal: the database can no longer be
- * trusted or reached, and the process must end with exit status 74 and open it anew; nothing is
- * retried after an I/O error, because it is unknown what a failed sync has written. A positive
- * value is a documented condition. After either, store_error() has the sentence for a person.
- * Unless its comment says otherwise a function returns STORE_OK, STORE_E_RETRY or STORE_FATAL, and
- * sets its out-parameters only with STORE_OK.
+ * A negative result is fatal: it is unknown what a failed sync has written, so nothing is retried,
+ * and the process ends with exit status 74 and opens the database anew. A positive result is a
+ * documented condition. After either, store_error() has the sentence for a person. Unless its
+ * comment says otherwise a function returns STORE_OK, STORE_E_RETRY or STORE_FATAL, and sets its
+ * out-parameters only with STORE_OK.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -36,27 +34,22 @@ enum store_result {
     STORE_E_STOPPED = 5, /* the caller ended it: `progress`, `stopped`, or a tool's watcher */
 };
 
-/* --- open and close ------------------------------------------------------------------------ */
-
-enum store_durability {
-    STORE_FULL,   /* a commit is on disk when it returns: survives power loss */
-    STORE_NORMAL, /* survives kill -9; power loss may take the last commits */
-};
+/* A commit survives power loss (STORE_FULL), or kill -9 alone (STORE_NORMAL). */
+enum store_durability { STORE_FULL, STORE_NORMAL };
 
 struct store_options {
     const char *path;
     const char *broker; /* host:port, whose sessions these are; NULL: of no broker */
     enum store_durability durability;
-    int busy_timeout_ms; /* how long to wait for other users of the database */
-    bool alone;          /* the process opens no other store: allocate its memory at once */
+    int busy_timeout_ms;           /* how long to wait for other users of the database */
+    bool alone;                    /* no other store in the process: allocate memory at once */
     const char *const *client_ids; /* the configured sessions, for rows in `gaps` */
     unsigned client_count;
     /* Called while a migration runs; false ends it. NULL: not called. */
     bool (*progress)(void *context, const struct store_progress *progress);
     void *progress_context;
-    /* For tools. */
-    bool read_only;        /* take no lock, migrate and create nothing */
-    bool beside;           /* the same, but write while the daemon does */
+    bool read_only;        /* tools: take no lock, migrate and create nothing */
+    bool beside;           /* tools: the same, but write while the daemon does */
     bool (*stopped)(void); /* asked during long waits and reads; true ends them. NULL: not asked */
 };
 
@@ -72,8 +65,6 @@ int store_close(struct store *store);
 
 /* The sentence for the last result that was not STORE_OK. Lives until the next call. */
 const char *store_error(const struct store *store);
-
-/* --- messages ------------------------------------------------------------------------------ */
 
 /* A message as it arrived. */
 struct store_packet {
@@ -109,8 +100,7 @@ struct store_handler {
 };
 
 /* Attach the handler, which is copied; its context outlives the last batch. Called in the writer's
- * thread before the first batch, until it succeeds. Reads which messages wait since an earlier run,
- * for some seconds. */
+ * thread before the first batch, until it succeeds. May take seconds: it reads what waits. */
 int store_attach(struct store *store, const struct store_handler *handler);
 
 /* Begin a batch, which is one transaction. While messages wait it begins with store_sort_in()
@@ -121,8 +111,7 @@ int store_begin(struct store *store);
  * returns or later. The bytes of `packet` live until store_commit() or store_rollback(). */
 int store_apply(struct store *store, const struct store_packet *packet);
 
-/* Put a message into quarantine, in the open batch; the same topic and payload again increments the
- * entry's occurrences. The handler is not told. */
+/* Put a message into quarantine, in the open batch. The handler is not told. */
 int store_quarantine(struct store *store, const struct foxtrackr_problem *problem,
                      const struct store_packet *packet);
 

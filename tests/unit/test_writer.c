@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "gate/gate_internal.h"
 #include "pipeline/pipeline.h"
 #include "writer_wait.h"
 
@@ -23,6 +24,7 @@ struct pipeline {
     struct gate *gate;
     struct writer *writer;
     struct writer_status status;
+    uint64_t in_flight; /* of the messages that are put */
 };
 
 /* Puts message `number`, from a device of its own, into the intake. */
@@ -36,6 +38,7 @@ static int put_message(struct pipeline *pipeline, int number)
         .topic = "foxtrackr/group/V3.0/bat",
         .topic_length = strlen("foxtrackr/group/V3.0/bat"),
         .payload = payload,
+        .in_flight = pipeline->in_flight,
     };
 
     item.full_length = (size_t)snprintf(payload, sizeof(payload),
@@ -84,6 +87,26 @@ static uint64_t pending(struct pipeline *pipeline)
 
     intake_pending(pipeline->intake, &items, &bytes);
     return items;
+}
+
+/* Puts a message whose session had `in_flight` of late; returns whether it ended in lockstep. */
+static bool lockstep_with(struct pipeline *pipeline, int number, uint64_t in_flight)
+{
+    pipeline->in_flight = in_flight;
+    assert_int_equal(put_message(pipeline, number), INTAKE_OK);
+    wait_durable(&pipeline->watermark, (uint64_t)number);
+    return atomic_load(&pipeline->gate->mode.lockstep);
+}
+
+static void only_a_small_window_is_handled_in_lockstep(void **state)
+{
+    struct pipeline pipeline;
+
+    start(&pipeline, *state);
+    assert_true(lockstep_with(&pipeline, MESSAGES + 1, 64));
+    assert_false(lockstep_with(&pipeline, MESSAGES + 2, 65));
+    assert_true(lockstep_with(&pipeline, MESSAGES + 3, 1));
+    stop(&pipeline, WRITER_ENDED);
 }
 
 static void what_is_published_is_on_disk(void **state)
@@ -208,6 +231,8 @@ static void a_stop_leaves_what_the_disk_refuses_to_the_broker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(only_a_small_window_is_handled_in_lockstep,
+                                        fixture_make_open, fixture_remove),
         cmocka_unit_test_setup_teardown(what_is_published_is_on_disk, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(what_cannot_be_applied_holds_what_came_with_it,
