@@ -297,6 +297,7 @@ static bool check_credentials(const struct trial *trial)
     char problem[LOSS_TEXT_SIZE];
     char older[LOSS_TEXT_SIZE];
     char reason[CTL_DETAIL_SIZE];
+    const struct paho_handler handler = {.message = drop_message, .released = drop_released};
     struct paho_options options = broker_options(config, uri);
     struct paho *paho;
     bool good;
@@ -307,7 +308,7 @@ static bool check_credentials(const struct trial *trial)
     options.clean_session = true;
     options.connect_timeout_s = CONNECT_TIMEOUT_S;
     paho_limit_payload(config->parser.max_payload); /* retained messages may come */
-    if (paho_new(&paho, &options, drop_message, drop_released, NULL) != 0) {
+    if (paho_new(&paho, &options, &handler) != 0) {
         fail(trial, "credentials", "out of memory");
         return false;
     }

@@ -25,17 +25,15 @@
 #include "mqtt/paho/cork_internal.h"
 #include "mqtt/paho/library_internal.h"
 
-int paho_new(struct paho **out, const struct paho_options *options, paho_message_fn message,
-             paho_released_fn released, void *context)
+int paho_new(struct paho **out, const struct paho_options *options,
+             const struct paho_handler *handler)
 {
     struct paho *paho = calloc(1, sizeof(*paho));
 
     if (paho == NULL) {
         return -1;
     }
-    paho->message = message;
-    paho->released = released;
-    paho->context = context;
+    paho->handler = *handler;
     client_messages_init(paho);
     pthread_mutex_init(&paho->mutex, NULL);
     clock_cond_init(&paho->changed);

@@ -82,20 +82,64 @@ static void on_disconnected(void *context, MQTTProperties *properties, enum MQTT
     on_lost(context, NULL);
 }
 
+/* Under the mutex: changes what was asked to what CONNACK says. */
+static void read_answer(struct paho *paho, bool session_present)
+{
+    const struct mqtt_properties *said = &paho->answer.connack.properties;
+
+    paho->accepted.session_present = session_present;
+    if (paho->version != PAHO_MQTT_5) {
+        return;
+    }
+    if (said->has_session_expiry) {
+        paho->accepted.session_expiry_s = said->session_expiry_s;
+    }
+    if (said->has_server_keepalive) {
+        paho->accepted.keepalive_s = (int)said->server_keepalive_s;
+    }
+    paho->accepted.has_shared = said->shared_available;
+    paho->accepted.has_wildcards = said->wildcard_available;
+}
+
+/*
+ * CONNACK has accepted the connection. The handler is called before Paho's thread goes on to the
+ * messages of the connection. It is not called when the session's thread no longer waits, because
+ * that thread has then taken the CONNECT for unanswered.
+ */
+static void accept_connection(struct slot *slot, bool session_present)
+{
+    struct paho *paho = slot->paho;
+    bool is_awaited;
+
+    pthread_mutex_lock(&paho->mutex);
+    client_note_connection(paho);
+    read_answer(paho, session_present);
+    is_awaited = slot->is_awaited;
+    slot->is_accepted = paho->is_handing_over = is_awaited;
+    pthread_mutex_unlock(&paho->mutex);
+    if (is_awaited && paho->handler.accepted != NULL) {
+        paho->handler.accepted(paho->handler.context, &paho->accepted);
+    }
+    pthread_mutex_lock(&paho->mutex);
+    paho->is_handing_over = false;
+    pthread_mutex_unlock(&paho->mutex);
+    client_answer(slot, true, 0, NULL);
+}
+
 static void on_connected(void *context, MQTTAsync_successData *data)
 {
-    client_answer(context, true, 0, data->alt.connect.sessionPresent != 0, NULL);
+    accept_connection(context, data->alt.connect.sessionPresent != 0);
 }
 
 static void on_connected5(void *context, MQTTAsync_successData5 *data)
 {
-    client_answer(context, true, 0, data->alt.connect.sessionPresent != 0, NULL);
+    accept_connection(context, data->alt.connect.sessionPresent != 0);
 }
 
 /* The code of a CONNACK is in `code`; Paho does not always set `reasonCode`. */
 static void on_unconnected5(void *context, MQTTAsync_failureData5 *data)
 {
-    client_answer(context, false, data->code, false, data->message);
+    client_answer(context, false, data->code, data->message);
 }
 
 /* --- clients of Paho's ---------------------------------------------------------------------- */
@@ -156,6 +200,14 @@ static int renew_client(struct paho *paho, const struct paho_options *options)
     paho->connection = NULL;
     paho->complaint[0] = '\0';
     paho->answer = (struct mqtt_answer){0};
+    paho->accepted = (struct paho_answer){
+        .session_expiry_s = options->version == PAHO_MQTT_5 && !options->clean_session
+                                ? options->session_expiry_s
+                                : 0,
+        .keepalive_s = options->keepalive_s,
+        .has_shared = true,
+        .has_wildcards = true,
+    };
     pthread_mutex_unlock(&paho->mutex);
     return 0;
 }
@@ -245,27 +297,6 @@ exit:
     return rc;
 }
 
-/* Set *answer: as asked, but for the values that the broker has changed. */
-static void read_answer(struct paho *paho, const struct paho_options *options,
-                        struct paho_answer *answer)
-{
-    const struct mqtt_properties *said = &paho->answer.connack.properties;
-
-    if (options->version != PAHO_MQTT_5) {
-        return;
-    }
-    pthread_mutex_lock(&paho->mutex);
-    answer->session_expiry_s = options->clean_session     ? 0
-                               : said->has_session_expiry ? said->session_expiry_s
-                                                          : options->session_expiry_s;
-    if (said->has_server_keepalive) {
-        answer->keepalive_s = (int)said->server_keepalive_s;
-    }
-    answer->has_shared = said->shared_available;
-    answer->has_wildcards = said->wildcard_available;
-    pthread_mutex_unlock(&paho->mutex);
-}
-
 /* The broker has answered a CONNECT of MQTT 5 as MQTT 3.1.1 does, or it was not the answer that
  * made the connection fail: then returns PAHO_E_FAILED. */
 static int judge_old_answer(struct paho *paho, const struct paho_options *options)
@@ -326,13 +357,7 @@ int paho_connect(struct paho *paho, const struct paho_options *options, struct p
     if (result != PAHO_OK) {
         return explain(paho, options, slot, result, problem);
     }
-    *answer = (struct paho_answer){
-        .session_present = slot->session_present,
-        .keepalive_s = options->keepalive_s,
-        .has_shared = true,
-        .has_wildcards = true,
-    };
-    read_answer(paho, options, answer);
+    *answer = paho->accepted;
     return PAHO_OK;
 }
 

@@ -28,9 +28,10 @@
  * that of the next request. */
 struct slot {
     struct paho *paho;
+    bool is_awaited;  /* client_slot_wait() has not returned */
+    bool is_accepted; /* CONNECT: the answer is in the handler's hands */
     bool done;
     bool ok;
-    bool session_present;
     int code;
     char message[PAHO_PROBLEM_SIZE];
 };
@@ -39,9 +40,7 @@ struct paho {
     MQTTAsync handle;
     enum paho_version version; /* of the client of Paho's */
     MQTTClient_persistence persistence;
-    paho_message_fn message;
-    paho_released_fn released;
-    void *context;
+    struct paho_handler handler;
 
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -51,13 +50,14 @@ struct paho {
     bool woken;
     bool stopping;
     unsigned heard;       /* messages received so far */
-    bool is_handing_over; /* a message is being put into the intake now */
+    bool is_handing_over; /* a message, or a CONNACK, is being put into the intake now */
 
     /* The last connection. */
     bool has_ended;                           /* it was lost, or the broker disconnected */
     const void *connection;                   /* see mqtt/paho/check_internal.h */
     char complaint[MQTT_PACKET_PROBLEM_SIZE]; /* "" or why the connection was closed */
     struct mqtt_answer answer;                /* all zero in a program that checks no packets */
+    struct paho_answer accepted;              /* as CONNECT asks; then as CONNACK says */
 
     /* Paho's receive thread's: packet identifiers that were handed over by client_messages.c and
      * whose PUBREL has not come. */
@@ -89,7 +89,7 @@ int client_slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeo
                      bool leaving);
 
 /* Give a slot its answer. Any thread. */
-void client_answer(struct slot *slot, bool ok, int code, bool session_present, const char *message);
+void client_answer(struct slot *slot, bool ok, int code, const char *message);
 
 /* An MQTTAsync_onFailure whose context is a slot. Paho's threads. */
 void client_on_failure(void *context, MQTTAsync_failureData *data);

@@ -23,7 +23,7 @@ static void hand_over(struct paho *paho, struct paho_message *message, unsigned 
     pthread_mutex_lock(&paho->mutex);
     paho->is_handing_over = true;
     pthread_mutex_unlock(&paho->mutex);
-    paho->message(paho->context, message);
+    paho->handler.message(paho->handler.context, message);
     pthread_mutex_lock(&paho->mutex);
     paho->is_handing_over = false;
     paho->heard++;
@@ -68,7 +68,7 @@ static int store_remove(void *handle, char *key)
 
     if (is_put(paho, (int)id)) {
         paho->put[id / CHAR_BIT] &= (unsigned char)~(1U << id % CHAR_BIT);
-        paho->released(paho->context);
+        paho->handler.released(paho->handler.context);
     }
     return 0;
 }

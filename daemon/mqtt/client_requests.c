@@ -22,7 +22,7 @@ _Static_assert(PAHO_PROBLEM_SIZE >= MQTT_WORDS_SIZE, "a refusal in words must fi
 
 /* --- answers, on Paho's threads ------------------------------------------------------------- */
 
-void client_answer(struct slot *slot, bool ok, int code, bool session_present, const char *message)
+void client_answer(struct slot *slot, bool ok, int code, const char *message)
 {
     struct paho *paho = slot->paho;
 
@@ -31,7 +31,6 @@ void client_answer(struct slot *slot, bool ok, int code, bool session_present, c
     slot->done = true;
     slot->ok = ok;
     slot->code = code;
-    slot->session_present = session_present;
     snprintf(slot->message, sizeof(slot->message), "%s", message != NULL ? message : "");
     pthread_cond_broadcast(&paho->changed);
     pthread_mutex_unlock(&paho->mutex);
@@ -41,13 +40,13 @@ static void on_subscribed(void *context, MQTTAsync_successData *data)
 {
     int code = data->alt.qos & 0xFF; /* Paho takes a refusal of MQTT 5 for a QoS */
 
-    client_answer(context, code <= 2, code, false, NULL);
+    client_answer(context, code <= 2, code, NULL);
 }
 
 /* The granted QoS. */
 static void on_subscribed5(void *context, MQTTAsync_successData5 *data)
 {
-    client_answer(context, true, (int)data->reasonCode, false, NULL);
+    client_answer(context, true, (int)data->reasonCode, NULL);
 }
 
 /* Paho takes every UNSUBACK for a success. */
@@ -55,21 +54,21 @@ static void on_unsubscribed5(void *context, MQTTAsync_successData5 *data)
 {
     int code = (int)data->reasonCode; /* 0x11: there was no such subscription */
 
-    client_answer(context, code < 0x80, code, false, NULL);
+    client_answer(context, code < 0x80, code, NULL);
 }
 
 static void on_done(void *context, MQTTAsync_successData *data)
 {
     (void)data;
-    client_answer(context, true, 0, false, NULL);
+    client_answer(context, true, 0, NULL);
 }
 
 void client_on_failure(void *context, MQTTAsync_failureData *data)
 {
     if (data != NULL) {
-        client_answer(context, false, data->code, false, data->message);
+        client_answer(context, false, data->code, data->message);
     } else {
-        client_answer(context, false, MQTTASYNC_FAILURE, false, NULL);
+        client_answer(context, false, MQTTASYNC_FAILURE, NULL);
     }
 }
 
@@ -78,7 +77,7 @@ static void on_failure5(void *context, MQTTAsync_failureData5 *data)
 {
     int code = data->reasonCode != MQTTREASONCODE_SUCCESS ? (int)data->reasonCode : data->code;
 
-    client_answer(context, false, code, false, data->message);
+    client_answer(context, false, code, data->message);
 }
 
 /* --- slots ---------------------------------------------------------------------------------- */
@@ -90,6 +89,8 @@ struct slot *client_slot_take(struct paho *paho)
     pthread_mutex_lock(&paho->mutex);
     slot = &paho->slots[paho->next_slot++ % CLIENT_SLOTS];
     slot->paho = paho;
+    slot->is_awaited = true;
+    slot->is_accepted = false;
     slot->done = false;
     slot->ok = false;
     slot->code = MQTTASYNC_FAILURE;
@@ -134,7 +135,7 @@ int client_slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeo
     }
     pthread_mutex_lock(&paho->mutex);
     heard = heard_so_far(paho);
-    while (!slot->done && !paho->lost && (leaving || !paho->stopping)) {
+    while (!slot->done && (slot->is_accepted || (!paho->lost && (leaving || !paho->stopping)))) {
         if (leaving ? pthread_cond_timedwait(&paho->changed, &paho->mutex, &deadline) != 0
                     : !wait_on(paho, &deadline, &heard, timeout_ms)) {
             break;
@@ -145,6 +146,7 @@ int client_slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeo
     } else if (slot->done && slot->code > 0) {
         result = PAHO_E_REFUSED;
     }
+    slot->is_awaited = false;
     pthread_mutex_unlock(&paho->mutex);
     return result;
 }

@@ -67,6 +67,19 @@ typedef void (*paho_message_fn)(void *context, const struct paho_message *messag
  * thread and under the same rules. */
 typedef void (*paho_released_fn)(void *context);
 
+/* Called with the CONNACK that accepts a connection, before any message of that connection is
+ * handed over; on the same thread and under the same rules. paho_connect() waits until it returns.
+ * Not called when paho_connect() has returned before the CONNACK came. */
+typedef void (*paho_accepted_fn)(void *context, const struct paho_answer *answer);
+
+/* The functions that a client calls, each with `context`. */
+struct paho_handler {
+    paho_accepted_fn accepted; /* NULL: none */
+    paho_message_fn message;
+    paho_released_fn released;
+    void *context;
+};
+
 enum paho_result {
     PAHO_OK = 0,
     PAHO_E_REFUSED = 1, /* connect: a CONNACK with an error; subscribe: SUBACK with 0x80 or more */
@@ -93,12 +106,12 @@ void paho_describe(char out[PAHO_PROBLEM_SIZE]);
  * Any thread. */
 void paho_limit_payload(size_t bytes);
 
-/* A client. Strings of `options` that connecting needs are copied. Returns 0 and sets *out, for
- * paho_free(); or -1 (out of memory, or Paho would not: client id not UTF-8). Does not return when
- * this Paho would acknowledge, in silence, a message that it had no memory for
+/* A client. `handler` and the strings of `options` that connecting needs are copied. Returns 0 and
+ * sets *out, for paho_free(); or -1 (out of memory, or Paho would not: client id not UTF-8). Does
+ * not return when this Paho would acknowledge, in silence, a message that it had no memory for
  * (mqtt/paho/library.c). */
-int paho_new(struct paho **out, const struct paho_options *options, paho_message_fn message,
-             paho_released_fn released, void *context);
+int paho_new(struct paho **out, const struct paho_options *options,
+             const struct paho_handler *handler);
 
 /* Not while connected. NULL is allowed. */
 void paho_free(struct paho *paho);
@@ -108,8 +121,9 @@ bool paho_speaks_5(void);
 
 /*
  * Connect, with clean session off unless the options say otherwise, and wait for CONNACK. Not while
- * connected; nothing of the connection before is left. PAHO_OK sets *answer. Otherwise `problem` is
- * a sentence; with PAHO_E_REFUSED and PAHO_E_VERSION the broker has answered and made no session
+ * connected; nothing of the connection before is left. PAHO_OK sets *answer, which the handler has
+ * had before; no other result comes after the handler was called. Otherwise `problem` is a
+ * sentence; with PAHO_E_REFUSED and PAHO_E_VERSION the broker has answered and made no session
  * (MQTT 3.1.1 §3.2.2.3, MQTT 5 §3.1.4).
  */
 int paho_connect(struct paho *paho, const struct paho_options *options, struct paho_answer *answer,

@@ -34,7 +34,8 @@ enum intake_kind {
 
 /*
  * An item. Session events pass through the ring among the messages, so all become durable in order:
- * the gate sends a SUBSCRIBE only after the gap that made it necessary is on disk.
+ * the gate sends a SUBSCRIBE only after the gap that made it necessary is on disk, and the answer
+ * to CONNECT is on disk before a message of its connection is acknowledged.
  */
 struct intake_item {
     enum intake_kind kind;

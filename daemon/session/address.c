@@ -54,10 +54,10 @@ static enum tls_result explain_tls(struct session *session, const struct dial_ad
 }
 
 /* The broker refused the CONNECT or never got it: restores the state of the session from before. */
-static void nothing_changed(struct session *session, bool was_uncertain)
+static void nothing_changed(struct session *session)
 {
-    session->uncertain = was_uncertain;
-    if (!was_uncertain) {
+    session->uncertain = session->was_uncertain;
+    if (!session->uncertain) {
         /* When the intake refuses the event, the flag stays set: an extra SUBSCRIBE does no
          * harm. */
         (void)session_put_event(session, INTAKE_REFUSED, "", 0, STORE_GAP_NONE);
@@ -105,8 +105,8 @@ static struct unanswered judge(struct session *session, struct paho *paho,
 
 /*
  * TLS and CONNECT with the session's client id and options, over the connected socket `fd`, which
- * becomes the gate's. SESSION_REACHED sets session->answer, the others set `problem`;
- * SESSION_NOT_NOW: CONNECT was not sent. *result says how it went.
+ * becomes the gate's. SESSION_REACHED sets session->answer, which session_record_answer() has
+ * recorded; the others set `problem` and *result. SESSION_NOT_NOW: CONNECT was not sent.
  */
 static enum session_reached connect_session(struct session *session,
                                             const struct dial_address *address, int fd,
@@ -116,7 +116,6 @@ static enum session_reached connect_session(struct session *session,
     struct gate_link_status before;
     struct gate_link_status after;
     struct unanswered judged;
-    bool was_uncertain = session->uncertain;
 
     gate_link_status(session->parts.gate, session->parts.index, &before);
     gate_offer(session->parts.gate, session->parts.index, fd);
@@ -125,20 +124,19 @@ static enum session_reached connect_session(struct session *session,
         snprintf(problem, SESSION_REASON_SIZE, NO_DATABASE);
         return SESSION_NOT_NOW;
     }
+    session->was_uncertain = session->uncertain;
     session->uncertain = true;
     switch (paho_connect(session->paho, &session->options, &session->answer, paho_problem)) {
     case PAHO_OK:
-        session->uncertain = was_uncertain; /* this CONNECT was answered */
-        *result = PROTOCOL_ACCEPTED;
-        break;
+        break; /* session_record_answer() has noted it */
     case PAHO_E_REFUSED:
         snprintf(problem, SESSION_REASON_SIZE, "%s", paho_problem);
-        nothing_changed(session, was_uncertain);
+        nothing_changed(session);
         *result = PROTOCOL_DENIED;
         return SESSION_NOT_REACHED;
     case PAHO_E_VERSION:
         snprintf(problem, SESSION_REASON_SIZE, "%s", paho_problem);
-        nothing_changed(session, was_uncertain);
+        nothing_changed(session);
         *result = PROTOCOL_REFUSED;
         return SESSION_NOT_REACHED;
     case PAHO_E_OLD_ANSWER:
@@ -148,7 +146,7 @@ static enum session_reached connect_session(struct session *session,
     default:
         judged = judge(session, session->paho, address, &before, paho_problem, problem);
         if (!judged.arrived) {
-            nothing_changed(session, was_uncertain);
+            nothing_changed(session);
         }
         *result = judged.result;
         return SESSION_NOT_REACHED;
@@ -209,6 +207,7 @@ static enum protocol_result ask(struct session *session, const struct dial_addre
                                 char *problem)
 {
     char client_id[BROKER_CLIENT_ID_SIZE];
+    const struct paho_handler handler = {.message = drop_message, .released = drop_released};
     struct paho_options options = session->options;
     enum protocol_result result = PROTOCOL_OTHER;
     struct paho *paho;
@@ -218,7 +217,7 @@ static enum protocol_result ask(struct session *session, const struct dial_addre
     options.clean_session = true;
     options.session_expiry_s = 0;
     if (!broker_other_client_id(session->parts.config, session->own->client_id, "ask", client_id) ||
-        paho_new(&paho, &options, drop_message, drop_released, NULL) != 0) {
+        paho_new(&paho, &options, &handler) != 0) {
         close(fd);
         snprintf(problem, SESSION_REASON_SIZE, "no memory to ask the broker for MQTT 5");
         return PROTOCOL_OTHER;
@@ -297,7 +296,8 @@ enum session_reached session_try_address(struct session *session,
     }
     for (int tries = 0;; tries++) {
         reached = connect_session(session, address, fd, &result, problem);
-        if (!session_protocol_note(&session->protocol, options->version, result, wall_now_ms()) ||
+        if (reached == SESSION_REACHED ||
+            !session_protocol_note(&session->protocol, options->version, result, wall_now_ms()) ||
             tries > 0) {
             return reached;
         }

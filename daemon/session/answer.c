@@ -1,13 +1,147 @@
 /*
- * Judges what a CONNACK of MQTT 5 says of the session's expiry and of the keep alive (MQTT 5
- * §3.2.2.3). A session that the broker keeps for a shorter time than asked is a warning, or an
- * error when it keeps none: messages can be lost then without a row in `gaps`.
+ * Records and judges the CONNACK that accepts a connection.
+ *
+ * Paho's thread puts the record into the intake, before the messages that the broker sends after
+ * CONNACK. So when a message is acknowledged, the answer to its CONNECT is on disk: if the process
+ * dies then, the next one does not take the session for uncertain.
+ *
+ * MQTT 5 §3.2.2.3: a session that the broker keeps for a shorter time than asked is a warning, or
+ * an error when it keeps none: messages can be lost then without a row in `gaps`. A shorter keep
+ * alive is for the next connection.
  */
 #include "base/duration.h"
 #include "base/wall.h"
 #include "session/session_internal.h"
 
 #define SECOND_MS INT64_C(1000)
+
+/* --- the record ------------------------------------------------------------------------------- */
+
+/*
+ * Returns which messages may be missing. A session that the broker had and has no more is certainly
+ * lost, also when that answer could not be recorded and the broker now has the new one. After a
+ * change of brokers, the previous one may still keep messages for us, whether the new one has a
+ * session or not.
+ */
+static enum store_gap gap_of(const struct session *session, bool present)
+{
+    if (session->known && (!present || session->loss_unrecorded)) {
+        return STORE_GAP_LOST;
+    }
+    if (session->elsewhere) {
+        return STORE_GAP_MOVED;
+    }
+    return session->known && session->uncertain ? STORE_GAP_UNCERTAIN : STORE_GAP_NONE;
+}
+
+static void say_gap(struct session *session, enum store_gap gap)
+{
+    const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_GAP};
+    const struct config *config = session->parts.config;
+
+    switch (gap) {
+    case STORE_GAP_NONE:
+        break;
+    case STORE_GAP_LOST:
+        session_note_error(session, "the broker has lost the session and what it kept for us");
+        log_line_fields(
+            LOG_ERR, &fields,
+            "%s: the broker has lost the session and what it kept for us; messages "
+            "since the last commit may be missing, see the table gaps; subscribing again",
+            session->own->client_id);
+        break;
+    case STORE_GAP_MOVED:
+        session_note_error(session, "the broker is another one than before");
+        log_line_fields(LOG_ERR, &fields,
+                        "%s: %s:%d is another broker than before; what the one before has kept for "
+                        "this client id stays there (to fetch it, run with its broker.host once "
+                        "more), see the table gaps",
+                        session->own->client_id, config->broker.host, config->broker.port);
+        break;
+    case STORE_GAP_UNCERTAIN:
+        session_log_problem(session,
+                            "a CONNECT was not answered before, so the session may be a new one; "
+                            "noted in the table gaps, subscribing again");
+        break;
+    }
+}
+
+/*
+ * Logs that the broker has a session which the database has no record of: it is another database's,
+ * or the broker's name has changed.
+ *
+ * A new database is one that was begun by mistake, where the disk of the old one is not mounted; or
+ * it is the first, and another program made the session. Nothing tells one from the other.
+ */
+static void say_found(const struct session *session)
+{
+    const struct log_fields fields = {.session = session->own->client_id};
+
+    if (session->known) {
+        return;
+    }
+    if (session->parts.database_is_new) {
+        log_line_fields(
+            LOG_WARNING, &fields,
+            "%s: the broker has a session for this client id, and the database %s is new: if "
+            "foxtrackrd has run here before, the disk with its database may not be mounted: stop "
+            "foxtrackrd, then see \"A database on a disk of its own\" in foxtrackrd(8). If another "
+            "program made the session, all is well",
+            session->own->client_id, session->parts.config->database.path);
+    } else {
+        log_line_fields(
+            LOG_NOTICE, &fields,
+            "%s: the broker has a session for this client id that the database does not know "
+            "from it: the broker has a new name, or another foxtrackrd had this client id",
+            session->own->client_id);
+    }
+}
+
+/*
+ * The session's thread waits in paho_connect(), and sees what is set here when that returns. The
+ * version on record is the one to begin with in the next life of the daemon: not MQTT 5 where the
+ * broker keeps no session of it.
+ */
+void session_record_answer(void *context, const struct paho_answer *answer)
+{
+    struct session *session = context;
+    enum paho_version version = session->options.version;
+    bool is_useless = version == PAHO_MQTT_5 && answer->session_expiry_s == 0;
+
+    session_protocol_note(&session->protocol, version,
+                          is_useless ? PROTOCOL_USELESS : PROTOCOL_ACCEPTED, wall_now_ms());
+    session->uncertain = session->was_uncertain; /* this CONNECT was answered */
+    session->gap = gap_of(session, answer->session_present);
+    session->is_recorded =
+        session_put_event(session, answer->session_present ? INTAKE_SETTLED : INTAKE_ESTABLISHED,
+                          "", 0, session->gap);
+}
+
+bool session_note_answer(struct session *session)
+{
+    bool present = session->answer.session_present;
+
+    session_forget_granted(session);
+    if (!session->is_recorded) {
+        session->loss_unrecorded = session->loss_unrecorded || session->gap == STORE_GAP_LOST;
+        return false;
+    }
+    if (present) {
+        say_found(session);
+    } else {
+        /* A new session has no subscriptions. */
+        session_subscriptions_clear(&session->subscriptions);
+    }
+    say_gap(session, session->gap);
+    session->known = true;
+    session->elsewhere = false;
+    session->uncertain = false;
+    session->loss_unrecorded = false;
+    return true;
+}
+
+/* --- properties of MQTT 5 ----------------------------------------------------------------------
+ */
 
 static void tell_useless(struct session *session)
 {
@@ -33,10 +167,6 @@ void session_note_expiry(struct session *session)
 
     if (session->options.version != PAHO_MQTT_5) {
         return;
-    }
-    if (granted_s == 0) {
-        (void)session_protocol_note(&session->protocol, PAHO_MQTT_5, PROTOCOL_USELESS,
-                                    wall_now_ms());
     }
     if (granted_s >= asked_s || granted_s == session->expiry_told_s) {
         return;

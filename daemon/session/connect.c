@@ -1,6 +1,6 @@
 /*
- * Connects to the broker: tries the addresses of its name, and records the answer to CONNECT; a
- * failure is described in a sentence. session/address.c does what there is to do at one address.
+ * Connects to the broker: tries the addresses of its name; a failure is described in a sentence.
+ * session/address.c does what there is to do at one address.
  *
  * One attempt resolves the host and tries its addresses until one has answered CONNECT with a
  * session; the backoff comes after the last one. An address may fail at any stage, and after each
@@ -197,107 +197,4 @@ bool session_connect(struct session *session, char *problem)
                                       .tell = tell_address,
                                       .context = &attempt};
     return try_addresses(&attempt);
-}
-
-/*
- * Returns which messages may be missing. A session that the broker had and has no more is certainly
- * lost, also when that answer could not be recorded and the broker now has the new one. After a
- * change of brokers, the previous one may still keep messages for us, whether the new one has a
- * session or not.
- */
-static enum store_gap gap_of(const struct session *session, bool present)
-{
-    if (session->known && (!present || session->loss_unrecorded)) {
-        return STORE_GAP_LOST;
-    }
-    if (session->elsewhere) {
-        return STORE_GAP_MOVED;
-    }
-    return session->known && session->uncertain ? STORE_GAP_UNCERTAIN : STORE_GAP_NONE;
-}
-
-static void say_gap(struct session *session, enum store_gap gap)
-{
-    const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_GAP};
-    const struct config *config = session->parts.config;
-
-    switch (gap) {
-    case STORE_GAP_NONE:
-        break;
-    case STORE_GAP_LOST:
-        session_note_error(session, "the broker has lost the session and what it kept for us");
-        log_line_fields(
-            LOG_ERR, &fields,
-            "%s: the broker has lost the session and what it kept for us; messages "
-            "since the last commit may be missing, see the table gaps; subscribing again",
-            session->own->client_id);
-        break;
-    case STORE_GAP_MOVED:
-        session_note_error(session, "the broker is another one than before");
-        log_line_fields(LOG_ERR, &fields,
-                        "%s: %s:%d is another broker than before; what the one before has kept for "
-                        "this client id stays there (to fetch it, run with its broker.host once "
-                        "more), see the table gaps",
-                        session->own->client_id, config->broker.host, config->broker.port);
-        break;
-    case STORE_GAP_UNCERTAIN:
-        session_log_problem(session,
-                            "a CONNECT was not answered before, so the session may be a new one; "
-                            "noted in the table gaps, subscribing again");
-        break;
-    }
-}
-
-/*
- * Logs that the broker has a session which the database has no record of: it is another database's,
- * or the broker's name has changed.
- *
- * A new database is one that was begun by mistake, where the disk of the old one is not mounted; or
- * it is the first, and another program made the session. Nothing tells one from the other.
- */
-static void say_found(const struct session *session)
-{
-    const struct log_fields fields = {.session = session->own->client_id};
-
-    if (session->known) {
-        return;
-    }
-    if (session->parts.database_is_new) {
-        log_line_fields(
-            LOG_WARNING, &fields,
-            "%s: the broker has a session for this client id, and the database %s is new: if "
-            "foxtrackrd has run here before, the disk with its database may not be mounted: stop "
-            "foxtrackrd, then see \"A database on a disk of its own\" in foxtrackrd(8). If another "
-            "program made the session, all is well",
-            session->own->client_id, session->parts.config->database.path);
-    } else {
-        log_line_fields(
-            LOG_NOTICE, &fields,
-            "%s: the broker has a session for this client id that the database does not know "
-            "from it: the broker has a new name, or another foxtrackrd had this client id",
-            session->own->client_id);
-    }
-}
-
-bool session_record_answer(struct session *session, bool present)
-{
-    enum store_gap gap = gap_of(session, present);
-
-    session_forget_granted(session);
-    if (!session_put_event(session, present ? INTAKE_SETTLED : INTAKE_ESTABLISHED, "", 0, gap)) {
-        session->loss_unrecorded = session->loss_unrecorded || gap == STORE_GAP_LOST;
-        return false;
-    }
-    if (present) {
-        say_found(session);
-    } else {
-        /* A new session has no subscriptions. */
-        session_subscriptions_clear(&session->subscriptions);
-    }
-    say_gap(session, gap);
-    session->known = true;
-    session->elsewhere = false;
-    session->uncertain = false;
-    session->loss_unrecorded = false;
-    return true;
 }

@@ -81,7 +81,10 @@ bool session_protocol_note(struct session_protocol *protocol, enum paho_version 
     bool is_5 = version == PAHO_MQTT_5;
 
     if (!is_free(protocol)) {
-        protocol->asked_ms = is_5 && result == PROTOCOL_ACCEPTED ? now_ms : protocol->asked_ms;
+        if (result == PROTOCOL_ACCEPTED || result == PROTOCOL_USELESS) {
+            protocol->asked_ms = is_5 ? now_ms : protocol->asked_ms;
+            protocol->remembered = (int)version;
+        }
         return false;
     }
     switch (result) {
@@ -109,6 +112,7 @@ bool session_protocol_note(struct session_protocol *protocol, enum paho_version 
         protocol->asked_ms = now_ms;
         protocol->remembered = PAHO_MQTT_3_1_1;
         protocol->answers_5 = false;
+        protocol->closed = protocol->silent = 0;
         return false;
     case PROTOCOL_OTHER:
         break;

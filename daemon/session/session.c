@@ -194,7 +194,7 @@ bool session_put_event(struct session *session, enum intake_kind kind, const cha
         .session = session->parts.index,
         .qos = qos,
         .gap = (int)gap,
-        .protocol = (int)session->options.version,
+        .protocol = session->protocol.remembered,
         .protocol_asked_ms = session->protocol.asked_ms,
         .received_ms = wall_now_ms(),
         .topic = filter,
@@ -287,7 +287,7 @@ static bool establish(struct session *session, char *problem)
         return false;
     }
     note_connected(session);
-    if (!session_record_answer(session, session->answer.session_present)) {
+    if (!session_note_answer(session)) {
         if (!session_is_stopping(session)) {
             session_tell_loss(session, SESSION_NOT_RECORDED, problem);
         }
@@ -433,6 +433,10 @@ static void fill_options(struct session *session)
 int session_start(struct session **out, const struct session_parts *parts)
 {
     struct session *session = calloc(1, sizeof(*session));
+    const struct paho_handler handler = {.accepted = session_record_answer,
+                                         .message = take_message,
+                                         .released = release_message,
+                                         .context = session};
     int rc = 0;
 
     if (session == NULL) {
@@ -458,8 +462,7 @@ int session_start(struct session **out, const struct session_parts *parts)
     }
     fill_options(session);
     if (rc == 0 &&
-        (session->stop_fd < 0 || paho_new(&session->paho, &session->options, take_message,
-                                          release_message, session) != 0)) {
+        (session->stop_fd < 0 || paho_new(&session->paho, &session->options, &handler) != 0)) {
         rc = -ENOMEM;
     }
     if (rc == 0) {

@@ -42,6 +42,9 @@ struct session {
     bool known;     /* the broker has had a session for us before */
     bool elsewhere; /* the last session was another broker's, and this one was not connected yet */
     bool uncertain; /* a CONNECT was sent and its answer is not recorded */
+    bool was_uncertain;   /* before the CONNECT that is on its way */
+    enum store_gap gap;   /* as recorded with the answer to the last CONNECT */
+    bool is_recorded;     /* the intake has taken that record */
     bool loss_unrecorded; /* the broker had lost the session, and the intake refused the record */
     int backoff_ms;
     int64_t connected_ms;  /* monotonic */
@@ -103,9 +106,13 @@ void session_note_expiry(struct session *session);
  * Returns true when that is to be made at once. */
 bool session_take_keepalive(struct session *session);
 
-/* session/connect.c: record the result of CONNACK. Returns false when the intake refuses the
- * event. */
-bool session_record_answer(struct session *session, bool present);
+/* session/answer.c: a paho_accepted_fn, for a session: put the record of CONNACK into the intake,
+ * before the messages of the connection. Paho's receive thread, while the session's waits. */
+void session_record_answer(void *context, const struct paho_answer *answer);
+
+/* session/answer.c: say what session_record_answer() has recorded. Returns false when the intake
+ * has refused that. */
+bool session_note_answer(struct session *session);
 
 /* A connection that lasted this long resets the backoff. */
 #define SESSION_STABLE_MS 30000

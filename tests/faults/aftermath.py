@@ -54,6 +54,21 @@ def _contents(connection, counts):
     return oracle.Contents(connection)
 
 
+def check_answer(path, ledger):
+    """
+    A message is acknowledged after the broker's answer to CONNECT is on record: the next start must
+    not take a session for uncertain that has delivered messages. Recovers the database at `path`.
+    """
+    if not ledger.visits or not ledger.visits[-1].acknowledged:
+        return
+    connection = sqlite3.connect(path)
+    try:
+        if connection.execute("SELECT max(connecting) FROM sessions").fetchone() != (0,):
+            raise oracle.Broken("messages were acknowledged before the answer to CONNECT was on record")
+    finally:
+        connection.close()
+
+
 def check_crash(path, ledger, messages):
     """
     The daemon is dead and nothing was started since: is everything there that it acknowledged?
@@ -69,6 +84,8 @@ def check_crash(path, ledger, messages):
         if journal.exists():
             pathlib.Path(f"{copy}-journal").write_bytes(journal.read_bytes())
         problems, waiting = check_files(copy, acknowledged, messages, ledger.deliveries())
+        if not problems:
+            check_answer(copy, ledger)
     if problems:
         raise oracle.Broken(f"{len(problems)} of {len(acknowledged)} acknowledged messages:\n  "
                             + "\n  ".join(problems[:10]))
@@ -78,7 +95,7 @@ def check_crash(path, ledger, messages):
 def check_no_gap(path):
     """
     The broker has kept the session all the time: nothing may say that it was lost. "uncertain" is
-    right where the daemon died between CONNECT and the record of its answer.
+    right where the daemon died between CONNECT and the record of its answer: see check_answer().
     """
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)
     try:

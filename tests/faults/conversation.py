@@ -83,6 +83,7 @@ class Conversation:
             return
         if reason >= mqtt.UNSPECIFIED:
             self.ledger.note_odd(f"{mqtt.NAMES[kind]} {pid} refuses the message: 0x{reason:02X}")
+        connection.visit.acknowledged = True
         self.ledger.note_acknowledged(entry[0].number)
         self._heard_now.append(entry[0].number)
 

@@ -24,6 +24,7 @@ class Visit:
         self.raw_bytes = 0
         self.plain = bytearray()    # the first 4 KiB
         self.connected = False      # a CONNECT came
+        self.acknowledged = False   # and a PUBREC or PUBACK for a message in flight
         self.disconnect_reason = None   # of the client's DISCONNECT; 0 in MQTT 3.1.1
         self.ended_by = None
 

@@ -146,6 +146,26 @@ static struct paho_answer accept_connect(const struct paho_options *options, boo
     };
 }
 
+/* Hands CONNACK over, as Paho's thread does. */
+static void hand_over(struct paho *paho, const struct paho_answer *answer)
+{
+    void (*then)(void *context);
+    void *context;
+
+    if (paho->handler.accepted == NULL) {
+        return;
+    }
+    paho->handler.accepted(paho->handler.context, answer);
+    pthread_mutex_lock(&fake.mutex);
+    then = fake.after_connack;
+    context = fake.after_connack_context;
+    fake.after_connack = NULL;
+    pthread_mutex_unlock(&fake.mutex);
+    if (then != NULL) {
+        then(context);
+    }
+}
+
 int paho_connect(struct paho *paho, const struct paho_options *options, struct paho_answer *answer,
                  char problem[PAHO_PROBLEM_SIZE])
 {
@@ -164,6 +184,7 @@ int paho_connect(struct paho *paho, const struct paho_options *options, struct p
     }
     if (result == PAHO_OK) {
         *answer = accept_connect(options, session_present);
+        hand_over(paho, answer);
     } else if (result == PAHO_E_VERSION || result == PAHO_E_OLD_ANSWER) {
         snprintf(problem, PAHO_PROBLEM_SIZE, "the broker does not speak this version");
     } else if (result == PAHO_E_REFUSED) {
@@ -328,8 +349,8 @@ bool paho_speaks_5(void)
 
 /* --- the rest of the contract ---------------------------------------------------------------- */
 
-int paho_new(struct paho **out, const struct paho_options *options, paho_message_fn message,
-             paho_released_fn released, void *context)
+int paho_new(struct paho **out, const struct paho_options *options,
+             const struct paho_handler *handler)
 {
     if (fake.fails_new) {
         fake.fails_new = false;
@@ -344,7 +365,7 @@ int paho_new(struct paho **out, const struct paho_options *options, paho_message
     if (fake.client == NULL) {
         return -1;
     }
-    *fake.client = (struct paho){message, released, context};
+    fake.client->handler = *handler;
     fake.link = (struct fake_link){.paho_fd = -1, .broker_fd = -1};
     fake.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     fake.connected = fake.lost = fake.woken = fake.stopping = false;

@@ -73,6 +73,10 @@ void fake_mqtt_grant(const char *filter, int qos);
  * arrived at the broker and before it is answered. `name` is borrowed. */
 void fake_mqtt_before_answer(const char *name, void (*function)(void *context), void *context);
 
+/* Call this once, in the session's thread, when the handler has had the next CONNACK and before
+ * paho_connect() returns: Paho's thread goes on to the connection's messages then. */
+void fake_mqtt_after_connack(void (*function)(void *context), void *context);
+
 /* A hook for fake_mqtt_before_answer(): the broker closes the connection. `context` is not used. */
 void fake_mqtt_hang_up(void *context);
 

@@ -13,9 +13,7 @@
 #define FAKE_NOTES_SIZE 32768
 
 struct paho {
-    paho_message_fn message;
-    paho_released_fn released;
-    void *context;
+    struct paho_handler handler;
 };
 
 /* One object of the process. The link, the client and `connected` are the session thread's, and the
@@ -35,6 +33,8 @@ struct fake_mqtt {
     const char *hook_name; /* NULL: none */
     void (*hook)(void *context);
     void *hook_context;
+    void (*after_connack)(void *context); /* NULL: none */
+    void *after_connack_context;
     bool fails_new;
     bool fails_question;
     bool cannot_5;

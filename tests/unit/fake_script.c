@@ -86,6 +86,7 @@ void fake_mqtt_begin(struct store *store)
     fake.answers_given = fake.answers_used = 0;
     memset(fake.grants, 0, sizeof(fake.grants));
     fake.hook_name = NULL;
+    fake.after_connack = NULL;
     fake.fails_new = fake.fails_question = fake.unstuck = fake.cannot_5 = false;
     fake.keepalive_s = fake.expiry_s = -1;
     fake.disconnect_code = 0;
@@ -151,6 +152,14 @@ void fake_mqtt_before_answer(const char *name, void (*function)(void *context), 
     fake.hook_name = name;
     fake.hook = function;
     fake.hook_context = context;
+    pthread_mutex_unlock(&fake.mutex);
+}
+
+void fake_mqtt_after_connack(void (*function)(void *context), void *context)
+{
+    pthread_mutex_lock(&fake.mutex);
+    fake.after_connack = function;
+    fake.after_connack_context = context;
     pthread_mutex_unlock(&fake.mutex);
 }
 
@@ -266,7 +275,7 @@ static void deliver(const char *topic, const void *payload, size_t length, int q
         .is_repeated = is_repeated,
     };
 
-    fake.client->message(fake.client->context, &message);
+    fake.client->handler.message(fake.client->handler.context, &message);
     if (qos > 0) {
         (void)!fake_link_write(&fake.link, qos == 2 ? "PUBREC" : "PUBACK");
     }
@@ -284,7 +293,7 @@ void fake_mqtt_repeat(const char *topic, const void *payload, size_t length)
 
 void fake_mqtt_release(void)
 {
-    fake.client->released(fake.client->context);
+    fake.client->handler.released(fake.client->handler.context);
 }
 
 bool fake_mqtt_arrives(void)

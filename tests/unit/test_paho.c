@@ -552,12 +552,12 @@ static int set_up(void **state)
 {
     const struct paho_options options = {
         .uri = "tcp://127.0.0.1:1", .client_id = "id-test-01", .version = PAHO_MQTT_3_1_1};
+    const struct paho_handler handler = {.message = count_message, .released = count_release};
     char problem[256];
 
     log_open(LOG_TARGET_STDERR, NULL, LOG_CRIT, problem, sizeof(problem));
     paho_library_init();
-    assert_int_equal(paho_new((struct paho **)state, &options, count_message, count_release, NULL),
-                     0);
+    assert_int_equal(paho_new((struct paho **)state, &options, &handler), 0);
     return 0;
 }
 

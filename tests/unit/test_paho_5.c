@@ -451,12 +451,13 @@ static void messages_are_handed_over_and_released(void **state)
 
 static int set_up(void **state)
 {
+    const struct paho_handler handler = {.message = take_message, .released = take_release};
     struct paho_options options;
 
     (void)state;
     step_broker_open(&broker, tls);
     options = options_of(PAHO_MQTT_5);
-    assert_int_equal(paho_new(&paho, &options, take_message, take_release, NULL), 0);
+    assert_int_equal(paho_new(&paho, &options, &handler), 0);
     return 0;
 }
 

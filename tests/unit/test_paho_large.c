@@ -235,13 +235,15 @@ static void talk(enum paho_version version, int qos)
                                          .session_expiry_s = 3600,
                                          .keepalive_s = 60,
                                          .connect_timeout_s = LIMIT_S};
+    const struct paho_handler handler = {
+        .message = take_message, .released = take_release, .context = &qos};
     struct paho_answer answer;
     struct paho *paho;
     int granted = 0;
 
     begin(&broker, uri);
     messages = releases = wrong = 0;
-    assert_int_equal(paho_new(&paho, &options, take_message, take_release, &qos), 0);
+    assert_int_equal(paho_new(&paho, &options, &handler), 0);
     client = paho;
     if (paho_connect(paho, &options, &answer, problem) != PAHO_OK) {
         fail_msg("%s", problem);

@@ -402,6 +402,25 @@ static void a_session_that_is_not_kept_goes_back_to_3_1_1(void **state)
     assert_on_record(fixture, 4, 7);
 }
 
+/* In the next life too, which begins with what is on record. */
+static void a_session_that_is_not_kept_is_remembered(void **state)
+{
+    struct fixture *fixture = *state;
+
+    use_auto(fixture);
+    fake_mqtt_set_expiry(0);
+    fake_mqtt_answer(FAKE_NEW);
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+    assert_conversation(fixture, FIRST_5 LEAVES);
+    assert_on_record(fixture, 4, 7);
+    fake_mqtt_begin(fixture->store);
+    fake_mqtt_answer(FAKE_NEW);
+    fixture_begin(fixture);
+    wait_subscribed(fixture);
+    assert_conversation(fixture, LOST_CONNECTION LEAVES);
+}
+
 /* The session would end with the connection, and what the broker has kept. */
 static void a_session_that_is_not_kept_is_not_left_for_a_keep_alive(void **state)
 {
@@ -521,6 +540,7 @@ int main(void)
         SESSION_TEST(a_keep_alive_is_kept),
         SESSION_TEST(a_shorter_expiry_is_a_warning_once),
         SESSION_TEST(a_session_that_is_not_kept_goes_back_to_3_1_1),
+        SESSION_TEST(a_session_that_is_not_kept_is_remembered),
         SESSION_TEST(a_session_that_is_not_kept_is_not_left_for_a_keep_alive),
         SESSION_TEST(a_larger_window_is_told_once),
         SESSION_TEST(a_disconnect_is_the_reason),

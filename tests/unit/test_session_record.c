@@ -287,6 +287,39 @@ static bool waits_in_the_gate(void *context)
     return link.held_bytes > 0;
 }
 
+static void deliver_one(void *context)
+{
+    (void)context;
+    fake_mqtt_deliver("a/topic", "{", 1, 2);
+    assert_true(fake_mqtt_arrives()); /* the acknowledgement, which the gate has let go */
+}
+
+/* A broker sends what it has kept right behind CONNACK. If the daemon dies after it has
+ * acknowledged some of that, the next one must not take the session for uncertain. */
+static void an_answer_is_on_record_before_the_first_message(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_know(fixture);
+    fake_mqtt_after_connack(deliver_one, NULL);
+    begin_subscribed(fixture);
+    assert_conversation(fixture,
+                        CONNECTS "settled(c,none,7) ?topic durable(c) PUBREC " SUBSCRIBES LEAVES);
+}
+
+/* The gap is on disk before a message of the new session. */
+static void a_loss_is_on_record_before_the_first_message(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_know(fixture);
+    fake_mqtt_answer(FAKE_NEW);
+    fake_mqtt_after_connack(deliver_one, NULL);
+    begin_subscribed(fixture);
+    assert_conversation(fixture, CONNECTS
+                        "established(c,lost,7) ?topic durable(c) PUBREC " SUBSCRIBES_ANEW LEAVES);
+}
+
 /* CONNECT is written while its record is being committed, and waits in the gate for that. */
 static void connect_does_not_leave_before_its_record(void **state)
 {
@@ -324,6 +357,8 @@ int main(void)
         SESSION_TEST(a_refusal_does_not_settle_an_earlier_connect),
         SESSION_TEST(another_broker_is_a_gap),
         SESSION_TEST(another_broker_with_a_session_is_a_gap),
+        SESSION_TEST(an_answer_is_on_record_before_the_first_message),
+        SESSION_TEST(a_loss_is_on_record_before_the_first_message),
         SESSION_TEST(connect_does_not_leave_before_its_record),
     };
 

@@ -78,8 +78,9 @@ $(BUILD)/tests/test_paho_shortcuts: private LDFLAGS_ += \
 # This one has Paho's callbacks at hand, and counts its clients.
 $(BUILD)/tests/test_paho: private LDFLAGS_ += -Wl,--wrap=MQTTAsync_createWithOptions,--wrap=MQTTAsync_setCallbacks,--wrap=MQTTAsync_destroy,--wrap=paho_check_restore
 
-# This one has a broker, does not let Paho's receive thread wait for long, and holds it in a callback.
-$(BUILD)/tests/test_paho_5: $(BUILD)/tests/unit/step_broker.o
+# These have a broker, and do not let Paho's receive thread wait for long; the second holds it in a callback.
+$(addprefix $(BUILD)/tests/test_paho_,accept 5): $(BUILD)/tests/unit/step_broker.o
+$(BUILD)/tests/test_paho_accept: private LDFLAGS_ += -Wl,--wrap=poll
 $(BUILD)/tests/test_paho_5: private LDFLAGS_ += -Wl,--wrap=poll,--wrap=MQTTAsync_setDisconnected
 
 # This one has the limit for answers in its hands.
