@@ -192,6 +192,8 @@ static int renew_client(struct paho *paho, const struct paho_options *options)
         return -1;
     }
     paho->version = options->version;
+    paho->ends_session =
+        options->version == PAHO_MQTT_5 && options->clean_session && options->session_expiry_s > 0;
     MQTTAsync_destroy(&last);
     client_messages_reset(paho);
     pthread_mutex_lock(&paho->mutex);
@@ -201,9 +203,7 @@ static int renew_client(struct paho *paho, const struct paho_options *options)
     paho->complaint[0] = '\0';
     paho->answer = (struct mqtt_answer){0};
     paho->accepted = (struct paho_answer){
-        .session_expiry_s = options->version == PAHO_MQTT_5 && !options->clean_session
-                                ? options->session_expiry_s
-                                : 0,
+        .session_expiry_s = options->version == PAHO_MQTT_5 ? options->session_expiry_s : 0,
         .keepalive_s = options->keepalive_s,
         .has_shared = true,
         .has_wildcards = true,
@@ -219,8 +219,7 @@ bool paho_speaks_5(void)
     return paho_check_take_answer != NULL;
 }
 
-/* Adds a property with a number. Returns false when memory is out. */
-static bool add_number(MQTTProperties *properties, enum MQTTPropertyCodes id, uint32_t number)
+bool client_add_number(MQTTProperties *properties, enum MQTTPropertyCodes id, uint32_t number)
 {
     MQTTProperty property = {.identifier = id};
 
@@ -232,7 +231,7 @@ static bool add_number(MQTTProperties *properties, enum MQTTPropertyCodes id, ui
     return MQTTProperties_add(properties, &property) == 0;
 }
 
-/* Set the options that only MQTT 5 has. Returns as add_number(). */
+/* Set the options that only MQTT 5 has. Returns as client_add_number(). */
 static bool set_options_5(MQTTAsync_connectOptions *connect, const struct paho_options *options,
                           MQTTProperties *properties)
 {
@@ -240,9 +239,10 @@ static bool set_options_5(MQTTAsync_connectOptions *connect, const struct paho_o
     connect->onSuccess5 = on_connected5;
     connect->onFailure5 = on_unconnected5;
     connect->connectProperties = properties;
-    return add_number(properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL,
-                      options->clean_session ? 0 : options->session_expiry_s) &&
-           add_number(properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, options->receive_maximum);
+    return client_add_number(properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL,
+                             options->session_expiry_s) &&
+           client_add_number(properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM,
+                             options->receive_maximum);
 }
 
 static void set_options_3_1_1(MQTTAsync_connectOptions *connect, const struct paho_options *options)

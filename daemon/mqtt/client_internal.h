@@ -58,6 +58,7 @@ struct paho {
     char complaint[MQTT_PACKET_PROBLEM_SIZE]; /* "" or why the connection was closed */
     struct mqtt_answer answer;                /* all zero in a program that checks no packets */
     struct paho_answer accepted;              /* as CONNECT asks; then as CONNACK says */
+    bool ends_session;                        /* with DISCONNECT: it would last otherwise */
 
     /* Paho's receive thread's: packet identifiers that were handed over by client_messages.c and
      * whose PUBREL has not come. */
@@ -73,6 +74,9 @@ int client_make(struct paho *paho, const struct paho_options *options);
  * it.
  */
 void client_note_connection(struct paho *paho);
+
+/* Add a property with a number. Returns false when memory is out. */
+bool client_add_number(MQTTProperties *properties, enum MQTTPropertyCodes id, uint32_t number);
 
 /* --- client_requests.c ------------------------------------------------------------------------ */
 

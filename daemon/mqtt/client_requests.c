@@ -213,10 +213,16 @@ static bool has_ended(struct paho *paho)
 void paho_disconnect(struct paho *paho, int timeout_ms)
 {
     MQTTAsync_disconnectOptions disconnect = MQTTAsync_disconnectOptions_initializer;
+    MQTTAsync_disconnectOptions of_5 = MQTTAsync_disconnectOptions_initializer5;
     struct slot *slot = client_slot_take(paho);
 
     if (has_ended(paho)) {
         return;
+    }
+    if (paho->ends_session) { /* MQTT 5 §3.14.2.2.2; without memory it ends later, by itself */
+        disconnect = of_5;
+        (void)client_add_number(&disconnect.properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL,
+                                0);
     }
     /* In MQTT 5 too, Paho calls these, and sends the reason code 0: the session stays. */
     disconnect.timeout = timeout_ms;
@@ -224,4 +230,5 @@ void paho_disconnect(struct paho *paho, int timeout_ms)
     disconnect.onFailure = client_on_failure;
     disconnect.context = slot;
     client_slot_wait(paho, slot, MQTTAsync_disconnect(paho->handle, &disconnect), timeout_ms, true);
+    MQTTProperties_free(&disconnect.properties); /* Paho has a copy */
 }

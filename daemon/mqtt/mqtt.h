@@ -20,7 +20,7 @@ struct paho_options {
     const char *uri; /* ssl://host:port or tcp://host:port */
     const char *client_id;
     const char *proxy_url; /* the gate; NULL: none, only for a clean session */
-    bool clean_session;    /* a session that ends with the connection, for a check of the broker */
+    bool clean_session; /* a session that ends with paho_disconnect(), for a check of the broker */
     bool tls;
     const char *ca_file;
     const char *cert_file; /* NULL: none */
@@ -31,7 +31,8 @@ struct paho_options {
     int connect_timeout_s;
     enum paho_version version; /* PAHO_MQTT_5 only where paho_speaks_5() */
     unsigned receive_maximum;  /* MQTT 5: messages in flight that we ask for, 1 to 65535 */
-    /* MQTT 5: how long the broker keeps the session, 1 to 2147483647. 0 with clean_session. */
+    /* MQTT 5: how long the broker keeps the session when the connection is lost, 1 to 2147483647;
+     * with clean_session also 0. */
     uint32_t session_expiry_s;
 };
 

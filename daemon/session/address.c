@@ -5,8 +5,9 @@
  * Before each CONNECT with the session's client id goes the record that it was sent, because the
  * broker may make a new session for it and the answer may be lost. A question, which a client with
  * an id of its own asks to learn whether the broker speaks MQTT 5, has no such record: nothing of
- * ours is in that client's session, which is clean and ends with its connection. It goes through
- * the gate like every connection of Paho's.
+ * ours is in that client's session, which is clean and ends with its DISCONNECT. The broker is
+ * asked to keep that session for a minute all the same: one that answers with an expiry of 0 would
+ * not keep the daemon's own either. It goes through the gate like every connection of Paho's.
  *
  * Must never happen: a question changes what is known of the session's fate.
  */
@@ -22,6 +23,7 @@
 #include "net/net.h"
 
 #define EXPLAIN_TIMEOUT_MS 5000
+#define QUESTION_EXPIRY_S  60
 #define NO_DATABASE        "the database takes nothing at the moment"
 
 /* --- failures -------------------------------------------------------------------------------- */
@@ -187,7 +189,7 @@ static enum protocol_result send_question(struct session *session, struct paho *
     gate_offer(session->parts.gate, session->parts.index, fd);
     switch (paho_connect(paho, options, &answer, paho_problem)) {
     case PAHO_OK:
-        return PROTOCOL_ACCEPTED;
+        return answer.session_expiry_s > 0 ? PROTOCOL_ACCEPTED : PROTOCOL_USELESS;
     case PAHO_E_REFUSED:
         return PROTOCOL_DENIED;
     case PAHO_E_VERSION:
@@ -215,7 +217,7 @@ static enum protocol_result ask(struct session *session, const struct dial_addre
     options.version = PAHO_MQTT_5;
     options.client_id = client_id;
     options.clean_session = true;
-    options.session_expiry_s = 0;
+    options.session_expiry_s = QUESTION_EXPIRY_S;
     if (!broker_other_client_id(session->parts.config, session->own->client_id, "ask", client_id) ||
         paho_new(&paho, &options, &handler) != 0) {
         close(fd);
@@ -270,8 +272,15 @@ static bool ask_first(struct session *session, const struct dial_address *addres
     if (!session_protocol_answered(&session->protocol, result, wall_now_ms(), version)) {
         return false;
     }
-    log_line_fields(LOG_DEBUG, &fields, "%s: %s %s MQTT 5", session->own->client_id, address->name,
-                    *version == PAHO_MQTT_5 ? "speaks" : "does not take");
+    if (result == PROTOCOL_USELESS) {
+        log_line_fields(LOG_NOTICE, &fields,
+                        "%s: the broker speaks MQTT 5, and keeps no session of it when its "
+                        "connection ends: MQTT 3.1.1 is used",
+                        session->own->client_id);
+    } else {
+        log_line_fields(LOG_DEBUG, &fields, "%s: %s %s MQTT 5", session->own->client_id,
+                        address->name, *version == PAHO_MQTT_5 ? "speaks" : "does not take");
+    }
     *fd = dial_again(session, address, problem);
     return *fd >= 0;
 }

@@ -7,7 +7,9 @@
  * where it has kept messages before, that is a row in `gaps`. So where a session is known and the
  * broker is not known to speak MQTT 5, a client with an id of its own asks first: nothing of the
  * daemon's is in that client's session. A broker that refuses such a client without a CONNACK of
- * MQTT 5 is taken for one that speaks MQTT 3.1.1 only: slower, and never wrong.
+ * MQTT 5 is taken for one that speaks MQTT 3.1.1 only: slower, and never wrong. So is one that
+ * accepts it and keeps no session of MQTT 5: with the first connection of that version the session
+ * that it has would end. Of a broker that denies such a client in MQTT 5 this is not known.
  *
  * Must never happen: unless the configuration says so, a CONNECT of MQTT 5 with the session's own
  * client id leaves for a broker that has a session of ours and was never seen to answer in MQTT 5.
@@ -132,6 +134,7 @@ bool session_protocol_answered(struct session_protocol *protocol, enum protocol_
         return true;
     case PROTOCOL_REFUSED:
     case PROTOCOL_CLOSED:
+    case PROTOCOL_USELESS:
         protocol->asked_ms = now_ms;
         *version = PAHO_MQTT_3_1_1;
         return true;
@@ -139,7 +142,6 @@ bool session_protocol_answered(struct session_protocol *protocol, enum protocol_
         protocol->asked_ms = now_ms;
         protocol->silent++;
         break;
-    case PROTOCOL_USELESS:
     case PROTOCOL_OTHER:
         break;
     }

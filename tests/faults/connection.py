@@ -26,6 +26,7 @@ class Connection:
         self.buffer = bytearray()   # in clear, not yet whole packets
         self.version = mqtt.MQTT_3_1_1  # from CONNECT on, as the client has it
         self.visitor = False        # a client that leaves no session behind
+        self.visit_s = 0            # the session expiry that a visitor of MQTT 5 asked for
         self.receive_maximum = None     # so many PUBLISHes unanswered at most; None: no bound (3.1.1)
         self.unanswered = set()     # packet ids that count for it
         self.resend = collections.deque()   # packet ids in flight that it does not let through yet

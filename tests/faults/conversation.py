@@ -3,8 +3,8 @@ The fault broker's side of a connection: it reads packets, answers them, and sen
 or MQTT 5 as CONNECT has it.
 
 There is one session. Its client may come with 3.1.1 and go on with 5, and back: the session, its packet
-ids and its handshakes stay. A client with another id that asks for a clean start and no session
-afterwards is a *visitor*: it is answered, gets no message, and changes nothing.
+ids and its handshakes stay. A client with another id that asks for a clean start, and for no session
+afterwards or one that soon ends, is a *visitor*: it is answered, gets no message, and changes nothing.
 
 Packets that the standard forbids end the connection. What it allows and the daemon must not ask for
 (mqtt5_rules.py) does not. Both are oddities in the ledger.
@@ -17,6 +17,9 @@ import mqtt5_rules
 from ledger import Connect
 from script import HEARD
 from session import NEVER, Session
+
+VISIT_S = 60
+"""The longest session of a visitor."""
 
 
 class Conversation:
@@ -106,8 +109,10 @@ class Conversation:
         self._step(connection, step, None, lambda: handler(connection, said))
 
     def _is_visitor(self, said):
-        """3.1.1: a clean session ends with the connection. 5: so does one whose expiry is 0."""
-        return (said["clean_start"] and not said["properties"].get("session_expiry_interval")
+        """3.1.1: a clean session ends with the connection. 5: so does one whose expiry is 0, and one that
+        a DISCONNECT ends; the short expiry is for a client that is lost before."""
+        return (said["clean_start"]
+                and said["properties"].get("session_expiry_interval", 0) <= VISIT_S
                 and (self.session is None or self.session.client_id != said["client_id"]))
 
     def _refuse_version(self, connection, _said):
@@ -188,6 +193,7 @@ class Conversation:
 
     def _on_visitor(self, connection, said):
         connection.visitor = True
+        connection.visit_s = said["properties"].get("session_expiry_interval", 0)
         self.ledger.visitors.append(_entry(said, False))
 
         def go_on():
@@ -215,6 +221,8 @@ class Conversation:
         reason, properties = mqtt.read_disconnect(body, connection.version)
         connection.visit.disconnect_reason = reason
         expiry_s = properties.get("session_expiry_interval")
+        if connection.visitor and expiry_s != 0 and connection.visit_s:
+            self.ledger.note_odd(f"a visitor leaves its session behind, for {connection.visit_s} s")
         if expiry_s is not None and connection is self._current and self.session:
             if expiry_s and not self.session.expiry_s:
                 raise mqtt.Malformed("DISCONNECT prolongs a session of 0 s (MQTT 5 §3.14.2.2.2)")

@@ -408,6 +408,13 @@ def test_visitor(broker, join):
     assert [c.client_id for c in broker.ledger.connects] == [CLIENT_ID]
     assert [c.version for c in broker.ledger.visitors] == [4, 5]
     assert broker.ledger.oddities == []
+    for end, oddities in ((b"\0\5\x11\0\0\0\0", 0), (b"", 1)):
+        visitor = join(client_id="id-x-ask", clean_start=True,
+                       asks={"receive_maximum": 9, "session_expiry_interval": 60})
+        visitor.send(mqtt.DISCONNECT, end)
+        wait(broker, lambda: broker.ledger.visits[-1].closed)
+        assert broker.ledger.oddities == ["a visitor leaves its session behind, for 60 s"][:oddities]
+    broker.ledger.oddities.clear()
     visitor = join(client_id="other", clean_start=True, asks={"receive_maximum": 9})
     visitor.send(mqtt.PUBREC, b"\0\1")
     visitor.next(mqtt.SUBACK)

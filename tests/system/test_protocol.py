@@ -77,6 +77,12 @@ def once(daemon):
     daemon.stop()
 
 
+def age_the_question(daemon, age_ms):
+    """Make the time when MQTT 5 was asked for, on record, an earlier one."""
+    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
+        connection.execute("UPDATE sessions SET protocol_asked_ms = protocol_asked_ms - ?", (age_ms,))
+
+
 # What brokers of MQTT 3.1.1 answer to a CONNECT of MQTT 5.
 REFUSALS = {
     "code 1": mqtt.connack(1),
@@ -139,25 +145,54 @@ def test_a_known_session_is_asked_about_first(keeper, refusal):
     assert broker.asked() == ["4", "5?", "4"]
     question = broker.requests[1]
     assert question["client_id"].startswith(f"{CLIENT_ID}-ask-") and question["clean_start"]
-    assert "session_expiry_interval" not in question["properties"] or \
-        question["properties"]["session_expiry_interval"] == 0
+    assert question["properties"]["session_expiry_interval"] == 60
     once(daemon)
     assert broker.asked() == ["4", "5?", "4", "4"]
 
-    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
-        connection.execute("UPDATE sessions SET protocol_asked_ms = protocol_asked_ms - ?",
-                           (WEEK_MS,))
+    age_the_question(daemon, WEEK_MS)
     once(daemon)
     assert broker.asked() == ["4", "5?", "4", "4", "5?", "4"]
     broker.refuse_5 = None
-    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
-        connection.execute("UPDATE sessions SET protocol_asked_ms = protocol_asked_ms + ?",
-                           (WEEK_MS,))   # of a clock that was ahead
+    age_the_question(daemon, -WEEK_MS)   # of a clock that was ahead
     once(daemon)
     once(daemon)
     assert broker.asked()[-3:] == ["5?", "5", "5"]
     assert query(daemon.database, GAPS) == []
     assert query(daemon.database, REMEMBERED) == [(5,)]
+
+
+def test_a_session_that_5_would_end(keeper):
+    """
+    Goal: a broker has a session that was made with MQTT 3.1.1, and keeps none of MQTT 5 after its
+    connection. Its answer to the question shows that, and the session stays. When it keeps them, a
+    week later, the daemon goes on with MQTT 5.
+    """
+    broker, daemon = keeper(protocol="3.1.1", properties={"session_expiry_interval": 0})
+    once(daemon)
+    daemon.configure(broker={"protocol": "auto"})
+    once(daemon)
+    assert "the broker speaks MQTT 5, and keeps no session of it" in daemon.log()
+    once(daemon)
+    assert broker.asked() == ["4", "5?", "4", "4"]
+    assert query(daemon.database, REMEMBERED) == [(4,)]
+    broker.properties = {}
+    age_the_question(daemon, WEEK_MS)
+    once(daemon)
+    assert broker.asked()[4:] == ["5?", "5"]
+    assert query(daemon.database, GAPS) == []
+
+
+def test_a_broker_that_keeps_no_session_of_5(keeper):
+    """
+    Goal: at a new database MQTT 5 is asked for with the session's own client id. Where the broker does
+    not keep that session, MQTT 3.1.1 is used from the next connection on, also after a restart.
+    """
+    broker, daemon = keeper(properties={"session_expiry_interval": 0})
+    once(daemon)
+    assert "the broker keeps no session of MQTT 5 when its connection ends" in daemon.log()
+    assert query(daemon.database, REMEMBERED) == [(4,)]
+    once(daemon)
+    assert broker.asked() == ["5", "4"]
 
 
 def test_a_lost_connect_of_5_is_told(keeper):

@@ -159,11 +159,36 @@ static void a_clean_session_ends_with_the_connection(void **state)
     (void)state;
     step_broker_begin(&broker, STEPS_OF(accepting), false);
     options.clean_session = true;
+    options.session_expiry_s = 0;
     assert_int_equal(paho_connect(paho, &options, &answer, problem), PAHO_OK);
     end();
     assert_int_equal(broker.seen[9], 2);
     assert_memory_equal(broker.seen + 12, "\x08\x11\0\0\0\0\x21\3\xE8", 9);
     assert_false(answer.session_present);
+    assert_int_equal(answer.session_expiry_s, 0);
+}
+
+/* Whether the broker keeps sessions can only be learned where one is asked for. It ends with
+ * DISCONNECT, which has Session Expiry Interval 0. */
+static void a_clean_session_that_lasts_is_ended(void **state)
+{
+    static const char disconnect[] = "\xE0\7\0\5\x11\0\0\0\0";
+    static const struct step granting_none[] = {ANSWER(0x10, "\x20\x08\0\0\5\x11\0\0\0\0")};
+    struct paho_options options = options_of(PAHO_MQTT_5);
+
+    (void)state;
+    options.clean_session = true;
+    options.session_expiry_s = 60;
+    step_broker_begin(&broker, STEPS_OF(accepting), false);
+    assert_int_equal(paho_connect(paho, &options, &answer, problem), PAHO_OK);
+    end();
+    assert_int_equal(broker.seen[9], 2);
+    assert_memory_equal(broker.seen + 12, "\x08\x11\0\0\0\x3C\x21\3\xE8", 9);
+    assert_memory_equal(broker.seen + 27, disconnect, sizeof(disconnect) - 1);
+    assert_int_equal(answer.session_expiry_s, 60);
+    step_broker_begin(&broker, STEPS_OF(granting_none), false);
+    assert_int_equal(paho_connect(paho, &options, &answer, problem), PAHO_OK);
+    end();
     assert_int_equal(answer.session_expiry_s, 0);
 }
 
@@ -474,6 +499,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lasting_session_is_asked_for),
         cmocka_unit_test(a_clean_session_ends_with_the_connection),
+        cmocka_unit_test(a_clean_session_that_lasts_is_ended),
         cmocka_unit_test(the_broker_may_grant_less),
         cmocka_unit_test(the_keepalive_is_at_most_the_one_asked_for),
         cmocka_unit_test(a_refusal_has_the_brokers_reason),

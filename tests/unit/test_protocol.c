@@ -59,6 +59,7 @@ static const struct conversation conversations[] = {
     {"a known session at a broker of 5", AUTO, KNOWN, 0, 0, "?a 5a 5a w 5"},
     {"a known session, the other client is denied", AUTO, KNOWN, 0, 0, "?d 5a 5"},
     {"a known session at a broker of 3.1.1", AUTO, KNOWN, 0, 0, "?r 4a 4a w ?r 4a 4"},
+    {"a known session that 5 would end", AUTO, KNOWN, 0, 0, "?u 4a 4a w ?u 4a w ?a 5a 5"},
     {"a known session at a broker that closes", AUTO, KNOWN, 0, 0, "?c 4a 4a w ?a 5a 5"},
     {"a known session, and nobody there", AUTO, KNOWN, 0, 0, "?o ?o ?r 4a 4"},
     {"a known session, and no answer", AUTO, KNOWN, 0, 0, "?s ?s 4s ?s 4a 4"},

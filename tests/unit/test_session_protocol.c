@@ -198,6 +198,22 @@ static void a_question_may_be_denied(void **state)
     assert_conversation(fixture, "ASK " KEPT_5 LEAVES);
 }
 
+/* The daemon's own session would end with its connection, and what the broker has kept. */
+static void a_broker_that_would_not_keep_the_session_is_not_asked_for_5(void **state)
+{
+    struct fixture *fixture = *state;
+
+    use_auto(fixture);
+    fixture_know(fixture);
+    fake_mqtt_set_expiry(0);
+    fixture_begin(fixture);
+    reconnect(fixture);
+    assert_conversation(fixture, "ASK DISCONNECT " KEPT_CONNECTION KEPT_CONNECTION LEAVES);
+    assert_on_record(fixture, 4, 7);
+    assert_int_equal(logged(fixture, "notice c: the broker speaks MQTT 5, and keeps no session"),
+                     1);
+}
+
 /* The attempt ends, as it would for a CONNECT without an answer; nothing is uncertain. */
 static void a_question_without_an_answer_is_asked_again(void **state)
 {
@@ -528,6 +544,7 @@ int main(void)
         SESSION_TEST(a_question_may_be_refused),
         SESSION_TEST(a_question_may_be_answered_as_of_old),
         SESSION_TEST(a_question_may_be_denied),
+        SESSION_TEST(a_broker_that_would_not_keep_the_session_is_not_asked_for_5),
         SESSION_TEST(a_question_without_an_answer_is_asked_again),
         SESSION_TEST(a_question_does_not_settle_an_earlier_connect),
         SESSION_TEST(a_lost_connect_of_5_makes_the_session_uncertain),
