@@ -67,6 +67,12 @@ def password_file(tmp_path_factory):
 
 
 @pytest.fixture
+def clock(tmp_path):
+    """The wall clock of a daemon that gets its environment."""
+    return harness.make_clock(tmp_path)
+
+
+@pytest.fixture
 def make_broker(tmp_path, pki, password_file):
     """A function that starts a Broker; all of them end with the test."""
     made = []

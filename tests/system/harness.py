@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from shims import Clock
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("FOXTRACKR_BUILD", ROOT / "build"))
 FOXTRACKRD = BUILD / "foxtrackrd"
@@ -36,6 +38,16 @@ PATIENCE = (4 if SANITIZED else 1) * (3 if "PYTEST_XDIST_WORKER" in os.environ e
 def has_adapted_paho():
     """Linked with the adapted library, which checks packets, shortens large messages and speaks MQTT 5?"""
     return "shared library" not in run(FOXTRACKRD, "--version").stdout
+
+
+def make_clock(directory, synced=False):
+    """A clock (tests/shims.py) for a daemon's environment."""
+    shim = BUILD / "tests" / "clock_shim.so"
+    subprocess.run(["make", "-s", f"BUILD={BUILD}", str(shim)], cwd=ROOT, check=True,
+                   stdout=subprocess.DEVNULL)
+    clock = Clock(directory / "clock", shim, synced)
+    clock.environment.update(sanitizer("verify_asan_link_order=0"))
+    return clock
 
 
 def find_promtool():

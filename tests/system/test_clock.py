@@ -11,25 +11,10 @@ import pytest
 
 import fleet
 from foxtrackrd import foxtrackrctl
-from harness import BUILD, ROOT, check_sound, query, sanitizer, value, wait_until
-from shims import Clock
+from harness import check_sound, make_clock, query, value, wait_until
 
 DAY_MS = 86_400_000
 YEAR_S = 365 * 86_400
-
-
-def make_clock(directory, synced=False):
-    shim = BUILD / "tests" / "clock_shim.so"
-    subprocess.run(["make", "-s", f"BUILD={BUILD}", str(shim)], cwd=ROOT, check=True,
-                   stdout=subprocess.DEVNULL)
-    clock = Clock(directory / "clock", shim, synced)
-    clock.environment.update(sanitizer("verify_asan_link_order=0"))
-    return clock
-
-
-@pytest.fixture
-def clock(tmp_path):
-    return make_clock(tmp_path)
 
 
 def play_now(broker, **options):

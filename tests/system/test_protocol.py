@@ -7,6 +7,7 @@ import contextlib
 import random
 import re
 import signal
+import socket
 import sqlite3
 
 import pytest
@@ -159,6 +160,37 @@ def test_a_known_session_is_asked_about_first(keeper, refusal):
     assert broker.asked()[-3:] == ["5?", "5", "5"]
     assert query(daemon.database, GAPS) == []
     assert query(daemon.database, REMEMBERED) == [(5,)]
+
+
+def test_the_question_of_a_daemon_that_runs_for_weeks(keeper, clock):
+    """
+    Goal: a week after the broker has refused MQTT 5, by the wall clock, the next connection asks again,
+    and none before it. A broker that was upgraded meanwhile is used with MQTT 5 from then on.
+    """
+    broker, daemon = keeper(refuse_5=mqtt.connack(1))
+    connections = []
+    broker.subscribed = connections.append
+    daemon.environment = clock.environment
+    daemon.start()
+
+    def reconnect(days):
+        clock.set_ahead(days * 86_400)
+        before = len(connections)
+        connections[-1].shutdown(socket.SHUT_RDWR)
+        wait_until(lambda: len(connections) > before, 60, daemon.log_tail)
+        return broker.asked()
+
+    assert broker.asked() == ["5", "4"]
+    assert reconnect(6) == ["5", "4", "4"]
+    assert reconnect(8) == ["5", "4", "4", "5?", "4"]
+    broker.refuse_5 = None
+    assert reconnect(14) == ["5", "4", "4", "5?", "4", "4"]
+    assert reconnect(16)[6:] == ["5?", "5"]
+    assert reconnect(30)[8:] == ["5"]
+    daemon.wait_subscribed()
+    daemon.stop()
+    assert query(daemon.database, REMEMBERED) == [(5,)]
+    assert query(daemon.database, GAPS) == []
 
 
 def test_a_session_that_5_would_end(keeper):
