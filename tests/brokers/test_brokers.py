@@ -13,6 +13,7 @@ import pytest
 import table
 from client import Client, Closed
 from harness import check_sound, count_received, count_rows, query, slow_disk, value, wait_until
+from left_out import NO_MATTER
 
 COUNT = 3000
 BASE_MS = 1_764_400_000_000
@@ -154,6 +155,37 @@ def test_kill(server, make_daemon):
     check_exactly(daemon, 0, COUNT)
     assert gaps(daemon) == 0
     table.check(server, "`kill -9` of the daemon", "once")
+
+
+def test_versions_in_turn(server, make_daemon):
+    """
+    Goal: kill -9 of the daemon in the middle of a backlog, and the other version of MQTT at the next
+    start, again and again; a broker that keeps its queue is restarted in between, too. Every message is
+    one row, and nothing is in gaps.
+    """
+    if 5 not in server.versions:
+        pytest.skip(f"{NO_MATTER}{server.name} does not speak MQTT 5")
+    keeps = table.read()[server.name]["restart of the broker"] == "once"
+    daemon = make_daemon(**SLOW)
+    turns = ["auto", "3.1.1"] if daemon.sections["broker"]["protocol"] == "3.1.1" else ["3.1.1", "auto"]
+    queue(server, daemon)
+    daemon.environment = slow_disk(sync_us=SYNC_US)
+    for number in range(6):
+        daemon.configure(broker={"protocol": turns[number % 2]})
+        before = count_received(daemon.database)
+        daemon.start(wait=None)
+        wait_until(lambda: count_received(daemon.database) >= before + 100, 60, daemon.log_tail)
+        daemon.kill()
+        check_protocol(server, daemon)
+        if keeps and number % 2:
+            server.stop()
+            server.start()
+    assert count_rows(daemon.database) < COUNT, "it was too fast to be interrupted"
+    daemon.start()
+    daemon.wait_rows(COUNT, 120)
+    daemon.stop()
+    check_exactly(daemon, 0, COUNT)
+    assert gaps(daemon) == 0
 
 
 def test_restart_of_the_broker(server, make_daemon):
