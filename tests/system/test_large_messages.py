@@ -12,6 +12,7 @@ import fleet
 from harness import (
     SANITIZED, check_sound, count_received, find_program, has_adapted_paho, query, run, wait_until)
 from left_out import NO_MATTER
+from memory_limit import memory_limit
 from relay import Relay
 
 MIB = 1 << 20
@@ -75,6 +76,33 @@ def test_message_of_200_mib_and_what_is_behind_it(broker, make_daemon, protocol,
     daemon.wait_received(1 + manifest.messages, 200)
     assert_peak(daemon)
     daemon.stop()
+    assert_oversize(daemon, payload, 1)
+    assert query(daemon.database, "SELECT sum(received), sum(quarantined) FROM runs") == [(501, 1)]
+    check_sound(daemon.database)
+
+
+@both_protocols
+@pytest.mark.limit(300)
+def test_message_of_200_mib_under_a_limit_of_128(broker, make_daemon, protocol):
+    """
+    Goal: a service whose memory the kernel limits is not killed for a message that is larger than the
+    limit. A daemon that held the whole would be killed, and again whenever the broker sends it again.
+    """
+    if SANITIZED:
+        pytest.skip(NO_MATTER + "a sanitizer takes more memory than the daemon")
+    with memory_limit(128 * MIB) as limit:
+        limit.check(128 * MIB)
+        daemon = make_daemon(broker, broker={"protocol": protocol}).start()
+        daemon.stop()
+        payload = b"[0123456789abcdef" * (200 * MIB // 17)
+        broker.publish(TOPIC.format(1), payload)
+        manifest = fleet.play(broker, messages=500)
+        daemon.wrapper = limit.wrapper
+        daemon.start(wait="ready")
+        assert limit.has(daemon.process.pid)
+        daemon.wait_received(1 + manifest.messages, 200)
+        assert_peak(daemon)
+        daemon.stop()
     assert_oversize(daemon, payload, 1)
     assert query(daemon.database, "SELECT sum(received), sum(quarantined) FROM runs") == [(501, 1)]
     check_sound(daemon.database)
