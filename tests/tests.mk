@@ -5,7 +5,7 @@ DEPS_DEMO  := mosquitto openssl sqlite3
 DEPS_CHECK := $(DEPS_DEMO) libcmocka-dev mosquitto-clients python3-paho-mqtt python3-pytest \
               python3-pytest-xdist ca-certificates clang g++ iproute2 \
               libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd \
-              systemd-container util-linux python3-prometheus-client python3-yaml microsocks tinyproxy-bin
+              systemd-container util-linux python3-prometheus-client python3-yaml microsocks tinyproxy-bin jq
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 FLEET      := $(BUILD)/tests/fleet

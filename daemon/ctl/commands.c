@@ -121,6 +121,31 @@ const struct ctl_command ctl_commands[] = {
         .run = ctl_replay,
     },
     {
+        .name = "export",
+        .brief = "[OPTION]... TABLE [FILE]",
+        .arguments = "[--since MOMENT] [--until MOMENT]\n"
+                     "       [--device ID] [--format F] [--output FILE] TABLE [FILE]",
+        .summary = "a table or view as CSV or JSON",
+        .about = "Every row of TABLE, a table or a view, of the configured database or of FILE,\n"
+                 "which needs no configuration, while the daemon writes. Times are there in ms\n"
+                 "and as text with milliseconds.\n",
+        .options = "  --since MOMENT     from this time on: 30d (before now), 2026-11-01,\n"
+                   "                     2026-11-01T12:00:00Z\n"
+                   "  --until MOMENT     until before this time\n"
+                   "  --device ID        only of the device with this device_id\n"
+                   "  --format F         csv (the default) or ndjson, one object a line\n"
+                   "  -o, --output FILE  write there in place of standard output\n",
+        .example = "foxtrackrctl export battery --since 30d -o battery.csv",
+        .exits = "  0   every row is written\n"
+                 "  1   stopped, or the database is locked\n"
+                 "  64  the command line is wrong, or there is no such table or device\n"
+                 "  66  the database cannot be read\n"
+                 "  73  the output cannot be written\n" EXIT_CONFIG,
+        .grammar = {CTL_SINCE | CTL_UNTIL | CTL_DEVICE | CTL_FORMAT | CTL_OUTPUT, 1, 2, "TABLE"},
+        .need = CTL_NEEDS_CONFIG_OR_FILE,
+        .run = ctl_export,
+    },
+    {
         .name = "parse",
         .arguments = "TOPIC [FILE]",
         .summary = "show what becomes of one message",

@@ -35,6 +35,9 @@ static void show(struct ctl_work *work, const char *what, enum store_unit unit, 
 
     fprintf(stderr, "\r\033[K%-12s ", what);
     if (total <= 0) { /* the total is unknown */
+        if (done > 0 && unit == STORE_ROWS) {
+            fprintf(stderr, "%" PRId64 " rows, ", done);
+        }
         fprintf(stderr, "%s", duration_text(spent_ms, left));
     } else {
         done = done < total ? done : total;

@@ -128,6 +128,13 @@ int store_query_next(struct store_query *query, const struct store_cell **row);
  */
 int store_query_again(struct store_query *query, const struct store_cell *values, int count);
 
+/*
+ * Between two rows of a spooled query: end the read transaction that another query of this store
+ * has left behind, because SQLite keeps one for as long as any query is in the middle of its rows.
+ * The next row follows the last one. The cells of that end here.
+ */
+int store_query_rest(struct store_query *query);
+
 /* Returns the number of columns. */
 int store_query_count(const struct store_query *query);
 

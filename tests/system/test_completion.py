@@ -76,6 +76,15 @@ def test_files_of_general_options(tmp_path):
         assert complete(*words, directory=tmp_path) == ["other.conf"], words
 
 
+def test_values_of_options(tmp_path):
+    """Goal: an option of export is completed where its values are known, and is no argument."""
+    (tmp_path / "battery.csv").touch()
+    assert complete("export", "--format", "") == ["csv", "ndjson"]
+    assert complete("export", "--since", "x", directory=tmp_path) == []
+    for words in (["-o", "b"], ["--output", "b"], ["--since", "1d", "battery", "b"], ["-o", "x", "battery", "b"]):
+        assert complete("export", *words, directory=tmp_path) == ["battery.csv"], words
+
+
 def test_reasons():
     """Goal: the reasons are those that a message can be replayed for: all but oversize."""
     names = re.findall(r'\[FOXTRACKR_E_\w+\] = "(\w+)"', (ROOT / "lib" / "problem.c").read_text())

@@ -288,12 +288,41 @@ static void spooled_rows_keep_their_types_and_no_transaction(void **state)
     row = next(reader, query);
     assert_true(row[1].kind == STORE_TEXT && row[2].kind == STORE_REAL && row[2].real == 3.0);
     assert_true(row[3].kind == STORE_BLOB && row[3].length == 2 && row[5].kind == STORE_NULL);
+    assert_int_equal(store_query_rest(query), STORE_OK);
     row = next(reader, query);
     assert_true(row[1].kind == STORE_INTEGER && row[1].integer == 5);
     assert_null(next(reader, query));
     store_query_close(query);
     assert_int_equal(next(reader, second)[0].integer, 1);
     store_query_close(second);
+    store_close(reader);
+}
+
+/* Another query in the middle of a spooled one would keep its transaction. */
+static void a_spooled_query_can_rest(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct store_select all = {.from = "devices", .spooled = true};
+    const struct store_cell one = store_cell_integer(1);
+    struct store_query *query;
+    struct store_query *name = NULL;
+    struct store *reader;
+
+    fill(fixture);
+    reader = open_reader(fixture);
+    query = selected(reader, &all);
+    assert_int_equal(next(reader, query)[0].integer, 1);
+    assert_int_equal(store_query_named(reader, STORE_NAMED_DEVICE, &one, 1, &name), STORE_OK);
+    assert_non_null(next(reader, name));
+    assert_null(next(reader, name));
+    assert_int_equal(store_query_rest(query), STORE_OK);
+    look(fixture, "UPDATE devices SET first_seen_ms = 9");
+    assert_look(fixture, "PRAGMA wal_checkpoint(TRUNCATE)", "0");
+    assert_int_equal(next(reader, query)[0].integer, 2);
+    assert_int_equal(next(reader, query)[0].integer, 3);
+    assert_null(next(reader, query));
+    store_query_close(name);
+    store_query_close(query);
     store_close(reader);
 }
 
@@ -440,6 +469,7 @@ int main(void)
         TEST(names_with_quotes_can_be_read),
         TEST(a_broken_view_is_told),
         TEST(spooled_rows_keep_their_types_and_no_transaction),
+        TEST(a_spooled_query_can_rest),
         TEST(a_transaction_ends_at_the_last_row),
         TEST(several_queries_see_one_state),
         TEST(a_long_query_ends_when_it_is_stopped),

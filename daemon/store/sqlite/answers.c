@@ -155,6 +155,7 @@ static void read_cell(sqlite3_stmt *statement, int index, struct store_cell *cel
 
 int store_query_next(struct store_query *query, const struct store_cell **row)
 {
+    int first = query->spool != 0 ? 1 : 0;
     int code;
     int result;
 
@@ -162,7 +163,10 @@ int store_query_next(struct store_query *query, const struct store_cell **row)
     code = sqlite3_step(query->statement);
     if (code == SQLITE_ROW) {
         for (int i = 0; i < query->count; i++) {
-            read_cell(query->statement, i, &query->cells[i]);
+            read_cell(query->statement, first + i, &query->cells[i]);
+        }
+        if (first != 0) {
+            query->spool_row = sqlite3_column_int64(query->statement, 0);
         }
         *row = query->cells;
         return STORE_OK;
@@ -179,6 +183,13 @@ int store_query_again(struct store_query *query, const struct store_cell *values
     return bind_all(query, values, count);
 }
 
+int store_query_rest(struct store_query *query)
+{
+    const struct store_cell row = store_cell_integer(query->spool_row);
+
+    return store_query_again(query, &row, 1);
+}
+
 int store_query_count(const struct store_query *query)
 {
     return query->count;
@@ -186,7 +197,7 @@ int store_query_count(const struct store_query *query)
 
 const char *store_query_column(const struct store_query *query, int index)
 {
-    const char *name = sqlite3_column_name(query->statement, index);
+    const char *name = sqlite3_column_name(query->statement, index + (query->spool != 0 ? 1 : 0));
 
     return name != NULL ? name : "?"; /* NULL: out of memory */
 }

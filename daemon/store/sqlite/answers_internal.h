@@ -12,8 +12,9 @@ struct store_query {
     sqlite3_stmt *statement;
     char doing[ANSWERS_DOING_SIZE]; /* completes "cannot ..." */
     int spool;                      /* number of its temporary table; 0: none */
-    int count;
-    struct store_cell cells[]; /* of the present row */
+    int64_t spool_row;              /* rowid of the last row in it; column 0 of the statement */
+    int count;                      /* columns that the caller sees: not the rowid of a spool */
+    struct store_cell cells[];      /* of the present row */
 };
 
 /* Compile `sql` and bind `values`, which SQLite copies, from the first parameter on. *out is the

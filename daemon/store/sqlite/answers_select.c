@@ -16,6 +16,9 @@
 
 #define PARAMETERS_MAX 64
 
+/* The rowid of a temporary table, by a name that no view has for a column. */
+#define SPOOL_ROW "foxtrackr_spool_row"
+
 /* A select, with its relation, while its SQL is built. */
 struct building {
     struct store *store;
@@ -244,15 +247,21 @@ static int fill_spool(const struct building *building, const char *select_sql, c
 {
     struct store *store = building->store;
     sqlite3_str *create = sqlite3_str_new(store->db);
+    sqlite3_str *insert = sqlite3_str_new(store->db);
     char *create_sql;
     char *insert_sql;
     int result;
 
-    sqlite3_str_appendf(create, "CREATE TABLE temp.foxtrackr_spool_%d (", number);
+    sqlite3_str_appendf(create,
+                        "CREATE TABLE temp.foxtrackr_spool_%d (" SPOOL_ROW " INTEGER PRIMARY KEY, ",
+                        number);
     append_names(building, create);
     sqlite3_str_appendall(create, ")");
     create_sql = sqlite3_str_finish(create);
-    insert_sql = sqlite3_mprintf("INSERT INTO temp.foxtrackr_spool_%d %s", number, select_sql);
+    sqlite3_str_appendf(insert, "INSERT INTO temp.foxtrackr_spool_%d (", number);
+    append_names(building, insert);
+    sqlite3_str_appendf(insert, ") %s", select_sql);
+    insert_sql = sqlite3_str_finish(insert);
     if (create_sql == NULL || insert_sql == NULL) {
         result = no_memory(building);
     } else {
@@ -270,18 +279,19 @@ static int open_spooled(const struct building *building, const char *select_sql,
                         struct store_query **out)
 {
     static atomic_int numbers; /* other connections have temporary tables of their own */
-    char sql[96];
-    /* Without an order, so that a column may be called rowid: a scan is in the order of the rowid.
-     */
+    const struct store_cell before_first = store_cell_integer(0);
+    char sql[128];
     int number = atomic_fetch_add(&numbers, 1) + 1;
     int result = fill_spool(building, select_sql, doing, number);
 
-    snprintf(sql, sizeof(sql), "SELECT * FROM temp.foxtrackr_spool_%d", number);
+    snprintf(sql, sizeof(sql), "SELECT * FROM temp.foxtrackr_spool_%d WHERE " SPOOL_ROW " > ?1",
+             number);
     if (result == STORE_OK) {
-        result = answers_open(building->store, sql, doing, NULL, 0, out);
+        result = answers_open(building->store, sql, doing, &before_first, 1, out);
     }
     if (result == STORE_OK) {
         (*out)->spool = number;
+        (*out)->count--;
         return STORE_OK;
     }
     snprintf(sql, sizeof(sql), "DROP TABLE IF EXISTS temp.foxtrackr_spool_%d", number);
