@@ -24,7 +24,7 @@ JOBS          := $(shell nproc)
 
 # The packages that the build needs, by Debian's names.
 DEPS_BUILD := gcc make binutils pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
-              libssl-dev libinih-dev
+              libssl-dev libinih-dev libjs-dygraphs
 
 CC          ?= cc
 OPTIMIZE    ?= -O2 -g
@@ -52,6 +52,7 @@ comma       := ,
 OBJECTS      = $(filter %.o %.a,$^) # of a program that depends on PAHO_FLAGS too
 
 include daemon/mqtt/paho/paho.mk
+include daemon/ctl/report/report.mk
 
 LIB_SRC    := $(wildcard lib/*.c)
 # Everything but the two programs' own files is shared by them and by the unit tests.
@@ -61,7 +62,7 @@ DAEMON_SRC := $(filter-out daemon/main.c $(PAHO_ONLY) $(CTL_SRC),$(ROOMS_SRC))
 MIGRATIONS := $(sort $(wildcard schema/[0-9]*.sql))
 
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
-CTL_OBJ    := $(CTL_SRC:%.c=$(BUILD)/%.o)
+CTL_OBJ    := $(CTL_SRC:%.c=$(BUILD)/%.o) $(REPORT_FILES)/files.o
 DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o) $(BUILD)/schema/migrations.o
 LIBRARY    := $(BUILD)/libfoxtrackr.a
 PROGRAMS   := $(BUILD)/foxtrackrd $(BUILD)/foxtrackrctl

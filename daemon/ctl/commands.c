@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "ctl/report_internal.h"
 #include "ctl/status_internal.h"
 
 static int run_status(const struct config *config, const struct ctl_words *words)
@@ -144,6 +145,33 @@ const struct ctl_command ctl_commands[] = {
         .grammar = {CTL_SINCE | CTL_UNTIL | CTL_DEVICE | CTL_FORMAT | CTL_OUTPUT, 1, 2, "TABLE"},
         .need = CTL_NEEDS_CONFIG_OR_FILE,
         .run = ctl_export,
+    },
+    {
+        .name = "report",
+        .brief = "[OPTION]... [FILE]",
+        .arguments = "[--since MOMENT] [--group NAME] [--force]\n"
+                     "       [--device ID] [--output FILE] [FILE]",
+        .summary = "a page about the fleet, to look at",
+        .about = "One page of HTML about the configured database, or FILE, which needs no\n"
+                 "configuration: what needs attention, where every message went, the fleet,\n"
+                 "coverage, and each device with its battery, temperature and gaps. It opens\n"
+                 "offline.\n",
+        .options =
+            "  --since MOMENT     from the day of this time on: 30d (the default), 2026-11-01\n"
+            "  --group NAME       only of the devices of this group\n"
+            "  --device ID        only of the device with this device_id, every reading\n"
+            "  --force            replace an output that is there\n"
+            "  -o, --output FILE  write there in place of standard output, or -\n",
+        .example = "foxtrackrctl report --since 7d -o fleet.html",
+        .exits = "  0   the report is written\n"
+                 "  1   no such device or group, stopped, or the database is locked\n" EXIT_USAGE
+                 "  66  the database cannot be read\n"
+                 "  69  built without the report\n"
+                 "  73  the report cannot be written there\n"
+                 "  74  the database is damaged, or its disk fails\n" EXIT_CONFIG,
+        .grammar = {CTL_SINCE | CTL_GROUP | CTL_DEVICE | CTL_FORCE | CTL_OUTPUT, 0, 1, NULL},
+        .need = CTL_NEEDS_CONFIG_OR_FILE,
+        .run = ctl_report,
     },
     {
         .name = "parse",

@@ -1,0 +1,208 @@
+/*
+ * Reads the data of the report's page. All of it is of one state of the database: it is read in one
+ * read transaction, which lasts as long as the reading, and writing the page comes afterwards.
+ */
+#include "ctl/page_data_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONDITIONS_MAX 6
+
+void *page_list_add(struct page_data *data, struct page_list *list, size_t item_size)
+{
+    if (list->count == list->size) {
+        size_t room = list->size == 0 ? 16 : 2 * list->size;
+        void *items = reallocarray(list->items, room, item_size);
+
+        if (items == NULL) {
+            data->out_of_memory = true;
+            return NULL;
+        }
+        list->items = items;
+        list->size = room;
+    }
+    memset((char *)list->items + list->count * item_size, 0, item_size);
+    return (char *)list->items + list->count++ * item_size;
+}
+
+char *page_text(struct page_data *data, const struct store_cell *cell)
+{
+    bool has = cell->kind == STORE_TEXT || cell->kind == STORE_BLOB;
+    char *text = strndup(has ? cell->bytes : "", has ? cell->length : 0);
+
+    data->out_of_memory = data->out_of_memory || text == NULL;
+    return text;
+}
+
+size_t page_text_index(struct page_data *data, struct page_list *list, const char *text)
+{
+    char **texts = list->items;
+    char **added;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(texts[i], text) == 0) {
+            return i;
+        }
+    }
+    added = page_list_add(data, list, sizeof(*added));
+    if (added == NULL) {
+        return SIZE_MAX;
+    }
+    *added = strdup(text);
+    if (*added == NULL) {
+        list->count--;
+        data->out_of_memory = true;
+        return SIZE_MAX;
+    }
+    return list->count - 1;
+}
+
+size_t page_find_device(const struct page_data *data, int64_t number)
+{
+    const struct page_device *devices = data->devices.items;
+    size_t low = 0;
+    size_t high = data->devices.count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (devices[middle].number < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < data->devices.count && devices[low].number == number ? low : SIZE_MAX;
+}
+
+double page_number(const struct store_cell *cell)
+{
+    switch (cell->kind) {
+    case STORE_INTEGER:
+        return (double)cell->integer;
+    case STORE_REAL:
+        return cell->real;
+    default:
+        return NAN;
+    }
+}
+
+int64_t page_integer(const struct store_cell *cell, int64_t none)
+{
+    switch (cell->kind) {
+    case STORE_INTEGER:
+        return cell->integer;
+    case STORE_REAL: /* a view may compute a time */
+        return fabs(cell->real) < 9e18 ? (int64_t)cell->real : none;
+    default:
+        return none;
+    }
+}
+
+int page_rows(struct page_data *data, const char *from, const char *const *columns,
+              const struct store_condition *conditions, int count, page_row_fn row)
+{
+    struct store_condition all[CONDITIONS_MAX + 1];
+    struct store_select select = {.from = from, .columns = columns, .conditions = all};
+    struct store_query *query = NULL;
+    const struct store_cell *cells;
+    int result;
+
+    for (int i = 0; i < count; i++) {
+        all[i] = conditions[i];
+    }
+    if (data->devices.count == 1 && strcmp(columns[0], "device") == 0) {
+        const struct page_device *device = data->devices.items;
+
+        all[count++] =
+            (struct store_condition){"device", STORE_EQ, store_cell_integer(device->number)};
+    }
+    select.condition_count = count;
+    result = store_query_select(data->store, &select, &query);
+    while (result == STORE_OK) {
+        result = store_query_next(query, &cells);
+        if (result != STORE_OK || cells == NULL) {
+            break;
+        }
+        row(data, cells);
+        if (data->out_of_memory) {
+            result = STORE_E_PATH;
+        }
+    }
+    store_query_close(query);
+    return result;
+}
+
+static int read_all(struct page_data *data)
+{
+    bool scoped = data->request->group != NULL || data->request->device != NULL;
+    int result = page_read_devices(data);
+
+    if (result != STORE_OK || (scoped && data->devices.count == 0)) {
+        return result;
+    }
+    result = page_read_days(data);
+    return result == STORE_OK ? page_read_events(data) : result;
+}
+
+int page_data_read(struct page_data *data)
+{
+    int result = store_read_begin(data->store);
+
+    if (result == STORE_OK) {
+        result = read_all(data);
+        (void)store_read_end(data->store); /* nothing was written */
+    }
+    return result;
+}
+
+/* --- freeing ---------------------------------------------------------------------------------- */
+
+static void free_texts(struct page_list *list)
+{
+    char **texts = list->items;
+
+    for (size_t i = 0; i < list->count; i++) {
+        free(texts[i]);
+    }
+    free(list->items);
+}
+
+void page_data_free(struct page_data *data)
+{
+    struct page_device *devices = data->devices.items;
+    struct page_quarantine *quarantine = data->quarantine.items;
+    struct page_loss *losses = data->losses.items;
+
+    for (size_t i = 0; i < data->devices.count; i++) {
+        free(devices[i].id);
+        free(devices[i].groups);
+    }
+    for (size_t i = 0; i < data->quarantine.count; i++) {
+        free(quarantine[i].reason);
+        free(quarantine[i].detail);
+    }
+    for (size_t i = 0; i < data->losses.count; i++) {
+        free(losses[i].client_id);
+        free(losses[i].reason);
+    }
+    for (int i = 0; i < PAGE_SERIES; i++) {
+        free(data->series[i]);
+    }
+    free_texts(&data->families);
+    free_texts(&data->groups);
+    free_texts(&data->causes);
+    free(data->devices.items);
+    free(data->offsets.items);
+    free(data->days.items);
+    free(data->expected);
+    free(data->received);
+    free(data->gaps.items);
+    free(data->excursions.items);
+    free(data->quarantine.items);
+    free(data->losses.items);
+    free(data->levels.items);
+    free(data->celsius.items);
+}

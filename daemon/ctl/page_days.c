@@ -1,0 +1,248 @@
+/*
+ * The days of the report and the daily series: coverage of both types together, the battery's mean
+ * level, and lowest, mean and highest temperature. Days are those of the database's time zone, by
+ * its table day_offsets, and begin as in the views battery_daily, temperature_daily and
+ * coverage_daily.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl/page_data_internal.h"
+
+#define DAY_MS 86400000
+
+/* A row of day_offsets: local time minus UTC, for a span of time. */
+struct offset {
+    int64_t from_ms;
+    int64_t until_ms;
+    int64_t offset_ms;
+};
+
+static void add_zone(struct page_data *data, const struct store_cell *row)
+{
+    char *zone = page_text(data, &row[0]);
+
+    if (zone != NULL && zone[0] != '\0') {
+        data->zone[0] = '\0';
+        strncat(data->zone, zone, sizeof(data->zone) - 1);
+    }
+    free(zone);
+}
+
+static void add_offset(struct page_data *data, const struct store_cell *row)
+{
+    struct offset *offset = page_list_add(data, &data->offsets, sizeof(*offset));
+
+    if (offset != NULL) {
+        offset->from_ms = page_integer(&row[0], INT64_MIN);
+        offset->until_ms = page_integer(&row[1], INT64_MAX);
+        offset->offset_ms = page_integer(&row[2], 0);
+    }
+}
+
+static int by_begin(const void *one, const void *other)
+{
+    const struct offset *left = one;
+    const struct offset *right = other;
+
+    return (left->from_ms > right->from_ms) - (left->from_ms < right->from_ms);
+}
+
+/* Returns the day of a time: days since 1970-01-01 of the local date. */
+static int64_t day_of(const struct page_data *data, int64_t time_ms)
+{
+    const struct offset *offsets = data->offsets.items;
+    int64_t local_ms = time_ms;
+
+    for (size_t i = 0; i < data->offsets.count; i++) {
+        if (time_ms >= offsets[i].from_ms && time_ms < offsets[i].until_ms) {
+            local_ms = time_ms + offsets[i].offset_ms;
+        }
+    }
+    return local_ms >= 0 ? local_ms / DAY_MS : -((-local_ms + DAY_MS - 1) / DAY_MS);
+}
+
+/* Returns the first moment of a day, as the views of the database compute it. */
+static int64_t begin_of(const struct page_data *data, int64_t day)
+{
+    const struct offset *offsets = data->offsets.items;
+
+    for (size_t i = 0; i < data->offsets.count; i++) {
+        int64_t begin_ms = day * DAY_MS - offsets[i].offset_ms;
+
+        if (begin_ms < offsets[i].until_ms) {
+            return begin_ms > offsets[i].from_ms ? begin_ms : offsets[i].from_ms;
+        }
+    }
+    return day * DAY_MS;
+}
+
+static void make_days(struct page_data *data)
+{
+    int64_t last = day_of(data, data->request->until_ms - 1);
+
+    for (int64_t day = day_of(data, data->request->since_ms); day <= last; day++) {
+        struct page_day *made = page_list_add(data, &data->days, sizeof(*made));
+        time_t seconds = (time_t)(day * (DAY_MS / 1000));
+        struct tm parts;
+
+        if (made == NULL) {
+            return;
+        }
+        made->from_ms = begin_of(data, day);
+        gmtime_r(&seconds, &parts);
+        strftime(made->date, sizeof(made->date), "%Y-%m-%d", &parts);
+    }
+}
+
+/* The days from that of since_ms to that of until_ms, with or without readings. */
+static int list_days(struct page_data *data)
+{
+    static const char *const zone[] = {"zone", NULL};
+    static const char *const offsets[] = {"from_ms", "until_ms", "offset_ms", NULL};
+    int result = page_rows(data, "rollup_state", zone, NULL, 0, add_zone);
+
+    if (result == STORE_OK) {
+        result = page_rows(data, "day_offsets", offsets, NULL, 0, add_offset);
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (data->offsets.count > 0) {
+        qsort(data->offsets.items, data->offsets.count, sizeof(struct offset), by_begin);
+    }
+    make_days(data);
+    if (data->days.count > 0) {
+        data->since_ms = ((struct page_day *)data->days.items)[0].from_ms;
+    }
+    return data->out_of_memory ? STORE_E_PATH : STORE_OK;
+}
+
+/* Returns the place of a device and day in a series, or SIZE_MAX. The row begins with them. */
+static size_t place_of(const struct page_data *data, const struct store_cell *row)
+{
+    const struct page_day *days = data->days.items;
+    size_t device = page_find_device(data, row[0].integer);
+    int64_t day_ms = page_integer(&row[1], PAGE_NO_TIME);
+    size_t low = 0;
+    size_t high = data->days.count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (days[middle].from_ms < day_ms) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (device == SIZE_MAX || low == data->days.count || days[low].from_ms != day_ms) {
+        return SIZE_MAX;
+    }
+    return device * data->days.count + low;
+}
+
+/* A value in tenths, as a series has it. */
+static uint16_t encode(double value, int zero)
+{
+    double tenths = isnan(value) ? -1e9 : round(value * 10) + zero + 1;
+
+    if (isnan(value)) {
+        return 0;
+    }
+    return (uint16_t)(tenths < 1 ? 1 : tenths > PAGE_VALUE_MAX ? PAGE_VALUE_MAX : tenths);
+}
+
+/* coverage_daily: device, day_ms, received, expected; one row a type */
+static void add_coverage(struct page_data *data, const struct store_cell *row)
+{
+    size_t place = place_of(data, row);
+    double expected = page_number(&row[3]);
+
+    if (place != SIZE_MAX && expected >= 1) { /* of less, coverage says nothing */
+        double received = page_number(&row[2]);
+
+        data->expected[place] += expected;
+        data->received[place] += isnan(received) ? 0 : fmin(received, expected);
+    }
+}
+
+/* battery_daily: device, day_ms, level_pct_avg */
+static void add_battery(struct page_data *data, const struct store_cell *row)
+{
+    size_t place = place_of(data, row);
+
+    if (place != SIZE_MAX) {
+        data->series[PAGE_LEVEL][place] = encode(page_number(&row[2]), 0);
+    }
+}
+
+/* temperature_daily: device, day_ms, celsius_min, celsius_avg, celsius_max */
+static void add_temperature(struct page_data *data, const struct store_cell *row)
+{
+    size_t place = place_of(data, row);
+
+    if (place != SIZE_MAX) {
+        data->series[PAGE_LOW][place] = encode(page_number(&row[2]), PAGE_CELSIUS_ZERO);
+        data->series[PAGE_MEAN][place] = encode(page_number(&row[3]), PAGE_CELSIUS_ZERO);
+        data->series[PAGE_HIGH][place] = encode(page_number(&row[4]), PAGE_CELSIUS_ZERO);
+    }
+}
+
+/* What is received beyond what is expected makes no other type's gap good: it is cut. */
+static void cover(struct page_data *data, size_t cells)
+{
+    for (size_t i = 0; i < cells; i++) {
+        if (data->expected[i] > 0) {
+            data->series[PAGE_COVERAGE][i] = encode(100 * data->received[i] / data->expected[i], 0);
+        }
+    }
+}
+
+static bool make_series(struct page_data *data)
+{
+    size_t days = data->days.count > 0 ? data->days.count : 1;
+    size_t devices = data->devices.count > 0 ? data->devices.count : 1;
+
+    for (int i = 0; i < PAGE_SERIES; i++) {
+        data->series[i] = calloc(devices * sizeof(uint16_t), days);
+        data->out_of_memory = data->out_of_memory || data->series[i] == NULL;
+    }
+    data->expected = calloc(devices * sizeof(double), days);
+    data->received = calloc(devices * sizeof(double), days);
+    data->out_of_memory = data->out_of_memory || data->expected == NULL || data->received == NULL;
+    return !data->out_of_memory;
+}
+
+int page_read_days(struct page_data *data)
+{
+    static const struct {
+        const char *from;
+        const char *const columns[6];
+        page_row_fn row;
+    } parts[] = {
+        {"coverage_daily", {"device", "day_ms", "received", "expected", NULL}, add_coverage},
+        {"battery_daily", {"device", "day_ms", "level_pct_avg", NULL}, add_battery},
+        {"temperature_daily",
+         {"device", "day_ms", "celsius_min", "celsius_avg", "celsius_max", NULL},
+         add_temperature},
+    };
+    int result = list_days(data);
+    struct store_condition period[] = {
+        {"day_ms", STORE_GE, store_cell_integer(data->since_ms)},
+        {"day_ms", STORE_LT, store_cell_integer(data->request->until_ms)},
+    };
+
+    if (result == STORE_OK && !make_series(data)) {
+        result = STORE_E_PATH;
+    }
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && result == STORE_OK; i++) {
+        result = page_rows(data, parts[i].from, parts[i].columns, period, 2, parts[i].row);
+    }
+    if (result == STORE_OK) {
+        cover(data, data->devices.count * data->days.count);
+    }
+    return result;
+}
