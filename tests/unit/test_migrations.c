@@ -37,12 +37,14 @@ static void test_a_new_database_gets_every_migration(void **state)
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
                 " WHERE type = 'table' ORDER BY name)",
-                "battery device_groups devices expired gaps inbox inbox_position messages"
-                " quarantine runs sessions subscriptions temperature");
+                "battery battery_days calendar day_offsets device_groups device_habits devices"
+                " expired gaps inbox inbox_position messages quarantine rollup_dirty rollup_state"
+                " runs sessions subscriptions temperature temperature_days");
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
                 " WHERE type = 'view' ORDER BY name)",
-                "battery_daily battery_latest fleet temperature_daily temperature_latest");
+                "battery_daily battery_latest battery_pieces fleet temperature_daily"
+                " temperature_latest temperature_pieces");
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM pragma_table_list"
                 " WHERE type = 'table' AND NOT strict AND name NOT LIKE 'sqlite_%'",
@@ -50,7 +52,8 @@ static void test_a_new_database_gets_every_migration(void **state)
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM pragma_table_list"
                 " WHERE wr ORDER BY name)",
-                "battery expired temperature");
+                "battery battery_days device_habits expired rollup_dirty temperature"
+                " temperature_days");
 }
 
 static void test_opening_again_changes_nothing(void **state)
@@ -286,7 +289,8 @@ static struct store *old_database(const struct fixture *fixture, int version)
         look(fixture,
              "INSERT INTO sessions (client_id, broker, established_ms, last_durable_ms, connecting)"
              " VALUES ('a', '', 13, 14, 1)");
-        look(fixture, "INSERT INTO sessions VALUES ('a', 'north:1883', NULL, NULL, 16, 0)");
+        look(fixture, "INSERT INTO sessions (client_id, broker, connected_ms, connecting)"
+                      " VALUES ('a', 'north:1883', 16, 0)");
         look(fixture, "INSERT INTO subscriptions VALUES ('a', '', 'fox/#', 2, 15)");
     }
     return store;
