@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/wall.h"
+#include "base/zone.h"
 #include "config/config.h"
 #include "found.h"
 #include "gate/gate.h"
@@ -44,6 +45,7 @@
 
 struct daemon {
     struct config *config; /* as loaded at the start; a reload does not change it */
+    struct zone zone;      /* of database.time_zone */
     struct store *store;
     int64_t newest_ms;    /* see store_newest_ms(); at the start */
     bool database_is_new; /* see found_is_new(); at the start */
@@ -90,6 +92,7 @@ static int open_store(struct daemon *daemon)
         .alone = true,
         .progress = upgrade_progress,
         .progress_context = &upgrade,
+        .zone = &daemon->zone,
         .client_ids = daemon->client_ids,
         .client_count = daemon->session_count,
     };
@@ -438,6 +441,7 @@ static int stop(struct daemon *daemon, int status)
     watchdog_free(daemon->watchdog);
     gate_free(daemon->gate);
     intake_free(daemon->intake);
+    zone_clear(&daemon->zone);
     config_free(daemon->config);
     close(daemon->signal_fd);
     log_close();
@@ -524,6 +528,10 @@ int main(int argc, char **argv)
     }
     status = open_log(daemon.config);
     session_library_init(daemon.config); /* changes the environment: before any thread */
+    if (status == EX_OK && zone_read(daemon.config->database.time_zone, &daemon.zone) < 0) {
+        log_error("cannot start: out of memory");
+        status = EX_OSERR;
+    }
     if (status == EX_OK && signals_stop_pending()) {
         log_notice("stopped by a signal before anything was begun");
         status = STOPPED;

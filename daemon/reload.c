@@ -24,6 +24,7 @@ struct writer_limits reload_limits(const struct config *config)
                            [STORE_TEMPERATURE] = config->database.retention_days_temperature,
                            [STORE_MESSAGES] = config->database.retention_days_messages,
                            [STORE_QUARANTINE] = config->database.retention_days_quarantine},
+        .rollup_days = config->database.rollup_days,
         .min_free_mb = config->database.min_free_mb,
     };
 }

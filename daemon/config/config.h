@@ -85,6 +85,8 @@ struct config {
         int retention_days_temperature;
         int retention_days_messages;
         int retention_days_quarantine; /* 0 unless set */
+        int rollup_days;               /* 0: roll-ups go with their readings */
+        char *time_zone;               /* of the roll-ups' days */
         int min_free_mb;               /* 0: no check */
     } database;
 

@@ -18,7 +18,7 @@
 
 #include "config/config.h"
 
-#define CONFIG_KEYS_MAX    40
+#define CONFIG_KEYS_MAX    48
 #define CONFIG_REASON_SIZE 384
 #define CONFIG_SECTION_MAX 49  /* what inih keeps of a section's name */
 #define CONFIG_LINE_SIZE   256 /* more than a line of inih's, with its end */
@@ -137,6 +137,7 @@ extern const struct config_type config_value_client_id; /* MQTT 3.1.1 §3.1.3.1 
 extern const struct config_type config_value_host;
 extern const struct config_type config_value_path; /* absolute */
 extern const struct config_type config_value_path_or_none;
+extern const struct config_type config_value_zone; /* of the tz database */
 extern const struct config_type config_value_secret;
 extern const struct config_type config_value_yes_no;
 extern const struct config_type config_value_integer;

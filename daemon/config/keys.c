@@ -64,6 +64,9 @@ const struct config_key config_keys[] = {
      IN(database.retention_days_messages), RANGE(0, 36500), .live = true},
     {KEY(DATABASE, database, retention_days_quarantine), "0", &config_value_integer,
      IN(database.retention_days_quarantine), RANGE(0, 36500), .live = true},
+    {KEY(DATABASE, database, rollup_days), "0", &config_value_integer, IN(database.rollup_days),
+     RANGE(0, 36500), .live = true},
+    {KEY(DATABASE, database, time_zone), "UTC", &config_value_zone, IN(database.time_zone)},
     {KEY(DATABASE, database, min_free_mb), "64", &config_value_integer, IN(database.min_free_mb),
      RANGE(0, 1048576), .live = true},
 

@@ -4,6 +4,7 @@
  */
 #include "config/config_internal.h"
 
+#include "base/zone.h"
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -208,6 +209,17 @@ static int path_parse(const struct config_key *key, const char *text, void *fiel
     return text_parse(key, text, field, reason);
 }
 
+static int zone_parse(const struct config_key *key, const char *text, void *field, char *reason)
+{
+    const char *fault = zone_problem(text);
+
+    if (fault != NULL) {
+        snprintf(reason, CONFIG_REASON_SIZE, SHOWN " %s", text, fault);
+        return 1;
+    }
+    return text_parse(key, text, field, reason);
+}
+
 static int path_or_none_parse(const struct config_key *key, const char *text, void *field,
                               char *reason)
 {
@@ -233,6 +245,8 @@ const struct config_type config_value_path = {
     .parse = path_parse, .same = text_same, .clear = text_clear};
 const struct config_type config_value_path_or_none = {
     .parse = path_or_none_parse, .same = text_same, .clear = text_clear, .may_be_empty = true};
+const struct config_type config_value_zone = {
+    .parse = zone_parse, .same = text_same, .clear = text_clear};
 const struct config_type config_value_secret = {
     .parse = text_parse, .same = text_same, .clear = secret_clear, .secret = true};
 

@@ -194,6 +194,7 @@ struct writer_limits {
     int64_t max_future_ms;
     int batch_max;
     int retention_days[STORE_TABLES]; /* 0: keep for ever */
+    int rollup_days;                  /* how long roll-ups outlive their readings; 0: not at all */
     int min_free_mb;
 };
 

@@ -158,7 +158,8 @@ static bool round_once(struct writer *writer)
                         ? 0
                         : INT64_C(1000) * writer_chores_wait_ms(writer, idle_wait_ms(writer)))) {
     case INTAKE_OK:
-        return writer_write_batch(writer, &item) && writer_delete_old(writer);
+        return writer_write_batch(writer, &item) && writer_delete_old(writer) &&
+               writer_idle_though_busy(writer);
     case INTAKE_E_CLOSED:
         end(writer);
         return false;
@@ -221,6 +222,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer->free_bytes = INT64_MAX;
     writer->space_checked_ms = INT64_MIN / 2;
     writer->idle_again_ms = IDLE_WAIT_MS;
+    writer->idle_ms = clock_monotonic_ms();
     writer_expire_init(&writer->expire);
     writer_rejudge_init(&writer->rejudge);
     writer->summary_due = true;

@@ -13,6 +13,7 @@
 
 #define SPACE_PERIOD_MS       1000
 #define SPACE_POLL_MS         100
+#define BUSY_PERIOD_MS        500
 #define SPACE_MARGIN          8 /* an eighth of min_free_mb */
 #define SUMMARY_PERIOD_MS     600000
 #define SUMMARY_FIRST_MS      10000   /* after another program's change, when idle */
@@ -94,11 +95,20 @@ bool writer_look_at_content(struct writer *writer, bool idle)
 /* Lets the store do its own work while no message waits. False ends the thread. */
 bool writer_idle(struct writer *writer)
 {
+    writer->idle_ms = clock_monotonic_ms();
     if (store_idle(writer->parts.store, &writer->idle_again_ms) == STORE_FATAL) {
         writer_fail(writer, store_error(writer->parts.store));
         return false;
     }
     return true;
+}
+
+/* Messages that keep coming leave no idle time: the store gets a little all the same, a few
+ * milliseconds twice a second, but not in a catch-up. False ends the thread. */
+bool writer_idle_though_busy(struct writer *writer)
+{
+    return clock_monotonic_ms() - writer->idle_ms < BUSY_PERIOD_MS ||
+           store_sorts_in(writer->parts.store) || writer_idle(writer);
 }
 
 /*

@@ -75,11 +75,13 @@ static void begin_pass(struct writer_expire *expire)
 }
 
 /* Begins the deletions with the cutoffs of the completed survey. */
-static void begin_deleting(struct writer_expire *expire)
+static void begin_deleting(struct writer_expire *expire, const struct writer_limits *limits)
 {
     expire->surveying = false;
     expire->pass =
-        (struct store_expiry){.keep_free_percent = expire->short_of_space ? 0 : KEEP_FREE_PERCENT};
+        (struct store_expiry){.keep_rollups = limits->rollup_days > 0,
+                              .rollup_cutoff_ms = expire->survey.rollup_cutoff_ms,
+                              .keep_free_percent = expire->short_of_space ? 0 : KEEP_FREE_PERCENT};
     memcpy(expire->pass.cutoff_ms, expire->survey.cutoff_ms, sizeof(expire->pass.cutoff_ms));
     if (expire->spare_quarantine) {
         expire->pass.cutoff_ms[STORE_QUARANTINE] = STORE_KEEP;
@@ -98,7 +100,7 @@ static int do_chunk(struct writer_expire *expire, struct store *store,
     }
     result = writer_survey_step(&expire->survey, store, limits, chunk);
     if (result == STORE_OK && expire->survey.phase == WRITER_SURVEY_DONE) {
-        begin_deleting(expire);
+        begin_deleting(expire, limits);
     }
     return result;
 }

@@ -36,6 +36,7 @@ struct writer {
     int64_t closed_ms; /* monotonic; when the intake was found closed; 0: not yet */
     int64_t backoff_ms;
     int idle_again_ms; /* see store_idle() */
+    int64_t idle_ms;   /* monotonic; the last call of store_idle() */
     int64_t space_checked_ms;
     int64_t free_bytes;
     bool for_space;     /* stalled because of min_free_mb */
@@ -94,6 +95,7 @@ uint64_t writer_batch_limit(const struct writer *writer);
 /* False ends the thread. */
 bool writer_look_at_space(struct writer *writer);
 bool writer_idle(struct writer *writer);
+bool writer_idle_though_busy(struct writer *writer);
 bool writer_look_at_content(struct writer *writer, bool idle);
 bool writer_delete_old(struct writer *writer);
 bool writer_wait_for_space(struct writer *writer);

@@ -149,6 +149,9 @@ static void set_cutoffs(struct writer_survey *survey, const struct writer_limits
         survey->cutoff_ms[i] =
             days == 0 || keep || basis_ms == INT64_MIN ? STORE_KEEP : basis_ms - days * DAY_MS;
     }
+    survey->rollup_cutoff_ms = limits->rollup_days == 0 || keep || basis_ms == INT64_MIN
+                                   ? STORE_KEEP
+                                   : basis_ms - limits->rollup_days * DAY_MS;
 }
 
 static void announce(struct writer_survey *survey, enum store_table table, int days)

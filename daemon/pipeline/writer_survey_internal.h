@@ -30,6 +30,7 @@ struct writer_survey {
     struct store_newest newest;
     struct store_tally tally;
     int64_t cutoff_ms[STORE_TABLES];
+    int64_t rollup_cutoff_ms; /* of roll-ups that have outlived their readings */
     int64_t
         alone_since_ms; /* monotonic; since when one device alone has agreed with the clock; 0 */
     int64_t agreed_ms;  /* monotonic; when the last survey began, if two devices' readings agreed

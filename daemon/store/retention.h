@@ -24,11 +24,13 @@ enum store_table {
 
 #define STORE_KEEP INT64_MIN /* a cutoff that no row is older than */
 
-/* A pass through the tables. The caller sets the cutoffs and keep_free_percent, and all other
- * members to zero; store_expire() notes its position in the others. */
+/* A pass through the tables. The caller sets the members up to keep_free_percent, and all others
+ * to zero; store_expire() notes its position in the others. */
 struct store_expiry {
     int64_t cutoff_ms[STORE_TABLES]; /* older rows are deleted: readings and messages by time_ms,
                                         quarantine by last_received_ms */
+    bool keep_rollups;               /* roll-ups by day stay when readings of them are deleted */
+    int64_t rollup_cutoff_ms;        /* with that: roll-ups of earlier days are deleted too */
     int keep_free_percent; /* so much of the file may stay free for new rows; the rest is given back
                               to the file system */
     int table;             /* enum store_table; STORE_TABLES: giving space back */

@@ -22,6 +22,7 @@
 #include "foxtrackr.h"
 
 struct store;
+struct zone;           /* base/zone.h */
 struct store_progress; /* store/start.h */
 
 enum store_result {
@@ -43,6 +44,7 @@ struct store_options {
     enum store_durability durability;
     int busy_timeout_ms;           /* how long to wait for other users of the database */
     bool alone;                    /* no other store in the process: allocate memory at once */
+    const struct zone *zone;       /* of the days; NULL: the database's. For the owner only */
     const char *const *client_ids; /* the configured sessions, for rows in `gaps` */
     unsigned client_count;
     /* Called while a migration runs; false ends it. NULL: not called. */

@@ -69,6 +69,7 @@ RESTART = {
     "session.session_expiry": lambda daemon: {"session_expiry": "2d"},
     "database.path": lambda daemon: {"path": daemon.directory / "another.db"},
     "database.durability": lambda daemon: {"durability": "normal"},
+    "database.time_zone": lambda daemon: {"time_zone": "Europe/Zurich"},
     "database.busy_timeout": lambda daemon: {"busy_timeout": "7s"},
     "log.target": lambda daemon: {"target": "journal"},
     "log.file": lambda daemon: {"target": "file", "file": daemon.directory / "another.log"},
@@ -193,6 +194,30 @@ def look_at_retention(key, days, gone):
     return look
 
 
+def look_at_rollup_days(daemon):
+    """A roll-up that has outlived its readings goes when the limit becomes shorter."""
+    now = fleet.now_ms()
+    for device in ("d1", "d2"):
+        daemon.server.publish(f"foxtrackr/{device}/V3.0/bat", fleet.battery(device, now))
+    daemon.wait_rows(2)
+    daemon.stop()
+    day = now // DAY_MS - 40
+    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
+        connection.execute("INSERT INTO calendar VALUES (?1, date(?1 * 86400, 'unixepoch'),"
+                           " ?1 * 86400000, (?1 + 1) * 86400000, date(?1 * 86400, 'unixepoch'))",
+                           (day,))
+        connection.execute("INSERT INTO temperature_days VALUES (?, 1, 1, 1, 1, 0, NULL, NULL, NULL,"
+                           " NULL)", (day,))
+        connection.execute("UPDATE rollup_state SET temperature_gone_ms = ?", (now - 30 * DAY_MS,))
+    daemon.configure(database={"rollup_days": 100})
+    daemon.start()
+    set_live(daemon, "database", rollup_days=50)
+    count = "SELECT count(*) FROM temperature_days WHERE readings = 1 AND first_after_ms = 1"
+    assert value(daemon.database, count) == 1
+    set_live(daemon, "database", rollup_days=35)
+    wait_until(lambda: value(daemon.database, count) == 0, what="the roll-up to go")
+
+
 def look_at_min_free_mb(daemon):
     set_live(daemon, "database", min_free_mb=1048576)
     daemon.wait_status(lambda s: s["database"]["state"] == "takes nothing")
@@ -268,6 +293,7 @@ LIVE = {
     "database.retention_days": look_at_retention("retention_days", 30, TABLES),
     **{f"database.retention_days_{table}":
        look_at_retention(f"retention_days_{table}", 30, [table]) for table in [*TABLES, "quarantine"]},
+    "database.rollup_days": look_at_rollup_days,
     "database.min_free_mb": look_at_min_free_mb,
     "parser.max_payload": look_at_max_payload,
     "parser.max_future": look_at_max_future,

@@ -10,8 +10,9 @@ import fleet
 from foxtrackrd import foxtrackrctl
 
 CHECKS = ["database", "schema", "integrity", "foreign keys", "runs", "inbox", "quarantine",
-          "readings", "digests", "JSON", "view battery_daily", "view battery_latest", "view fleet",
-          "view temperature_daily", "view temperature_latest"]
+          "readings", "digests", "JSON", "roll-ups", "view battery_daily", "view battery_latest",
+          "view battery_pieces", "view fleet", "view temperature_daily", "view temperature_latest",
+          "view temperature_pieces"]
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_verify_a_sound_database(daemon, filled):
     daemon.stop()
     damage(daemon.database, "CREATE TABLE mine (a)", "CREATE VIEW my_view AS SELECT 1")
     found = verify(daemon)
-    assert list(found) == CHECKS[:-2] + ["view my_view"] + CHECKS[-2:]
+    assert list(found) == CHECKS[:-3] + ["view my_view"] + CHECKS[-3:]
     text = foxtrackrctl(daemon, "verify").stdout
     assert "BAD" not in text and text.count("good") == len(CHECKS) + 1
 
@@ -69,6 +70,7 @@ DAMAGE = [
     ("UPDATE messages SET body = body || ' '", "digests"),
     ("UPDATE temperature SET extra = '{' WHERE time_ms = (SELECT max(time_ms) FROM temperature)",
      "JSON"),
+    ("UPDATE rollup_state SET from_ms = 9000000000000000, until_ms = 9000000000000000", "roll-ups"),
     ("CREATE VIEW broken AS SELECT * FROM nothing_like_it", "view broken"),
 ]
 

@@ -71,7 +71,7 @@ static void test_every_key(void **state)
              "receive_maximum = 65535\nsession_expiry = 2147483647s\n"
              "[database]\npath = /d\ndurability = normal\nbusy_timeout = 0\nbatch_max = 1\n"
              "retention_days_battery = 0\nretention_days = 36500\nretention_days_messages = 7\n"
-             "min_free_mb = 0\n"
+             "rollup_days = 3650\ntime_zone = UTC\nmin_free_mb = 0\n"
              "[parser]\nmax_payload = 1 MiB\nmax_future = 2h\nversion_slash = yes\n"
              "[fields]\nbattery.voltage_v = battery.mv * 0.001\nbattery.voltage_v = battery.v\n"
              "[log]\ntarget = file\nfile = /l\nlevel = debug\n"
@@ -102,6 +102,8 @@ static void test_every_key(void **state)
     assert_int_equal(config->database.retention_days_temperature, 36500);
     assert_int_equal(config->database.retention_days_messages, 7);
     assert_int_equal(config->database.retention_days_quarantine, 0); /* follows nothing */
+    assert_int_equal(config->database.rollup_days, 3650);
+    assert_string_equal(config->database.time_zone, "UTC");
     assert_int_equal(config->database.min_free_mb, 0);
     assert_int_equal(config->parser.max_payload, 1 << 20);
     assert_int_equal(config->parser.max_future_ms, 7200000);
@@ -291,6 +293,9 @@ static const struct {
     {BROKER SESSION "[parser]\n", "max_payload = 9223372036854775807MiB", "out of range"},
     {BROKER SESSION "[database]\n", "batch_max = 0", "from 1 to 1000000"},
     {BROKER SESSION "[database]\n", "retention_days = 36501", "from 0 to 36500"},
+    {BROKER SESSION "[database]\n", "rollup_days = -1", "from 0 to 36500"},
+    {BROKER SESSION "[database]\n", "time_zone = Europe/Zurick", "is not a time zone"},
+    {BROKER SESSION "[database]\n", "time_zone = /etc/localtime", "is not the name of a time zone"},
     {BROKER SESSION "[database]\n", "retention_days_messages = -1", "from 0 to 36500"},
     {BROKER SESSION "[parser]\n", "max_payload = 1KB", "is not a size: write a number and B"},
     {BROKER SESSION "[parser]\n", "max_payload = 1023", "out of range: from 1KiB to 64MiB"},

@@ -378,6 +378,26 @@ static void an_idle_store_is_called_when_it_wants(void **state)
     stop(pipeline, WRITER_ENDED);
 }
 
+static bool was_idle_again(void *context)
+{
+    struct pipeline *pipeline = context;
+    static int number;
+
+    number++;
+    assert_int_equal(put_message(pipeline, number), INTAKE_OK);
+    return memory_calls(pipeline->store, MEMORY_IDLE) >= 2;
+}
+
+/* A message comes every few milliseconds, sooner than the writer's wait is over. */
+static void a_busy_store_gets_a_turn_too(void **state)
+{
+    struct pipeline *pipeline = *state;
+
+    start(pipeline);
+    unit_wait(was_idle_again, pipeline, "the store's turns");
+    stop(pipeline, WRITER_ENDED);
+}
+
 #define WITH_PIPELINE(test) cmocka_unit_test_setup_teardown(test, make, end)
 
 int main(void)
@@ -395,6 +415,7 @@ int main(void)
         WITH_PIPELINE(quarantine_and_the_newest_reading_are_told),
         WITH_PIPELINE(events_reach_the_store_in_their_order),
         WITH_PIPELINE(an_idle_store_is_called_when_it_wants),
+        WITH_PIPELINE(a_busy_store_gets_a_turn_too),
     };
 
     return cmocka_run_group_tests_name("writer over an engine in memory", tests, NULL, NULL);

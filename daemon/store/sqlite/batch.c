@@ -166,6 +166,7 @@ int sqlite_sort_in(struct store *store, bool idle, uint64_t most, int64_t *wait_
     int result =
         told(store, inbox_sort_some(store->inbox, idle, most, clock_monotonic_ms(), &sink));
 
+    store->rollup.work.caught_up = true;
     if (result == STORE_OK) {
         *wait_us = inbox_is_draining(store->inbox) ? 0 : SORTING_WAIT_US;
     }

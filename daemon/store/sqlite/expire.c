@@ -114,6 +114,11 @@ static int delete_some(struct store *store, struct work *work)
         work->pages += 1 + deleted / tables[place->table].rows_of_a_page +
                        deleted * tables[place->table].pages_of_a_row;
     }
+    if (deleted > 0 && place->table <= STORE_TEMPERATURE && !place->keep_rollups) {
+        result = rollup_expired(
+            store, place->table == STORE_BATTERY ? ROLLUP_BATTERY : ROLLUP_TEMPERATURE, device,
+            place->cutoff_ms[place->table], deleted < tables[place->table].step_rows);
+    }
     if (deleted < tables[place->table].step_rows) {
         if (by_device) {
             place->device = device;
@@ -121,7 +126,7 @@ static int delete_some(struct store *store, struct work *work)
             next_table(place);
         }
     }
-    return STORE_OK;
+    return result;
 }
 
 /* Counts the free pages to give back so that at most keep_free_percent of the remaining pages are
@@ -185,30 +190,41 @@ static int count_expired(struct store *store, const struct work *work)
     return result;
 }
 
-static bool changed_anything(const struct store_expired *out)
+/* Deletes roll-ups that have outlived their readings for long enough. */
+static int delete_rollups(struct store *store, struct work *work, bool *done)
 {
-    uint64_t changes = out->pages_freed;
+    bool more = false;
+    int result;
 
-    for (int i = 0; i < STORE_TABLES; i++) {
-        changes += out->rows[i];
-    }
-    return changes > 0;
+    do {
+        int rows = 0;
+
+        result = rollup_expire(store, &work->place, &more, &rows);
+        work->pages += rows > 0 ? 1 + rows / 32 : 0;
+    } while (result == STORE_OK && more && !used_up(work));
+    *done = !more;
+    return result;
 }
 
-/*
- * A chunk is not synced: no acknowledgement waits for it, and the next batch or the checkpoint
- * syncs it too. If the machine fails before that, the old rows are back, and so is the earlier
- * count.
- */
-static int begin_chunk(struct store *store)
+int store_chunk_begin(struct store *store)
 {
     int result = store_set_synced(store, false);
 
     if (result == STORE_OK) {
-        /* Waiting for another program's lock here would delay messages. */
         store->wait_ms = 0;
         result = store_execute(store, STATEMENT_BEGIN, NULL, 0);
         store->wait_ms = store->busy_timeout_ms;
+    }
+    return result == STORE_OK ? store_note_others(store) : result;
+}
+
+int store_chunk_commit(struct store *store, int before)
+{
+    int result = store_transaction_commit(store);
+
+    if (result == STORE_OK) {
+        /* After a restart the WAL is shorter than before. */
+        store->retention_pages += store->wal_pages > before ? store->wal_pages - before : 0;
     }
     return result;
 }
@@ -221,30 +237,37 @@ static int delete_chunk(struct store *store, struct store_expiry *expiry,
                         .out = out,
                         .deadline_us = chunk->clock_us() + chunk->budget_us};
     int before = store->wal_pages;
-    int result = begin_chunk(store);
+    int changes = sqlite3_total_changes(store->db);
+    bool ready = false;
+    int result = store_chunk_begin(store);
 
-    while (result == STORE_OK && work.place.table < STORE_TABLES) {
+    if (result == STORE_OK) {
+        result = rollup_may_expire(store, &work.place, work.deadline_us, &ready);
+    }
+    while (result == STORE_OK && ready && work.place.table < STORE_TABLES) {
         result = delete_some(store, &work);
         if (used_up(&work)) {
             break;
         }
     }
     if (result == STORE_OK && work.place.table == STORE_TABLES) {
+        result = delete_rollups(store, &work, &ready);
+    }
+    if (result == STORE_OK && ready && work.place.table == STORE_TABLES) {
         result = give_back(store, &work);
     }
-    if (result == STORE_OK && !changed_anything(out)) {
+    if (result == STORE_OK && sqlite3_total_changes(store->db) == changes &&
+        out->pages_freed == 0) {
         /* The chunk changed nothing: nothing to count or sync. */
         result = store_execute(store, STATEMENT_COMMIT, NULL, 0);
     } else if (result == STORE_OK) {
         result = count_expired(store, &work);
         if (result == STORE_OK) {
-            result = store_transaction_commit(store);
+            result = store_chunk_commit(store, before);
         }
     }
     if (result == STORE_OK) {
         *expiry = work.place;
-        /* After a restart the WAL is shorter than before. */
-        store->retention_pages += store->wal_pages > before ? store->wal_pages - before : 0;
     }
     return result;
 }

@@ -49,9 +49,12 @@ int sqlite_measure(struct store *store, struct store_measures *out)
     return store_used_bytes(store, &out->used_bytes);
 }
 
-/* Makes a checkpoint of a long WAL, or in a pause of a short one. */
+/* Makes a checkpoint of a long WAL, or in a pause of a short one; then rolls readings up. */
 int sqlite_idle(struct store *store, int *again_ms)
 {
+    bool in_pause = clock_monotonic_ms() - store->batch_ms >= PAUSE_MS;
+    int result = store_tidy_wal(store, in_pause);
+
     *again_ms = IDLE_AGAIN_MS;
-    return store_tidy_wal(store, clock_monotonic_ms() - store->batch_ms >= PAUSE_MS);
+    return result == STORE_OK ? rollup_idle(store, in_pause, again_ms) : result;
 }

@@ -146,6 +146,9 @@ static int open_steps(struct store *store)
     if (result == STORE_OK && open_owns(store) && store->broker[0] != '\0') {
         result = store_adopt_sessions(store);
     }
+    if (result == STORE_OK && open_owns(store) && store->zone != NULL) {
+        result = rollup_set_zone(store, store->zone);
+    }
     return result;
 }
 
@@ -162,6 +165,7 @@ struct store *store_new(const struct store_options *options)
     store->readers.fd = -1;
     store->file_fd = -1;
     store->data_version = -1;
+    rollup_forget(&store->rollup);
     store->handle.engine = &store_sqlite;
     store->free_bytes = INT64_MAX;
     store->given_path = strdup(options->path);
@@ -180,6 +184,7 @@ struct store *store_new(const struct store_options *options)
     store->progress = options->progress;
     store->progress_context = options->progress_context;
     store->stopped = options->stopped;
+    store->zone = options->zone;
     store->client_ids = options->client_ids;
     store->client_count = options->client_count;
     return store;

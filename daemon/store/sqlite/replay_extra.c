@@ -144,10 +144,15 @@ static int write_row(struct extra_walk *walk, const struct extra_row *row, int64
                      ? store_execute(walk->store, walk->table->write, battery, 6)
                      : store_execute(walk->store, walk->table->write, temperature, 5);
 
-    if (result == STORE_OK) {
-        *moved += sqlite3_changes(walk->store->db);
+    if (result != STORE_OK || sqlite3_changes(walk->store->db) == 0) {
+        return result;
     }
-    return result;
+    ++*moved;
+    return row->time_ms < walk->store->rollup.watch_ms
+               ? rollup_note_late(walk->store,
+                                  walk->table->battery ? ROLLUP_BATTERY : ROLLUP_TEMPERATURE,
+                                  row->device, row->time_ms)
+               : STORE_OK;
 }
 
 /* Writes the batch, in as many transactions as its length needs. */

@@ -150,6 +150,18 @@ static int compare_row(struct store *store, const struct row *row, enum row_resu
     return result;
 }
 
+/* A new reading of a day that is rolled up changes that day. */
+static int note_reading(struct store *store, const struct row *row)
+{
+    enum rollup_table table =
+        row->add == STATEMENT_BATTERY_ADD ? ROLLUP_BATTERY : ROLLUP_TEMPERATURE;
+    int64_t time_ms = row->values[1].integer;
+
+    return time_ms < store->rollup.watch_ms
+               ? rollup_note_late(store, table, row->values[0].integer, time_ms)
+               : STORE_OK;
+}
+
 /* Inserts a row, or compares the stored one. */
 static int put_row(struct store *store, const struct row *row, enum row_result *out,
                    struct foxtrackr_problem *problem)
@@ -161,7 +173,7 @@ static int put_row(struct store *store, const struct row *row, enum row_result *
     }
     if (sqlite3_changes(store->db) > 0 || row->compared == 0) {
         *out = sqlite3_changes(store->db) > 0 ? ROW_NEW : ROW_SAME;
-        return STORE_OK;
+        return *out == ROW_NEW && row->compared > 0 ? note_reading(store, row) : STORE_OK;
     }
     return compare_row(store, row, out, problem);
 }

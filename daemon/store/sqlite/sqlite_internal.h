@@ -20,6 +20,7 @@
 #include "store/sqlite/operations_internal.h"
 #include "store/sqlite/reader_internal.h"
 #include "store/sqlite/record_internal.h"
+#include "store/sqlite/rollup_internal.h"
 #include "store/sqlite/rows_internal.h"
 #include "store/store.h"
 
@@ -111,6 +112,43 @@ enum store_statement {
     STATEMENT_REPLAY_BATTERY_MAPPED,
     STATEMENT_REPLAY_TEMPERATURE,
     STATEMENT_REPLAY_TEMPERATURE_MAPPED,
+    STATEMENT_ROLLUP_STATE,
+    STATEMENT_ROLLUP_SET_STATE,
+    STATEMENT_ROLLUP_OFFSETS,
+    STATEMENT_ROLLUP_DAYS,
+    STATEMENT_ROLLUP_DAY_ADD,
+    STATEMENT_ROLLUP_MARK,
+    STATEMENT_ROLLUP_UNMARK,
+    STATEMENT_ROLLUP_MARKED,
+    STATEMENT_ROLLUP_DIRTY,
+    STATEMENT_BATTERY_FIRST,
+    STATEMENT_BATTERY_FROM,
+    STATEMENT_BATTERY_NEWEST,
+    STATEMENT_BATTERY_DAY_PUT,
+    STATEMENT_BATTERY_DAY_DELETE,
+    STATEMENT_BATTERY_DAYS_DELETE,
+    STATEMENT_TEMPERATURE_FIRST,
+    STATEMENT_TEMPERATURE_FROM,
+    STATEMENT_TEMPERATURE_NEWEST,
+    STATEMENT_TEMPERATURE_DAY_PUT,
+    STATEMENT_TEMPERATURE_DAY_DELETE,
+    STATEMENT_TEMPERATURE_DAYS_DELETE,
+    STATEMENT_BATTERY_DAYS_CLEAR,
+    STATEMENT_BATTERY_DAYS_FROM,
+    STATEMENT_BATTERY_DAY_CLEAR,
+    STATEMENT_TEMPERATURE_DAYS_CLEAR,
+    STATEMENT_TEMPERATURE_DAYS_FROM,
+    STATEMENT_TEMPERATURE_DAY_CLEAR,
+    STATEMENT_ROLLUP_ZONE,
+    STATEMENT_ROLLUP_SET_ZONE,
+    STATEMENT_ROLLUP_OFFSETS_CLEAR,
+    STATEMENT_ROLLUP_OFFSET_ADD,
+    STATEMENT_ROLLUP_CALENDAR_FROM,
+    STATEMENT_ROLLUP_CALENDAR_TRIM,
+    STATEMENT_ROLLUP_UNMARK_ALL,
+    STATEMENT_ROLLUP_OLDEST,
+    STATEMENT_HABIT_FIND,
+    STATEMENT_HABIT_PUT,
     STATEMENT_COUNT,
 };
 
@@ -142,8 +180,9 @@ struct store {
     bool left;                  /* the record describes the file as this process left it */
     uint32_t left_counter;      /* SQLite's change counter in the file then */
     bool strange;               /* the file is not as foxtrackrd left it, and has a WAL */
-    uint32_t pages_by_wal; /* of the database, after the last commit of that WAL; 0: not known */
-    const char *const *client_ids; /* borrowed while opening; see store_options */
+    uint32_t pages_by_wal;   /* of the database, after the last commit of that WAL; 0: not known */
+    const struct zone *zone; /* borrowed while opening; see store_options */
+    const char *const *client_ids; /* the same */
     unsigned client_count;
     bool read_only;
     int busy_timeout_ms;
@@ -196,6 +235,7 @@ struct store {
     int64_t data_version;      /* PRAGMA data_version in the last batch; -1: none yet */
     uint64_t foreign_writes;   /* how often another program was seen to have written */
     struct store_cache cache;
+    struct rollup rollup;
     char error[STORE_ERROR_SIZE];
 };
 
@@ -204,6 +244,15 @@ struct store {
 int store_transaction_begin(struct store *store);
 int store_transaction_commit(struct store *store);
 int store_transaction_rollback(struct store *store);
+
+/*
+ * A chunk of the store's own work, as one transaction that is not synced: no acknowledgement waits
+ * for it, and the next batch or the checkpoint syncs it too. If the machine fails before that, the
+ * work is undone. Beginning does not wait for another program's lock, which would delay messages.
+ * Committing counts the pages for retention's rule; `before` is store->wal_pages from before.
+ */
+int store_chunk_begin(struct store *store);
+int store_chunk_commit(struct store *store, int before);
 
 /* Returns how many pages the last commit wrote to the WAL. */
 int store_commit_pages(const struct store *store);
@@ -372,6 +421,10 @@ void store_note_entries(struct store *store, int64_t change);
 
 /* Set the key of a message in quarantine; see the schema. Returns 0, or -1: out of memory. */
 int store_quarantine_digest(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE]);
+
+/* Forget what another program may have changed since the last transaction. In the open
+ * transaction, while no other program can write. */
+int store_note_others(struct store *store);
 
 /* Set *device to the number of a device, and cache it; leave *device unchanged if there is none. */
 int store_find_device(struct store *store, const char *family, const char *device_id,

@@ -340,6 +340,102 @@ static const struct {
                                              "UPDATE temperature SET extra = ?4, celsius = ?5"
                                              " WHERE device = ?1 AND time_ms = ?2"
                                              " AND extra = ?3"},
+    [STATEMENT_ROLLUP_STATE] = {"read how far readings are rolled up",
+                                "SELECT device, from_ms, until_ms, battery_gone_ms,"
+                                " temperature_gone_ms, analyzed_ms FROM rollup_state"},
+    [STATEMENT_ROLLUP_SET_STATE] = {"note how far readings are rolled up",
+                                    "UPDATE rollup_state SET device = ?1, from_ms = ?2,"
+                                    " from_day = ?3, until_ms = ?4, until_day = ?5,"
+                                    " offset_from_ms = ?6, offset_until_ms = ?7, offset_ms = ?8,"
+                                    " battery_gone_ms = ?9, temperature_gone_ms = ?10,"
+                                    " analyzed_ms = ?11 WHERE only = 1"},
+    [STATEMENT_ROLLUP_OFFSETS] = {"read the time zone",
+                                  "SELECT from_ms, until_ms, offset_ms FROM day_offsets"
+                                  " ORDER BY from_ms"},
+    /* Each of the two is one seek. */
+    [STATEMENT_ROLLUP_DAYS] = {"read the calendar", "SELECT (SELECT min(day) FROM calendar),"
+                                                    " (SELECT max(day) FROM calendar)"},
+    [STATEMENT_ROLLUP_DAY_ADD] = {"add a day to the calendar",
+                                  "INSERT INTO calendar (day, date, from_ms, until_ms, begin_utc)"
+                                  " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING"},
+    [STATEMENT_ROLLUP_MARK] = {"note a day to be rolled up anew",
+                               "INSERT INTO rollup_dirty (type, device, day, from_ms, until_ms)"
+                               " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING"},
+    [STATEMENT_ROLLUP_UNMARK] = {"note that a day is rolled up",
+                                 "DELETE FROM rollup_dirty"
+                                 " WHERE type = ?1 AND device = ?2 AND day = ?3"},
+    [STATEMENT_ROLLUP_MARKED] = {"look for a day to be rolled up anew",
+                                 "SELECT 1 FROM rollup_dirty"
+                                 " WHERE type = ?1 AND device = ?2 AND day = ?3"},
+    [STATEMENT_ROLLUP_DIRTY] = {"read the days to be rolled up anew",
+                                "SELECT type, device, day, from_ms, until_ms FROM rollup_dirty"
+                                " LIMIT 1"},
+    [STATEMENT_BATTERY_FIRST] = {"look up a battery reading",
+                                 "SELECT min(time_ms) FROM battery"
+                                 " WHERE device = ?1 AND time_ms >= ?2"},
+    [STATEMENT_BATTERY_FROM] = {"roll battery readings up",
+                                "SELECT time_ms, voltage_v, level_pct FROM battery"
+                                " WHERE device = ?1 AND time_ms >= ?2 ORDER BY time_ms"},
+    [STATEMENT_BATTERY_NEWEST] = {"read the newest battery readings",
+                                  "SELECT time_ms FROM battery WHERE device = ?1"
+                                  " ORDER BY time_ms DESC LIMIT ?2"},
+    [STATEMENT_BATTERY_DAY_PUT] = {"store a day of battery readings",
+                                   "INSERT OR REPLACE INTO battery_days VALUES (?1, ?2, ?3, ?4,"
+                                   " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
+                                   " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)"},
+    [STATEMENT_BATTERY_DAY_DELETE] = {"delete a day of battery readings",
+                                      "DELETE FROM battery_days WHERE device = ?1 AND day = ?2"},
+    [STATEMENT_BATTERY_DAYS_DELETE] = {"delete old days of battery readings",
+                                       "DELETE FROM battery_days WHERE device = ?1 AND day IN"
+                                       " (SELECT day FROM calendar WHERE day < ?2)"},
+    [STATEMENT_TEMPERATURE_FIRST] = {"look up a temperature reading",
+                                     "SELECT min(time_ms) FROM temperature"
+                                     " WHERE device = ?1 AND time_ms >= ?2"},
+    [STATEMENT_TEMPERATURE_FROM] = {"roll temperature readings up",
+                                    "SELECT time_ms, celsius FROM temperature"
+                                    " WHERE device = ?1 AND time_ms >= ?2 ORDER BY time_ms"},
+    [STATEMENT_TEMPERATURE_NEWEST] = {"read the newest temperature readings",
+                                      "SELECT time_ms FROM temperature WHERE device = ?1"
+                                      " ORDER BY time_ms DESC LIMIT ?2"},
+    [STATEMENT_TEMPERATURE_DAY_PUT] = {"store a day of temperature readings",
+                                       "INSERT OR REPLACE INTO temperature_days VALUES (?1, ?2, ?3,"
+                                       " ?4, ?5, ?6, ?7, ?8, ?9, ?10)"},
+    [STATEMENT_TEMPERATURE_DAY_DELETE] = {"delete a day of temperature readings",
+                                          "DELETE FROM temperature_days"
+                                          " WHERE device = ?1 AND day = ?2"},
+    [STATEMENT_TEMPERATURE_DAYS_DELETE] = {"delete old days of temperature readings",
+                                           "DELETE FROM temperature_days WHERE device = ?1"
+                                           " AND day IN (SELECT day FROM calendar WHERE day < ?2)"},
+    [STATEMENT_BATTERY_DAYS_CLEAR] = {"begin the roll-ups anew", "DELETE FROM battery_days"},
+    [STATEMENT_BATTERY_DAYS_FROM] = {"begin the roll-ups anew",
+                                     "DELETE FROM battery_days WHERE day >= ?1"},
+    [STATEMENT_BATTERY_DAY_CLEAR] = {"delete an old day",
+                                     "DELETE FROM battery_days WHERE day = ?1"},
+    [STATEMENT_TEMPERATURE_DAYS_CLEAR] = {"begin the roll-ups anew",
+                                          "DELETE FROM temperature_days"},
+    [STATEMENT_TEMPERATURE_DAYS_FROM] = {"begin the roll-ups anew",
+                                         "DELETE FROM temperature_days WHERE day >= ?1"},
+    [STATEMENT_TEMPERATURE_DAY_CLEAR] = {"delete an old day",
+                                         "DELETE FROM temperature_days WHERE day = ?1"},
+    [STATEMENT_ROLLUP_ZONE] = {"read the time zone", "SELECT zone FROM rollup_state"},
+    [STATEMENT_ROLLUP_SET_ZONE] = {"change the time zone", "UPDATE rollup_state SET zone = ?1"},
+    [STATEMENT_ROLLUP_OFFSETS_CLEAR] = {"change the time zone", "DELETE FROM day_offsets"},
+    [STATEMENT_ROLLUP_OFFSET_ADD] = {"change the time zone",
+                                     "INSERT INTO day_offsets (from_ms, until_ms, offset_ms)"
+                                     " VALUES (?1, ?2, ?3)"},
+    [STATEMENT_ROLLUP_CALENDAR_FROM] = {"change the calendar",
+                                        "DELETE FROM calendar WHERE day >= ?1"},
+    [STATEMENT_ROLLUP_CALENDAR_TRIM] = {"delete old days of the calendar",
+                                        "DELETE FROM calendar WHERE day < ?1"},
+    [STATEMENT_ROLLUP_UNMARK_ALL] = {"begin the roll-ups anew", "DELETE FROM rollup_dirty"},
+    [STATEMENT_ROLLUP_OLDEST] = {"look up the oldest roll-ups",
+                                 "SELECT (SELECT min(day) FROM battery_days),"
+                                 " (SELECT min(day) FROM temperature_days)"},
+    [STATEMENT_HABIT_FIND] = {"read a device's habits", "SELECT learnt_ms FROM device_habits"
+                                                        " WHERE device = ?1 AND type = ?2"},
+    [STATEMENT_HABIT_PUT] = {"note a device's habits",
+                             "INSERT OR REPLACE INTO device_habits (device, type, usual_ms,"
+                             " intervals, learnt_ms) VALUES (?1, ?2, ?3, ?4, ?5)"},
 };
 
 struct store_value store_integer(int64_t integer)

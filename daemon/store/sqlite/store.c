@@ -258,7 +258,7 @@ int store_verify_names(struct store *store)
  * deleted a device, whose number the next new device gets, or the row of a group. Runs in the open
  * batch, while no other program can write.
  */
-static int forget_what_others_changed(struct store *store)
+int store_note_others(struct store *store)
 {
     int64_t version = 0;
     int result = store_version_of_others(store, &version);
@@ -267,6 +267,7 @@ static int forget_what_others_changed(struct store *store)
         store->data_version = version;
         store->foreign_writes++;
         store_cache_clear(&store->cache);
+        rollup_forget(&store->rollup);
     }
     return result;
 }
@@ -288,7 +289,7 @@ int store_transaction_begin(struct store *store)
     if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_BEGIN, NULL, 0);
     }
-    return result == STORE_OK ? forget_what_others_changed(store) : result;
+    return result == STORE_OK ? store_note_others(store) : result;
 }
 
 void sqlite_limit_wait(struct store *store, int wait_ms)
@@ -363,6 +364,7 @@ int store_transaction_rollback(struct store *store)
     int result = STORE_OK;
 
     store_cache_clear(&store->cache);
+    rollup_forget(&store->rollup);
     store_wal_forget(store->db);
     store->entries = store->entries_durable;
     /* After some errors SQLite has rolled back already. */
@@ -402,6 +404,7 @@ void store_discard(struct store *store)
         return;
     }
     inbox_free(store->inbox);
+    rollup_free(&store->rollup);
     store_finalize(store);
     sqlite3_close(store->db);
     if (store->file_fd >= 0) {

@@ -99,6 +99,7 @@ int store_verify(struct store *store, const struct store_watcher *watcher, store
         {"accounting", verify_accounts},
         {"digests", verify_digests},
         {"JSON", verify_json},
+        {"roll-ups", verify_rollups},
         {"views", verify_views},
     };
     struct verify verify = {

@@ -48,4 +48,7 @@ int verify_accounts(struct verify *verify);
 int verify_digests(struct verify *verify);
 int verify_json(struct verify *verify);
 
+/* verify_rollups.c */
+int verify_rollups(struct verify *verify);
+
 #endif

@@ -1,0 +1,132 @@
+/*
+ * Moves the boundary of the roll-ups on: a step goes over all devices, to the end of a day or to
+ * the target, and takes many transactions. A device that the step has passed has the later
+ * boundary.
+ *
+ * A step notes the earliest reading behind it, so that the next step begins there: years without a
+ * reading cost one step. A reading that another transaction stores meanwhile lowers this time
+ * (rollup_note_late()); after a change by another program there is no such jump.
+ */
+#include "store/sqlite/rollup_internal.h"
+
+#include "base/clock.h"
+#include "store/sqlite/sqlite_internal.h"
+
+int rollup_next_device(struct store *store, int64_t after, int64_t *device)
+{
+    const struct store_value value = store_integer(after);
+    bool row = false;
+    int result = store_step(store, STATEMENT_DEVICE_NEXT, &value, 1, &row);
+
+    if (result == STORE_OK) {
+        *device = row ? sqlite3_column_int64(store->statements[STATEMENT_DEVICE_NEXT], 0) : 0;
+    }
+    store_reset(store, STATEMENT_DEVICE_NEXT);
+    return result;
+}
+
+/* Begins a step over all devices: from the boundary to the end of its day, or to the target. Before
+ * the first roll-up the step is empty, and only finds the first reading. */
+static int begin_step(struct store *store)
+{
+    struct rollup *rollup = &store->rollup;
+    struct rollup_state *state = &rollup->state;
+    struct rollup_day day;
+    int result = STORE_OK;
+
+    rollup->work.device = 0;
+    rollup->work.next_known = true;
+    rollup->work.next_ms = INT64_MAX;
+    rollup->work.foreign_writes = store->foreign_writes;
+    if (state->from_ms != ROLLUP_NEVER_MS) {
+        rollup_day_of(rollup, state->from_ms, &day);
+        state->device = 0;
+        state->until_ms =
+            day.until_ms < rollup->work.target_ms ? day.until_ms : rollup->work.target_ms;
+        result = rollup_keep_calendar(store, &day);
+    }
+    /* From now on a reading lowers next_ms, whatever its time. */
+    rollup->watch_ms = INT64_MAX;
+    return result;
+}
+
+/* Rolls a table's readings of a device up to state.until_ms. */
+static int advance_table(struct store *store, enum rollup_table table, int64_t device)
+{
+    struct rollup *rollup = &store->rollup;
+    const struct rollup_state *state = &rollup->state;
+    struct rollup_day day;
+    int64_t next_ms;
+    int result = rollup_first(store, table, device, state->from_ms, &next_ms);
+
+    if (result == STORE_OK && next_ms < state->until_ms) {
+        rollup_day_of(rollup, state->from_ms, &day);
+        result = rollup_make(store, table, device, &day, state->until_ms, &next_ms);
+        if (result == STORE_OK) {
+            result = rollup_unmark(store, table, device, day.day);
+        }
+    }
+    if (result == STORE_OK && next_ms < rollup->work.next_ms) {
+        rollup->work.next_ms = next_ms;
+    }
+    return result;
+}
+
+/* Moves the boundary on when all devices have passed it, to the next reading if that is known. */
+static int end_step(struct store *store, bool *done)
+{
+    struct rollup *rollup = &store->rollup;
+    struct rollup_state *state = &rollup->state;
+    struct rollup_work *work = &rollup->work;
+    bool known = work->next_known && work->foreign_writes == store->foreign_writes;
+    bool empty = known && state->until_ms == ROLLUP_NEVER_MS && work->next_ms == INT64_MAX;
+    int64_t to_ms = state->until_ms;
+    struct rollup_day day;
+
+    if (known && work->next_ms >= work->target_ms && !empty) {
+        to_ms = work->target_ms;
+    } else if (known && !empty) {
+        rollup_day_of(rollup, work->next_ms, &day);
+        to_ms = day.from_ms;
+    }
+    work->next_known = false;
+    work->device = 0;
+    state->device = 0;
+    state->from_ms = to_ms > state->until_ms ? to_ms : state->until_ms;
+    state->until_ms = state->from_ms;
+    *done = state->from_ms >= work->target_ms || empty;
+    return rollup_write_state(store);
+}
+
+int rollup_advance(struct store *store, int64_t deadline_us, bool *done)
+{
+    struct rollup_state *state = &store->rollup.state;
+    struct rollup_work *work = &store->rollup.work;
+    bool first = state->from_ms == ROLLUP_NEVER_MS;
+    int64_t device = 0;
+    int result = STORE_OK;
+
+    *done = !first && state->until_ms == state->from_ms && state->from_ms >= work->target_ms;
+    if (*done) {
+        return STORE_OK;
+    }
+    if (first ? !work->next_known : state->until_ms == state->from_ms) {
+        result = begin_step(store);
+    }
+    do {
+        if (result == STORE_OK) {
+            result = rollup_next_device(store, first ? work->device : state->device, &device);
+        }
+        for (int i = 0; i < ROLLUP_TABLES && result == STORE_OK && device != 0; i++) {
+            result = advance_table(store, (enum rollup_table)i, device);
+        }
+        if (result != STORE_OK) {
+            return result;
+        }
+        if (device == 0) {
+            return end_step(store, done);
+        }
+        *(first ? &work->device : &state->device) = device;
+    } while (clock_monotonic_us() < deadline_us);
+    return first ? STORE_OK : rollup_write_state(store);
+}

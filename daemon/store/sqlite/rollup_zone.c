@@ -1,0 +1,161 @@
+/*
+ * The time zone of the roll-ups. The daemon brings it into the database when it opens that: with
+ * another zone, or with other offsets for days that are rolled up (the tz database has changed),
+ * the roll-ups are deleted and made anew in idle time. Until then the views read the readings.
+ *
+ * Roll-ups that have outlived their readings cannot be made anew: they stay, with the days of the
+ * zone of their time.
+ */
+#include "store/sqlite/rollup_internal.h"
+
+#include <string.h>
+
+#include "store/sqlite/sqlite_internal.h"
+
+static int same_name(struct store *store, const char *name, bool *same)
+{
+    sqlite3_stmt *statement = store->statements[STATEMENT_ROLLUP_ZONE];
+    bool row = false;
+    int result = store_step(store, STATEMENT_ROLLUP_ZONE, NULL, 0, &row);
+
+    *same = false;
+    if (result == STORE_OK && row && sqlite3_column_text(statement, 0) != NULL) {
+        *same = strcmp((const char *)sqlite3_column_text(statement, 0), name) == 0;
+    }
+    store_reset(store, STATEMENT_ROLLUP_ZONE);
+    return result;
+}
+
+/* Returns true when the offsets before until_ms are the same. */
+static bool same_offsets(const struct rollup *rollup, const struct zone *zone, int64_t until_ms)
+{
+    int count = rollup->offset_count < zone->count ? rollup->offset_count : zone->count;
+
+    for (int i = 0; i < count; i++) {
+        const struct zone_offset *a = &rollup->offsets[i];
+        const struct zone_offset *b = &zone->offsets[i];
+
+        if (a->from_ms >= until_ms && b->from_ms >= until_ms) {
+            return true;
+        }
+        if (a->from_ms != b->from_ms || a->offset_ms != b->offset_ms) {
+            return false;
+        }
+    }
+    return rollup->offset_count == zone->count ||
+           (rollup->offset_count > count ? rollup->offsets[count].from_ms >= until_ms
+                                         : zone->offsets[count].from_ms >= until_ms);
+}
+
+static int put_offsets(struct store *store, const struct zone *zone)
+{
+    int result = store_execute(store, STATEMENT_ROLLUP_OFFSETS_CLEAR, NULL, 0);
+
+    for (int i = 0; i < zone->count && result == STORE_OK; i++) {
+        const struct store_value values[] = {store_integer(zone->offsets[i].from_ms),
+                                             store_integer(zone->offsets[i].until_ms),
+                                             store_integer(zone->offsets[i].offset_ms)};
+
+        result = store_execute(store, STATEMENT_ROLLUP_OFFSET_ADD, values, 3);
+    }
+    return result;
+}
+
+/* Deletes the roll-ups that can be made anew. Without a condition SQLite drops a table's pages
+ * without reading them. */
+static int clear(struct store *store, enum rollup_table table, int64_t *kept_day)
+{
+    static const enum store_statement all[ROLLUP_TABLES] = {STATEMENT_BATTERY_DAYS_CLEAR,
+                                                            STATEMENT_TEMPERATURE_DAYS_CLEAR};
+    static const enum store_statement some[ROLLUP_TABLES] = {STATEMENT_BATTERY_DAYS_FROM,
+                                                             STATEMENT_TEMPERATURE_DAYS_FROM};
+    int64_t gone_ms = store->rollup.state.gone_ms[table];
+    struct rollup_day day;
+
+    if (gone_ms == ROLLUP_NEVER_MS) {
+        return store_execute(store, all[table], NULL, 0);
+    }
+    rollup_day_of(&store->rollup, gone_ms, &day);
+    *kept_day = day.day > *kept_day ? day.day : *kept_day;
+    {
+        const struct store_value value = store_integer(day.day);
+
+        return store_execute(store, some[table], &value, 1);
+    }
+}
+
+static int begin_anew(struct store *store)
+{
+    struct rollup_state *state = &store->rollup.state;
+    int64_t kept_day = INT64_MIN;
+    int result = STORE_OK;
+
+    for (int i = 0; i < ROLLUP_TABLES && result == STORE_OK; i++) {
+        result = clear(store, (enum rollup_table)i, &kept_day);
+    }
+    if (result == STORE_OK) {
+        const struct store_value value = store_integer(kept_day);
+
+        result = store_execute(store, STATEMENT_ROLLUP_CALENDAR_FROM, &value, 1);
+    }
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_ROLLUP_UNMARK_ALL, NULL, 0);
+    }
+    state->device = 0;
+    state->from_ms = ROLLUP_NEVER_MS;
+    state->until_ms = ROLLUP_NEVER_MS;
+    return result;
+}
+
+static int change(struct store *store, const struct zone *zone, bool anew)
+{
+    const struct store_value name = store_text(zone->name);
+    struct rollup_state state;
+    int result = anew ? begin_anew(store) : STORE_OK;
+
+    state = store->rollup.state;
+    if (result == STORE_OK) {
+        result = put_offsets(store, zone);
+    }
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_ROLLUP_SET_ZONE, &name, 1);
+    }
+    rollup_forget(&store->rollup);
+    if (result == STORE_OK) {
+        result = rollup_load(store);
+    }
+    store->rollup.state = state;
+    return result == STORE_OK ? rollup_write_state(store) : result;
+}
+
+int rollup_set_zone(struct store *store, const struct zone *zone)
+{
+    const struct rollup *rollup = &store->rollup;
+    int64_t until_ms;
+    bool same = false;
+    bool anew;
+    int result = rollup_load(store);
+
+    if (result == STORE_OK) {
+        result = same_name(store, zone->name, &same);
+    }
+    if (result != STORE_OK || (same && same_offsets(rollup, zone, INT64_MAX))) {
+        return result;
+    }
+    until_ms = rollup->state.until_ms > rollup->state.from_ms ? rollup->state.until_ms
+                                                              : rollup->state.from_ms;
+    anew = !same || !same_offsets(rollup, zone, until_ms);
+    result = store_execute(store, STATEMENT_BEGIN, NULL, 0);
+    if (result == STORE_OK) {
+        result = change(store, zone, anew);
+    }
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_COMMIT, NULL, 0);
+    }
+    if (result != STORE_OK && !sqlite3_get_autocommit(store->db)) {
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    rollup_forget(&store->rollup);
+    store->rollup.work = (struct rollup_work){0};
+    return result;
+}
