@@ -174,6 +174,29 @@ const struct ctl_command ctl_commands[] = {
         .run = ctl_report,
     },
     {
+        .name = "plot",
+        .brief = "--device ID [OPTION]... QUANTITY [FILE]",
+        .arguments = "--device ID [--since MOMENT]\n"
+                     "       [--until MOMENT] [--ascii] QUANTITY [FILE]",
+        .summary = "readings as a curve",
+        .about = "The battery or the temperature (QUANTITY) of one device in the terminal, with\n"
+                 "gaps, from the configured database or FILE, which needs no configuration.\n"
+                 "Times are UTC.\n",
+        .options = "  --device ID        the device; FAMILY/ID where two families have that ID\n"
+                   "  --since MOMENT     from this time on: 7d (before now, the default),\n"
+                   "                     2026-11-01, 2026-11-01T12:00:00Z\n"
+                   "  --until MOMENT     until before this time\n"
+                   "  --ascii            no braille, also where the locale has it\n",
+        .example = "foxtrackrctl plot battery --device 12345 --since 30d",
+        .exits = "  0   drawn\n"
+                 "  1   no such device, no readings, or the database is locked\n" EXIT_USAGE
+                 "  66  the database cannot be read\n"
+                 "  74  the database is damaged, or its disk fails\n" EXIT_CONFIG,
+        .grammar = {CTL_DEVICE | CTL_SINCE | CTL_UNTIL | CTL_ASCII, 1, 2, "QUANTITY"},
+        .need = CTL_NEEDS_CONFIG_OR_FILE,
+        .run = ctl_plot,
+    },
+    {
         .name = "parse",
         .arguments = "TOPIC [FILE]",
         .summary = "show what becomes of one message",

@@ -74,6 +74,14 @@ int ctl_parse(const struct config *config, const char *topic, const char *file);
  */
 int ctl_export(const struct config *config, const struct ctl_words *words);
 
+/*
+ * Draw the readings words->operands[0] (battery or temperature) of words->device in the terminal,
+ * from the database words->operands[1], for which `config` may be NULL, or the configured one.
+ * Returns the exit status: 0 drawn, 1 no such device or no readings, or the database is locked, 64
+ * there is no such plot or moment, 66 the database cannot be read, 74.
+ */
+int ctl_plot(const struct config *config, const struct ctl_words *words);
+
 /* --- help, from the table; prints to standard output ------------------------------------------ */
 
 /* Print the overview: one line for each command and general option. */

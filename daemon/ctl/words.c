@@ -31,10 +31,11 @@ static const struct {
     {"group", CTL_GROUP, required_argument, VALUE(group), '\0'},
     {"format", CTL_FORMAT, required_argument, VALUE(format), '\0'},
     {"output", CTL_OUTPUT, required_argument, VALUE(output), 'o'},
+    {"ascii", CTL_ASCII, no_argument, 0, '\0'},
 };
 
 #define KNOWN_COUNT  (sizeof(known) / sizeof(known[0]))
-#define OWN          4096 /* above every character */
+#define OWN          65536 /* above every character and the sum of the options */
 #define LETTERS_SIZE 32
 
 bool ctl_words_is_option(const char *name)

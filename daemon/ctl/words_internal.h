@@ -23,6 +23,7 @@ enum ctl_option {
     CTL_GROUP = 512,
     CTL_FORMAT = 1024,
     CTL_OUTPUT = 2048,
+    CTL_ASCII = 8192,
 };
 
 struct ctl_words {

@@ -82,8 +82,11 @@ _foxtrackrctl()
         usage=${usage#*" $command "}
     fi
     option=""
+    before=""
     for word in $usage; do
-        case $word in
+        case $before$word in
+            --*[A-Z]) before="" ;; # the value of an option that must be given
+            --*) option+=" $word"; before=$word ;;
             \[--*\]) option+=" ${word//[\[\]]/}" ;;
             \[--*) option+=" ${word#\[}" ;; # its value is the next word, which ends in ]
             [A-Z]*\]) ;; # such a value
@@ -94,6 +97,8 @@ _foxtrackrctl()
         mapfile -t COMPREPLY < <(compgen -W "$option" -- "$current")
     elif [[ ${positionals[given]-} == COMMAND ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current")
+    elif [[ ${positionals[given]-} == QUANTITY ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "battery temperature" -- "$current")
     elif [[ ${positionals[given]-} == FILE ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -29,6 +29,7 @@ NEVER_ONE = (
     " page %",
     # said only of more than one session, and of many messages
     "of %u sessions)",
+    "is in %d families (",
     "of the latest %",
 )
 

@@ -68,6 +68,7 @@ $(BUILD)/tests/test_session_proxy: private LDFLAGS_ += -Wl,--wrap=proxy_open
 # Of foxtrackrctl.
 $(BUILD)/tests/test_ctl_moment: $(BUILD)/daemon/ctl/moment.o
 $(BUILD)/tests/test_ctl_export_text: $(BUILD)/daemon/ctl/export_text.o
+$(BUILD)/tests/test_plot: $(addprefix $(BUILD)/daemon/ctl/plot_,draw.o series.o time.o)
 
 # This one has its addresses alone.
 $(BUILD)/tests/test_dial_race: $(BUILD)/tests/unit/fake_broker.o
