@@ -1,14 +1,20 @@
 # Installation. DESTDIR, PREFIX and the other directories are in the Makefile.
 
 MAN_PAGES := $(wildcard daemon/*.[58] lib/*.3)
-EXAMPLES  := packaging/prometheus/foxtrackrd.rules.yml packaging/grafana/foxtrackrd.json \
-             $(wildcard packaging/examples/*.json)
+DATASETTE := $(BUILD)/datasette.json
+EXAMPLES  := packaging/prometheus/foxtrackrd.rules.yml $(wildcard packaging/grafana/*.json) \
+             $(wildcard packaging/examples/*.json) $(DATASETTE)
 CONF      := $(SYSCONFDIR)/foxtrackrd/foxtrackrd.conf
 LOGROTATE := $(SYSCONFDIR)/logrotate.d/foxtrackrd
 # Lines of the unit that only systemd 254 and newer know; an older one would complain about them.
 SINCE_254  = $(shell pkg-config --atleast-version=254 libsystemd && echo 's|^@254@||' || echo '/^@254@/d; /systemd 254/d')
 
-install: all ## install below DESTDIR and PREFIX; an existing configuration stays as it is
+# What each table and column means, for Datasette.
+$(DATASETTE): packaging/datasette/datasette.awk schema/README.md
+	@mkdir -p $(@D)
+	$(Q)awk -f $^ > $@
+
+install: all $(DATASETTE) ## install below DESTDIR and PREFIX; an existing configuration stays as it is
 	install -D -m 0755 $(BUILD)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrd
 	install -D -m 0755 $(BUILD)/foxtrackrctl $(DESTDIR)$(SBINDIR)/foxtrackrctl
 	install -D -m 0644 $(LIBRARY) $(DESTDIR)$(LIBDIR)/libfoxtrackr.a
@@ -19,6 +25,7 @@ install: all ## install below DESTDIR and PREFIX; an existing configuration stay
 	done
 	install -D -m 0644 README.md $(DESTDIR)$(DOCDIR)/README.md
 	install -D -m 0644 schema/README.md $(DESTDIR)$(DOCDIR)/schema.md
+	install -D -m 0644 schema/RECIPES.md $(DESTDIR)$(DOCDIR)/recipes.md
 	for file in $(EXAMPLES); do \
 	    install -D -m 0644 $$file $(DESTDIR)$(DOCDIR)/examples/$${file##*/} || exit 1; \
 	done
@@ -38,6 +45,7 @@ uninstall: ## remove what install put there, but not the configuration
 	rm -f $(DESTDIR)$(SBINDIR)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrctl \
 	    $(DESTDIR)$(LIBDIR)/libfoxtrackr.a $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h \
 	    $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DOCDIR)/schema.md \
+	    $(DESTDIR)$(DOCDIR)/recipes.md \
 	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service \
 	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd@.service $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf \
 	    $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf $(DESTDIR)$(LOGROTATE) \

@@ -6,6 +6,8 @@ DEPS_CHECK := $(DEPS_DEMO) libcmocka-dev mosquitto-clients python3-paho-mqtt pyt
               python3-pytest-xdist ca-certificates clang g++ iproute2 \
               libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd \
               systemd-container util-linux python3-prometheus-client python3-yaml microsocks tinyproxy-bin jq
+# The programs that schema/RECIPES.md has recipes for.
+DEPS_RECIPES := python3-pandas r-cran-rsqlite sqlite-utils visidata jq
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 FLEET      := $(BUILD)/tests/fleet
@@ -51,6 +53,7 @@ CHECK_ALL := \
     'system tests and kills with the shared Paho: check-shared' \
     'packages: packages-quick' \
     'service on systemd: service-run' \
+    'recipes of other programs: check-recipes' \
     'benchmark: bench-quick' \
     'fuzzing: -j$(JOBS) fuzz-quick SECONDS=20'
 stages = tests/stages $@ '$(MAKE) --no-print-directory' '$(strip make $(MAKEOVERRIDES))'
@@ -58,7 +61,7 @@ stages = tests/stages $@ '$(MAKE) --no-print-directory' '$(strip make $(MAKEOVER
 check: deps ## install what is missing, build, and run what finds most faults: lint, unit and system tests
 	$(Q)+$(stages) $(CHECK)
 
-check-all: deps ## the rest, after make check: sanitized, threads, faults, shared Paho, packages, service, benchmark, fuzzing
+check-all: deps ## the rest, after make check: sanitized, threads, faults, shared Paho, packages, service, recipes, benchmark, fuzzing
 	$(Q)+$(stages) $(CHECK_ALL)
 
 test: unit system ## unit and system tests, without installing anything
@@ -111,6 +114,19 @@ each-broker:
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) FOXTRACKR_BROKERS=$(BROKERS) $(PYTHON) -B -m pytest -q \
 	    -p no:cacheprovider -n $(WAITERS) --dist loadgroup tests/brokers
 
+# DuckDB is not in Debian; without npm its recipe is left out. The programs are large: not part of make check.
+DUCKDB  := @duckdb/node-api@1.5.6-r.1
+RECIPES := $(abspath $(BUILD))/recipes
+
+check-recipes: all ## every recipe of schema/RECIPES.md: pandas, R, sqlite-utils, VisiData, DuckDB
+	$(Q)tests/deps $(DEPS_RECIPES)
+	$(Q)mkdir -p $(RECIPES)
+	$(Q)[ -d $(RECIPES)/node_modules/@duckdb ] || ! command -v npm >/dev/null || \
+	    npm install --silent --no-fund --no-audit --prefix $(RECIPES) $(DUCKDB) || \
+	    echo 'check-recipes: DuckDB could not be had from npm' >&2
+	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) FOXTRACKR_RECIPES=$(RECIPES) $(PYTHON) -B -m pytest -q \
+	    -p no:cacheprovider tests/recipes
+
 check-debian13: ## lint, test and package what is committed on Debian 13 (root or sudo; debootstrap)
 	$(Q)tests/deps debootstrap git util-linux
 	$(Q)tests/debian13 $(TARGETS)
@@ -128,5 +144,5 @@ $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lm
 
-.PHONY: deps deps-build deps-demo deps-check check check-all check-brokers brokers each-broker check-debian13 test \
-        test-sanitized test-threads test-programs system demo
+.PHONY: deps deps-build deps-demo deps-check check check-all check-brokers brokers each-broker check-recipes \
+        check-debian13 test test-sanitized test-threads test-programs system demo
