@@ -14,7 +14,7 @@ import pytest
 
 import fleet
 from foxtrackrd import foxtrackrctl
-from harness import FOXTRACKRD, PATIENCE, find_program, run, sanitizer, wait_until
+from harness import FOXTRACKRCTL, FOXTRACKRD, PATIENCE, find_program, run, sanitizer, wait_until
 
 DAEMON, ANALYST, STRANGER = 64001, 64002, 64003
 """User and group numbers. No names are needed, so nothing is added to this machine."""
@@ -114,6 +114,25 @@ def test_an_analyst_reads_and_no_more(installed):
     check_rights(daemon, 3)
     daemon.stop()
     check_rights(daemon, 3)
+
+
+def test_an_analyst_exports(installed, place):
+    """Goal: who may read the database and not the configuration exports tables and views, while the daemon
+    runs and after it has stopped."""
+    daemon = installed
+    program = shutil.copy(FOXTRACKRCTL, place / "foxtrackrctl")
+    analyst = as_user(ANALYST, ANALYST, READERS)
+    start(daemon)
+    for _ in range(2):
+        for name in ("runs", "fleet"):
+            done = run(*analyst, program, "export", name, daemon.database)
+            assert done.stderr == "" and done.stdout.startswith(("run,started_ms,", "device,family,"))
+        done = run(*analyst, program, "-c", daemon.config, "export", "runs", check=False)
+        assert done.returncode == 78 and done.stdout == ""
+        if daemon.process:
+            daemon.stop()
+    done = run(*as_user(STRANGER, STRANGER), program, "export", "runs", daemon.database, check=False)
+    assert done.returncode == 66 and "denied" in done.stderr
 
 
 def test_a_lock_of_an_earlier_version_is_closed_to_readers(installed):
