@@ -14,8 +14,8 @@
 #include <strings.h>
 
 /* Columns in ms that are no moments: names, or their ends. */
-static const char *const durations[] = {"duration_ms", "silent_ms",    "usual_ms", "drop_ms",
-                                        "rise_ms",     "pause_max_ms", "offset_ms"};
+static const char *const durations[] = {"duration_ms", "silent_ms",    "usual_ms",  "drop_ms",
+                                        "rise_ms",     "pause_max_ms", "offset_ms", "after_ms"};
 
 /* The first pair whose columns are there tells when a row is or lasts. */
 static const struct {
@@ -23,8 +23,8 @@ static const struct {
     const char *end;
 } spans[] = {
     {"time_ms", "time_ms"},
+    {"from_ms", "to_ms"}, /* before the day that such a row is counted to */
     {"day_ms", "day_ms"},
-    {"from_ms", "to_ms"},
     {"from_ms", "until_ms"},
     {"first_ms", "last_ms"},
     {"last_seen_ms", "last_seen_ms"},

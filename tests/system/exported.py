@@ -12,7 +12,7 @@ START = 1795219200000  # 2026-11-21 00:00 UTC
 DAY = 86_400_000
 HOUR = DAY // 24
 
-DURATIONS = ("duration_ms", "silent_ms", "usual_ms", "drop_ms", "rise_ms", "pause_max_ms", "offset_ms")
+DURATIONS = ("duration_ms", "silent_ms", "usual_ms", "drop_ms", "rise_ms", "pause_max_ms", "offset_ms", "after_ms")
 
 
 def make_database(path, wal=False):

@@ -188,7 +188,7 @@ def test_durations_have_no_text(database):
         texts = {column[:-4] for column in columns if column.endswith("_utc")}
         written = {column[:-4] for column, _ in names_of(db, name) if column.endswith("_utc")}
         # Views of the daemon's own have no text at all.
-        assert not texts or (written - texts <= {"first", "last"} and texts <= written <= times), name
+        assert not texts or (written - texts <= {"first", "last", "day"} and texts <= written <= times), name
 
 
 # --- which rows ----------------------------------------------------------------------------------
@@ -230,6 +230,16 @@ def test_before_now(database):
     db.executemany("INSERT INTO temperature VALUES (3, ?, 1, 6, NULL, 0)",
                    [(now - 3 * DAY,), (now - DAY,)])
     assert [row[3] for row in exported(path, "temperature", "--since", "2d", "--until", "now")[1]] == [str(now - DAY)]
+
+
+def test_a_range_of_rows_that_last(database):
+    """Goal: a row from one time to another is in every range that it overlaps, whatever day it counts to."""
+    path, db = database
+    db.execute("CREATE TABLE holes (n INTEGER PRIMARY KEY, from_ms INTEGER, to_ms INTEGER, day_ms INTEGER)")
+    db.executemany("INSERT INTO holes VALUES (?, ?, ?, 0)", [
+        (1, START - DAY, START), (2, START - DAY, START - 1), (3, START - 9 * DAY, None), (4, START + DAY, None)])
+    rows = exported(path, "holes", "--since", "2026-11-21", "--until", "2026-11-22")[1]
+    assert [row[0] for row in rows] == ["1", "3"]
 
 
 @pytest.mark.parametrize("name", ["battery", "messages", "devices", "device_groups", "fleet",
