@@ -85,6 +85,8 @@ def take_pages_away(path):
     with sqlite3.connect(path) as connection:
         for table in ("battery", "temperature"):
             connection.execute(f"DELETE FROM {table} WHERE time_ms < 5")
+            connection.execute(f"DELETE FROM {table}_days WHERE day = 0")
+        connection.execute("DELETE FROM rollup_dirty WHERE day = 0")
     connection.close()
 
 

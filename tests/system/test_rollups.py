@@ -134,8 +134,9 @@ def test_replay_beside_the_daemon_takes_part(broker, filled):
     daemon.configure(parser={"version_slash": "no"})
     daemon.start()
     wait_rolled_up(daemon, fleet.now_ms() - 3 * HOUR)
+    before = value(daemon.database, "SELECT sum(received) FROM runs")
     broker.publish("foxtrackr/d4/V3/0/bat", fleet.battery("d4", old, 3.2))
-    daemon.wait_received(1)
+    daemon.wait_received(before + 1)
     assert value(daemon.database, "SELECT count(*) FROM quarantine") == 1
     daemon.configure(parser={"version_slash": "yes"})
     foxtrackrctl(daemon, "replay")
