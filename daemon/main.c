@@ -155,7 +155,8 @@ static int start_pipeline(struct daemon *daemon)
         log_error("cannot start: %s", error_text(-rc));
         return EX_OSERR;
     }
-    daemon->config->fields = NULL; /* owned by the writer from here on */
+    daemon->config->fields = NULL; /* owned by the writer from here on, as are the views */
+    daemon->config->views = NULL;
     watchdog_observe(daemon->watchdog, gate_pulse(daemon->gate), "gate");
     watchdog_observe(daemon->watchdog, writer_pulse(daemon->writer), "writer");
     return EX_OK;

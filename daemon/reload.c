@@ -18,6 +18,7 @@ struct writer_limits reload_limits(const struct config *config)
 {
     return (struct writer_limits){
         .fields = config->fields,
+        .views = config->views,
         .max_future_ms = config->parser.max_future_ms,
         .batch_max = config->database.batch_max,
         .retention_days = {[STORE_BATTERY] = config->database.retention_days_battery,
@@ -35,6 +36,7 @@ static void apply_live(const struct reload_parts *parts, struct config *loaded)
     const struct writer_limits limits = reload_limits(loaded);
 
     loaded->fields = NULL;
+    loaded->views = NULL;
     writer_set_limits(parts->writer, &limits);
     if (intake_set_max_payload(parts->intake, loaded->parser.max_payload) != 0) {
         log_error(

@@ -20,8 +20,8 @@ struct reload_parts {
  */
 void reload_configuration(const struct reload_parts *parts);
 
-/* The writer's limits from a configuration. Borrows config->fields: a caller that gives the limits
- * to the writer sets config->fields to NULL. */
+/* The writer's limits from a configuration. Borrows config->fields and config->views: a caller that
+ * gives the limits to the writer sets both to NULL. */
 struct writer_limits reload_limits(const struct config *config);
 
 #endif

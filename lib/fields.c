@@ -20,13 +20,11 @@
 #include "fields.h"
 
 #include <errno.h>
-#include <locale.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "problem.h"
-#include "utf8.h"
+#include "source.h"
 
 /* The ranges are documented in libfoxtrackr(3) and schema/README.md. */
 static const struct {
@@ -111,20 +109,6 @@ bool foxtrackr__column_takes(enum foxtrackr__column column, double number)
     return number >= columns[column].least && number <= columns[column].most;
 }
 
-static void set_factor(struct foxtrackr__field *field, double factor)
-{
-    double reciprocal = round(1 / factor);
-
-    field->unit = FOXTRACKR__UNIT_FACTOR;
-    field->multiplier = factor;
-    /* Divides by 1000 instead of multiplying by 0.001, which no double represents: 3300 * 0.001
-     * gives 3.3000000000000003, and 3300 / 1000 gives 3.3. */
-    if (fabs(factor) < 1 && isfinite(reciprocal) && 1 / reciprocal == factor) {
-        field->multiplier = 1;
-        field->divisor = reciprocal;
-    }
-}
-
 /* Splits a path of `length` bytes, which was checked, into *field. Returns 0 or -ENOMEM. */
 static int field_init(struct foxtrackr__field *field, enum foxtrackr__column column,
                       const char *path, size_t length, enum foxtrackr__unit unit)
@@ -192,22 +176,6 @@ void foxtrackr_fields_free(struct foxtrackr_fields *fields)
     free(fields);
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static void trim(const char **text, size_t *length)
-{
-    while (*length > 0 && is_blank((*text)[0])) {
-        (*text)++;
-        (*length)--;
-    }
-    while (*length > 0 && is_blank((*text)[*length - 1])) {
-        (*length)--;
-    }
-}
-
 /* Returns the column of that name, or FOXTRACKR__COLUMNS. */
 static enum foxtrackr__column find_column(const char *name)
 {
@@ -227,106 +195,6 @@ static int unknown_column(const char *name, struct foxtrackr_problem *problem)
         problem, FOXTRACKR_E_FIELD, "unknown column %s: expected %s, %s or %s",
         foxtrackr__quote(quoted, name, strlen(name)), columns[FOXTRACKR__VOLTAGE_V].name,
         columns[FOXTRACKR__LEVEL_PCT].name, columns[FOXTRACKR__CELSIUS].name);
-}
-
-static int check_path(const char *path, size_t length, struct foxtrackr_problem *problem)
-{
-    char quoted[FOXTRACKR__QUOTE_SIZE];
-    const char *end = path + length;
-    const char *name = path;
-
-    foxtrackr__quote(quoted, path, length);
-    if (length == 0) {
-        return foxtrackr__problem(problem, FOXTRACKR_E_FIELD,
-                                  "no path: expected member names joined by dots");
-    }
-    if (foxtrackr__utf8_span(path, length) < length) {
-        return foxtrackr__problem(problem, FOXTRACKR_E_FIELD, "path %s is not UTF-8", quoted);
-    }
-    if (path[0] == '$') {
-        return foxtrackr__problem(problem, FOXTRACKR_E_FIELD,
-                                  "path %s: begin with a member of the body, without '$'", quoted);
-    }
-    while (name <= end) {
-        const char *dot = memchr(name, '.', (size_t)(end - name));
-        const char *stop = dot ? dot : end;
-
-        if (name == stop) {
-            return foxtrackr__problem(problem, FOXTRACKR_E_FIELD, "path %s: a member name is empty",
-                                      quoted);
-        }
-        if (is_blank(name[0]) || is_blank(stop[-1])) {
-            return foxtrackr__problem(problem, FOXTRACKR_E_FIELD,
-                                      "path %s: blank space beside a dot", quoted);
-        }
-        name = stop + 1;
-    }
-    return 0;
-}
-
-static size_t skip_digits(const char *text, size_t at)
-{
-    while (text[at] >= '0' && text[at] <= '9') {
-        at++;
-    }
-    return at;
-}
-
-/* Returns true for a number with sign, digits, fraction and exponent; not for hexadecimal, inf or
- * nan, which strtod() would read. */
-static bool is_number(const char *text)
-{
-    size_t start = text[0] == '-' || text[0] == '+' ? 1 : 0;
-    size_t at = skip_digits(text, start);
-
-    if (at == start) {
-        return false;
-    }
-    if (text[at] == '.') {
-        start = at + 1;
-        at = skip_digits(text, start);
-        if (at == start) {
-            return false;
-        }
-    }
-    if (text[at] == 'e' || text[at] == 'E') {
-        start = text[at + 1] == '-' || text[at + 1] == '+' ? at + 2 : at + 1;
-        at = skip_digits(text, start);
-        if (at == start) {
-            return false;
-        }
-    }
-    return text[at] == '\0';
-}
-
-static int parse_factor(const char *text, size_t length, double *out,
-                        struct foxtrackr_problem *problem)
-{
-    char quoted[FOXTRACKR__QUOTE_SIZE];
-    char number[FOXTRACKR__QUOTE_SIZE];
-    double value = 0;
-    locale_t c_locale;
-
-    foxtrackr__quote(quoted, text, length);
-    if (length < sizeof(number)) {
-        memcpy(number, text, length);
-        number[length] = '\0';
-        if (is_number(number)) {
-            /* In the process's locale strtod() may expect a decimal comma. */
-            c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-            if (c_locale == (locale_t)0) {
-                return -ENOMEM;
-            }
-            value = strtod_l(number, NULL, c_locale);
-            freelocale(c_locale);
-        }
-    }
-    if (value == 0 || !isfinite(value) || !isfinite(1 / value)) {
-        return foxtrackr__problem(problem, FOXTRACKR_E_FIELD,
-                                  "factor %s: expected a number such as 0.001, not zero", quoted);
-    }
-    *out = value;
-    return 0;
 }
 
 /* Puts *field first, and removes an earlier mapping of the same path. Returns 0, or -ENOMEM with
@@ -360,38 +228,26 @@ static int put_first(struct foxtrackr_fields *fields, const struct foxtrackr__fi
 int foxtrackr_fields_add(struct foxtrackr_fields *fields, const char *column, const char *source,
                          struct foxtrackr_problem *problem)
 {
-    const char *star = strchr(source, '*');
-    const char *path = source;
-    size_t length = star ? (size_t)(star - source) : strlen(source);
+    struct foxtrackr__source parsed;
     struct foxtrackr__field field;
     enum foxtrackr__column which = find_column(column);
-    double factor = 1;
     int result;
 
     if (which == FOXTRACKR__COLUMNS) {
         return unknown_column(column, problem);
     }
-    trim(&path, &length);
-    result = check_path(path, length, problem);
+    result = foxtrackr__source_parse(source, &parsed, problem);
     if (result) {
         return result;
     }
-    if (star) {
-        const char *number = star + 1;
-        size_t number_length = strlen(number);
-
-        trim(&number, &number_length);
-        result = parse_factor(number, number_length, &factor, problem);
-        if (result) {
-            return result;
-        }
-    }
-    result = field_init(&field, which, path, length, FOXTRACKR__UNIT_COLUMN);
+    result = field_init(&field, which, parsed.path, parsed.path_length, FOXTRACKR__UNIT_COLUMN);
     if (result) {
         return result;
     }
-    if (star) {
-        set_factor(&field, factor);
+    if (parsed.factor) {
+        field.unit = FOXTRACKR__UNIT_FACTOR;
+        field.multiplier = parsed.multiplier;
+        field.divisor = parsed.divisor;
     }
     result = put_first(fields, &field);
     if (result) {

@@ -204,4 +204,5 @@ void config_check_all(struct config_loading *loading)
     check_sessions(loading);
     check_broker(loading);
     check_log(loading);
+    config_views_check(loading);
 }

@@ -74,6 +74,9 @@ static enum config_section find_section(const char *name)
     if (section == CONFIG_SECTION_COUNT && strncmp(name, "session ", 8) == 0) {
         section = CONFIG_SESSION;
     }
+    if (section == CONFIG_SECTION_COUNT && strncmp(name, "view ", 5) == 0) {
+        section = CONFIG_VIEW;
+    }
     return (enum config_section)section;
 }
 
@@ -93,6 +96,9 @@ static int enter_unknown(struct config_loading *loading, const char *name)
     loading->section = find_section(meant);
     if (loading->section == CONFIG_SESSION) {
         return enter_session(loading, meant);
+    }
+    if (loading->section == CONFIG_VIEW) {
+        return config_views_enter(loading, meant);
     }
     if (loading->section_lines[loading->section] == 0) {
         loading->section_lines[loading->section] = loading->line;
@@ -114,6 +120,9 @@ static int enter_section(struct config_loading *loading, const char *name)
     loading->section = section;
     if (section == CONFIG_SESSION) {
         return enter_session(loading, name);
+    }
+    if (section == CONFIG_VIEW) {
+        return config_views_enter(loading, name);
     }
     if (loading->section_lines[section] != 0) {
         return config_fail(loading, loading->line, NULL,
@@ -418,11 +427,16 @@ static int take_pair(struct config_loading *loading, const char *name)
     if (name[0] == '\0') {
         return config_fail(loading, loading->line, NULL, "there is no key in front of the =");
     }
-    if (loading->section == CONFIG_FIELDS) {
+    if (loading->section == CONFIG_FIELDS || loading->section == CONFIG_VIEW) {
         if (loading->indented && loading->section_has_key) {
-            return config_fail(loading, loading->line, "fields", "remove the indentation");
+            return config_fail(loading, loading->line, config_keys_section(loading->section),
+                               "remove the indentation");
         }
-        return take_field(loading, name);
+        if (loading->section == CONFIG_FIELDS) {
+            return take_field(loading, name);
+        }
+        config_views_take(loading, name);
+        return 0;
     }
     index = config_keys_find(loading->section, name);
     if (index < 0) {
@@ -500,7 +514,9 @@ static struct config *new_config(const char *path)
         return NULL;
     }
     config->path = strdup(path);
-    if (config->path == NULL || foxtrackr_fields_new(&config->fields) != 0) {
+    config->views = calloc(1, sizeof(*config->views));
+    if (config->path == NULL || config->views == NULL ||
+        foxtrackr_fields_new(&config->fields) != 0) {
         config_free(config);
         return NULL;
     }
@@ -559,6 +575,7 @@ void config_free(struct config *config)
     }
     free(config->warnings);
     foxtrackr_fields_free(config->fields);
+    config_views_free(config->views);
     free(config->path);
     free(config);
 }

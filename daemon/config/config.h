@@ -16,6 +16,8 @@
 
 #define CONFIG_DEFAULT_PATH  "/etc/foxtrackrd/foxtrackrd.conf"
 #define CONFIG_SESSIONS_MAX  16
+#define CONFIG_VIEWS_MAX     32
+#define CONFIG_COLUMNS_MAX   64 /* of a view */
 #define CONFIG_CREDENTIAL    "foxtrackrd.password"
 #define CONFIG_PROXY_SECRET  "foxtrackrd.proxy-password" /* a credential, too */
 #define CONFIG_PROBLEM_SIZE  512
@@ -45,6 +47,31 @@ struct config_session {
     int qos;
     int receive_maximum;       /* MQTT 5: the in-flight window that is asked for */
     int64_t session_expiry_ms; /* MQTT 5: how long the broker is asked to keep the session */
+};
+
+/* A column of a typed view: the value at a path of the body. */
+struct config_column {
+    char *name;     /* ASCII letters, digits and _; needs no quotes in SQL */
+    char *path;     /* member names joined by dots; none is empty, or holds a " or a \ */
+    char *factor;   /* a decimal number with optional sign and exponent; NULL: none */
+    double divisor; /* with a factor: the column is number / divisor, or where that is 1 number *
+                     * factor */
+    int line;
+};
+
+/* A section [view NAME]: the messages of a type as a view of the database. */
+struct config_view {
+    char *name; /* as that of a column */
+    char *type; /* last topic level, in lower case; without NUL, line end and slash */
+    struct config_column *columns; /* at least one; their names differ, without regard to case */
+    size_t column_count;
+    int line;
+};
+
+/* The sections [view NAME], in the order of the file; their names differ as those of columns do. */
+struct config_views {
+    struct config_view list[CONFIG_VIEWS_MAX];
+    size_t count;
 };
 
 struct config {
@@ -98,6 +125,7 @@ struct config {
 
     struct foxtrackr_fields *fields; /* built-in aliases and [fields]; whoever takes them sets this
                                       * to NULL */
+    struct config_views *views;      /* the same holds for these */
 
     struct {
         enum config_log_target target;
@@ -138,6 +166,9 @@ void config_problems_tell(const struct config_problems *problems, const char *pa
 
 /* Free a configuration and wipe its secrets. NULL is allowed. */
 void config_free(struct config *config);
+
+/* Free the views that were taken from a configuration. NULL is allowed. */
+void config_views_free(struct config_views *views);
 
 /*
  * Name the keys that differ between two configurations and take effect only after a restart, as a

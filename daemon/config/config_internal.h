@@ -4,10 +4,11 @@
  *   config/config.c reads the file, line by line, and puts each value where its key says
  *   config/keys.c the table of keys, and what is derived from it config/text.c the text of a value:
  *   comments, quotes, blanks and the backslash config/value.c the types of values: text to value,
- *   or a reason config/filters.c the list of topic filters config/check.c defaults, and checks that
- *   need the whole file config/proxy.c the URL of a proxy config/secret.c the passwords: from
- *   their files, the credentials or the configuration config/doubt.c values that are read and may
- * be meant otherwise, as warnings config/problem.c problems, and warnings
+ *   or a reason config/filters.c the list of topic filters config/views.c the sections [view NAME]
+ *   config/check.c defaults, and checks that need the whole file config/proxy.c the URL of a proxy
+ * config/secret.c the passwords: from their files, the credentials or the configuration
+ * config/doubt.c values that are read and may be meant otherwise, as warnings config/problem.c
+ * problems, and warnings
  *
  * Functions return 0, or 1 with a reason or after a problem was noted. Reading and checking go on
  * after a problem, so that all of them are told at once; a problem that only follows from another
@@ -31,6 +32,7 @@ enum config_section {
     CONFIG_FIELDS,
     CONFIG_LOG,
     CONFIG_STATUS,
+    CONFIG_VIEW,
     CONFIG_SECTION_COUNT,
 };
 
@@ -78,9 +80,12 @@ struct config_loading {
     bool value_has_blanks_behind;
     enum config_section section;
     size_t session; /* index of the session, in a session's section */
+    size_t view;    /* index of the view, in a view's section */
 
     int section_lines[CONFIG_SECTION_COUNT]; /* 0: not seen */
     int session_lines[CONFIG_SESSIONS_MAX];
+    int type_lines[CONFIG_VIEWS_MAX];                    /* of the key `type`; 0: not seen */
+    bool view_wrong[CONFIG_VIEWS_MAX];                   /* a problem in the section was noted */
     int key_lines[CONFIG_SESSIONS_MAX][CONFIG_KEYS_MAX]; /* row 0 serves the other sections too */
     /* A problem with the key's value, or with a misspelling of its name, was noted. */
     bool key_wrong[CONFIG_SESSIONS_MAX][CONFIG_KEYS_MAX];
@@ -155,6 +160,17 @@ extern const struct config_type
 /* A copy of `length` bytes for a field that owns its text. */
 int config_value_copy(const char *text, size_t length, char **out, char *reason);
 bool config_value_is_name(const char *text);
+
+/* config/views.c */
+/* Enters the section [view NAME]; `name` is the text between the brackets, which begins with
+ * "view". A section with a wrong name is skipped. */
+int config_views_enter(struct config_loading *loading, const char *name);
+/* Takes the line `name` = loading->value of the section. A problem is noted. */
+void config_views_take(struct config_loading *loading, const char *name);
+/* Checks that every view has a type and a column. */
+void config_views_check(struct config_loading *loading);
+/* Returns true for the words that SQL does not take for a name without quotes, in any case. */
+bool config_views_reserved(const char *word);
 
 /* config/check.c: fill in defaults, check keys that depend on each other, read secrets. */
 void config_check_all(struct config_loading *loading);

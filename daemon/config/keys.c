@@ -97,7 +97,7 @@ const char *config_keys_section(enum config_section section)
     static const char *const names[CONFIG_SECTION_COUNT] = {
         [CONFIG_BROKER] = "broker", [CONFIG_SESSION] = "session", [CONFIG_DATABASE] = "database",
         [CONFIG_PARSER] = "parser", [CONFIG_FIELDS] = "fields",   [CONFIG_LOG] = "log",
-        [CONFIG_STATUS] = "status"};
+        [CONFIG_STATUS] = "status", [CONFIG_VIEW] = "view"};
 
     return names[section];
 }
@@ -212,6 +212,15 @@ const char *config_keys_home(const char *name)
     return NULL;
 }
 
+/* Recognises [session.north], [session:north], [Session north]. */
+static bool has_name(const char *section, const char *kind)
+{
+    size_t length = strlen(kind);
+
+    return strncasecmp(section, kind, length) == 0 && section[length] != '\0' &&
+           config_value_is_name(section + length + 1);
+}
+
 void config_keys_section_hint(const char *name, char meant[CONFIG_SECTION_MAX + 1],
                               char hint[CONFIG_REASON_SIZE])
 {
@@ -222,9 +231,10 @@ void config_keys_section_hint(const char *name, char meant[CONFIG_SECTION_MAX + 
     for (int i = 0; i < CONFIG_SECTION_COUNT; i++) {
         similar_try(&search, config_keys_section((enum config_section)i));
     }
-    /* [session.north], [session:north], [Session north] */
-    if (strncasecmp(name, "session", 7) == 0 && name[7] != '\0' && config_value_is_name(name + 8)) {
+    if (has_name(name, "session")) {
         snprintf(meant, CONFIG_SECTION_MAX + 1, "session %.40s", name + 8);
+    } else if (has_name(name, "view")) {
+        snprintf(meant, CONFIG_SECTION_MAX + 1, "view %.43s", name + 5);
     } else if (search.best != NULL) {
         snprintf(meant, CONFIG_SECTION_MAX + 1, "%s", search.best);
     }

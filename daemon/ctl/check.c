@@ -186,6 +186,7 @@ static void check_database(struct ctl_findings *findings, const struct config *c
     if (access(config->database.path, F_OK) != 0 && errno == ENOENT) {
         ctl_finding(findings, "database", true, "%s: not there yet, the daemon will create it",
                     config->database.path);
+        ctl_check_views(findings, config, NULL);
         return;
     }
     if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
@@ -210,6 +211,7 @@ static void check_database(struct ctl_findings *findings, const struct config *c
             config->database.path, store_schema_version(), (double)growth->bytes / (double)MIB,
             growth->received, plural_s(growth->received));
         check_sessions(findings, config, store);
+        ctl_check_views(findings, config, store);
     }
     store_close(store);
 }

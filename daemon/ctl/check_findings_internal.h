@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "ctl/findings_internal.h"
+#include "store/store.h"
 
 /* ctl/check_config.c: the configuration: the broker, the client id and filters of each session, the
  * protocol, the source of the password, and warnings for values that were probably not meant. */
@@ -23,5 +24,10 @@ void ctl_check_connect(struct ctl_findings *findings, const struct config *confi
 
 /* ctl/check_paths.c: reports files that are used for two purposes, or are not foxtrackrd's. */
 void ctl_check_paths(struct ctl_findings *findings, const struct config *config);
+
+/* ctl/check_views.c: the sections [view NAME] and the views in the database; NULL: there is none
+ * yet. */
+void ctl_check_views(struct ctl_findings *findings, const struct config *config,
+                     struct store *store);
 
 #endif

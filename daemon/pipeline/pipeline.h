@@ -188,9 +188,10 @@ struct writer_parts {
     int64_t last_message_ms; /* wall clock: of earlier runs, see store_newest_ms(); 0: none */
 };
 
-/* The limits that a reload can change. The writer takes ownership of `fields`. */
+/* The limits that a reload can change. The writer takes ownership of `fields` and `views`. */
 struct writer_limits {
     struct foxtrackr_fields *fields;
+    struct config_views *views; /* to be those of the database; NULL: leave it alone */
     int64_t max_future_ms;
     int batch_max;
     int retention_days[STORE_TABLES]; /* 0: keep for ever */
@@ -198,12 +199,12 @@ struct writer_limits {
     int min_free_mb;
 };
 
-/* Start the thread. Returns 0, sets *out, for writer_stop(), and takes over limits->fields; or
- * only returns a negative errno. `database_path` is copied. */
+/* Start the thread. Returns 0, sets *out, for writer_stop(), and takes over limits->fields and
+ * limits->views; or only returns a negative errno. `database_path` is copied. */
 int writer_start(struct writer **out, const struct writer_parts *parts,
                  const struct writer_limits *limits, const char *database_path);
 
-/* Use new limits from the next batch on. Takes over limits->fields. */
+/* Use new limits from the next batch on. Takes over limits->fields and limits->views. */
 void writer_set_limits(struct writer *writer, const struct writer_limits *limits);
 
 /* The thread's pulse: it beats at least once a second. Until writer_stop(). */

@@ -143,7 +143,7 @@ static bool round_once(struct writer *writer)
         return writer_wait_for_space(writer);
     }
     writer_end_wait_for_space(writer);
-    if (!writer_look_at_content(writer, false)) {
+    if (!writer_look_at_content(writer, false) || !writer_look_at_views(writer)) {
         return false;
     }
     if (!writer->attached) {
@@ -226,6 +226,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer_expire_init(&writer->expire);
     writer_rejudge_init(&writer->rejudge);
     writer->summary_due = true;
+    writer->views_due = true;
     writer->status.last_message_ms = last_message_until_now(parts->last_message_ms);
     writer->database_path = strdup(database_path);
     writer->apply =
@@ -246,7 +247,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
 void writer_set_limits(struct writer *writer, const struct writer_limits *limits)
 {
     pthread_mutex_lock(&writer->mutex);
-    foxtrackr_fields_free(writer->next_limits.fields);
+    writer_limits_clear(&writer->next_limits);
     writer->next_limits = *limits;
     writer->limits_changed = true;
     pthread_mutex_unlock(&writer->mutex);
@@ -282,8 +283,8 @@ enum writer_state writer_stop(struct writer *writer, int timeout_ms)
         return WRITER_STALLED;
     }
     pthread_join(writer->thread, NULL);
-    foxtrackr_fields_free(writer->limits.fields);
-    foxtrackr_fields_free(writer->next_limits.fields);
+    writer_limits_clear(&writer->limits);
+    writer_limits_clear(&writer->next_limits);
     writer_free(writer);
     return state;
 }

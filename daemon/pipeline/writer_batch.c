@@ -30,13 +30,24 @@ static void writer_publish(struct writer *writer)
 
 /* --- items --------------------------------------------------------------------------------- */
 
+void writer_limits_clear(struct writer_limits *limits)
+{
+    foxtrackr_fields_free(limits->fields);
+    config_views_free(limits->views);
+    limits->fields = NULL;
+    limits->views = NULL;
+}
+
 void writer_take_limits(struct writer *writer)
 {
     pthread_mutex_lock(&writer->mutex);
     if (writer->limits_changed) {
-        foxtrackr_fields_free(writer->limits.fields);
+        writer_limits_clear(&writer->limits);
         writer->limits = writer->next_limits;
         writer->next_limits.fields = NULL;
+        writer->next_limits.views = NULL;
+        writer->views_due = true;
+        writer->views_ms = 0;
         writer->limits_changed = false;
         writer_expire_restart(&writer->expire, writer->for_space);
     }

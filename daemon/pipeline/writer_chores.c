@@ -171,8 +171,8 @@ bool writer_space_left(const struct writer *writer)
     return writer->free_bytes >= need + (writer->for_space ? need / SPACE_MARGIN : 0);
 }
 
-/* Rolls a failed chunk back and continues with messages. False ends the thread. */
-static bool chunk_failed(struct writer *writer, int result, const char *what)
+bool writer_chore_failed(struct writer *writer, struct log_cause *cause, int result,
+                         const char *what)
 {
     struct store *store = writer->parts.store;
     char reason[WRITER_REASON_SIZE];
@@ -182,7 +182,7 @@ static bool chunk_failed(struct writer *writer, int result, const char *what)
         writer_fail(writer, result < 0 ? reason : store_error(store));
         return false;
     }
-    log_line_limited(&writer->expire_cause, LOG_WARNING, NULL, "database: %s: %s", what, reason);
+    log_line_limited(cause, LOG_WARNING, NULL, "database: %s: %s", what, reason);
     return true;
 }
 
@@ -194,7 +194,8 @@ static bool rejudge(struct writer *writer)
 
     if (result != STORE_OK) {
         writer_expire_postpone(&writer->expire);
-        return chunk_failed(writer, result, "messages stay in quarantine for the moment");
+        return writer_chore_failed(writer, &writer->expire_cause, result,
+                                   "messages stay in quarantine for the moment");
     }
     pthread_mutex_lock(&writer->mutex);
     writer->status.rejudged = writer->rejudge.moved_all;
@@ -261,7 +262,8 @@ bool writer_delete_old(struct writer *writer)
     }
     result = writer_expire_chunk(&writer->expire, store, &writer->limits, &expired);
     if (result != STORE_OK) {
-        return chunk_failed(writer, result, "old rows stay for the moment");
+        return writer_chore_failed(writer, &writer->expire_cause, result,
+                                   "old rows stay for the moment");
     }
     writer->rejudge.agreed_ms = writer->expire.survey.agreed_ms;
     if (expired.done && writer->for_space && store_shrink(store) == STORE_FATAL) {

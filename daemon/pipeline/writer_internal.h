@@ -44,6 +44,9 @@ struct writer {
     struct writer_expire expire;
     struct recent newest_reading; /* time_ms of the newest reading of each batch */
     struct writer_rejudge rejudge;
+    bool views_due;   /* the views of the limits are not those of the database yet */
+    int64_t views_ms; /* monotonic; when to try that again */
+    struct log_cause views_cause;
     bool summary_due;        /* the summary has changed, or was never read */
     int64_t summary_ms;      /* monotonic; when it was last read */
     int64_t summary_version; /* store_version_of_others() then */
@@ -56,6 +59,9 @@ struct writer {
 };
 
 /* --- pipeline/writer_batch.c ----------------------------------------------------------------- */
+
+/* Free what the limits own. */
+void writer_limits_clear(struct writer_limits *limits);
 
 /* Use the limits of writer_set_limits(), if there are new ones. No batch is open. */
 void writer_take_limits(struct writer *writer);
@@ -99,6 +105,15 @@ bool writer_idle_though_busy(struct writer *writer);
 bool writer_look_at_content(struct writer *writer, bool idle);
 bool writer_delete_old(struct writer *writer);
 bool writer_wait_for_space(struct writer *writer);
+
+/* Roll back a chore that has failed, and log "database: what: reason"; messages go on. False ends
+ * the thread. */
+bool writer_chore_failed(struct writer *writer, struct log_cause *cause, int result,
+                         const char *what);
+
+/* pipeline/writer_views.c: make the typed views those of the limits, if that is due. False ends the
+ * thread. */
+bool writer_look_at_views(struct writer *writer);
 
 /* Set the status's number of entries in quarantine after the last commit. With the mutex. */
 void writer_note_entries(struct writer *writer);

@@ -1,8 +1,8 @@
 /*
  * An engine of the store: the operations that store/store.c calls for the functions of store.h,
- * sessions.h, upkeep.h, retention.h, measures.h and start.h. Each operation keeps the contract of
- * the function of its name. Only the engines include this header, and tests that bring an engine of
- * their own.
+ * sessions.h, upkeep.h, retention.h, measures.h, views.h and start.h. Each operation keeps the
+ * contract of the function of its name. Only the engines include this header, and tests that bring
+ * an engine of their own.
  */
 #ifndef STORE_ENGINE_H
 #define STORE_ENGINE_H
@@ -13,6 +13,7 @@
 #include "store/start.h"
 #include "store/store.h"
 #include "store/upkeep.h"
+#include "store/views.h"
 
 /* No operation is NULL. */
 struct store_engine {
@@ -66,6 +67,10 @@ struct store_engine {
                         const struct store_chunk *chunk);
     int (*rejudge)(struct store *store, struct store_rejudge *pass, bool *done);
     int (*restamp)(struct store *store, int64_t from_ms, int64_t to_ms, int64_t now_ms, bool *done);
+    int (*set_views)(struct store *store, const struct config_views *views, store_view_fn *each,
+                     void *context);
+    int (*look_at_views)(struct store *store, const struct config_views *views, store_view_fn *each,
+                         void *context);
 };
 
 /* Each engine has a `struct store` of its own, which begins with this. */

@@ -229,3 +229,15 @@ int store_restamp(struct store *store, int64_t from_ms, int64_t to_ms, int64_t n
 {
     return engine_of(store)->restamp(store, from_ms, to_ms, now_ms, done);
 }
+
+int store_set_views(struct store *store, const struct config_views *views, store_view_fn *each,
+                    void *context)
+{
+    return engine_of(store)->set_views(store, views, each, context);
+}
+
+int store_look_at_views(struct store *store, const struct config_views *views, store_view_fn *each,
+                        void *context)
+{
+    return engine_of(store)->look_at_views(store, views, each, context);
+}

@@ -1,8 +1,8 @@
 /*
  * The store: the database as the pipeline uses it. An engine keeps it (store/engine.h); nothing
  * here depends on which. The headers beside this one add the records of sessions (sessions.h), the
- * store's own work (upkeep.h), deletions (retention.h), numbers for status (measures.h), a run's
- * start and end (start.h), and the work of foxtrackrctl (tools.h).
+ * store's own work (upkeep.h), deletions (retention.h), typed views (views.h), numbers for status
+ * (measures.h), a run's start and end (start.h), and the work of foxtrackrctl (tools.h).
  *
  * One thread at a time uses a store: main opens it and gives it to the writer until that has ended.
  *

@@ -11,12 +11,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syslog.h>
 #include <unistd.h>
 
-#include "config/config.h"
+#include "config/config_internal.h"
 #include "fuzz.h"
 
 enum {
@@ -126,6 +127,34 @@ static void check_session(const struct config_session *session)
     }
 }
 
+static bool is_sql_name(const char *name)
+{
+    size_t length = strlen(name);
+
+    return length > 0 && length <= 44 && !config_views_reserved(name) &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+               length;
+}
+
+static void check_view(const struct config_view *view)
+{
+    FUZZ_CHECK(is_sql_name(view->name));
+    FUZZ_CHECK(view->type[0] != '\0' && strpbrk(view->type, "/+#\n") == NULL);
+    FUZZ_CHECK(view->column_count > 0 && view->column_count <= CONFIG_COLUMNS_MAX);
+    for (size_t i = 0; i < view->column_count; i++) {
+        const struct config_column *column = &view->columns[i];
+
+        FUZZ_CHECK(is_sql_name(column->name));
+        FUZZ_CHECK(column->path[0] != '\0' && strpbrk(column->path, "\"\\\n") == NULL);
+        FUZZ_CHECK(column->factor == NULL ||
+                   strspn(column->factor, "+-.0123456789eE") == strlen(column->factor));
+        FUZZ_CHECK(column->divisor != 0);
+        for (size_t j = 0; j < i; j++) {
+            FUZZ_CHECK(strcasecmp(view->columns[j].name, column->name) != 0);
+        }
+    }
+}
+
 static void check_config(const struct config *config)
 {
     FUZZ_CHECK(strcmp(config->path, file_path) == 0);
@@ -157,6 +186,9 @@ static void check_config(const struct config *config)
     FUZZ_CHECK(config->parser.max_payload >= 1024 && config->parser.max_payload <= 64U << 20);
     FUZZ_CHECK(config->parser.max_future_ms >= 0);
     FUZZ_CHECK(config->fields);
+    for (size_t i = 0; i < config->views->count; i++) {
+        check_view(&config->views->list[i]);
+    }
     FUZZ_CHECK((config->log.target == CONFIG_LOG_FILE) == (config->log.file != NULL));
     FUZZ_CHECK(config->log.level >= LOG_ERR && config->log.level <= LOG_DEBUG);
     FUZZ_CHECK(config->status.interval_ms >= 1000);

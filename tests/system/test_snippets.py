@@ -8,7 +8,7 @@ import pytest
 import harness
 
 MARKDOWN = ["README.md", "schema/README.md", "packaging/debian/foxtrackrd.README.Debian"]
-SECTION = re.compile(r"^\[(broker|session|database|parser|fields|log|status)\b[^\]]*\]", re.MULTILINE)
+SECTION = re.compile(r"^\[(broker|session|database|parser|fields|log|status|view)\b[^\]]*\]", re.MULTILINE)
 # Keys that a snippet leaves to the reader, by section.
 REQUIRED = {"broker": "host = mqtt.acme.net\nusername = me\n", "session": "given = acme\n"}
 

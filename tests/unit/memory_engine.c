@@ -447,6 +447,25 @@ static int memory_restamp(struct store *store, int64_t from_ms, int64_t to_ms, i
     return STORE_OK;
 }
 
+static int memory_set_views(struct store *store, const struct config_views *views,
+                            store_view_fn *each, void *context)
+{
+    (void)views;
+    (void)each;
+    (void)context;
+    return strike(store, MEMORY_SET_VIEWS);
+}
+
+static int memory_look_at_views(struct store *store, const struct config_views *views,
+                                store_view_fn *each, void *context)
+{
+    (void)store;
+    (void)views;
+    (void)each;
+    (void)context;
+    return STORE_OK;
+}
+
 static const struct store_engine memory_engine = {
     .name = "memory",
     .open = memory_open,
@@ -487,6 +506,8 @@ static const struct store_engine memory_engine = {
     .survey_count = memory_survey_count,
     .rejudge = memory_rejudge,
     .restamp = memory_restamp,
+    .set_views = memory_set_views,
+    .look_at_views = memory_look_at_views,
 };
 
 /* --- for tests ----------------------------------------------------------------------------- */

@@ -21,6 +21,7 @@ enum memory_operation {
     MEMORY_COMMIT,
     MEMORY_ROLLBACK,
     MEMORY_IDLE,
+    MEMORY_SET_VIEWS,
     MEMORY_OPERATIONS
 };
 

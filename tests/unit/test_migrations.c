@@ -39,7 +39,7 @@ static void test_a_new_database_gets_every_migration(void **state)
                 " WHERE type = 'table' ORDER BY name)",
                 "battery battery_days calendar day_offsets device_groups device_habits devices"
                 " expired gaps inbox inbox_position messages quarantine rollup_dirty rollup_state"
-                " runs sessions subscriptions temperature temperature_days");
+                " runs sessions subscriptions temperature temperature_days typed_views");
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
                 " WHERE type = 'view' ORDER BY name)",
@@ -53,7 +53,7 @@ static void test_a_new_database_gets_every_migration(void **state)
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM pragma_table_list"
                 " WHERE wr ORDER BY name)",
                 "battery battery_days device_habits expired rollup_dirty temperature"
-                " temperature_days");
+                " temperature_days typed_views");
 }
 
 static void test_opening_again_changes_nothing(void **state)

@@ -400,6 +400,58 @@ static void a_busy_store_gets_a_turn_too(void **state)
 
 #define WITH_PIPELINE(test) cmocka_unit_test_setup_teardown(test, make, end)
 
+/* Limits with views, for the writer to take over. */
+static void set_views(struct pipeline *pipeline)
+{
+    struct writer_limits limits = {.max_future_ms = 1000, .batch_max = BATCH_MAX};
+
+    limits.views = calloc(1, sizeof(*limits.views));
+    assert_non_null(limits.views);
+    assert_int_equal(foxtrackr_fields_new(&limits.fields), 0);
+    writer_set_limits(pipeline->writer, &limits);
+}
+
+static bool has_tried_again(void *context)
+{
+    return memory_calls(context, MEMORY_SET_VIEWS) == 2;
+}
+
+/* Views that cannot be made stop no message, and new limits are a reason to try at once. */
+static void views_do_not_stop_messages(void **state)
+{
+    struct pipeline *pipeline = *state;
+
+    memory_fail(pipeline->store, MEMORY_SET_VIEWS, 0, 1, STORE_E_RETRY);
+    start(pipeline);
+    set_views(pipeline);
+    put_some(pipeline);
+    wait_durable(&pipeline->watermark, MESSAGES);
+    assert_true(memory_calls(pipeline->store, MEMORY_SET_VIEWS) >= 1);
+    writer_status(pipeline->writer, &pipeline->status);
+    assert_int_equal(pipeline->status.state, WRITER_RUNNING);
+
+    set_views(pipeline);
+    unit_wait(has_tried_again, pipeline->store, "another try");
+    for (int i = 1; i <= 2; i++) {
+        assert_int_equal(put_message(pipeline, MESSAGES + i), INTAKE_OK);
+        wait_durable(&pipeline->watermark, (uint64_t)MESSAGES + (uint64_t)i);
+    }
+    assert_true(has_tried_again(pipeline->store)); /* that one has succeeded */
+    stop(pipeline, WRITER_ENDED);
+}
+
+/* A database that fails meanwhile ends the thread, as any other failure does. */
+static void views_may_find_a_failing_database(void **state)
+{
+    struct pipeline *pipeline = *state;
+
+    memory_fail(pipeline->store, MEMORY_SET_VIEWS, 0, -1, STORE_FATAL);
+    start(pipeline);
+    set_views(pipeline);
+    wait_state(pipeline->writer, WRITER_FATAL, &pipeline->status);
+    stop(pipeline, WRITER_FATAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +468,8 @@ int main(void)
         WITH_PIPELINE(events_reach_the_store_in_their_order),
         WITH_PIPELINE(an_idle_store_is_called_when_it_wants),
         WITH_PIPELINE(a_busy_store_gets_a_turn_too),
+        WITH_PIPELINE(views_do_not_stop_messages),
+        WITH_PIPELINE(views_may_find_a_failing_database),
     };
 
     return cmocka_run_group_tests_name("writer over an engine in memory", tests, NULL, NULL);

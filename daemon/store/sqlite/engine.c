@@ -48,4 +48,6 @@ const struct store_engine store_sqlite = {
     .survey_count = sqlite_survey_count,
     .rejudge = sqlite_rejudge,
     .restamp = sqlite_restamp,
+    .set_views = sqlite_set_views,
+    .look_at_views = sqlite_look_at_views,
 };

@@ -210,6 +210,9 @@ int store_migrate(struct store *store, const char *const *list, int count)
             result = store_read_number(store, "PRAGMA user_version", &version);
         }
         if (result == STORE_OK && version < count) {
+            result = store_drop_views(store);
+        }
+        if (result == STORE_OK && version < count) {
             result = migrate_once(store, list[version], version);
         }
         if (!sqlite3_get_autocommit(store->db)) {

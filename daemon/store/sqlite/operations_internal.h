@@ -4,6 +4,7 @@
 
 #include "store/retention.h"
 #include "store/store.h"
+#include "store/views.h"
 
 int sqlite_open(const struct store_options *options, struct store **out, char *problem,
                 size_t problem_size);
@@ -54,5 +55,9 @@ int sqlite_survey_count(struct store *store, struct store_tally *tally,
                         const struct store_chunk *chunk);
 int sqlite_rejudge(struct store *store, struct store_rejudge *pass, bool *done);
 int sqlite_restamp(struct store *store, int64_t from_ms, int64_t to_ms, int64_t now_ms, bool *done);
+int sqlite_set_views(struct store *store, const struct config_views *views, store_view_fn *each,
+                     void *context);
+int sqlite_look_at_views(struct store *store, const struct config_views *views, store_view_fn *each,
+                         void *context);
 
 #endif

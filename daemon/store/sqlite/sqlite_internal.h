@@ -149,6 +149,10 @@ enum store_statement {
     STATEMENT_ROLLUP_OLDEST,
     STATEMENT_HABIT_FIND,
     STATEMENT_HABIT_PUT,
+    STATEMENT_VIEW_FIND,
+    STATEMENT_VIEW_NEXT,
+    STATEMENT_VIEW_NOTE,
+    STATEMENT_VIEW_FORGET,
     STATEMENT_COUNT,
 };
 
@@ -348,6 +352,10 @@ int store_refuse(struct store *store, int result, const char *format, ...)
 /* Apply list[user_version] to list[count - 1], each in one transaction. Also STORE_E_STOPPED, when
  * store->progress asked for it. */
 int store_migrate(struct store *store, const char *const *list, int count);
+
+/* Drop the views of `typed_views`, in the open transaction and before the statements are prepared:
+ * a migration may make something of such a name. store_set_views() makes them again. */
+int store_drop_views(struct store *store);
 
 /* Rewrite and sync the WAL that an earlier process has left, before anything is added to it; see
  * store/sqlite/renew.c. Called while opening, by everybody who writes. Also STORE_E_PATH and

@@ -436,6 +436,21 @@ static const struct {
     [STATEMENT_HABIT_PUT] = {"note a device's habits",
                              "INSERT OR REPLACE INTO device_habits (device, type, usual_ms,"
                              " intervals, learnt_ms) VALUES (?1, ?2, ?3, ?4, ?5)"},
+    /* Triggers have names of their own. */
+    [STATEMENT_VIEW_FIND] = {"look for what has the name of a view",
+                             "SELECT s.type, s.type = 'view' AND s.sql IS t.sql,"
+                             " s.sql = ?2 FROM sqlite_schema AS s"
+                             " LEFT JOIN typed_views AS t ON t.name = s.name COLLATE NOCASE"
+                             " WHERE s.name = ?1 COLLATE NOCASE AND s.type <> 'trigger'"},
+    [STATEMENT_VIEW_NEXT] = {"read which views it has made",
+                             "SELECT name FROM typed_views WHERE name > ?1 ORDER BY name LIMIT 1"},
+    [STATEMENT_VIEW_NOTE] = {"note a view that it has made",
+                             "INSERT INTO typed_views (name, sql) SELECT name, sql"
+                             " FROM sqlite_schema WHERE type = 'view' AND name = ?1"
+                             " ON CONFLICT (name) DO UPDATE SET name = excluded.name,"
+                             " sql = excluded.sql"},
+    [STATEMENT_VIEW_FORGET] = {"forget a view that it had made",
+                               "DELETE FROM typed_views WHERE name = ?1"},
 };
 
 struct store_value store_integer(int64_t integer)
