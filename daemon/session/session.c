@@ -114,7 +114,7 @@ static void release_message(void *context)
 
 /* Under the mutex: returns true, once a run, when the broker has sent more messages than it was
  * asked to have in flight (MQTT 5 §3.3.4). They are taken all the same: mosquitto up to 2.0.12
- * sends all that it has kept at once when a session comes back. */
+ * sends nearly all that it has kept when a session comes back and begins to acknowledge. */
 static bool exceeds_window(struct session *session)
 {
     const struct session_status *status = &session->status;

@@ -150,6 +150,23 @@ class Client:
             count += 1
         return count
 
+    def drain(self, quiet_s=5):
+        """
+        Take and acknowledge messages until none comes for a while. Returns the number of messages, and
+        how many were in flight at most: their PUBLISH had come, and their PUBREL had not.
+        """
+        count, in_flight, peak = 0, 0, 0
+        while (packet := self.next(mqtt.PUBLISH, mqtt.PUBREL, limit_s=quiet_s)) is not None:
+            kind, flags, body = packet
+            if kind == mqtt.PUBREL:
+                in_flight -= 1
+                self.send(mqtt.PUBCOMP, body[:2])
+            else:
+                count, in_flight = count + 1, in_flight + 1
+                peak = max(peak, in_flight)
+                self._take_publish(flags, body)
+        return count, peak
+
     def _take_publish(self, flags, body):
         qos = flags >> 1 & 3
         _, at = mqtt.read_string(body, 0)

@@ -315,6 +315,25 @@ def test_in_flight(server, version, title):
     table.check(server, title, asked.get(found, found))
 
 
+@pytest.mark.parametrize("version, window", [(4, 20), (5, 1000)], ids=["3.1.1", "5"])
+def test_queue_of_mosquitto(server, version, window):
+    """
+    Goal: what the README says of mosquitto until 2.0.12: a session that comes back gets nearly its whole
+    queue in flight when it begins to acknowledge, whatever the window is. Later versions keep to it.
+    """
+    if not server.name.startswith("mosquitto"):
+        pytest.skip(f"{NO_MATTER}the README says it of mosquitto")
+    name = f"id-queue-{version}"
+    register(server, name, version)
+    publish(server, 0, COUNT)
+    client = Client(server, name, version=version, window=1000)
+    count, peak = client.drain()
+    client.die()
+    Client(server, name, clean=True).disconnect()
+    assert count == COUNT
+    assert peak > COUNT // 2 if server.name.endswith(" 2.0.11") else peak <= window
+
+
 def test_dot_in_a_topic(server):
     """Goal: what becomes of the dot in V3.0. The daemon's rule for it is in [parser]."""
     topic = "foxtrackr/d01/V3.0/bat"
