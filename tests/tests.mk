@@ -81,7 +81,7 @@ system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, 
 # The tests of code that several threads use, with ThreadSanitizer. A report fails the test whose program ends with it, and the target where the
 # program was killed.
 THREADS      := $(BUILD)/threads
-THREADS_UNIT := gate gate_lockstep intake log paho paho_5 paho_ahead paho_cork paho_large tls watchdog writer \
+THREADS_UNIT := gate gate_lockstep intake log paho paho_5 paho_accept paho_ahead paho_cork paho_large tls watchdog writer \
                 $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_session_*.c))
 THREADS_SYSTEM := addresses backup connection delivery gate inbox interruptions log paho_link protocol reload \
                   session start status

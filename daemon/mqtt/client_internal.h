@@ -24,8 +24,7 @@
 #define CLIENT_SLOTS      8
 #define CLIENT_PACKET_IDS 65536
 
-/* The answer to one request. A late answer to an abandoned request goes to its own slot, not to
- * that of the next request. */
+/* The answer to one request. Under the mutex while it is awaited, then the session's thread's. */
 struct slot {
     struct paho *paho;
     bool is_awaited;  /* client_slot_wait() has not returned */
@@ -92,7 +91,7 @@ struct slot *client_slot_take(struct paho *paho);
 int client_slot_wait(struct paho *paho, struct slot *slot, int rc, int64_t timeout_ms,
                      bool leaving);
 
-/* Give a slot its answer. Any thread. */
+/* Give a slot its answer, if it is awaited. Any thread. */
 void client_answer(struct slot *slot, bool ok, int code, const char *message);
 
 /* An MQTTAsync_onFailure whose context is a slot. Paho's threads. */

@@ -3,7 +3,8 @@
  *
  * Paho reports the answer to a request in a callback on one of its threads; the session's thread
  * waits for it. Each request has a slot of its own for the answer, because an answer may come after
- * the wait for it has ended. Must never happen: a late answer is taken for that of another request.
+ * the wait for it has ended: such an answer is dropped, because the session's thread then reads the
+ * slot without the mutex. Must never happen: a late answer is taken for that of another request.
  */
 #include <stdio.h>
 #include <time.h>
@@ -28,11 +29,13 @@ void client_answer(struct slot *slot, bool ok, int code, const char *message)
 
     pthread_mutex_lock(&paho->mutex);
     client_note_connection(paho);
-    slot->done = true;
-    slot->ok = ok;
-    slot->code = code;
-    snprintf(slot->message, sizeof(slot->message), "%s", message != NULL ? message : "");
-    pthread_cond_broadcast(&paho->changed);
+    if (slot->is_awaited) {
+        slot->done = true;
+        slot->ok = ok;
+        slot->code = code;
+        snprintf(slot->message, sizeof(slot->message), "%s", message != NULL ? message : "");
+        pthread_cond_broadcast(&paho->changed);
+    }
     pthread_mutex_unlock(&paho->mutex);
 }
 
