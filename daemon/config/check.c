@@ -178,7 +178,6 @@ static void check_broker(struct config_loading *loading)
                     "needs cert_file, the certificate that it belongs to");
     }
     config_secret_load(loading);
-    config_secret_load_proxy(loading);
 }
 
 static void check_log(struct config_loading *loading)

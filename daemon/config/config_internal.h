@@ -182,7 +182,6 @@ bool config_check_wrong(const struct config_loading *loading, const char *broker
 
 /* config/secret.c: read the passwords, and check the keys that depend on them. */
 void config_secret_load(struct config_loading *loading);
-void config_secret_load_proxy(struct config_loading *loading);
 
 /* config/doubt.c: add warnings for valid values that were probably not meant. Returns 0, or 1 when
  * memory is out, which is noted. */

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,26 +217,16 @@ static int load_credential(struct config_loading *loading, const struct secret *
     return read_password(loading, &found, fd);
 }
 
-void config_secret_load(struct config_loading *loading)
+/* --- the two of them ----------------------------------------------------------------------- */
+
+/* Notes the mistakes of the keys for the broker's password. Returns true when it is to be read from
+ * a file or a credential. */
+static bool broker_needs_one(struct config_loading *loading)
 {
-    struct config *config = loading->config;
     int password = config_check_line(loading, "password");
     int password_file = config_check_line(loading, "password_file");
-    bool wrong =
-        config_check_wrong(loading, "password") || config_check_wrong(loading, "password_file");
-    bool known_user = config->broker.username != NULL || config_check_wrong(loading, "username");
-    const struct secret secret = {
-        .out = &config->broker.password,
-        .max = PASSWORD_MAX,
-        .too_long = "holds more than 65535 bytes, the most that MQTT allows",
-        .refusal = "the broker says \"bad user name or password\"",
-        .path = config->broker.password_file,
-        .name = "broker.password_file",
-        .line = password_file,
-    };
-    int result = 0;
 
-    config->broker.password_inline = password != 0;
+    loading->config->broker.password_inline = password != 0;
     if (password != 0 && password_file != 0) {
         config_note(loading, password, "broker.password",
                     "stands beside password_file on line %d: keep one of them", password_file);
@@ -243,51 +234,104 @@ void config_secret_load(struct config_loading *loading)
     if (password != 0 && loading->others_read_it) {
         config_note(loading, password, "broker.password",
                     "everybody can read this file: chmod o-rwx %.200s, or use password_file",
-                    config->path);
+                    loading->config->path);
     }
-    if (password == 0 && secret.path != NULL) {
-        result = load_file(loading, &secret);
-    } else if (password == 0 && !wrong) {
-        result = load_credential(loading, &secret, CONFIG_CREDENTIAL);
-    }
-    if (result == 0 && config->broker.password != NULL && !known_user) {
-        config_note(loading, password != 0 ? password : password_file, "broker.username",
+    return password == 0;
+}
+
+static void check_broker_user(struct config_loading *loading)
+{
+    int password = config_check_line(loading, "password");
+
+    if (loading->config->broker.username == NULL && !config_check_wrong(loading, "username")) {
+        config_note(loading, password != 0 ? password : config_check_line(loading, "password_file"),
+                    "broker.username",
                     "is required where there is a password (MQTT 3.1.1 §3.1.2.9)");
     }
 }
 
-void config_secret_load_proxy(struct config_loading *loading)
+/* The same for the proxy's: it needs none if there is no proxy. */
+static bool proxy_needs_one(struct config_loading *loading)
 {
-    struct config *config = loading->config;
     int file = config_check_line(loading, "proxy_password_file");
-    bool wrong = config_check_wrong(loading, "proxy_password_file");
-    const struct secret secret = {
-        .out = &config->broker.proxy_password,
-        .max = PROXY_MAX,
-        .too_long = "holds more than 255 bytes, the most that a proxy takes (RFC 1929)",
-        .refusal = "the proxy refuses it",
-        .path = config->broker.proxy_password_file,
-        .name = "broker.proxy_password_file",
-        .line = file,
-    };
-    int result = 0;
 
-    if (config->broker.proxy == NULL) {
-        if (file != 0 && !wrong && !config_check_wrong(loading, "proxy")) {
-            config_note(loading, file, "broker.proxy_password_file",
-                        "needs proxy, the proxy that the password is for");
-        }
-        return;
+    if (loading->config->broker.proxy != NULL) {
+        return true;
     }
-    if (secret.path != NULL) {
-        result = load_file(loading, &secret);
-    } else if (!wrong) {
-        result = load_credential(loading, &secret, CONFIG_PROXY_SECRET);
+    if (file != 0 && !config_check_wrong(loading, "proxy_password_file") &&
+        !config_check_wrong(loading, "proxy")) {
+        config_note(loading, file, "broker.proxy_password_file",
+                    "needs proxy, the proxy that the password is for");
     }
-    if (result == 0 && config->broker.proxy_password != NULL &&
-        config->broker.proxy->user == NULL) {
+    return false;
+}
+
+static void check_proxy_user(struct config_loading *loading)
+{
+    if (loading->config->broker.proxy->user == NULL) {
         config_note(loading, config_check_line(loading, "proxy"), "broker.proxy",
                     "names no user, and there is a password for the proxy: write USER@ in front of "
                     "the host");
+    }
+}
+
+#define IN(member) offsetof(struct config, member)
+
+static const struct kind {
+    const char *name;      /* of the key of the file: "broker.password_file" */
+    const char *other_key; /* of [broker], that may hold the password instead; NULL: none */
+    const char *credential;
+    size_t path; /* offset in struct config, as the next one */
+    size_t out;
+    size_t max; /* as in struct secret, like the next two */
+    const char *too_long;
+    const char *refusal;
+    bool (*needs_one)(struct config_loading *loading);
+    void (*check_user)(struct config_loading *loading); /* there is a password */
+} kinds[] = {
+    {"broker.password_file", "password", CONFIG_CREDENTIAL, IN(broker.password_file),
+     IN(broker.password), PASSWORD_MAX, "holds more than 65535 bytes, the most that MQTT allows",
+     "the broker says \"bad user name or password\"", broker_needs_one, check_broker_user},
+    {"broker.proxy_password_file", NULL, CONFIG_PROXY_SECRET, IN(broker.proxy_password_file),
+     IN(broker.proxy_password), PROXY_MAX,
+     "holds more than 255 bytes, the most that a proxy takes (RFC 1929)", "the proxy refuses it",
+     proxy_needs_one, check_proxy_user},
+};
+
+/* Loads the password from its file, or from its credential where the keys name none. A key that is
+ * wrong may have been meant to. */
+static int load(struct config_loading *loading, const struct kind *kind)
+{
+    char *config = (char *)loading->config;
+    const char *key = strchr(kind->name, '.') + 1;
+    const struct secret secret = {
+        .out = (char **)(void *)(config + kind->out),
+        .max = kind->max,
+        .too_long = kind->too_long,
+        .refusal = kind->refusal,
+        .path = *(char **)(void *)(config + kind->path),
+        .name = kind->name,
+        .line = config_check_line(loading, key),
+    };
+
+    if (secret.path != NULL) {
+        return load_file(loading, &secret);
+    }
+    if (config_check_wrong(loading, key) ||
+        (kind->other_key != NULL && config_check_wrong(loading, kind->other_key))) {
+        return 0;
+    }
+    return load_credential(loading, &secret, kind->credential);
+}
+
+void config_secret_load(struct config_loading *loading)
+{
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        const struct kind *kind = &kinds[i];
+
+        if ((!kind->needs_one(loading) || load(loading, kind) == 0) &&
+            *(char **)(void *)((char *)loading->config + kind->out) != NULL) {
+            kind->check_user(loading);
+        }
     }
 }
