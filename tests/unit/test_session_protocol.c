@@ -36,13 +36,26 @@ static void assert_on_record(struct fixture *fixture, int version, int64_t asked
     assert_int_equal(record.protocol.asked_ms, asked_ms);
 }
 
-static void reconnect(struct fixture *fixture)
+/* The session is on record, without the version of MQTT that it was made with. */
+static void know_with(struct fixture *fixture, enum config_protocol protocol)
 {
-    wait_subscribed(fixture);
-    fake_mqtt_lose(FAKE_BY_BROKER);
+    fixture->config.broker.protocol = protocol;
+    fixture_know(fixture);
+}
+
+/* The session connects, loses the connection, and connects again. */
+static void begin_and_return(struct fixture *fixture)
+{
+    begin_subscribed(fixture);
+    lose_and_return(fixture);
+}
+
+/* The first attempt fails; `says` is a part of its reason. */
+static void begin_and_fail(struct fixture *fixture, const char *says)
+{
+    fixture_begin(fixture);
     wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    assert_state(fixture, SESSION_WAITING, says);
 }
 
 /* --- as configured --------------------------------------------------------------------------- */
@@ -51,14 +64,10 @@ static void mqtt_5_is_used_as_configured(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture->config.broker.protocol = CONFIG_MQTT_5;
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_MQTT_5);
     fake_mqtt_answer(FAKE_VERSION);
-    fixture_begin(fixture);
-    wait_backoff(fixture);
-    assert_state(fixture, SESSION_WAITING, "does not speak this version");
-    retry(fixture);
-    wait_subscribed(fixture);
+    begin_and_fail(fixture, "does not speak this version");
+    retry_subscribed(fixture);
     assert_int_equal(status_of(fixture).protocol, 5);
     assert_int_equal(status_of(fixture).session_expiry_s, 604800);
     assert_conversation(fixture, CONNECTS_5 "settled(c,none,0) " KEPT_5 LEAVES);
@@ -73,8 +82,7 @@ static void auto_without_mqtt_5_is_3_1_1(void **state)
     fake_mqtt_speak_5(false);
     fixture_know(fixture);
     fake_mqtt_speak_5(false);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, KEPT_CONNECTION LEAVES);
     assert_int_equal(logged(fixture, "with MQTT 3.1.1, the broker"), 1);
 }
@@ -87,8 +95,7 @@ static void a_new_session_begins_with_mqtt_5(void **state)
 
     use_auto(fixture);
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    reconnect(fixture);
+    begin_and_return(fixture);
     assert_conversation(fixture, FIRST_5 KEPT_5 LEAVES);
     assert_on_record(fixture, 5, 7);
 }
@@ -101,8 +108,7 @@ static void a_new_session_goes_back_to_3_1_1(void **state)
     use_auto(fixture);
     fake_mqtt_answer(FAKE_VERSION);
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    reconnect(fixture);
+    begin_and_return(fixture);
     assert_last_error(fixture, "the broker closed the connection"); /* the loss, nothing before */
     assert_conversation(fixture,
                         CONNECTS_5 "settled(c,none,0) " FIRST_CONNECTION KEPT_CONNECTION LEAVES);
@@ -117,8 +123,7 @@ static void a_close_at_a_new_session_is_no_gap(void **state)
     use_auto(fixture);
     fake_mqtt_answer(FAKE_CLOSED);
     fake_mqtt_answer(FAKE_KEPT);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, CONNECTS_5 CONNECTS "settled(c,none,7) " SUBSCRIBES_ANEW LEAVES);
     assert_on_record(fixture, 4, 7);
 }
@@ -132,9 +137,7 @@ static void nothing_is_remembered_of_failures(void **state)
     for (int i = 0; i < 4; i++) {
         fake_mqtt_answer(FAKE_CLOSED);
     }
-    fixture_begin(fixture);
-    wait_backoff(fixture);
-    assert_state(fixture, SESSION_WAITING, "another protocol than MQTT 3.1.1 at this port");
+    begin_and_fail(fixture, "another protocol than MQTT 3.1.1 at this port");
     retry(fixture);
     wait_backoff(fixture);
     assert_conversation(fixture, CONNECTS_5 CONNECTS CONNECTS_5 CONNECTS);
@@ -148,11 +151,9 @@ static void a_known_session_is_asked_about_first(void **state)
 {
     struct fixture *fixture = *state;
 
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    reconnect(fixture);
+    begin_and_return(fixture);
     assert_int_equal(status_of(fixture).connects, 2);
     assert_conversation(fixture, "ASK DISCONNECT " KEPT_5 KEPT_5 LEAVES);
     assert_on_record(fixture, 5, 7);
@@ -160,11 +161,9 @@ static void a_known_session_is_asked_about_first(void **state)
 
 static void assert_question_is_no_gap(struct fixture *fixture, enum fake_answer answer)
 {
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     fake_mqtt_answer(answer);
-    fixture_begin(fixture);
-    reconnect(fixture);
+    begin_and_return(fixture);
     assert_conversation(fixture, "ASK " KEPT_CONNECTION KEPT_CONNECTION LEAVES);
     assert_on_record(fixture, 4, 7);
     assert_int_equal(logged(fixture, "see the table gaps"), 0);
@@ -190,11 +189,9 @@ static void a_question_may_be_denied(void **state)
 {
     struct fixture *fixture = *state;
 
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     fake_mqtt_answer(FAKE_REFUSED);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, "ASK " KEPT_5 LEAVES);
 }
 
@@ -203,11 +200,9 @@ static void a_broker_that_would_not_keep_the_session_is_not_asked_for_5(void **s
 {
     struct fixture *fixture = *state;
 
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     fake_mqtt_set_expiry(0);
-    fixture_begin(fixture);
-    reconnect(fixture);
+    begin_and_return(fixture);
     assert_conversation(fixture, "ASK DISCONNECT " KEPT_CONNECTION KEPT_CONNECTION LEAVES);
     assert_on_record(fixture, 4, 7);
     assert_int_equal(logged(fixture, "notice c: the broker speaks MQTT 5, and keeps no session"),
@@ -219,14 +214,10 @@ static void a_question_without_an_answer_is_asked_again(void **state)
 {
     struct fixture *fixture = *state;
 
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     fake_mqtt_answer(FAKE_SILENT);
-    fixture_begin(fixture);
-    wait_backoff(fixture);
-    assert_state(fixture, SESSION_WAITING, "no answer to CONNECT");
-    retry(fixture);
-    wait_subscribed(fixture);
+    begin_and_fail(fixture, "no answer to CONNECT");
+    retry_subscribed(fixture);
     assert_conversation(fixture, "ASK ASK DISCONNECT " KEPT_5 LEAVES);
 }
 
@@ -235,11 +226,9 @@ static void a_question_does_not_settle_an_earlier_connect(void **state)
 {
     struct fixture *fixture = *state;
 
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     fixture_doubt(fixture);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture,
                         "ASK DISCONNECT " CONNECTS_5 "settled(c,uncertain,7) " SUBSCRIBES LEAVES);
 }
@@ -249,16 +238,12 @@ static void a_lost_connect_of_5_makes_the_session_uncertain(void **state)
 {
     struct fixture *fixture = *state;
 
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     remember_protocol(fixture, 5, 1);
     fake_mqtt_answer(FAKE_CLOSED);
     fake_mqtt_answer(FAKE_CLOSED);
-    fixture_begin(fixture);
-    wait_backoff(fixture);
-    assert_state(fixture, SESSION_WAITING, "another protocol than MQTT 5 at this port");
-    retry(fixture);
-    wait_subscribed(fixture);
+    begin_and_fail(fixture, "another protocol than MQTT 5 at this port");
+    retry_subscribed(fixture);
     assert_conversation(fixture, CONNECTS_5 CONNECTS_5 UNCERTAIN_CONNECTION LEAVES);
     assert_on_record(fixture, 4, 7);
 }
@@ -268,14 +253,12 @@ static void an_old_answer_makes_the_session_uncertain(void **state)
 {
     struct fixture *fixture = *state;
 
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     remember_protocol(fixture, 5, 1);
     fake_mqtt_answer(FAKE_OLD);
     fixture_begin(fixture);
     wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    retry_subscribed(fixture);
     assert_conversation(fixture, CONNECTS_5 CONNECTS_5 "settled(c,uncertain,7) " SUBSCRIBES LEAVES);
 }
 
@@ -284,12 +267,10 @@ static void a_refused_version_has_changed_nothing(void **state)
 {
     struct fixture *fixture = *state;
 
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     remember_protocol(fixture, 4, 7);
     fake_mqtt_answer(FAKE_VERSION);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, CONNECTS "settled(c,none,0) " KEPT_5 LEAVES);
 }
 
@@ -297,16 +278,11 @@ static void after_a_week_it_is_asked_again(void **state)
 {
     struct fixture *fixture = *state;
 
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     remember_protocol(fixture, 4, 7);
-    fixture_begin(fixture);
-    reconnect(fixture);
+    begin_and_return(fixture);
     shifted_clock_set_wall(7 + WEEK_MS);
-    fake_mqtt_lose(FAKE_BY_BROKER);
-    wait_backoff(fixture);
-    retry(fixture);
-    wait_subscribed(fixture);
+    lose_and_return(fixture);
     fixture_end(fixture);
     assert_non_null(
         strstr(fake_mqtt_notes(), KEPT_CONNECTION KEPT_CONNECTION "ASK DISCONNECT " CONNECTS_5));
@@ -325,8 +301,7 @@ static void a_stop_ends_the_question(void **state)
 {
     struct fixture *fixture = *state;
 
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     fake_mqtt_answer(FAKE_ABSENT);
     fixture_begin(fixture);
     unit_wait(has_asked, NULL, "a question");
@@ -339,14 +314,10 @@ static void a_question_without_a_client_is_asked_later(void **state)
 {
     struct fixture *fixture = *state;
 
-    use_auto(fixture);
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_AUTO);
     fake_mqtt_fail_question();
-    fixture_begin(fixture);
-    wait_backoff(fixture);
-    assert_state(fixture, SESSION_WAITING, "no memory to ask the broker for MQTT 5");
-    retry(fixture);
-    wait_subscribed(fixture);
+    begin_and_fail(fixture, "no memory to ask the broker for MQTT 5");
+    retry_subscribed(fixture);
     assert_conversation(fixture, "ASK DISCONNECT " KEPT_5 LEAVES);
 }
 
@@ -360,8 +331,7 @@ static void a_shorter_keep_alive_is_taken(void **state)
     fixture->config.broker.protocol = CONFIG_MQTT_5;
     fake_mqtt_set_keepalive(3);
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_int_equal(fake_mqtt_keepalive_s(), 3);
     assert_int_equal(status_of(fixture).connects, 2);
     assert_last_error(fixture, "");
@@ -378,11 +348,9 @@ static void a_keep_alive_is_kept(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture->config.broker.protocol = CONFIG_MQTT_5;
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_MQTT_5);
     fake_mqtt_set_keepalive(20);
-    fixture_begin(fixture);
-    reconnect(fixture);
+    begin_and_return(fixture);
     assert_int_equal(fake_mqtt_keepalive_s(), 20);
     assert_conversation(fixture, CONNECTS_5 "settled(c,none,7) DISCONNECT " KEPT_5 KEPT_5 LEAVES);
 }
@@ -393,11 +361,9 @@ static void a_shorter_expiry_is_a_warning_once(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture->config.broker.protocol = CONFIG_MQTT_5;
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_MQTT_5);
     fake_mqtt_set_expiry(3600);
-    fixture_begin(fixture);
-    reconnect(fixture);
+    begin_and_return(fixture);
     fixture_end(fixture);
     assert_int_equal(
         logged(fixture, "warning c: the broker keeps the session for 1 h 0 min, asked was 7 d"), 1);
@@ -411,8 +377,7 @@ static void a_session_that_is_not_kept_goes_back_to_3_1_1(void **state)
     fake_mqtt_set_expiry(0);
     fake_mqtt_answer(FAKE_NEW);
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    reconnect(fixture);
+    begin_and_return(fixture);
     assert_conversation(fixture, FIRST_5 LOST_CONNECTION LEAVES);
     assert_int_equal(logged(fixture, "err c: the broker keeps no session of MQTT 5"), 1);
     assert_on_record(fixture, 4, 7);
@@ -426,14 +391,12 @@ static void a_session_that_is_not_kept_is_remembered(void **state)
     use_auto(fixture);
     fake_mqtt_set_expiry(0);
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, FIRST_5 LEAVES);
     assert_on_record(fixture, 4, 7);
     fake_mqtt_begin(fixture->store);
     fake_mqtt_answer(FAKE_NEW);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, LOST_CONNECTION LEAVES);
 }
 
@@ -442,12 +405,10 @@ static void a_session_that_is_not_kept_is_not_left_for_a_keep_alive(void **state
 {
     struct fixture *fixture = *state;
 
-    fixture->config.broker.protocol = CONFIG_MQTT_5;
-    fixture_know(fixture);
+    know_with(fixture, CONFIG_MQTT_5);
     fake_mqtt_set_expiry(0);
     fake_mqtt_set_keepalive(3);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     assert_conversation(fixture, KEPT_5 LEAVES);
 }
 
@@ -460,8 +421,7 @@ static void a_larger_window_is_told_once(void **state)
     fixture->config.broker.protocol = CONFIG_MQTT_5;
     fixture->config.sessions[0].receive_maximum = 2;
     fixture_know(fixture);
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     for (int i = 0; i < 2; i++) {
         fake_mqtt_deliver("a/topic", "{", 1, 2);
         assert_true(fake_mqtt_arrives());
@@ -500,8 +460,7 @@ static void a_session_taken_over_is_told_at_once(void **state)
     struct fixture *fixture = *state;
 
     fixture->config.broker.protocol = CONFIG_MQTT_5;
-    fixture_begin(fixture);
-    wait_subscribed(fixture);
+    begin_subscribed(fixture);
     fake_mqtt_disconnect(0x8E, "another client uses this client id");
     wait_backoff(fixture);
     assert_string_equal(status_of(fixture).reason,
@@ -523,11 +482,9 @@ static void a_disconnect_in_place_of_an_answer_is_the_reason(void **state)
     fixture->config.broker.protocol = CONFIG_MQTT_5;
     fake_mqtt_grant("a/#", FAKE_UNANSWERED);
     fake_mqtt_before_answer("SUBSCRIBE", disconnect_instead_of_suback, NULL);
-    fixture_begin(fixture);
-    wait_backoff(fixture);
-    assert_state(fixture, SESSION_WAITING,
-                 "no answer to SUBSCRIBE to a/#: the broker ended the connection instead: not "
-                 "authorised");
+    begin_and_fail(fixture,
+                   "no answer to SUBSCRIBE to a/#: the broker ended the connection instead: not "
+                   "authorised");
 }
 
 int main(void)
