@@ -71,26 +71,11 @@ void arrive(struct net *net, const char *bytes, size_t length)
 
 int read_packet(struct net *net, size_t *length)
 {
-    unsigned shift = 0;
-    size_t actual;
-    char *data;
-    char byte;
-    int rc = paho_check_getch(net, &byte);
+    struct packet packet;
+    int rc = packet_read(net, &packet);
 
-    *length = 0;
-    do {
-        if (rc != COMPLETE) {
-            return rc;
-        }
-        rc = paho_check_getch(net, &byte);
-        *length |= (size_t)((unsigned char)byte & 0x7F) << shift;
-        shift += 7;
-    } while (rc != COMPLETE || ((unsigned char)byte & 0x80) != 0);
-    data = paho_check_getdata(net, *length, &actual);
-    if (*length > 0 && data == NULL) {
-        return SOCKET_ERROR;
-    }
-    return actual < *length ? INTERRUPTED : COMPLETE;
+    *length = packet.length;
+    return rc;
 }
 
 void assert_read(struct net *net, size_t length)

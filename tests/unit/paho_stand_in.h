@@ -14,12 +14,9 @@
 #include <cmocka.h>
 
 #include "mqtt/paho/calls_internal.h"
-#include "mqtt/paho/check_internal.h"
+#include "packet_reader.h"
 
-#define COMPLETE     0
-#define INTERRUPTED  (-22) /* TCPSOCKET_INTERRUPTED */
-#define SOCKET_ERROR (-1)
-#define BYTES_MAX    512
+#define BYTES_MAX 512
 
 struct net {
     unsigned char bytes[BYTES_MAX];

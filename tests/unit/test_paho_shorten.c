@@ -18,16 +18,13 @@
 
 #include "base/digest.h"
 #include "mqtt/paho/calls_internal.h"
-#include "mqtt/paho/check_internal.h"
 #include "mqtt/paho/lean_internal.h"
 #include "mqtt/paho/shorten_internal.h"
+#include "packet_reader.h"
 
-#define COMPLETE     0
-#define INTERRUPTED  (-22) /* TCPSOCKET_INTERRUPTED */
-#define SOCKET_ERROR (-1)
-#define LIMIT        1000
-#define PIECE        16384
-#define BYTES_MAX    (2 * 1024 * 1024)
+#define LIMIT     1000
+#define PIECE     16384
+#define BYTES_MAX (2 * 1024 * 1024)
 
 /* A connection: what the broker sends, and how much of it has arrived. */
 struct net {
@@ -116,36 +113,6 @@ void WebSocket_close(struct net *net, int status, const char *reason)
 
 /* --- what is in front of it ------------------------------------------------------------------- */
 
-struct packet {
-    unsigned char first;
-    size_t length;
-    const char *body;
-};
-
-/* MQTTPacket_Factory(). */
-static int read_packet(struct net *net, struct packet *out)
-{
-    unsigned shift = 0;
-    size_t actual = 0;
-    char byte;
-    int rc = paho_check_getch(net, &byte);
-
-    *out = (struct packet){.first = (unsigned char)byte};
-    do {
-        if (rc != COMPLETE) {
-            return rc;
-        }
-        rc = paho_check_getch(net, &byte);
-        out->length |= (size_t)((unsigned char)byte & 0x7F) << shift;
-        shift += 7;
-    } while (rc != COMPLETE || ((unsigned char)byte & 0x80) != 0);
-    out->body = paho_check_getdata(net, out->length, &actual);
-    if (out->length > 0 && out->body == NULL) {
-        return SOCKET_ERROR;
-    }
-    return actual < out->length ? INTERRUPTED : COMPLETE;
-}
-
 static size_t number_at(const char *bytes)
 {
     return (size_t)(unsigned char)bytes[0] << 8 | (unsigned char)bytes[1];
@@ -217,7 +184,7 @@ static void accept_connection(struct net *net, enum mqtt_version version)
 
     begin(net, version, PIECE);
     net->there = net->count;
-    assert_int_equal(read_packet(net, &packet), COMPLETE);
+    assert_int_equal(packet_read(net, &packet), COMPLETE);
     assert_int_equal(packet.first, 0x20);
 }
 
@@ -352,7 +319,7 @@ static void read_all(struct net *net, size_t *number, enum mqtt_version version)
     for (;;) {
         struct packet packet;
         size_t before = net->at;
-        int rc = read_packet(net, &packet);
+        int rc = packet_read(net, &packet);
 
         if (rc == INTERRUPTED && net->at == net->there && net->at == before) {
             return;
@@ -475,7 +442,7 @@ static void large_malformed_packets_are_refused(void **state)
         char problem[MQTT_PACKET_PROBLEM_SIZE] = "";
         struct packet packet;
 
-        assert_int_equal(read_packet(net, &packet), SOCKET_ERROR);
+        assert_int_equal(packet_read(net, &packet), SOCKET_ERROR);
         paho_check_close(net, 1000, NULL);
         assert_true(paho_check_take(net, problem));
         assert_non_null(strstr(problem, cases[i].said));
@@ -494,18 +461,18 @@ static void a_connection_that_ends_in_the_middle_leaves_nothing(void **state)
 
     (void)state;
     net->there -= 1;
-    assert_int_equal(read_packet(net, &packet), INTERRUPTED);
+    assert_int_equal(packet_read(net, &packet), INTERRUPTED);
     assert_int_not_equal(paho_check_pieces(net), before);
-    assert_int_equal(read_packet(net, &packet), INTERRUPTED);
+    assert_int_equal(packet_read(net, &packet), INTERRUPTED);
     paho_check_close(net, 1000, NULL);
     add(net, "\xd0\0", 2);
     net->there = net->count;
     net->at = net->there - 2;
-    assert_int_equal(read_packet(net, &packet), COMPLETE);
+    assert_int_equal(packet_read(net, &packet), COMPLETE);
     assert_int_equal(packet.first, 0xd0);
     add(net, "\x34\xff\xff\3\0\1x\0\1", 9);
     net->there = net->count;
-    assert_int_equal(read_packet(net, &packet), INTERRUPTED);
+    assert_int_equal(packet_read(net, &packet), INTERRUPTED);
     accept_connection(net, MQTT_5);
     free_net(net);
     assert_int_equal(paho_check_pieces(NULL), 0);
@@ -523,7 +490,7 @@ static void a_stand_in_is_no_message_and_a_message_no_stand_in(void **state)
     (void)state;
     add(net, "\xd0\0\x34\4\0\0\0\1", 8);
     net->there = net->count;
-    assert_int_equal(read_packet(net, &packet), COMPLETE);
+    assert_int_equal(packet_read(net, &packet), COMPLETE);
     message = read_publish(&packet, MQTT_3_1_1, &id);
     memcpy(name, message.topic, sizeof(name));
     assert_int_equal(id, 7);
@@ -534,11 +501,11 @@ static void a_stand_in_is_no_message_and_a_message_no_stand_in(void **state)
     assert_true(paho_check_restore(&message, 7));
     assert_int_equal(message.full_length, 4995);
     other = (struct paho_message){.topic = name, .topic_length = 32, .qos = 2};
-    assert_int_equal(read_packet(net, &packet), COMPLETE); /* PINGRESP */
+    assert_int_equal(packet_read(net, &packet), COMPLETE); /* PINGRESP */
     assert_false(paho_check_restore(&other, 7));
     other.topic_length = 31;
     assert_true(paho_check_restore(&other, 7));
-    assert_int_equal(read_packet(net, &packet), COMPLETE);
+    assert_int_equal(packet_read(net, &packet), COMPLETE);
     message = read_publish(&packet, MQTT_3_1_1, &id);
     assert_true(paho_check_restore(&message, id));
     assert_int_equal(message.topic_length, 0);
@@ -554,16 +521,16 @@ static void the_limit_holds_from_the_next_packet_on(void **state)
 
     (void)state;
     net->there -= 1;
-    assert_int_equal(read_packet(net, &packet), INTERRUPTED);
+    assert_int_equal(packet_read(net, &packet), INTERRUPTED);
     paho_shorten_limit(100000);
     net->there += 1;
-    assert_int_equal(read_packet(net, &packet), COMPLETE);
+    assert_int_equal(packet_read(net, &packet), COMPLETE);
     message = read_publish(&packet, MQTT_3_1_1, &id);
     assert_true(paho_check_restore(&message, id));
     assert_int_equal(message.payload_length, LIMIT);
     free_net(net);
     net = WITH_LARGE(MQTT_3_1_1, "\x34\0\1x\0\7", 5000);
-    assert_int_equal(read_packet(net, &packet), COMPLETE);
+    assert_int_equal(packet_read(net, &packet), COMPLETE);
     assert_int_equal(packet.length, 5000);
     paho_shorten_limit(LIMIT);
     free_net(net);
