@@ -24,7 +24,7 @@ JOBS          := $(shell nproc)
 
 # The packages that the build needs, by Debian's names.
 DEPS_BUILD := gcc make binutils pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
-              libssl-dev libinih-dev libjs-dygraphs
+              libssl-dev libinih-dev libjs-dygraphs libmicrohttpd-dev
 
 CC          ?= cc
 OPTIMIZE    ?= -O2 -g
@@ -39,14 +39,17 @@ LDHARDENING := -pie -fsanitize=$(SANITIZE)
 endif
 
 PACKAGES    := sqlite3 jansson libsystemd openssl inih
+# Of foxtrackrctl alone: the daemon serves nothing.
+PACKAGES_CTL := libmicrohttpd
 # Our own headers are in quotes, and lead from here: "store/store.h".
 CPPFLAGS_   := -D_GNU_SOURCE -DFOXTRACKRD_VERSION='"$(VERSION)"' -iquote lib -iquote daemon \
                -iquote schema
 CFLAGS_     = -std=c11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(HARDENING) -pthread -MMD -MP
 LDFLAGS_    := $(LDHARDENING) -pthread
 # Looked up when a recipe runs, so that `make deps` works where pkg-config is not there yet.
-PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES))
+PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES) $(PACKAGES_CTL))
 LIBS_DAEMON = $(LIBS_PAHO) $(shell pkg-config --libs $(PACKAGES)) -lm
+LIBS_CTL    = $(shell pkg-config --libs $(PACKAGES_CTL))
 
 comma       := ,
 OBJECTS      = $(filter %.o %.a,$^) # of a program that depends on PAHO_FLAGS too
@@ -71,9 +74,10 @@ all: $(PROGRAMS) $(LIBRARY) $(BUILD)/foxtrackr.pc ## build the daemon, foxtrackr
 
 $(BUILD)/foxtrackrd: $(BUILD)/daemon/main.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 $(BUILD)/foxtrackrctl: $(CTL_OBJ) $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+$(BUILD)/foxtrackrctl: private LIBS_OWN = $(LIBS_CTL)
 $(PROGRAMS):
 	@echo "  LD      $@"
-	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_OWN) $(LIBS_DAEMON)
 
 $(LIBRARY): $(LIB_OBJ)
 	@echo "  AR      $@"

@@ -149,8 +149,8 @@ const struct ctl_command ctl_commands[] = {
     {
         .name = "report",
         .brief = "[OPTION]... [FILE]",
-        .arguments = "[--since MOMENT] [--group NAME] [--force]\n"
-                     "       [--device ID] [--output FILE] [FILE]",
+        .arguments = "[--since MOMENT] [--group NAME]\n"
+                     "       [--device ID] [--force] [--output FILE] [--serve [ADDRESS]] [FILE]",
         .summary = "a page about the fleet, to look at",
         .about = "One page of HTML about the configured database, or FILE, which needs no\n"
                  "configuration: what needs attention, where every message went, the fleet,\n"
@@ -161,15 +161,19 @@ const struct ctl_command ctl_commands[] = {
             "  --group NAME       only of the devices of this group\n"
             "  --device ID        only of the device with this device_id, every reading\n"
             "  --force            replace an output that is there\n"
-            "  -o, --output FILE  write there in place of standard output, or -\n",
+            "  -o, --output FILE  write there in place of standard output, or -\n"
+            "  --serve [ADDRESS]  in the place of --output: show it live to a browser of this\n"
+            "                     machine, on a free port or ADDRESS: PORT, HOST:PORT or\n"
+            "                     unix:PATH\n",
         .example = "foxtrackrctl report --since 7d -o fleet.html",
-        .exits = "  0   the report is written\n"
-                 "  1   no such device or group, stopped, or the database is locked\n" EXIT_USAGE
-                 "  66  the database cannot be read\n"
+        .exits = "  0   the report is written, or was served until Ctrl-C\n"
+                 "  1   no such device or group, stopped, the database is locked, or ADDRESS is\n"
+                 "      in use\n" EXIT_USAGE "  66  the database cannot be read\n"
                  "  69  built without the report\n"
                  "  73  the report cannot be written there\n"
                  "  74  the database is damaged, or its disk fails\n" EXIT_CONFIG,
-        .grammar = {CTL_SINCE | CTL_GROUP | CTL_DEVICE | CTL_FORCE | CTL_OUTPUT, 0, 1, NULL},
+        .grammar = {CTL_SINCE | CTL_GROUP | CTL_DEVICE | CTL_FORCE | CTL_OUTPUT | CTL_SERVE, 0, 1,
+                    NULL},
         .need = CTL_NEEDS_CONFIG_OR_FILE,
         .run = ctl_report,
     },

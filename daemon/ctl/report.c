@@ -24,6 +24,7 @@
 #include "ctl/moment_internal.h"
 #include "ctl/page_internal.h"
 #include "ctl/say_internal.h"
+#include "ctl/serve_internal.h"
 #include "ctl/work_internal.h"
 
 #define SINCE_DEFAULT   "30d"
@@ -207,12 +208,15 @@ int ctl_report(const struct config *config, const struct ctl_words *words)
     bool force = (words->options & CTL_FORCE) != 0;
     int status = EX_OK;
 
+    if ((words->options & CTL_SERVE) != 0) {
+        return ctl_serve(config, words);
+    }
     if (ctl_report_request(config, words, clock_wall_ms(), &request, problem) != 0) {
         ctl_say("report: %s", problem);
         return EX_USAGE;
     }
     if (words->output == NULL && isatty(STDOUT_FILENO) == 1) {
-        ctl_say("report: --output FILE is missing: the page is not for a terminal");
+        ctl_say("report: --output FILE is missing, or --serve: the page is not for a terminal");
         return EX_USAGE;
     }
     ctl_work_begin(&work);

@@ -32,6 +32,7 @@ static const struct {
     {"format", CTL_FORMAT, required_argument, VALUE(format), '\0'},
     {"output", CTL_OUTPUT, required_argument, VALUE(output), 'o'},
     {"ascii", CTL_ASCII, no_argument, 0, '\0'},
+    {"serve", CTL_SERVE, optional_argument, VALUE(serve), '\0'},
 };
 
 #define KNOWN_COUNT  (sizeof(known) / sizeof(known[0]))
@@ -68,6 +69,17 @@ static void list_options(const struct ctl_grammar *grammar, struct option list[K
     list[count++] = (struct option){"config", required_argument, NULL, 'c'};
     list[count++] = (struct option){"help", no_argument, NULL, 'h'};
     list[count] = (struct option){0};
+}
+
+/* Returns true for a word that is an address and no file: PORT, HOST:PORT or unix:PATH. */
+static bool is_address(const char *word)
+{
+    const char *colon = strrchr(word, ':');
+    const char *port = colon != NULL ? colon + 1 : word;
+
+    return strncmp(word, "unix:", strlen("unix:")) == 0 ||
+           (port[0] != '\0' && port[strspn(port, "0123456789")] == '\0' &&
+            strchr(word, '/') == NULL);
 }
 
 /* Takes an option. Returns its name when it has an empty value, else NULL. */
@@ -130,6 +142,10 @@ enum ctl_words_result ctl_words_read(const struct ctl_grammar *grammar, int coun
             return CTL_WORDS_WRONG;
         }
         empty = take_option(option, out);
+        if (option == OWN + CTL_SERVE && out->serve == NULL && optind < count &&
+            is_address(words[optind])) {
+            out->serve = words[optind++];
+        }
         if (empty != NULL) {
             snprintf(problem, USAGE_PROBLEM_SIZE, "%s%s needs a value", empty[0] == '-' ? "" : "--",
                      empty);

@@ -24,6 +24,7 @@ enum ctl_option {
     CTL_FORMAT = 1024,
     CTL_OUTPUT = 2048,
     CTL_ASCII = 8192,
+    CTL_SERVE = 16384,
 };
 
 struct ctl_words {
@@ -36,6 +37,7 @@ struct ctl_words {
     const char *group;
     const char *format;
     const char *output; /* -o FILE, --output FILE */
+    const char *serve;  /* the address behind --serve, if there is one */
     const char *config; /* -c FILE behind the command; NULL: not given there */
     const char *operands[CTL_OPERANDS_MAX];
     int operand_count;

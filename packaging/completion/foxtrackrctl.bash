@@ -89,7 +89,7 @@ _foxtrackrctl()
             --*) option+=" $word"; before=$word ;;
             \[--*\]) option+=" ${word//[\[\]]/}" ;;
             \[--*) option+=" ${word#\[}" ;; # its value is the next word, which ends in ]
-            [A-Z]*\]) ;; # such a value
+            [A-Z]*\] | \[[A-Z]*\]\]) ;; # such a value
             *) positionals+=("${word//[\[\]]/}") ;;
         esac
     done

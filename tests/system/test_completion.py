@@ -55,7 +55,7 @@ def test_options_and_arguments(command, tmp_path):
     usage = commands()[command]
     assert complete(command, "-") == sorted(re.findall(r"--[a-z-]+", usage))
     (tmp_path / "a file.json").touch()
-    arguments = re.sub(r"\[--[^]]*\]|--\S+ \S+", "", usage).replace("[", "").replace("]", "").split()
+    arguments = re.sub(r"\[--[^]]*\]+|--\S+ \S+", "", usage).replace("[", "").replace("]", "").split()
     for given, argument in enumerate([*arguments, None]):
         words = [command, *["x"] * given, "a"]
         offered = " ".join(complete(*words, directory=tmp_path))

@@ -55,7 +55,7 @@ def test_page_of_a_command(command):
     explained = options(rest.split("Options:\n")[1].split("\nExample:")[0]) - {"--config", "--help"}
     assert explained == options(usage)
     [line] = [line for line in OVERVIEW.splitlines() if line.startswith(f"  {command} ")]
-    short = re.sub(r"(\[--[^]]*\] ?)+", "[OPTION]... ", usage)
+    short = re.sub(r"(\[--[^]]*\]+ ?)+", "[OPTION]... ", usage)
     assert any(line.startswith(one.replace("Usage: foxtrackrctl [-c FILE] ", "  ")) for one in (usage, short))
     [item] = re.findall(rf"^\.It Cm {command}\b(.*)$", PAGE, re.MULTILINE)
     assert {f"--{name}" for name in re.findall(r"Fl -([a-z-]+)", item)} == options(usage)

@@ -30,6 +30,7 @@ NEVER_ONE = (
     # said only of more than one session, and of many messages
     "of %u sessions)",
     "is in %d families (",
+    "path has at most %zu bytes",
     "of the latest %",
 )
 

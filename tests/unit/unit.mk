@@ -22,7 +22,7 @@ $(BUILD)/tiny/%.o: daemon/%.c
 
 define link_test
 	@echo "  LD      $@"
-	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $$(pkg-config --libs cmocka) $(LIBS_DAEMON)
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $$(pkg-config --libs cmocka) $(LIBS_OWN) $(LIBS_DAEMON)
 endef
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
@@ -69,6 +69,9 @@ $(BUILD)/tests/test_session_proxy: private LDFLAGS_ += -Wl,--wrap=proxy_open
 $(BUILD)/tests/test_ctl_moment: $(BUILD)/daemon/ctl/moment.o
 $(BUILD)/tests/test_ctl_export_text: $(BUILD)/daemon/ctl/export_text.o
 $(BUILD)/tests/test_plot: $(addprefix $(BUILD)/daemon/ctl/plot_,draw.o series.o time.o)
+$(BUILD)/tests/test_serve_check: $(addprefix $(BUILD)/daemon/ctl/serve_,check.o listen.o)
+$(BUILD)/tests/test_serve_http: $(addprefix $(BUILD)/daemon/ctl/serve_,check.o http.o listen.o)
+$(BUILD)/tests/test_serve_http: private LIBS_OWN = $(LIBS_CTL)
 
 # This one has its addresses alone.
 $(BUILD)/tests/test_dial_race: $(BUILD)/tests/unit/fake_broker.o
