@@ -20,7 +20,7 @@ function end_table() {
 
 BEGIN { printf "{\n  \"title\": \"foxtrackrd\",\n  \"databases\": {\"foxtrackr\": {\"tables\": {\n" }
 
-/^## / { end_table(); inside = ($2 == "Tables" || $2 == "Views") }
+/^## / { end_table(); inside = ($2 != "Queries") }
 
 inside && /^### `/ { end_table(); name = text($2); paragraphs = 0; next }
 
