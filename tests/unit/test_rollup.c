@@ -340,6 +340,75 @@ static void test_everything_is_rolled_up_in_the_end(void **state)
     assert_look(fixture, "SELECT count(*) FROM calendar", "7");
 }
 
+static void put_at(struct store *store, const char *name, int64_t time_ms)
+{
+    struct foxtrackr_message message = battery(name, time_ms, 3.5);
+    struct store_packet whole = packet("{}");
+    enum store_outcome outcome;
+
+    assert_int_equal(store_message(store, &message, &whole, &outcome), STORE_OK);
+}
+
+static void put_beside(struct fixture *fixture, const char *name, int64_t time_ms)
+{
+    const struct store_options options = {
+        .path = fixture->path, .busy_timeout_ms = 20, .beside = true};
+    struct store *store = NULL;
+
+    assert_int_equal(store_open(&options, &store, fixture->problem, sizeof(fixture->problem)),
+                     STORE_OK);
+    assert_int_equal(store_begin(store), STORE_OK);
+    put_at(store, name, time_ms);
+    assert_int_equal(store_commit(store), STORE_OK);
+    assert_int_equal(store_close(store), STORE_OK);
+}
+
+/* The boundary jumps over days without readings. In the middle of the step before, when device `a`
+ * has been passed, it gets a reading in one of these days. */
+static void jump_with_a_reading_between(struct fixture *fixture, bool beside)
+{
+    struct store *store = fixture->store;
+    bool done = false;
+
+    make_reference(fixture);
+    begin(fixture);
+    put_at(store, "a", FIRST_MS);
+    put_at(store, "b", FIRST_MS);
+    put_at(store, "a", FIRST_MS + 6 * DAY_MS);
+    commit(fixture);
+    store->rollup.work.target_ms = FIRST_MS + 6 * DAY_MS + 12 * HOUR_MS;
+    for (int call = 0; call < 100 && !done; call++) {
+        int before = store->wal_pages;
+
+        assert_int_equal(store_chunk_begin(store), STORE_OK);
+        assert_int_equal(rollup_load(store), STORE_OK);
+        assert_int_equal(rollup_advance(store, INT64_MIN, &done), STORE_OK);
+        assert_int_equal(store_chunk_commit(store, before), STORE_OK);
+        if (store->rollup.state.device == 1 && store->rollup.state.from_ms == FIRST_MS) {
+            if (beside) {
+                put_beside(fixture, "a", FIRST_MS + 3 * DAY_MS);
+            } else {
+                begin(fixture);
+                put_at(store, "a", FIRST_MS + 3 * DAY_MS);
+                commit(fixture);
+            }
+        }
+        check(fixture, "a part of a step", call);
+    }
+    assert_true(done);
+    assert_look(fixture, "SELECT count(*) FROM battery WHERE time_ms % 86400000 = 0", "4");
+}
+
+static void test_a_reading_in_a_gap_is_not_jumped_over(void **state)
+{
+    jump_with_a_reading_between(*state, false);
+}
+
+static void test_nor_is_one_of_another_program(void **state)
+{
+    jump_with_a_reading_between(*state, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +416,10 @@ int main(void)
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(test_with_another_seed, fixture_make_open, fixture_remove),
         cmocka_unit_test_setup_teardown(test_rollups_outlive_their_readings, fixture_make_open,
+                                        fixture_remove),
+        cmocka_unit_test_setup_teardown(test_a_reading_in_a_gap_is_not_jumped_over,
+                                        fixture_make_open, fixture_remove),
+        cmocka_unit_test_setup_teardown(test_nor_is_one_of_another_program, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(test_everything_is_rolled_up_in_the_end, fixture_make_open,
                                         fixture_remove),
