@@ -12,6 +12,7 @@ import hashlib
 import json
 import pathlib
 import re
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -38,6 +39,19 @@ def day(ms):
     return utc(ms)[:10]
 
 
+class near:
+    """Equal to the text of a time that differs by a few hours at most."""
+
+    def __init__(self, ms, tolerance_ms=4 * HOUR):
+        self.ms, self.tolerance_ms = ms, tolerance_ms
+
+    def __eq__(self, text):
+        return utc(self.ms - self.tolerance_ms) <= text <= utc(self.ms + self.tolerance_ms)
+
+    def __repr__(self):
+        return f"near {utc(self.ms)}"
+
+
 def mean(values):
     return sum(values) / len(values)
 
@@ -45,9 +59,9 @@ def mean(values):
 class Fleet:
     """
     1BBCE   in groups herd and north: loses 2 % a day, twice a day; temperature once
-    20001   in herd: silent for 30 hours, low, with a pause of three days and a message of its own
+    20001   in herd: silent for 30 hours, low, hourly with a pause of three days, and a message of its own
     30002   sends gps only, two days ago
-    40004   temperature only, in no group, its clock 90 s fast
+    40004   temperature only, in no group, its clock 90 s fast; now too warm, and too cold nine days ago
     ghost   known, but all it ever sent is a conflict
     """
 
@@ -69,7 +83,7 @@ class Fleet:
             self.battery.append(
                 (1, newest - 12 * HOUR, 3.605 + k / 100, 41.0 + 2 * k, None, newest + HOUR)
             )
-        for hours in (30, 31, 31 + 72, 32 + 72):
+        for hours in (30, 31, 31 + 72, 32 + 72, 33 + 72, 34 + 72, 35 + 72):
             then = NOW - hours * HOUR
             self.battery.append((2, then, 3.35, 15.0 if hours == 30 else None, None, then + 500))
         self.temperature = [  # device, time_ms, celsius, received_ms
@@ -105,6 +119,10 @@ class Fleet:
             (1, "battery", 120, NOW - 50 * DAY, NOW - 20 * DAY),
             (2, "battery", 30, NOW - 30 * DAY, NOW - HOUR),
             (1, "messages", 7, NOW - 50 * DAY, NOW - 20 * DAY),
+        ]
+        self.limits = [  # group_name, device_id, celsius_min, celsius_max, duration_s, hysteresis
+            ("herd", None, 2.0, 22.0, 0, 0.0),
+            (None, "40004", 0.0, 40.0, 600, 1.0),
         ]
         self.inbox = [  # n, device: 11 to 13 are done or being sorted in, up to device 2
             (10, 3), (11, 2), (12, 1), (13, 4), (14, 1),
@@ -154,6 +172,8 @@ class Fleet:
                 self.runs,
             )
             put("INSERT INTO expired VALUES (?, ?, ?, ?, ?)", self.expired)
+            put("INSERT INTO limits (group_name, device_id, celsius_min, celsius_max, duration_s, hysteresis)"
+                " VALUES (?, ?, ?, ?, ?, ?)", self.limits)
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
         db.close()
 
@@ -206,12 +226,12 @@ def latest():
     ]
 
 
-@expect("Which devices have been silent for 24 hours?")
+@expect("Which devices have been silent?")
 def silent():
     return [
-        ("ghost", None, None),
-        ("30002", utc(NOW - 2 * DAY), 48),
-        ("20001", utc(NOW - 30 * HOUR), 30),
+        ("ghost", None, None, None, None),
+        ("30002", utc(NOW - 2 * DAY), 48.0, None, None),
+        ("20001", utc(NOW - 30 * HOUR), 30.0, 60.0, 15.0),
     ]
 
 
@@ -264,21 +284,78 @@ def yesterday():
 
 @expect("How fast do the batteries discharge, and when will they be empty?")
 def discharge():
-    # Two per cent a day: 7 readings at full days and 7 half a day before them, the last of which
-    # is older than 7 days by an hour less than half a day. 20001 has a single level: no line.
-    readings = [b for b in FLEET.battery if b[0] == 1 and b[1] > NOW - 7 * DAY]
-    return [("1BBCE", len(readings), -2.0, 20.0)]
+    # Two per cent a day, and the newest reading says 40 %. 20001 is silent: no line.
+    empty_ms = NOW - HOUR + 20 * DAY
+    return [("1BBCE", 40.0, pytest.approx(2.0, abs=0.011), pytest.approx(20.0, abs=0.2), near(empty_ms), 0)]
 
 
 @expect("Where are readings missing?")
 def pauses():
-    return [("20001", utc(NOW - 103 * HOUR), utc(NOW - 31 * HOUR), 72)]
+    return [
+        ("20001", "bat", utc(NOW - 103 * HOUR), utc(NOW - 31 * HOUR), 72.0, "device"),
+        ("20001", "bat", utc(NOW - 30 * HOUR), None, 30.0, "device"),
+    ]
+
+
+@expect("How complete are the readings of each day?")
+def coverage():
+    # 1BBCE sends twice a day, always; 20001 by the hour.
+    times, rows = [b[1] for b in FLEET.battery if b[0] == 2], []
+    for day_ms in range(min(times) // DAY * DAY, NOW - DAY, DAY):
+        received = sum(day_ms <= time_ms < day_ms + DAY for time_ms in times)
+        expected = (day_ms + DAY - max(day_ms, min(times))) / HOUR
+        percent = min(100, 100 * received / expected)
+        if expected >= 1 and percent < 90:
+            rows.append(("20001", day(day_ms), received, pytest.approx(expected, abs=0.051))
+                        + (pytest.approx(percent, abs=0.051),))
+    return rows
+
+
+@expect("How often does each device report?")
+def intervals():
+    return [
+        ("1BBCE", "bat", 720.0),
+        ("1BBCE", "temp", None),
+        ("20001", "bat", 60.0),
+        ("20001", "temp", None),
+        ("40004", "temp", None),
+    ]
+
+
+@expect("When was it too warm or too cold?")
+def too_warm():
+    # An excursion ends with the first reading inside; 22.5 °C of 1BBCE and 41.5 °C are the newest.
+    return [
+        ("40004", "below", 0.0, utc(NOW - 9 * DAY), utc(NOW - 3 * HOUR), 213.0, -5.0),
+        ("40004", "above", 40.0, utc(NOW - 2 * HOUR), None, 2.0, 41.5),
+        ("1BBCE", "above", 22.0, utc(NOW - 30 * MINUTE), None, 0.5, 22.5),
+    ]
 
 
 @expect("How is each group doing?")
 def group_summary():
     # celsius: 22.5 of 1BBCE and 19.0 of 20001
     return [("herd", 3, 2, 15.0, pytest.approx(20.75, abs=0.051)), ("north", 1, 0, 40.0, 22.5)]
+
+
+@expect("How did a group do, day by day?")
+def herd_days():
+    days = {}
+    for device, time_ms, _, level, *_ in FLEET.battery:
+        if device in (1, 2):
+            days.setdefault(day(time_ms), []).append((device, level, None))
+    for device, time_ms, celsius, _ in FLEET.temperature:
+        if device in (1, 2):
+            days.setdefault(day(time_ms), []).append((device, None, celsius))
+    rows = []
+    for key, values in sorted(days.items()):
+        levels = [level for _, level, _ in values if level is not None]
+        celsius = [value for *_, value in values if value is not None]
+        if key >= day(NOW - 7 * DAY + DAY - 1):
+            rows.append((key, len({device for device, *_ in values}), min(levels, default=None))
+                        + (pytest.approx(mean(levels), abs=0.051) if levels else None,)
+                        + (min(celsius, default=None), max(celsius, default=None)))
+    return rows
 
 
 @expect("Which devices are in a group?")
@@ -301,6 +378,15 @@ def temperature_at_battery():
         ("1BBCE", utc(NOW - 13 * HOUR), 3.605, None),
         ("1BBCE", utc(NOW - HOUR), 3.6, 21.0),
     ]
+
+
+@expect("What was the state of each device at a certain time?")
+def at_a_time():
+    def until(rows, device, column):
+        known = [row for row in rows if row[0] == device and row[1] <= NOW - 2 * DAY and row[column] is not None]
+        return max(known, key=lambda row: row[1])[column] if known else None
+    return [(name, until(FLEET.battery, device, 3), until(FLEET.temperature, device, 2))
+            for device, name, _ in sorted(FLEET.devices, key=lambda row: row[1])]
 
 
 @expect("Which values have no column yet?")
@@ -332,9 +418,9 @@ def gps():
 @expect("What is in quarantine, and why?")
 def quarantine():
     return [
-        ("json", 2, 4, utc(NOW - 4 * HOUR)),
-        ("conflict", 1, 1, utc(NOW - 3 * HOUR)),
-        ("encoding", 1, 1, utc(NOW - 2 * HOUR)),
+        ("json", 2, 4, utc(NOW - 4 * HOUR), "foxtrackr/2/V3.0/bat", "line 1: ']' is not expected"),
+        ("conflict", 1, 1, utc(NOW - 3 * HOUR), "foxtrackr/ghost/V3.0/bat", "battery.voltage_v is"),
+        ("encoding", 1, 1, utc(NOW - 2 * HOUR), "666F78FF", "topic: not UTF-8"),
     ]
 
 
@@ -485,6 +571,15 @@ def test_the_queries_of_the_front_page_run(directory):
     assert len(shown) >= 5
     for query in shown:
         shell(directory, "sqlite3", "-readonly", "foxtrackr.db", query)
+
+
+def test_the_example_of_limits_runs(directory, tmp_path):
+    """Goal: the limits that the document sets are set as it stands there, but for the user."""
+    (block,) = re.findall(r"```sh\n(sudo.*?)```", README, re.DOTALL)
+    shutil.copy(directory / "foxtrackr.db", tmp_path)
+    shell(tmp_path, "sh", "-eu", "-c", block.replace("sudo -u foxtrackrd ", ""))
+    out = shell(tmp_path, "sqlite3", "foxtrackr.db", "SELECT count(*), max(celsius_max) FROM limits")
+    assert out.strip() == f"{len(FLEET.limits) + 1}|40.0"
 
 
 def dictionary():

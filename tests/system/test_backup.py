@@ -53,6 +53,8 @@ def test_backup_is_a_database(broker, daemon, stored, tmp_path):
     place = tmp_path / "backups"
     place.mkdir()
     file = place / "fox ?%41#.db"
+    with contextlib.closing(sqlite3.connect(daemon.database, timeout=20)) as people, people:
+        people.execute("INSERT INTO limits (celsius_max) VALUES (8)")
     said = foxtrackrctl(daemon, "backup", file)
     assert "verified" in said.stdout and said.stderr == ""
     assert left_beside(place) == [file.name]
@@ -61,6 +63,7 @@ def test_backup_is_a_database(broker, daemon, stored, tmp_path):
     shutil.copy(file, copy)  # so that reading it leaves nothing beside the backup
     stored.check(copy)
     check_sound(copy)
+    assert value(copy, "SELECT celsius_max FROM limits") == 8
     assert foxtrackrctl(daemon, "verify", copy).returncode == 0
 
     daemon.stop()
@@ -70,6 +73,7 @@ def test_backup_is_a_database(broker, daemon, stored, tmp_path):
     daemon.wait_rows(stored.row_count + 1)
     daemon.stop()
     assert query(copy, "PRAGMA journal_mode") == [("wal",)]
+    assert value(copy, "SELECT celsius_max FROM limits") == 8
 
 
 def write_without_pause(path, end):

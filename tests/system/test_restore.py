@@ -1,5 +1,6 @@
 """An older state of the database in its place: a backup that was copied there, or foxtrackrctl restore."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -40,6 +41,8 @@ def history(broker, daemon, tmp_path):
     """A backup, readings that came after it, and a daemon that was killed: its WAL is not empty."""
     daemon.start()
     publish(broker, daemon, "before", 30)
+    with contextlib.closing(sqlite3.connect(daemon.database, timeout=20)) as people, people:
+        people.execute("INSERT INTO limits (celsius_max) VALUES (8)")
     backup = tmp_path / "backup.db"
     begun = fleet.now_ms()
     foxtrackrctl(daemon, "backup", backup)
@@ -148,6 +151,7 @@ def test_restore(broker, daemon, history):
     assert [(row[0], row[1], row[3]) for row in found] == [(CLIENT_ID, taken, "restored")]
     assert started <= found[0][2] <= fleet.now_ms()
     assert foxtrackrctl(daemon, "verify").returncode == 0
+    assert value(daemon.database, "SELECT celsius_max FROM limits") == 8
     assert devices(daemon.database) == {"before": 30}
     assert devices(aside) == {"after": 40, "before": 30}
     assert not list(daemon.database.parent.glob("*.restoring-*"))

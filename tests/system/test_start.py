@@ -16,8 +16,10 @@ from harness import SANITIZED, check_sound, query, run, value, wait_until
 from left_out import NO_MATTER
 
 TABLES = {"devices", "device_groups", "battery", "temperature", "messages", "quarantine", "gaps",
-          "runs", "expired", "sessions", "subscriptions"}
-VIEWS = {"battery_latest", "temperature_latest", "fleet", "battery_daily", "temperature_daily"}
+          "runs", "expired", "sessions", "subscriptions", "limits"}
+VIEWS = {"battery_latest", "temperature_latest", "fleet", "battery_daily", "temperature_daily", "battery_trend",
+         "reporting_gaps", "coverage_daily", "silent_devices", "temperature_excursions", "group_daily", "fleet_daily",
+         "quarantine_summary", "usual_intervals", "days"}
 
 
 def test_first_start_creates_everything_and_sigterm_ends_it(daemon):

@@ -38,13 +38,17 @@ static void test_a_new_database_gets_every_migration(void **state)
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
                 " WHERE type = 'table' ORDER BY name)",
                 "battery battery_days calendar day_offsets device_groups device_habits devices"
-                " expired gaps inbox inbox_position messages quarantine rollup_dirty rollup_state"
-                " runs sessions subscriptions temperature temperature_days typed_views");
-    assert_look(fixture,
-                "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
-                " WHERE type = 'view' ORDER BY name)",
-                "battery_daily battery_latest battery_pieces fleet temperature_daily"
-                " temperature_latest temperature_pieces");
+                " expired gaps inbox inbox_position limits messages quarantine rollup_dirty"
+                " rollup_state runs sessions subscriptions temperature temperature_days"
+                " typed_views");
+    assert_look(
+        fixture,
+        "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
+        " WHERE type = 'view' ORDER BY name)",
+        "battery_daily battery_latest battery_pieces battery_trend coverage_daily days fleet"
+        " fleet_daily group_daily quarantine_summary reporting_gaps silent_devices"
+        " temperature_daily temperature_excursions temperature_latest temperature_pieces"
+        " usual_intervals");
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM pragma_table_list"
                 " WHERE type = 'table' AND NOT strict AND name NOT LIKE 'sqlite_%'",
