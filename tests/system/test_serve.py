@@ -15,8 +15,9 @@ import threading
 import pytest
 
 import fleet
+from browser import Browser
 from foxtrackrd import foxtrackrctl
-from harness import FOXTRACKRCTL, PATIENCE, SANITIZED, run, sanitizer, wait_until
+from harness import FOXTRACKRCTL, PATIENCE, SANITIZED, find_program, run, sanitizer, wait_until
 
 CLIENTS = 200
 DEVICES = 30
@@ -175,6 +176,29 @@ def test_new_readings_appear(serve):
     assert b"newcomer" not in server.ask()[2]
     add_newcomer(serve.data)
     wait_until(lambda: b"newcomer" in server.ask()[2], 30, "the new device", every=0.5)
+
+
+def test_live_page_in_a_browser(serve, tmp_path):
+    """Goal: a real browser draws the page and lets it fetch itself, and nothing else; its policy is
+    heeded without a complaint. The test does not wait for the page's own half minute."""
+    server = serve()
+    browser = Browser(find_program("chromium"), tmp_path)
+    try:
+        browser.open(server.url)
+        browser.wait("document.documentElement.dataset.drawn !== undefined")
+        shown = "document.body.innerText.includes('newcomer')"
+        live = "document.getElementById('live').textContent"
+        assert not browser.evaluate(shown) and browser.evaluate(live).startswith("Live, as of ")
+        add_newcomer(serve.data)
+        again = f"refresh({{ ms: Date.now() }}).then(() => {shown})"
+        wait_until(lambda: browser.evaluate(again), 30, "the new device", every=0.5)
+        assert browser.errors == []
+        assert {url for url in browser.requests if not url.startswith("data:")} == {server.url}
+        assert server.stop() == 0
+        browser.evaluate("refresh({ ms: Date.now() })")
+        assert browser.evaluate(live).startswith("Not connected since ")
+    finally:
+        browser.close()
 
 
 def peak_memory_kib(pid):
