@@ -340,6 +340,37 @@ static void print_gaps(FILE *out, const json_t *gaps)
             moment_text(ctl_status_integer(last, "to_ms"), to));
 }
 
+/* Prints how many devices need attention, and the views that name them. */
+static void print_devices(FILE *out, const json_t *devices)
+{
+    static const struct {
+        const char *key;
+        const char *name;
+        const char *view;
+    } counts[] = {
+        {"silent", "silent", "longer than is usual for them: see the view silent_devices"},
+        {"temperature_excursions", "beyond limits",
+         "of temperature, not back yet: see the view temperature_excursions"},
+        {"batteries_low", "low batteries", "by the table limits, or below 15 %"},
+    };
+    char text[MOMENT_SIZE];
+
+    if (!json_is_object(devices)) {
+        return;
+    }
+    fprintf(out, "Devices: %" PRId64 ", counted %s\n", ctl_status_integer(devices, "count"),
+            moment_text(ctl_status_integer(devices, "counted_ms"), text));
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        int64_t count = ctl_status_integer(devices, counts[i].key);
+
+        if (count == 0) {
+            fprintf(out, "  %-14s none\n", counts[i].name);
+        } else {
+            fprintf(out, "  %-14s %" PRId64 " %s\n", counts[i].name, count, counts[i].view);
+        }
+    }
+}
+
 static void print_certificate(FILE *out, const char *name, const json_t *certificates,
                               const char *key, int64_t now_ms)
 {
@@ -387,5 +418,6 @@ void ctl_status_print(FILE *out, const json_t *root)
     print_counts(out, root);
     print_database(out, root);
     print_gaps(out, json_object_get(root, "gaps"));
+    print_devices(out, json_object_get(root, "devices"));
     print_certificates(out, json_object_get(root, "certificates"));
 }

@@ -173,6 +173,8 @@ struct writer_status {
     int64_t free_bytes;
     bool summary_known; /* false until the thread has read it for the first time */
     struct store_summary summary;
+    bool attention_known; /* false until the devices were counted for the first time */
+    struct store_attention attention;
 };
 
 struct writer;

@@ -159,7 +159,7 @@ static bool round_once(struct writer *writer)
                         : INT64_C(1000) * writer_chores_wait_ms(writer, idle_wait_ms(writer)))) {
     case INTAKE_OK:
         return writer_write_batch(writer, &item) && writer_delete_old(writer) &&
-               writer_idle_though_busy(writer);
+               writer_idle_though_busy(writer) && writer_look_at_devices(writer, false);
     case INTAKE_E_CLOSED:
         end(writer);
         return false;
@@ -167,7 +167,7 @@ static bool round_once(struct writer *writer)
         return writer_state_of(writer) == WRITER_STALLED
                    ? probe(writer)
                    : writer_idle(writer) && writer_look_at_content(writer, true) &&
-                         writer_delete_old(writer);
+                         writer_delete_old(writer) && writer_look_at_devices(writer, true);
     }
 }
 
@@ -225,6 +225,7 @@ int writer_start(struct writer **out, const struct writer_parts *parts,
     writer->idle_ms = clock_monotonic_ms();
     writer_expire_init(&writer->expire);
     writer_rejudge_init(&writer->rejudge);
+    writer_attention_init(&writer->attention);
     writer->summary_due = true;
     writer->views_due = true;
     writer->status.last_message_ms = last_message_until_now(parts->last_message_ms);

@@ -1,7 +1,7 @@
 /*
  * The writer's work between batches: checks the disk, reads the database's summary for status,
- * deletes old rows in short transactions of their own (pipeline/writer_expire.c), and waits when
- * space is short.
+ * counts the devices that need attention (pipeline/writer_attention.c), deletes old rows in short
+ * transactions of their own (pipeline/writer_expire.c), and waits when space is short.
  */
 #include "pipeline/writer_internal.h"
 
@@ -86,8 +86,32 @@ bool writer_look_at_content(struct writer *writer, bool idle)
         writer->status.summary = summary;
         writer->status.summary_known = true;
         pthread_mutex_unlock(&writer->mutex);
+        writer_attention_want(&writer->attention);
     } else if (result < 0) {
         writer_fail(writer, store_error(writer->parts.store));
+    }
+    return result >= 0;
+}
+
+/* Counts some devices if it is time for that. An error is ignored: status then keeps the earlier
+ * counts. False ends the thread. */
+bool writer_look_at_devices(struct writer *writer, bool idle)
+{
+    struct writer_attention *attention = &writer->attention;
+    uint64_t received = writer->status.counts.received;
+    int result;
+
+    if (!writer_attention_due(attention, idle, received)) {
+        return true;
+    }
+    result = writer_attention_chunk(attention, writer->parts.store, received);
+    if (result < 0) {
+        writer_fail(writer, store_error(writer->parts.store));
+    } else if (!attention->active && attention->known) {
+        pthread_mutex_lock(&writer->mutex);
+        writer->status.attention = attention->last;
+        writer->status.attention_known = true;
+        pthread_mutex_unlock(&writer->mutex);
     }
     return result >= 0;
 }
@@ -224,6 +248,7 @@ int writer_chores_wait_ms(const struct writer *writer, int limit_ms)
 {
     int64_t wait_ms = writer->rejudge.rest_until - clock_monotonic_ms();
 
+    limit_ms = writer_attention_wait_ms(&writer->attention, limit_ms);
     if (!writer->rejudge.active) {
         return writer_expire_wait_ms(&writer->expire, limit_ms);
     }

@@ -12,6 +12,7 @@
 #include "base/recent.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/writer_apply_internal.h"
+#include "pipeline/writer_attention_internal.h"
 #include "pipeline/writer_expire_internal.h"
 #include "pipeline/writer_rejudge_internal.h"
 
@@ -50,7 +51,8 @@ struct writer {
     bool summary_due;        /* the summary has changed, or was never read */
     int64_t summary_ms;      /* monotonic; when it was last read */
     int64_t summary_version; /* store_version_of_others() then */
-    unsigned links;          /* names of the database file, as last logged */
+    struct writer_attention attention;
+    unsigned links; /* names of the database file, as last logged */
     struct log_cause stall_cause;
     bool stall_said; /* the stall was logged, and its end was not yet */
     struct log_cause expire_cause;
@@ -104,6 +106,7 @@ bool writer_idle(struct writer *writer);
 bool writer_idle_though_busy(struct writer *writer);
 bool writer_look_at_content(struct writer *writer, bool idle);
 bool writer_delete_old(struct writer *writer);
+bool writer_look_at_devices(struct writer *writer, bool idle);
 bool writer_wait_for_space(struct writer *writer);
 
 /* Roll back a chore that has failed, and log "database: what: reason"; messages go on. False ends
@@ -121,7 +124,8 @@ void writer_note_entries(struct writer *writer);
 /* See pipeline/writer_readers.c. */
 void writer_look_at_readers(struct writer *writer, const struct store_measures *measures);
 
-/* Returns how long until retention or quarantine has work, at most limit_ms. */
+/* Returns how long until retention, quarantine or the count of devices has work, at most limit_ms.
+ */
 int writer_chores_wait_ms(const struct writer *writer, int limit_ms);
 
 bool writer_space_left(const struct writer *writer);

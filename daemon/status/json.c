@@ -163,6 +163,19 @@ static json_t *restored_json(const struct writer_status *writer)
         (json_int_t)summary->restored_ms, "from_ms", time_or_null(summary->restored_from_ms));
 }
 
+static json_t *devices_json(const struct writer_status *writer)
+{
+    const struct store_attention *attention = &writer->attention;
+
+    if (!writer->attention_known) {
+        return json_null();
+    }
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)attention->devices, "silent",
+                     (json_int_t)attention->silent, "temperature_excursions",
+                     (json_int_t)attention->excursions, "batteries_low", (json_int_t)attention->low,
+                     "counted_ms", (json_int_t)attention->now_ms);
+}
+
 /* The reader that keeps the WAL from being restarted, while the WAL is too long. The process may be
  * in another namespace, and its name hidden from the daemon. */
 static json_t *reader_json(const struct store_reader *reader)
@@ -223,7 +236,7 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
 {
     return json_pack(
         "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:i, s:o, s:i, s:o, s:o, s:o, s:f, s:f, s:f, s:f, "
-        "s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
+        "s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
         "format", STATUS_FILE_FORMAT, "state", snapshot->state, "text", json_text(snapshot->text),
         "version", FOXTRACKRD_VERSION, "pid", (json_int_t)getpid(), "started_ms",
         (json_int_t)snapshot->started_ms, "updated_ms", (json_int_t)snapshot->wall_ms,
@@ -239,10 +252,10 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
         (json_int_t)snapshot->strangers, "catching_up", snapshot->catching_up, "catch_up",
         catch_up_json(snapshot), "counts", counts_json(&snapshot->writer.counts),
         "quarantined_by_reason", quarantined_json(&snapshot->writer), "latest",
-        latest_json(&snapshot->latest), "gaps", gaps_json(&snapshot->writer), "database",
-        database_json(config, snapshot), "certificates", certificates_json(&snapshot->certificates),
-        "clock_behind", snapshot->clock_behind, "clock_least_ms",
-        time_or_null(snapshot->clock_least_ms));
+        latest_json(&snapshot->latest), "gaps", gaps_json(&snapshot->writer), "devices",
+        devices_json(&snapshot->writer), "database", database_json(config, snapshot),
+        "certificates", certificates_json(&snapshot->certificates), "clock_behind",
+        snapshot->clock_behind, "clock_least_ms", time_or_null(snapshot->clock_least_ms));
 }
 
 int status_file_write_json(struct own_file *file, const struct config *config,

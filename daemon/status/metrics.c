@@ -377,6 +377,29 @@ static void space_metrics(struct metrics *metrics, const struct status_snapshot 
     write_rows(metrics, rows, COUNT(rows));
 }
 
+/* About the data, not the daemon: counts, because a series for each device would be too many. */
+static void device_metrics(struct metrics *metrics, const struct writer_status *writer)
+{
+    const struct store_attention *attention = &writer->attention;
+    bool is_known = writer->attention_known;
+    const struct metric rows[] = {
+        GAUGE("devices", "Devices in the database.",
+              known_if(is_known, (double)attention->devices)),
+        GAUGE("silent_devices", "Devices that are silent for longer than is usual for them.",
+              known_if(is_known, (double)attention->silent)),
+        GAUGE("temperature_excursions",
+              "Temperatures beyond a limit of the table limits, and not back yet.",
+              known_if(is_known, (double)attention->excursions)),
+        GAUGE("batteries_low",
+              "Batteries below level_pct_min of the table limits, or below 15 % without one.",
+              known_if(is_known, (double)attention->low)),
+        GAUGE("devices_counted_timestamp_seconds", "When the devices were last counted.",
+              known_if(is_known, moment(attention->now_ms))),
+    };
+
+    write_rows(metrics, rows, COUNT(rows));
+}
+
 static void certificate_metrics(struct metrics *metrics,
                                 const struct status_certificates *certificates)
 {
@@ -412,6 +435,7 @@ int status_file_write_metrics(struct own_file *file, const struct config *config
     flow_metrics(&metrics, snapshot);
     commit_metrics(&metrics, &snapshot->writer);
     space_metrics(&metrics, snapshot);
+    device_metrics(&metrics, &snapshot->writer);
     certificate_metrics(&metrics, &snapshot->certificates);
     if (fclose(metrics.out) != 0) {
         free(text);

@@ -58,6 +58,8 @@ struct store_engine {
     int (*measure)(struct store *store, struct store_measures *out);
     int (*summary)(struct store *store, struct store_summary *out);
     int64_t (*quarantine_entries)(const struct store *store);
+    int (*attention)(struct store *store, struct store_attention *pass,
+                     const struct store_chunk *chunk);
     int (*version_of_others)(struct store *store, int64_t *version);
     int (*expire)(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
                   struct store_expired *out);

@@ -5,6 +5,7 @@
 #ifndef STORE_MEASURES_H
 #define STORE_MEASURES_H
 
+#include "store/retention.h"
 #include "store/store.h"
 
 /* An open read transaction of another process, which keeps the write-ahead log (WAL) from being
@@ -55,6 +56,28 @@ int store_summary(struct store *store, struct store_summary *out);
 /* Returns the entries of quarantine after the last commit, counted up to STORE_QUARANTINE_COUNTED:
  * those of the last store_summary() and this store's changes since; -1: before the first one. */
 int64_t store_quarantine_entries(const struct store *store);
+
+/*
+ * A pass through the devices that counts those that need attention. The caller sets now_ms, and all
+ * other members to zero.
+ */
+struct store_attention {
+    int64_t now_ms;     /* wall clock: who is silent by then */
+    int64_t device;     /* the last device that was looked at */
+    int64_t devices;    /* that were looked at */
+    int64_t silent;     /* of these: as the view silent_devices has them */
+    int64_t low;        /* with a battery below level_pct_min of the table `limits`, or below
+                           STORE_LEVEL_LOW_PCT without one */
+    int64_t excursions; /* open ones, as the view temperature_excursions has them */
+    bool done;
+};
+
+#define STORE_LEVEL_LOW_PCT 15
+
+/* Continue the pass for chunk->budget_us, with one device at least; sets `done` at its end. A few
+ * seeks for each device, however many readings it has. Reads only. */
+int store_attention(struct store *store, struct store_attention *pass,
+                    const struct store_chunk *chunk);
 
 /* Set *version to a number that changes when another program has changed the database. */
 int store_version_of_others(struct store *store, int64_t *version);

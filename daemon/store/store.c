@@ -197,6 +197,12 @@ int64_t store_quarantine_entries(const struct store *store)
     return engine_of(store)->quarantine_entries(store);
 }
 
+int store_attention(struct store *store, struct store_attention *pass,
+                    const struct store_chunk *chunk)
+{
+    return engine_of(store)->attention(store, pass, chunk);
+}
+
 int store_version_of_others(struct store *store, int64_t *version)
 {
     return engine_of(store)->version_of_others(store, version);

@@ -86,7 +86,8 @@ def fixture_metrics(broker, make_daemon, tmp_path):
     daemon.wait_received(manifest.messages)
     broker.restart()
     daemon.wait_status(lambda s: s["sessions"][0]["connects"] == 2
-                       and s["sessions"][0]["state"] == "subscribed" and not s["catching_up"])
+                       and s["sessions"][0]["state"] == "subscribed" and not s["catching_up"]
+                       and s["devices"])
     # The next file after that one: it has everything.
     before = path.stat().st_mtime_ns
     wait_until(lambda: path.stat().st_mtime_ns > before, what="a new metrics file")
@@ -146,7 +147,7 @@ def test_two_daemons_in_one_directory(broker, make_daemon, tmp_path):
         """Of each daemon; None until both have a file with everything in it."""
         texts = [path.read_text() for path in sorted(tmp_path.glob("*.prom"))]
         whole = [re.search(r"_session_subscribed{.*} 1\n", text) and "_gaps{" in text
-                 and 'certificate="broker"' in text for text in texts]
+                 and "_devices{" in text and 'certificate="broker"' in text for text in texts]
         return [set(samples_of(text)) for text in texts] if whole == [True, True] else None
 
     for daemon in daemons:
@@ -167,6 +168,44 @@ def test_metrics_pass_promtool(metrics):
     done = run(promtool, "check", "metrics", input=metrics[0].read_text())
     assert done.stdout + done.stderr == ""
     run(promtool, "check", "rules", RULES)
+
+
+def test_counts_of_devices(broker, make_daemon, tmp_path):
+    """Goal: who is silent, too warm or low is counted in the metrics and in the status, as the views say it;
+    a limit that an analyst sets counts without a message and without a restart."""
+    path = tmp_path / "fox.prom"
+    daemon = make_daemon(broker, status={"metrics_file": path}).start()
+    now_ms, messages = fleet.now_ms(), 0
+    for device, level, since_h in (("fine", 80, 0), ("low", 14, 0), ("silent", 60, 9)):
+        for ago_h in range(since_h, since_h + 6):
+            time_ms = now_ms - ago_h * HOUR_MS
+            body = json.loads(fleet.battery(device, time_ms))
+            body["battery"]["level"] = level
+            broker.publish(f"foxtrackr/{device}/V3.0/bat", json.dumps(body))
+            broker.publish(f"foxtrackr/{device}/V3.0/temp", fleet.temperature(device, time_ms, celsius=30))
+            messages += 2
+    daemon.wait_received(messages)
+    # Ten seconds after the count at the start, when nothing comes.
+    status = daemon.wait_status(lambda s: s["devices"] and s["devices"]["count"] == 3, timeout=40)
+    assert {**status["devices"], "counted_ms": 0} == {
+        "count": 3, "silent": 1, "temperature_excursions": 0, "batteries_low": 1, "counted_ms": 0}
+    with contextlib.closing(sqlite3.connect(daemon.database, timeout=20)) as connection, connection:
+        connection.execute("INSERT INTO limits (device_id, celsius_max) VALUES ('fine', 29)")
+        connection.execute("INSERT INTO limits (device_id, level_pct_min) VALUES ('low', 5)")
+    status = daemon.wait_status(lambda s: s["devices"]["temperature_excursions"] == 1, timeout=60)
+    assert (status["devices"]["silent"], status["devices"]["batteries_low"]) == (1, 0)
+    assert status["devices"]["counted_ms"] >= now_ms
+    shown = run(harness.FOXTRACKRCTL, "-c", daemon.config, "status").stdout
+    assert re.search(r"^Devices: 3, counted 20\d\d-.*\n +silent +1 .*silent_devices\n"
+                     r" +beyond limits +1 .*temperature_excursions\n +low batteries +none$", shown, re.MULTILINE)
+
+    def told():
+        families = families_of(path)
+        names = ("devices", "silent_devices", "temperature_excursions", "batteries_low")
+        return [families[f"foxtrackrd_{name}"].samples[0].value for name in names] == [3, 1, 1, 0]
+
+    wait_until(told, what="the same numbers in the metrics file")
+    daemon.stop()
 
 
 def metrics_named_in(text):
@@ -226,7 +265,8 @@ NOT_ON_THE_DASHBOARD = {
     "foxtrackrd_last_commit_timestamp_seconds",
     # Other numbers there say the same, or nearly.
     "foxtrackrd_session_received_messages_total", "foxtrackrd_pending_bytes",
-    "foxtrackrd_catching_up", "foxtrackrd_catch_up_done_ratio", "foxtrackrd_rejudged_messages_total",
+    "foxtrackrd_catch_up_done_ratio", "foxtrackrd_rejudged_messages_total",
+    "foxtrackrd_devices_counted_timestamp_seconds",
 }
 """Metrics that no panel shows."""
 

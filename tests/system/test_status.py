@@ -261,7 +261,7 @@ def paths_of(value, path=""):
             here = f"{path}.{name}" if path else name
             if not isinstance(inner, (dict, list)):
                 yield here
-            elif here in ("catch_up", "gaps.last", "database.log_reader", "database.restored",
+            elif here in ("catch_up", "gaps.last", "devices", "database.log_reader", "database.restored",
                           "database.quarantine_by_reason", "sessions_unused"):
                 yield here
             yield from paths_of(inner, here)

@@ -393,6 +393,15 @@ static int64_t memory_quarantine_entries(const struct store *store)
     return (int64_t)store->committed.counts.quarantined;
 }
 
+static int memory_attention(struct store *store, struct store_attention *pass,
+                            const struct store_chunk *chunk)
+{
+    (void)store;
+    (void)chunk;
+    pass->done = true;
+    return STORE_OK;
+}
+
 static int memory_version_of_others(struct store *store, int64_t *version)
 {
     (void)store;
@@ -500,6 +509,7 @@ static const struct store_engine memory_engine = {
     .measure = memory_measure,
     .summary = memory_summary,
     .quarantine_entries = memory_quarantine_entries,
+    .attention = memory_attention,
     .version_of_others = memory_version_of_others,
     .expire = memory_expire,
     .survey_newest = memory_survey_newest,

@@ -95,7 +95,7 @@ $(BUILD)/tests/test_paho_large: private LDFLAGS_ += -Wl,--wrap=pthread_cond_time
 $(BUILD)/tests/test_library: private LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
 # These have the clocks in their hands.
-$(addprefix $(BUILD)/tests/test_writer_,rejudge survey): private LDFLAGS_ += \
+$(addprefix $(BUILD)/tests/test_writer_,attention rejudge survey): private LDFLAGS_ += \
     -Wl,--wrap=clock_gettime,--wrap=adjtimex
 
 # And these what the inbox needs, or asks for.

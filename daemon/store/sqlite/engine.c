@@ -42,6 +42,7 @@ const struct store_engine store_sqlite = {
     .measure = sqlite_measure,
     .summary = sqlite_summary,
     .quarantine_entries = sqlite_quarantine_entries,
+    .attention = sqlite_attention,
     .version_of_others = sqlite_version_of_others,
     .expire = sqlite_expire,
     .survey_newest = sqlite_survey_newest,

@@ -2,6 +2,7 @@
 #ifndef STORE_SQLITE_OPERATIONS_INTERNAL_H
 #define STORE_SQLITE_OPERATIONS_INTERNAL_H
 
+#include "store/measures.h"
 #include "store/retention.h"
 #include "store/store.h"
 #include "store/views.h"
@@ -46,6 +47,8 @@ int sqlite_shrink(struct store *store);
 int sqlite_measure(struct store *store, struct store_measures *out);
 int sqlite_summary(struct store *store, struct store_summary *out);
 int64_t sqlite_quarantine_entries(const struct store *store);
+int sqlite_attention(struct store *store, struct store_attention *pass,
+                     const struct store_chunk *chunk);
 int sqlite_version_of_others(struct store *store, int64_t *version);
 int sqlite_expire(struct store *store, struct store_expiry *expiry, const struct store_chunk *chunk,
                   struct store_expired *out);
