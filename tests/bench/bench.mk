@@ -1,7 +1,7 @@
 # The programs of the benchmarks: a broker, the clients to compare with, and shims.
 
 BENCH_BROKER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/broker/*.c))
-BENCH_PROGRAMS   := $(addprefix $(BUILD)/bench/,broker ceiling client client-shared parse relay sqlite_floor \
+BENCH_PROGRAMS   := $(addprefix $(BUILD)/bench/,broker ceiling client client-shared load_readings parse relay sqlite_floor \
                       slow_sync.so alloc_count.so)
 
 bench-programs: $(BENCH_PROGRAMS)
@@ -42,6 +42,11 @@ $(BUILD)/bench/sqlite_floor: $(BUILD)/tests/bench/sqlite_floor.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lsqlite3
+
+$(BUILD)/bench/load_readings: $(BUILD)/tests/bench/load_readings.o
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lsqlite3 -lm
 
 $(BUILD)/bench/%.so: tests/bench/%_shim.c
 	@mkdir -p $(@D)

@@ -14,6 +14,7 @@ bench-quick: bench-deps all bench-programs ## does the benchmark work? its broke
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests/bench
 	$(Q)$(BENCH) --quick
 	$(Q)$(BUILD)/bench/parse --messages 400000 --least-ratio 0.8
+	$(Q)$(PYTHON) -B tests/bench/answers --build $(BUILD) --count 1000000 --devices 200 --rounds 3 --least-ratio 3
 
 bench-parse: bench-programs ## the library alone: bodies in plain ASCII, UTF-8, with escapes and arrays
 	$(Q)$(BUILD)/bench/parse --messages 4000000 --least-ratio 0.8
@@ -29,4 +30,8 @@ bench-real: bench-deps all bench-programs ## 200,000 messages on a real broker, 
 bench-retention: all $(FLEET) ## what deleting a million old rows costs those who wait (a minute)
 	$(Q)$(PYTHON) -B tests/bench/retention --build $(BUILD)
 
-.PHONY: bench-retention bench-parse bench bench-deps bench-quick bench-backlog bench-real
+# COUNT=1000000000 needs 40 GB below BUILD, and an hour.
+bench-answers: all bench-programs ## how long analysts wait with COUNT=10000000 readings
+	$(Q)$(PYTHON) -B tests/bench/answers --build $(BUILD) --count $(COUNT)
+
+.PHONY: bench-answers bench-retention bench-parse bench bench-deps bench-quick bench-backlog bench-real
