@@ -132,7 +132,7 @@ check-debian13: ## lint, test and package what is committed on Debian 13 (root o
 	$(Q)tests/deps debootstrap git util-linux
 	$(Q)tests/debian13 $(TARGETS)
 
-demo: ## a private broker, a fleet with a 7-day backlog, and what an analyst sees
+demo: ## a private broker, a thousand trackers, seven days, and what an analyst sees
 	$(Q)tests/demo --check-localhost
 	$(Q)$(MAKE) --no-print-directory deps-demo
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(FLEET)

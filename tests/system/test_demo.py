@@ -1,5 +1,6 @@
 """The demonstration, and the example messages that it, the manual and the README name."""
 
+import collections
 import contextlib
 import json
 import os
@@ -47,12 +48,14 @@ def test_demo_tells_one_story(demo):
 def test_demo_tells_the_truth(demo):
     """Goal: the numbers of its story are those of the database."""
     shown, directory = demo
-    [(trackers, groups, messages)] = re.findall(r"(\d+) trackers in (\d+) groups, .*: (\d+) messages", shown)
+    [(trackers, grouped, groups, messages)] = re.findall(
+        r"(\d+) trackers, (\d+) of them in (\d+) groups, .*: (\d+) messages", shown)
     [(garbage, other)] = re.findall(r"(\d+) messages are garbage, and (\d+) have a type", shown)
     counted = query(directory / "foxtrackr.db", """
-        SELECT (SELECT count(DISTINCT device) FROM battery), (SELECT count(DISTINCT group_name) FROM device_groups),
+        SELECT (SELECT count(DISTINCT device) FROM battery), (SELECT count(*) FROM device_groups),
+               (SELECT count(DISTINCT group_name) FROM device_groups),
                (SELECT received FROM runs), (SELECT quarantined FROM runs), (SELECT count(*) FROM messages)""")
-    assert counted == [tuple(map(int, (trackers, groups, messages, garbage, other)))]
+    assert counted == [tuple(map(int, (trackers, grouped, groups, messages, garbage, other)))]
 
 
 def test_demo_answers_its_questions(demo):
@@ -63,6 +66,86 @@ def test_demo_answers_its_questions(demo):
     assert len(questions) >= 5
     for question in questions:
         assert chapter(shown, question).count("\n│ ") >= 2, question  # the heading, and a row
+
+
+def rows_shown(shown, question):
+    """The rows of the table below a question."""
+    lines = [line for line in chapter(shown, question).splitlines() if line.startswith("│")]
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines[1:]]
+
+
+@pytest.fixture(scope="module")
+def truth(demo):
+    """What is true of each tracker, by its name: tests/tracker.c."""
+    lines = (demo[1] / "truth.jsonl").read_text(encoding="utf-8").splitlines()
+    return {one["device"]: one for one in map(json.loads, lines)}
+
+
+def test_battery_answers_of_the_demo_are_true(demo, truth):
+    """Goal: a forecast is within a fifth of the truth for nearly every tracker, recharged or not, and a
+    tracker that is silent has none."""
+    shown, directory = demo
+    now_ms = max(one["last_ms"] for one in truth.values())
+    answers = {device: (rate, empty_ms) for device, rate, empty_ms in query(
+        directory / "foxtrackr.db", "SELECT device_id, pct_per_day, empty_ms FROM battery_trend")}
+    speaking = {device for device, one in truth.items() if not one["silent"]}
+    assert set(answers) == speaking
+    recharged = {device for device in speaking if truth[device]["recharges"]}
+    assert len(recharged) > 100 and len(speaking - recharged) > 100
+    for some in (recharged, speaking - recharged):
+        right = [device for device in some
+                 if abs(abs(answers[device][0]) / truth[device]["pct_per_day"] - 1) <= 0.2
+                 and abs((answers[device][1] - now_ms) / (truth[device]["empty_ms"] - now_ms) - 1) <= 0.2]
+        assert len(right) >= 0.95 * len(some)
+    question = "How fast do the batteries discharge, and when will they be empty?"
+    assert {row[0] for row in rows_shown(shown, question)} <= speaking
+
+
+def test_silence_in_the_demo_is_true(demo, truth):
+    """Goal: the silent trackers are those that fell silent, and the gaps are these and the pauses."""
+    shown, directory = demo
+    silent = {device for device, one in truth.items() if one["silent"]}
+    assert len(silent) == 2
+    assert {row[0] for row in rows_shown(shown, "Which devices have been silent?")} == silent
+    expected = {(device, kind, one["last_ms"] if one["silent"] else one["before_pause_ms"],
+                 None if one["silent"] else one["after_pause_ms"])
+                for device, one in truth.items() for kind in ("bat", "temp")
+                if one["silent"] or one["after_pause_ms"]}
+    assert len(expected) == 10
+    assert set(query(directory / "foxtrackr.db",
+                     "SELECT device_id, type, from_ms, to_ms FROM reporting_gaps")) == expected
+    shown_gaps = {row[0] for row in rows_shown(shown, "Where are readings missing?")}
+    assert shown_gaps <= {device for device, *_ in expected}
+
+
+def test_excursions_in_the_demo_are_true(demo, truth):
+    """Goal: what was too warm is shown with its times, and what is too warm still is open."""
+    shown, directory = demo
+    expected = {(device, one["warm_first_ms"], one["warm_after_ms"], int(one["warm_after_ms"] is None))
+                for device, one in truth.items() if one["warm_first_ms"]}
+    assert len(expected) == 3 and sum(is_open for *_, is_open in expected) == 1
+    assert set(query(directory / "foxtrackr.db",
+                     "SELECT device_id, from_ms, to_ms, open FROM temperature_excursions")) == expected
+    assert {row[0] for row in rows_shown(shown, "When was it too warm or too cold?")} \
+        == {device for device, *_ in expected}
+
+
+def test_groups_in_the_demo_are_true(demo, truth):
+    """Goal: each group has its trackers and no others."""
+    shown, directory = demo
+    groups = collections.Counter(one["group"] for one in truth.values() if one["group"])
+    assert groups == {"depot-north": 60, "depot-south": 60, "trailers": 60, "reefers": 60}
+    assert dict(query(directory / "foxtrackr.db",
+                      "SELECT group_name, max(devices) FROM group_daily GROUP BY 1")) == groups
+    assert {row[0] for row in rows_shown(shown, "How is each group doing?")} == set(groups)
+
+
+def test_status_in_the_demo_counts_what_is_there(demo):
+    """Goal: the daemon's own counts are those of the answers."""
+    status = chapter(demo[0], "foxtrackrctl status")
+    assert re.search(r"^ +Devices: 1000, counted ", status, re.MULTILINE)
+    assert re.search(r"^ +silent +2 ", status, re.MULTILINE)
+    assert re.search(r"^ +beyond limits +1 ", status, re.MULTILINE)
 
 
 @pytest.mark.parametrize("change, found", [
@@ -102,7 +185,7 @@ def test_demo_explains_the_duplicates(demo):
 def test_commands_at_the_end_of_the_demo_run(demo):
     """Goal: every command that it proposes can be pasted."""
     shown, directory = demo
-    commands = re.findall(r"^  (\S.*)$", shown.split("How to go on\n")[1], re.MULTILINE)
+    commands = re.findall(r"^  (\S.*)$", chapter(shown, "How to go on"), re.MULTILINE)
     commands = [line for line in commands if line.startswith(("/", "sqlite3"))]
     assert len(commands) == 3
     for line in commands:
@@ -112,6 +195,15 @@ def test_commands_at_the_end_of_the_demo_run(demo):
     for ending, file in re.findall(r"ends in (\w+), (\w+\.json)", shown.replace("\n      ", " ")):
         other = parse.replace("/bat ", f"/{ending} ").replace("battery.json", file)
         assert run(*shlex.split(other)).returncode == 0
+
+
+def test_demo_ends_with_the_report(demo):
+    """Goal: the last thing that it says is where the page is."""
+    shown, directory = demo
+    said = chapter(shown, "The report").splitlines()[0].strip()
+    assert said == str(directory / "report.html")
+    page = (directory / "report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!") and "1BBCE" in page
 
 
 def test_queries_of_the_readme_return_rows(demo):
