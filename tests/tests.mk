@@ -5,8 +5,9 @@ DEPS_DEMO  := mosquitto openssl sqlite3
 DEPS_CHECK := $(DEPS_DEMO) libcmocka-dev mosquitto-clients python3-paho-mqtt python3-pytest \
               python3-pytest-xdist ca-certificates clang g++ iproute2 \
               libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd \
-              systemd-container util-linux python3-prometheus-client python3-yaml microsocks tinyproxy-bin jq \
-              chromium
+              systemd-container util-linux python3-prometheus-client python3-yaml microsocks tinyproxy-bin jq
+# For tests with the marker `browser`.
+DEPS_BROWSER := chromium
 # The programs that schema/RECIPES.md has recipes for.
 DEPS_RECIPES := python3-pandas r-cran-rsqlite sqlite-utils visidata jq
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
@@ -54,6 +55,7 @@ CHECK_ALL := \
     'system tests and kills with the shared Paho: check-shared' \
     'packages: packages-quick' \
     'service on systemd: service-run' \
+    'report in a browser: check-browser' \
     'recipes of other programs: check-recipes' \
     'benchmark: bench-quick' \
     'fuzzing: -j$(JOBS) fuzz-quick SECONDS=20'
@@ -62,7 +64,7 @@ stages = tests/stages $@ '$(MAKE) --no-print-directory' '$(strip make $(MAKEOVER
 check: deps ## install what is missing, build, and run what finds most faults: lint, unit and system tests
 	$(Q)+$(stages) $(CHECK)
 
-check-all: deps ## the rest, after make check: sanitized, threads, faults, shared Paho, packages, service, recipes, benchmark, fuzzing
+check-all: deps ## the rest, after make check: sanitized, threads, faults, shared Paho, packages, service, browser, recipes, benchmark, fuzzing
 	$(Q)+$(stages) $(CHECK_ALL)
 
 test: unit system ## unit and system tests, without installing anything
@@ -77,7 +79,12 @@ SYSTEM_TESTS ?= tests/system
 
 system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, the built programs
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(SYSTEM_WAITERS) \
-	    $(SYSTEM_TESTS)
+	    -m 'not browser' $(SYSTEM_TESTS)
+
+check-browser: all $(FLEET) $(PRELOADS) ## the report, written and live, in a headless Chromium
+	$(Q)tests/deps $(DEPS_BROWSER)
+	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(WAITERS) \
+	    -m browser tests/system
 
 # The tests of code that several threads use, with ThreadSanitizer. A report fails the test whose program ends with it, and the target where the
 # program was killed.
@@ -145,5 +152,5 @@ $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lm
 
-.PHONY: deps deps-build deps-demo deps-check check check-all check-brokers brokers each-broker check-recipes \
+.PHONY: deps deps-build deps-demo deps-check check check-all check-brokers brokers each-broker check-browser check-recipes \
         check-debian13 test test-sanitized test-threads test-programs system demo

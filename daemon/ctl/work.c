@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/plural.h"
 
 #define SHOW_PERIOD_MS 200
 #define MIB            1048576.0
@@ -36,7 +37,7 @@ static void show(struct ctl_work *work, const char *what, enum store_unit unit, 
     fprintf(stderr, "\r\033[K%-12s ", what);
     if (total <= 0) { /* the total is unknown */
         if (done > 0 && unit == STORE_ROWS) {
-            fprintf(stderr, "%" PRId64 " rows, ", done);
+            fprintf(stderr, "%" PRId64 " row%s, ", done, plural_s(done));
         }
         fprintf(stderr, "%s", duration_text(spent_ms, left));
     } else {

@@ -25,6 +25,7 @@ HANG_S = 120
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): the hang guard of this test")
+    config.addinivalue_line("markers", "browser: needs Chromium, which make check does not install")
 
 
 @pytest.fixture(autouse=True)

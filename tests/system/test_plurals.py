@@ -15,6 +15,10 @@ SINGULAR = {"is", "was", "has", "its", "as", "ms", "s", "this", "does", "needs"}
 # Nouns whose number is never 1: limits, and sizes that are always larger.
 NEVER_ONE = (
     "more than %d sessions",
+    "more than %d views",
+    "more than %d columns in a view",
+    "more than %d values",
+    "%d characters at most",
     "is longer than %d characters",
     "payload of %zu bytes, over ",
     "has a key of %d bits",

@@ -452,6 +452,7 @@ def pixels(browser, selector):
         return new Set(new Uint32Array(bytes.buffer)).size; }})()""")
 
 
+@pytest.mark.browser
 def test_overview_is_drawn(shown):
     """Goal: what needs attention, the accounts, the fleet and the heat map are there at once."""
     assert int(shown.evaluate("document.documentElement.dataset.drawn")) < 10_000 * PATIENCE
@@ -466,6 +467,7 @@ def test_overview_is_drawn(shown):
     assert pixels(shown, "#fleet td canvas") > 2
 
 
+@pytest.mark.browser
 def test_sorting(shown):
     """Goal: a column's heading sorts, once more turns round, and says so to a screen reader."""
     shown.click('th button[data-sort="level"]')
@@ -480,6 +482,7 @@ def test_sorting(shown):
     assert cells(shown, "#found") == ["Devices 51 to 60 of 60"] and len(cells(shown, "#fleet tbody tr")) == 10
 
 
+@pytest.mark.browser
 def test_search_and_filter(shown):
     """Goal: search finds devices and groups; filters show what needs attention; both at once."""
     shown.click("#search")
@@ -494,6 +497,7 @@ def test_search_and_filter(shown):
     assert cells(shown, "#found") == ["No device matches."]
 
 
+@pytest.mark.browser
 def test_markup_stays_text_in_the_browser(shown):
     """Goal: a name that is markup is shown as it is, in the table and on its page."""
     shown.evaluate("(() => { const box = document.getElementById('search'); box.value = 'onerror'; box.dispatchEvent(new Event('input')); })()")
@@ -504,6 +508,7 @@ def test_markup_stays_text_in_the_browser(shown):
     assert shown.evaluate("document.querySelectorAll('img').length") == 0
 
 
+@pytest.mark.browser
 def test_device_page(shown):
     """Goal: a link opens the device: charts that are not blank, gaps, numbers; back leads to the fleet."""
     shown.evaluate(f"(() => {{ location.hash = '#/device/foxtrackr/{NAMES[SILENT]}'; }})()")
@@ -518,6 +523,7 @@ def test_device_page(shown):
     assert len(cells(shown, "#fleet tbody tr")) == 50
 
 
+@pytest.mark.browser
 def test_forecast(shown):
     """Goal: a battery that discharges has a forecast, one on a charger has none."""
     shown.evaluate(f"(() => {{ location.hash = '#/device/foxtrackr/{NAMES[1]}'; }})()")
@@ -527,6 +533,7 @@ def test_forecast(shown):
     shown.wait("document.querySelector('#device .readout')?.textContent.startsWith('No forecast')")
 
 
+@pytest.mark.browser
 def test_keyboard(shown):
     """Goal: without a mouse: skip link, search, sorting, a cell of the heat map, a chart."""
     shown.press("Tab")
@@ -548,6 +555,7 @@ def test_keyboard(shown):
     assert re.match(r"\d{4}-\d\d-\d\d: |.* expected", cells(shown, "#device .readout")[0])
 
 
+@pytest.mark.browser
 def test_names_for_a_screen_reader(shown):
     """Goal: one heading of the first level, sections with names, fields with labels, pictures with words."""
     look = """(() => ({
@@ -564,6 +572,7 @@ def test_names_for_a_screen_reader(shown):
         assert all(found["sections"]) and all(found["fields"]) and all(found["pictures"]), found
 
 
+@pytest.mark.browser
 def test_policy_holds(shown):
     """Goal: the browser refuses a script, a style and a request that are not the page's own."""
     shown.evaluate("""(() => { const script = document.createElement("script");
@@ -590,6 +599,7 @@ def contrast(one, other):
     return (light + 0.05) / (dark + 0.05)
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_sizes_and_schemes(shown, tmp_path, width, scheme):
@@ -617,6 +627,7 @@ def test_sizes_and_schemes(shown, tmp_path, width, scheme):
         assert len(set(zlib.crc32(picture.read_bytes()[i:i + 64]) for i in range(0, 4096, 64))) > 32
 
 
+@pytest.mark.browser
 def test_print(shown):
     """Goal: the page prints on white whatever the scheme, without its controls."""
     shown.prefer("dark", media="print")

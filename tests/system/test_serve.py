@@ -178,6 +178,7 @@ def test_new_readings_appear(serve):
     wait_until(lambda: b"newcomer" in server.ask()[2], 30, "the new device", every=0.5)
 
 
+@pytest.mark.browser
 def test_live_page_in_a_browser(serve, tmp_path):
     """Goal: a real browser draws the page and lets it fetch itself, and nothing else; its policy is
     heeded without a complaint. The test does not wait for the page's own half minute."""

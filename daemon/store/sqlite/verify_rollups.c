@@ -55,7 +55,7 @@ static void tell(struct verify *verify, const int64_t *battery, const int64_t *t
     } else if ((battery[READINGS] >= 0 && battery[PIECES] != battery[READINGS]) ||
                (temperature[READINGS] >= 0 && temperature[PIECES] != temperature[READINGS])) {
         verify_tell(verify, "roll-ups", false,
-                    "the views by day have %lld battery and %lld temperature readings, and the "
+                    "the views by day have %lld of battery and %lld of temperature, and the "
                     "tables %lld and %lld: somebody changed them; UPDATE rollup_state SET zone = "
                     "'' lets the next start of foxtrackrd make the roll-ups anew",
                     (long long)battery[PIECES], (long long)temperature[PIECES],
