@@ -265,6 +265,9 @@ static int fill_spool(const struct building *building, const char *select_sql, c
     if (create_sql == NULL || insert_sql == NULL) {
         result = no_memory(building);
     } else {
+        /* Its pages are written, and later read, one after the other: many in memory gain nothing.
+         */
+        sqlite3_exec(store->db, "PRAGMA temp.cache_size = -256", NULL, NULL, NULL);
         result = write_spool(store, create_sql, doing, NULL, 0);
         if (result == STORE_OK) {
             result = write_spool(store, insert_sql, doing, building->values, building->count);
