@@ -5,6 +5,8 @@
  * part of the work on roll-ups, rolled back or not; retention; another time zone; a restart. After
  * each, the views are compared with the same numbers added up from the readings by plain SQL.
  */
+#include <limits.h>
+
 #include "store_fixture.h"
 
 #include "store/upkeep.h"
@@ -14,7 +16,7 @@
 #define FIRST_MS INT64_C(1699747200000) /* 2023-11-12 00:00 UTC */
 #define DAYS     7
 #define DEVICES  4
-#define STEPS    400
+#define STEPS    150
 
 /* The day of a reading's time, without rollup_state. */
 #define DAY_OF(time)                                                                               \
@@ -311,6 +313,26 @@ static void test_rollups_outlive_their_readings(void **state)
                 "1");
 }
 
+/* On a disk that is nearly full the space is left to messages. */
+static void test_nothing_begins_without_room(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    int again_ms = INT_MAX;
+
+    generator = 4;
+    begin(fixture);
+    put_any(store);
+    commit(fixture);
+    store->rollup.work.caught_up = true;
+    store->free_bytes = INT64_C(64) * 1024 * 1024 - 1;
+    assert_int_equal(rollup_idle(store, true, &again_ms), STORE_OK);
+    assert_int_equal(store->rollup.work.phase, ROLLUP_RESTS);
+    store->free_bytes++;
+    assert_int_equal(rollup_idle(store, true, &again_ms), STORE_OK);
+    assert_int_not_equal(store->rollup.work.phase, ROLLUP_RESTS);
+}
+
 static void test_everything_is_rolled_up_in_the_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -420,6 +442,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_reading_in_a_gap_is_not_jumped_over,
                                         fixture_make_open, fixture_remove),
         cmocka_unit_test_setup_teardown(test_nor_is_one_of_another_program, fixture_make_open,
+                                        fixture_remove),
+        cmocka_unit_test_setup_teardown(test_nothing_begins_without_room, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(test_everything_is_rolled_up_in_the_end, fixture_make_open,
                                         fixture_remove),

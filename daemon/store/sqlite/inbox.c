@@ -54,6 +54,10 @@
  * now: "all of it" inserted sixteen readings of a table with one statement, which is 4.7 % of the
  * rate on mosquitto, 4.3 % of CPU, and nothing on the bench.
  *
+ * The larger the tables, the more the inbox brings. Of a queue of 10 million on mosquitto, one run
+ * each: all of it 63,400 msg/s, 13.0 µs, 1,880 bytes; no runs 43,700, 18.1, 7,180; no inbox 31,000,
+ * 24.6, 12,000.
+ *
  * "No runs" has lots of 147,456 messages, as many as memory holds; a million messages are too few
  * to show what larger lots save. "No packed rows" takes 5 of the daemon's 39 MiB less. "Fixed
  * sizes" has lots of 344,064 messages and sorts in 5 for every 4 that arrive. A larger constant was

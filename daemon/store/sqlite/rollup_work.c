@@ -42,6 +42,7 @@
 #define WAIT_MS           100 /* for messages' own checkpoint */
 #define AFTER_FAIL_MS     1000
 #define PAUSE_EXPECTED_MS 60000
+#define ROLLUP_ROOM       (INT64_C(64) * 1024 * 1024) /* free bytes, with fewer nothing is rolled up */
 
 /* --- days to make anew ----------------------------------------------------------------------- */
 
@@ -335,7 +336,8 @@ int rollup_idle(struct store *store, bool in_pause, int *again_ms)
     int rest_ms = 0;
     int result;
 
-    if (sqlite_sorts_in(store)) {
+    /* A disk that is nearly full keeps its space for messages. */
+    if (sqlite_sorts_in(store) || store->free_bytes < ROLLUP_ROOM) {
         return STORE_OK;
     }
     result = do_work(store, in_pause, &more, &rest_ms);
