@@ -107,6 +107,9 @@ bool writer_look_at_devices(struct writer *writer, bool idle)
     result = writer_attention_chunk(attention, writer->parts.store, received);
     if (result < 0) {
         writer_fail(writer, store_error(writer->parts.store));
+    } else if (result != STORE_OK) {
+        log_line_limited(&writer->attention_cause, LOG_WARNING, NULL, "database: %s",
+                         store_error(writer->parts.store));
     } else if (!attention->active && attention->known) {
         pthread_mutex_lock(&writer->mutex);
         writer->status.attention = attention->last;

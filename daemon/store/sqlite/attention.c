@@ -6,7 +6,15 @@
  * the newest readings of one device are enough. The rules are the same, and a test compares the
  * counts. A battery is low by the limit that is closest: the device's own, else the highest of its
  * groups', else the highest of those for all.
+ *
+ * The statement reads a view and the table `limits`, which people may change. So it is compiled for
+ * each chunk, and not with the daemon's own statements when the database is opened: a view that is
+ * gone leaves the devices uncounted, and messages go on.
  */
+#include "store/sqlite/attention_internal.h"
+
+#include <errno.h>
+
 #include "store/sqlite/sqlite_internal.h"
 
 /* Sets *device to the next one; 0: there is none. */
@@ -23,27 +31,40 @@ static int next_device(struct store *store, int64_t *device)
     return result;
 }
 
-static int look_at(struct store *store, int64_t device, struct store_attention *pass)
+/* What is wrong with a view or with `limits` is no fault of the database. */
+static int failed(struct store *store)
 {
-    const struct store_value values[] = {store_integer(device), store_integer(STORE_LEVEL_LOW_PCT),
-                                         store_integer(pass->now_ms)};
-    sqlite3_stmt *statement = store->statements[STATEMENT_ATTENTION];
-    bool row = false;
-    int result = store_step(store, STATEMENT_ATTENTION, values, 3, &row);
+    if ((sqlite3_errcode(store->db) & 0xff) == SQLITE_ERROR) {
+        return store_refuse(store, STORE_E_RETRY, "%s: cannot count the devices: %s", store->path,
+                            sqlite3_errmsg(store->db));
+    }
+    return store_fail(store, "count the devices");
+}
 
-    if (result == STORE_OK && row) {
+static int look_at(struct store *store, sqlite3_stmt *statement, int64_t device,
+                   struct store_attention *pass)
+{
+    int code;
+
+    errno = 0;
+    sqlite3_bind_int64(statement, 1, device);
+    sqlite3_bind_int64(statement, 2, STORE_LEVEL_LOW_PCT);
+    sqlite3_bind_int64(statement, 3, pass->now_ms);
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
         pass->device = device;
         pass->devices++;
         pass->silent += sqlite3_column_int64(statement, 0);
         pass->low += sqlite3_column_int64(statement, 1);
         pass->excursions += sqlite3_column_int64(statement, 2);
     }
-    store_reset(store, STATEMENT_ATTENTION);
-    return result;
+    code = code == SQLITE_ROW || code == SQLITE_DONE ? STORE_OK : failed(store);
+    sqlite3_reset(statement); /* its code repeats the step's */
+    return code;
 }
 
-int sqlite_attention(struct store *store, struct store_attention *pass,
-                     const struct store_chunk *chunk)
+static int look_at_some(struct store *store, sqlite3_stmt *statement, struct store_attention *pass,
+                        const struct store_chunk *chunk)
 {
     int64_t deadline_us = chunk->clock_us() + chunk->budget_us;
 
@@ -52,7 +73,7 @@ int sqlite_attention(struct store *store, struct store_attention *pass,
         int result = next_device(store, &device);
 
         if (result == STORE_OK && device != 0) {
-            result = look_at(store, device, pass);
+            result = look_at(store, statement, device, pass);
         }
         if (result != STORE_OK) {
             return result;
@@ -60,4 +81,19 @@ int sqlite_attention(struct store *store, struct store_attention *pass,
         pass->done = device == 0;
     } while (!pass->done && chunk->clock_us() < deadline_us);
     return STORE_OK;
+}
+
+int sqlite_attention(struct store *store, struct store_attention *pass,
+                     const struct store_chunk *chunk)
+{
+    sqlite3_stmt *statement = NULL;
+    int result;
+
+    errno = 0;
+    if (sqlite3_prepare_v2(store->db, STORE_ATTENTION, -1, &statement, NULL) != SQLITE_OK) {
+        return failed(store);
+    }
+    result = look_at_some(store, statement, pass, chunk);
+    sqlite3_finalize(statement);
+    return result;
 }

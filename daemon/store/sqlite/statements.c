@@ -9,7 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "store/sqlite/attention_internal.h"
 #include "store/sqlite/inbox_tables_internal.h"
 #include "store/sqlite/sqlite_internal.h"
 
@@ -200,7 +199,6 @@ static const struct {
          " OR EXISTS (SELECT 1 FROM temperature AS t WHERE t.device = d.device)"
          " OR EXISTS (SELECT 1 FROM messages AS m WHERE m.device = d.device)"
          " FROM devices AS d WHERE device > ?1 ORDER BY device LIMIT 1"},
-    [STATEMENT_ATTENTION] = {"look at a device", STORE_ATTENTION},
     /* Used only when a single device has readings, so the walk over all devices finds its reading.
      */
     [STATEMENT_SURVEY_BEFORE] =
