@@ -172,8 +172,8 @@ CREATE VIEW temperature_pieces AS
      CROSS JOIN temperature AS t
         ON t.device = d.device AND t.time_ms >= iif(d.device <= s.device, s.until_ms, s.from_ms);
 
-DROP VIEW battery_daily;
-DROP VIEW temperature_daily;
+DROP VIEW IF EXISTS battery_daily;
+DROP VIEW IF EXISTS temperature_daily;
 
 CREATE VIEW battery_daily AS
     -- Battery readings of each device by day (of database.time_zone, the device's clock).

@@ -242,6 +242,23 @@ static void test_views_of_others_stay(void **state)
     store_discard(store);
 }
 
+/* A name that the schema needs, and that people have used: they are told, and nothing changes. */
+static void test_a_name_of_others_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = connect(fixture);
+
+    store->directory = strdup(fixture->directory);
+    assert_int_equal(store_migrate(store, migrations, 7), STORE_OK);
+    look(fixture, "CREATE VIEW silent_devices AS SELECT 1");
+    look(fixture, "DROP VIEW battery_daily");
+    assert_int_equal(store_migrate(store, migrations, migration_count), STORE_E_PATH);
+    assert_non_null(strstr(sqlite_error(store), "silent_devices already exists, and version 10"));
+    look(fixture, "DROP VIEW silent_devices");
+    assert_int_equal(store_migrate(store, migrations, migration_count), STORE_OK);
+    store_discard(store);
+}
+
 /* Version 6 makes `gaps` anew: rows and views of others stay, and its text names every reason. */
 static void test_gaps_keep_their_rows(void **state)
 {
@@ -393,6 +410,7 @@ int main(void)
         test(test_a_migration_without_room_is_not_begun),
         test(test_a_migration_waits_for_other_writers),
         test(test_views_of_others_stay),
+        test(test_a_name_of_others_is_told),
         test(test_gaps_keep_their_rows),
         test(test_every_version_keeps_its_rows),
         test(test_the_schema_explains_itself),

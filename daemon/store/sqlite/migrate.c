@@ -77,6 +77,12 @@ static int failed(struct migration *migration)
                             "nothing has changed, the next start does it",
                             store->path, migration->progress.from, migration->progress.to);
     }
+    if (strstr(sqlite3_errmsg(store->db), " already exists") != NULL) {
+        return store_refuse(store, STORE_E_PATH,
+                            "%s: %s, and version %d of the schema makes one of this name: rename "
+                            "or drop yours with sqlite3, then start again",
+                            store->path, sqlite3_errmsg(store->db), migration->progress.to);
+    }
     snprintf(doing, sizeof(doing), "apply migration %d", migration->progress.to);
     return store_open_failed(store, doing);
 }
