@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/path_identity.h"
 #include "base/plural.h"
 #include "base/similar.h"
 #include "ctl/commands_internal.h"
@@ -217,6 +218,15 @@ static const char *database_path(const struct config *config, const struct ctl_w
     return words->operand_count > 1 || config == NULL ? words->operands[1] : config->database.path;
 }
 
+static bool is_same_file(const char *one, const char *other)
+{
+    struct path_identity identities[2];
+
+    path_identity(one, "", false, &identities[0]);
+    path_identity(other, "", false, &identities[1]);
+    return path_identity_same(&identities[0], &identities[1]);
+}
+
 int ctl_export(const struct config *config, const struct ctl_words *words)
 {
     const struct store_options options = {
@@ -236,6 +246,10 @@ int ctl_export(const struct config *config, const struct ctl_words *words)
     if (config != NULL && words->output != NULL &&
         paths_check_target(config, words->output, "the export", paths) != 0) {
         ctl_say("%s", paths);
+        return EX_CANTCREAT;
+    }
+    if (words->output != NULL && is_same_file(options.path, words->output)) {
+        ctl_say("%s: is the database; choose another name for the export", words->output);
         return EX_CANTCREAT;
     }
     ctl_work_begin(&export.work);

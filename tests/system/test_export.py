@@ -456,6 +456,16 @@ def test_where_no_file_can_be(make_daemon, target, says):
     assert daemon.database.stat().st_size == size
 
 
+def test_an_export_is_not_written_over_its_database(database):
+    """Goal: nor over one that is no configured one, for instance a backup."""
+    path, db = database
+    db.close()
+    before = path.read_bytes()
+    done = export(path, "runs", "-o", path, check=False)
+    assert done.returncode == 73 and b"is the database; choose another name" in done.stderr
+    assert path.read_bytes() == before
+
+
 def test_progress_on_a_terminal(database):
     """Goal: on a terminal one sees how far it is; elsewhere nothing."""
     path, db = database
