@@ -313,6 +313,59 @@ static void test_rollups_outlive_their_readings(void **state)
                 "1");
 }
 
+static void put_at(struct store *store, const char *name, int64_t time_ms)
+{
+    struct foxtrackr_message message = battery(name, time_ms, 3.5);
+    struct store_packet whole = packet("{}");
+    enum store_outcome outcome;
+
+    assert_int_equal(store_message(store, &message, &whole, &outcome), STORE_OK);
+}
+
+/* Rolls up to the target in one go. */
+static void roll_up_to(struct store *store, int64_t target_ms)
+{
+    bool done = false;
+
+    store->rollup.work.target_ms = target_ms;
+    for (int i = 0; i < 1000 && !done; i++) {
+        int before = store->wal_pages;
+
+        assert_int_equal(store_chunk_begin(store), STORE_OK);
+        assert_int_equal(rollup_load(store), STORE_OK);
+        assert_int_equal(rollup_advance(store, INT64_MIN, &done), STORE_OK);
+        assert_int_equal(store_chunk_commit(store, before), STORE_OK);
+    }
+    assert_true(done);
+}
+
+/* Retention deletes all that is rolled up of a day; later readings of the day are not yet. */
+static void test_retention_passes_the_boundary(void **state)
+{
+    const struct store_chunk chunk = {
+        .budget_us = 1000, .limit_pages = 1000, .now_ms = NOW_MS, .clock_us = no_time};
+    struct fixture *fixture = *state;
+    int64_t cutoff_ms = FIRST_MS + 20 * HOUR_MS;
+    struct store_expiry pass = {.cutoff_ms = {cutoff_ms, cutoff_ms, STORE_KEEP, STORE_KEEP},
+                                .rollup_cutoff_ms = STORE_KEEP,
+                                .keep_free_percent = 25};
+    struct store_expired out = {0};
+
+    make_reference(fixture);
+    begin(fixture);
+    put_at(fixture->store, "a", FIRST_MS + HOUR_MS);
+    put_at(fixture->store, "a", FIRST_MS + 21 * HOUR_MS);
+    commit(fixture);
+    roll_up_to(fixture->store, FIRST_MS + 12 * HOUR_MS);
+    check(fixture, "a roll-up of half a day", 0);
+    for (int i = 0; i < 100 && !out.done; i++) {
+        assert_int_equal(store_expire(fixture->store, &pass, &chunk, &out), STORE_OK);
+        check(fixture, "retention", i);
+    }
+    assert_true(out.done);
+    assert_look(fixture, "SELECT count(*) FROM battery", "1");
+}
+
 /* On a disk that is nearly full the space is left to messages. */
 static void test_nothing_begins_without_room(void **state)
 {
@@ -360,15 +413,6 @@ static void test_everything_is_rolled_up_in_the_end(void **state)
                 " WHERE time_ms < (SELECT from_ms FROM rollup_state))",
                 "1");
     assert_look(fixture, "SELECT count(*) FROM calendar", "7");
-}
-
-static void put_at(struct store *store, const char *name, int64_t time_ms)
-{
-    struct foxtrackr_message message = battery(name, time_ms, 3.5);
-    struct store_packet whole = packet("{}");
-    enum store_outcome outcome;
-
-    assert_int_equal(store_message(store, &message, &whole, &outcome), STORE_OK);
 }
 
 static void put_beside(struct fixture *fixture, const char *name, int64_t time_ms)
@@ -442,6 +486,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_reading_in_a_gap_is_not_jumped_over,
                                         fixture_make_open, fixture_remove),
         cmocka_unit_test_setup_teardown(test_nor_is_one_of_another_program, fixture_make_open,
+                                        fixture_remove),
+        cmocka_unit_test_setup_teardown(test_retention_passes_the_boundary, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(test_nothing_begins_without_room, fixture_make_open,
                                         fixture_remove),

@@ -62,7 +62,8 @@ int rollup_expired(struct store *store, enum rollup_table table, int64_t device,
     if (result != STORE_OK) {
         return result;
     }
-    if (first_ms != INT64_MAX) {
+    boundary_ms = rollup_boundary(rollup, device);
+    if (first_ms < boundary_ms) { /* else no reading is left that a roll-up could have */
         rollup_day_of(rollup, first_ms, &day);
     }
     {
@@ -70,7 +71,6 @@ int rollup_expired(struct store *store, enum rollup_table table, int64_t device,
 
         result = store_execute(store, forget[table], values, 2);
     }
-    boundary_ms = rollup_boundary(rollup, device);
     if (result != STORE_OK || first_ms >= boundary_ms || day.from_ms >= cutoff_ms) {
         return result; /* of the first day that is left no reading was deleted */
     }
