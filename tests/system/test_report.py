@@ -81,6 +81,7 @@ def make_database(path):
         db.executemany("INSERT INTO runs (started_ms, stopped_ms, version, received, stored, duplicate, quarantined)"
                        " VALUES (?, ?, '0.1.0', ?, ?, ?, ?)", RUNS)
         db.execute("INSERT INTO gaps VALUES ('id-a-01', ?, ?, 'session lost')", (NOW - 5 * DAY, NOW - 5 * DAY + 2 * HOUR))
+        db.execute("INSERT INTO gaps VALUES ('id-a-02', ?, ?, 'restored')", (NOW - 200 * DAY, NOW - 199 * DAY))
         db.execute("INSERT INTO limits (celsius_max) VALUES (30)")
     db.close()
 
@@ -266,8 +267,10 @@ def test_accounts_and_quarantine(data):
         "runs": 2, "started_ms": RUNS[0][0], **{key: sum(row[i] for row in RUNS) for i, key in
                                                 enumerate(("received", "stored", "duplicate", "quarantined"), 2)}}
     assert data["quarantine"]["reason"] == ["version"] and data["quarantine"]["messages"] == [1]
-    assert data["losses"] == {"client_id": ["id-a-01"], "from_ms": [NOW - 5 * DAY], "to_ms": [NOW - 5 * DAY + 2 * HOUR],
-                              "reason": ["session lost"]}
+    # Of all times, not of the period alone: these say whether nothing was lost.
+    assert data["losses"] == {
+        "client_id": ["id-a-01", "id-a-02"], "from_ms": [NOW - 5 * DAY, NOW - 200 * DAY],
+        "to_ms": [NOW - 5 * DAY + 2 * HOUR, NOW - 199 * DAY], "reason": ["session lost", "restored"]}
 
 
 def test_present_values(data):

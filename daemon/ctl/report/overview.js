@@ -76,7 +76,7 @@ function drawAttention() {
   byId("attention").replaceChildren(cardEmpty(), cardSilent(), cardExcursions(), cardDrops(), cardQuarantine());
 }
 
-/* "received = stored + duplicate + quarantined", and the sessions that the broker lost. */
+/* "received = stored + duplicate + quarantined", and the table gaps: both of the whole database. */
 function drawAccounts() {
   const { received, stored, duplicate, quarantined, runs, started_ms: started } = data.accounts;
   const agrees = received === stored + duplicate + quarantined;
@@ -102,5 +102,5 @@ function drawAccounts() {
     make("p", { class: "quiet", text: runs === 0 ? "The daemon has not run yet."
       : `Messages of ${plural(runs, "run", "runs")} of the daemon since ${dateText(started)}, of the whole database. No message is acknowledged before it is on disk.` }),
     ...(agrees ? [] : [make("p", { class: "warn", text: "The sum is not what was received. Run foxtrackrctl verify." })]),
-    ...(losses === 0 ? [] : [make("p", { class: "warn", text: `The broker lost the session ${losses === 1 ? "once" : `${whole(losses)} times`} in this period; what it had queued is missing:` }), list]));
+    ...(losses === 0 ? [] : [make("p", { class: "warn", text: `What never arrived cannot be counted. ${losses === 1 ? "Once" : `${whole(losses)} times`} data may be missing:` }), list]));
 }
