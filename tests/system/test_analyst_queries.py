@@ -332,8 +332,8 @@ def too_warm():
     # An excursion ends with the first reading inside; 22.5 °C of 1BBCE and 41.5 °C are the newest.
     return [
         ("40004", "below", 0.0, utc(NOW - 9 * DAY), utc(NOW - 3 * HOUR), 213.0, -5.0),
-        ("40004", "above", 40.0, utc(NOW - 2 * HOUR), None, 2.0, 41.5),
-        ("1BBCE", "above", 22.0, utc(NOW - 30 * MINUTE), None, 0.5, 22.5),
+        ("40004", "above", 40.0, utc(NOW - 2 * HOUR), None, until_now(2.0), 41.5),
+        ("1BBCE", "above", 22.0, utc(NOW - 30 * MINUTE), None, until_now(0.5), 22.5),
     ]
 
 
