@@ -55,29 +55,46 @@ static int find(struct store *store, const char *name, bool *view)
     return result;
 }
 
-/* Appends a column: name, type, place in the key, NOT NULL. */
+static int no_memory(struct store *store)
+{
+    return store_refuse(store, STORE_E_RETRY, "%s: out of memory", store->path);
+}
+
+/* Appends a column, for which there is room: name, type, place in the key, NOT NULL. */
 static int add_column(struct store *store, struct store_relation *relation,
                       const struct store_cell *row)
 {
-    struct store_column *more =
-        realloc(relation->columns, ((size_t)relation->count + 1) * sizeof(relation->columns[0]));
-    struct store_column column = {
-        .name = strdup(row[0].bytes),
-        .type = strdup(row[1].kind == STORE_TEXT ? row[1].bytes : ""),
-        .key = (int)row[2].integer,
-        .required = row[3].integer != 0,
-    };
+    struct store_column *column = &relation->columns[relation->count++];
 
-    if (more != NULL) {
-        relation->columns = more;
+    column->name = strdup(row[0].bytes);
+    column->type = strdup(row[1].kind == STORE_TEXT ? row[1].bytes : "");
+    column->key = (int)row[2].integer;
+    column->required = row[3].integer != 0;
+    return column->name != NULL && column->type != NULL ? STORE_OK : no_memory(store);
+}
+
+/* Runs the query, which lists the columns, twice: to count them, and to keep them. */
+static int keep_columns(struct store *store, struct store_query *query,
+                        const struct store_cell *value, struct store_relation *relation)
+{
+    const struct store_cell *row = NULL;
+    int most = 0;
+    int result;
+
+    while ((result = store_query_next(query, &row)) == STORE_OK && row != NULL) {
+        most++;
     }
-    if (more == NULL || column.name == NULL || column.type == NULL) {
-        free(column.name);
-        free(column.type);
-        return store_refuse(store, STORE_E_RETRY, "%s: out of memory", store->path);
+    if (result == STORE_OK) {
+        relation->columns = calloc((size_t)most + 1, sizeof(relation->columns[0]));
+        result = relation->columns != NULL ? store_query_again(query, value, 1) : no_memory(store);
     }
-    relation->columns[relation->count++] = column;
-    return STORE_OK;
+    for (int i = 0; i < most && result == STORE_OK; i++) {
+        result = store_query_next(query, &row);
+        if (result == STORE_OK && row != NULL) {
+            result = add_column(store, relation, row);
+        }
+    }
+    return result;
 }
 
 static int read_columns(struct store *store, const char *name, struct store_relation *relation)
@@ -87,20 +104,13 @@ static int read_columns(struct store *store, const char *name, struct store_rela
         "SELECT name, type, pk, \"notnull\" FROM pragma_table_xinfo(?1, 'main')"
         " WHERE hidden <> 1 ORDER BY cid";
     const struct store_cell value = store_cell_text(name);
-    const struct store_cell *row = NULL;
     struct store_query *query;
     int result = answers_open(store, sql, "list the columns of a table or view", &value, 1, &query);
 
-    if (result != STORE_OK) {
-        return result;
+    if (result == STORE_OK) {
+        result = keep_columns(store, query, &value, relation);
+        store_query_close(query);
     }
-    do {
-        result = store_query_next(query, &row);
-        if (result == STORE_OK && row != NULL) {
-            result = add_column(store, relation, row);
-        }
-    } while (result == STORE_OK && row != NULL);
-    store_query_close(query);
     return result;
 }
 
