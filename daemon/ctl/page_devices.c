@@ -47,26 +47,29 @@ static struct page_device *device_of(struct page_data *data, const struct store_
     return index == SIZE_MAX ? NULL : (struct page_device *)data->devices.items + index;
 }
 
+/* Makes room for one more group. */
+static bool has_room(struct page_device *device)
+{
+    size_t size = (device->group_count + 1) * sizeof(device->groups[0]);
+    void *groups = realloc(device->groups, size);
+
+    if (groups != NULL) {
+        device->groups = groups;
+    }
+    return groups != NULL;
+}
+
 /* device_groups: device, group_name */
 static void add_group(struct page_data *data, const struct store_cell *row)
 {
     struct page_device *device = device_of(data, row);
-    size_t *groups;
-    char *name;
+    char *name = page_text(data, &row[1]);
 
-    if (device == NULL) {
-        return;
+    if (device != NULL && name != NULL && has_room(device)) {
+        device->groups[device->group_count++] = page_text_index(data, &data->groups, name);
+    } else {
+        data->out_of_memory = data->out_of_memory || device != NULL;
     }
-    name = page_text(data, &row[1]);
-    groups = reallocarray(device->groups, device->group_count + 1, sizeof(*groups));
-    if (name == NULL || groups == NULL) {
-        data->out_of_memory = true;
-        device->groups = groups != NULL ? groups : device->groups;
-        free(name);
-        return;
-    }
-    device->groups = groups;
-    device->groups[device->group_count++] = page_text_index(data, &data->groups, name);
     free(name);
 }
 
