@@ -45,7 +45,7 @@ static struct paho *_Atomic client;
 static atomic_uint hurried; /* so many waits for an answer end at once, when more has come */
 static sem_t may_send;      /* a part of the large message */
 
-static void wait_for_more(const struct paho *paho, unsigned before)
+static void wait_for_more(const void *connection, unsigned before)
 {
     struct timespec begun;
     struct timespec now;
@@ -54,7 +54,7 @@ static void wait_for_more(const struct paho *paho, unsigned before)
     do {
         sched_yield();
         clock_gettime(CLOCK_MONOTONIC, &now);
-    } while (paho_check_pieces(paho->connection) == before && now.tv_sec < begun.tv_sec + LIMIT_S);
+    } while (paho_check_pieces(connection) == before && now.tv_sec < begun.tv_sec + LIMIT_S);
 }
 
 /* The time is over for the client, though another part of the message has come. */
@@ -62,16 +62,18 @@ int spy_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex,
                   const struct timespec *deadline)
 {
     const struct paho *paho = client;
+    const void *connection;
     unsigned before;
 
     if (paho == NULL || mutex != &paho->mutex || hurried == 0) {
         return real_timedwait(condition, mutex, deadline);
     }
     hurried--;
-    before = paho_check_pieces(paho->connection);
+    connection = paho->connection; /* with the mutex held: another thread may clear it */
+    before = paho_check_pieces(connection);
     pthread_mutex_unlock(mutex);
     sem_post(&may_send);
-    wait_for_more(paho, before);
+    wait_for_more(connection, before);
     pthread_mutex_lock(mutex);
     return ETIMEDOUT;
 }
