@@ -81,7 +81,7 @@ SYSTEM_TESTS ?= tests/system
 SYSTEM_OF_TEXTS := $(patsubst %,tests/system/test_%.py,alerts analyst_queries answers completion dependencies documents fleet \
                 names plurals readings_dashboard readme snippets)
 # Nor does it in the tools that never see a broker.
-SYSTEM_OF_TOOLS := $(patsubst %,tests/system/test_%.py,backup config ctl ctl_help export paths plot readers report restore \
+SYSTEM_OF_TOOLS := $(patsubst %,tests/system/test_%.py,backup config ctl ctl_help demo export paths plot readers report restore \
                 rotation serve verify)
 SYSTEM_LEAVES   := $(if $(SANITIZE),$(SYSTEM_OF_TEXTS)) \
                 $(if $(filter shared,$(PAHO)),$(SYSTEM_OF_TEXTS) $(SYSTEM_OF_TOOLS))
