@@ -191,7 +191,7 @@ static void add_temperature(struct page_data *data, const struct store_cell *row
     }
 }
 
-/* What is received beyond what is expected makes no other type's gap good: it is cut. */
+/* Readings beyond those expected make no other type's gap good: they are cut. */
 static void cover(struct page_data *data, size_t cells)
 {
     for (size_t i = 0; i < cells; i++) {

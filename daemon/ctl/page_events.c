@@ -1,5 +1,5 @@
 /*
- * What happened in the report's period: gaps of devices, excursions of temperature, sessions that
+ * Events of the report's period: gaps of devices, excursions of temperature, sessions that
  * the broker lost; what is in quarantine, where every message of every run went, and the readings
  * themselves where the report is of one device.
  */

@@ -27,11 +27,11 @@
 /*
  * Limits a batch to the free space. A transaction that does not fit would leave a WAL that fills
  * the disk, with no space for the database to grow, and would be tried again with the same size for
- * ever.
+ * ever. An eighth of the space at most: moving the log makes the database grow.
  */
 uint64_t writer_batch_limit(const struct writer *writer)
 {
-    int64_t fits = writer->free_bytes / SPACE_BYTES_A_MESSAGE;
+    int64_t fits = writer->free_bytes / 8 / SPACE_BYTES_A_MESSAGE;
     int64_t most = writer->limits.batch_max;
 
     most = fits < most ? fits : most;

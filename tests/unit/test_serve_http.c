@@ -264,7 +264,7 @@ static void test_no_host(void **state)
     stop(&server);
 }
 
-/* What is no request at all, or has too many headers, ends its connection. */
+/* A connection that sends no request, or has too many headers, is ended. */
 static void test_no_request(void **state)
 {
     struct server server = start(&usual);
@@ -293,7 +293,7 @@ static void test_no_request(void **state)
 
 /* --- fresh pages ------------------------------------------------------------------------------ */
 
-/* Who asks before there is a page gets the first one; two hundred cost one. */
+/* A client that asks before there is a page gets the first one; two hundred cost one. */
 static void test_many_wait_for_one_page(void **state)
 {
     struct server server = start(&usual);
@@ -428,7 +428,8 @@ static bool is_swept(void *context)
     return is_closed(&sweep->fd);
 }
 
-/* Whoever takes a page byte by byte, or asks byte by byte, keeps nobody waiting and is ended. */
+/* A client that takes a page byte by byte, or asks byte by byte, keeps nobody waiting and is ended.
+ */
 static void test_slow_clients(void **state)
 {
     struct serve_http_options options = usual;

@@ -31,7 +31,7 @@ static int next_device(struct store *store, int64_t *device)
     return result;
 }
 
-/* What is wrong with a view or with `limits` is no fault of the database. */
+/* A fault of a view, or of `limits`, is none of the database. */
 static int failed(struct store *store)
 {
     if ((sqlite3_errcode(store->db) & 0xff) == SQLITE_ERROR) {

@@ -38,8 +38,8 @@
 
 #define WAL_PAGE_BYTES (4096 + 24) /* SQLite's default page and its frame header */
 
-/* The free space is checked once for 1 MiB of WAL. */
-#define SMALL_WAL_PAGES 256
+/* The free space is checked once for 256 KiB of WAL. */
+#define SMALL_WAL_PAGES 64
 
 /* The part of the WAL that retention has added is moved at 2 MiB, which is quicker; in a pause so
  * is any WAL. */
