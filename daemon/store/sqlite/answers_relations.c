@@ -84,10 +84,14 @@ static int keep_columns(struct store *store, struct store_query *query,
     while ((result = store_query_next(query, &row)) == STORE_OK && row != NULL) {
         most++;
     }
-    if (result == STORE_OK) {
-        relation->columns = calloc((size_t)most + 1, sizeof(relation->columns[0]));
-        result = relation->columns != NULL ? store_query_again(query, value, 1) : no_memory(store);
+    if (result != STORE_OK) {
+        return result;
     }
+    relation->columns = calloc((size_t)most + 1, sizeof(relation->columns[0]));
+    if (relation->columns == NULL) {
+        return no_memory(store);
+    }
+    result = store_query_again(query, value, 1);
     for (int i = 0; i < most && result == STORE_OK; i++) {
         result = store_query_next(query, &row);
         if (result == STORE_OK && row != NULL) {
