@@ -256,6 +256,90 @@ static void texts_are_cut(void **state)
     assert_string_equal(out.reason, "xxxx");
 }
 
+/* Appends the length of a block, then its properties; returns the length of both. */
+static size_t make_block(unsigned char *out, const unsigned char *properties, size_t length)
+{
+    size_t at = 0;
+
+    for (size_t left = length;; left >>= 7) {
+        out[at++] = (unsigned char)((left & 0x7F) | (left > 0x7F ? 0x80 : 0));
+        if (left <= 0x7F) {
+            break;
+        }
+    }
+    memcpy(out + at, properties, length);
+    return at + length;
+}
+
+/* The properties of a block of a PUBLISH, which is good. */
+static unsigned count_properties(const unsigned char *block, size_t length)
+{
+    struct mqtt_properties_walk walk;
+    unsigned count = 0;
+    size_t at = 0;
+
+    while ((block[at++] & 0x80) != 0) {
+    }
+    mqtt_properties_begin(&walk, MQTT_PUBLISH, length - at);
+    for (; at < length; at++) {
+        count += walk.skip == 0 && walk.variable == 0 && walk.lengths == 0;
+        assert_null(mqtt_properties_walk(&walk, block + at, 1));
+    }
+    return count;
+}
+
+#define MANY_BYTES 600000 /* five user properties of the greatest length */
+
+/* Makes the block thin: as long as before, good, with `most` properties, and this expiry and
+ * content type if there are any. */
+static void check_thin(const unsigned char *properties, size_t length, unsigned most)
+{
+    unsigned char *block = malloc(MANY_BYTES + 4);
+    struct mqtt_properties out;
+    size_t whole;
+    size_t size;
+
+    assert_non_null(block);
+    whole = make_block(block, properties, length);
+    assert_null(mqtt_properties_read(MQTT_PUBLISH, block, whole, &out, &size));
+    mqtt_properties_thin(block, whole);
+    assert_null(mqtt_properties_read(MQTT_PUBLISH, block, whole, &out, &size));
+    assert_int_equal(size, whole);
+    assert_in_range(count_properties(block, whole), 0, most);
+    free(block);
+}
+
+static void many_properties_become_few(void **state)
+{
+    static unsigned char many[MANY_BYTES];
+    static const unsigned char mixed[] =
+        "\x26\0\0\0\0\2\0\0\0\1\x0B\x80\1\3\0\1x\x26\0\1a\0\0\x0B\7";
+    unsigned char block[sizeof(mixed) + 1];
+    size_t length = make_block(block, mixed, sizeof(mixed) - 1);
+
+    (void)state;
+    check_thin(many, 0, 0);
+    check_thin((const unsigned char *)"\x0B\1\x0B\2", 4, 2); /* too short for a user property */
+    check_thin((const unsigned char *)"\x0B\1\x0B\2\x0B\3", 6, 1);
+    for (size_t at = 0; at < sizeof(many); at += 5) {
+        memcpy(many + at, "\x26\0\0\0\0", 5);
+    }
+    /* In 131,075 bytes is the longest one; 131,080 and 131,076 to 131,079 need a second one. */
+    for (size_t pairs = 1; pairs <= sizeof(many) / 5;
+         pairs += pairs < 26210 || pairs > 26220 ? 601 : 1) {
+        check_thin(many, 5 * pairs, (unsigned)(5 * pairs / 131070 + 1));
+    }
+    for (size_t at = 0; at < sizeof(many); at += 2) {
+        memcpy(many + at, "\x0B\1", 2);
+    }
+    for (size_t size = 131070; size <= 131084; size += 2) {
+        check_thin(many, size, 2);
+    }
+    /* The others come first, as they were. */
+    mqtt_properties_thin(block, length);
+    assert_memory_equal(block + 1, "\2\0\0\0\1\3\0\1x\x26\0\x0B", 12);
+}
+
 static void sizes(void **state)
 {
     size_t size = 0;
@@ -280,6 +364,7 @@ int main(void)
         cmocka_unit_test(no_block_is_good_when_it_is_cut),
         cmocka_unit_test(values_are_read),
         cmocka_unit_test(texts_are_cut),
+        cmocka_unit_test(many_properties_become_few),
         cmocka_unit_test(sizes),
     };
 

@@ -399,6 +399,32 @@ static void packets_are_checked_by_the_version_of_connect(void **state)
     end_connection(&net);
 }
 
+/* The topic, the identifiers, the reason codes and the payload stay where they are. */
+static void paho_gets_few_properties(void **state)
+{
+    static struct net net;
+
+    (void)state;
+    connect_5(&net, 60);
+    ARRIVE(&net, "\x20\x11\0\0\x0E\x26\0\0\0\0\x13\0\x14\x26\0\1x\0\0");
+    assert_read(&net, 17);
+    assert_memory_equal(net.bytes, "\x20\x11\0\0\x0E\x13\0\x14\x26\0\6xxxxxx\0\0", 19);
+    SEND(&net, 0x82, "\0\1\0\0\1#\2");
+    net.count = net.at = net.packet_at = 0;
+    ARRIVE(&net, "\x90\x0E\0\1\x0A\x26\0\0\0\0\x26\0\0\0\0\2"
+                 "\x34\x13\0\1x\0\7\x0A\x26\0\0\0\0\x26\0\0\0\0abc"
+                 "\x62\x0E\0\7\0\x0A\x26\0\0\0\0\x26\0\0\0\0");
+    assert_read(&net, 14);
+    assert_read(&net, 19);
+    assert_read(&net, 14);
+    assert_memory_equal(net.bytes,
+                        "\x90\x0E\0\1\x0A\x26\0\5xxxxx\0\0\2"
+                        "\x34\x13\0\1x\0\7\x0A\x26\0\5xxxxx\0\0abc"
+                        "\x62\x0E\0\7\0\x0A\x26\0\5xxxxx\0\0",
+                        16 + 21 + 16);
+    end_connection(&net);
+}
+
 /* The request is noted before it is written: the answer may come at once, on the other thread. */
 #define ROUNDS 2000
 
@@ -453,6 +479,7 @@ int main(void)
         cmocka_unit_test(an_answer_of_3_1_1_does_not_reach_paho),
         cmocka_unit_test(paho_pings_as_often_as_it_must),
         cmocka_unit_test(packets_are_checked_by_the_version_of_connect),
+        cmocka_unit_test(paho_gets_few_properties),
         cmocka_unit_test(requests_come_from_another_thread),
     };
 

@@ -31,7 +31,10 @@
  * often than they must. Paho 1.3.12 heeds no Server Keep Alive, so a shorter one is for the caller
  * of mqtt/client.c to act on.
  *
- * Must never happen: Paho parses an unchecked packet, or one of which it takes too much memory.
+ * A packet that Paho gets has few properties (mqtt_properties_thin()).
+ *
+ * Must never happen: Paho parses an unchecked packet, or one of which it takes too much memory or
+ * time.
  *
  * Relies on: the sequence of calls above; their return values; the beginning of Paho's struct
  * PacketBuffers. Proved on Paho 1.3.12-1 (Debian 12) and 1.3.14-2 (Debian 13). Checked when the
@@ -382,6 +385,9 @@ static bool take_rest(const void *connection, unsigned char *body, size_t length
         complain(connection, problem);
     } else {
         keep_answer(body, length);
+    }
+    if (result == MQTT_PACKET_OK && version == MQTT_5 && length > 0) {
+        mqtt_packet_thin(first, body, length);
     }
     return result == MQTT_PACKET_OK;
 }

@@ -307,6 +307,33 @@ enum mqtt_packet_result mqtt_packet_check_body(enum mqtt_version version, unsign
                              : check_body_3_1_1(first, body, length, problem);
 }
 
+void mqtt_packet_thin(unsigned char first, unsigned char *body, size_t length)
+{
+    size_t properties;
+
+    switch (TYPE(first)) {
+    case MQTT_PUBLISH:
+        properties = 2 + (size_t)mqtt_packet_integer(body) + (QOS(first) > 0 ? 2 : 0);
+        break;
+    case MQTT_CONNACK:
+    case MQTT_SUBACK:
+    case MQTT_UNSUBACK:
+        properties = 2;
+        break;
+    case MQTT_PUBREL:
+        properties = 3; /* behind the reason code */
+        break;
+    case MQTT_DISCONNECT:
+        properties = 1;
+        break;
+    default:
+        return;
+    }
+    if (properties < length) {
+        mqtt_properties_thin(body + properties, length - properties);
+    }
+}
+
 void mqtt_packet_malformed(unsigned char first, const char *reason,
                            char problem[MQTT_PACKET_PROBLEM_SIZE])
 {

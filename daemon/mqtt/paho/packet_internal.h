@@ -51,6 +51,10 @@ enum mqtt_packet_result mqtt_packet_check_body(enum mqtt_version version, unsign
                                                const unsigned char *body, size_t length,
                                                char problem[MQTT_PACKET_PROBLEM_SIZE]);
 
+/* Let a packet of MQTT 5 that mqtt_packet_check_body() found good have few properties, in the same
+ * number of bytes: see mqtt_properties_thin(). */
+void mqtt_packet_thin(unsigned char first, unsigned char *body, size_t length);
+
 /* A CONNACK. Without properties it has those that mqtt_properties_read() sets for an empty block.
  */
 struct mqtt_connack {

@@ -10,6 +10,11 @@
  * The values are not judged here. A topic, a text that is no UTF-8 or a Payload Format Indicator of
  * 7 harms nobody, and the broker would send such a message again at every connection.
  *
+ * User properties and Subscription Identifiers may come any number of times, 50,000 in a message of
+ * 250 KiB, and every broker passes on a publisher's. Paho enlarges its array by ten places at a
+ * time and copies it each time, twice a message: seconds, under the lock that all sessions need.
+ * This program uses neither, so mqtt_properties_thin() puts a few in the place of many.
+ *
  * A block that comes in parts, and of which nothing is kept, is judged in the same way, byte by
  * byte (mqtt_properties_walk()).
  *
@@ -21,6 +26,11 @@
 #include <string.h>
 
 #define VARIABLE_BYTES 4 /* the most that an integer of variable length has (§1.5.5) */
+
+/* A user property: its identifier, and a name and a value with the two bytes of their lengths. */
+#define PAIR_LEAST ((size_t)5)
+#define TEXT_MOST  ((size_t)65535)
+#define PAIR_MOST  (PAIR_LEAST + 2 * TEXT_MOST)
 
 enum id {
     SUBSCRIPTION_IDENTIFIER = 0x0B,
@@ -186,6 +196,11 @@ static void keep(enum id id, const unsigned char *at, size_t size, struct mqtt_p
     }
 }
 
+static bool may_repeat(unsigned id)
+{
+    return id == USER_PROPERTY || id == SUBSCRIPTION_IDENTIFIER;
+}
+
 /* Notes a property of a packet in *seen. NULL, or what is wrong with its being there. */
 static const char *judge_id(enum mqtt_packet_type packet, unsigned id, uint64_t *seen)
 {
@@ -195,7 +210,7 @@ static const char *judge_id(enum mqtt_packet_type packet, unsigned id, uint64_t 
     if ((known[id].packets >> packet & 1) == 0) {
         return "it has a property of another packet";
     }
-    if ((*seen >> id & 1) != 0 && id != USER_PROPERTY && id != SUBSCRIPTION_IDENTIFIER) {
+    if ((*seen >> id & 1) != 0 && !may_repeat(id)) {
         return "it has a property twice";
     }
     *seen |= UINT64_C(1) << id;
@@ -245,6 +260,68 @@ const char *mqtt_properties_read(enum mqtt_packet_type packet, const unsigned ch
     *out = read;
     *size = end;
     return NULL;
+}
+
+/* --- fewer ---------------------------------------------------------------------------------- */
+
+/* Writes a user property of so many bytes. */
+static void put_pair(unsigned char *at, size_t size)
+{
+    size_t text = size - PAIR_LEAST;
+    size_t name = text < TEXT_MOST ? text : TEXT_MOST;
+    unsigned char *value = at + 3 + name;
+
+    memset(at, 'x', size);
+    at[0] = USER_PROPERTY;
+    at[1] = (unsigned char)(name >> 8);
+    at[2] = (unsigned char)name;
+    value[0] = (unsigned char)((text - name) >> 8);
+    value[1] = (unsigned char)(text - name);
+}
+
+/* Fills `size` bytes, PAIR_LEAST or more, with as few user properties as there may be. */
+static void put_pairs(unsigned char *at, size_t size)
+{
+    while (size > 0) {
+        size_t some = size < PAIR_MOST ? size : PAIR_MOST;
+
+        if (some < size && size - some < PAIR_LEAST) {
+            some -= PAIR_LEAST;
+        }
+        put_pair(at, some);
+        at += some;
+        size -= some;
+    }
+}
+
+/* The length of the property that begins at `at`, with its identifier. */
+static size_t property_size(const unsigned char *at, size_t length)
+{
+    return 1 + value_size(known[at[0]].form, at + 1, length - 1);
+}
+
+void mqtt_properties_thin(unsigned char *at, size_t length)
+{
+    size_t number;
+    size_t first = variable(at, length, &number);
+    size_t end = first + number;
+    size_t repeated = 0;
+    size_t kept = first;
+
+    for (size_t next = first; next < end; next += property_size(at + next, end - next)) {
+        repeated += may_repeat(at[next]) ? property_size(at + next, end - next) : 0;
+    }
+    if (repeated < PAIR_LEAST) {
+        return; /* two Subscription Identifiers at most */
+    }
+    for (size_t next = first, size; next < end; next += size) {
+        size = property_size(at + next, end - next);
+        if (!may_repeat(at[next])) {
+            memmove(at + kept, at + next, size);
+            kept += size;
+        }
+    }
+    put_pairs(at + kept, end - kept);
 }
 
 /* --- in parts -------------------------------------------------------------------------------- */

@@ -61,6 +61,13 @@ bool mqtt_properties_size(const unsigned char *at, size_t length, size_t *size);
 const char *mqtt_properties_read(enum mqtt_packet_type packet, const unsigned char *at,
                                  size_t length, struct mqtt_properties *out, size_t *size);
 
+/*
+ * Put a few user properties in the place of all user properties and Subscription Identifiers of a
+ * block that mqtt_properties_read() found good. Its length stays, and the other properties, which
+ * may move to its front.
+ */
+void mqtt_properties_thin(unsigned char *at, size_t length);
+
 /* The position within a block of properties that comes in parts. */
 struct mqtt_properties_walk {
     enum mqtt_packet_type packet;
