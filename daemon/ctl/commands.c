@@ -141,7 +141,8 @@ const struct ctl_command ctl_commands[] = {
                  "  1   stopped, or the database is locked\n"
                  "  64  the command line is wrong, or there is no such table or device\n"
                  "  66  the database cannot be read\n"
-                 "  73  the output cannot be written\n" EXIT_CONFIG,
+                 "  73  the output cannot be written\n"
+                 "  74  the database is damaged, or its disk fails\n" EXIT_CONFIG,
         .grammar = {CTL_SINCE | CTL_UNTIL | CTL_DEVICE | CTL_FORMAT | CTL_OUTPUT, 1, 2, "TABLE"},
         .need = CTL_NEEDS_CONFIG_OR_FILE,
         .run = ctl_export,
@@ -167,8 +168,9 @@ const struct ctl_command ctl_commands[] = {
             "                     unix:PATH\n",
         .example = "foxtrackrctl report --since 7d -o fleet.html",
         .exits = "  0   the report is written, or was served until Ctrl-C\n"
-                 "  1   no such device or group, stopped, the database is locked, or ADDRESS is\n"
-                 "      in use\n" EXIT_USAGE "  66  the database cannot be read\n"
+                 "  1   no such device or group, more than a page can have, stopped, the database\n"
+                 "      is locked, or ADDRESS is in use\n" EXIT_USAGE
+                 "  66  the database cannot be read\n"
                  "  69  built without the report\n"
                  "  73  the report cannot be written there\n"
                  "  74  the database is damaged, or its disk fails\n" EXIT_CONFIG,

@@ -16,14 +16,12 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
-#include "base/path_identity.h"
 #include "base/plural.h"
 #include "base/similar.h"
 #include "ctl/commands_internal.h"
 #include "ctl/say_internal.h"
 #include "store/store.h"
 
-#define PROBLEM_SIZE    1024
 #define NAMES_SIZE      2048
 #define BUSY_TIMEOUT_MS 5000 /* used without a configuration */
 
@@ -53,14 +51,41 @@ static void add_name(void *context, const char *name, bool view)
     }
 }
 
+/* Returns the exit status for a result. */
+static int status_of(enum export_result result)
+{
+    switch (result) {
+    case EXPORT_DONE:
+        return EX_OK;
+    case EXPORT_OUTPUT:
+        return EX_CANTCREAT;
+    case EXPORT_MEMORY:
+        return EX_OSERR;
+    case EXPORT_TABLE:
+    case EXPORT_UNREADABLE:
+        return EX_NOINPUT;
+    case EXPORT_DAMAGED:
+        return EX_IOERR;
+    default:
+        return 1; /* at another time it may be possible */
+    }
+}
+
+/* Says what the store has answered to a question. Returns the exit status. */
+static int store_failed(struct export *export, int result)
+{
+    ctl_say("%s", store_error(export->store));
+    return status_of(export_of_store(result));
+}
+
 /* Finds the table or view. Returns an exit status. */
 static int find_relation(struct export *export)
 {
     struct names names = {.wanted = export->name};
+    int result = store_relations(export->store, add_name, &names);
 
-    if (store_relations(export->store, add_name, &names) != STORE_OK) {
-        ctl_say("%s", store_error(export->store));
-        return EX_NOINPUT;
+    if (result != STORE_OK) {
+        return store_failed(export, result);
     }
     if (!names.found) {
         ctl_say("there is no table or view %.100s%s%s%s", export->name,
@@ -70,13 +95,13 @@ static int find_relation(struct export *export)
         ctl_say("views: %s", names.views);
         return EX_USAGE;
     }
-    if (store_relation_read(export->store, export->name, &export->relation) != STORE_OK) {
-        ctl_say("%s", store_error(export->store));
-        return EX_NOINPUT;
+    result = store_relation_read(export->store, export->name, &export->relation);
+    if (result != STORE_OK) {
+        return store_failed(export, result);
     }
     if (!export_fields_make(export)) {
         ctl_say("out of memory");
-        return 1;
+        return EX_OSERR;
     }
     return EX_OK;
 }
@@ -103,15 +128,14 @@ static int find_devices(struct export *export)
         if (more == NULL) {
             ctl_say("out of memory");
             store_query_close(query);
-            return 1;
+            return EX_OSERR;
         }
         export->devices = more;
         export->devices[export->device_count++] = row[0].integer;
     } while (true);
     store_query_close(query);
     if (result != STORE_OK) {
-        ctl_say("%s", store_error(export->store));
-        return EX_NOINPUT;
+        return store_failed(export, result);
     }
     if (export->device_count == 0) {
         ctl_say("--device %.100s: there is no device of that name", export->device_id);
@@ -144,17 +168,19 @@ static int conclude(struct export *export, enum export_result result, int64_t be
     }
     ctl_work_clear(&export->work);
     switch (result) {
+    case EXPORT_DONE:
+        break;
     case EXPORT_OUTPUT:
+    case EXPORT_MEMORY:
+    case EXPORT_TABLE:
         ctl_say("%s", export->output.problem);
-        return EX_CANTCREAT;
-    case EXPORT_STORE:
-        ctl_say("%s", store_error(export->store));
-        return 1;
+        return status_of(result);
     case EXPORT_STOPPED:
         ctl_say("stopped after %" PRId64 " %s", export->rows, plural(export->rows, "row", "rows"));
-        return 1;
+        return status_of(result);
     default:
-        break;
+        ctl_say("%s", store_error(export->store));
+        return status_of(result);
     }
     if (export->output.path != NULL) {
         printf("%s: %" PRId64 " %s, %.1f MiB, in %s\n", export->output.path, export->rows,
@@ -183,7 +209,7 @@ static int run(struct export *export, const char *file)
     }
     /* Rows and the progress on one terminal would be a mess. */
     export->work.terminal = export->work.terminal && (file != NULL || isatty(STDOUT_FILENO) != 1);
-    if (ctl_output_open(&export->output, file) == 0) {
+    if (ctl_output_open(&export->output, file, true) == 0) {
         result = export_walk(export);
     }
     status = conclude(export, result, begun_ms);
@@ -218,15 +244,6 @@ static const char *database_path(const struct config *config, const struct ctl_w
     return words->operand_count > 1 || config == NULL ? words->operands[1] : config->database.path;
 }
 
-static bool is_same_file(const char *one, const char *other)
-{
-    struct path_identity identities[2];
-
-    path_identity(one, "", false, &identities[0]);
-    path_identity(other, "", false, &identities[1]);
-    return path_identity_same(&identities[0], &identities[1]);
-}
-
 int ctl_export(const struct config *config, const struct ctl_words *words)
 {
     const struct store_options options = {
@@ -235,21 +252,17 @@ int ctl_export(const struct config *config, const struct ctl_words *words)
         .read_only = true,
         .stopped = ctl_work_stopped,
     };
+    const char *file = ctl_output_path(words->output);
     struct export export = {0};
-    char problem[PROBLEM_SIZE];
-    char paths[CONFIG_PROBLEM_SIZE];
+    char problem[CTL_OUTPUT_PROBLEM_SIZE];
     int status = read_options(words, &export);
 
     if (status != EX_OK) {
         return status;
     }
-    if (config != NULL && words->output != NULL &&
-        paths_check_target(config, words->output, "the export", paths) != 0) {
-        ctl_say("%s", paths);
-        return EX_CANTCREAT;
-    }
-    if (words->output != NULL && is_same_file(options.path, words->output)) {
-        ctl_say("%s: is the database; choose another name for the export", words->output);
+    if (file != NULL &&
+        ctl_output_check(config, options.path, file, "the export", true, problem) != 0) {
+        ctl_say("%s", problem);
         return EX_CANTCREAT;
     }
     ctl_work_begin(&export.work);
@@ -257,7 +270,7 @@ int ctl_export(const struct config *config, const struct ctl_words *words)
         ctl_say("%s", problem);
         return EX_NOINPUT;
     }
-    status = run(&export, words->output);
+    status = run(&export, file);
     export_fields_free(&export);
     store_relation_free(export.relation);
     free(export.devices);

@@ -1,9 +1,10 @@
 /*
  * The columns of an export. They are those of the table or view, in their order, and:
  *
- *   X_utc      beside each time X_ms: ISO-8601 with milliseconds, computed from X_ms. In a view
- *              that has X_utc as text with seconds it takes that column's place. A duration has
- *              none, nor has day_utc, which is a date, another value.
+ *   X_utc      beside each time X_ms that the schema has: ISO-8601 with milliseconds, computed from
+ *              X_ms. In a view that has X_utc as text with seconds it takes that column's place.
+ *              A duration has none, nor has a column in ms of somebody else's view or of a typed
+ *              view, about which nothing is known. day_ms has none: its date stands beside it.
  *   family     and device_id, beside the number `device` of a table that does not have them
  */
 #include "ctl/export_internal.h"
@@ -13,9 +14,42 @@
 #include <string.h>
 #include <strings.h>
 
-/* Columns in ms that are no moments: names, or their ends. */
-static const char *const durations[] = {"duration_ms", "silent_ms",    "usual_ms",  "drop_ms",
-                                        "rise_ms",     "pause_max_ms", "offset_ms", "after_ms"};
+/* The columns in ms that are moments, without the "_ms". tests/system/test_export_columns.py
+ * compares them with the schema. */
+static const char *const moments[] = {
+    "time",
+    "received",
+    "from",
+    "to",
+    "until",
+    "first",
+    "last",
+    "first_seen",
+    "last_seen",
+    "first_received",
+    "last_received",
+    "battery_time",
+    "temperature_time",
+    "empty",
+    "recharged",
+    "started",
+    "stopped",
+    "last_durable",
+    "resumed",
+    "before",
+    "subscribed",
+    "connected",
+    "established",
+    "protocol_asked",
+    "learnt",
+    "analyzed",
+    "battery_gone",
+    "temperature_gone",
+    "level_first",
+    "level_last",
+    "offset_from",
+    "offset_until",
+};
 
 /* The first pair whose columns are there tells when a row is or lasts. */
 static const struct {
@@ -47,12 +81,17 @@ static bool ends_with(const char *text, const char *end)
 
 static bool is_moment(const char *name)
 {
-    for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
-        if (ends_with(name, durations[i])) {
-            return false;
+    size_t length = strlen(name) - strlen("_ms");
+
+    if (!ends_with(name, "_ms")) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+        if (strlen(moments[i]) == length && strncmp(name, moments[i], length) == 0) {
+            return true;
         }
     }
-    return ends_with(name, "_ms");
+    return false;
 }
 
 int export_find_column(const struct store_relation *relation, const char *name)
@@ -149,9 +188,7 @@ static bool add_column(struct export *export, int i)
     const struct store_relation *relation = export->relation;
     const struct store_column *column = &relation->columns[i];
     const char *name = column->name;
-    int ms = ends_with(name, "_utc") && strcmp(name, "day_utc") != 0
-                 ? find_sibling(relation, name, strlen("_utc"), "_ms")
-                 : -1;
+    int ms = ends_with(name, "_utc") ? find_sibling(relation, name, strlen("_utc"), "_ms") : -1;
     bool good;
 
     if (ms >= 0 && is_moment(relation->columns[ms].name)) {

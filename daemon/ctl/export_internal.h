@@ -14,8 +14,12 @@
 
 enum export_result {
     EXPORT_DONE = 0,
-    EXPORT_OUTPUT, /* the sentence is in output.problem */
-    EXPORT_STORE,  /* the sentence is store_error() */
+    EXPORT_OUTPUT,     /* the sentence is in output.problem; so it is of the next two */
+    EXPORT_MEMORY,     /* out of memory */
+    EXPORT_TABLE,      /* the table cannot be read so */
+    EXPORT_STORE,      /* the database is locked, or the like; the sentence is store_error() */
+    EXPORT_UNREADABLE, /* so it is of these two */
+    EXPORT_DAMAGED,
     EXPORT_STOPPED
 };
 
@@ -93,6 +97,9 @@ enum export_result export_head(struct export *export);
 enum export_result export_row(struct export *export, const struct store_cell *row);
 
 /* --- ctl/export_walk.c --------------------------------------------------------------------- */
+
+/* Returns what a result of the store means for the export. */
+enum export_result export_of_store(int result);
 
 /* Read all rows, and write them. */
 enum export_result export_walk(struct export *export);

@@ -125,11 +125,11 @@ static enum export_result look_up(struct export *export, const struct store_cell
         looked_up->device_id = strdup(row[1].bytes);
         if (looked_up->family == NULL || looked_up->device_id == NULL) {
             snprintf(export->output.problem, sizeof(export->output.problem), "out of memory");
-            return EXPORT_OUTPUT;
+            return EXPORT_MEMORY;
         }
         result = store_query_next(looked_up->query, &row); /* the end: no transaction stays open */
     }
-    return result == STORE_OK ? EXPORT_DONE : EXPORT_STORE;
+    return export_of_store(result);
 }
 
 static char *put_name(struct export *export, char *at, const char *name)

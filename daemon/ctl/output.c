@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/error_text.h"
+#include "base/path_identity.h"
 #include "ctl/work_internal.h"
 
 static const char *name_of(const struct ctl_output *output)
@@ -58,11 +59,64 @@ static int open_part(struct ctl_output *output)
     return failed(output, "written", errno);
 }
 
-int ctl_output_open(struct ctl_output *output, const char *path)
+const char *ctl_output_path(const char *word)
+{
+    return word == NULL || strcmp(word, "-") == 0 ? NULL : word;
+}
+
+static bool is_of_database(const char *database, const char *path)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    struct path_identity target;
+
+    path_identity(path, "", false, &target);
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        struct path_identity file;
+
+        path_identity(database, suffixes[i], false, &file);
+        if (path_identity_same(&file, &target)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int ctl_output_check(const struct config *config, const char *database, const char *path,
+                     const char *what, bool replace, char problem[CTL_OUTPUT_PROBLEM_SIZE])
+{
+    char paths[CONFIG_PROBLEM_SIZE];
+    struct stat status;
+
+    if (config != NULL && paths_check_target(config, path, what, paths) != 0) {
+        snprintf(problem, CTL_OUTPUT_PROBLEM_SIZE, "%s", paths);
+        return -1;
+    }
+    if (is_of_database(database, path)) {
+        snprintf(problem, CTL_OUTPUT_PROBLEM_SIZE,
+                 "%.500s: is a file of the database; choose another name for %s", path, what);
+        return -1;
+    }
+    if (stat(path, &status) != 0) {
+        if (errno == ENOENT) {
+            return 0;
+        }
+        snprintf(problem, CTL_OUTPUT_PROBLEM_SIZE, "%.500s: cannot be used: %s", path,
+                 error_text(errno));
+        return -1;
+    }
+    if (S_ISREG(status.st_mode) && !replace) {
+        snprintf(problem, CTL_OUTPUT_PROBLEM_SIZE,
+                 "%.500s: is there already; choose another name, or --force to replace it", path);
+        return -1;
+    }
+    return 0;
+}
+
+int ctl_output_open(struct ctl_output *output, const char *path, bool replace)
 {
     struct stat status;
 
-    *output = (struct ctl_output){.path = path, .fd = -1};
+    *output = (struct ctl_output){.path = path, .replace = replace, .fd = -1};
     signal(SIGPIPE, SIG_IGN); /* an error of write(), which is told */
     signal(SIGXFSZ, SIG_IGN);
     if (path == NULL) {
@@ -92,12 +146,12 @@ char *ctl_output_room(struct ctl_output *output, size_t size)
     return output->buffer + output->length;
 }
 
-int ctl_output_flush(struct ctl_output *output)
+static int write_all(struct ctl_output *output, const char *bytes, size_t length)
 {
     size_t at = 0;
 
-    while (at < output->length) {
-        ssize_t wrote = write(output->fd, output->buffer + at, output->length - at);
+    while (at < length) {
+        ssize_t wrote = write(output->fd, bytes + at, length - at);
 
         if (wrote < 0 && (errno != EINTR || ctl_work_stopped())) {
             return failed(output, "written", errno);
@@ -107,7 +161,38 @@ int ctl_output_flush(struct ctl_output *output)
             output->written += wrote;
         }
     }
+    return 0;
+}
+
+int ctl_output_flush(struct ctl_output *output)
+{
+    int result = write_all(output, output->buffer, output->length);
+
     output->length = 0;
+    return result;
+}
+
+int ctl_output_write(struct ctl_output *output, const char *bytes, size_t length)
+{
+    int result = ctl_output_flush(output);
+
+    return result == 0 ? write_all(output, bytes, length) : result;
+}
+
+/* Gives the file its name. Without `replace` a file that was made meanwhile stays; on a file system
+ * without such a rename (NFS) by a second link. */
+static int give_name(const struct ctl_output *output)
+{
+    unsigned flags = output->replace ? 0 : RENAME_NOREPLACE;
+
+    if (renameat2(AT_FDCWD, output->part, AT_FDCWD, output->path, flags) == 0) {
+        return 0;
+    }
+    if (output->replace || (errno != EINVAL && errno != ENOSYS) ||
+        link(output->part, output->path) != 0) {
+        return -1;
+    }
+    unlink(output->part);
     return 0;
 }
 
@@ -134,7 +219,7 @@ int ctl_output_finish(struct ctl_output *output)
         result = failed(output, "synced", errno);
     }
     if (result == 0 && output->part != NULL) {
-        if (rename(output->part, output->path) == 0) {
+        if (give_name(output) == 0) {
             free(output->part);
             output->part = NULL;
         } else {

@@ -6,13 +6,20 @@ import json
 import re
 import sqlite3
 
-from harness import ROOT
+from harness import FOXTRACKRCTL, ROOT, run
 
 START = 1795219200000  # 2026-11-21 00:00 UTC
 DAY = 86_400_000
 HOUR = DAY // 24
 
 DURATIONS = ("duration_ms", "silent_ms", "usual_ms", "drop_ms", "rise_ms", "pause_max_ms", "offset_ms", "after_ms")
+"""The ends of their names."""
+MOMENTS = {f"{name}_ms" for name in (
+    "time", "received", "from", "to", "until", "first", "last", "first_seen", "last_seen", "first_received",
+    "last_received", "battery_time", "temperature_time", "empty", "recharged", "started", "stopped", "last_durable",
+    "resumed", "before", "subscribed", "connected", "established", "protocol_asked", "learnt", "analyzed",
+    "battery_gone", "temperature_gone", "level_first", "level_last", "offset_from", "offset_until")}
+"""Other columns in ms are none, or nobody knows."""
 
 
 def make_database(path, wal=False):
@@ -79,11 +86,11 @@ def names_of(db, name):
     fields = []
     for column in columns:
         stem = column[:-4]
-        if column.endswith("_utc") and stem + "_ms" in columns and stem != "day":
+        if column.endswith("_utc") and stem + "_ms" in columns and stem + "_ms" in MOMENTS:
             fields.append((column, lambda row, ms=stem + "_ms": iso(row[ms])))
             continue
         fields.append((column, lambda row, same=column: row[same]))
-        if column.endswith("_ms") and not column.endswith(DURATIONS) and column[:-3] + "_utc" not in columns:
+        if column in MOMENTS and column[:-3] + "_utc" not in columns:
             fields.append((column[:-3] + "_utc", lambda row, ms=column: iso(row[ms])))
         if column == "device" and "device_id" not in columns:
             for i, more in enumerate(("family", "device_id")):
@@ -119,6 +126,20 @@ def read_csv(text):
             fields = []
     assert fields == []
     return records
+
+
+def export(path, *arguments, **options):
+    """What is exported from this database, byte for byte."""
+    done = run(FOXTRACKRCTL, "export", arguments[0], path, *arguments[1:], text=False, **options)
+    if options.get("check", True):
+        assert done.stderr == b"", done.stderr
+    return done
+
+
+def exported(path, *arguments):
+    """The records of an export in CSV: the head, and the rest."""
+    head, *rows = read_csv(export(path, *arguments).stdout.decode())
+    return list(head), rows
 
 
 def as_csv(value):

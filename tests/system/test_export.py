@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from exported import (DAY, DURATIONS, HOUR, START, as_json, expected, fill, make_database, names_of, read_csv,
+from exported import (DAY, DURATIONS, HOUR, START, as_json, expected, export, exported, fill, make_database, read_csv,
                       read_ndjson, same)
 from foxtrackrd import foxtrackrctl
 from harness import FOXTRACKRCTL, PATIENCE, SANITIZED, run, small_disk, wait_until
@@ -31,20 +31,6 @@ def database(tmp_path):
     fill(db)
     yield path, db
     db.close()
-
-
-def export(path, *arguments, **options):
-    """What is exported from this database, byte for byte."""
-    done = run(FOXTRACKRCTL, "export", arguments[0], path, *arguments[1:], text=False, **options)
-    if options.get("check", True):
-        assert done.stderr == b"", done.stderr
-    return done
-
-
-def exported(path, *arguments):
-    """The records of an export in CSV: the head, and the rest."""
-    head, *rows = read_csv(export(path, *arguments).stdout.decode())
-    return list(head), rows
 
 
 def relations(db):
@@ -178,19 +164,6 @@ def test_odd_names(database):
     assert export(path, "empty", "--format=ndjson").stdout == b""
 
 
-def test_durations_have_no_text(database):
-    """Goal: a column in ms of a view has a text beside it exactly when it is a time: no new duration is
-    written as a date."""
-    path, db = database
-    for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall():
-        columns = [row[1] for row in db.execute(f"PRAGMA table_info({name})")]
-        times = {column[:-3] for column in columns if column.endswith("_ms")}
-        texts = {column[:-4] for column in columns if column.endswith("_utc")}
-        written = {column[:-4] for column, _ in names_of(db, name) if column.endswith("_utc")}
-        # Views of the daemon's own have no text at all.
-        assert not texts or (written - texts <= {"first", "last", "day"} and texts <= written <= times), name
-
-
 # --- which rows ----------------------------------------------------------------------------------
 
 RANGES = [(["--since", "2026-11-21"], START, None), (["--until", "2026-11-22"], None, START + DAY),
@@ -240,6 +213,22 @@ def test_a_range_of_rows_that_last(database):
         (1, START - DAY, START), (2, START - DAY, START - 1), (3, START - 9 * DAY, None), (4, START + DAY, None)])
     rows = exported(path, "holes", "--since", "2026-11-21", "--until", "2026-11-22")[1]
     assert [row[0] for row in rows] == ["1", "3"]
+
+
+def test_a_range_of_gaps(database):
+    """Goal: of the gaps those of the days in question are looked for, and not those of all times."""
+    path, db = database
+    now = int(time.time() * 1000)
+    db.execute("CREATE TABLE holes (n INTEGER PRIMARY KEY, from_ms INTEGER, to_ms INTEGER, day_ms INTEGER)")
+    db.executemany("INSERT INTO holes VALUES (?, ?, ?, ?)", [
+        (1, now - 400 * DAY, now - 300 * DAY, (now - 300 * DAY) // DAY * DAY), (2, now - 9 * DAY, now - 4 * DAY, (now - 4 * DAY) // DAY * DAY),
+        (3, now - 90 * DAY, now - 2 * DAY, (now - 2 * DAY) // DAY * DAY), (4, now - 90 * DAY, None, now // DAY * DAY)])
+    db.execute("DROP VIEW reporting_gaps")
+    db.execute(f"CREATE VIEW reporting_gaps AS SELECT n, from_ms, to_ms, day_ms, iif(day_ms < {now - 100 * DAY},"
+               " abs(-9223372036854775807 - 1), 0) AS fails_for_old_days FROM holes")
+    assert [row[0] for row in exported(path, "reporting_gaps", "--since", "3d")[1]] == ["3", "4"]
+    assert [row[0] for row in exported(path, "reporting_gaps", "--since", "5d", "--until", "2d")[1]] == ["2", "3", "4"]
+    assert [row[0] for row in exported(path, "reporting_gaps", "--since", "2200-01-01")[1]] == ["4"]
 
 
 @pytest.mark.parametrize("name", ["battery", "messages", "devices", "device_groups", "fleet",
@@ -462,9 +451,24 @@ def test_an_export_is_not_written_over_its_database(database):
     db.close()
     before = path.read_bytes()
     done = export(path, "runs", "-o", path, check=False)
-    assert done.returncode == 73 and b"is the database; choose another name" in done.stderr
+    assert done.returncode == 73 and b"is a file of the database; choose another name" in done.stderr
     assert path.read_bytes() == before
 
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_an_export_is_not_written_over_the_log(database, suffix):
+    """Goal: nor over the files beside the database: without its log it lacks what came last."""
+    path, db = database
+    done = export(path, "runs", "-o", f"{path}{suffix}", check=False)
+    assert done.returncode == 73 and b"is a file of the database; choose another name" in done.stderr
+    assert db.execute("SELECT count(*) FROM battery").fetchone() == (7,)
+
+
+def test_output_that_is_a_dash(database, tmp_path):
+    """Goal: -o - is standard output, as in the report."""
+    path, _ = database
+    assert export(path, "runs", "-o", "-", cwd=tmp_path).stdout == export(path, "runs").stdout
+    assert not (tmp_path / "-").exists()
 
 def test_progress_on_a_terminal(database):
     """Goal: on a terminal one sees how far it is; elsewhere nothing."""
@@ -498,7 +502,7 @@ def test_progress_on_a_terminal(database):
     (["runs", "--device", "1BBCE"], 64, "--device: runs has no column device"),
     (["inbox_position", "--since", "1d"], 64, "--since, --until: inbox_position has no time to select by"),
     (["broken"], 66, "cannot list the columns of a table or view: no such column: absent"),
-    (["wrong"], 1, "cannot read wrong: malformed JSON"),
+    (["wrong"], 66, "cannot read wrong: malformed JSON"),
 ], ids=str)
 def test_refused(database, words, code, says):
     """Goal: one sentence says what is wrong; where the name is, there is a list of what there is."""
@@ -536,6 +540,23 @@ def test_databases_that_cannot_be_read(tmp_path):
     assert "another program is writing to it" in refused(path)
     db.execute("ROLLBACK")
     db.close()
+
+
+@pytest.mark.parametrize("options", [[], ["--device", "dev-3"], ["--format", "ndjson"]], ids=str)
+def test_a_damaged_database(database, options):
+    """Goal: a table that cannot be read to its end is no export that could be done later: exit 74."""
+    path, db = database
+    add_readings(db, 10, 2000)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    pages = [page for (page,) in db.execute(
+        "SELECT pageno FROM dbstat WHERE name = 'battery' AND pagetype = 'leaf' ORDER BY path")]
+    db.close()
+    with open(path, "r+b") as file:
+        for page in pages[1:]:
+            file.seek((page - 1) * 4096)
+            file.write(b"\xa5" * 300)
+    done = export(path, "battery", *options, check=False)
+    assert done.returncode == 74 and b"malformed" in done.stderr, done.stderr
 
 
 def test_table_is_missing():
