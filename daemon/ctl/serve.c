@@ -16,10 +16,9 @@
 
 #define FRESH_MS        5000   /* one page answers everybody who asks within this time */
 #define CLIENTS         256    /* connections at a time; a request takes one */
-#define CLIENT_IDLE_MS  15000  /* without a byte in either direction */
+#define CLIENT_IDLE_MS  15000  /* without a byte in either direction, or until it has asked */
 #define CLIENT_TOTAL_MS 120000 /* 5 MB at 43 kB/s */
-#define SWEEP_MS        5000
-#define LIVE_S          30 /* how often a page that is open fetches itself */
+#define LIVE_S          30     /* how often a page that is open fetches itself */
 
 /* Makes a page and lets the server answer with it, or with the reason why there is none. Returns
  * the exit status of the page. */
@@ -76,18 +75,16 @@ static void say_where(const struct serve_listener *listener, const char *token)
 static void serve(const struct config *config, const struct ctl_words *words,
                   struct serve_http *http, const sigset_t *open)
 {
-    const struct timespec period = {.tv_sec = SWEEP_MS / 1000};
     struct pollfd fd = {.fd = serve_http_fd(http), .events = POLLIN};
     sigset_t blocked;
 
     while (!ctl_work_stopped()) {
-        (void)ppoll(&fd, 1, &period, open);
+        (void)ppoll(&fd, 1, NULL, open);
         if (serve_http_is_wanted(http) && !ctl_work_stopped()) {
             pthread_sigmask(SIG_SETMASK, open, &blocked);
             make_page(config, words, http);
             pthread_sigmask(SIG_SETMASK, &blocked, NULL);
         }
-        serve_http_sweep(http);
     }
 }
 

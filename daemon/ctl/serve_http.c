@@ -7,10 +7,15 @@
  * many ask, one page is made. A page that is sent has a count of its clients in libmicrohttpd, and
  * is freed with the last one, so replacing it does not disturb a client in the middle of it.
  *
- * Each connection gets one answer, and ends client_total_ms after it began, whatever it does: the
- * number of old pages in memory is bounded by client_total_ms / fresh_ms. Main's thread ends it
- * with shutdown(). The descriptor is not closed, and not used again, meanwhile: `on_connection`
- * takes a connection out of the table, under the mutex, before libmicrohttpd closes its descriptor.
+ * Each connection gets one answer, has asked client_idle_ms after it began, and ends
+ * client_total_ms after it began, whatever it does and whatever main's thread does: a thread of
+ * ours, the sweeper, ends the others with shutdown(). So the old pages that slow clients still read
+ * have OLD_PAGES bytes at most, because a large page is fresh for long enough. When all places are
+ * taken, the oldest connection that has not asked with the token is ended for the next client: a
+ * client that does not know the token keeps nobody waiting.
+ *
+ * The descriptor is not closed, and not used again, while it is shut down: `on_connection` takes a
+ * connection out of the table, under the mutex, before libmicrohttpd closes its descriptor.
  *
  * Order of locks: ours, then libmicrohttpd's. It calls us without holding any of its own.
  */
@@ -33,10 +38,13 @@
 #define PAGE_TYPE         "text/html; charset=utf-8"
 #define TEXT_POLICY       "default-src 'none'; frame-ancestors 'none'"
 #define POLICY_SIZE       1024
+#define OLD_PAGES         (INT64_C(64) * 1024 * 1024)
 
 struct client {
     int fd; /* -1: the entry is free */
     int64_t begun_ms;
+    bool asked; /* for the page, with its token */
+    bool ended; /* was shut down; libmicrohttpd has not closed it yet */
 };
 
 struct serve_http {
@@ -47,6 +55,9 @@ struct serve_http {
     struct MHD_Response *method;
     int wanted_fd;
     int64_t begun_ms; /* when main's thread took up the wish for a page */
+    pthread_t sweeper;
+    bool has_sweeper;
+    pthread_cond_t stopped; /* wakes the sweeper */
 
     pthread_mutex_t mutex;        /* for everything below */
     struct MHD_Response *current; /* a page, or why there is none; NULL: not yet */
@@ -174,6 +185,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
                               size_t *upload_size, void **request)
 {
     struct serve_http *http = context;
+    const union MHD_ConnectionInfo *info;
     bool has_waited = *request != NULL;
     enum MHD_Result result;
 
@@ -190,10 +202,43 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
         return MHD_queue_response(connection, MHD_HTTP_NOT_FOUND, http->unknown);
     }
     *request = http;
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     pthread_mutex_lock(&http->mutex);
+    if (info != NULL && info->socket_context != NULL) {
+        ((struct client *)info->socket_context)->asked = true;
+    }
     result = answer_page(http, connection, has_waited);
     pthread_mutex_unlock(&http->mutex);
     return result;
+}
+
+/* Under the mutex. */
+static void end(struct client *client)
+{
+    shutdown(client->fd, SHUT_RDWR);
+    client->ended = true;
+}
+
+/* Ends the oldest connection that has not asked for the page, if no place is left for the next one.
+ * `newest` was the last one that came. Under the mutex. */
+static void make_room(struct serve_http *http, const struct client *newest)
+{
+    struct client *oldest = NULL;
+
+    for (unsigned i = 0; i < http->options.clients; i++) {
+        struct client *client = &http->clients[i];
+
+        if (client->fd < 0 || client->ended) {
+            return;
+        }
+        if (client != newest && !client->asked &&
+            (oldest == NULL || client->begun_ms < oldest->begun_ms)) {
+            oldest = client;
+        }
+    }
+    if (oldest != NULL) {
+        end(oldest);
+    }
 }
 
 /* Enters a connection into the table of clients, and takes it out before its descriptor is closed.
@@ -215,12 +260,56 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     for (unsigned i = 0; info != NULL && i < http->options.clients; i++) {
         if (http->clients[i].fd < 0) {
-            http->clients[i] = (struct client){info->connect_fd, clock_monotonic_ms()};
+            http->clients[i] =
+                (struct client){.fd = info->connect_fd, .begun_ms = clock_monotonic_ms()};
             *entry = &http->clients[i];
+            make_room(http, &http->clients[i]);
             break;
         }
     }
     pthread_mutex_unlock(&http->mutex);
+}
+
+/* --- the sweeper ------------------------------------------------------------------------------ */
+
+/* Ends the connections that have taken too long. Returns when to look again. Under the mutex. */
+static int64_t sweep(struct serve_http *http)
+{
+    const struct serve_http_options *options = &http->options;
+    int64_t asking_ms = options->client_idle_ms < options->client_total_ms
+                            ? options->client_idle_ms
+                            : options->client_total_ms;
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t next_ms = now_ms + asking_ms; /* of one that comes now */
+
+    for (unsigned i = 0; i < options->clients; i++) {
+        struct client *client = &http->clients[i];
+        int64_t end_ms = client->begun_ms + (client->asked ? options->client_total_ms : asking_ms);
+
+        if (client->fd < 0 || client->ended) {
+            continue;
+        }
+        if (end_ms <= now_ms) {
+            end(client);
+        } else if (end_ms < next_ms) {
+            next_ms = end_ms;
+        }
+    }
+    return next_ms;
+}
+
+static void *run_sweeper(void *context)
+{
+    struct serve_http *http = context;
+
+    pthread_mutex_lock(&http->mutex);
+    while (!http->stopping) {
+        const struct timespec until = clock_deadline(sweep(http));
+
+        pthread_cond_timedwait(&http->stopped, &http->mutex, &until);
+    }
+    pthread_mutex_unlock(&http->mutex);
+    return NULL;
 }
 
 /* --- main's thread ---------------------------------------------------------------------------- */
@@ -238,19 +327,23 @@ bool serve_http_is_wanted(struct serve_http *http)
     return read(http->wanted_fd, &count, sizeof(count)) == (ssize_t)sizeof(count);
 }
 
-/* Makes this response the answer, and resumes those who wait for it. */
-static void set_current(struct serve_http *http, unsigned code, struct MHD_Response *response)
+/* Makes this response of `length` bytes the answer, and resumes those who wait for it. */
+static void set_current(struct serve_http *http, unsigned code, struct MHD_Response *response,
+                        size_t length)
 {
+    int64_t now_ms = clock_monotonic_ms();
+    /* At most half of one processor makes pages, however large the database is. */
+    int64_t fresh_ms = now_ms - http->begun_ms;
+    int64_t kept_ms = (int64_t)length * http->options.client_total_ms / OLD_PAGES;
+
+    fresh_ms = fresh_ms > kept_ms ? fresh_ms : kept_ms;
+    fresh_ms = fresh_ms > http->options.fresh_ms ? fresh_ms : http->options.fresh_ms;
     pthread_mutex_lock(&http->mutex);
     destroy(http->current);
     http->current = response;
     http->code = code;
-    http->made_ms = clock_monotonic_ms();
-    /* At most half of one processor makes pages, however large the database is. */
-    http->fresh_ms = http->made_ms - http->begun_ms;
-    if (http->fresh_ms < http->options.fresh_ms) {
-        http->fresh_ms = http->options.fresh_ms;
-    }
+    http->made_ms = now_ms;
+    http->fresh_ms = fresh_ms;
     for (unsigned i = 0; i < http->waiting_count; i++) {
         MHD_resume_connection(http->waiting[i]);
     }
@@ -260,7 +353,7 @@ static void set_current(struct serve_http *http, unsigned code, struct MHD_Respo
 
 void serve_http_refuse(struct serve_http *http, const char *sentence)
 {
-    set_current(http, MHD_HTTP_SERVICE_UNAVAILABLE, text(sentence));
+    set_current(http, MHD_HTTP_SERVICE_UNAVAILABLE, text(sentence), strlen(sentence));
 }
 
 void serve_http_publish(struct serve_http *http, char *html, size_t length, const char *policy)
@@ -272,25 +365,10 @@ void serve_http_publish(struct serve_http *http, char *html, size_t length, cons
     snprintf(whole, sizeof(whole), "%s; frame-ancestors 'none'", policy);
     response = respond(html, length, PAGE_TYPE, whole);
     if (response != NULL) {
-        set_current(http, MHD_HTTP_OK, response);
+        set_current(http, MHD_HTTP_OK, response, length);
     } else {
         serve_http_refuse(http, "out of memory\n");
     }
-}
-
-void serve_http_sweep(struct serve_http *http)
-{
-    int64_t now_ms = clock_monotonic_ms();
-
-    pthread_mutex_lock(&http->mutex);
-    for (unsigned i = 0; i < http->options.clients; i++) {
-        const struct client *client = &http->clients[i];
-
-        if (client->fd >= 0 && now_ms - client->begun_ms > http->options.client_total_ms) {
-            shutdown(client->fd, SHUT_RDWR);
-        }
-    }
-    pthread_mutex_unlock(&http->mutex);
 }
 
 /* --- start and stop --------------------------------------------------------------------------- */
@@ -329,6 +407,7 @@ int serve_http_start(const struct serve_http_options *options, struct serve_http
     http->wanted_fd = -1;
     http->begun_ms = clock_monotonic_ms();
     pthread_mutex_init(&http->mutex, NULL);
+    clock_cond_init(&http->stopped);
     if (!prepare(http)) {
         close(options->listen_fd);
         serve_http_stop(http);
@@ -340,7 +419,9 @@ int serve_http_start(const struct serve_http_options *options, struct serve_http
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)options->client_idle_ms / 1000,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
-    if (http->daemon == NULL) {
+    http->has_sweeper =
+        http->daemon != NULL && pthread_create(&http->sweeper, NULL, run_sweeper, http) == 0;
+    if (!http->has_sweeper) {
         serve_http_stop(http);
         return -1;
     }
@@ -356,11 +437,15 @@ void serve_http_stop(struct serve_http *http)
     if (http->daemon != NULL) {
         pthread_mutex_lock(&http->mutex);
         http->stopping = true;
+        pthread_cond_signal(&http->stopped);
         for (unsigned i = 0; i < http->waiting_count; i++) {
             MHD_resume_connection(http->waiting[i]);
         }
         http->waiting_count = 0;
         pthread_mutex_unlock(&http->mutex);
+        if (http->has_sweeper) {
+            pthread_join(http->sweeper, NULL);
+        }
         MHD_stop_daemon(http->daemon); /* waits for its thread, and closes the listening socket */
     }
     destroy(http->current);
@@ -370,6 +455,7 @@ void serve_http_stop(struct serve_http *http)
     if (http->wanted_fd >= 0) {
         close(http->wanted_fd);
     }
+    pthread_cond_destroy(&http->stopped);
     pthread_mutex_destroy(&http->mutex);
     free(http->waiting);
     free(http->clients);

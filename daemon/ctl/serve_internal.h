@@ -1,14 +1,15 @@
 /*
  * `foxtrackrctl report --serve`: the report as a live page, for a browser on this machine.
  *
- * serve.c is the command: main's thread makes pages, watches the time that connections take, and
- * waits for the end. serve_http.c answers requests on a thread of libmicrohttpd's. serve_check.c
- * decides which requests are answered, serve_listen.c where they come from.
+ * serve.c is the command: main's thread makes pages and waits for the end. serve_http.c answers
+ * requests on a thread of libmicrohttpd's, and ends connections that take too long on one of its
+ * own. serve_check.c decides which requests are answered, serve_listen.c where they come from.
  *
- * What must never happen: a page for whoever does not know the token (or, on a Unix socket, may not
- * open it); a page for a web site that a browser on this machine visits, which a foreign Host or
- * Origin tells; a client, however many and however slow, that keeps others waiting or takes memory
- * without bound; anything written to the database or its directory.
+ * Never is there a page for a client that does not know the token (or, on a Unix socket, may not
+ * open it); nor for a web site that a browser on this machine visits, which a foreign Host or
+ * Origin tells. Clients that do not know the token, however many and however slow, keep nobody
+ * waiting; those that know it take memory with a bound. Nothing is written to the database or its
+ * directory.
  */
 #ifndef CTL_SERVE_INTERNAL_H
 #define CTL_SERVE_INTERNAL_H
@@ -78,9 +79,12 @@ struct serve_http_options {
     int listen_fd; /* taken */
     const char *token;
     bool any_address;    /* for serve_check_host() */
-    int fresh_ms;        /* how long a page is an answer, or as long as making it took */
-    unsigned clients;    /* connections at a time; further ones wait until one ends */
-    int client_idle_ms;  /* a connection without progress ends; in whole seconds */
+    int fresh_ms;        /* how long a page is an answer; longer if making it took longer, or if it
+                            is large */
+    unsigned clients;    /* connections at a time; for a further one the oldest ends that has not
+                            asked for the page */
+    int client_idle_ms;  /* a connection without progress ends, and one that has not asked for the
+                            page by then; in whole seconds */
     int client_total_ms; /* every connection ends */
 };
 
@@ -101,9 +105,6 @@ void serve_http_publish(struct serve_http *http, char *html, size_t length, cons
 
 /* Answer 503 with this sentence from now on; it is asked for a page again as often as otherwise. */
 void serve_http_refuse(struct serve_http *http, const char *sentence);
-
-/* End the connections that have taken client_total_ms. Call it every few seconds. */
-void serve_http_sweep(struct serve_http *http);
 
 /* Stop: closes every connection, also in the middle of a page. NULL is allowed. */
 void serve_http_stop(struct serve_http *http);

@@ -415,45 +415,32 @@ static bool is_closed(void *context)
     return poll(&fd, 1, 0) == 1 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-struct sweep {
-    struct server *server;
-    int fd;
-};
-
-static bool is_swept(void *context)
-{
-    struct sweep *sweep = context;
-
-    serve_http_sweep(sweep->server->http);
-    return is_closed(&sweep->fd);
-}
-
-/* A client that takes a page byte by byte, or asks byte by byte, keeps nobody waiting and is ended.
- */
+/* A client that takes a page byte by byte, or asks byte by byte, keeps nobody waiting and is ended,
+ * also while main's thread does something else: it makes a page, for instance. */
 static void test_slow_clients(void **state)
 {
     struct serve_http_options options = usual;
     struct server server;
-    struct sweep slow, trickling;
+    int slow, trickling;
     char byte;
 
     (void)state;
     options.client_total_ms = 300;
     server = start(&options);
     publish(&server, LARGE);
-    slow = (struct sweep){&server, client(GOOD)};
-    trickling = (struct sweep){&server, client("GET /")};
-    assert_int_equal(recv(slow.fd, &byte, 1, 0), 1);
+    slow = client(GOOD);
+    trickling = client("GET /");
+    assert_int_equal(recv(slow, &byte, 1, 0), 1);
     assert_asked(GOOD, 200);
-    assert_int_equal(recv(slow.fd, &byte, 1, 0), 1);
-    unit_wait(is_swept, &slow, "the end of a client that is slow to read");
-    unit_wait(is_swept, &trickling, "the end of a client that is slow to ask");
-    close(slow.fd);
-    close(trickling.fd);
+    assert_int_equal(recv(slow, &byte, 1, 0), 1);
+    unit_wait(is_closed, &slow, "the end of a client that is slow to read");
+    unit_wait(is_closed, &trickling, "the end of a client that is slow to ask");
+    close(slow);
+    close(trickling);
     stop(&server);
 }
 
-/* A client that is silent for client_idle_ms is ended without being swept. */
+/* A client that is silent for client_idle_ms is ended. */
 static void test_silent_client(void **state)
 {
     struct serve_http_options options = usual;
@@ -469,29 +456,80 @@ static void test_silent_client(void **state)
     stop(&server);
 }
 
-/* With all places taken a further client is answered as soon as one is free. */
+/* With all places taken by clients that do not ask, or ask with another token, the oldest of them
+ * makes room: who has the token is answered at once. */
 static void test_more_clients_than_places(void **state)
 {
     struct serve_http_options options = usual;
     struct server server;
-    int fds[4];
-    int waiting;
-    char *answer;
+    int fds[12];
 
     (void)state;
     options.clients = 4;
     server = start(&options);
     publish(&server, strlen(PAGE));
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         fds[i] = client("GET /");
     }
-    waiting = client(GOOD);
-    for (int i = 0; i < 4; i++) {
+    assert_asked(GOOD, 200);
+    unit_wait(is_closed, &fds[0], "the end of the oldest");
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         close(fds[i]);
     }
-    answer = receive(waiting);
-    assert_status(answer, 200);
-    free(answer);
+    stop(&server);
+}
+
+/* Those who have asked for the page keep their places, and all of them get it. */
+static void test_places_of_those_who_asked(void **state)
+{
+    struct serve_http_options options = usual;
+    struct server server;
+    int asked[3];
+    int idle[6];
+
+    (void)state;
+    options.clients = 4;
+    options.client_idle_ms = 2000;
+    server = start(&options);
+    for (int i = 0; i < 3; i++) {
+        asked[i] = client(GOOD);
+        wait_wanted(&server);
+    }
+    for (int i = 0; i < 6; i++) {
+        idle[i] = client("GET /");
+    }
+    unit_wait(is_closed, &idle[0], "the end of the oldest that has not asked");
+    publish(&server, strlen(PAGE));
+    for (int i = 0; i < 3; i++) {
+        char *answer = receive(asked[i]);
+
+        assert_status(answer, 200);
+        free(answer);
+    }
+    for (int i = 0; i < 6; i++) {
+        close(idle[i]);
+    }
+    stop(&server);
+}
+
+/* A large page is an answer for longer, so that the old ones that are still read have a bound. */
+static void test_large_page_stays_fresh(void **state)
+{
+    struct serve_http_options options = usual;
+    struct server server;
+    char *answer;
+
+    (void)state;
+    options.fresh_ms = 0;
+    options.client_total_ms = 10 * LONG_MS;
+    server = start(&options);
+    publish(&server, LARGE); /* 8 of 64 MiB: an eighth of ten minutes */
+    for (int i = 0; i < 5; i++) {
+        answer = ask(GOOD);
+        assert_int_equal(strlen(body_of(answer)), LARGE);
+        free(answer);
+    }
+    assert_false(serve_http_is_wanted(server.http));
     stop(&server);
 }
 
@@ -556,6 +594,8 @@ int main(void)
         cmocka_unit_test(test_slow_clients),
         cmocka_unit_test(test_silent_client),
         cmocka_unit_test(test_more_clients_than_places),
+        cmocka_unit_test(test_places_of_those_who_asked),
+        cmocka_unit_test(test_large_page_stays_fresh),
         cmocka_unit_test(test_stop),
     };
 
