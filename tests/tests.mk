@@ -78,11 +78,11 @@ test-sanitized: ## unit and system tests under AddressSanitizer and UndefinedBeh
 SYSTEM_TESTS ?= tests/system
 # These read documents, or ask the database with the sqlite3 shell: a sanitizer sees nothing there, and another
 # Paho changes nothing.
-SYSTEM_OF_TEXTS := $(patsubst %,tests/system/test_%.py,alerts analyst_queries answers completion dependencies documents fleet \
+SYSTEM_OF_TEXTS := $(patsubst %,tests/system/test_%.py,alerts analyst_dictionary analyst_queries answers completion dependencies documents fleet \
                 names plurals readings_dashboard readme snippets)
 # Nor does it in the tools that never see a broker.
-SYSTEM_OF_TOOLS := $(patsubst %,tests/system/test_%.py,backup config ctl ctl_help demo export paths plot readers report restore \
-                rotation serve verify)
+SYSTEM_OF_TOOLS := $(patsubst %,tests/system/test_%.py,backup config ctl ctl_help demo export export_columns paths plot readers report \
+                report_page restore rotation serve verify)
 SYSTEM_LEAVES   := $(if $(SANITIZE),$(SYSTEM_OF_TEXTS)) \
                 $(if $(filter shared,$(PAHO)),$(SYSTEM_OF_TEXTS) $(SYSTEM_OF_TOOLS))
 

@@ -154,6 +154,10 @@ static int failed(const struct page_data *data, int result, char *problem, size_
         snprintf(problem, problem_size, NO_MEMORY);
         return EX_OSERR;
     }
+    if (data->refused[0] != '\0') {
+        snprintf(problem, problem_size, "%s", data->refused);
+        return 1;
+    }
     snprintf(problem, problem_size, "%s", store_error(data->store));
     switch (result) {
     case STORE_FATAL:

@@ -13,12 +13,14 @@
 #include "ctl/page_internal.h"
 #include "store/answers.h"
 
-#define PAGE_NO_TIME    INT64_MIN
-#define PAGE_DATE_SIZE  16
-#define PAGE_ZONE_SIZE  64
-#define PAGE_GAPS       40000 /* the longest of them are in the page */
-#define PAGE_EXCURSIONS 5000  /* the latest of them */
-#define PAGE_READINGS   50000 /* of one device; above that the page has its days only */
+#define PAGE_NO_TIME      INT64_MIN
+#define PAGE_DATE_SIZE    16
+#define PAGE_ZONE_SIZE    64
+#define PAGE_GAPS         40000   /* the longest of them are in the page */
+#define PAGE_EXCURSIONS   5000    /* the latest of them */
+#define PAGE_READINGS     50000   /* of one device; above that the page has its days only */
+#define PAGE_CELLS        4000000 /* devices x days: 40 MB of HTML, and 110 MB of memory meanwhile */
+#define PAGE_REFUSED_SIZE 256
 
 /* The daily series. A value is stored as tenths + 1 (celsius: + PAGE_CELSIUS_ZERO more), 0: none;
  * daemon/ctl/report/data.js reads it. */
@@ -100,8 +102,11 @@ struct page_data {
     const struct ctl_page_request *request;
     struct store *store;
     bool out_of_memory;
+    char refused[PAGE_REFUSED_SIZE]; /* why there is no page of that much; "": there is */
     char zone[PAGE_ZONE_SIZE];
     int64_t since_ms; /* the begin of the first day */
+    int64_t end_ms;   /* the begin of the day behind the last */
+    int64_t first_ms; /* the begin of the first day with a reading; PAGE_NO_TIME: there is none */
 
     struct page_list devices;      /* struct page_device, by number */
     struct page_list families;     /* char * */
@@ -130,7 +135,7 @@ struct page_data {
 /* --- page_data.c: reading, and what the readers share ---------------------------------------- */
 
 /* Read everything for data->request and data->store. STORE_OK, or a result with store_error();
- * STORE_E_PATH also for memory, see data->out_of_memory. */
+ * STORE_E_PATH also for memory and for too much, see data->out_of_memory and data->refused. */
 int page_data_read(struct page_data *data);
 
 /* Frees everything that was read. */

@@ -2,13 +2,17 @@
  * The days of the report and the daily series: coverage of both types together, the battery's mean
  * level, and lowest, mean and highest temperature. Days are those of the database's time zone, by
  * its table day_offsets, and begin as in the views battery_daily, temperature_daily and
- * coverage_daily.
+ * coverage_daily. Days before the first reading are left out, and a report of more than PAGE_CELLS
+ * devices and days is refused: its memory is bounded, whatever --since says.
  */
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/plural.h"
 #include "ctl/page_data_internal.h"
 
 #define DAY_MS 86400000
@@ -79,11 +83,60 @@ static int64_t begin_of(const struct page_data *data, int64_t day)
     return day * DAY_MS;
 }
 
+/* days: day_ms */
+static void add_first(struct page_data *data, const struct store_cell *row)
+{
+    int64_t day_ms = page_integer(&row[0], PAGE_NO_TIME);
+
+    if (data->first_ms == PAGE_NO_TIME || day_ms < data->first_ms) {
+        data->first_ms = day_ms;
+    }
+}
+
+/* Returns the day with which the report begins: that of --since, or of the first reading if that is
+ * later; without a reading, today. */
+static int64_t first_day(const struct page_data *data)
+{
+    int64_t since_ms = data->request->since_ms;
+    int64_t last_ms = data->request->until_ms - 1;
+    int64_t first_ms = data->first_ms == PAGE_NO_TIME ? last_ms : data->first_ms;
+
+    first_ms = first_ms < last_ms ? first_ms : last_ms;
+    return day_of(data, since_ms > first_ms ? since_ms : first_ms);
+}
+
+/* Returns true, and sets data->refused, when so many days are too many for a page. */
+static bool is_too_much(struct page_data *data, int64_t days)
+{
+    int64_t devices = (int64_t)data->devices.count;
+    int64_t room = devices > 0 ? PAGE_CELLS / devices : PAGE_CELLS;
+
+    if (days <= room) {
+        return false;
+    }
+    snprintf(data->refused, sizeof(data->refused),
+             "%" PRId64 " %s of %" PRId64 " %s are more than a page can have: "
+             "%s--group or --device",
+             days, plural(days, "day", "days"), devices, plural(devices, "device", "devices"),
+             room > 0 ? "use a later --since, " : "use ");
+    if (room > 0) {
+        size_t length = strlen(data->refused);
+
+        snprintf(data->refused + length, sizeof(data->refused) - length,
+                 "; of all of these it can have %" PRId64 " %s", room, plural(room, "day", "days"));
+    }
+    return true;
+}
+
 static void make_days(struct page_data *data)
 {
+    int64_t first = first_day(data);
     int64_t last = day_of(data, data->request->until_ms - 1);
 
-    for (int64_t day = day_of(data, data->request->since_ms); day <= last; day++) {
+    if (is_too_much(data, last - first + 1)) {
+        return;
+    }
+    for (int64_t day = first; day <= last; day++) {
         struct page_day *made = page_list_add(data, &data->days, sizeof(*made));
         time_t seconds = (time_t)(day * (DAY_MS / 1000));
         struct tm parts;
@@ -95,17 +148,23 @@ static void make_days(struct page_data *data)
         gmtime_r(&seconds, &parts);
         strftime(made->date, sizeof(made->date), "%Y-%m-%d", &parts);
     }
+    data->end_ms = begin_of(data, last + 1);
 }
 
-/* The days from that of since_ms to that of until_ms, with or without readings. */
+/* The days of the report up to that of until_ms, with or without readings. */
 static int list_days(struct page_data *data)
 {
     static const char *const zone[] = {"zone", NULL};
     static const char *const offsets[] = {"from_ms", "until_ms", "offset_ms", NULL};
+    static const char *const days[] = {"day_ms", NULL};
     int result = page_rows(data, "rollup_state", zone, NULL, 0, add_zone);
 
     if (result == STORE_OK) {
         result = page_rows(data, "day_offsets", offsets, NULL, 0, add_offset);
+    }
+    if (result == STORE_OK) {
+        data->first_ms = PAGE_NO_TIME;
+        result = page_rows(data, "days", days, NULL, 0, add_first);
     }
     if (result != STORE_OK) {
         return result;
@@ -117,7 +176,7 @@ static int list_days(struct page_data *data)
     if (data->days.count > 0) {
         data->since_ms = ((struct page_day *)data->days.items)[0].from_ms;
     }
-    return data->out_of_memory ? STORE_E_PATH : STORE_OK;
+    return data->out_of_memory || data->refused[0] != '\0' ? STORE_E_PATH : STORE_OK;
 }
 
 /* Returns the place of a device and day in a series, or SIZE_MAX. The row begins with them. */
@@ -165,6 +224,7 @@ static void add_coverage(struct page_data *data, const struct store_cell *row)
         double received = page_number(&row[2]);
 
         data->expected[place] += expected;
+        /* More than was expected of one type makes up for nothing of the other. */
         data->received[place] += isnan(received) ? 0 : fmin(received, expected);
     }
 }
@@ -191,7 +251,7 @@ static void add_temperature(struct page_data *data, const struct store_cell *row
     }
 }
 
-/* Readings beyond those expected make no other type's gap good: they are cut. */
+/* Computes the coverage of both types together, and frees what it is computed from. */
 static void cover(struct page_data *data, size_t cells)
 {
     for (size_t i = 0; i < cells; i++) {
@@ -199,6 +259,10 @@ static void cover(struct page_data *data, size_t cells)
             data->series[PAGE_COVERAGE][i] = encode(100 * data->received[i] / data->expected[i], 0);
         }
     }
+    free(data->expected);
+    free(data->received);
+    data->expected = NULL;
+    data->received = NULL;
 }
 
 static bool make_series(struct page_data *data)

@@ -12,7 +12,8 @@
 struct ctl_page_request {
     const char *path; /* of the database */
     int busy_timeout_ms;
-    int64_t since_ms;   /* the page begins with the day of this time; ms since the epoch */
+    int64_t since_ms;   /* the page begins with the day of this time, or with that of the first
+                           reading if that is later; ms since the epoch */
     int64_t until_ms;   /* "now" of the page */
     const char *group;  /* NULL: every device, or `device` */
     const char *device; /* a deviceId; the page has each of its readings. NULL: every device */
@@ -33,9 +34,9 @@ bool ctl_page_available(void);
 /*
  * Make the page of the database, which is opened read-only and closed again. Returns
  * EX_OK, and *page is for ctl_page_free(); or an exit status with a sentence in `problem`: 1 (no
- * such device or group, or the database is locked), EX_NOINPUT (the database cannot be read),
- * EX_IOERR, EX_OSERR (out of memory), EX_UNAVAILABLE (built without the page). Any thread, one at a
- * time.
+ * such device or group, more than a page can have, or the database is locked), EX_NOINPUT (the
+ * database cannot be read), EX_IOERR, EX_OSERR (out of memory), EX_UNAVAILABLE (built without the
+ * page). Any thread, one at a time.
  */
 int ctl_page_make(const struct ctl_page_request *request, struct ctl_page *page, char *problem,
                   size_t problem_size);

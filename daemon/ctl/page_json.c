@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/escape.h"
 #include "ctl/page_data_internal.h"
+#include "store/measures.h"
 
 #define TEXT_SIZE 512
 
@@ -259,7 +260,7 @@ static void put_days(FILE *out, const struct page_data *data)
     for (size_t i = 0; i < data->days.count; i++) {
         fprintf(out, "%s%" PRId64, i > 0 ? "," : "", days[i].from_ms);
     }
-    putc(']', out);
+    fprintf(out, "],\"end_ms\":%" PRId64, data->end_ms);
 }
 
 static int64_t minutes_of(int64_t duration_ms)
@@ -360,8 +361,8 @@ void page_json_write(FILE *out, const struct page_data *data)
 
     fprintf(out,
             "{\"program\":\"" FOXTRACKRD_VERSION "\",\"made_ms\":%" PRId64 ",\"since_ms\":%" PRId64
-            ",\"until_ms\":%" PRId64 ",\"zone\":",
-            clock_wall_ms(), data->since_ms, request->until_ms);
+            ",\"until_ms\":%" PRId64 ",\"low_pct\":%d,\"zone\":",
+            clock_wall_ms(), data->since_ms, request->until_ms, STORE_LEVEL_LOW_PCT);
     put_text(out, data->zone);
     fputs(",\"scope\":{\"group\":", out);
     put_text(out, request->group);

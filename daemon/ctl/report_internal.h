@@ -16,7 +16,8 @@ int ctl_report_request(const struct config *config, const struct ctl_words *word
                        struct ctl_page_request *out, char problem[CTL_MOMENT_PROBLEM_SIZE]);
 
 /* Make the report that the words ask for. Returns the exit status: 0, 1 (no such device or group,
- * stopped, or the database is locked), 64, 66, 69 (built without the page), 71, 73 or 74. */
+ * too much for a page, stopped, or the database is locked), 64, 66, 69 (built without the page),
+ * 71, 73 or 74. */
 int ctl_report(const struct config *config, const struct ctl_words *words);
 
 #endif

@@ -12,6 +12,10 @@
 #include "base/plural.h"
 #include "base/process_name.h"
 #include "ctl/status_internal.h"
+#include "store/measures.h"
+
+#define TEXT(number)    #number
+#define TEXT_OF(number) TEXT(number) /* of what the macro `number` stands for */
 
 #define MIB       1048576.0
 #define DAY_MS    INT64_C(86400000)
@@ -351,7 +355,8 @@ static void print_devices(FILE *out, const json_t *devices)
         {"silent", "silent", "longer than is usual for them: see the view silent_devices"},
         {"temperature_excursions", "beyond limits",
          "of temperature, not back yet: see the view temperature_excursions"},
-        {"batteries_low", "low batteries", "by the table limits, or below 15 %"},
+        {"batteries_low", "low batteries",
+         "by the table limits, or below " TEXT_OF(STORE_LEVEL_LOW_PCT) " %"},
     };
     char text[MOMENT_SIZE];
 

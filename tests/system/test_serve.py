@@ -193,11 +193,24 @@ def test_live_page_in_a_browser(serve, tmp_path):
         add_newcomer(serve.data)
         again = f"refresh({{ ms: Date.now() }}).then(() => {shown})"
         wait_until(lambda: browser.evaluate(again), 30, "the new device", every=0.5)
+        place = "document.activeElement.getAttribute('href') ?? document.activeElement.outerHTML"
+        browser.evaluate("document.querySelector('#fleet tbody tr:nth-child(3) a').focus()")
+        focused = browser.evaluate(place)
+        browser.evaluate("refresh({ ms: Date.now() })")
+        assert browser.evaluate(place) == focused  # where the keyboard was, it still is
+        assert browser.evaluate("document.getElementById('live').getAttribute('aria-live')") == "off"
+        browser.evaluate("location.hash = '#/device/foxtrackr/device-7'")
+        browser.wait("document.querySelectorAll('.chart canvas').length >= 2")
+        browser.evaluate("document.querySelector('#device details').open = true; document.querySelector('.chart').focus()")
+        browser.evaluate("refresh({ ms: Date.now() })")
+        assert browser.evaluate("document.querySelector('#device details').open")
+        assert browser.evaluate("document.activeElement.className") == "chart"
         assert browser.errors == []
-        assert {url for url in browser.requests if not url.startswith("data:")} == {server.url}
+        assert {url.split("#")[0] for url in browser.requests if not url.startswith("data:")} == {server.url}
         assert server.stop() == 0
         browser.evaluate("refresh({ ms: Date.now() })")
         assert browser.evaluate(live).startswith("Not connected since ")
+        assert browser.evaluate("document.getElementById('live').getAttribute('aria-live')") == "polite"
     finally:
         browser.close()
 

@@ -1,10 +1,10 @@
 "use strict";
 /*
- * The report's data, as ctl/page_data.c writes it: column arrays, and series as text.
+ * The report's data, as ctl/page_json.c writes it: column arrays, and series as text.
  *
  * A series has two digits of base 64 for each device and day, in the order of data.devices.id and of
  * data.days. 0 is "no value"; another number n is the value (n - 1 - zero) / 10. The parts of the page
- * share one scope; the files are put together in the order of REPORT_SCRIPTS in daemon/ctl/report.mk.
+ * share one scope; the files are put together in the order of REPORT_SCRIPTS in daemon/ctl/report/report.mk.
  */
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const DIGIT_OF = new Int16Array(128).fill(-1);
@@ -59,10 +59,14 @@ function meanCoverage(device, from, until) {
   return count === 0 ? null : sum / count;
 }
 
+/* The begin of the day behind this one: a day with a change of the clock has 23 or 25 hours. */
+function endOfDay(day) {
+  return data.days_ms[day + 1] ?? data.end_ms;
+}
+
 /* The days that are over; the last day is today, unless the report is of an earlier time. */
 function closedDays() {
-  const last = data.days.length - 1;
-  return last >= 0 && data.until_ms < data.days_ms[last] + DAY_MS ? last : last + 1;
+  return data.days.filter((_, day) => endOfDay(day) <= data.until_ms).length;
 }
 
 /* Adds what the page computes of each device: coverage, its drop, and the excursions. */

@@ -68,8 +68,8 @@ function hatch(context, box, about) {
 function ticks(from, until, width) {
   const room = Math.max(2, Math.floor(width / 72));
   const step = STEPS_MS.find((candidate) => (until - from) / candidate <= room) ?? STEPS_MS.at(-1);
-  const begins = data.days_ms.slice();
-  while (begins.length > 0 && begins.at(-1) < until) {
+  const begins = [...data.days_ms, data.end_ms];
+  while (begins.at(-1) < until) {
     begins.push(begins.at(-1) + DAY_MS);
   }
   const found = [];
@@ -78,8 +78,8 @@ function ticks(from, until, width) {
       found.push({ v: begins[i], label: shortDay(begins[i]) });
     }
   } else {
-    begins.forEach((begin) => {
-      for (let at = begin; at < begin + DAY_MS; at += step) {
+    begins.forEach((begin, day) => {
+      for (let at = begin; at < (begins[day + 1] ?? until); at += step) {
         found.push({ v: at, label: at === begin ? shortDay(at) : momentText(at).split(", ").at(-1) });
       }
     });
@@ -89,7 +89,7 @@ function ticks(from, until, width) {
 
 /* A chart with the options that both have. Its readout says the row under the pointer, or of the arrow keys. */
 function chartOf(about) {
-  const box = make("div", { class: "chart", tabindex: "0", role: "img", "aria-label": about.label });
+  const box = make("div", { class: "chart", tabindex: "0", role: "application", "aria-roledescription": "chart", "aria-label": `${about.label} Arrow keys move from value to value.` });
   const say = make("p", { class: "readout", role: "status", text: about.hint });
   about.place.append(box, say);
   const tell = (row) => {
@@ -242,16 +242,17 @@ function key(lines, gaps) {
 
 /* Gaps of both types at the same time are one row. */
 function joined(gaps) {
-  const rows = [];
-  for (const gap of gaps) {
-    const same = rows.find((row) => row.from === gap.from && row.to === gap.to && row.cause === gap.cause);
-    if (same) {
-      same.type = TYPES.join(", ");
+  const rows = new Map();
+  for (const { type, open, cause, from, to } of gaps) {
+    const name = `${from} ${to} ${cause}`;
+    const row = rows.get(name);
+    if (row) {
+      row.type = TYPES.join(", ");
     } else {
-      rows.push({ ...gap });
+      rows.set(name, { type, open, cause, from, to });
     }
   }
-  return rows;
+  return [...rows.values()];
 }
 
 function drawGaps(all) {

@@ -110,7 +110,7 @@ function meter(level) {
   }
   const fill = make("span");
   fill.style.width = `${Math.max(0, Math.min(100, level))}%`;
-  return make("span", {}, make("span", { class: level < 20 ? "meter low" : "meter", "aria-hidden": "true" }, fill), percent(level));
+  return make("span", {}, make("span", { class: level < data.low_pct ? "meter low" : "meter", "aria-hidden": "true" }, fill), percent(level));
 }
 
 function tableRow(i, colours) {
@@ -137,9 +137,9 @@ function drawRows() {
     byId("fleet-title").scrollIntoView({ block: "start" });
   };
   byId("fleet").tBodies[0].replaceChildren(...rows.map((i) => tableRow(i, colours)));
-  byId("found").textContent = view.rows.length === 0 ? "No device matches."
+  say("found", view.rows.length === 0 ? "No device matches."
     : pages === 1 ? plural(view.rows.length, "device", "devices")
-      : `Devices ${whole(from + 1)} to ${whole(from + rows.length)} of ${whole(view.rows.length)}`;
+      : `Devices ${whole(from + 1)} to ${whole(from + rows.length)} of ${whole(view.rows.length)}`);
   byId("pager").hidden = pages === 1;
   byId("pager").replaceChildren(
     make("button", { type: "button", text: "Previous", disabled: view.page === 0 ? "" : null, click: go(view.page - 1) }),

@@ -99,7 +99,7 @@ function drawHeat() {
   const known = heat.days.filter((value) => value !== null);
   const mean = known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;
   canvas.setAttribute("aria-label", `Heat map of coverage: ${plural(heat.rows.length, "device", "devices")}, ${plural(data.days.length, "day", "days")}, ${percent(mean)} of the readings received. Arrow keys move from cell to cell, Enter opens the device.`);
-  byId("heat-say").textContent = "Point at a cell, or move with the arrow keys.";
+  say("heat-say", "Point at a cell, or move with the arrow keys.");
   drawKey(colours);
   drawDays();
 }

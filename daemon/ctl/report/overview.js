@@ -93,7 +93,7 @@ function drawAccounts() {
   const list = make("ul", { class: "losses" });
   for (let i = 0; i < losses; i++) {
     const from = data.losses.from_ms[i];
-    list.append(make("li", { text: `${from === null ? "until" : `${momentText(from)} –`} ${momentText(data.losses.to_ms[i])}: ${data.losses.reason[i]} (${data.losses.client_id[i]})` }));
+    list.append(make("li", { text: `${from === null ? "until" : `${fullText(from)} to`} ${fullText(data.losses.to_ms[i])}: ${data.losses.reason[i]} (${data.losses.client_id[i]})` }));
   }
   byId("accounts").replaceChildren(
     make("div", { class: "sum" }, term(received, "received"), signed(agrees ? "=" : "≠", stored, "stored"),

@@ -55,7 +55,28 @@ function navigate() {
   byId("title").focus({ preventScroll: true });
 }
 
-/* Loads the page again and takes its data; scroll, filter and device stay. */
+/* Remembers what has the focus. Returns a function that finds it again among elements that were made anew: by its id,
+ * a link by where it leads, anything else by its place among its kind. */
+function rememberFocus() {
+  const active = document.activeElement;
+  const href = active.getAttribute("href");
+  const part = active.closest("section[aria-labelledby]")?.getAttribute("aria-labelledby");
+  const within = part ? `section[aria-labelledby="${part}"] ` : active.closest("#device") ? "#device " : "";
+  const kind = within + (href !== null ? `a[href="${CSS.escape(href)}"]` : active.tabIndex === 0 && active.matches("div") ? "div[tabindex]" : active.tagName);
+  const place = active === document.body ? -1 : Array.from(document.querySelectorAll(kind)).indexOf(active);
+  return () => (active.id !== "" ? byId(active.id) : document.querySelectorAll(kind)[place])?.focus({ preventScroll: true });
+}
+
+/* Tells whether the page is connected. A screen reader says so when that changes, not every half minute. */
+function sayLive(connected, since) {
+  const live = byId("live");
+  const changed = live.classList.contains("lost") === connected;
+  live.setAttribute("aria-live", changed ? "polite" : "off");
+  live.className = connected ? "live" : "live lost";
+  live.textContent = connected ? `Live, as of ${momentText(data.made_ms)}` : `Not connected since ${momentText(since.ms)}; trying again.`;
+}
+
+/* Loads the page again and takes its data; scroll, filter, device, focus and what is unfolded stay. */
 async function refresh(since) {
   try {
     const answer = await fetch(location.pathname + location.search, { cache: "no-store" });
@@ -64,26 +85,26 @@ async function refresh(since) {
     }
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const [x, y] = [window.scrollX, window.scrollY];
-    const focused = document.activeElement?.id;
+    const focusAgain = rememberFocus();
+    const unfolded = document.querySelector("#device details")?.open === true;
     load(page.getElementById("data").textContent);
     draw();
-    window.scrollTo(x, y);
-    if (focused) {
-      byId(focused)?.focus({ preventScroll: true });
+    if (unfolded) {
+      document.querySelector("#device details").open = true;
     }
+    window.scrollTo(x, y);
+    focusAgain();
     since.ms = Date.now();
-    byId("live").className = "live";
-    byId("live").textContent = `Live, as of ${momentText(data.made_ms)}`;
+    sayLive(true, since);
   } catch {
-    byId("live").className = "live lost";
-    byId("live").textContent = `Not connected since ${momentText(since.ms)}; trying again.`;
+    sayLive(false, since);
   }
 }
 
 function goLive(seconds) {
   const since = { ms: Date.now() };
   byId("live").hidden = false;
-  byId("live").textContent = `Live, as of ${momentText(data.made_ms)}`;
+  sayLive(true, since);
   const again = async () => {
     await refresh(since);
     setTimeout(again, seconds * 1000);

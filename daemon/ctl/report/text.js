@@ -109,6 +109,13 @@ function byId(id) {
   return document.getElementById(id);
 }
 
+/* Sets the text of a status: a screen reader says it again only if it is another one. */
+function say(id, text) {
+  if (byId(id).textContent !== text) {
+    byId(id).textContent = text;
+  }
+}
+
 function pathOf(device) {
   return `#/device/${encodeURIComponent(data.families[data.devices.family[device]])}/${encodeURIComponent(data.devices.id[device])}`;
 }
