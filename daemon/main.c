@@ -52,6 +52,7 @@ struct daemon {
     struct watermark watermark;
     struct intake *intake;
     struct gate *gate;
+    struct paho_relay relay; /* through the gate */
     struct writer *writer;
     struct session *sessions[CONFIG_SESSIONS_MAX];
     const char *client_ids[CONFIG_SESSIONS_MAX];
@@ -140,6 +141,8 @@ static int start_pipeline(struct daemon *daemon)
                       &daemon->watermark);
     }
     if (rc == 0) {
+        daemon->relay = (struct paho_relay){gate_written, gate_poll, daemon->gate};
+        paho_set_relay(&daemon->relay);
         parts = (struct writer_parts){
             .store = daemon->store,
             .intake = daemon->intake,
@@ -440,6 +443,7 @@ static int stop(struct daemon *daemon, int status)
         _exit(status);
     }
     watchdog_free(daemon->watchdog);
+    paho_set_relay(NULL);
     gate_free(daemon->gate);
     intake_free(daemon->intake);
     zone_clear(&daemon->zone);

@@ -20,7 +20,8 @@
  * CONNECT is answered at once. Paho waits for that answer holding its global lock: a broker that
  * takes seconds to accept must not stop the other sessions.
  *
- * With a small window messages are handled in lockstep: gate/lockstep.c.
+ * With a small window messages are handled in lockstep, and Paho's thread relays itself:
+ * gate/lockstep.c.
  *
  * Only this process may use the port. Every program of the machine can connect to it, and must not
  * use up what Paho needs: a link, a place in the kernel's queue, the time of this thread. So each
@@ -203,12 +204,15 @@ static void *run(void *argument)
 
             if (end == &gate->wake) {
                 (void)!read(gate->wake.fd, &value, sizeof(value));
-                gate_catch_up(gate);
+                gate_catch_up(gate, false);
             } else if (end == &gate->listener) {
                 gate_accept(gate);
             } else {
                 serve(gate, end, events[i].events);
             }
+        }
+        if (count == 0) {
+            gate_catch_up(gate, true); /* bytes that gate_written() did not report */
         }
         for (unsigned i = 0; i < gate->link_count; i++) {
             link_settle(&gate->links[i]);
@@ -382,7 +386,7 @@ void gate_release(struct gate *gate)
         gate_wake(gate); /* the gate's thread is awake, but may have served the links already */
         return;
     }
-    gate_catch_up(gate);
+    gate_catch_up(gate, false);
     for (unsigned i = 0; i < gate->link_count; i++) {
         link_settle(&gate->links[i]);
     }

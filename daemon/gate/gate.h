@@ -7,6 +7,7 @@
 #ifndef GATE_GATE_H
 #define GATE_GATE_H
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -103,8 +104,17 @@ void gate_release(struct gate *gate);
  */
 void gate_set_lockstep(struct gate *gate, bool on);
 void gate_before_commit(struct gate *gate); /* the writer's thread */
-/* Called by Paho's receive thread before a message gets its number. */
-void gate_before_message(struct gate *gate, void (*write_out)(void));
+/* Called by Paho's receive thread before a message of this session gets its number. */
+void gate_before_message(struct gate *gate, unsigned session, void (*write_out)(void));
+
+/*
+ * The two functions of struct paho_relay, for links that have had a message; in lockstep they do
+ * the work of the gate's thread, otherwise nothing. gate_written(): Paho has written something; any
+ * of its threads. gate_poll(): poll() that also relays the brokers' bytes; for Paho's receive
+ * thread, which calls it whenever it waits. `context` is the gate.
+ */
+void gate_written(void *context);
+int gate_poll(void *context, struct pollfd *fds, nfds_t count, int timeout_ms);
 
 /* Wake the gate's thread for one round of its loop. */
 void gate_wake(struct gate *gate);

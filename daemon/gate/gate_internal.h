@@ -44,9 +44,9 @@ struct gate {
     unsigned link_count;
 };
 
-/* In lockstep: read what Paho has written until now on every link, send what may leave. With the
- * mutex held. */
-void gate_catch_up(struct gate *gate);
+/* In lockstep: read what Paho has written until now, on the links that the gate's thread relays or,
+ * with `carried`, on those that Paho's thread relays. Send what may leave. With the mutex held. */
+void gate_catch_up(struct gate *gate, bool carried);
 
 /* gate/door.c: accept the connections that wait at the listener, at most ACCEPTS_MAX. */
 void gate_accept(struct gate *gate);

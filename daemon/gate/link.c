@@ -26,6 +26,7 @@
 
 #define REQUEST_LIMIT_MS 10000 /* from accept to a complete CONNECT */
 #define ACK_DELAY_MS     1
+#define LITTLE           4096 /* a read of at most so many bytes has emptied the socket */
 #define LINGER_LIMIT_MS  1000 /* from our FIN to the broker's */
 /* How long a broker may take none of the bytes that may leave: while LINK_HELD_HIGH stops reading
  * from it, and while the link is being closed. */
@@ -100,6 +101,7 @@ bool link_open(struct link *link, unsigned session, struct link_record *record, 
     hold_reset(&link->hold);
     link->down_start = link->down_end = 0;
     link->ack_at_ms = 0;
+    link->has_messages = link->carried = link->left = false;
     enter(link, LINK_OPEN);
     return true;
 }
@@ -138,6 +140,7 @@ void link_close(struct link *link, const char *reason)
     link_end_close(&link->broker);
     link->phase = LINK_FREE;
     link->severed = false;
+    link->carried = false;
 }
 
 /* An error of the socket towards the broker has ended the link. */
@@ -223,13 +226,14 @@ static void paho_closed(struct link *link)
     enter(link, LINK_DRAIN);
 }
 
-/* Reads from Paho into the hold. */
-static void read_paho(struct link *link)
+/* Reads from Paho into the hold. Returns true when at least one byte was read. */
+static bool read_paho(struct link *link)
 {
     size_t room;
     uint8_t *space = hold_space(&link->hold, &room);
     ssize_t got = room > 0 ? recv(link->paho.fd, space, room, 0) : -1;
 
+    link->left = got == (ssize_t)room || got > LITTLE;
     if (got > 0) {
         link->ack_at_ms = link->mode->paho_at_once ? 0 : clock_monotonic_ms() + ACK_DELAY_MS;
         /* `taken` is read after recv(): every message that these bytes acknowledge was numbered
@@ -239,6 +243,7 @@ static void read_paho(struct link *link)
         paho_closed(link); /* end, error, or a hang-up with more bytes than fit; the broker sends
                             * those messages again */
     }
+    return got > 0;
 }
 
 /*
@@ -264,24 +269,24 @@ static void acknowledge_quickly(struct link *link)
     }
 }
 
-static void read_paho_if_room(struct link *link)
+static bool read_paho_if_room(struct link *link)
 {
     size_t room;
 
     hold_space(&link->hold, &room);
-    if (link->phase == LINK_OPEN && room > 0) {
-        read_paho(link);
-    }
+    return link->phase == LINK_OPEN && room > 0 && read_paho(link);
 }
 
-void link_catch_up(struct link *link)
+bool link_catch_up(struct link *link)
 {
+    bool any;
+
     if (link->phase != LINK_OPEN || link->severed) {
-        return;
+        return false;
     }
     /* The acknowledgement makes Paho's kernel send the waiting bytes; on loopback they are here
      * when the call returns. */
-    read_paho_if_room(link);
+    any = read_paho_if_room(link);
     if (link->phase == LINK_OPEN && link->ack_at_ms != 0) {
         acknowledge(link);
         read_paho_if_room(link);
@@ -289,6 +294,7 @@ void link_catch_up(struct link *link)
     if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
         send_held(link);
     }
+    return any;
 }
 
 /* --- towards Paho -------------------------------------------------------------------------- */
@@ -365,7 +371,8 @@ static bool reads_broker(const struct link *link)
            hold_length(&link->hold) < LINK_HELD_HIGH;
 }
 
-/* The event may be out of date: another thread may have read meanwhile, and there may be no room.
+/* The event may be out of date: the other relaying thread may have read meanwhile, and there may be
+ * no room.
  */
 void link_serve(struct link *link, const struct link_end *end, uint32_t events)
 {
@@ -395,11 +402,13 @@ static bool reads_paho(struct link *link)
     size_t room;
 
     hold_space(&link->hold, &room);
-    return room > 0 && (!link->mode->lockstep || watermark_settled(link->watermark));
+    return room > 0 &&
+           (link->carried ? link->left
+                          : !link->mode->lockstep || watermark_settled(link->watermark));
 }
 
-/* Sets the events that epoll watches: no reading without room, and none from a broker whose link is
- * draining. */
+/* Sets the events that epoll watches: no reading without room or where Paho's thread relays, and
+ * none from a broker whose link is draining. */
 static void watch_next(struct link *link)
 {
     size_t ready;
@@ -408,8 +417,9 @@ static void watch_next(struct link *link)
 
     if (link->phase == LINK_OPEN) {
         paho |= reads_paho(link) ? (uint32_t)EPOLLIN : 0;
+        paho |= link->carried ? (uint32_t)EPOLLRDHUP : 0;
         paho |= link->down_end > link->down_start ? (uint32_t)EPOLLOUT : 0;
-        broker |= reads_broker(link) ? (uint32_t)EPOLLIN : 0;
+        broker |= reads_broker(link) && !link->carried ? (uint32_t)EPOLLIN : 0;
     }
     if (link->phase == LINK_OPEN || link->phase == LINK_DRAIN) {
         hold_until_durable(&link->hold, atomic_load(&link->watermark->durable), &ready);
@@ -420,6 +430,24 @@ static void watch_next(struct link *link)
     }
     watch(link, &link->paho, paho);
     watch(link, &link->broker, broker);
+}
+
+bool link_carry(struct link *link)
+{
+    if (link->phase != LINK_OPEN || link->severed || !link->has_messages) {
+        return false;
+    }
+    if (hold_length(&link->hold) >= LINK_HELD_HIGH) {
+        link->carried = false; /* the gate's thread notices when there is room again */
+        watch_next(link);
+        return false;
+    }
+    if (!link->carried) {
+        link->carried = true;
+        link_catch_up(link); /* earlier bytes of Paho were not reported by gate_written() */
+        watch_next(link);
+    }
+    return link->phase == LINK_OPEN && reads_broker(link);
 }
 
 /* Disconnects a broker that takes none of the bytes that may leave, when the hold fills up or the

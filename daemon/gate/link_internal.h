@@ -73,6 +73,9 @@ struct link {
     int64_t held_since_ms;  /* since when all held bytes wait for a commit; 0: not all do */
     int64_t heard_ms;       /* when bytes last came from the broker, or the link was opened */
     int64_t ack_at_ms;      /* when to ask the kernel to acknowledge; 0: never */
+    bool has_messages;      /* a message was received; from LINK_OPEN on */
+    bool carried;           /* Paho's receive thread relays: see gate/lockstep.c */
+    bool left;              /* Paho's socket may hold more bytes */
     struct hold hold;       /* Paho to broker */
     uint8_t down[LINK_DOWN_CAPACITY]; /* broker to Paho */
     size_t down_start;
@@ -110,8 +113,13 @@ void link_serve(struct link *link, const struct link_end *end, uint32_t events);
  * copied. */
 void link_sever(struct link *link, const char *reason);
 
-/* In LINK_OPEN: read Paho's bytes, send what may leave. */
-void link_catch_up(struct link *link);
+/* In LINK_OPEN: read Paho's bytes, send what may leave. Returns true when bytes were there at
+ * once. */
+bool link_catch_up(struct link *link);
+
+/* Let Paho's receive thread relay this link from now on, if the link has had messages. Returns true
+ * when that thread is to wait for the broker's bytes too. */
+bool link_carry(struct link *link);
 
 /* After a round of events: close the link if it is severed or over its time limit, send what may
  * leave, and set the events that epoll watches. */

@@ -111,6 +111,13 @@ bool paho_writes_at_once(bool tls)
     return tls && paho_cork_flush != NULL;
 }
 
+void paho_set_relay(const struct paho_relay *relay)
+{
+    if (paho_cork_set_relay != NULL) {
+        paho_cork_set_relay(relay);
+    }
+}
+
 void paho_flush(void)
 {
     if (paho_cork_flush != NULL) {

@@ -159,6 +159,25 @@ int paho_unsubscribe(struct paho *paho, const char *filter);
 /* Returns true when the kernel delays no writes to a broker with (or without) TLS. */
 bool paho_writes_at_once(bool tls);
 
+/* Callbacks for Paho's writes and waits; see mqtt/paho/cork.c. */
+struct paho_relay {
+    /* Called after a write to a broker with TLS, by the writing thread, which may hold Paho's
+     * locks. */
+    void (*written)(void *context);
+
+    /* Like poll(), but never returns 0 early, because Paho would then sleep for 100 ms
+     * (MQTTAsync_cycle()). Called on Paho's receive thread, from its first acknowledgement on,
+     * whenever it waits for something to read, and before it writes gathered acknowledgements. */
+    int (*poll)(void *context, struct pollfd *fds, nfds_t count, int timeout_ms);
+
+    void *context;
+};
+
+/* Set the relay whose callbacks are called from now on; it must live until it is replaced. NULL:
+ * none. Call it while no struct paho exists. No effect where paho_writes_at_once() is false.
+ */
+void paho_set_relay(const struct paho_relay *relay);
+
 /* Write the gathered acknowledgements (mqtt/paho/cork.c). For Paho's receive thread.
  */
 void paho_flush(void);

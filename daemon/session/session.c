@@ -153,7 +153,7 @@ static void take_message(void *context, const struct paho_message *message)
         item.in_flight = session->status.in_flight_peak;
     }
     pthread_mutex_unlock(&session->mutex);
-    gate_before_message(session->parts.gate, paho_flush);
+    gate_before_message(session->parts.gate, session->parts.index, paho_flush);
     result = intake_put(session->parts.intake, &item);
     if (result != INTAKE_OK) {
         gate_sever(session->parts.gate, session->parts.index,

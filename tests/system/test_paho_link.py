@@ -281,6 +281,24 @@ def test_an_acknowledgement_that_cannot_be_written_cuts_the_link(broker, daemon)
     manifest.check(daemon.database)
 
 
+def test_with_a_small_window_paho_relays_itself(broker, daemon):
+    """
+    Goal: where few messages at a time go round, Paho's thread reads from the broker and not the
+    gate's, for which it would have to wait several times a round.
+    """
+    skip_without_adaptations("the shared library does not tell when it writes")
+    daemon.start()
+    fleet.play(broker, daemon.directory / "first.jsonl", messages=1)
+    daemon.wait_received(1)
+    with reads_by_thread(daemon.process.pid, daemon.directory, "recvfrom") as reads:
+        manifest = fleet.play(broker, messages=150, rate=150)
+        daemon.wait_received(1 + manifest.messages)
+    daemon.stop()
+
+    fleet.Manifest(daemon.directory / "first.jsonl", manifest.path).check(daemon.database)
+    assert reads["MQTTAsync_rcv"] > 2 * reads["gate"]
+
+
 def test_a_read_brings_more_than_a_packet(broker, daemon):
     """
     Goal: in a catch-up from a real broker, which makes a TLS record of every packet, Paho's thread

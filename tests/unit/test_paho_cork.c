@@ -32,6 +32,12 @@
 #define MANY  20 /* more connections than have a cork each */
 #define FLOOD 20000
 
+static int tear_down(void **state)
+{
+    paho_cork_set_relay(NULL);
+    return tls_fixture_remove(state);
+}
+
 /* A PUBREC for packet `id`, written as Paho writes it. */
 static void acknowledge(SSL *ssl, unsigned id)
 {
@@ -192,6 +198,110 @@ static void a_connection_sends_at_once(void **state)
     close(fd);
 }
 
+/* --- who hears of it ------------------------------------------------------------------------- */
+
+/* Records of the relay's calls. */
+struct heard {
+    const struct tls_pair *connection;
+    unsigned written;
+    unsigned in_vain; /* told, and nothing was there for the peer */
+    char order[16];   /* w: written, p: polled without, P: with time */
+    struct pollfd *fds;
+    int answer;
+};
+
+static void hear_written(void *context)
+{
+    struct heard *heard = context;
+    struct pollfd peer = {.fd = heard->connection->peer_fd, .events = POLLIN};
+
+    heard->written++;
+    heard->in_vain += poll(&peer, 1, 0) != 1;
+    strcat(heard->order, "w");
+}
+
+static int hear_poll(void *context, struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    struct heard *heard = context;
+
+    assert_int_equal(count, 1);
+    heard->fds = fds;
+    strcat(heard->order, timeout_ms == 0 ? "p" : "P");
+    return heard->answer;
+}
+
+static struct heard heard;
+static const struct paho_relay relay = {hear_written, hear_poll, &heard};
+
+static void hear(const struct tls_pair *connection)
+{
+    heard = (struct heard){.connection = connection};
+    paho_cork_set_relay(&relay);
+}
+
+static void whatever_is_written_is_told(void **state)
+{
+    const struct tls_fixture *fixture = *state;
+    const unsigned char ping[] = {0xC0, 0};
+    unsigned char bytes[2 * PAHO_CORK_ACKS * ACK];
+
+    hear(&fixture->one);
+    for (unsigned id = 1; id < PAHO_CORK_ACKS; id++) {
+        acknowledge(fixture->one.paho, id);
+    }
+    assert_int_equal(heard.written, 0);
+    acknowledge(fixture->one.paho, PAHO_CORK_ACKS);
+    assert_int_equal(heard.written, 1);
+    assert_written(&fixture->one, 1, PAHO_CORK_ACKS);
+
+    acknowledge(fixture->one.paho, 1);
+    paho_cork_flush();
+    assert_int_equal(heard.written, 2);
+    paho_cork_flush();
+    assert_int_equal(heard.written, 2);
+    assert_written(&fixture->one, 1, 1);
+
+    assert_int_equal(paho_cork_write(fixture->one.paho, ping, sizeof(ping)), sizeof(ping));
+    assert_int_equal(heard.written, 3);
+    assert_int_equal(SSL_read(fixture->one.peer, bytes, sizeof(bytes)), sizeof(ping));
+    assert_int_equal(heard.in_vain, 0);
+}
+
+/* The relay may have more to read; it is polled before acknowledgements are written. */
+static void the_relay_waits_in_place_of_poll(void **state)
+{
+    const struct tls_fixture *fixture = *state;
+    struct pollfd fd = {.fd = fixture->other[0], .events = POLLIN};
+
+    acknowledge(fixture->one.paho, 1);
+    hear(&fixture->one);
+    assert_int_equal(paho_cork_poll(&fd, 1, 1000), 0);
+    assert_string_equal(heard.order, "pwP");
+    assert_ptr_equal(heard.fds, &fd);
+    assert_written(&fixture->one, 1, 1);
+
+    acknowledge(fixture->one.paho, 2);
+    heard.answer = 1;
+    assert_int_equal(paho_cork_poll(&fd, 1, 1000), 1);
+    assert_string_equal(heard.order, "pwPp");
+    assert_nothing_written(&fixture->one);
+    assert_int_equal(paho_cork_poll(&fd, 1, 0), 0); /* to look at something else is not to wait */
+    assert_string_equal(heard.order, "pwPp");
+    paho_cork_flush();
+}
+
+static void another_thread_waits_by_itself(void **state)
+{
+    struct tls_fixture *fixture = *state;
+    pthread_t thread;
+
+    acknowledge(fixture->one.paho, 1);
+    hear(&fixture->one);
+    assert_int_equal(pthread_create(&thread, NULL, poll_and_flush, fixture->other), 0);
+    pthread_join(thread, NULL);
+    assert_string_equal(heard.order, "");
+}
+
 /* --- several connections, and ones that end --------------------------------------------------- */
 
 static void each_connection_has_its_own(void **state)
@@ -346,8 +456,7 @@ static void a_closed_connection_settles_at_the_next_wait(void **state)
     assert_true(paho_cork_settled());
 }
 
-#define TEST(function)                                                                             \
-    cmocka_unit_test_setup_teardown(function, tls_fixture_make, tls_fixture_remove)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, tls_fixture_make, tear_down)
 
 int main(void)
 {
@@ -360,6 +469,9 @@ int main(void)
         TEST(another_thread_leaves_them_alone),
         TEST(a_thread_that_never_waits_writes_at_once),
         TEST(a_connection_sends_at_once),
+        TEST(whatever_is_written_is_told),
+        TEST(the_relay_waits_in_place_of_poll),
+        TEST(another_thread_waits_by_itself),
         TEST(each_connection_has_its_own),
         TEST(what_waits_on_a_connection_ends_with_it),
         TEST(a_dead_connection_is_found_by_the_next_packet),

@@ -16,6 +16,9 @@
  *  - in paho_cork_flush(). So a single message is acknowledged as soon as without this file. A
  *    thread that has not waited by poll() yet writes at once.
  *
+ * The relay (paho_cork_set_relay()) is told when something was written, and waits in place of
+ * poll().
+ *
  * Must never happen: an acknowledgement leaves early. It can only be written later than by Paho
  * alone, and hold_until_durable() judges it when the gate reads it. When a connection ends, its
  * kept acknowledgements are dropped: the broker never got them. When they cannot be written on a
@@ -68,6 +71,8 @@ struct cork {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct cork corks[CORKS];
+static const struct paho_relay *relay;  /* NULL: no relay */
+static unsigned writes;                 /* so far; under the mutex */
 static atomic_uint waiting;             /* acknowledgements in all corks; written under the mutex */
 static unsigned polls;                  /* since the first of them; Paho's receive thread's */
 static atomic_bool unsettled;           /* see paho_cork_settled() */
@@ -98,6 +103,7 @@ static int write_whole(SSL *ssl, const void *bytes, int length)
     struct pollfd fd = {.fd = SSL_get_fd(ssl), .events = POLLOUT};
     int written = SSL_write(ssl, bytes, length);
 
+    writes++;
     while (written <= 0 && SSL_get_error(ssl, written) == SSL_ERROR_WANT_WRITE) {
         poll(&fd, 1, -1);
         ERR_clear_error();
@@ -184,12 +190,25 @@ static void forget(const SSL *ssl)
     }
 }
 
+void paho_cork_set_relay(const struct paho_relay *new_relay)
+{
+    relay = new_relay;
+}
+
+static void tell_written(void)
+{
+    if (relay != NULL) {
+        relay->written(relay->context);
+    }
+}
+
 void paho_cork_flush(void)
 {
     if (acknowledges && atomic_load(&waiting) > 0) {
         pthread_mutex_lock(&mutex);
         flush();
         pthread_mutex_unlock(&mutex);
+        tell_written();
     }
 }
 
@@ -197,8 +216,11 @@ int paho_cork_write(SSL *ssl, const void *bytes, int length)
 {
     struct cork *cork;
     int result = length;
+    unsigned before;
+    bool wrote;
 
     pthread_mutex_lock(&mutex);
+    before = writes;
     if (waits && is_acknowledgement(bytes, length)) {
         acknowledges = true;
         keep(ssl, bytes);
@@ -211,7 +233,11 @@ int paho_cork_write(SSL *ssl, const void *bytes, int length)
         send_at_once(ssl); /* CONNECT comes here first, and others are few */
         result = write_whole(ssl, bytes, length);
     }
+    wrote = writes != before;
     pthread_mutex_unlock(&mutex);
+    if (wrote) {
+        tell_written();
+    }
     return result;
 }
 
@@ -241,7 +267,8 @@ static int wait_for_more(struct pollfd *fds, nfds_t count, int timeout_ms)
     int ready;
 
     timeout_ms = ahead ? 0 : timeout_ms;
-    ready = poll(fds, count, timeout_ms);
+    ready = relay != NULL && acknowledges ? relay->poll(relay->context, fds, count, timeout_ms)
+                                          : poll(fds, count, timeout_ms);
     return ahead && ready >= 0 ? ready + paho_ahead_add(fds, count) : ready;
 }
 

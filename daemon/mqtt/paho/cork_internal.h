@@ -14,6 +14,12 @@
 #define PAHO_CORK_ACKS 256
 
 /*
+ * From now on tell `relay`, which lives until there is another, or NULL: while none of Paho's
+ * threads runs. Weak as the next one.
+ */
+void paho_cork_set_relay(const struct paho_relay *relay) __attribute__((weak));
+
+/*
  * Write the kept acknowledgements. On the thread that made them, which is Paho's receive thread; on
  * others it does nothing. Weak: NULL in a program that is linked with the shared library, where
  * nothing waits.

@@ -54,6 +54,8 @@ _Atomic(const char *) probe_step = "start";
 atomic_uint probe_stored;
 atomic_uint probe_removed;
 atomic_uint probe_arrived;
+static atomic_uint written;           /* what the relay was told of */
+static atomic_uint waited;            /* how often the relay waited in place of poll() */
 static const void *_Atomic connected; /* the connection, as mqtt/paho/check.c names it */
 static const struct probe_script *script;
 static sem_t has_ended; /* the connection of the script */
@@ -228,6 +230,19 @@ static void on_disconnected(void *context, MQTTProperties *properties, enum MQTT
     sem_post(&has_ended);
 }
 
+static void relay_written(void *context)
+{
+    (void)context;
+    written++;
+}
+
+static int relay_poll(void *context, struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    (void)context;
+    waited++;
+    return poll(fds, count, timeout_ms);
+}
+
 static void client_connect(MQTTAsync client)
 {
     MQTTAsync_connectOptions of_3_1_1 = MQTTAsync_connectOptions_initializer;
@@ -264,6 +279,9 @@ static void judge_messages(void)
     if (probe_removed != PROBE_MESSAGES) {
         probe_fail("Paho removed %u messages of %d from its persistence", probe_removed,
                    PROBE_MESSAGES);
+    }
+    if (waited == 0 || written == 0) {
+        probe_fail("Paho's acknowledgements do not pass mqtt/paho/cork.c");
     }
     if (connected == NULL || !paho_check_take(connected, problem) ||
         strstr(problem, "SUBACK") == NULL) {
@@ -302,7 +320,7 @@ static void play(struct probe_script *next, const char *uri, MQTTAsync *last)
     pthread_t thread;
 
     script = next;
-    probe_stored = probe_removed = probe_arrived = 0;
+    probe_stored = probe_removed = probe_arrived = written = waited = 0;
     connected = NULL;
     persistence = paho_plugin(store_put, store_remove, &persistence);
     options.MQTTVersion = script->version;
@@ -341,6 +359,7 @@ static void check_version(char *const proved[])
 
 int main(int argc, char *argv[])
 {
+    static const struct paho_relay relay = {relay_written, relay_poll, NULL};
     static struct probe_script scripts[] = {
         {4, PROBE_MALFORMED, -1},
         {5, PROBE_MALFORMED, -1},
@@ -357,6 +376,7 @@ int main(int argc, char *argv[])
     alarm(LIMIT_S);
     check_version(argv + 1);
     listener = probe_listen(uri);
+    paho_cork_set_relay(&relay);
     paho_shorten_limit(PROBE_KEPT);
     if (sem_init(&has_ended, 0, 0) != 0) {
         probe_fail("the probe cannot make a semaphore");
