@@ -30,4 +30,18 @@ int zone_read(const char *name, struct zone *out);
 
 void zone_clear(struct zone *zone);
 
+/* Return the day of a time, in days since 1970-01-01 of the local date; and the first moment of a
+ * day. Offsets are ordered and without gaps; none: UTC. Any thread. */
+int64_t zone_day_of(const struct zone_offset *offsets, int count, int64_t time_ms);
+int64_t zone_day_begin(const struct zone_offset *offsets, int count, int64_t day);
+
+/*
+ * Make a zone that has the days of `before` up to from_ms, where one of them begins, and those of
+ * `after` from there on. The day that begins at from_ms ends with that day of `after`, so it may be
+ * longer or shorter than others. from_ms INT64_MIN: the zone is `after`. Joining the result with
+ * `after` again, there or at the begin of a later day, changes nothing. Results as of zone_read().
+ */
+int zone_join(const struct zone_offset *before, int count, int64_t from_ms,
+              const struct zone *after, struct zone *out);
+
 #endif

@@ -13,16 +13,10 @@
 #include <time.h>
 
 #include "base/plural.h"
+#include "base/zone.h"
 #include "ctl/page_data_internal.h"
 
 #define DAY_MS 86400000
-
-/* A row of day_offsets: local time minus UTC, for a span of time. */
-struct offset {
-    int64_t from_ms;
-    int64_t until_ms;
-    int64_t offset_ms;
-};
 
 static void add_zone(struct page_data *data, const struct store_cell *row)
 {
@@ -37,7 +31,7 @@ static void add_zone(struct page_data *data, const struct store_cell *row)
 
 static void add_offset(struct page_data *data, const struct store_cell *row)
 {
-    struct offset *offset = page_list_add(data, &data->offsets, sizeof(*offset));
+    struct zone_offset *offset = page_list_add(data, &data->offsets, sizeof(*offset));
 
     if (offset != NULL) {
         offset->from_ms = page_integer(&row[0], INT64_MIN);
@@ -48,39 +42,20 @@ static void add_offset(struct page_data *data, const struct store_cell *row)
 
 static int by_begin(const void *one, const void *other)
 {
-    const struct offset *left = one;
-    const struct offset *right = other;
+    const struct zone_offset *left = one;
+    const struct zone_offset *right = other;
 
     return (left->from_ms > right->from_ms) - (left->from_ms < right->from_ms);
 }
 
-/* Returns the day of a time: days since 1970-01-01 of the local date. */
 static int64_t day_of(const struct page_data *data, int64_t time_ms)
 {
-    const struct offset *offsets = data->offsets.items;
-    int64_t local_ms = time_ms;
-
-    for (size_t i = 0; i < data->offsets.count; i++) {
-        if (time_ms >= offsets[i].from_ms && time_ms < offsets[i].until_ms) {
-            local_ms = time_ms + offsets[i].offset_ms;
-        }
-    }
-    return local_ms >= 0 ? local_ms / DAY_MS : -((-local_ms + DAY_MS - 1) / DAY_MS);
+    return zone_day_of(data->offsets.items, (int)data->offsets.count, time_ms);
 }
 
-/* Returns the first moment of a day, as the views of the database compute it. */
 static int64_t begin_of(const struct page_data *data, int64_t day)
 {
-    const struct offset *offsets = data->offsets.items;
-
-    for (size_t i = 0; i < data->offsets.count; i++) {
-        int64_t begin_ms = day * DAY_MS - offsets[i].offset_ms;
-
-        if (begin_ms < offsets[i].until_ms) {
-            return begin_ms > offsets[i].from_ms ? begin_ms : offsets[i].from_ms;
-        }
-    }
-    return day * DAY_MS;
+    return zone_day_begin(data->offsets.items, (int)data->offsets.count, day);
 }
 
 /* days: day_ms */
@@ -170,7 +145,7 @@ static int list_days(struct page_data *data)
         return result;
     }
     if (data->offsets.count > 0) {
-        qsort(data->offsets.items, data->offsets.count, sizeof(struct offset), by_begin);
+        qsort(data->offsets.items, data->offsets.count, sizeof(struct zone_offset), by_begin);
     }
     make_days(data);
     if (data->days.count > 0) {

@@ -149,31 +149,20 @@ int rollup_load(struct store *store)
     return result;
 }
 
-static const struct zone_offset *offset_at(const struct rollup *rollup, int64_t time_ms)
-{
-    int low = 0;
-    int high = rollup->offset_count - 1;
-
-    while (low < high) {
-        int middle = low + (high - low + 1) / 2;
-
-        if (rollup->offsets[middle].from_ms <= time_ms) {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
-    }
-    return &rollup->offsets[low];
-}
-
 static int64_t day_number(const struct rollup *rollup, int64_t time_ms)
 {
-    int64_t offset_ms = offset_at(rollup, time_ms)->offset_ms;
+    return zone_day_of(rollup->offsets, rollup->offset_count, time_ms);
+}
 
-    if (time_ms < INT64_MIN / 2) {
-        return INT64_MIN / DAY_MS; /* ROLLUP_NEVER_MS, to which nothing can be added */
+/* Returns the row of day_offsets in which a time is. */
+static const struct zone_offset *offset_at(const struct rollup *rollup, int64_t time_ms)
+{
+    int i = rollup->offset_count - 1;
+
+    while (i > 0 && rollup->offsets[i].from_ms > time_ms) {
+        i--;
     }
-    return (time_ms + offset_ms - (time_ms + offset_ms < 0 ? DAY_MS - 1 : 0)) / DAY_MS;
+    return &rollup->offsets[i];
 }
 
 int rollup_write_state(struct store *store)
@@ -208,19 +197,9 @@ int64_t rollup_boundary(const struct rollup *rollup, int64_t device)
 
 /* --- days ------------------------------------------------------------------------------------ */
 
-/* Returns the first moment of a day. */
 static int64_t begin_of(const struct rollup *rollup, int64_t day)
 {
-    for (int i = 0; i < rollup->offset_count; i++) {
-        const struct zone_offset *offset = &rollup->offsets[i];
-        int64_t begin_ms = day * DAY_MS - offset->offset_ms;
-
-        begin_ms = begin_ms > offset->from_ms ? begin_ms : offset->from_ms;
-        if (begin_ms < offset->until_ms) {
-            return begin_ms;
-        }
-    }
-    return INT64_MAX;
+    return zone_day_begin(rollup->offsets, rollup->offset_count, day);
 }
 
 void rollup_day_of(const struct rollup *rollup, int64_t time_ms, struct rollup_day *out)
