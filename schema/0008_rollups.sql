@@ -2,7 +2,8 @@
 -- join them with the readings that are not rolled up. This step makes empty tables only.
 
 CREATE TABLE day_offsets (
-    -- The time zone of database.time_zone: the day of a time is (time_ms + offset_ms) / 86400000.
+    -- The time zone of database.time_zone: the day of a time is (time_ms + offset_ms) / 86400000. Days whose readings are
+    -- gone (rollup_days) keep the zone in which they were rolled up.
     from_ms   INTEGER PRIMARY KEY, -- this row is for times from here; ms since 1970 UTC
     until_ms  INTEGER NOT NULL,    -- to before this
     offset_ms INTEGER NOT NULL     -- local time minus UTC
@@ -204,7 +205,7 @@ CREATE VIEW battery_daily AS
            max(ifnull(g.level_pct_max, r.level_pct_max), ifnull(r.level_pct_max, g.level_pct_max)),
            date(g.day * 86400, 'unixepoch'), ifnull(g.day_ms + r.first_after_ms, g.first_ms), g.last_ms
       FROM (SELECT n.*, -- the first moment of the day
-                   iif(n.day * 86400000 - n.offset_ms >= n.offset_from_ms
+                   iif(n.day * 86400000 - n.offset_ms > n.offset_from_ms
                        AND n.day * 86400000 - n.offset_ms < n.offset_until_ms, n.day * 86400000 - n.offset_ms,
                        (SELECT max(from_ms, n.day * 86400000 - offset_ms) FROM day_offsets
                          WHERE until_ms > n.day * 86400000 - offset_ms ORDER BY from_ms LIMIT 1)) AS day_ms
@@ -269,7 +270,7 @@ CREATE VIEW temperature_daily AS
            max(ifnull(g.celsius_max, r.celsius_max), ifnull(r.celsius_max, g.celsius_max)),
            date(g.day * 86400, 'unixepoch'), ifnull(g.day_ms + r.first_after_ms, g.first_ms), g.last_ms
       FROM (SELECT n.*, -- the first moment of the day
-                   iif(n.day * 86400000 - n.offset_ms >= n.offset_from_ms
+                   iif(n.day * 86400000 - n.offset_ms > n.offset_from_ms
                        AND n.day * 86400000 - n.offset_ms < n.offset_until_ms, n.day * 86400000 - n.offset_ms,
                        (SELECT max(from_ms, n.day * 86400000 - offset_ms) FROM day_offsets
                          WHERE until_ms > n.day * 86400000 - offset_ms ORDER BY from_ms LIMIT 1)) AS day_ms

@@ -23,6 +23,11 @@
     "((" time " + (SELECT offset_ms FROM day_offsets WHERE from_ms <= " time                       \
     " AND until_ms > " time ")) / 86400000)"
 
+/* The first moment of a day. */
+#define BEGIN_OF(day)                                                                              \
+    "(SELECT max(from_ms, " day " * 86400000 - offset_ms) FROM day_offsets"                        \
+    " WHERE until_ms > " day " * 86400000 - offset_ms ORDER BY from_ms LIMIT 1)"
+
 #define DIFFERENCES(a, b)                                                                          \
     "SELECT (SELECT count(*) FROM (" a " EXCEPT " b ")) || ' ' || (SELECT count(*) FROM (" b       \
     " EXCEPT " a "))"
@@ -31,21 +36,21 @@ static const char battery_daily[] = DIFFERENCES(
     "SELECT device, device_id, day, readings, round(voltage_v_min, 6), round(voltage_v_avg, 6),"
     " round(voltage_v_max, 6), round(level_pct_min, 6), round(level_pct_avg, 6),"
     " round(level_pct_max, 6), first_ms, last_ms, day_utc = date(day_ms / 1000, 'unixepoch'),"
-    " day_ms <= first_ms AND day_ms > first_ms - 90000000 FROM battery_daily",
-    "SELECT device, device_id, date(" DAY_OF(
-        "time_ms") " * 86400, 'unixepoch') AS d, count(*),"
-                   " round(min(voltage_v), 6), round(avg(voltage_v), 6), round(max(voltage_v), 6),"
-                   " round(min(level_pct), 6), round(avg(level_pct), 6), round(max(level_pct), 6),"
-                   " min(time_ms), max(time_ms), 1, 1 FROM all_battery JOIN devices USING (device)"
-                   " GROUP BY device, device_id, d");
+    " day_ms FROM battery_daily",
+    "SELECT device, device_id, date(n * 86400, 'unixepoch'), count(*),"
+    " round(min(voltage_v), 6), round(avg(voltage_v), 6), round(max(voltage_v), 6),"
+    " round(min(level_pct), 6), round(avg(level_pct), 6), round(max(level_pct), 6),"
+    " min(time_ms), max(time_ms), 1, " BEGIN_OF("n") " FROM (SELECT *, " DAY_OF(
+        "time_ms") " AS n FROM all_battery JOIN devices USING (device))"
+                   " GROUP BY device, device_id, n");
 
 static const char temperature_daily[] = DIFFERENCES(
     "SELECT device, day, readings, round(celsius_min, 6), round(celsius_avg, 6),"
-    " round(celsius_max, 6), first_ms, last_ms FROM temperature_daily",
-    "SELECT device, date(" DAY_OF(
-        "time_ms") " * 86400, 'unixepoch') AS d, count(*),"
-                   " round(min(celsius), 6), round(avg(celsius), 6), round(max(celsius), 6),"
-                   " min(time_ms), max(time_ms) FROM all_temperature GROUP BY device, d");
+    " round(celsius_max, 6), first_ms, last_ms, day_ms FROM temperature_daily",
+    "SELECT device, date(n * 86400, 'unixepoch'), count(*),"
+    " round(min(celsius), 6), round(avg(celsius), 6), round(max(celsius), 6),"
+    " min(time_ms), max(time_ms), " BEGIN_OF("n") " FROM (SELECT *, " DAY_OF(
+        "time_ms") " AS n FROM all_temperature) GROUP BY device, n");
 
 /* The steps between levels, those inside of pieces and those between them. */
 static const char steps[] = DIFFERENCES(
@@ -207,7 +212,8 @@ static const char *expire(struct fixture *fixture)
     const struct store_chunk chunk = {
         .budget_us = 3, .limit_pages = 1000, .now_ms = NOW_MS, .clock_us = no_time};
     int64_t cutoff_ms = FIRST_MS + any(DAYS * 6) * HOUR_MS;
-    struct store_expiry pass = {.cutoff_ms = {cutoff_ms, cutoff_ms, STORE_KEEP, STORE_KEEP},
+    int64_t other_ms = any(3) == 0 ? FIRST_MS + any(DAYS * 6) * HOUR_MS : cutoff_ms;
+    struct store_expiry pass = {.cutoff_ms = {cutoff_ms, other_ms, STORE_KEEP, STORE_KEEP},
                                 .keep_rollups = kept,
                                 .rollup_cutoff_ms = STORE_KEEP,
                                 .keep_free_percent = 25};
@@ -281,12 +287,12 @@ static void run_from(struct fixture *fixture, uint64_t seed)
     make_reference(fixture);
     for (int step = 0; step < STEPS; step++) {
         int64_t which = any(100);
-        const char *what = which < 30           ? receive(fixture)
-                           : which < 82         ? roll_up(fixture)
-                           : which < 88         ? receive_beside(fixture)
-                           : which < 94         ? expire(fixture)
-                           : which < 97 || kept ? restart(fixture)
-                                                : change_zone(fixture);
+        const char *what = which < 30   ? receive(fixture)
+                           : which < 82 ? roll_up(fixture)
+                           : which < 88 ? receive_beside(fixture)
+                           : which < 94 ? expire(fixture)
+                           : which < 97 ? restart(fixture)
+                                        : change_zone(fixture);
 
         check(fixture, what, step);
     }
@@ -307,6 +313,7 @@ static void test_rollups_outlive_their_readings(void **state)
     kept = true;
     run_from(*state, 7);
     kept = false;
+    assert_look(*state, "SELECT battery_gone_ms <> temperature_gone_ms FROM rollup_state", "1");
     assert_look(*state,
                 "SELECT count(*) > 0 FROM (SELECT device, time_ms FROM all_battery"
                 " EXCEPT SELECT device, time_ms FROM battery)",
@@ -337,6 +344,69 @@ static void roll_up_to(struct store *store, int64_t target_ms)
         assert_int_equal(store_chunk_commit(store, before), STORE_OK);
     }
     assert_true(done);
+}
+
+/* Days whose readings are gone keep their zone; the others get the other one, `hours` from UTC. */
+static void change_zone_of_kept_days(struct fixture *fixture, int hours)
+{
+    static const char days_before[] =
+        "SELECT group_concat(day || ' ' || day_ms || ' ' || readings || ' ' || last_ms)"
+        " FROM (SELECT * FROM battery_daily WHERE day < '2023-11-15' ORDER BY day)";
+    static const char expected[] = "2023-11-12 1699747200000 24 1699830000000,"
+                                   "2023-11-13 1699833600000 24 1699916400000,"
+                                   "2023-11-14 1699920000000 24 1700002800000";
+    const struct store_chunk chunk = {
+        .budget_us = 1000000, .limit_pages = 1000, .now_ms = NOW_MS, .clock_us = no_time};
+    struct zone_offset offset = {INT64_MIN, INT64_MAX, hours * HOUR_MS};
+    const struct zone zone = {.name = "Test/Zone", .offsets = &offset, .count = 1};
+    struct store *store = fixture->store;
+    struct store_expiry pass = {
+        .cutoff_ms = {FIRST_MS + 3 * DAY_MS, STORE_KEEP, STORE_KEEP, STORE_KEEP},
+        .keep_rollups = true,
+        .rollup_cutoff_ms = STORE_KEEP,
+        .keep_free_percent = 25};
+    struct store_expired out = {0};
+
+    kept = true;
+    make_reference(fixture);
+    kept = false;
+    begin(fixture);
+    for (int i = 0; i < 6 * 24; i++)
+        put_at(store, "a", FIRST_MS + i * HOUR_MS);
+    commit(fixture);
+    roll_up_to(store, FIRST_MS + 5 * DAY_MS);
+    for (int i = 0; i < 100 && !out.done; i++)
+        assert_int_equal(store_expire(store, &pass, &chunk, &out), STORE_OK);
+    assert_look(fixture, "SELECT count(*) FROM battery", "72");
+    assert_look(fixture, days_before, expected);
+
+    assert_int_equal(rollup_set_zone(store, &zone), STORE_OK);
+    assert_look(fixture, days_before, expected);
+    check(fixture, "another zone", hours);
+    /* A reading of a day that is gone changes nothing, and one of a later day does. */
+    begin(fixture);
+    put_at(store, "a", FIRST_MS + 3 * DAY_MS - 1);
+    put_at(store, "a", FIRST_MS + 3 * DAY_MS + 1);
+    commit(fixture);
+    check(fixture, "late readings", hours);
+    roll_up_to(store, FIRST_MS + 5 * DAY_MS);
+    assert_look(fixture, days_before, expected);
+    check(fixture, "days of another zone", hours);
+    assert_look(fixture, "SELECT count(*) > 1 FROM battery_days WHERE day > 19675", "1");
+    assert_int_equal(rollup_set_zone(store, &zone), STORE_OK); /* at the next start */
+    assert_look(fixture, "SELECT count(*) > 1 FROM battery_days WHERE day > 19675", "1");
+    assert_look(fixture, "SELECT count(*) || ' ' || abs(total(offset_ms)) FROM day_offsets",
+                "2 18000000.0");
+}
+
+static void test_days_that_are_gone_keep_their_zone(void **state)
+{
+    change_zone_of_kept_days(*state, 5);
+}
+
+static void test_also_with_a_zone_to_the_west(void **state)
+{
+    change_zone_of_kept_days(*state, -5);
 }
 
 /* Retention deletes all that is rolled up of a day; later readings of the day are not yet. */
@@ -482,6 +552,10 @@ int main(void)
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(test_with_another_seed, fixture_make_open, fixture_remove),
         cmocka_unit_test_setup_teardown(test_rollups_outlive_their_readings, fixture_make_open,
+                                        fixture_remove),
+        cmocka_unit_test_setup_teardown(test_days_that_are_gone_keep_their_zone, fixture_make_open,
+                                        fixture_remove),
+        cmocka_unit_test_setup_teardown(test_also_with_a_zone_to_the_west, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(test_a_reading_in_a_gap_is_not_jumped_over,
                                         fixture_make_open, fixture_remove),

@@ -32,7 +32,7 @@ struct rollup_state {
     int64_t from_ms;
     int64_t until_ms;
     int64_t gone_ms[ROLLUP_TABLES]; /* days that begin before keep their roll-up when readings of
-                                       them are deleted, or come late */
+                                       them are deleted, or come late; never after from_ms */
     int64_t analyzed_ms;
 };
 
@@ -137,7 +137,8 @@ int rollup_learn(struct store *store, int64_t deadline_us, bool *done);
  * a while. *again_ms is lowered when there is more to do. */
 int rollup_idle(struct store *store, bool in_pause, int *again_ms);
 
-/* Use the zone's days from now on. While opening; a transaction of its own. */
+/* Use the zone's days from now on, but for those whose readings are gone. While opening; a
+ * transaction of its own. Logs when such days stay. */
 int rollup_set_zone(struct store *store, const struct zone *zone);
 
 /* --- retention, in the open transaction: store/sqlite/rollup_expire.c ------------------------- */

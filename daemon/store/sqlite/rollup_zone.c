@@ -3,13 +3,16 @@
  * another zone, or with other offsets for days that are rolled up (the tz database has changed),
  * the roll-ups are deleted and made anew in idle time. Until then the views read the readings.
  *
- * Roll-ups that have outlived their readings cannot be made anew: they stay, with the days of the
- * zone of their time.
+ * Roll-ups that have outlived their readings cannot be made anew. So the table day_offsets keeps
+ * its rows up to the last day whose readings are gone, of either table, and has the other zone's
+ * from there on: the days before, their roll-ups and the calendar stay as they are.
  */
 #include "store/sqlite/rollup_internal.h"
 
 #include <string.h>
 
+#include "base/log.h"
+#include "base/moment.h"
 #include "store/sqlite/sqlite_internal.h"
 
 static int same_name(struct store *store, const char *name, bool *same)
@@ -61,49 +64,41 @@ static int put_offsets(struct store *store, const struct zone *zone)
     return result;
 }
 
-/* Deletes the roll-ups that can be made anew. Without a condition SQLite drops a table's pages
- * without reading them. */
-static int clear(struct store *store, enum rollup_table table, int64_t *kept_day)
+/* Returns the begin of the first day that can be made anew; ROLLUP_NEVER_MS: all can. */
+static int64_t kept_until(const struct rollup_state *state)
 {
-    static const enum store_statement all[ROLLUP_TABLES] = {STATEMENT_BATTERY_DAYS_CLEAR,
-                                                            STATEMENT_TEMPERATURE_DAYS_CLEAR};
-    static const enum store_statement some[ROLLUP_TABLES] = {STATEMENT_BATTERY_DAYS_FROM,
-                                                             STATEMENT_TEMPERATURE_DAYS_FROM};
-    int64_t gone_ms = store->rollup.state.gone_ms[table];
-    struct rollup_day day;
+    int64_t until_ms = ROLLUP_NEVER_MS;
 
-    if (gone_ms == ROLLUP_NEVER_MS) {
-        return store_execute(store, all[table], NULL, 0);
+    for (int i = 0; i < ROLLUP_TABLES; i++) {
+        until_ms = state->gone_ms[i] > until_ms ? state->gone_ms[i] : until_ms;
     }
-    rollup_day_of(&store->rollup, gone_ms, &day);
-    *kept_day = day.day > *kept_day ? day.day : *kept_day;
-    {
-        const struct store_value value = store_integer(day.day);
-
-        return store_execute(store, some[table], &value, 1);
-    }
+    return until_ms;
 }
 
-static int begin_anew(struct store *store)
+/* Deletes roll-ups, calendar and marks from a day on. Without a condition SQLite drops a table's
+ * pages without reading them. */
+static int begin_anew(struct store *store, int64_t from_ms)
 {
+    static const enum store_statement all[] = {
+        STATEMENT_BATTERY_DAYS_CLEAR, STATEMENT_TEMPERATURE_DAYS_CLEAR,
+        STATEMENT_ROLLUP_CALENDAR_CLEAR, STATEMENT_ROLLUP_UNMARK_ALL};
+    static const enum store_statement some[] = {
+        STATEMENT_BATTERY_DAYS_FROM, STATEMENT_TEMPERATURE_DAYS_FROM,
+        STATEMENT_ROLLUP_CALENDAR_FROM, STATEMENT_ROLLUP_UNMARK_FROM};
     struct rollup_state *state = &store->rollup.state;
-    int64_t kept_day = INT64_MIN;
+    struct rollup_day day;
     int result = STORE_OK;
 
-    for (int i = 0; i < ROLLUP_TABLES && result == STORE_OK; i++) {
-        result = clear(store, (enum rollup_table)i, &kept_day);
-    }
-    if (result == STORE_OK) {
-        const struct store_value value = store_integer(kept_day);
+    rollup_day_of(&store->rollup, from_ms, &day);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && result == STORE_OK; i++) {
+        const struct store_value value = store_integer(day.day);
 
-        result = store_execute(store, STATEMENT_ROLLUP_CALENDAR_FROM, &value, 1);
-    }
-    if (result == STORE_OK) {
-        result = store_execute(store, STATEMENT_ROLLUP_UNMARK_ALL, NULL, 0);
+        result = from_ms == ROLLUP_NEVER_MS ? store_execute(store, all[i], NULL, 0)
+                                            : store_execute(store, some[i], &value, 1);
     }
     state->device = 0;
-    state->from_ms = ROLLUP_NEVER_MS;
-    state->until_ms = ROLLUP_NEVER_MS;
+    state->from_ms = from_ms;
+    state->until_ms = from_ms;
     return result;
 }
 
@@ -111,7 +106,7 @@ static int change(struct store *store, const struct zone *zone, bool anew)
 {
     const struct store_value name = store_text(zone->name);
     struct rollup_state state;
-    int result = anew ? begin_anew(store) : STORE_OK;
+    int result = anew ? begin_anew(store, kept_until(&store->rollup.state)) : STORE_OK;
 
     state = store->rollup.state;
     if (result == STORE_OK) {
@@ -128,22 +123,21 @@ static int change(struct store *store, const struct zone *zone, bool anew)
     return result == STORE_OK ? rollup_write_state(store) : result;
 }
 
-int rollup_set_zone(struct store *store, const struct zone *zone)
+/* Changes the days, in a transaction, unless they are those of `zone` already. */
+static int set_days(struct store *store, const struct zone *zone)
 {
     const struct rollup *rollup = &store->rollup;
-    int64_t until_ms;
+    int64_t kept_ms = kept_until(&rollup->state);
+    int64_t until_ms = rollup->state.until_ms > rollup->state.from_ms ? rollup->state.until_ms
+                                                                      : rollup->state.from_ms;
+    char moment[MOMENT_SIZE];
     bool same = false;
     bool anew;
-    int result = rollup_load(store);
+    int result = same_name(store, zone->name, &same);
 
-    if (result == STORE_OK) {
-        result = same_name(store, zone->name, &same);
-    }
     if (result != STORE_OK || (same && same_offsets(rollup, zone, INT64_MAX))) {
         return result;
     }
-    until_ms = rollup->state.until_ms > rollup->state.from_ms ? rollup->state.until_ms
-                                                              : rollup->state.from_ms;
     anew = !same || !same_offsets(rollup, zone, until_ms);
     result = store_execute(store, STATEMENT_BEGIN, NULL, 0);
     if (result == STORE_OK) {
@@ -155,7 +149,30 @@ int rollup_set_zone(struct store *store, const struct zone *zone)
     if (result != STORE_OK && !sqlite3_get_autocommit(store->db)) {
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
     }
+    if (result == STORE_OK && anew && kept_ms != ROLLUP_NEVER_MS) {
+        log_notice("database: days are those of %s from %s on; the days before, whose readings "
+                   "are deleted, stay as they are",
+                   zone->name, moment_iso(kept_ms, moment));
+    }
     rollup_forget(&store->rollup);
     store->rollup.work = (struct rollup_work){0};
+    return result;
+}
+
+int rollup_set_zone(struct store *store, const struct zone *zone)
+{
+    const struct rollup *rollup = &store->rollup;
+    struct zone wanted;
+    int result = rollup_load(store);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (zone_join(rollup->offsets, rollup->offset_count, kept_until(&rollup->state), zone,
+                  &wanted) < 0) {
+        return store_refuse(store, STORE_E_RETRY, "out of memory");
+    }
+    result = set_days(store, &wanted);
+    zone_clear(&wanted);
     return result;
 }

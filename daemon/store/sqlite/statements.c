@@ -423,11 +423,14 @@ static const struct {
     [STATEMENT_ROLLUP_OFFSET_ADD] = {"change the time zone",
                                      "INSERT INTO day_offsets (from_ms, until_ms, offset_ms)"
                                      " VALUES (?1, ?2, ?3)"},
+    [STATEMENT_ROLLUP_CALENDAR_CLEAR] = {"change the calendar", "DELETE FROM calendar"},
     [STATEMENT_ROLLUP_CALENDAR_FROM] = {"change the calendar",
                                         "DELETE FROM calendar WHERE day >= ?1"},
     [STATEMENT_ROLLUP_CALENDAR_TRIM] = {"delete old days of the calendar",
                                         "DELETE FROM calendar WHERE day < ?1"},
     [STATEMENT_ROLLUP_UNMARK_ALL] = {"begin the roll-ups anew", "DELETE FROM rollup_dirty"},
+    [STATEMENT_ROLLUP_UNMARK_FROM] = {"begin the roll-ups anew",
+                                      "DELETE FROM rollup_dirty WHERE day >= ?1"},
     [STATEMENT_ROLLUP_OLDEST] = {"look up the oldest roll-ups",
                                  "SELECT (SELECT min(day) FROM battery_days),"
                                  " (SELECT min(day) FROM temperature_days)"},
