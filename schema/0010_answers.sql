@@ -1,7 +1,8 @@
 -- Answers for analysts: views over the readings and their roll-ups, and the limits that an analyst sets.
 -- README.md in this directory explains each with an example. This step makes views and an empty table only.
 --
--- Every view gives the same whether days are rolled up or not. "Now" is the clock of the machine that asks.
+-- Every view gives the same whether days are rolled up or not; only usual intervals that the daemon has learnt may be a
+-- day old. "Now" is the clock of the machine that asks.
 
 CREATE TABLE limits (
     -- The limits of temperature_excursions and of low batteries: one row a limit, filled by people.
@@ -18,8 +19,9 @@ CREATE TABLE limits (
 
 CREATE VIEW usual_intervals AS
     -- How often each device reports: one line a device and type (bat, temp) of which it has a reading. usual_ms is the
-    -- median of its newest intervals: learnt by the daemon (device_habits), or here where it is not learnt yet; NULL:
-    -- fewer than four intervals. GROUP BY: with it SQLite asks each device once, and a WHERE seeks its device.
+    -- median of its newest 51 intervals (of an even number the shorter of the two in the middle): learnt by the daemon
+    -- (device_habits), or here where it is not learnt yet; NULL: fewer than four intervals. GROUP BY: with it SQLite asks
+    -- each device once, and a WHERE seeks its device.
     SELECT d.device, d.family, d.device_id, 'bat' AS type,
            ifnull((SELECT usual_ms FROM device_habits WHERE device = d.device AND type = 'bat'),
                   (SELECT pause_ms -- the median
@@ -272,33 +274,46 @@ CREATE VIEW battery_trend AS
 CREATE VIEW reporting_gaps AS
     -- Where readings are missing: times without a reading longer than two and a half usual intervals of the device, so that
     -- at least two are missing. One that lasts until now has to_ms NULL and open = 1. cause: what explains at least half of
-    -- it. day, day_ms: the day in which it ended (today); ask for a range of days by them where there are many.
-    WITH downs AS MATERIALIZED (
+    -- it; a row of `gaps` explains what is between its times, if both are known and something is missing for sure.
+    -- day, day_ms: the day in which it ended (today); ask for a range of days by them where there are many.
+    WITH sample AS MATERIALIZED ( -- devices that stand for all: the first that became known, and the last
+        SELECT device FROM (SELECT device FROM devices ORDER BY device LIMIT 50)
+         UNION
+        SELECT device FROM (SELECT device FROM devices ORDER BY device DESC LIMIT 50)
+    ), downs AS MATERIALIZED (
         -- When the daemon did not run and the broker kept nothing: from the newest reading of before the next start. An
-        -- end that is not recorded (a kill) is found in this way too. 200 devices stand for all, and the newest few of
-        -- their readings are left out: clocks may be fast. Less than five minutes explain nothing.
-        SELECT max(ifnull(stopped_ms, started_ms),
-                   ifnull((SELECT time_ms
-                             FROM (SELECT (SELECT max(time_ms) FROM battery
-                                            WHERE device = d.device AND time_ms < next_ms) AS time_ms
-                                     FROM (SELECT device FROM devices LIMIT 100) AS d
-                                    UNION ALL
-                                   SELECT (SELECT max(time_ms) FROM temperature
-                                            WHERE device = d.device AND time_ms < next_ms)
-                                     FROM (SELECT device FROM devices LIMIT 100) AS d)
-                            ORDER BY time_ms DESC LIMIT 1
-                           OFFSET (SELECT count(*) FROM (SELECT device FROM devices LIMIT 100)) / 25), 0)) AS from_ms,
-               next_ms AS to_ms
-          FROM (SELECT started_ms, stopped_ms,
-                       ifnull(lead(started_ms) OVER (ORDER BY run),
-                              iif(stopped_ms IS NULL, NULL, unixepoch() * 1000)) AS next_ms
-                  FROM runs)
-         WHERE next_ms - ifnull(stopped_ms, started_ms) >= 300000
+        -- end that is not recorded (a kill) is found in this way too, if the run has a reading. A twenty-fifth of the
+        -- newest readings is left out: clocks may be fast. Less than five minutes explain nothing.
+        SELECT max(ifnull(stopped_ms, last_ms), ifnull(last_ms, stopped_ms)) AS from_ms, next_ms AS to_ms
+          FROM (SELECT stopped_ms, next_ms,
+                       (SELECT time_ms
+                          FROM (SELECT time_ms, row_number() OVER (ORDER BY time_ms DESC) AS k, count(*) OVER () AS n
+                                  FROM (SELECT (SELECT max(time_ms) FROM battery
+                                                 WHERE device = d.device AND time_ms < next_ms) AS time_ms
+                                          FROM sample AS d
+                                         UNION ALL
+                                        SELECT (SELECT max(time_ms) FROM temperature
+                                                 WHERE device = d.device AND time_ms < next_ms)
+                                          FROM sample AS d)
+                                 WHERE time_ms >= started_ms)
+                         WHERE k = n / 25 + 1) AS last_ms
+                  FROM (SELECT started_ms, stopped_ms,
+                               ifnull(lead(started_ms) OVER (ORDER BY run),
+                                      iif(stopped_ms IS NULL, NULL, unixepoch() * 1000)) AS next_ms
+                          FROM runs)
+                 WHERE next_ms - ifnull(stopped_ms, started_ms) >= 300000)
+    ), battery_steps AS NOT MATERIALIZED ( -- every reading, with the time of the one before
+        SELECT b.device, b.time_ms,
+               (SELECT max(time_ms) FROM battery WHERE device = b.device AND time_ms < b.time_ms) AS before_ms
+          FROM battery AS b
+    ), temperature_steps AS NOT MATERIALIZED (
+        SELECT t.device, t.time_ms,
+               (SELECT max(time_ms) FROM temperature WHERE device = t.device AND time_ms < t.time_ms) AS before_ms
+          FROM temperature AS t
     ), holes AS (
-        SELECT u.device, u.family, u.device_id, u.type,
-               (SELECT max(time_ms) FROM battery WHERE device = b.device AND time_ms < b.time_ms) AS from_ms,
-               b.time_ms AS to_ms, u.usual_ms, c.date AS day, c.from_ms AS day_ms
-          -- roll-ups: only days with a gap are read reading by reading
+        -- Of roll-ups: only days with a gap are read reading by reading.
+        SELECT u.device, u.family, u.device_id, u.type, u.usual_ms, b.before_ms AS from_ms, b.time_ms AS to_ms,
+               c.date AS day, c.from_ms AS day_ms
           FROM usual_intervals AS u
          CROSS JOIN calendar AS c
          CROSS JOIN battery_days AS r
@@ -307,46 +322,12 @@ CREATE VIEW reporting_gaps AS
                 OR c.from_ms + r.first_after_ms
                    - (SELECT max(time_ms) FROM battery
                        WHERE device = u.device AND time_ms < c.from_ms + r.first_after_ms) > u.usual_ms * 5 / 2)
-         CROSS JOIN battery AS b
-            ON b.device = u.device
+         CROSS JOIN battery_steps AS b
+            ON b.device = u.device AND b.time_ms - b.before_ms > u.usual_ms * 5 / 2
            AND b.time_ms BETWEEN c.from_ms + r.first_after_ms AND c.from_ms + r.last_after_ms
-           AND b.time_ms - (SELECT max(time_ms) FROM battery WHERE device = b.device AND time_ms < b.time_ms)
-               > u.usual_ms * 5 / 2
          WHERE u.type = 'bat'
-         UNION ALL -- days that are to be made anew
-        SELECT u.device, u.family, u.device_id, u.type,
-               (SELECT max(time_ms) FROM battery WHERE device = b.device AND time_ms < b.time_ms),
-               b.time_ms, u.usual_ms, date(x.day * 86400, 'unixepoch'), x.from_ms
-          FROM rollup_state AS s
-         CROSS JOIN usual_intervals AS u
-         CROSS JOIN rollup_dirty AS x ON x.type = u.type AND x.device = u.device
-         CROSS JOIN battery AS b
-            ON b.device = u.device AND b.time_ms >= x.from_ms
-           AND b.time_ms < min(x.until_ms, iif(x.device <= s.device, s.until_ms, s.from_ms))
-           AND b.time_ms - (SELECT max(time_ms) FROM battery WHERE device = b.device AND time_ms < b.time_ms)
-               > u.usual_ms * 5 / 2
-         WHERE u.type = 'bat'
-         UNION ALL -- what is newer than the roll-ups
-        SELECT device, family, device_id, type, from_ms, to_ms, usual_ms, date(day * 86400, 'unixepoch'),
-               (SELECT max(from_ms, day * 86400000 - offset_ms) FROM day_offsets
-                 WHERE until_ms > day * 86400000 - offset_ms ORDER BY from_ms LIMIT 1)
-          FROM (SELECT u.device, u.family, u.device_id, u.type,
-                       (SELECT max(time_ms) FROM battery WHERE device = b.device AND time_ms < b.time_ms) AS from_ms,
-                       b.time_ms AS to_ms, u.usual_ms,
-                       (b.time_ms + (SELECT offset_ms FROM day_offsets WHERE from_ms <= b.time_ms
-                                  ORDER BY from_ms DESC LIMIT 1)) / 86400000 AS day
-                  FROM rollup_state AS s
-                 CROSS JOIN usual_intervals AS u
-                 CROSS JOIN battery AS b
-                    ON b.device = u.device AND b.time_ms >= iif(u.device <= s.device, s.until_ms, s.from_ms)
-                   AND b.time_ms - (SELECT max(time_ms) FROM battery WHERE device = b.device AND time_ms < b.time_ms)
-                       > u.usual_ms * 5 / 2
-                 WHERE u.type = 'bat')
          UNION ALL
-        SELECT u.device, u.family, u.device_id, u.type,
-               (SELECT max(time_ms) FROM temperature WHERE device = b.device AND time_ms < b.time_ms) AS from_ms,
-               b.time_ms AS to_ms, u.usual_ms, c.date AS day, c.from_ms AS day_ms
-          -- roll-ups: only days with a gap are read reading by reading
+        SELECT u.device, u.family, u.device_id, u.type, u.usual_ms, b.before_ms, b.time_ms, c.date, c.from_ms
           FROM usual_intervals AS u
          CROSS JOIN calendar AS c
          CROSS JOIN temperature_days AS r
@@ -355,59 +336,70 @@ CREATE VIEW reporting_gaps AS
                 OR c.from_ms + r.first_after_ms
                    - (SELECT max(time_ms) FROM temperature
                        WHERE device = u.device AND time_ms < c.from_ms + r.first_after_ms) > u.usual_ms * 5 / 2)
-         CROSS JOIN temperature AS b
-            ON b.device = u.device
+         CROSS JOIN temperature_steps AS b
+            ON b.device = u.device AND b.time_ms - b.before_ms > u.usual_ms * 5 / 2
            AND b.time_ms BETWEEN c.from_ms + r.first_after_ms AND c.from_ms + r.last_after_ms
-           AND b.time_ms - (SELECT max(time_ms) FROM temperature WHERE device = b.device AND time_ms < b.time_ms)
-               > u.usual_ms * 5 / 2
          WHERE u.type = 'temp'
-         UNION ALL -- days that are to be made anew
-        SELECT u.device, u.family, u.device_id, u.type,
-               (SELECT max(time_ms) FROM temperature WHERE device = b.device AND time_ms < b.time_ms),
-               b.time_ms, u.usual_ms, date(x.day * 86400, 'unixepoch'), x.from_ms
-          FROM rollup_state AS s
-         CROSS JOIN usual_intervals AS u
-         CROSS JOIN rollup_dirty AS x ON x.type = u.type AND x.device = u.device
-         CROSS JOIN temperature AS b
-            ON b.device = u.device AND b.time_ms >= x.from_ms
-           AND b.time_ms < min(x.until_ms, iif(x.device <= s.device, s.until_ms, s.from_ms))
-           AND b.time_ms - (SELECT max(time_ms) FROM temperature WHERE device = b.device AND time_ms < b.time_ms)
-               > u.usual_ms * 5 / 2
-         WHERE u.type = 'temp'
-         UNION ALL -- what is newer than the roll-ups
-        SELECT device, family, device_id, type, from_ms, to_ms, usual_ms, date(day * 86400, 'unixepoch'),
+         UNION ALL -- of which there is no roll-up
+        SELECT device, family, device_id, type, usual_ms, from_ms, to_ms, date(day * 86400, 'unixepoch'),
                (SELECT max(from_ms, day * 86400000 - offset_ms) FROM day_offsets
                  WHERE until_ms > day * 86400000 - offset_ms ORDER BY from_ms LIMIT 1)
-          FROM (SELECT u.device, u.family, u.device_id, u.type,
-                       (SELECT max(time_ms) FROM temperature WHERE device = b.device AND time_ms < b.time_ms) AS from_ms,
-                       b.time_ms AS to_ms, u.usual_ms,
-                       (b.time_ms + (SELECT offset_ms FROM day_offsets WHERE from_ms <= b.time_ms
-                                  ORDER BY from_ms DESC LIMIT 1)) / 86400000 AS day
-                  FROM rollup_state AS s
-                 CROSS JOIN usual_intervals AS u
-                 CROSS JOIN temperature AS b
-                    ON b.device = u.device AND b.time_ms >= iif(u.device <= s.device, s.until_ms, s.from_ms)
-                   AND b.time_ms - (SELECT max(time_ms) FROM temperature WHERE device = b.device AND time_ms < b.time_ms)
-                       > u.usual_ms * 5 / 2
-                 WHERE u.type = 'temp')
-         UNION ALL -- open ones
-        SELECT device, family, device_id, type, last_ms, NULL, usual_ms, date(day * 86400, 'unixepoch'),
-               (SELECT max(from_ms, day * 86400000 - offset_ms) FROM day_offsets
-                 WHERE until_ms > day * 86400000 - offset_ms ORDER BY from_ms LIMIT 1)
-          FROM (SELECT device, family, device_id, type, usual_ms,
-                       iif(type = 'bat', (SELECT max(time_ms) FROM battery AS p WHERE p.device = u.device),
-                           (SELECT max(time_ms) FROM temperature AS p WHERE p.device = u.device)) AS last_ms,
-                       (unixepoch() * 1000 + (SELECT offset_ms FROM day_offsets WHERE from_ms <= unixepoch() * 1000
-                                               ORDER BY from_ms DESC LIMIT 1)) / 86400000 AS day
-                  FROM usual_intervals AS u)
-         WHERE unixepoch() * 1000 - last_ms > usual_ms * 5 / 2
+          FROM (SELECT p.*, (ifnull(to_ms, unixepoch() * 1000)
+                             + (SELECT offset_ms FROM day_offsets WHERE from_ms <= ifnull(to_ms, unixepoch() * 1000)
+                                 ORDER BY from_ms DESC LIMIT 1)) / 86400000 AS day
+                  FROM ( -- days that are to be made anew
+                        SELECT u.device, u.family, u.device_id, u.type, u.usual_ms, b.before_ms AS from_ms,
+                               b.time_ms AS to_ms
+                          FROM rollup_state AS s
+                         CROSS JOIN usual_intervals AS u
+                         CROSS JOIN rollup_dirty AS x ON x.type = u.type AND x.device = u.device
+                         CROSS JOIN battery_steps AS b
+                            ON b.device = u.device AND b.time_ms - b.before_ms > u.usual_ms * 5 / 2
+                           AND b.time_ms >= x.from_ms
+                           AND b.time_ms < min(x.until_ms, iif(x.device <= s.device, s.until_ms, s.from_ms))
+                         WHERE u.type = 'bat'
+                         UNION ALL
+                        SELECT u.device, u.family, u.device_id, u.type, u.usual_ms, b.before_ms, b.time_ms
+                          FROM rollup_state AS s
+                         CROSS JOIN usual_intervals AS u
+                         CROSS JOIN rollup_dirty AS x ON x.type = u.type AND x.device = u.device
+                         CROSS JOIN temperature_steps AS b
+                            ON b.device = u.device AND b.time_ms - b.before_ms > u.usual_ms * 5 / 2
+                           AND b.time_ms >= x.from_ms
+                           AND b.time_ms < min(x.until_ms, iif(x.device <= s.device, s.until_ms, s.from_ms))
+                         WHERE u.type = 'temp'
+                         UNION ALL -- newer than the roll-ups
+                        SELECT u.device, u.family, u.device_id, u.type, u.usual_ms, b.before_ms, b.time_ms
+                          FROM rollup_state AS s
+                         CROSS JOIN usual_intervals AS u
+                         CROSS JOIN battery_steps AS b
+                            ON b.device = u.device AND b.time_ms - b.before_ms > u.usual_ms * 5 / 2
+                           AND b.time_ms >= iif(u.device <= s.device, s.until_ms, s.from_ms)
+                         WHERE u.type = 'bat'
+                         UNION ALL
+                        SELECT u.device, u.family, u.device_id, u.type, u.usual_ms, b.before_ms, b.time_ms
+                          FROM rollup_state AS s
+                         CROSS JOIN usual_intervals AS u
+                         CROSS JOIN temperature_steps AS b
+                            ON b.device = u.device AND b.time_ms - b.before_ms > u.usual_ms * 5 / 2
+                           AND b.time_ms >= iif(u.device <= s.device, s.until_ms, s.from_ms)
+                         WHERE u.type = 'temp'
+                         UNION ALL -- open ones
+                        SELECT device, family, device_id, type, usual_ms, last_ms, NULL
+                          FROM (SELECT u.*, iif(type = 'bat',
+                                                (SELECT max(time_ms) FROM battery AS p WHERE p.device = u.device),
+                                                (SELECT max(time_ms) FROM temperature AS p WHERE p.device = u.device))
+                                            AS last_ms
+                                  FROM usual_intervals AS u)
+                         WHERE unixepoch() * 1000 - last_ms > usual_ms * 5 / 2) AS p)
     )
     SELECT device, family, device_id, type, from_ms, datetime(from_ms / 1000, 'unixepoch') AS from_utc,
            to_ms, datetime(to_ms / 1000, 'unixepoch') AS to_utc,
            ifnull(to_ms, unixepoch() * 1000) - from_ms AS duration_ms, usual_ms, to_ms IS NULL AS open,
            CASE WHEN EXISTS (SELECT 1 FROM gaps AS g
-                              WHERE min(g.resumed_ms, ifnull(h.to_ms, unixepoch() * 1000))
-                                    - max(ifnull(g.last_durable_ms, h.from_ms), h.from_ms)
+                              WHERE g.reason <> 'session uncertain' -- then perhaps nothing is missing
+                                AND min(g.resumed_ms, ifnull(h.to_ms, unixepoch() * 1000))
+                                    - max(g.last_durable_ms, h.from_ms) -- NULL: begin not known
                                     >= (ifnull(h.to_ms, unixepoch() * 1000) - h.from_ms) / 2) THEN 'broker'
                 WHEN EXISTS (SELECT 1 FROM downs AS g
                               WHERE min(g.to_ms, ifnull(h.to_ms, unixepoch() * 1000)) - max(g.from_ms, h.from_ms)

@@ -133,6 +133,9 @@ class Fleet:
                 db.executemany("INSERT INTO battery VALUES (?, ?, NULL, ?, 1, NULL, ?)",
                                [(d.number, *reading) for reading in d.readings])
             db.executemany("INSERT INTO gaps VALUES ('id-a-01', ?, ?, 'session lost')", [g[:2] for g in self.gaps])
+            # One of which the begin is not known, and one in which perhaps nothing is missing: they explain nothing.
+            db.execute("INSERT INTO gaps VALUES ('id-a-02', NULL, ?, 'session lost')", (self.now,))
+            db.execute("INSERT INTO gaps VALUES ('id-a-03', 1, ?, 'session uncertain')", (self.now,))
             db.executemany("INSERT INTO runs (started_ms, stopped_ms, version) VALUES (?, ?, '1')", self.runs())
 
 

@@ -197,6 +197,28 @@ def test_an_open_gap_while_the_daemon_is_stopped():
     assert [tuple(row.values()) for row in found] == [(1, "daemon"), (2, "device")]
 
 
+def test_a_run_that_was_killed_is_no_cause_before_its_end():
+    """Goal: a run without a recorded end has one, however many of the first devices are retired by now: what a device
+    did not send while it ran is the device's; what nobody sent until the next start is the daemon's."""
+    db = database()
+    for device in range(1, 121):
+        put(db, "battery", device, [(NOW - 400 * DAY + n * HOUR, 80.0) for n in range(60)])
+    for device in range(900, 905):
+        put(db, "battery", device, [(NOW - n * HOUR, 80.0) for n in range(30 * 24, 0, -1)
+                                    if not (device == 900 and 400 < n < 450) and not 200 <= n < 210])
+    db.executemany("INSERT INTO runs (started_ms, version) VALUES (?, '1')",
+                   [(NOW - 40 * DAY,), (NOW - 200 * HOUR + 1,)])
+    found = rows(db, "SELECT device, (? - to_ms) / 3600000 AS hours, cause FROM reporting_gaps WHERE device >= 900"
+                     " AND NOT open ORDER BY device, to_ms", NOW)
+    assert [tuple(row.values()) for row in found] == [(900, 400, "device")] + [
+        (device, 199, "daemon") for device in range(900, 905)]
+    # A run of which no device of the sample has a reading: its end is not known, and it explains nothing.
+    for table in ("devices", "battery"):
+        db.execute(f"UPDATE {table} SET device = device + 1000 WHERE device <= 50")
+    found = rows(db, "SELECT DISTINCT cause FROM reporting_gaps WHERE device BETWEEN 900 AND 904 AND NOT open")
+    assert [tuple(row.values()) for row in found] == [("device",)]
+
+
 # --- days -------------------------------------------------------------------------------------
 
 def test_coverage_is_right(db, fleet):
