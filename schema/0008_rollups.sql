@@ -105,11 +105,11 @@ INSERT INTO rollup_state VALUES (1, 'UTC', 0, -9223372036854775808, -10675199116
                                  -9223372036854775808, 0);
 
 CREATE TABLE device_habits (
-    -- How often a device usually reports: one row a device and type, learnt once a day.
+    -- How often a device usually reports: one row a device and type, learnt once a day; from fewer than 51 times, more often.
     device    INTEGER NOT NULL, -- see devices
     type      TEXT NOT NULL,    -- bat or temp
     usual_ms  INTEGER NOT NULL, -- median of the time between one reading and the next, of the newest readings
-    intervals INTEGER NOT NULL, -- how many times it was learnt from, 100 at most
+    intervals INTEGER NOT NULL, -- how many times it was learnt from, 4 to 51
     learnt_ms INTEGER NOT NULL, -- when; ms, our clock
     PRIMARY KEY (device, type)
 ) STRICT, WITHOUT ROWID;

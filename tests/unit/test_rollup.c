@@ -485,6 +485,41 @@ static void test_everything_is_rolled_up_in_the_end(void **state)
     assert_look(fixture, "SELECT count(*) FROM calendar", "7");
 }
 
+/* A device that begins with a burst is learnt anew while it is new, by the rule of the view. */
+static void test_habits_of_a_new_device(void **state)
+{
+    static const char view[] =
+        "SELECT count(*) FROM device_habits WHERE intervals = (SELECT count(*) - 1 FROM battery)"
+        " AND usual_ms = (SELECT pause_ms FROM (SELECT pause_ms, row_number() OVER (ORDER BY"
+        " pause_ms) AS k, count(*) OVER () AS n FROM (SELECT time_ms - lag(time_ms) OVER"
+        " (ORDER BY time_ms) AS pause_ms FROM (SELECT time_ms FROM battery"
+        " ORDER BY time_ms DESC LIMIT 52)) WHERE pause_ms IS NOT NULL) WHERE k = (n + 1) / 2)";
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    bool done = false;
+    int changes;
+
+    for (int i = 0; i < 52; i++) {
+        begin(fixture);
+        put_at(store, "a", FIRST_MS + (i < 4 ? i * 10000 : i * HOUR_MS + i % 7));
+        assert_int_equal(rollup_learn(store, INT64_MAX, &done), STORE_OK);
+        changes = sqlite3_total_changes(store->db);
+        assert_int_equal(rollup_learn(store, INT64_MAX, &done), STORE_OK);
+        assert_int_equal(sqlite3_total_changes(store->db), changes); /* nothing new to write */
+        commit(fixture);
+        assert_look(fixture, view, i < 4 ? "0" : "1");
+        if (i == 10) /* not the ten seconds of the burst */
+            assert_look(fixture, "SELECT usual_ms / 100000 FROM device_habits", "36");
+    }
+    /* Now it is known, and is learnt once a day. */
+    begin(fixture);
+    put_at(store, "a", FIRST_MS + 52 * HOUR_MS);
+    changes = sqlite3_total_changes(store->db);
+    assert_int_equal(rollup_learn(store, INT64_MAX, &done), STORE_OK);
+    assert_int_equal(sqlite3_total_changes(store->db), changes);
+    commit(fixture);
+}
+
 static void put_beside(struct fixture *fixture, const char *name, int64_t time_ms)
 {
     const struct store_options options = {
@@ -562,6 +597,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nor_is_one_of_another_program, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(test_retention_passes_the_boundary, fixture_make_open,
+                                        fixture_remove),
+        cmocka_unit_test_setup_teardown(test_habits_of_a_new_device, fixture_make_open,
                                         fixture_remove),
         cmocka_unit_test_setup_teardown(test_nothing_begins_without_room, fixture_make_open,
                                         fixture_remove),

@@ -1,7 +1,9 @@
 /*
  * Learns how often each device usually reports: the median time between two successive readings of
  * its newest ones. A median does not care for pauses or bursts as long as they are the minority.
- * Learnt once a day, of a new device as soon as it has some readings.
+ * Learnt once a day. A new device may begin with a burst, so it is learnt anew in each cycle, until
+ * INTERVALS_MOST intervals are there. The view usual_intervals has the same rule for devices of
+ * which nothing is learnt.
  */
 #include "store/sqlite/rollup_internal.h"
 
@@ -11,8 +13,8 @@
 #include "base/wall.h"
 #include "store/sqlite/sqlite_internal.h"
 
-#define INTERVALS_MOST  100
-#define INTERVALS_LEAST 3
+#define INTERVALS_MOST  51
+#define INTERVALS_LEAST 4
 #define LEARN_AGAIN_MS  INT64_C(72000000) /* 20 hours: less than a day, so that a day has one */
 
 static const struct {
@@ -57,17 +59,27 @@ static int read_intervals(struct store *store, enum rollup_table table, int64_t 
     return result;
 }
 
-static int is_learnt(struct store *store, enum rollup_table table, int64_t device, int64_t now_ms,
-                     bool *learnt)
+/* The row of device_habits. */
+struct habit {
+    int64_t usual_ms;
+    int64_t intervals; /* 0: there is none, or it is too old */
+};
+
+static int read_habit(struct store *store, enum rollup_table table, int64_t device, int64_t now_ms,
+                      struct habit *habit)
 {
+    sqlite3_stmt *statement = store->statements[STATEMENT_HABIT_FIND];
     const struct store_value values[] = {store_integer(device), store_text(tables[table].type)};
     bool row = false;
     int result = store_step(store, STATEMENT_HABIT_FIND, values, 2, &row);
 
+    *habit = (struct habit){0};
     if (result == STORE_OK && row) {
-        int64_t age_ms = now_ms - sqlite3_column_int64(store->statements[STATEMENT_HABIT_FIND], 0);
+        int64_t age_ms = now_ms - sqlite3_column_int64(statement, 0);
 
-        *learnt = age_ms >= 0 && age_ms < LEARN_AGAIN_MS;
+        habit->usual_ms = sqlite3_column_int64(statement, 1);
+        habit->intervals =
+            age_ms >= 0 && age_ms < LEARN_AGAIN_MS ? sqlite3_column_int64(statement, 2) : 0;
     }
     store_reset(store, STATEMENT_HABIT_FIND);
     return result;
@@ -76,21 +88,26 @@ static int is_learnt(struct store *store, enum rollup_table table, int64_t devic
 static int learn(struct store *store, enum rollup_table table, int64_t device, int64_t now_ms)
 {
     int64_t intervals[INTERVALS_MOST];
-    bool learnt = false;
+    struct habit habit;
+    int64_t usual_ms;
     int count = 0;
-    int result = is_learnt(store, table, device, now_ms, &learnt);
+    int result = read_habit(store, table, device, now_ms, &habit);
 
-    if (result == STORE_OK && !learnt) {
+    if (result == STORE_OK && habit.intervals < INTERVALS_MOST) {
         result = read_intervals(store, table, device, intervals, &count);
     }
     if (result != STORE_OK || count < INTERVALS_LEAST) {
         return result;
     }
     qsort(intervals, (size_t)count, sizeof(intervals[0]), compare);
+    usual_ms = intervals[(count - 1) / 2];
+    if (usual_ms == habit.usual_ms && count == habit.intervals) {
+        return STORE_OK; /* nothing to write */
+    }
     {
         const struct store_value values[] = {store_integer(device), store_text(tables[table].type),
-                                             store_integer(intervals[count / 2]),
-                                             store_integer(count), store_integer(now_ms)};
+                                             store_integer(usual_ms), store_integer(count),
+                                             store_integer(now_ms)};
 
         return store_execute(store, STATEMENT_HABIT_PUT, values, 5);
     }

@@ -434,8 +434,9 @@ static const struct {
     [STATEMENT_ROLLUP_OLDEST] = {"look up the oldest roll-ups",
                                  "SELECT (SELECT min(day) FROM battery_days),"
                                  " (SELECT min(day) FROM temperature_days)"},
-    [STATEMENT_HABIT_FIND] = {"read a device's habits", "SELECT learnt_ms FROM device_habits"
-                                                        " WHERE device = ?1 AND type = ?2"},
+    [STATEMENT_HABIT_FIND] = {"read a device's habits",
+                              "SELECT learnt_ms, usual_ms, intervals FROM device_habits"
+                              " WHERE device = ?1 AND type = ?2"},
     [STATEMENT_HABIT_PUT] = {"note a device's habits",
                              "INSERT OR REPLACE INTO device_habits (device, type, usual_ms,"
                              " intervals, learnt_ms) VALUES (?1, ?2, ?3, ?4, ?5)"},
