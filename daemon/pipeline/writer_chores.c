@@ -122,12 +122,18 @@ bool writer_look_at_devices(struct writer *writer, bool idle)
 /* Lets the store do its own work while no message waits. False ends the thread. */
 bool writer_idle(struct writer *writer)
 {
+    int result;
+
     writer->idle_ms = clock_monotonic_ms();
-    if (store_idle(writer->parts.store, &writer->idle_again_ms) == STORE_FATAL) {
+    result = store_idle(writer->parts.store, &writer->idle_again_ms);
+    if (result < 0) {
         writer_fail(writer, store_error(writer->parts.store));
-        return false;
+    } else if (result != STORE_OK) {
+        log_line_limited(&writer->idle_cause, LOG_WARNING, NULL,
+                         "database: work in idle time is put off: %s",
+                         store_error(writer->parts.store));
     }
-    return true;
+    return result >= 0;
 }
 
 /* Messages that keep coming leave no idle time: the store gets a little all the same, a few

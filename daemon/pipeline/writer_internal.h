@@ -57,6 +57,7 @@ struct writer {
     bool stall_said; /* the stall was logged, and its end was not yet */
     struct log_cause expire_cause;
     struct log_cause attention_cause;
+    struct log_cause idle_cause;
     struct log_cause reader_cause; /* a reader keeps the WAL from being restarted */
     bool reader_said;
 };

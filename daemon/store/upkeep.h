@@ -24,7 +24,7 @@ uint64_t store_waiting(const struct store *store);
 /* --- between batches ----------------------------------------------------------------------- */
 
 /* Do what is better done while no message waits. *again_ms: call again after so long if none has
- * arrived. After STORE_E_RETRY the caller goes on: the next batch meets the cause, if it lasts. */
+ * arrived. After STORE_E_RETRY the caller says so and goes on: the work is tried again. */
 int store_idle(struct store *store, int *again_ms);
 
 /* Give unused space back to the file system. Waits a second for readers at most, then gives back

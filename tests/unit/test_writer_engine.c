@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "memory_engine.h"
 #include "pipeline/pipeline.h"
 #include "store/sessions.h"
@@ -378,6 +380,37 @@ static void an_idle_store_is_called_when_it_wants(void **state)
     stop(pipeline, WRITER_ENDED);
 }
 
+/* Work that fails in idle time is said once, and tried again. */
+static void work_that_is_put_off_is_said(void **state)
+{
+    struct pipeline *pipeline = *state;
+    char path[] = "/tmp/foxtrackr-writer-XXXXXX";
+    char text[4096];
+    char problem[256];
+    static const char said[] = "work in idle time is put off: the script says so";
+    const char *line;
+    size_t length;
+    FILE *log;
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(log_open(LOG_TARGET_FILE, path, LOG_INFO, problem, sizeof(problem)), 0);
+    memory_fail(pipeline->store, MEMORY_IDLE, 2, 10, STORE_E_RETRY);
+    start(pipeline);
+    unit_wait(was_idle_often, pipeline, "the store's turns");
+    stop(pipeline, WRITER_ENDED);
+    log_close();
+    log = fdopen(fd, "r");
+    assert_non_null(log);
+    length = fread(text, 1, sizeof(text) - 1, log);
+    text[length] = '\0';
+    fclose(log);
+    unlink(path);
+    line = strstr(text, said);
+    assert_non_null(line);
+    assert_null(strstr(line + strlen(said), "put off"));
+}
+
 static bool was_idle_again(void *context)
 {
     struct pipeline *pipeline = context;
@@ -467,6 +500,7 @@ int main(void)
         WITH_PIPELINE(quarantine_and_the_newest_reading_are_told),
         WITH_PIPELINE(events_reach_the_store_in_their_order),
         WITH_PIPELINE(an_idle_store_is_called_when_it_wants),
+        WITH_PIPELINE(work_that_is_put_off_is_said),
         WITH_PIPELINE(a_busy_store_gets_a_turn_too),
         WITH_PIPELINE(views_do_not_stop_messages),
         WITH_PIPELINE(views_may_find_a_failing_database),

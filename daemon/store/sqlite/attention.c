@@ -17,20 +17,6 @@
 
 #include "store/sqlite/sqlite_internal.h"
 
-/* Sets *device to the next one; 0: there is none. */
-static int next_device(struct store *store, int64_t *device)
-{
-    const struct store_value value = store_integer(*device);
-    bool row = false;
-    int result = store_step(store, STATEMENT_DEVICE_NEXT, &value, 1, &row);
-
-    if (result == STORE_OK) {
-        *device = row ? sqlite3_column_int64(store->statements[STATEMENT_DEVICE_NEXT], 0) : 0;
-    }
-    store_reset(store, STATEMENT_DEVICE_NEXT);
-    return result;
-}
-
 /* A fault of a view, or of `limits`, is none of the database. */
 static int failed(struct store *store)
 {
@@ -69,8 +55,8 @@ static int look_at_some(struct store *store, sqlite3_stmt *statement, struct sto
     int64_t deadline_us = chunk->clock_us() + chunk->budget_us;
 
     do {
-        int64_t device = pass->device;
-        int result = next_device(store, &device);
+        int64_t device = 0;
+        int result = store_next_device(store, pass->device, &device);
 
         if (result == STORE_OK && device != 0) {
             result = look_at(store, statement, device, pass);

@@ -54,20 +54,6 @@ static bool used_up(struct work *work)
     return work->out->reached_limit || work->chunk->clock_us() >= work->deadline_us;
 }
 
-/* Sets *device to the next device, or to 0. */
-static int next_device(struct store *store, int64_t after, int64_t *device)
-{
-    const struct store_value value = store_integer(after);
-    bool row = false;
-    int result = store_step(store, STATEMENT_DEVICE_NEXT, &value, 1, &row);
-
-    if (result == STORE_OK) {
-        *device = row ? sqlite3_column_int64(store->statements[STATEMENT_DEVICE_NEXT], 0) : 0;
-    }
-    store_reset(store, STATEMENT_DEVICE_NEXT);
-    return result;
-}
-
 static void next_table(struct store_expiry *place)
 {
     place->table++;
@@ -88,7 +74,7 @@ static int delete_some(struct store *store, struct work *work)
         return STORE_OK;
     }
     if (by_device) {
-        result = next_device(store, place->device, &device);
+        result = store_next_device(store, place->device, &device);
         if (result != STORE_OK || device == 0) {
             next_table(place);
             return result;

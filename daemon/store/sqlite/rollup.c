@@ -21,7 +21,8 @@
  * transaction.
  *
  * Invariants: a device and day with a row in rollup_dirty has no roll-up. A roll-up has all
- * readings of its day before the device's boundary. A day with a roll-up is in the calendar.
+ * readings of its day before the device's boundary. A day with a roll-up is in the calendar. The
+ * boundary is never before a day whose readings are gone (rollup_expire.c).
  *
  * Days are those of database.time_zone. The table day_offsets says how far local time is from UTC,
  * so that neither views nor tools need the zone's data.

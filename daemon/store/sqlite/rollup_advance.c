@@ -12,19 +12,6 @@
 #include "base/clock.h"
 #include "store/sqlite/sqlite_internal.h"
 
-int rollup_next_device(struct store *store, int64_t after, int64_t *device)
-{
-    const struct store_value value = store_integer(after);
-    bool row = false;
-    int result = store_step(store, STATEMENT_DEVICE_NEXT, &value, 1, &row);
-
-    if (result == STORE_OK) {
-        *device = row ? sqlite3_column_int64(store->statements[STATEMENT_DEVICE_NEXT], 0) : 0;
-    }
-    store_reset(store, STATEMENT_DEVICE_NEXT);
-    return result;
-}
-
 /* Begins a step over all devices: from the boundary to the end of its day, or to the target. Before
  * the first roll-up the step is empty, and only finds the first reading. */
 static int begin_step(struct store *store)
@@ -115,7 +102,7 @@ int rollup_advance(struct store *store, int64_t deadline_us, bool *done)
     }
     do {
         if (result == STORE_OK) {
-            result = rollup_next_device(store, first ? work->device : state->device, &device);
+            result = store_next_device(store, first ? work->device : state->device, &device);
         }
         for (int i = 0; i < ROLLUP_TABLES && result == STORE_OK && device != 0; i++) {
             result = advance_table(store, (enum rollup_table)i, device);

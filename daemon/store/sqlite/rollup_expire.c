@@ -7,11 +7,14 @@
  * Outliving them (rollup_days): readings are deleted in whole days, and only of days that are
  * rolled up. rollup_state.battery_gone_ms and temperature_gone_ms say up to when; a reading that
  * comes later for such a day is stored, and deleted by the next pass, but changes no roll-up:
- * adding the few readings that are left would destroy it. Roll-ups are deleted a day at a time.
+ * adding the few readings that are left would destroy it. Roll-ups are deleted from the oldest day
+ * on.
  */
 #include "store/sqlite/rollup_internal.h"
 
 #include "store/sqlite/sqlite_internal.h"
+
+#define STEP_ROWS 1000 /* upper bound on the roll-ups of one statement: about a millisecond */
 
 int rollup_may_expire(struct store *store, struct store_expiry *expiry, int64_t deadline_us,
                       bool *ready)
@@ -131,9 +134,9 @@ int rollup_expire(struct store *store, const struct store_expiry *expiry, bool *
 
         result = oldest(store, (enum rollup_table)i, &day);
         if (result == STORE_OK && day < first_kept(rollup, (enum rollup_table)i, expiry)) {
-            const struct store_value value = store_integer(day);
+            const struct store_value values[] = {store_integer(day), store_integer(STEP_ROWS)};
 
-            result = store_execute(store, forget[i], &value, 1);
+            result = store_execute(store, forget[i], values, 2);
             *rows = sqlite3_changes(store->db);
             *more = true;
         }

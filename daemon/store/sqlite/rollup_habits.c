@@ -121,7 +121,7 @@ int rollup_learn(struct store *store, int64_t deadline_us, bool *done)
     int result;
 
     do {
-        result = rollup_next_device(store, work->device, &device);
+        result = store_next_device(store, work->device, &device);
         for (int i = 0; i < ROLLUP_TABLES && result == STORE_OK && device != 0; i++) {
             result = learn(store, (enum rollup_table)i, device, now_ms);
         }

@@ -121,10 +121,7 @@ int rollup_make(struct store *store, enum rollup_table table, int64_t device,
 int rollup_first(struct store *store, enum rollup_table table, int64_t device, int64_t from_ms,
                  int64_t *time_ms);
 
-/* Set *device to the first device after `after`; 0: none. */
-int rollup_next_device(struct store *store, int64_t after, int64_t *device);
-
-/* Make some of the days anew that are in rollup_dirty, for budget_us. *more: some are left. */
+/* Make some of the days anew that are in rollup_dirty, until deadline_us. *more: some are left. */
 int rollup_clean(struct store *store, int64_t deadline_us, bool *more);
 
 /* Roll up further devices and days, towards work.target_ms. *done: that is reached. */
@@ -153,8 +150,8 @@ int rollup_may_expire(struct store *store, struct store_expiry *expiry, int64_t 
 int rollup_expired(struct store *store, enum rollup_table table, int64_t device, int64_t cutoff_ms,
                    bool finished);
 
-/* Delete the roll-ups of one day that have outlived their readings for long enough. *more: there
- * may be further ones. *rows: so many rows were changed. */
+/* Delete some roll-ups of the oldest day, if they have outlived their readings for long enough.
+ * *more: there may be further ones. *rows: so many rows were changed. */
 int rollup_expire(struct store *store, const struct store_expiry *expiry, bool *more, int *rows);
 
 #endif

@@ -13,10 +13,13 @@
 #include "store/sqlite/rollup_internal.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "store/sqlite/sqlite_internal.h"
 
-#define RECHARGE_PCT 5.0
+#define RECHARGE_PCT  5.0
+#define FIRST_COLUMNS 9  /* with which both tables begin */
+#define LEVEL_COLUMNS 15 /* of battery_days, which follow */
 
 /* Of the values of a column. */
 struct values {
@@ -118,22 +121,12 @@ static struct store_value null_unless(bool there, struct store_value value)
     return there ? value : store_real(NAN);
 }
 
-static int put_battery(struct store *store, int64_t device, const struct rollup_day *day,
-                       const struct sums *sums)
+/* Sets the columns of battery_days that are about levels; returns how many they are. */
+static int set_levels(struct store_value *values, const struct sums *sums)
 {
-    bool volts = sums->first.count > 0;
     bool level = sums->level.count > 0;
     bool rose = sums->rise_pct > 0 || sums->recharges > 0;
-    const struct store_value values[] = {
-        store_integer(day->day),
-        store_integer(device),
-        store_integer(sums->readings),
-        store_integer(sums->first_ms - day->from_ms),
-        store_integer(sums->last_ms - day->from_ms),
-        store_integer(sums->first.count),
-        null_unless(volts, store_real(sums->first.min)),
-        null_unless(volts, store_real(sums->first.sum)),
-        null_unless(volts, store_real(sums->first.max)),
+    const struct store_value levels[LEVEL_COLUMNS] = {
         store_integer(sums->level.count),
         null_unless(level, store_real(sums->level.min)),
         null_unless(level, store_real(sums->level.sum)),
@@ -151,32 +144,34 @@ static int put_battery(struct store *store, int64_t device, const struct rollup_
         store_integer(sums->recharges),
         store_real(sums->recharge_pct),
         null_unless(sums->recharges > 0, store_integer(sums->recharged_ms)),
-        null_unless(sums->readings > 1, store_integer(sums->pause_max_ms)),
     };
 
-    return store_execute(store, STATEMENT_BATTERY_DAY_PUT, values,
-                         (int)(sizeof(values) / sizeof(values[0])));
+    memcpy(values, levels, sizeof(levels));
+    return LEVEL_COLUMNS;
 }
 
-static int put_temperature(struct store *store, int64_t device, const struct rollup_day *day,
-                           const struct sums *sums)
+static int put(struct store *store, enum rollup_table table, int64_t device,
+               const struct rollup_day *day, const struct sums *sums)
 {
-    bool celsius = sums->first.count > 0;
-    const struct store_value values[] = {
+    bool known = sums->first.count > 0;
+    struct store_value values[FIRST_COLUMNS + LEVEL_COLUMNS + 1] = {
         store_integer(day->day),
         store_integer(device),
         store_integer(sums->readings),
         store_integer(sums->first_ms - day->from_ms),
         store_integer(sums->last_ms - day->from_ms),
         store_integer(sums->first.count),
-        null_unless(celsius, store_real(sums->first.min)),
-        null_unless(celsius, store_real(sums->first.sum)),
-        null_unless(celsius, store_real(sums->first.max)),
-        null_unless(sums->readings > 1, store_integer(sums->pause_max_ms)),
+        null_unless(known, store_real(sums->first.min)),
+        null_unless(known, store_real(sums->first.sum)),
+        null_unless(known, store_real(sums->first.max)),
     };
+    int count = FIRST_COLUMNS;
 
-    return store_execute(store, STATEMENT_TEMPERATURE_DAY_PUT, values,
-                         (int)(sizeof(values) / sizeof(values[0])));
+    if (table == ROLLUP_BATTERY) {
+        count += set_levels(&values[count], sums);
+    }
+    values[count++] = null_unless(sums->readings > 1, store_integer(sums->pause_max_ms));
+    return store_execute(store, tables[table].put, values, count);
 }
 
 int rollup_first(struct store *store, enum rollup_table table, int64_t device, int64_t from_ms,
@@ -220,6 +215,5 @@ int rollup_make(struct store *store, enum rollup_table table, int64_t device,
     if (result != STORE_OK || sums.readings == 0) {
         return result;
     }
-    return table == ROLLUP_BATTERY ? put_battery(store, device, day, &sums)
-                                   : put_temperature(store, device, day, &sums);
+    return put(store, table, device, day, &sums);
 }

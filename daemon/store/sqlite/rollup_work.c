@@ -39,7 +39,7 @@
 #define CYCLE_MS          600000
 #define EMPTY_CYCLE_MS    10000 /* of a database without readings */
 #define BUDGET_US         5000
-#define WAIT_MS           100 /* for messages' own checkpoint */
+#define WAIT_MS           100 /* for messages' own checkpoint, or for another program's lock */
 #define AFTER_FAIL_MS     1000
 #define PAUSE_EXPECTED_MS 60000
 #define ROLLUP_ROOM       (INT64_C(64) * 1024 * 1024) /* free bytes, with fewer nothing is rolled up */
@@ -253,8 +253,9 @@ static void undo(struct store *store)
                                               .caught_up = store->rollup.work.caught_up};
 }
 
-/* One transaction: days to make anew if there are some, else a part of the phase. */
-static int chunk(struct store *store, bool dirty, bool *done)
+/* One transaction: days to make anew if there are some, else a part of the phase. *rest_ms is set
+ * when another program holds the lock. */
+static int chunk(struct store *store, bool dirty, bool *done, int *rest_ms)
 {
     int64_t deadline_us = clock_monotonic_us() + BUDGET_US;
     bool more = dirty;
@@ -264,6 +265,7 @@ static int chunk(struct store *store, bool dirty, bool *done)
 
     *done = false;
     if (result == STORE_E_RETRY && sqlite3_get_autocommit(store->db)) {
+        *rest_ms = WAIT_MS;
         return STORE_OK; /* another program writes: later */
     }
     if (result == STORE_OK) {
@@ -319,7 +321,7 @@ static int do_work(struct store *store, bool in_pause, bool *more, int *rest_ms)
         case STORE_TURN_MOVE:
             return store_checkpoint(store);
         default:
-            result = chunk(store, dirty, &done);
+            result = chunk(store, dirty, &done, rest_ms);
         }
     }
     if (result == STORE_OK && done) {

@@ -198,6 +198,19 @@ int store_find_device(struct store *store, const char *family, const char *devic
     return result;
 }
 
+int store_next_device(struct store *store, int64_t after, int64_t *device)
+{
+    const struct store_value value = store_integer(after);
+    bool row = false;
+    int result = store_step(store, STATEMENT_DEVICE_NEXT, &value, 1, &row);
+
+    if (result == STORE_OK) {
+        *device = row ? sqlite3_column_int64(store->statements[STATEMENT_DEVICE_NEXT], 0) : 0;
+    }
+    store_reset(store, STATEMENT_DEVICE_NEXT);
+    return result;
+}
+
 /* Finds the number of the message's device, or adds the device. */
 static int number_device(struct store *store, const struct foxtrackr_message *message,
                          int64_t received_ms, int64_t *device)

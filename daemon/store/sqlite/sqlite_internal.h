@@ -440,4 +440,7 @@ int store_note_others(struct store *store);
 int store_find_device(struct store *store, const char *family, const char *device_id,
                       int64_t *device);
 
+/* Set *device to the first device after `after`; 0: there is none. */
+int store_next_device(struct store *store, int64_t after, int64_t *device);
+
 #endif

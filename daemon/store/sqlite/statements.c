@@ -387,7 +387,8 @@ static const struct {
                                       "DELETE FROM battery_days WHERE device = ?1 AND day = ?2"},
     [STATEMENT_BATTERY_DAYS_DELETE] = {"delete old days of battery readings",
                                        "DELETE FROM battery_days WHERE device = ?1 AND day IN"
-                                       " (SELECT day FROM calendar WHERE day < ?2)"},
+                                       " (SELECT day FROM calendar WHERE day < ?2 AND day >="
+                                       " (SELECT min(day) FROM battery_days))"},
     [STATEMENT_TEMPERATURE_FIRST] = {"look up a temperature reading",
                                      "SELECT min(time_ms) FROM temperature"
                                      " WHERE device = ?1 AND time_ms >= ?2"},
@@ -405,18 +406,23 @@ static const struct {
                                           " WHERE device = ?1 AND day = ?2"},
     [STATEMENT_TEMPERATURE_DAYS_DELETE] = {"delete old days of temperature readings",
                                            "DELETE FROM temperature_days WHERE device = ?1"
-                                           " AND day IN (SELECT day FROM calendar WHERE day < ?2)"},
+                                           " AND day IN (SELECT day FROM calendar WHERE day < ?2"
+                                           " AND day >= (SELECT min(day) FROM temperature_days))"},
     [STATEMENT_BATTERY_DAYS_CLEAR] = {"begin the roll-ups anew", "DELETE FROM battery_days"},
     [STATEMENT_BATTERY_DAYS_FROM] = {"begin the roll-ups anew",
                                      "DELETE FROM battery_days WHERE day >= ?1"},
     [STATEMENT_BATTERY_DAY_CLEAR] = {"delete an old day",
-                                     "DELETE FROM battery_days WHERE day = ?1"},
+                                     "DELETE FROM battery_days WHERE day = ?1 AND device IN"
+                                     " (SELECT device FROM battery_days WHERE day = ?1"
+                                     " LIMIT ?2)"},
     [STATEMENT_TEMPERATURE_DAYS_CLEAR] = {"begin the roll-ups anew",
                                           "DELETE FROM temperature_days"},
     [STATEMENT_TEMPERATURE_DAYS_FROM] = {"begin the roll-ups anew",
                                          "DELETE FROM temperature_days WHERE day >= ?1"},
     [STATEMENT_TEMPERATURE_DAY_CLEAR] = {"delete an old day",
-                                         "DELETE FROM temperature_days WHERE day = ?1"},
+                                         "DELETE FROM temperature_days WHERE day = ?1 AND device IN"
+                                         " (SELECT device FROM temperature_days WHERE day = ?1"
+                                         " LIMIT ?2)"},
     [STATEMENT_ROLLUP_ZONE] = {"read the time zone", "SELECT zone FROM rollup_state"},
     [STATEMENT_ROLLUP_SET_ZONE] = {"change the time zone", "UPDATE rollup_state SET zone = ?1"},
     [STATEMENT_ROLLUP_OFFSETS_CLEAR] = {"change the time zone", "DELETE FROM day_offsets"},

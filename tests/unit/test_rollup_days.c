@@ -1,0 +1,314 @@
+/*
+ * Goal: the work on roll-ups keeps its promises where they meet other things: a time zone,
+ * retention and its boundary, readings that come meanwhile, another program's lock, a full disk.
+ * tests/unit/test_rollup.c has all of it in a random order.
+ */
+#include <limits.h>
+
+#include "rollup_fixture.h"
+
+/* Days whose readings are gone keep their zone; the others get the other one, `hours` from UTC. */
+static void change_zone_of_kept_days(struct fixture *fixture, int hours)
+{
+    static const char days_before[] =
+        "SELECT group_concat(day || ' ' || day_ms || ' ' || readings || ' ' || last_ms)"
+        " FROM (SELECT * FROM battery_daily WHERE day < '2023-11-15' ORDER BY day)";
+    static const char expected[] = "2023-11-12 1699747200000 24 1699830000000,"
+                                   "2023-11-13 1699833600000 24 1699916400000,"
+                                   "2023-11-14 1699920000000 24 1700002800000";
+    const struct store_chunk chunk = {
+        .budget_us = 1000000, .limit_pages = 1000, .now_ms = NOW_MS, .clock_us = no_time};
+    struct zone_offset offset = {INT64_MIN, INT64_MAX, hours * HOUR_MS};
+    const struct zone zone = {.name = "Test/Zone", .offsets = &offset, .count = 1};
+    struct store *store = fixture->store;
+    struct store_expiry pass = {
+        .cutoff_ms = {FIRST_MS + 3 * DAY_MS, STORE_KEEP, STORE_KEEP, STORE_KEEP},
+        .keep_rollups = true,
+        .rollup_cutoff_ms = STORE_KEEP,
+        .keep_free_percent = 25};
+    struct store_expired out = {0};
+
+    make_reference(fixture, true);
+    begin(fixture);
+    for (int i = 0; i < 6 * 24; i++)
+        put_at(store, "a", FIRST_MS + i * HOUR_MS);
+    commit(fixture);
+    roll_up_to(store, FIRST_MS + 5 * DAY_MS);
+    for (int i = 0; i < 100 && !out.done; i++)
+        assert_int_equal(store_expire(store, &pass, &chunk, &out), STORE_OK);
+    assert_look(fixture, "SELECT count(*) FROM battery", "72");
+    assert_look(fixture, days_before, expected);
+
+    assert_int_equal(rollup_set_zone(store, &zone), STORE_OK);
+    assert_look(fixture, days_before, expected);
+    check(fixture, "another zone", hours);
+    /* A reading of a day that is gone changes nothing, and one of a later day does. */
+    begin(fixture);
+    put_at(store, "a", FIRST_MS + 3 * DAY_MS - 1);
+    put_at(store, "a", FIRST_MS + 3 * DAY_MS + 1);
+    commit(fixture);
+    check(fixture, "late readings", hours);
+    roll_up_to(store, FIRST_MS + 5 * DAY_MS);
+    assert_look(fixture, days_before, expected);
+    check(fixture, "days of another zone", hours);
+    assert_look(fixture, "SELECT count(*) > 1 FROM battery_days WHERE day > 19675", "1");
+    assert_int_equal(rollup_set_zone(store, &zone), STORE_OK); /* at the next start */
+    assert_look(fixture, "SELECT count(*) > 1 FROM battery_days WHERE day > 19675", "1");
+    assert_look(fixture, "SELECT count(*) || ' ' || abs(total(offset_ms)) FROM day_offsets",
+                "2 18000000.0");
+}
+
+static void test_days_that_are_gone_keep_their_zone(void **state)
+{
+    change_zone_of_kept_days(*state, 5);
+}
+
+static void test_also_with_a_zone_to_the_west(void **state)
+{
+    change_zone_of_kept_days(*state, -5);
+}
+
+/* Retention deletes all that is rolled up of a day; later readings of the day are not yet. */
+static void test_retention_passes_the_boundary(void **state)
+{
+    const struct store_chunk chunk = {
+        .budget_us = 1000, .limit_pages = 1000, .now_ms = NOW_MS, .clock_us = no_time};
+    struct fixture *fixture = *state;
+    int64_t cutoff_ms = FIRST_MS + 20 * HOUR_MS;
+    struct store_expiry pass = {.cutoff_ms = {cutoff_ms, cutoff_ms, STORE_KEEP, STORE_KEEP},
+                                .rollup_cutoff_ms = STORE_KEEP,
+                                .keep_free_percent = 25};
+    struct store_expired out = {0};
+
+    make_reference(fixture, false);
+    begin(fixture);
+    put_at(fixture->store, "a", FIRST_MS + HOUR_MS);
+    put_at(fixture->store, "a", FIRST_MS + 21 * HOUR_MS);
+    commit(fixture);
+    roll_up_to(fixture->store, FIRST_MS + 12 * HOUR_MS);
+    check(fixture, "a roll-up of half a day", 0);
+    for (int i = 0; i < 100 && !out.done; i++) {
+        assert_int_equal(store_expire(fixture->store, &pass, &chunk, &out), STORE_OK);
+        check(fixture, "retention", i);
+    }
+    assert_true(out.done);
+    assert_look(fixture, "SELECT count(*) FROM battery", "1");
+}
+
+static int count_ten(void *context)
+{
+    *(int *)context += 10;
+    return 0;
+}
+
+/* Battery readings are kept for days, temperatures for years: what is deleted of the former does
+ * not look at each day of the calendar. */
+static void test_retention_seeks_no_day_without_roll_ups(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    int steps = 0;
+
+    begin(fixture);
+    put_at(store, "a", FIRST_MS);
+    put_at(store, "a", FIRST_MS + 2 * DAY_MS);
+    commit(fixture);
+    roll_up_to(store, FIRST_MS + 3 * DAY_MS);
+    execute(fixture, "INSERT INTO calendar WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
+                     " SELECT i + 1 FROM n WHERE i < 3000) SELECT (SELECT min(day) FROM calendar)"
+                     " - i, '', 0, 0, '' FROM n");
+    execute(fixture, "DELETE FROM battery WHERE time_ms = (SELECT min(time_ms) FROM battery)");
+    begin(fixture);
+    sqlite3_progress_handler(store->db, 10, count_ten, &steps);
+    assert_int_equal(rollup_expired(store, ROLLUP_BATTERY, 1, FIRST_MS + DAY_MS, true), STORE_OK);
+    sqlite3_progress_handler(store->db, 0, NULL, NULL);
+    commit(fixture);
+    assert_look(fixture, "SELECT group_concat(day) FROM battery_days", "19675");
+    assert_true(steps < 3000);
+}
+
+/* A day of a large fleet is not deleted at once: an acknowledgement would wait for it. */
+static void test_old_roll_ups_are_deleted_in_parts(void **state)
+{
+    const struct store_expiry pass = {.keep_rollups = false, .rollup_cutoff_ms = STORE_KEEP};
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    int64_t deleted = 0;
+    bool more = true;
+
+    execute(fixture, "INSERT INTO temperature_days WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
+                     " SELECT i + 1 FROM n WHERE i < 2500)"
+                     " SELECT 19000 + i % 2, i, 1, 0, 0, 0, NULL, NULL, NULL, NULL FROM n");
+    execute(fixture, "UPDATE rollup_state SET temperature_gone_ms = 19673 * 86400000,"
+                     " from_ms = 19673 * 86400000, until_ms = 19673 * 86400000");
+    begin(fixture);
+    rollup_forget(&store->rollup);
+    for (int i = 0; i < 100 && more; i++) {
+        int rows = 0;
+
+        assert_int_equal(rollup_expire(store, &pass, &more, &rows), STORE_OK);
+        assert_in_range(rows, 0, 1000);
+        deleted += rows;
+    }
+    commit(fixture);
+    assert_false(more);
+    assert_in_range(deleted, 2500, 2501); /* and rollup_state */
+    assert_look(fixture, "SELECT count(*) FROM temperature_days", "0");
+}
+
+/* On a disk that is nearly full the space is left to messages. */
+static void test_nothing_begins_without_room(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    int again_ms = INT_MAX;
+
+    begin(fixture);
+    put_at(store, "a", FIRST_MS);
+    commit(fixture);
+    store->rollup.work.caught_up = true;
+    store->free_bytes = INT64_C(64) * 1024 * 1024 - 1;
+    assert_int_equal(rollup_idle(store, true, &again_ms), STORE_OK);
+    assert_int_equal(store->rollup.work.phase, ROLLUP_RESTS);
+    store->free_bytes++;
+    assert_int_equal(rollup_idle(store, true, &again_ms), STORE_OK);
+    assert_int_not_equal(store->rollup.work.phase, ROLLUP_RESTS);
+}
+
+/* While another program holds the lock, the writer is not woken for each try. */
+static void test_a_lock_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    sqlite3 *other = NULL;
+    int again_ms = INT_MAX;
+
+    begin(fixture);
+    put_at(store, "a", FIRST_MS);
+    commit(fixture);
+    store->rollup.work.phase = ROLLUP_LEARNS;
+    assert_int_equal(sqlite3_open(fixture->path, &other), SQLITE_OK);
+    sqlite3_db_config(other, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(rollup_idle(store, true, &again_ms), STORE_OK);
+    assert_int_equal(store->rollup.work.phase, ROLLUP_LEARNS);
+    assert_int_equal(again_ms, 100);
+    sqlite3_close(other);
+    assert_int_equal(rollup_idle(store, true, &again_ms), STORE_OK);
+    assert_int_not_equal(store->rollup.work.phase, ROLLUP_LEARNS);
+}
+
+/* A device that begins with a burst is learnt anew while it is new, by the rule of the view. */
+static void test_habits_of_a_new_device(void **state)
+{
+    static const char view[] =
+        "SELECT count(*) FROM device_habits WHERE intervals = (SELECT count(*) - 1 FROM battery)"
+        " AND usual_ms = (SELECT pause_ms FROM (SELECT pause_ms, row_number() OVER (ORDER BY"
+        " pause_ms) AS k, count(*) OVER () AS n FROM (SELECT time_ms - lag(time_ms) OVER"
+        " (ORDER BY time_ms) AS pause_ms FROM (SELECT time_ms FROM battery"
+        " ORDER BY time_ms DESC LIMIT 52)) WHERE pause_ms IS NOT NULL) WHERE k = (n + 1) / 2)";
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    bool done = false;
+    int changes;
+
+    for (int i = 0; i < 52; i++) {
+        begin(fixture);
+        put_at(store, "a", FIRST_MS + (i < 4 ? i * 10000 : i * HOUR_MS + i % 7));
+        assert_int_equal(rollup_learn(store, INT64_MAX, &done), STORE_OK);
+        changes = sqlite3_total_changes(store->db);
+        assert_int_equal(rollup_learn(store, INT64_MAX, &done), STORE_OK);
+        assert_int_equal(sqlite3_total_changes(store->db), changes); /* nothing new to write */
+        commit(fixture);
+        assert_look(fixture, view, i < 4 ? "0" : "1");
+        if (i == 10) /* not the ten seconds of the burst */
+            assert_look(fixture, "SELECT usual_ms / 100000 FROM device_habits", "36");
+    }
+    /* Now it is known, and is learnt once a day. */
+    begin(fixture);
+    put_at(store, "a", FIRST_MS + 52 * HOUR_MS);
+    changes = sqlite3_total_changes(store->db);
+    assert_int_equal(rollup_learn(store, INT64_MAX, &done), STORE_OK);
+    assert_int_equal(sqlite3_total_changes(store->db), changes);
+    commit(fixture);
+}
+
+static void put_beside(struct fixture *fixture, const char *name, int64_t time_ms)
+{
+    const struct store_options options = {
+        .path = fixture->path, .busy_timeout_ms = 20, .beside = true};
+    struct store *store = NULL;
+
+    assert_int_equal(store_open(&options, &store, fixture->problem, sizeof(fixture->problem)),
+                     STORE_OK);
+    assert_int_equal(store_begin(store), STORE_OK);
+    put_at(store, name, time_ms);
+    assert_int_equal(store_commit(store), STORE_OK);
+    assert_int_equal(store_close(store), STORE_OK);
+}
+
+/* The boundary jumps over days without readings. In the middle of the step before, when device `a`
+ * has been passed, it gets a reading in one of these days. */
+static void jump_with_a_reading_between(struct fixture *fixture, bool beside)
+{
+    struct store *store = fixture->store;
+    bool done = false;
+
+    make_reference(fixture, false);
+    begin(fixture);
+    put_at(store, "a", FIRST_MS);
+    put_at(store, "b", FIRST_MS);
+    put_at(store, "a", FIRST_MS + 6 * DAY_MS);
+    commit(fixture);
+    store->rollup.work.target_ms = FIRST_MS + 6 * DAY_MS + 12 * HOUR_MS;
+    for (int call = 0; call < 100 && !done; call++) {
+        int before = store->wal_pages;
+
+        assert_int_equal(store_chunk_begin(store), STORE_OK);
+        assert_int_equal(rollup_load(store), STORE_OK);
+        assert_int_equal(rollup_advance(store, INT64_MIN, &done), STORE_OK);
+        assert_int_equal(store_chunk_commit(store, before), STORE_OK);
+        if (store->rollup.state.device == 1 && store->rollup.state.from_ms == FIRST_MS) {
+            if (beside) {
+                put_beside(fixture, "a", FIRST_MS + 3 * DAY_MS);
+            } else {
+                begin(fixture);
+                put_at(store, "a", FIRST_MS + 3 * DAY_MS);
+                commit(fixture);
+            }
+        }
+        check(fixture, "a part of a step", call);
+    }
+    assert_true(done);
+    assert_look(fixture, "SELECT count(*) FROM battery WHERE time_ms % 86400000 = 0", "4");
+}
+
+static void test_a_reading_in_a_gap_is_not_jumped_over(void **state)
+{
+    jump_with_a_reading_between(*state, false);
+}
+
+static void test_nor_is_one_of_another_program(void **state)
+{
+    jump_with_a_reading_between(*state, true);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make_open, fixture_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_days_that_are_gone_keep_their_zone),
+        TEST(test_also_with_a_zone_to_the_west),
+        TEST(test_retention_passes_the_boundary),
+        TEST(test_retention_seeks_no_day_without_roll_ups),
+        TEST(test_old_roll_ups_are_deleted_in_parts),
+        TEST(test_nothing_begins_without_room),
+        TEST(test_a_lock_is_waited_for),
+        TEST(test_habits_of_a_new_device),
+        TEST(test_a_reading_in_a_gap_is_not_jumped_over),
+        TEST(test_nor_is_one_of_another_program),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
