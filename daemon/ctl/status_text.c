@@ -118,6 +118,7 @@ static void print_filters(FILE *out, const json_t *filters)
  * about the window and how long it keeps the session, and does not say. */
 static void print_protocol(FILE *out, const json_t *session)
 {
+    const char *reason = ctl_status_string(session, "protocol_reason");
     char kept[DURATION_SIZE];
 
     fprintf(out, "  %-14s MQTT %s", "protocol", ctl_status_string(session, "protocol"));
@@ -129,6 +130,9 @@ static void print_protocol(FILE *out, const json_t *session)
                 duration_text(ctl_status_integer(session, "session_expiry_ms"), kept));
     }
     fprintf(out, "; keep alive %" PRId64 " s\n", ctl_status_integer(session, "keepalive_s"));
+    if (reason[0] != '\0') {
+        fprintf(out, "  %-14s %s\n", "", reason);
+    }
 }
 
 static void print_session(FILE *out, const json_t *session)

@@ -175,8 +175,8 @@ static void drop_released(void *context)
     (void)context;
 }
 
-/* Sends the CONNECT of a question with `paho`, over `fd`. Returns how it went; PROTOCOL_SILENT and
- * PROTOCOL_OTHER set `problem`. */
+/* Sends the CONNECT of a question with `paho`, over `fd`. Returns how it went; PROTOCOL_DENIED,
+ * PROTOCOL_SILENT and PROTOCOL_OTHER set `problem`. */
 static enum protocol_result send_question(struct session *session, struct paho *paho,
                                           const struct paho_options *options,
                                           const struct dial_address *address, int fd, char *problem)
@@ -191,6 +191,7 @@ static enum protocol_result send_question(struct session *session, struct paho *
     case PAHO_OK:
         return answer.session_expiry_s > 0 ? PROTOCOL_ACCEPTED : PROTOCOL_USELESS;
     case PAHO_E_REFUSED:
+        snprintf(problem, SESSION_REASON_SIZE, "%s", paho_problem);
         return PROTOCOL_DENIED;
     case PAHO_E_VERSION:
         return PROTOCOL_REFUSED;
@@ -203,7 +204,8 @@ static enum protocol_result send_question(struct session *session, struct paho *
 
 /*
  * Asks the broker for MQTT 5 with a client id of its own, over the connected socket `fd`, which
- * becomes the gate's. Returns how that went; PROTOCOL_SILENT and PROTOCOL_OTHER set `problem`.
+ * becomes the gate's. Returns how that went; PROTOCOL_DENIED, PROTOCOL_SILENT and PROTOCOL_OTHER
+ * set `problem`.
  */
 static enum protocol_result ask(struct session *session, const struct dial_address *address, int fd,
                                 char *problem)
@@ -277,6 +279,9 @@ static bool ask_first(struct session *session, const struct dial_address *addres
                         "%s: the broker speaks MQTT 5, and keeps no session of it when its "
                         "connection ends: MQTT 3.1.1 is used",
                         session->own->client_id);
+    } else if (result == PROTOCOL_DENIED) {
+        log_line_fields(LOG_DEBUG, &fields, "%s: %s denies the client that asks for MQTT 5: %s",
+                        session->own->client_id, address->name, problem);
     } else {
         log_line_fields(LOG_DEBUG, &fields, "%s: %s %s MQTT 5", session->own->client_id,
                         address->name, *version == PAHO_MQTT_5 ? "speaks" : "does not take");

@@ -157,6 +157,21 @@ static void tell_useless(struct session *session)
                         : "set broker.protocol = 3.1.1");
 }
 
+/* The question was denied, and the session's own client accepted. */
+static void tell_doubt(struct session *session)
+{
+    const struct log_fields fields = {.session = session->own->client_id};
+
+    if (session->protocol.doubt != PROTOCOL_NOT_KNOWN || session->doubt_told) {
+        return;
+    }
+    session->doubt_told = true;
+    log_line_fields(LOG_NOTICE, &fields,
+                    "%s: %s: MQTT 3.1.1 is used; if the broker's operator says that it keeps one, "
+                    "set broker.protocol = 5",
+                    session->own->client_id, session_protocol_reason(PROTOCOL_NOT_KNOWN));
+}
+
 void session_note_expiry(struct session *session)
 {
     const struct log_fields fields = {.session = session->own->client_id};
@@ -166,6 +181,7 @@ void session_note_expiry(struct session *session)
     char asked[DURATION_SIZE];
 
     if (session->options.version != PAHO_MQTT_5) {
+        tell_doubt(session);
         return;
     }
     if (granted_s >= asked_s || granted_s == session->expiry_told_s) {

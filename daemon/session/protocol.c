@@ -9,11 +9,14 @@
  * daemon's is in that client's session. A broker that refuses such a client without a CONNACK of
  * MQTT 5 is taken for one that speaks MQTT 3.1.1 only: slower, and never wrong. So is one that
  * accepts it and keeps no session of MQTT 5: with the first connection of that version the session
- * that it has would end. Of a broker that denies such a client in MQTT 5 this is not known.
+ * that it has would end. Of a broker that denies such a client in MQTT 5, because it knows its
+ * clients by their ids, this is not known: MQTT 3.1.1 is used as before, and the question is asked
+ * again a week after the session's own client was accepted. A broker that denies that one too, by
+ * a wrong password for instance, has denied the client and not its id.
  *
  * Must never happen: unless the configuration says so, a CONNECT of MQTT 5 with the session's own
- * client id leaves for a broker that has a session of ours and was never seen to answer in MQTT 5.
- * The one exception is a broker that has refused MQTT 3.1.1.
+ * client id leaves for a broker that has a session of ours and was never seen to keep one of
+ * MQTT 5. The one exception is a broker that has refused MQTT 3.1.1.
  */
 #include "session/session.h"
 
@@ -24,6 +27,20 @@
 const char *session_protocol_name(enum paho_version version)
 {
     return version == PAHO_MQTT_5 ? "MQTT 5" : "MQTT 3.1.1";
+}
+
+const char *session_protocol_reason(enum protocol_doubt doubt)
+{
+    switch (doubt) {
+    case PROTOCOL_NO_DOUBT:
+        break;
+    case PROTOCOL_NOT_KEPT:
+        return "the broker keeps no session of MQTT 5 when its connection ends";
+    case PROTOCOL_NOT_KNOWN:
+        return "whether the broker keeps a session of MQTT 5 is not known, because it denies the "
+               "client that asks";
+    }
+    return "";
 }
 
 static bool is_free(const struct session_protocol *protocol)
@@ -42,7 +59,8 @@ void session_protocol_remember(struct session_protocol *protocol, int remembered
  * false. */
 static bool was_asked(const struct session_protocol *protocol, int64_t now_ms)
 {
-    return protocol->asked_ms <= now_ms && now_ms - protocol->asked_ms < ASK_AGAIN_MS;
+    return protocol->asked_ms > 0 && protocol->asked_ms <= now_ms &&
+           now_ms - protocol->asked_ms < ASK_AGAIN_MS;
 }
 
 /* Returns true when MQTT 3.1.1 is to be used without a question: the broker has taken that version
@@ -91,7 +109,10 @@ bool session_protocol_note(struct session_protocol *protocol, enum paho_version 
     }
     switch (result) {
     case PROTOCOL_ACCEPTED:
-        protocol->asked_ms = is_5 ? now_ms : protocol->asked_ms;
+        protocol->doubt = is_5 ? PROTOCOL_NO_DOUBT : protocol->doubt;
+        if (is_5 || (protocol->doubt == PROTOCOL_NOT_KNOWN && !was_asked(protocol, now_ms))) {
+            protocol->asked_ms = now_ms;
+        }
         protocol->remembered = (int)version;
         protocol->answers_5 = is_5;
         protocol->closed = protocol->silent = 0;
@@ -111,6 +132,7 @@ bool session_protocol_note(struct session_protocol *protocol, enum paho_version 
         protocol->silent++;
         return false;
     case PROTOCOL_USELESS:
+        protocol->doubt = PROTOCOL_NOT_KEPT;
         protocol->asked_ms = now_ms;
         protocol->remembered = PAHO_MQTT_3_1_1;
         protocol->answers_5 = false;
@@ -122,15 +144,28 @@ bool session_protocol_note(struct session_protocol *protocol, enum paho_version 
     return false;
 }
 
+/* Returns what the answer to a question leaves open. */
+static enum protocol_doubt doubt_of(enum protocol_result result)
+{
+    if (result == PROTOCOL_USELESS) {
+        return PROTOCOL_NOT_KEPT;
+    }
+    return result == PROTOCOL_DENIED ? PROTOCOL_NOT_KNOWN : PROTOCOL_NO_DOUBT;
+}
+
 bool session_protocol_answered(struct session_protocol *protocol, enum protocol_result result,
                                int64_t now_ms, enum paho_version *version)
 {
+    protocol->doubt = doubt_of(result);
     switch (result) {
     case PROTOCOL_ACCEPTED:
-    case PROTOCOL_DENIED:
         protocol->answers_5 = true;
         protocol->silent = 0;
         *version = PAHO_MQTT_5;
+        return true;
+    case PROTOCOL_DENIED:
+        protocol->silent = 0;
+        *version = PAHO_MQTT_3_1_1;
         return true;
     case PROTOCOL_REFUSED:
     case PROTOCOL_CLOSED:

@@ -232,6 +232,7 @@ static void note_connected(struct session *session)
     session->status.connected_since_ms = clock_wall_ms();
     session->status.session_present = session->answer.session_present;
     session->status.protocol = (int)session->options.version;
+    session->status.protocol_doubt = session->protocol.doubt;
     session->status.receive_maximum = session->options.receive_maximum;
     session->status.session_expiry_s = session->answer.session_expiry_s;
     session->status.keepalive_s = session->answer.keepalive_s;

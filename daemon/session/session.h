@@ -69,6 +69,13 @@ enum protocol_result {
     PROTOCOL_OTHER,    /* anything else: the network, TLS, the daemon itself */
 };
 
+/* What is known of sessions of MQTT 5 where the broker is asked about them. */
+enum protocol_doubt {
+    PROTOCOL_NO_DOUBT,  /* it keeps them; or it does not speak MQTT 5, or was not asked */
+    PROTOCOL_NOT_KEPT,  /* it ends them with their connection */
+    PROTOCOL_NOT_KNOWN, /* it denies the client that asks */
+};
+
 /* All zero: MQTT 3.1.1 or 5 as configured, nothing known. */
 struct session_protocol {
     enum config_protocol configured;
@@ -78,6 +85,7 @@ struct session_protocol {
     bool answers_5;   /* the broker was seen to answer in MQTT 5 last */
     int closed;       /* CONNECTs of MQTT 5 in a row with PROTOCOL_CLOSED */
     int silent;       /* CONNECTs in a row with PROTOCOL_SILENT */
+    enum protocol_doubt doubt; /* in this run */
 };
 
 struct protocol_choice {
@@ -87,6 +95,9 @@ struct protocol_choice {
 
 /* "MQTT 5" or "MQTT 3.1.1". Any thread. */
 const char *session_protocol_name(enum paho_version version);
+
+/* A clause about why MQTT 3.1.1 is used, or "". Any thread. */
+const char *session_protocol_reason(enum protocol_doubt doubt);
 
 /* Begin with what is on record of the broker: `remembered` and `asked_ms` as above. Where the
  * version is configured asked_ms is forgotten: what was learned then is no answer for later. */
@@ -166,8 +177,9 @@ struct session_status {
     char reason[SESSION_REASON_SIZE];     /* why not subscribed, the latest known reason; or "" */
     int64_t retry_at_ms;                  /* monotonic; when waiting */
     int64_t connected_since_ms;           /* wall clock; 0 when not connected */
-    bool session_present;                 /* of the last CONNACK, as the next four */
+    bool session_present;                 /* of the last CONNACK, as the next five */
     int protocol;                         /* 5, or 4: MQTT 3.1.1 */
+    enum protocol_doubt protocol_doubt;   /* why it is 4, with broker.protocol = auto */
     unsigned receive_maximum;             /* MQTT 5: messages in flight that were asked for */
     uint32_t session_expiry_s;            /* MQTT 5: as granted */
     int keepalive_s;                      /* as the broker wants it, or as asked */

@@ -51,6 +51,7 @@ struct session {
     int short_lives;       /* connections in a row that the broker ended soon */
     bool shares_told;      /* warn_of_shares() has warned in this run */
     int64_t expiry_told_s; /* the granted expiry that was logged last; -1: none */
+    bool doubt_told;       /* PROTOCOL_NOT_KNOWN was logged in this run */
     struct log_cause cause;
     bool problem_said; /* a problem was logged, and its end was not yet */
     struct log_cause refused_cause;
@@ -99,7 +100,8 @@ enum session_reached {
 enum session_reached session_try_address(struct session *session,
                                          const struct dial_address *address, int fd, char *problem);
 
-/* session/answer.c: note how long the broker keeps a session of MQTT 5, by session->answer. */
+/* session/answer.c: log that the broker keeps a session of MQTT 5 for a shorter time than asked, by
+ * session->answer, or that this is not known. */
 void session_note_expiry(struct session *session);
 
 /* session/answer.c: take the broker's keep alive, by session->answer, for the next connection.

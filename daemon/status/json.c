@@ -59,9 +59,11 @@ static json_t *session_json(const struct config_session *own, const struct sessi
     bool waiting = session->state == SESSION_WAITING && session->retry_at_ms > monotonic_ms;
     bool connected = session->connected_since_ms != 0;
     bool is_5 = connected && session->protocol == PAHO_MQTT_5;
+    const char *older = connected && !is_5 ? session_protocol_reason(session->protocol_doubt) : "";
 
     return json_pack(
-        "{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, "
+        "{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, "
+        "s:I, "
         "s:I, s:I, s:I, s:I, s:I, s:I}",
         "name", json_text(own->name), "client_id", json_text(own->client_id), "state",
         status_file_session_state(session->state), "reason", json_text(session->reason),
@@ -69,7 +71,8 @@ static json_t *session_json(const struct config_session *own, const struct sessi
         "connected_since_ms", time_or_null(session->connected_since_ms), "session_present",
         connected ? json_boolean(session->session_present) : json_null(), "protocol",
         connected ? json_string(status_file_protocol(session->protocol)) : json_null(),
-        "receive_maximum", integer_or_null(is_5, session->receive_maximum), "session_expiry_ms",
+        "protocol_reason", older, "receive_maximum",
+        integer_or_null(is_5, session->receive_maximum), "session_expiry_ms",
         integer_or_null(is_5, INT64_C(1000) * session->session_expiry_s), "keepalive_s",
         integer_or_null(connected, session->keepalive_s), "last_error",
         json_text(session->last_error), "last_error_ms", time_or_null(session->last_error_ms),

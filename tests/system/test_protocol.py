@@ -204,8 +204,10 @@ def test_a_session_that_5_would_end(keeper):
     broker, daemon = keeper(protocol="3.1.1", properties={"session_expiry_interval": 0})
     once(daemon)
     daemon.configure(broker={"protocol": "auto"})
-    once(daemon)
+    daemon.start()
     assert "the broker speaks MQTT 5, and keeps no session of it" in daemon.log()
+    assert daemon.status()["sessions"][0]["protocol_reason"].startswith("the broker keeps no session")
+    daemon.stop()
     once(daemon)
     assert broker.asked() == ["4", "5?", "4", "4"]
     assert query(daemon.database, REMEMBERED) == [(4,)]
@@ -213,6 +215,56 @@ def test_a_session_that_5_would_end(keeper):
     age_the_question(daemon, WEEK_MS)
     once(daemon)
     assert broker.asked()[4:] == ["5?", "5"]
+    assert query(daemon.database, GAPS) == []
+
+
+def test_a_broker_that_denies_the_question(keeper):
+    """
+    Goal: a broker that lets in the clients alone whose ids it knows does not say whether it keeps a
+    session of MQTT 5. A session that was made with MQTT 3.1.1 is not risked: that version stays, log
+    and status say that the expiry is not known, and a week later the daemon asks again.
+    """
+    denied = mqtt.connack(0x85, version=mqtt.MQTT_5)
+    broker, daemon = keeper(protocol="3.1.1", properties={"session_expiry_interval": 0},
+                            refuse_5=lambda said: None if said["client_id"] == CLIENT_ID else denied)
+    unknown = "whether the broker keeps a session of MQTT 5 is not known"
+    once(daemon)
+    daemon.configure(broker={"protocol": "auto"})
+    daemon.start()
+    assert broker.asked() == ["4", "5?", "4"]
+    assert re.search(f"^notice: .*{unknown}.*: MQTT 3.1.1 is used; .*set broker.protocol = 5",
+                     daemon.log(), re.MULTILINE)
+    session = daemon.status()["sessions"][0]
+    assert session["protocol"] == "3.1.1" and session["session_expiry_ms"] is None
+    assert session["protocol_reason"].startswith(unknown)
+    shown = foxtrackrctl(daemon, "status").stdout
+    assert re.search(f"protocol +MQTT 3.1.1; keep alive 60 s\n +{unknown}", shown), shown
+    daemon.stop()
+    once(daemon)
+    age_the_question(daemon, WEEK_MS)
+    once(daemon)
+    assert broker.asked()[3:] == ["4", "5?", "4"]
+    assert query(daemon.database, REMEMBERED) == [(4,)]
+    assert query(daemon.database, GAPS) == []
+
+
+def test_a_broker_that_denies_every_client(keeper):
+    """Goal: a wrong password is no answer to the question, and does not delay the next one."""
+    broker, daemon = keeper(protocol="3.1.1")
+    accept = broker.connack
+
+    def deny_the_second_and_third(version):
+        if len(broker.requests) in (2, 3):
+            return mqtt.connack(0x86 if version == mqtt.MQTT_5 else 4, version=version)
+        return accept(version)
+
+    broker.connack = deny_the_second_and_third
+    once(daemon)
+    daemon.configure(broker={"protocol": "auto"})
+    once(daemon)
+    assert broker.asked() == ["4", "5?", "4", "5?", "5"]
+    assert "bad user name or password" in daemon.log()
+    assert "is not known" not in daemon.log()
     assert query(daemon.database, GAPS) == []
 
 

@@ -57,7 +57,11 @@ static const struct conversation conversations[] = {
 
     /* a session that was made with 3.1.1 by an earlier foxtrackrd */
     {"a known session at a broker of 5", AUTO, KNOWN, 0, 0, "?a 5a 5a w 5"},
-    {"a known session, the other client is denied", AUTO, KNOWN, 0, 0, "?d 5a 5"},
+    {"a known session, the other client is denied", AUTO, KNOWN, 0, 0,
+     "?d 4a 4a w ?d 4a w ?a 5a 5"},
+    {"a known session, both clients are denied", AUTO, KNOWN, 0, 0, "?d 4d ?d 4d ?a 5a 5"},
+    {"a known session, denied where 3.1.1 is refused", AUTO, KNOWN, 0, 0, "?d 4r >5a 5"},
+    {"a known session, denied and then lost", AUTO, KNOWN, 0, 0, "?d 4a 4c 4o 4a w ?d 4a 4"},
     {"a known session at a broker of 3.1.1", AUTO, KNOWN, 0, 0, "?r 4a 4a w ?r 4a 4"},
     {"a known session that 5 would end", AUTO, KNOWN, 0, 0, "?u 4a 4a w ?u 4a w ?a 5a 5"},
     {"a known session at a broker that closes", AUTO, KNOWN, 0, 0, "?c 4a 4a w ?a 5a 5"},
@@ -81,7 +85,7 @@ static const struct conversation conversations[] = {
     {"3.1.1 is remembered for a week", AUTO, KNOWN, 4, NOW_MS - WEEK_MS, "?a 5a 5"},
     {"3.1.1 is remembered of the future", AUTO, KNOWN, 4, NOW_MS + 1, "?r 4a 4"},
     {"3.1.1 is remembered, and 5 was never asked for", AUTO, KNOWN, 4, 0, "?r 4a 4"},
-    {"3.1.1 is remembered, the question fails", AUTO, KNOWN, 4, 0, "?o ?o ?d 5a 5"},
+    {"3.1.1 is remembered, the question fails", AUTO, KNOWN, 4, 0, "?o ?o ?d 4a 4"},
     {"3.1.1 is remembered, the question is not answered", AUTO, KNOWN, 4, 0, "?s 4a w ?s 4"},
 };
 
@@ -242,12 +246,42 @@ static void an_accepted_version_is_remembered(void **state)
     assert_true(session_protocol_answered(&protocol, PROTOCOL_CLOSED, NOW_MS + 2, &version));
     assert_int_equal(version, PAHO_MQTT_3_1_1);
     assert_int_equal(protocol.asked_ms, NOW_MS + 2);
-    assert_true(session_protocol_answered(&protocol, PROTOCOL_DENIED, NOW_MS + 3, &version));
+    assert_true(session_protocol_answered(&protocol, PROTOCOL_ACCEPTED, NOW_MS + 3, &version));
     assert_int_equal(version, PAHO_MQTT_5);
     assert_int_equal(protocol.remembered, 4);
     session_protocol_note(&protocol, PAHO_MQTT_5, PROTOCOL_ACCEPTED, NOW_MS + 4);
     assert_int_equal(protocol.remembered, 5);
     assert_int_equal(protocol.asked_ms, NOW_MS + 4);
+}
+
+/* The client that asks is denied. That is an answer, for a week, when the session's own client is
+ * not denied too. */
+static void a_denied_question_leaves_a_doubt(void **state)
+{
+    struct session_protocol protocol = {.configured = CONFIG_AUTO, .can_5 = true};
+    const int64_t later_ms = NOW_MS + WEEK_MS;
+    enum paho_version version;
+
+    (void)state;
+    session_protocol_remember(&protocol, 4, NOW_MS);
+    assert_true(session_protocol_answered(&protocol, PROTOCOL_DENIED, later_ms, &version));
+    assert_int_equal(version, PAHO_MQTT_3_1_1);
+    assert_int_equal(protocol.doubt, PROTOCOL_NOT_KNOWN);
+    session_protocol_note(&protocol, PAHO_MQTT_3_1_1, PROTOCOL_DENIED, later_ms + 1);
+    assert_int_equal(protocol.asked_ms, NOW_MS);
+    session_protocol_note(&protocol, PAHO_MQTT_3_1_1, PROTOCOL_ACCEPTED, later_ms + 2);
+    assert_int_equal(protocol.asked_ms, later_ms + 2);
+    session_protocol_note(&protocol, PAHO_MQTT_3_1_1, PROTOCOL_ACCEPTED, later_ms + 3);
+    assert_int_equal(protocol.asked_ms, later_ms + 2);
+    assert_int_equal(protocol.doubt, PROTOCOL_NOT_KNOWN);
+    assert_true(session_protocol_answered(&protocol, PROTOCOL_USELESS, later_ms, &version));
+    assert_int_equal(protocol.doubt, PROTOCOL_NOT_KEPT);
+    assert_true(session_protocol_answered(&protocol, PROTOCOL_REFUSED, later_ms, &version));
+    assert_int_equal(protocol.doubt, PROTOCOL_NO_DOUBT);
+    session_protocol_note(&protocol, PAHO_MQTT_5, PROTOCOL_USELESS, later_ms);
+    assert_int_equal(protocol.doubt, PROTOCOL_NOT_KEPT);
+    session_protocol_note(&protocol, PAHO_MQTT_5, PROTOCOL_ACCEPTED, later_ms);
+    assert_int_equal(protocol.doubt, PROTOCOL_NO_DOUBT);
 }
 
 /* An answer of long ago to a daemon that was free to choose. */
@@ -273,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_version_follows_the_answers),
         cmocka_unit_test(an_accepted_version_is_remembered),
+        cmocka_unit_test(a_denied_question_leaves_a_doubt),
         cmocka_unit_test(a_configured_version_is_no_answer),
     };
 

@@ -184,15 +184,38 @@ static void a_question_may_be_answered_as_of_old(void **state)
     assert_question_is_no_gap(*state, FAKE_OLD);
 }
 
-/* A broker that knows its clients by their ids denies the question in MQTT 5, which says enough. */
+/* A broker that knows its clients by their ids denies the question in MQTT 5. Whether it would keep
+ * the session then is not known, so it is not risked. */
 static void a_question_may_be_denied(void **state)
 {
     struct fixture *fixture = *state;
 
     know_with(fixture, CONFIG_AUTO);
     fake_mqtt_answer(FAKE_REFUSED);
-    begin_subscribed(fixture);
-    assert_conversation(fixture, "ASK " KEPT_5 LEAVES);
+    begin_and_return(fixture);
+    assert_int_equal(status_of(fixture).protocol, 4);
+    assert_int_equal(status_of(fixture).protocol_doubt, PROTOCOL_NOT_KNOWN);
+    assert_conversation(fixture, "ASK " KEPT_CONNECTION KEPT_CONNECTION LEAVES);
+    assert_on_record(fixture, 4, 7);
+    assert_int_equal(logged(fixture, "notice c: whether the broker keeps a session of MQTT 5 is "
+                                     "not known"),
+                     1);
+}
+
+/* Both clients are denied, as by a wrong password. That says nothing of MQTT 5: the next attempt
+ * asks again. */
+static void a_denied_client_is_no_answer(void **state)
+{
+    struct fixture *fixture = *state;
+
+    know_with(fixture, CONFIG_AUTO);
+    fake_mqtt_answer(FAKE_REFUSED);
+    fake_mqtt_answer(FAKE_REFUSED);
+    fixture_begin(fixture);
+    wait_backoff(fixture);
+    retry_subscribed(fixture);
+    assert_conversation(fixture, "ASK " REFUSED_CONNECTION "ASK DISCONNECT " KEPT_5 LEAVES);
+    assert_int_equal(logged(fixture, "is not known"), 0);
 }
 
 /* The daemon's own session would end with its connection, and what the broker has kept. */
@@ -501,6 +524,7 @@ int main(void)
         SESSION_TEST(a_question_may_be_refused),
         SESSION_TEST(a_question_may_be_answered_as_of_old),
         SESSION_TEST(a_question_may_be_denied),
+        SESSION_TEST(a_denied_client_is_no_answer),
         SESSION_TEST(a_broker_that_would_not_keep_the_session_is_not_asked_for_5),
         SESSION_TEST(a_question_without_an_answer_is_asked_again),
         SESSION_TEST(a_question_does_not_settle_an_earlier_connect),
