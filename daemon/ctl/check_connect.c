@@ -10,6 +10,10 @@
  * random number appended) and a clean session that ends with the connection. The messages that the
  * broker sends to it are copies, which are dropped here. A shared subscription ($share/...) would
  * take messages away from other clients, so it is not subscribed.
+ *
+ * How long the broker keeps a session of MQTT 5 is known from its answer to a client that asks for
+ * one, so that is done first, over a connection of its own. Must never happen: a session that may
+ * outlast the check has a subscription, because the broker would queue messages for it.
  */
 #include "ctl/check_findings_internal.h"
 
@@ -197,10 +201,10 @@ static void check_filters(struct ctl_findings *findings, const struct config *co
 }
 
 /* Gives the gate a connection to the address and lets Paho connect through it, as a session does.
- * Sets `problem` unless the broker accepts. */
+ * Sets *answer, or `problem` unless the broker accepts. */
 static enum protocol_result connect_paho(const struct trial *trial, struct paho *paho,
                                          const struct paho_options *options,
-                                         char problem[LOSS_TEXT_SIZE])
+                                         struct paho_answer *answer, char problem[LOSS_TEXT_SIZE])
 {
     char way_problem[TLS_PROBLEM_SIZE];
     const char *step;
@@ -210,7 +214,6 @@ static enum protocol_result connect_paho(const struct trial *trial, struct paho 
                                .tls = options->tls,
                                .keepalive_s = options->keepalive_s,
                                .version = options->version};
-    struct paho_answer answer;
     enum loss_cause cause;
     int fd = open_way(trial, &step, way_problem);
 
@@ -221,7 +224,7 @@ static enum protocol_result connect_paho(const struct trial *trial, struct paho 
     gate_link_status(trial->gate, 0, &facts.link);
     facts.opened_before = facts.link.opened;
     gate_offer(trial->gate, 0, fd);
-    switch (paho_connect(paho, options, &answer, paho_problem)) {
+    switch (paho_connect(paho, options, answer, paho_problem)) {
     case PAHO_OK:
         return PROTOCOL_ACCEPTED;
     case PAHO_E_REFUSED:
@@ -246,42 +249,98 @@ static enum protocol_result connect_paho(const struct trial *trial, struct paho 
                : PROTOCOL_OTHER;
 }
 
-/* Connects in the version that the daemon would use. Sets options->version to it, and `older` to
- * the reason why it is not MQTT 5, or to "". */
+/* Returns the session that asks for the longest expiry. */
+static const struct config_session *longest_lasting(const struct config *config)
+{
+    const struct config_session *longest = &config->sessions[0];
+
+    for (size_t i = 1; i < config->session_count; i++) {
+        if (config->sessions[i].session_expiry_ms > longest->session_expiry_ms) {
+            longest = &config->sessions[i];
+        }
+    }
+    return longest;
+}
+
+/* What is known when the broker has accepted the check's client. */
+struct agreed {
+    char older[LOSS_TEXT_SIZE]; /* why it is not MQTT 5, or "" */
+    uint32_t expiry_s;          /* MQTT 5: as granted */
+};
+
+/* Connects in the version that the daemon would use; with MQTT 5 twice, the second time with a
+ * session that ends with the connection. Sets options->version, and *agreed or `problem`. */
 static bool connect_either(const struct trial *trial, struct paho *paho,
-                           struct paho_options *options, char older[LOSS_TEXT_SIZE],
+                           struct paho_options *options, struct agreed *agreed,
                            char problem[LOSS_TEXT_SIZE])
 {
+    struct paho_answer answer = {0};
     struct session_protocol protocol = {.configured = trial->config->broker.protocol,
                                         .can_5 = paho_speaks_5()};
     enum protocol_result result;
 
-    older[0] = '\0';
+    agreed->older[0] = '\0';
     options->version = session_protocol_choose(&protocol, false, 0).version;
-    result = connect_paho(trial, paho, options, problem);
+    options->session_expiry_s =
+        (uint32_t)(longest_lasting(trial->config)->session_expiry_ms / 1000);
+    result = connect_paho(trial, paho, options, &answer, problem);
     if (session_protocol_note(&protocol, options->version, result, 0)) {
-        snprintf(older, LOSS_TEXT_SIZE, "%s", problem);
+        snprintf(agreed->older, LOSS_TEXT_SIZE, "%s", problem);
         paho_disconnect(paho, DISCONNECT_TIMEOUT_MS);
         options->version = PAHO_MQTT_3_1_1;
-        result = connect_paho(trial, paho, options, problem);
+        result = connect_paho(trial, paho, options, &answer, problem);
+    }
+    agreed->expiry_s = answer.session_expiry_s;
+    if (result == PROTOCOL_ACCEPTED && options->version == PAHO_MQTT_5) {
+        paho_disconnect(paho, DISCONNECT_TIMEOUT_MS);
+        options->session_expiry_s = 0;
+        result = connect_paho(trial, paho, options, &answer, problem);
     }
     return result == PROTOCOL_ACCEPTED;
 }
 
-static void report_protocol(struct ctl_findings *findings, const struct config *config,
-                            enum paho_version version, const char *older)
+/* Warns when the broker keeps a session of MQTT 5 for a shorter time than asked. */
+static void report_expiry(struct ctl_findings *findings, const struct config *config,
+                          uint32_t granted_s)
 {
-    const struct config_session *first = &config->sessions[0];
+    const struct config_session *longest = longest_lasting(config);
+    char asked[DURATION_SIZE];
+    char granted[DURATION_SIZE];
+
+    duration_text(longest->session_expiry_ms, asked);
+    if (granted_s == 0) {
+        ctl_finding_warning(
+            findings, "expiry",
+            "the broker keeps no session of MQTT 5 when its connection ends (%s asked): what is "
+            "published while foxtrackrd is not connected would be lost; set broker.protocol = "
+            "3.1.1, or ask the broker's operator to let sessions last",
+            asked);
+    } else if (granted_s < longest->session_expiry_ms / 1000) {
+        ctl_finding_warning(
+            findings, "expiry",
+            "the broker keeps a session of MQTT 5 for %s, and %s is asked: what is published after "
+            "that while foxtrackrd is away is lost; ask the broker's operator for more, or set "
+            "session.session_expiry = %" PRIu32 "s knowingly",
+            duration_text(granted_s * INT64_C(1000), granted), asked, granted_s);
+    }
+}
+
+static void report_protocol(struct ctl_findings *findings, const struct config *config,
+                            enum paho_version version, const struct agreed *agreed)
+{
+    bool has_several = config->session_count > 1;
     char expiry[DURATION_SIZE];
 
     if (version == PAHO_MQTT_5) {
+        ctl_finding(
+            findings, "protocol", true, "MQTT 5; window %d asked%s; session expiry %s asked%s",
+            config->sessions[0].receive_maximum, has_several ? " for the first session" : "",
+            duration_text(longest_lasting(config)->session_expiry_ms, expiry),
+            has_several ? ", the longest of the sessions" : "");
+        report_expiry(findings, config, agreed->expiry_s);
+    } else if (agreed->older[0] != '\0') {
         ctl_finding(findings, "protocol", true,
-                    "MQTT 5; window %d asked; session expiry %s asked%s", first->receive_maximum,
-                    duration_text(first->session_expiry_ms, expiry),
-                    config->session_count > 1 ? " for the first session" : "");
-    } else if (older[0] != '\0') {
-        ctl_finding(findings, "protocol", true,
-                    "MQTT 3.1.1, because the broker does not take MQTT 5: %s", older);
+                    "MQTT 3.1.1, because the broker does not take MQTT 5: %s", agreed->older);
     } else {
         ctl_finding(findings, "protocol", true, "MQTT 3.1.1");
     }
@@ -295,7 +354,7 @@ static bool check_credentials(const struct trial *trial)
     char uri[BROKER_URI_SIZE];
     char proxy[BROKER_PROXY_SIZE];
     char problem[LOSS_TEXT_SIZE];
-    char older[LOSS_TEXT_SIZE];
+    struct agreed agreed;
     char reason[CTL_DETAIL_SIZE];
     const struct paho_handler handler = {.message = drop_message, .released = drop_released};
     struct paho_options options = broker_options(config, uri);
@@ -313,9 +372,9 @@ static bool check_credentials(const struct trial *trial)
         return false;
     }
     options.receive_maximum = (unsigned)config->sessions[0].receive_maximum;
-    good = connect_either(trial, paho, &options, older, problem);
+    good = connect_either(trial, paho, &options, &agreed, problem);
     if (good) {
-        report_protocol(trial->findings, config, options.version, older);
+        report_protocol(trial->findings, config, options.version, &agreed);
         ctl_finding(trial->findings, "credentials", true, "accepted (user %s, client id %s)", user,
                     trial->client_id);
         check_filters(trial->findings, config, paho);

@@ -29,12 +29,14 @@ class ScriptedBroker(Listener):
     subscribed  called with the connection after SUBACK: a test closes it there, or sends something
     tls         speak TLS, with the certificate for localhost
     requests    each CONNECT that came, in their order, as mqtt.read_connect() returns it
+    disconnects the body of each DISCONNECT
     """
 
     def __init__(self, pki, *, connack=accepted, code=2, subscribed=None, tls=False):
         self.pki = pki
         self.connack, self.code, self.subscribed = connack, code, subscribed
         self.requests = []
+        self.disconnects = []
         self.subscribes = 0
         self.pings = 0
         self._context = None
@@ -86,4 +88,6 @@ class ScriptedBroker(Listener):
         if kind == mqtt.PINGREQ:
             self.pings += 1
             connection.sendall(mqtt.packet(mqtt.PINGRESP))
+        if kind == mqtt.DISCONNECT:
+            self.disconnects.append(bytes(body))
         return kind != mqtt.DISCONNECT

@@ -364,6 +364,39 @@ def test_check_tells_the_version(keeper):
     assert re.search("protocol +good +MQTT 3.1.1$", said("--connect"), re.MULTILINE)
 
 
+@pytest.mark.parametrize("granted_s, said", [
+    (None, None),
+    (2 * 86_400, None),
+    (3600, "keeps a session of MQTT 5 for 1 h 0 min, and 2 d 0 h is asked: .* is lost; "
+           ".*set session.session_expiry = 3600s"),
+    (0, "keeps no session of MQTT 5 .*2 d 0 h asked.*lost; set broker.protocol = 3.1.1"),
+])
+def test_check_tells_the_expiry(keeper, granted_s, said):
+    """
+    Goal: check --connect asks for a session that lasts as long as the configuration says, and warns
+    where the broker grants less, with what to do. A session that may last has no subscription, and
+    is ended.
+    """
+    broker, daemon = keeper(
+        properties={} if granted_s is None else {"session_expiry_interval": granted_s})
+    daemon.configure(session={"session_expiry": "2d"})
+    subscribed = []
+    broker.subscribed = lambda connection: subscribed.append(len(broker.requests))
+    done = foxtrackrctl(daemon, "check", "--connect", check=False)
+    assert done.returncode == 0, done.stdout
+    assert re.search("protocol +good +MQTT 5; .*session expiry 2 d 0 h asked", done.stdout)
+    if said is None:
+        assert "expiry  " not in done.stdout
+    else:
+        assert re.search("^expiry +warn +.*" + said, done.stdout, re.MULTILINE), done.stdout
+    expiries = [request["properties"].get("session_expiry_interval", 0) for request in broker.requests]
+    assert expiries == [2 * 86_400, 0] and subscribed == [2]
+    assert all(request["clean_start"] for request in broker.requests)
+    assert {request["client_id"] for request in broker.requests}.isdisjoint({CLIENT_ID})
+    ends = mqtt.disconnect(0, {"session_expiry_interval": 0})[2:]
+    wait_until(lambda: ends in broker.disconnects, what="the end of the session that may last")
+
+
 # --- a real broker -----------------------------------------------------------------------------------
 
 
