@@ -26,15 +26,17 @@ LIMIT_S = 60
 
 PROTOCOLS = {"3.1.1": mqtt.MQTT_3_1_1, "5": mqtt.MQTT_5}
 ALTERNATE = "alternate"
+TURNS = "turns"
 LARGEST_WINDOW = 5000   # that a fault broker is given
 
 
 def add_protocol(parser):
     """The option of every campaign; its value belongs into Daemon.protocol."""
     parser.add_argument(
-        "--protocol", choices=(*PROTOCOLS, ALTERNATE),
+        "--protocol", choices=(*PROTOCOLS, ALTERNATE, TURNS),
         help="the version of MQTT in the daemon's configuration; alternate: 3.1.1 and 5 in turn, from"
-             " start to start. Default: the configuration names none")
+             " start to start; turns: 3.1.1 in every other scenario, by its number, and none in the"
+             " others. Default: the configuration names none")
 
 
 def own_window(protocol):
@@ -42,10 +44,16 @@ def own_window(protocol):
     return None if protocol == "3.1.1" else LARGEST_WINDOW
 
 
+def _scenario(directory):
+    """The number of the scenario whose directory this is in; 0 where it has none."""
+    name = pathlib.Path(directory).parent.name
+    return int(name) if name.isdecimal() else 0
+
+
 class Daemon(DaemonProcess):
     """
-    protocol     one of PROTOCOLS, ALTERNATE, or None: not in the configuration. The class has the
-                 campaign's, for daemons that are not told otherwise
+    protocol     one of PROTOCOLS, ALTERNATE, TURNS, or None: not in the configuration. The class has
+                 the campaign's, for daemons that are not told otherwise
     broker       a FaultBroker, or None; its host and port go into the configuration
     build        the directory with the programs
     program      which of them; see catch_up.py for another
@@ -61,6 +69,8 @@ class Daemon(DaemonProcess):
                  environment=None, ca_file=None, protocol=None, **sections):
         self.broker = broker
         self.protocol = protocol or self.protocol
+        if self.protocol == TURNS:
+            self.protocol = "3.1.1" if _scenario(directory) % 2 else None
         self._starts = 0
         super().__init__(directory, pathlib.Path(build).resolve() / program, PASSWORD,
                          lambda where: self._defaults(where, ca_file), wrapper=wrapper,

@@ -20,10 +20,12 @@ SEED        ?= 1
 # Always the same: a check that fails must fail again. Other seeds are for the campaigns.
 FAULTS_SEED ?= 12
 
-# The daemon's choice is MQTT 5 at the fault broker. In these two MQTT 3.1.1 takes its turn, from start
-# to start; `malformed` has packets of both versions.
-BOTH_kills     := $(if $(filter shared,$(PAHO)),, --protocol alternate)
-BOTH_powerloss := $(BOTH_kills)
+# The daemon's choice is MQTT 5 at the fault broker. MQTT 3.1.1 takes its turn: in `kills` and
+# `powerloss` from start to start, in the others from scenario to scenario. `malformed` has packets of
+# both versions, and `migration` has no broker.
+ALTERNATE   := $(if $(filter shared,$(PAHO)),, --protocol alternate)
+TURNS       := $(if $(filter shared,$(PAHO)),, --protocol turns)
+protocol_of  = $(if $(filter kills powerloss,$(1)),$(ALTERNATE),$(if $(filter-out malformed migration,$(1)),$(TURNS)))
 
 fault-programs: $(SMALL_DAEMON) $(SHIMS)
 
@@ -31,15 +33,15 @@ faults: all fault-programs ## every campaign of tests/faults, each for a few min
 	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults
 	@echo "  FAULTS  $(notdir $(FAULTS)), $(WAITERS) at a time"
 	$(Q)printf '$(PYTHON) -B %s --build $(abspath $(BUILD)) --quick --seed $(FAULTS_SEED)\n' \
-	    $(foreach campaign,$(FAULTS),'$(campaign)$(BOTH_$(notdir $(campaign)))') | tests/parallel $(WAITERS)
+	    $(foreach campaign,$(FAULTS),'$(campaign)$(call protocol_of,$(notdir $(campaign)))') | tests/parallel $(WAITERS)
 
 crash-campaign: all fault-programs ## kill -9 and power loss, N times each (N=5000 SEED=1)
-	$(Q)$(PYTHON) -B tests/faults/kills --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)$(BOTH_kills)
-	$(Q)$(PYTHON) -B tests/faults/powerloss --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)$(BOTH_powerloss)
+	$(Q)$(PYTHON) -B tests/faults/kills --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)$(ALTERNATE)
+	$(Q)$(PYTHON) -B tests/faults/powerloss --build $(abspath $(BUILD)) --count $(N) --seed $(SEED)$(ALTERNATE)
 
 # For `make check`: some kills, power cuts and broken connections, and a full disk.
-FAULTS_SMOKE := 'kills --count 40$(BOTH_kills)' 'powerloss --count 40$(BOTH_powerloss)' 'network --quick --only cut' \
-                'disk --quick --only full'
+FAULTS_SMOKE := 'kills --count 40$(ALTERNATE)' 'powerloss --count 40$(ALTERNATE)' \
+                'network --quick --only cut$(TURNS)' 'disk --quick --only full$(TURNS)'
 
 faults-smoke: all fault-programs ## a few scenarios of four campaigns: less than a minute
 	@echo "  FAULTS  $(FAULTS_SMOKE)"

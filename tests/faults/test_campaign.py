@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import mqtt  # noqa: E402
 from broker import FaultBroker  # noqa: E402
-from daemon import ALTERNATE, Daemon, add_protocol  # noqa: E402
+from daemon import ALTERNATE, TURNS, Daemon, add_protocol  # noqa: E402
 from small_client import Client  # noqa: E402
 
 
@@ -19,8 +19,8 @@ def made(tmp_path, monkeypatch):
     """Makes a daemon that never runs, and says which version each of its starts would have had."""
     monkeypatch.setattr(Daemon, "launch", lambda daemon: None)
 
-    def make(broker=None, starts=3, **options):
-        daemon = Daemon(tmp_path / "daemon", broker, tmp_path, **options)
+    def make(broker=None, starts=3, scenario="00002", **options):
+        daemon = Daemon(tmp_path / scenario / "daemon", broker, tmp_path, **options)
         versions = []
         for _ in range(starts):
             daemon.start(wait=None)
@@ -44,11 +44,19 @@ def test_configuration(made, monkeypatch, protocol, expected):
     assert made(protocol="5")[1] == [["protocol = 5"]] * 3, "a scenario has its own"
 
 
+def test_turns(made, monkeypatch):
+    """Goal: with `turns` every other scenario has MQTT 3.1.1, through all its starts."""
+    monkeypatch.setattr(Daemon, "protocol", TURNS)
+    for scenario, expected in (("00002", []), ("0013", ["protocol = 3.1.1"]), ("other", [])):
+        assert made(scenario=scenario)[1] == [expected] * 3, scenario
+
+
 def test_option():
-    """Goal: a campaign takes the three words, and has none of them by default."""
+    """Goal: a campaign takes these words, and has none of them by default."""
     parser = argparse.ArgumentParser()
     add_protocol(parser)
-    for words in ([], ["--protocol", "5"], ["--protocol", "3.1.1"], ["--protocol", ALTERNATE]):
+    for words in ([], ["--protocol", "5"], ["--protocol", "3.1.1"], ["--protocol", ALTERNATE],
+                  ["--protocol", TURNS]):
         assert parser.parse_args(words).protocol == (words[1] if words else None)
     with pytest.raises(SystemExit):
         parser.parse_args(["--protocol", "4"])
