@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/wall.h"
 #include "net/net.h"
 
@@ -219,6 +220,22 @@ static int next_backoff_ms(struct session *session)
     return session->backoff_ms / 2 + (int)(random % (unsigned)(session->backoff_ms / 2 + 1));
 }
 
+#define AGREED_SIZE (64 + DURATION_SIZE)
+
+/* Returns what MQTT 5 tells about the connection, as the end of a sentence; "" with MQTT 3.1.1. */
+static const char *agreed_text(const struct session *session, char out[AGREED_SIZE])
+{
+    char kept[DURATION_SIZE];
+
+    out[0] = '\0';
+    if (session->options.version == PAHO_MQTT_5) {
+        snprintf(out, AGREED_SIZE, "; window %u asked, session expiry %s granted",
+                 session->options.receive_maximum,
+                 duration_text(session->answer.session_expiry_s * INT64_C(1000), kept));
+    }
+    return out;
+}
+
 /* Logs the end of a problem if the problem was logged: so the last line of the log is always
  * current, and the limit on repeated problems also limits these lines. */
 static void note_connected(struct session *session)
@@ -226,6 +243,7 @@ static void note_connected(struct session *session)
     const struct log_fields fields = {.session = session->own->client_id, .id = LOG_ID_CONNECTED};
     int priority = session->problem_said || session->status.connects == 0 ? LOG_NOTICE : LOG_DEBUG;
     char route[BROKER_ROUTE_SIZE];
+    char agreed[AGREED_SIZE];
 
     session->connected_ms = clock_monotonic_ms();
     pthread_mutex_lock(&session->mutex);
@@ -238,11 +256,12 @@ static void note_connected(struct session *session)
     session->status.keepalive_s = session->answer.keepalive_s;
     session->status.connects++;
     pthread_mutex_unlock(&session->mutex);
-    log_line_fields(priority, &fields, "%s: connected to %s with %s, %s", session->own->client_id,
+    log_line_fields(priority, &fields, "%s: connected to %s with %s, %s%s", session->own->client_id,
                     broker_route(session->parts.config, route),
                     session_protocol_name(session->options.version),
                     session->answer.session_present ? "the broker has kept the session"
-                                                    : "the broker made a new session");
+                                                    : "the broker made a new session",
+                    agreed_text(session, agreed));
     session->problem_said = false;
     log_cause_over(&session->cause);
 }

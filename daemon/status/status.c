@@ -305,6 +305,17 @@ static bool may_arrive(const struct status_snapshot *now)
     return false;
 }
 
+/* The most messages in flight of all sessions together, in the last seconds: the window. */
+static uint64_t in_flight_peak(const struct status_snapshot *now)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < now->session_count; i++) {
+        sum += now->sessions[i].in_flight_peak;
+    }
+    return sum;
+}
+
 static void tell_progress(struct status *status)
 {
     const struct status_snapshot *now = &status->snapshot;
@@ -313,9 +324,11 @@ static void tell_progress(struct status *status)
     bool known = now->catch_up.left_ms >= 0;
 
     status->progress_ms = now->monotonic_ms;
-    log_info("catching up: %.0f messages a second, readings are %s old%s%s%s", now->rate_per_s,
-             duration_text(now->lag_ms, lag), known ? "; about " : "",
-             known ? duration_text(now->catch_up.left_ms, left) : "", known ? " left" : "");
+    log_info("catching up: %.0f messages a second, at most %" PRIu64 " in flight, readings are %s "
+             "old%s%s%s",
+             now->rate_per_s, in_flight_peak(now), duration_text(now->lag_ms, lag),
+             known ? "; about " : "", known ? duration_text(now->catch_up.left_ms, left) : "",
+             known ? " left" : "");
 }
 
 static void follow_catch_up(struct status *status)

@@ -123,6 +123,23 @@ def test_a_short_catch_up_is_not_said(broker, daemon):
     daemon.stop()
 
 
+def test_a_catch_up_is_said(broker, daemon):
+    """Goal: a catch-up that lasts has a line with its rate and the window that is seen."""
+    daemon.start()
+    reading_ms = fleet.now_ms() - 100 * 86_400_000
+
+    def publish_and_look():
+        nonlocal reading_ms
+        reading_ms += 60_000
+        broker.publish("foxtrackr/c1/V3.0/bat", fleet.battery("c1", reading_ms))
+        return re.search(r"^info: catching up: \d+ messages a second, at most (\d+) in flight, readings are ",
+                         daemon.log(), re.MULTILINE)
+
+    found = wait_until(publish_and_look, 60, "a line about the catch-up")
+    assert 1 <= int(found[1]) <= 1000
+    daemon.stop()
+
+
 def test_a_catch_up_without_a_connection(broker, daemon):
     """Goal: the broker goes away in the middle of a catch-up: the log says once that it waits, and
     not that no messages come; and nobody estimates how long it takes."""

@@ -125,7 +125,8 @@ def test_a_broker_of_5(keeper):
                                                 "receive_maximum": 1234}
     assert re.search(r"^warning: .*the broker keeps the session for 1 h 0 min, asked was 2 d",
                      daemon.log(), re.MULTILINE)
-    assert "with MQTT 5, the broker made a new session" in daemon.log()
+    assert ("with MQTT 5, the broker made a new session; window 1234 asked, session expiry 1 h 0 min granted"
+            in daemon.log())
     session = daemon.status()["sessions"][0]
     assert session["protocol"] == "5" and session["receive_maximum"] == 1234
     daemon.stop()
