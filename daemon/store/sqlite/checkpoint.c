@@ -24,12 +24,17 @@
  * pages in the database. Commits, and with them acknowledgements, wait for at most 5 s. After a
  * failure, which a long reader causes, the next attempt is a minute later, and further ones are
  * more and more rare.
+ *
+ * On a small disk the WAL is restarted as soon as it takes more than the space that is free.
+ * store/sqlite/room.c keeps the space that moving it takes. After a full disk the next attempt
+ * moves and truncates the WAL first, whatever its size.
  */
 #include <errno.h>
 #include <sqlite3.h>
 
 #include "base/clock.h"
 #include "base/free_space.h"
+#include "store/sqlite/room_internal.h"
 #include "store/sqlite/sqlite_internal.h"
 
 #define CHECKPOINT_PAGES      4096
@@ -105,25 +110,48 @@ static void note_moved(struct store *store, int pages, int done)
     store->look_at_space_at = store->wal_pages + SMALL_WAL_PAGES;
 }
 
-int store_checkpoint(struct store *store)
+/* The result of a checkpoint. */
+struct checkpoint {
+    int pages; /* of the WAL; -1: not known */
+    int done;  /* of them are in the database */
+    bool busy; /* some reader or writer still needs the WAL */
+};
+
+/* Makes a checkpoint. Returns STORE_OK and sets *out, also where readers or writers were in the
+ * way; or STORE_E_RETRY or STORE_FATAL. */
+static int move_wal(struct store *store, int mode, struct checkpoint *out)
 {
-    int pages = -1;
-    int done = -1;
     int result = store_check_target(store);
     int code;
 
     if (result != STORE_OK) {
         return result;
     }
+    *out = (struct checkpoint){.pages = -1, .done = -1};
+    store->reserved_bytes = 0; /* a complete checkpoint gives back what is behind the end */
     errno = 0;
-    code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
-    if (code != SQLITE_OK && code != SQLITE_BUSY) {
-        store->checkpointed_ms = clock_monotonic_ms();
-        return store_fail(store, "move the write-ahead log into the database");
+    code = sqlite3_wal_checkpoint_v2(store->db, "main", mode, &out->pages, &out->done);
+    out->busy = code == SQLITE_BUSY;
+    if (code != SQLITE_OK && !out->busy) {
+        result = store_fail(store, "move the write-ahead log into the database");
     }
-    store_record_file(store);
-    note_moved(store, pages, done);
-    return STORE_OK;
+    if (result != STORE_FATAL) {
+        store_record_file(store);
+    }
+    return result;
+}
+
+int store_checkpoint(struct store *store)
+{
+    struct checkpoint checkpoint;
+    int result = move_wal(store, SQLITE_CHECKPOINT_PASSIVE, &checkpoint);
+
+    if (result == STORE_OK) {
+        note_moved(store, checkpoint.pages, checkpoint.done);
+    } else {
+        store->checkpointed_ms = clock_monotonic_ms();
+    }
+    return result;
 }
 
 int store_commit_pages(const struct store *store)
@@ -167,41 +195,26 @@ static void note_restart(struct store *store)
     store->look_at_space_at = SMALL_WAL_PAGES;
 }
 
-/* The result of a checkpoint that waits. */
-struct checkpoint {
-    int pages; /* of the WAL; -1: not known */
-    int done;  /* of them are in the database */
-    bool busy; /* some reader or writer still needs the WAL */
-};
-
-/* Makes a checkpoint that waits for readers and writers, for limit_ms at most. Returns STORE_OK and
- * sets *out, also where it has waited in vain; or STORE_E_RETRY or STORE_FATAL. */
-static int checkpoint_and_wait(struct store *store, int mode, int limit_ms, struct checkpoint *out)
+/* The same, and waits for readers and writers, for limit_ms at most. */
+static int move_wal_and_wait(struct store *store, int mode, int limit_ms, struct checkpoint *out)
 {
-    int result = store_check_target(store);
-    int code;
+    int result;
 
-    if (result != STORE_OK) {
-        return result;
-    }
-    *out = (struct checkpoint){.pages = -1, .done = -1};
-    errno = 0;
     store->wait_ms = store->busy_timeout_ms < limit_ms ? store->busy_timeout_ms : limit_ms;
-    code = sqlite3_wal_checkpoint_v2(store->db, "main", mode, &out->pages, &out->done);
+    result = move_wal(store, mode, out);
     store->wait_ms = store->busy_timeout_ms;
-    store_record_file(store);
-    out->busy = code == SQLITE_BUSY;
-    return code == SQLITE_OK || out->busy
-               ? STORE_OK
-               : store_fail(store, "move the write-ahead log into the database");
+    return result;
 }
 
 int sqlite_shrink(struct store *store)
 {
     struct checkpoint checkpoint;
-    int result =
-        checkpoint_and_wait(store, SQLITE_CHECKPOINT_TRUNCATE, SHRINK_WAIT_MS, &checkpoint);
+    int result;
 
+    if (store->no_room) {
+        (void)store_cut_wal(store);
+    }
+    result = move_wal_and_wait(store, SQLITE_CHECKPOINT_TRUNCATE, SHRINK_WAIT_MS, &checkpoint);
     if (result == STORE_OK && !checkpoint.busy) {
         note_restart(store);
         store_record_base(store);
@@ -211,9 +224,9 @@ int sqlite_shrink(struct store *store)
 
 /* Returns true when the WAL is to be restarted. Never in a tool, which would make the daemon
  * wait. */
-static bool wal_must_restart(const struct store *store)
+static bool wal_must_restart(const struct store *store, bool outgrows_disk)
 {
-    return store->wal_total_pages >= RESTART_PAGES && !store->beside &&
+    return (store->wal_total_pages >= RESTART_PAGES || outgrows_disk) && !store->beside &&
            clock_monotonic_ms() >= store->restart_at_ms;
 }
 
@@ -222,8 +235,7 @@ static bool wal_must_restart(const struct store *store)
 static int restart_wal(struct store *store)
 {
     struct checkpoint checkpoint;
-    int result =
-        checkpoint_and_wait(store, SQLITE_CHECKPOINT_RESTART, RESTART_WAIT_MS, &checkpoint);
+    int result = move_wal_and_wait(store, SQLITE_CHECKPOINT_RESTART, RESTART_WAIT_MS, &checkpoint);
 
     if (result != STORE_OK) {
         return result;
@@ -251,10 +263,7 @@ static bool wal_is_long(const struct store *store, bool in_pause)
             clock_monotonic_ms() - store->checkpointed_ms >= CHECKPOINT_APART_MS);
 }
 
-/*
- * Returns true when the WAL is larger than the free space. The database may have to grow by the
- * WAL's size, so a WAL that has filled the disk could never be moved.
- */
+/* Returns true when the WAL takes more than the space that is free. */
 static bool wal_outgrows_disk(struct store *store)
 {
     int64_t free_bytes;
@@ -264,16 +273,30 @@ static bool wal_outgrows_disk(struct store *store)
     }
     store->look_at_space_at = store->wal_pages + SMALL_WAL_PAGES;
     free_bytes = free_space(store->directory);
-    return free_bytes >= 0 && free_bytes < (int64_t)store->wal_pages * WAL_PAGE_BYTES;
+    return free_bytes >= 0 && free_bytes < store_wal_bytes(store);
+}
+
+/* After a full disk: gives back all space that can be had. */
+static int make_room(struct store *store)
+{
+    int result = store->beside ? store_checkpoint(store) : sqlite_shrink(store);
+
+    store->no_room = store->wal_total_pages > 0;
+    return result;
 }
 
 int store_tidy_wal(struct store *store, bool in_pause)
 {
-    if (wal_must_restart(store)) {
+    bool outgrows_disk;
+
+    if (store->no_room) {
+        return make_room(store);
+    }
+    outgrows_disk = wal_outgrows_disk(store);
+    if (wal_must_restart(store, outgrows_disk)) {
         return restart_wal(store);
     }
-    return wal_is_long(store, in_pause) || wal_outgrows_disk(store) ? store_checkpoint(store)
-                                                                    : STORE_OK;
+    return wal_is_long(store, in_pause) || outgrows_disk ? store_checkpoint(store) : STORE_OK;
 }
 
 int64_t store_wal_bytes(const struct store *store)

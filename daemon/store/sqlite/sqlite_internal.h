@@ -215,6 +215,11 @@ struct store {
     int64_t restart_at_ms;    /* earliest time of the next restart of a long WAL */
     int64_t restart_again_ms; /* delay after the last restart, which failed; 0: it succeeded */
     int look_at_space_at;     /* number of wal_pages at which the free space is checked again */
+    /* See store/sqlite/room.c. */
+    int64_t reserved_bytes; /* so many of the database file are allocated; 0: not known */
+    int page_bytes;         /* of the database; 0: not known yet */
+    bool no_room;           /* the disk was full, and nothing has been committed since */
+    bool was_full;          /* the disk was full before */
     /* See store_options; while opening. */
     bool (*progress)(void *context, const struct store_progress *progress);
     void *progress_context;

@@ -56,6 +56,7 @@
 #include "base/clock.h"
 #include "base/error_text.h"
 #include "store/sqlite/inbox_internal.h"
+#include "store/sqlite/room_internal.h"
 #include "store/sqlite/wal_vfs_internal.h"
 
 int store_refuse(struct store *store, int result, const char *format, ...)
@@ -161,6 +162,7 @@ int store_fail(struct store *store, const char *doing)
     int system_errno = from_system ? cause : 0;
     int result = store_classify(code, system_errno);
 
+    store_note_full(store, code, system_errno);
     if (result == STORE_FATAL) {
         store->broken = true;
     } else if (store_is_stopped(store)) {
@@ -339,11 +341,15 @@ int store_transaction_commit(struct store *store)
     int result = write_counts(store);
 
     if (result == STORE_OK) {
+        result = store_reserve_room(store);
+    }
+    if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_COMMIT, NULL, 0);
     }
     if (result != STORE_OK) {
         return result;
     }
+    store->no_room = false;
     store->entries_durable = store->entries;
     store->received_durable = store->counts.received;
     result = store_verify_names(store);
