@@ -477,7 +477,8 @@ EXPORT int ftruncate64(int fd, off_t size)
     return ftruncate(fd, size);
 }
 
-/* Nothing here allocates ahead; were it to, the records would have to say so. */
+/* The records do not tell of space that is allocated ahead. The store allocates only where little
+ * is free, and does without it where it cannot. */
 EXPORT int fallocate(int fd, int mode, off_t offset, off_t length)
 {
     if (watch_of(fd) == WATCHED_FILE) {
