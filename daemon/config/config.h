@@ -15,6 +15,7 @@
 #include "foxtrackr.h"
 
 #define CONFIG_DEFAULT_PATH  "/etc/foxtrackrd/foxtrackrd.conf"
+#define CONFIG_DATABASE_PATH "/var/lib/foxtrackrd/foxtrackr.db"
 #define CONFIG_SESSIONS_MAX  16
 #define CONFIG_VIEWS_MAX     32
 #define CONFIG_COLUMNS_MAX   64 /* of a view */

@@ -48,7 +48,7 @@ const struct config_key config_keys[] = {
     {KEY(SESSION, session, session_expiry), "7d", &config_value_duration, IN_SESSION(session_expiry_ms),
      RANGE(60 * SECOND_MS, INT32_MAX * SECOND_MS)},
 
-    {KEY(DATABASE, database, path), "/var/lib/foxtrackrd/foxtrackr.db", &config_value_path, IN(database.path)},
+    {KEY(DATABASE, database, path), CONFIG_DATABASE_PATH, &config_value_path, IN(database.path)},
     {KEY(DATABASE, database, durability), "full", &config_value_durability, IN(database.durability_full)},
     {KEY(DATABASE, database, busy_timeout), "5s", &config_value_duration_int, IN(database.busy_timeout_ms),
      RANGE(0, 600 * SECOND_MS)},

@@ -98,6 +98,16 @@ static void say_ignored(const struct ctl_command *command, const char *path,
     }
 }
 
+/* Names the way without the configuration, for a user who cannot read it. */
+static void say_without(const struct ctl_command *command, const char *path, bool path_given)
+{
+    if (command->need == CTL_NEEDS_CONFIG_OR_FILE && !path_given && access(path, R_OK) != 0) {
+        ctl_say("or name the database, which needs no configuration: foxtrackrctl %s "
+                "... " CONFIG_DATABASE_PATH,
+                command->name);
+    }
+}
+
 static int run_command(const char *path, bool path_given, int count, char **words)
 {
     const struct ctl_command *command = ctl_commands_find(words[0]);
@@ -126,6 +136,7 @@ static int run_command(const char *path, bool path_given, int count, char **word
     if (config_load(path, &config, &problems) != 0) {
         if (!can_do_without(command, &read, path_given)) {
             config_problems_tell(&problems, path, say);
+            say_without(command, path, path_given);
             return EX_CONFIG;
         }
         say_ignored(command, path, &problems);

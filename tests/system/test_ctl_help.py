@@ -160,6 +160,23 @@ def test_verify_a_file_without_a_configuration(daemon, tmp_path):
         assert done.returncode == 78 and "name another one with -c FILE" in done.stderr, command
 
 
+@pytest.mark.parametrize("words", [
+    ["verify"], ["export", "fleet"], ["report", "-o", "page.html"], ["plot", "battery", "--device", "1BBCE"]], ids=str)
+def test_the_way_without_a_configuration(tmp_path, words):
+    """Goal: a user who has no configuration to read learns that the name of the database is enough, and
+    one who has named a configuration does not: that one must be good."""
+    if os.path.exists("/etc/foxtrackrd/foxtrackrd.conf"):
+        pytest.skip("this machine has a configuration")
+    done = run(FOXTRACKRCTL, *words, check=False, cwd=tmp_path)
+    assert done.returncode == 78
+    assert done.stderr.splitlines()[1] == (
+        "foxtrackrctl: or name the database, which needs no configuration: "
+        f"foxtrackrctl {words[0]} ... /var/lib/foxtrackrd/foxtrackr.db")
+    done = run(FOXTRACKRCTL, "-c", tmp_path / "none", *words, check=False, cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (78, 1)
+    assert len(run(FOXTRACKRCTL, "status", check=False).stderr.splitlines()) == 1
+
+
 def test_parse_beside_a_wrong_configuration(daemon):
     """Goal: a message is parsed with the configuration that was named, or not at all."""
     daemon.configure(parser={"max_payload": "much"})
