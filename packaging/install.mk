@@ -23,9 +23,11 @@ install: all $(DATASETTE) ## install below DESTDIR and PREFIX; an existing confi
 	for page in $(MAN_PAGES); do \
 	    install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; \
 	done
-	install -D -m 0644 README.md $(DESTDIR)$(DOCDIR)/README.md
-	install -D -m 0644 schema/README.md $(DESTDIR)$(DOCDIR)/schema.md
-	install -D -m 0644 schema/RECIPES.md $(DESTDIR)$(DOCDIR)/recipes.md
+	install -d $(DESTDIR)$(DOCDIR)
+	sed -f packaging/installed.sed README.md > $(DESTDIR)$(DOCDIR)/README.md
+	sed -f packaging/installed.sed schema/README.md > $(DESTDIR)$(DOCDIR)/schema.md
+	sed -f packaging/installed.sed schema/RECIPES.md > $(DESTDIR)$(DOCDIR)/recipes.md
+	chmod 0644 $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DOCDIR)/schema.md $(DESTDIR)$(DOCDIR)/recipes.md
 	for file in $(EXAMPLES); do \
 	    install -D -m 0644 $$file $(DESTDIR)$(DOCDIR)/examples/$${file##*/} || exit 1; \
 	done

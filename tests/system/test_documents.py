@@ -165,6 +165,22 @@ def test_install(installed):
     assert conf.read_text() == "# mine\n"
 
 
+def test_links_of_the_installed_documents(installed):
+    """Goal: every link of an installed document leads to an installed file, and to a heading of it."""
+    root, _ = installed
+    documents = root / "usr/share/doc/foxtrackrd"
+    links = [(page.name, target) for page in sorted(documents.glob("*.md"))
+             for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")) if "://" not in target]
+    assert {page for page, _ in links} == {"README.md", "schema.md", "recipes.md"}
+    for page, target in links:
+        file, _, heading = target.partition("#")
+        found = documents / (file or page)
+        assert found.is_file(), (page, target)
+        headings = {re.sub(r"[^\w\s-]", "", line).strip().replace(" ", "-").lower()
+                    for line in re.findall(r"^#+ (.*)$", found.read_text(encoding="utf-8"), re.MULTILINE)}
+        assert heading == "" or heading in headings, (page, target)
+
+
 def test_uninstall_leaves_only_the_configuration(installed):
     """Goal: uninstalling leaves the file that the operator wrote, and no other."""
     root, make = installed
