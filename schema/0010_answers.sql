@@ -14,7 +14,10 @@ CREATE TABLE limits (
     duration_s    INTEGER NOT NULL DEFAULT 0, -- shorter excursions do not count; seconds
     hysteresis    REAL NOT NULL DEFAULT 0, -- an excursion ends this far inside its limit; degrees Celsius
     level_pct_min REAL,    -- a battery below this is low; percent; NULL: no limit
-    CHECK (duration_s >= 0 AND hysteresis >= 0)
+    CHECK (duration_s >= 0 AND hysteresis >= 0),
+    CHECK (celsius_min < celsius_max),
+    CHECK (level_pct_min BETWEEN 0 AND 100),
+    CHECK (coalesce(celsius_min, celsius_max, level_pct_min) IS NOT NULL) -- a limit has at least one of them
 ) STRICT;
 
 CREATE VIEW usual_intervals AS

@@ -212,6 +212,7 @@ static void check_database(struct ctl_findings *findings, const struct config *c
             growth->received, plural_s(growth->received));
         check_sessions(findings, config, store);
         ctl_check_views(findings, config, store);
+        ctl_check_limits(findings, store);
     }
     store_close(store);
 }

@@ -25,8 +25,12 @@ void ctl_check_connect(struct ctl_findings *findings, const struct config *confi
 /* ctl/check_paths.c: reports files that are used for two purposes, or are not foxtrackrd's. */
 void ctl_check_paths(struct ctl_findings *findings, const struct config *config);
 
-/* ctl/check_views.c: the sections [view NAME] and the views in the database; NULL: there is none
- * yet. */
+/* ctl/check_limits.c: warns of rows of the table `limits` that are for no device of the database.
+ */
+void ctl_check_limits(struct ctl_findings *findings, struct store *store);
+
+/* ctl/check_views.c: the sections [view NAME] and the views in the database, and whether its
+ * messages have the paths of the columns; `store` NULL: there is no database yet. */
 void ctl_check_views(struct ctl_findings *findings, const struct config *config,
                      struct store *store);
 

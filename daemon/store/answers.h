@@ -70,6 +70,14 @@ struct store_query;
 enum store_named {
     STORE_NAMED_DEVICE,         /* ?1 device: family, device_id */
     STORE_NAMED_DEVICES_CALLED, /* ?1 device_id: device, in the order of the numbers */
+    /* ?1 type of `messages`, ?2 path of names joined by dots: the number of messages of the type,
+     * of which at most 10000 are read, and of those that have the path */
+    STORE_NAMED_VALUES_OF_TYPE,
+    /* ?1 type of `messages`: 1 if there is a message of the type, else 0; the paths of its values
+     * joined by ", ", without the envelope (NULL: none) */
+    STORE_NAMED_PATHS_OF_TYPE,
+    /* limit_id and the reason why the limit is for no device, in the order of the numbers */
+    STORE_NAMED_LIMITS_OF_NOBODY,
     STORE_NAMED_COUNT
 };
 

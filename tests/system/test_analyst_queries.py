@@ -79,6 +79,9 @@ def test_the_example_of_limits_runs(directory, tmp_path):
     """Goal: the limits that the document sets are set as it stands there, but for the user."""
     (block,) = re.findall(r"```sh\n(sudo.*?)```", README, re.DOTALL)
     shutil.copy(directory / "foxtrackr.db", tmp_path)
-    shell(tmp_path, "sh", "-eu", "-c", block.replace("sudo -u foxtrackrd ", ""))
+    shell(tmp_path, "sh", "-eu", "-c", block.replace("sudo -u foxtrackrd ", "").replace("/var/lib/foxtrackrd/", ""))
     out = shell(tmp_path, "sqlite3", "foxtrackr.db", "SELECT count(*), max(celsius_max) FROM limits")
-    assert out.strip() == f"{len(FLEET.limits) + 1}|40.0"
+    assert out.strip() == f"{len(FLEET.limits) + 3}|40.0"
+    for change in ("UPDATE", "DELETE"):
+        (statement,) = re.findall(rf"`({change} [^`]*limits [^`]*)`", README)
+        assert shell(tmp_path, "sqlite3", "foxtrackr.db", f"{statement}; SELECT changes()").strip() == "1"

@@ -411,5 +411,10 @@ def test_limits_refuse_what_makes_no_sense():
     for column in ("duration_s", "hysteresis"):
         with pytest.raises(sqlite3.IntegrityError):
             db.execute(f"INSERT INTO limits (celsius_max, {column}) VALUES (8, -1)")
+    for columns, values in (("celsius_min, celsius_max", "8, 2"), ("celsius_min, celsius_max", "8, 8"),
+                            ("group_name", "'herd'"), ("device_id, duration_s", "'1', 60"),
+                            ("level_pct_min", "200"), ("level_pct_min", "-1")):
+        with pytest.raises(sqlite3.IntegrityError):
+            db.execute(f"INSERT INTO limits ({columns}) VALUES ({values})")
     db.execute("INSERT INTO limits (celsius_max) VALUES (8)")
     assert rows(db, "SELECT duration_s, hysteresis FROM limits") == [{"duration_s": 0, "hysteresis": 0.0}]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sqlite3
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
@@ -111,6 +112,25 @@ def test_check_says_what_the_daemon_would_do(daemon, broker):
                     r"filters foxtrackr/#, other/\+/V3.0/bat$", line)
     daemon.configure(session={"filters": "foxtrackr/#"})
     assert ", filter foxtrackr/#\n" in foxtrackrctl(daemon, "check").stdout
+
+
+def test_check_finds_limits_of_nobody(broker, daemon):
+    """Goal: a limit for a group or a device that is misspelt is told, since it never applies."""
+    daemon.start()
+    broker.publish("foxtrackr/herd/V3.0/bat", fleet.battery("1BBCE", fleet.now_ms()))
+    broker.publish("foxtrackr/2AAAA/V3.0/bat", fleet.battery("2AAAA", fleet.now_ms()))
+    daemon.wait_rows(2)
+    with sqlite3.connect(daemon.database, timeout=30) as people:
+        people.executemany("INSERT INTO limits (group_name, device_id, celsius_max) VALUES (?, ?, 8)", [
+            (None, None), ("herd", None), (None, "1BBCE"), ("herd", "1BBCE"), ("hred", None), (None, "1bbce"),
+            ("herd", "2AAAA")])
+    people.close()
+    found = json.loads(foxtrackrctl(daemon, "check", "--json").stdout)["checks"]
+    assert [one["detail"] for one in found if one["check"] == "limits" and one["warning"]] == [
+        "limit_id 5: no device is in the group hred, so it never applies",
+        "limit_id 6: there is no device 1bbce, so it never applies",
+        "limit_id 7: the device 2AAAA is not in the group herd, so it never applies"]
+    daemon.stop()
 
 
 def test_check_doubts(daemon):

@@ -36,7 +36,12 @@ def views_checked(daemon):
     """view -> (good, detail), as foxtrackrctl check says."""
     done = foxtrackrctl(daemon, "check", "--json", check=False)
     return {one["detail"].split(":")[0]: (one["good"], one["detail"])
-            for one in json.loads(done.stdout)["checks"] if one["check"] == "view"}
+            for one in json.loads(done.stdout)["checks"] if one["check"] == "view" and not one["warning"]}
+
+
+def warnings_checked(daemon, check):
+    done = foxtrackrctl(daemon, "check", "--json")
+    return [one["detail"] for one in json.loads(done.stdout)["checks"] if one["check"] == check and one["warning"]]
 
 
 def execute(path, sql):
@@ -134,6 +139,24 @@ def test_what_others_made_stays(broker, daemon):
     daemon.stop()
     assert query(daemon.database, "SELECT * FROM position") == [(42,)]
     check_sound(daemon.database)
+
+
+def test_a_misspelt_type_or_path_is_told(broker, daemon):
+    """Goal: check warns of a type that no message has, and of a path that no message of the type has,
+    with the paths that there are; not of one that some messages have."""
+    now = fleet.now_ms()
+    daemon.configure(**{"view position": {**POSITION, "latitude": "gps.latt", "satellites": "gps.sat"},
+                        "view place": {"type": "gsp", "latitude": "gps.lat"}})
+    daemon.start()
+    wait_view(daemon, "place", "latitude")
+    publish(broker, "g1", now, {"gps": {"lat": 47.37, "lon": 8.54, "hints": [1, 2], "fix": {"kind": "3d"}}})
+    publish(broker, "g2", now, {"gps": {"lat": 47.37, "lon": 8.54, "sat": None}})
+    daemon.wait_rows(2)
+    assert warnings_checked(daemon, "view") == [
+        "position: latitude has no value: of 2 messages of type gps none has gps.latt;"
+        " one has gps.lat, gps.lon, gps.fix.kind",
+        "place: the database has no message of type gsp yet"]
+    daemon.stop()
 
 
 def test_a_mistake_changes_nothing(broker, daemon):

@@ -187,7 +187,7 @@ static void the_counts_are_those_of_the_views(void **state)
         snprintf(sql, sizeof(sql),
                  "INSERT INTO limits (group_name, device_id, celsius_min, celsius_max, duration_s,"
                  " hysteresis) VALUES (NULL, NULL, 19, 23, %d, %d), ('g', NULL, NULL, 21, %d, 1),"
-                 " ('h', 'd2', 20, NULL, 0, 0), (NULL, 'd4', 22, 20, %d, 0.5)",
+                 " ('h', 'd2', 20, NULL, 0, 0), (NULL, 'd4', 20, 22, %d, 0.5)",
                  seed % 3 * 3000, seed % 4, seed % 5 * 1800, seed % 2 * 4000);
         look(fixture, sql);
         assert_int_equal(count(fixture).excursions,
