@@ -526,7 +526,9 @@ int main(int argc, char **argv)
         return EX_OK;
     }
     daemon.signal_fd = signals_open();
-    if (daemon.signal_fd < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+    /* A closed connection and a limit on file sizes are errors of write(), which are told. */
+    if (daemon.signal_fd < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+        signal(SIGXFSZ, SIG_IGN) == SIG_ERR) {
         log_error("cannot set up signals: %s", error_text(errno));
         config_free(daemon.config);
         return EX_OSERR;

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -166,6 +167,7 @@ int main(int argc, char **argv)
     int option;
 
     opterr = 0;
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes: an error of write(), which is told */
     while ((option = getopt_long(argc, argv, "+:c:h", options, NULL)) != -1) {
         switch (option) {
         case 'c':

@@ -118,7 +118,6 @@ int ctl_output_open(struct ctl_output *output, const char *path, bool replace)
 
     *output = (struct ctl_output){.path = path, .replace = replace, .fd = -1};
     signal(SIGPIPE, SIG_IGN); /* an error of write(), which is told */
-    signal(SIGXFSZ, SIG_IGN);
     if (path == NULL) {
         output->fd = STDOUT_FILENO;
         return 0;

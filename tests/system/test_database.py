@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -398,6 +399,22 @@ def test_database_that_cannot_be_written(broker, make_daemon):
     assert daemon.wait_exit() == 74
     daemon.wait_log("read-only|not written|denied")
     assert daemon.database.read_bytes() == before
+
+
+def test_limit_on_file_sizes(broker, daemon):
+    """Goal: a limit on file sizes does not end the daemon: it says what to do, and goes on when there is room."""
+    daemon.start()
+    daemon.wait_subscribed()
+    hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (16384, hard))
+    manifest = fleet.play(broker, messages=300)
+    daemon.wait_notified("database takes nothing.*raise the limit on file sizes")
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    daemon.wait_received(manifest.messages)
+    daemon.stop()
+
+    manifest.check(daemon.database)
+    check_sound(daemon.database)
 
 
 def test_newer_schema_is_left_alone(broker, daemon):

@@ -436,7 +436,7 @@ static void test_errors_have_one_meaning(void **state)
         {SQLITE_CORRUPT, 0, STORE_FATAL},
         {SQLITE_NOTADB, 0, STORE_FATAL},
         {SQLITE_CANTOPEN, EACCES, STORE_FATAL},
-        {SQLITE_CONSTRAINT, 0, STORE_FATAL},
+        {SQLITE_CONSTRAINT, 0, STORE_E_RETRY},
         {SQLITE_ERROR, 0, STORE_FATAL},
     };
 

@@ -137,7 +137,8 @@ static int put(struct store *store, enum store_statement statement,
     for (int i = 0; i < count && result == STORE_OK; i++) {
         result = bind_message(store, statement, i, &messages[i]);
     }
-    return store_execute_bound(store, statement, result);
+    result = store_execute_bound(store, statement, result);
+    return result == STORE_OK ? store_check_stored(store, "inbox", count) : result;
 }
 
 int store_inbox_put(struct store *store, const struct store_inbox_message *messages, int count)

@@ -70,6 +70,9 @@ int store_keep(struct store *store, const struct foxtrackr_problem *problem,
 
     sqlite3_set_last_insert_rowid(store->db, 0);
     result = store_execute(store, STATEMENT_QUARANTINE_ADD, values, 6);
+    if (result == STORE_OK) {
+        result = store_check_stored(store, "quarantine", 1);
+    }
     if (result == STORE_OK && sqlite3_last_insert_rowid(store->db) != 0) {
         store_note_entries(store, 1); /* an update sets no rowid: it was there already */
     }

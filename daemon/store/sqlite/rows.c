@@ -1,7 +1,8 @@
 /*
- * Stores the rows of a message. A row is inserted with ON CONFLICT DO NOTHING; if nothing was
- * inserted, the stored row is compared value by value: an equal row is a duplicate (the broker sent
- * it again, or the device is in a group), any other a conflict.
+ * Stores the rows of a message. A row is inserted with ON CONFLICT (its key) DO NOTHING; if nothing
+ * was inserted, the stored row is compared value by value: an equal row is a duplicate (the broker
+ * sent it again, or the device is in a group), any other a conflict. If there is none, a trigger
+ * that somebody has added has ignored the row: the message is not stored, nor acknowledged.
  *
  * A message with a battery object and a temperature object has two rows, each handled separately:
  * with a conflict of the battery row, the temperature row is stored. The whole message then goes to
@@ -171,11 +172,12 @@ static int put_row(struct store *store, const struct row *row, enum row_result *
     if (result != STORE_OK) {
         return result;
     }
-    if (sqlite3_changes(store->db) > 0 || row->compared == 0) {
-        *out = sqlite3_changes(store->db) > 0 ? ROW_NEW : ROW_SAME;
-        return *out == ROW_NEW && row->compared > 0 ? note_reading(store, row) : STORE_OK;
+    if (sqlite3_changes(store->db) > 0) {
+        *out = ROW_NEW;
+        return row->compared > 0 ? note_reading(store, row) : STORE_OK;
     }
-    return compare_row(store, row, out, problem);
+    result = compare_row(store, row, out, problem);
+    return result == STORE_OK && *out == ROW_NEW ? store_refuse_ignored(store, row->table) : result;
 }
 
 int store_find_device(struct store *store, const char *family, const char *device_id,
@@ -226,6 +228,9 @@ static int number_device(struct store *store, const struct foxtrackr_message *me
 
         result = store_execute(store, STATEMENT_DEVICE_ADD, values, 3);
         *device = sqlite3_last_insert_rowid(store->db);
+        if (result == STORE_OK) {
+            result = store_check_stored(store, "devices", 1);
+        }
         if (result == STORE_OK) {
             store_cache_put(&store->cache, &key, *device);
         }

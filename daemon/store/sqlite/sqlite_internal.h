@@ -346,6 +346,13 @@ int store_execute_bound(struct store *store, enum store_statement id, int bound)
  */
 int store_fail(struct store *store, const char *doing);
 
+/* Check that the INSERT that has just run has put so many rows into a table, and that no trigger
+ * has ignored one: returns STORE_OK, or store_refuse_ignored(). */
+int store_check_stored(struct store *store, const char *table, int rows);
+
+/* Returns STORE_E_RETRY, with a sentence about a row that the table has not taken. */
+int store_refuse_ignored(struct store *store, const char *table);
+
 /* Returns true when the tool that waits or reads is to end; never for the daemon. */
 bool store_is_stopped(const struct store *store);
 

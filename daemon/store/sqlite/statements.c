@@ -55,25 +55,28 @@ static const struct {
     [STATEMENT_DEVICE_NEWEST] = {"look up the newest device", "SELECT max(device) FROM devices"},
     [STATEMENT_GROUP_ADD] = {"add a device to its group",
                              "INSERT INTO device_groups (group_name, device, first_seen_ms)"
-                             " VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"},
+                             " VALUES (?1, ?2, ?3) ON CONFLICT (group_name, device) DO NOTHING"},
     [STATEMENT_BATTERY_ADD] = {"store a battery reading",
                                "INSERT INTO battery (device, time_ms, voltage_v, level_pct,"
                                " extra, message_type, received_ms)"
-                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING"},
+                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+                               " ON CONFLICT (device, time_ms) DO NOTHING"},
     [STATEMENT_BATTERY_FIND] = {"compare a battery reading",
                                 "SELECT voltage_v, level_pct, extra FROM battery"
                                 " WHERE device = ?1 AND time_ms = ?2"},
     [STATEMENT_TEMPERATURE_ADD] = {"store a temperature reading",
                                    "INSERT INTO temperature (device, time_ms, celsius,"
                                    " extra, message_type, received_ms)"
-                                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"},
+                                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+                                   " ON CONFLICT (device, time_ms) DO NOTHING"},
     [STATEMENT_TEMPERATURE_FIND] = {"compare a temperature reading",
                                     "SELECT celsius, extra FROM temperature"
                                     " WHERE device = ?1 AND time_ms = ?2"},
     [STATEMENT_MESSAGE_ADD] = {"store a message",
                                "INSERT INTO messages (device, type, time_ms, version,"
                                " message_type, body, digest, received_ms)"
-                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING"},
+                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                               " ON CONFLICT (device, type, time_ms, digest) DO NOTHING"},
     [STATEMENT_QUARANTINE_ADD] = {"put a message into quarantine",
                                   "INSERT INTO quarantine (digest, topic, payload, reason, detail,"
                                   " first_received_ms, last_received_ms, occurrences)"
@@ -143,7 +146,7 @@ static const struct {
                            " VALUES (?1, (SELECT nullif(max(min(coalesce(last_durable_ms,"
                            " established_ms), ?3 + 1)), ?3 + 1) FROM sessions WHERE client_id = ?1"
                            " AND (broker = ?2 OR ?4 = 'broker changed')), ?3, ?4)"
-                           " ON CONFLICT DO NOTHING"},
+                           " ON CONFLICT (client_id, resumed_ms) DO NOTHING"},
     [STATEMENT_GAP_EXTEND] = {"extend a gap",
                               "UPDATE OR IGNORE gaps SET resumed_ms = ?3 WHERE client_id = ?1"
                               " AND reason = 'session lost' AND resumed_ms <= ?3 AND resumed_ms ="

@@ -85,6 +85,7 @@ int store_classify(int code, int system_errno)
     case SQLITE_PROTOCOL: /* a race for the WAL's locks, lost many times */
     case SQLITE_FULL:
     case SQLITE_NOMEM:
+    case SQLITE_CONSTRAINT: /* a trigger, or an index, that somebody has added */
         return STORE_E_RETRY;
     case SQLITE_INTERRUPT: /* a progress handler of store/tools.h */
         return STORE_E_STOPPED;
@@ -139,6 +140,9 @@ static const char *advice(int code, int system_errno)
         return "see the kernel's log for what the disk reported";
     case SQLITE_CANTOPEN:
         return "see that the file and its directory are there and may be used";
+    case SQLITE_CONSTRAINT:
+        return "drop the index or the trigger that refuses it, which foxtrackrd has not made "
+               "(.indexes and .schema in sqlite3 show them)";
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return "the file is damaged: keep it, and restore a backup";
@@ -172,6 +176,20 @@ int store_fail(struct store *store, const char *doing)
                         sqlite3_errmsg(store->db), system_errno != 0 ? " (" : "",
                         system_errno != 0 ? error_text(system_errno) : "",
                         system_errno != 0 ? ")" : "", advice(code, system_errno));
+}
+
+int store_check_stored(struct store *store, const char *table, int rows)
+{
+    return sqlite3_changes(store->db) == rows ? STORE_OK : store_refuse_ignored(store, table);
+}
+
+int store_refuse_ignored(struct store *store, const char *table)
+{
+    return store_refuse(store, STORE_E_RETRY,
+                        "%s: a row was put into the table %s and is not there; drop the trigger "
+                        "that ignores it, which foxtrackrd has not made (.schema %s in sqlite3 "
+                        "shows it)",
+                        store->path, table, table);
 }
 
 int store_set_synced(struct store *store, bool synced)
