@@ -262,7 +262,7 @@ static const struct config_session *longest_lasting(const struct config *config)
     return longest;
 }
 
-/* What is known when the broker has accepted the check's client. */
+/* The broker's answers to the CONNECTs of the check's client. */
 struct agreed {
     char older[LOSS_TEXT_SIZE]; /* why it is not MQTT 5, or "" */
     uint32_t expiry_s;          /* MQTT 5: as granted */

@@ -69,7 +69,7 @@ enum protocol_result {
     PROTOCOL_OTHER,    /* anything else: the network, TLS, the daemon itself */
 };
 
-/* What is known of sessions of MQTT 5 where the broker is asked about them. */
+/* Whether the broker keeps sessions of MQTT 5, as far as its answer to a question tells. */
 enum protocol_doubt {
     PROTOCOL_NO_DOUBT,  /* it keeps them; or it does not speak MQTT 5, or was not asked */
     PROTOCOL_NOT_KEPT,  /* it ends them with their connection */

@@ -345,7 +345,7 @@ static inline void drain(struct story *story, int batches)
     assert_look(story->fixture, "SELECT count(*) FROM inbox", "0");
 }
 
-/* What was handed out from `first` on: "a1 b1 (c1)", with those in brackets that went past the
+/* The messages handed out from `first` on: "a1 b1 (c1)", with those in brackets that went past the
  * inbox. */
 static inline const char *used_since(const struct story *story, size_t first)
 {

@@ -174,7 +174,7 @@ static void the_password_is_a_credential(void **state)
     assert_string_equal(config->broker.proxy_password, "hunter2");
     assert_null(config->broker.password);
     config_free(config);
-    /* It waits for a proxy. */
+    /* Without a proxy the password is not read. */
     config = load(BROKER SESSION);
     assert_null(config->broker.proxy_password);
     config_free(config);

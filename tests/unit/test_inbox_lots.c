@@ -167,7 +167,7 @@ static void more_than_memory_holds_is_loaded(void **state)
     assert_int_equal(put_many(story, count + 1, 3, 1), 3);
     drain(story, 1000);
     assert_all_used(story, count + 3);
-    /* It was emptied with the last commit, and what was in it is not written again. */
+    /* The last commit has emptied the inbox, and does not write the deleted messages again. */
     assert_in_range(store_commit_pages(story->fixture->store), 1, INBOX_HELD_MOST / 1024);
 }
 

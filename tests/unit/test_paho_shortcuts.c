@@ -111,7 +111,7 @@ static bool is_empty(struct list *list)
     return ListNextElement(list, &position) == NULL;
 }
 
-/* What this does not free is a leak to AddressSanitizer. */
+/* AddressSanitizer reports a leak where this does not free a message. */
 static void a_publication_of_5_goes_with_its_content(void **state)
 {
     (void)state;

@@ -33,7 +33,7 @@ struct net {
     size_t there;
     size_t record; /* no read goes beyond a multiple of this */
     size_t at;
-    /* What Paho keeps of a packet that is not whole. */
+    /* The part of a packet that Paho keeps until the rest has come. */
     unsigned char header[5];
     size_t header_count;
     size_t header_at;

@@ -230,7 +230,7 @@ static void the_version_follows_the_answers(void **state)
     }
 }
 
-/* What is put on record: the version that was accepted, and when MQTT 5 was asked for. */
+/* The record has the version that was accepted, and when MQTT 5 was asked for. */
 static void an_accepted_version_is_remembered(void **state)
 {
     struct session_protocol protocol = {.configured = CONFIG_AUTO, .can_5 = true};

@@ -68,7 +68,7 @@ static void say(const struct ends *ends, const char *bytes, size_t length)
     assert_int_equal(write(ends->theirs, bytes, length), length);
 }
 
-/* What has come at an end and was not read. */
+/* Takes the bytes that have come at an end and were not read. */
 static size_t left_over(int fd, char *out, size_t size)
 {
     ssize_t got = read(fd, out, size);

@@ -366,7 +366,8 @@ static void a_shorter_keep_alive_is_taken(void **state)
     assert_int_equal(logged(fixture, "wants a keep alive of 3 s: connecting again"), 1);
 }
 
-/* It holds for the next connections too. A broker that asks for less each time waits a turn. */
+/* The keep alive holds for the next connections too. A broker that asks for less each time waits a
+ * turn. */
 static void a_keep_alive_is_kept(void **state)
 {
     struct fixture *fixture = *state;

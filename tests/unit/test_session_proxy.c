@@ -21,7 +21,7 @@ static char proxy_address[] = "127.0.0.1";
 static char user[] = "me";
 static char password[] = "hunter2";
 
-/* What the proxy does, and what it was asked. */
+/* The proxy's answers, and the requests that it got. */
 static struct {
     enum proxy_result answers[ANSWERS]; /* PROXY_OK behind them */
     _Atomic int asked;
