@@ -48,6 +48,9 @@ static void change_zone_of_kept_days(struct fixture *fixture, int hours)
     put_at(store, "a", FIRST_MS + 3 * DAY_MS + 1);
     commit(fixture);
     check(fixture, "late readings", hours);
+    /* A part of the first day, with the other zone's offset: the day began with the one before. */
+    roll_up_to(store, FIRST_MS + 3 * DAY_MS + 8 * HOUR_MS);
+    check(fixture, "a part of a day of another zone", hours);
     roll_up_to(store, FIRST_MS + 5 * DAY_MS);
     assert_look(fixture, days_before, expected);
     check(fixture, "days of another zone", hours);
