@@ -138,8 +138,8 @@ const struct ctl_command ctl_commands[] = {
                    "  -o, --output FILE  write there in place of standard output\n",
         .example = "foxtrackrctl export battery --since 30d -o battery.csv",
         .exits = "  0   every row is written\n"
-                 "  1   stopped, or the database is locked\n"
-                 "  64  the command line is wrong, or there is no such table or device\n"
+                 "  1   no such device, stopped, or the database is locked\n"
+                 "  64  the command line is wrong, or there is no such table\n"
                  "  66  the database cannot be read\n"
                  "  73  the output cannot be written\n"
                  "  74  the database is damaged, or its disk fails\n" EXIT_CONFIG,

@@ -68,9 +68,10 @@ int ctl_parse(const struct config *config, const char *topic, const char *file);
 
 /*
  * Write the table or view words->operands[0] of the database words->operands[1], for which `config`
- * may be NULL, or of the configured one. Returns the exit status: 0 written, 1 stopped or the
- * database is locked, 64 no such table, device, format or moment, 66 the database or the table
- * cannot be read, 71 out of memory, 73 the output cannot be written, 74 the database is damaged.
+ * may be NULL, or of the configured one. Returns the exit status: 0 written, 1 no such
+ * device, stopped, or the database is locked, 64 no such table, format or moment, 66 the database
+ * or the table cannot be read, 71 out of memory, 73 the output cannot be written, 74 the database
+ * is damaged.
  */
 int ctl_export(const struct config *config, const struct ctl_words *words);
 

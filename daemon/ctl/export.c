@@ -139,7 +139,7 @@ static int find_devices(struct export *export)
     }
     if (export->device_count == 0) {
         ctl_say("--device %.100s: there is no device of that name", export->device_id);
-        return EX_USAGE;
+        return 1; /* as in report and plot */
     }
     return EX_OK;
 }

@@ -175,6 +175,7 @@ void page_data_free(struct page_data *data)
     struct page_device *devices = data->devices.items;
     struct page_quarantine *quarantine = data->quarantine.items;
     struct page_loss *losses = data->losses.items;
+    struct page_limit *limits = data->limits.items;
 
     for (size_t i = 0; i < data->devices.count; i++) {
         free(devices[i].id);
@@ -187,6 +188,10 @@ void page_data_free(struct page_data *data)
     for (size_t i = 0; i < data->losses.count; i++) {
         free(losses[i].client_id);
         free(losses[i].reason);
+    }
+    for (size_t i = 0; i < data->limits.count; i++) {
+        free(limits[i].group);
+        free(limits[i].device);
     }
     for (int i = 0; i < PAGE_SERIES; i++) {
         free(data->series[i]);
@@ -203,6 +208,7 @@ void page_data_free(struct page_data *data)
     free(data->excursions.items);
     free(data->quarantine.items);
     free(data->losses.items);
+    free(data->limits.items);
     free(data->levels.items);
     free(data->celsius.items);
 }

@@ -18,6 +18,7 @@
 #define PAGE_ZONE_SIZE    64
 #define PAGE_GAPS         40000   /* the longest of them are in the page */
 #define PAGE_EXCURSIONS   5000    /* the latest of them */
+#define PAGE_LIMITS       5000    /* rows of the table limits that are in the page */
 #define PAGE_READINGS     50000   /* of one device; above that the page has its days only */
 #define PAGE_CELLS        4000000 /* devices x days: 40 MB of HTML, and 110 MB of memory meanwhile */
 #define PAGE_REFUSED_SIZE 256
@@ -65,6 +66,13 @@ struct page_excursion {
     double extreme;
     int64_t from_ms;
     int64_t to_ms; /* PAGE_NO_TIME: it goes on */
+};
+
+struct page_limit {
+    char *group;        /* NULL: it is for devices of every group */
+    char *device;       /* a deviceId; NULL: for every device */
+    double celsius_min; /* NAN: none; so is the other */
+    double celsius_max;
 };
 
 struct page_quarantine {
@@ -121,12 +129,13 @@ struct page_data {
     size_t gaps_total;
     struct page_list excursions; /* struct page_excursion, the latest first */
     size_t excursions_total;
+    struct page_list limits; /* struct page_limit */
+    size_t limits_total;
     struct page_list quarantine; /* struct page_quarantine */
     struct page_list losses;     /* struct page_loss */
     struct page_list levels;     /* struct page_reading, of a single device */
     struct page_list celsius;
     bool has_readings; /* levels and celsius are complete */
-    int64_t limits;
     int64_t runs;
     int64_t started_ms; /* of the first run; PAGE_NO_TIME: none */
     int64_t received_messages, stored, duplicate, quarantined;

@@ -189,12 +189,18 @@ static uint16_t encode(double value, int zero)
     return (uint16_t)(tenths < 1 ? 1 : tenths > PAGE_VALUE_MAX ? PAGE_VALUE_MAX : tenths);
 }
 
-/* coverage_daily: device, day_ms, received, expected; one row a type */
+/* coverage_daily: device, day_ms, received, expected; one row a type. Of the day that is not over
+ * only whole intervals count, and the last one of them when it is over by half an interval: a
+ * reading that is not due yet is not missing. */
 static void add_coverage(struct page_data *data, const struct store_cell *row)
 {
     size_t place = place_of(data, row);
     double expected = page_number(&row[3]);
 
+    if (place != SIZE_MAX && place % data->days.count == data->days.count - 1 &&
+        data->end_ms > data->request->until_ms) {
+        expected = floor(expected - 0.5);
+    }
     if (place != SIZE_MAX && expected >= 1) { /* of less, coverage says nothing */
         double received = page_number(&row[2]);
 

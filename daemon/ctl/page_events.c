@@ -150,10 +150,22 @@ static void add_run(struct page_data *data, const struct store_cell *row)
     data->quarantined += page_integer(&row[4], 0);
 }
 
+/* limits: group_name, device_id, celsius_min, celsius_max */
 static void add_limit(struct page_data *data, const struct store_cell *row)
 {
-    (void)row;
-    data->limits++;
+    struct page_limit *limit;
+
+    data->limits_total++;
+    if (data->limits.count == PAGE_LIMITS) {
+        return;
+    }
+    limit = page_list_add(data, &data->limits, sizeof(*limit));
+    if (limit != NULL) {
+        limit->group = row[0].kind == STORE_NULL ? NULL : page_text(data, &row[0]);
+        limit->device = row[1].kind == STORE_NULL ? NULL : page_text(data, &row[1]);
+        limit->celsius_min = page_number(&row[2]);
+        limit->celsius_max = page_number(&row[3]);
+    }
 }
 
 static int read_database(struct page_data *data)
@@ -164,7 +176,8 @@ static int read_database(struct page_data *data)
                                          NULL};
     static const char *const runs[] = {"started_ms", "received",    "stored",
                                        "duplicate",  "quarantined", NULL};
-    static const char *const limits[] = {"limit_id", NULL};
+    static const char *const limits[] = {"group_name", "device_id", "celsius_min", "celsius_max",
+                                         NULL};
     int result = page_rows(data, "quarantine_summary", quarantine, NULL, 0, add_quarantine);
 
     if (result == STORE_OK) {

@@ -299,8 +299,17 @@ static void put_excursions(FILE *out, const struct page_data *data)
         {"to", SECOND, offsetof(struct page_excursion, to_ms)},
     };
 
-    fprintf(out, ",\"limits\":%" PRId64 ",\"excursions_total\":%zu", data->limits,
+    static const struct column limits[] = {
+        {"group", TEXT, offsetof(struct page_limit, group)},
+        {"device", TEXT, offsetof(struct page_limit, device)},
+        {"min", TENTHS, offsetof(struct page_limit, celsius_min)},
+        {"max", TENTHS, offsetof(struct page_limit, celsius_max)},
+    };
+
+    fprintf(out, ",\"limits_total\":%zu,\"excursions_total\":%zu", data->limits_total,
             data->excursions_total);
+    put_columns(out, data, "limits", &data->limits, sizeof(struct page_limit), limits,
+                COUNT_OF(limits));
     put_columns(out, data, "excursions", &data->excursions, sizeof(struct page_excursion), columns,
                 COUNT_OF(columns));
 }

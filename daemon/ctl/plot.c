@@ -61,6 +61,7 @@ struct plot {
     const struct subject *subject;
     struct plot_device device;
     int64_t from_ms, until_ms;
+    bool in_future;    /* --since is a moment that has not come yet */
     int64_t newest_ms; /* of all the device's readings; INT64_MIN: there are none */
     int64_t readings;  /* in the plot's time, with and without values */
     struct plot_look look;
@@ -113,7 +114,8 @@ static void choose_time(struct plot *plot, const struct ctl_range *range, int64_
     if (range->since_ms == INT64_MIN) {
         plot->from_ms = plot->until_ms - DEFAULT_SPAN_MS;
     }
-    if (plot->until_ms <= plot->from_ms) { /* --since is a moment that has not come yet */
+    plot->in_future = plot->until_ms <= plot->from_ms;
+    if (plot->in_future) {
         plot->until_ms = plot->from_ms + 1;
     }
 }
@@ -145,7 +147,9 @@ static int say_nothing(const struct plot *plot)
     char until[MOMENT_SIZE];
     char newest[MOMENT_SIZE];
 
-    if (plot->newest_ms == INT64_MIN) {
+    if (plot->in_future) {
+        ctl_say("plot: --since is not before now");
+    } else if (plot->newest_ms == INT64_MIN) {
         ctl_say("%s has no %s readings", name, plot->subject->table);
     } else if (plot->readings == 0) {
         ctl_say("%s has no %s readings from %s to %s; the newest one is of %s", name,

@@ -156,8 +156,8 @@ static int listen_tcp(const char *address, struct serve_listener *out,
 
     if (port == NULL || getaddrinfo(host, port, &hints, &found) != 0) {
         snprintf(problem, SERVE_PROBLEM_SIZE,
-                 "%.100s: an address is PORT, HOST:PORT with a host in digits or localhost, or "
-                 "unix:PATH",
+                 "%.100s: an address is PORT (to 65535), HOST:PORT with a host in digits or "
+                 "localhost, or unix:PATH",
                  address);
         return -1;
     }
@@ -169,7 +169,9 @@ static int listen_tcp(const char *address, struct serve_listener *out,
     out->loopback = is_loopback(found->ai_addr);
     if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0 ||
         name_url(out) != 0) {
-        snprintf(problem, SERVE_PROBLEM_SIZE, "%s: %s", address, error_text(errno));
+        snprintf(problem, SERVE_PROBLEM_SIZE,
+                 "%s: %s; without an address a free port of this machine is taken", address,
+                 error_text(errno));
         freeaddrinfo(found);
         serve_listen_close(out);
         return -1;

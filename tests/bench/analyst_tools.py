@@ -9,6 +9,7 @@ the file. An export is of all rows of `battery`, in CSV to /dev/null; its time i
 
 import contextlib
 import pathlib
+import resource
 import shutil
 import sqlite3
 import statistics
@@ -23,10 +24,11 @@ EXPORTED_ROWS = 5_000_000
 
 
 def seconds(*command):
-    """How long a command takes. One that fails ends the benchmark."""
-    begun = time.perf_counter()
+    """How long a command takes, and how much of a processor. One that fails ends the benchmark."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begun
+    took, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def drawn(program, page, directory):
@@ -40,6 +42,11 @@ def drawn(program, page, directory):
         return int(browser.evaluate("document.documentElement.dataset.drawn")) / 1000
     finally:
         browser.close()
+
+
+def processor(took):
+    """The processor's time of the best round."""
+    return f"{min(used for _, used in took):.1f} s of a processor"
 
 
 def show(what, amount, took, target):
@@ -56,13 +63,14 @@ def measure(build, database, rounds):
         directory = pathlib.Path(made)
         page = directory / "report.html"
         took = [seconds(foxtrackrctl, "report", "--force", "-o", page, database) for _ in range(rounds)]
-        show("the report, made", f"{page.stat().st_size / 1e6:.1f} MB", took, MADE_S)
+        size = f"{page.stat().st_size / 1e6:.1f} MB"
+        show("the report, made", f"{size}, {processor(took)}", [wall for wall, _ in took], MADE_S)
         chromium = shutil.which("chromium")
         if chromium is None:
             print("| the report, drawn: there is no chromium | | | | | |")
         else:
             took = [drawn(chromium, page, pathlib.Path(tempfile.mkdtemp(dir=directory))) for _ in range(rounds)]
-            show("the report, drawn in Chromium", f"{page.stat().st_size / 1e6:.1f} MB", took, DRAWN_S)
+            show("the report, drawn in Chromium", size, took, DRAWN_S)
     export(foxtrackrctl, database, rounds)
 
 
@@ -70,5 +78,6 @@ def export(foxtrackrctl, database, rounds):
     """Print the row of the export."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows = connection.execute("SELECT count(*) FROM battery").fetchone()[0]
-    took = [seconds(foxtrackrctl, "export", "battery", database) * EXPORTED_ROWS / rows for _ in range(rounds)]
-    show("an export of five million rows", rows, took, EXPORTED_S)
+    took = [seconds(foxtrackrctl, "export", "battery", database) for _ in range(rounds)]
+    show("an export of five million rows", f"{rows}, {processor(took)}", [wall * EXPORTED_ROWS / rows for wall, _ in took],
+         EXPORTED_S)

@@ -498,7 +498,7 @@ def test_progress_on_a_terminal(database):
     (["battery", "--format", "xml"], 64, "--format xml: there is no such format; they are csv and ndjson"),
     (["battery", "--since", "soon"], 64, "--since: soon is no moment; write"),
     (["battery", "--since", "1d", "--until", "2d"], 64, "--since 1d is not before --until 2d"),
-    (["battery", "--device", "none"], 64, "--device none: there is no device of that name"),
+    (["battery", "--device", "none"], 1, "--device none: there is no device of that name"),
     (["runs", "--device", "1BBCE"], 64, "--device: runs has no column device"),
     (["inbox_position", "--since", "1d"], 64, "--since, --until: inbox_position has no time to select by"),
     (["broken"], 66, "cannot list the columns of a table or view: no such column: absent"),

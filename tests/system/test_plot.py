@@ -198,6 +198,7 @@ def test_sentences(readings):
     assert says("battery", "--device", "twin") == (
         "a device twin is in 2 families (one, two): name the family too, as in --device two/twin")
     assert says("temperature", "--device", "old") == "foxtrackr/old has no temperature readings"
+    assert says("battery", "--device", "old", "--since", "2190-01-01") == "plot: --since is not before now"
     assert re.fullmatch(r"foxtrackr/old has no battery readings from .* UTC to .* UTC; the newest one is of .* UTC",
                         says("battery", "--device", "old"))
     assert says("battery", "--device", "empty") == (

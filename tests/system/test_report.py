@@ -175,6 +175,7 @@ def test_present_values(data):
     assert devices["seen"][SILENT] > 59 * 3600 > devices["seen"][0]
     assert devices["left"][FULL] is None and devices["left"][SILENT] is None and devices["left"][1] > 0
     assert set(data["excursions"]["device"]) == {WARM}
+    assert data["limits"] == {"group": [None], "device": [None], "min": [None], "max": [30]}
 
 
 def test_days(data):
@@ -243,6 +244,20 @@ def test_a_day_that_is_longer(tmp_path):
     db.close()
     written = data_of(report(tmp_path / "long.db").stdout)
     assert written["days_ms"][-2:] == [begin - DAY, begin] and written["end_ms"] == begin + 36 * HOUR
+
+
+def test_the_day_that_is_not_over(tmp_path):
+    """Goal: a reading that is not due yet is not missing: today is covered, and one that sends nothing is not."""
+    db = empty_database(tmp_path / "today.db")
+    with db:
+        for device, hours in ((1, range(100)), (2, range(24, 100))):
+            db.execute("INSERT INTO devices VALUES (?, 'foxtrackr', ?, 0)", (device, f"d{device}"))
+            db.executemany("INSERT INTO battery VALUES (?, ?, 3.5, 50, 5, NULL, 0)",
+                           [(device, NOW - 57 * 60_000 - hour * HOUR) for hour in hours])
+    db.close()
+    written = data_of(report(tmp_path / "today.db").stdout)
+    assert set(series(written, "coverage", 0)) <= {100, None}
+    assert series(written, "coverage", 1)[-1] in (0, None)
 
 
 def test_one_number_for_a_low_battery(data):

@@ -10,7 +10,7 @@ import pytest
 
 from browser import Browser
 from harness import PATIENCE, find_program
-from report_fleet import FULL, MARKUP, NAMES, RECHARGED, SILENT, make_database, make_large, report
+from report_fleet import FULL, MARKUP, NAMES, RECHARGED, SILENT, WARM, make_database, make_large, report
 
 WIDTHS = [360, 820, 1440]
 pytestmark = pytest.mark.browser
@@ -73,8 +73,12 @@ def test_overview_is_drawn(shown):
     assert cells(shown, ".card h3 .count")[1:3] == ["1", "1"] and cells(shown, ".card h3 .count")[4] == "1"
     assert "5 d" not in cells(shown, "#card-silent li")[0] and NAMES[SILENT] in cells(shown, "#card-silent li")[0]
     assert cells(shown, "#accounts .sum b") == ["35,000", "33,990", "910", "100"]
-    assert "session lost (id-a-01)" in cells(shown, ".losses li")[0]
-    assert cells(shown, "#accounts-title") == ["Nothing that arrived was lost"]
+    assert ["restored (id-a-02)" in text for text in cells(shown, ".losses li")] == [True, False]
+    assert "session lost (id-a-01)" in cells(shown, ".losses li")[1]
+    assert cells(shown, "#accounts-title") == ["Messages are missing: an older database was put in place"]
+    for reasons, title in ((["session lost", "broker changed"], "Every message that arrived is accounted for"), ([], "Nothing was lost")):
+        shown.evaluate(f"data.losses.reason = {json.dumps(reasons)}; drawAccounts(); 0")
+        assert cells(shown, "#accounts-title") == [title] and len(cells(shown, ".losses li")) == len(reasons)
     assert len(cells(shown, "#fleet tbody tr")) == 50 and cells(shown, "#found") == ["Devices 1 to 50 of 60"]
     assert pixels(shown, "#heat-canvas") > 20
     assert pixels(shown, "#fleet td canvas") > 2
@@ -173,6 +177,20 @@ def test_ten_thousand_devices_are_shown(browser, tmp_path):
     browser.type(f"{4_711 * 7919:08X}".lower())
     assert cells(browser, "#fleet td.name") == [f"{4_711 * 7919:08X}"]
     assert browser.errors == []
+
+
+def test_limits_and_excursions(shown):
+    """Goal: the page of a device says its limits, draws them, and lists when they were exceeded."""
+    shown.evaluate(f"(() => {{ location.hash = '#/device/foxtrackr/{NAMES[WARM]}'; }})()")
+    shown.wait("document.querySelectorAll('.chart canvas').length >= 4")
+    assert any("Allowed: at most 30.0\u202f°C." in text for text in cells(shown, ".readout"))
+    [row] = cells(shown, 'section[aria-labelledby="excursions-title"] tbody tr')
+    assert "still" in row and "above 30.0\u202f°C" in row
+    assert shown.evaluate("document.querySelector('section[aria-labelledby=\"temperature-title\"] .swatch.dotted') !== null")
+    limits = {"group": [None, "north", None], "device": [None, None, NAMES[9]], "min": [2, None, None], "max": [None, 8, 9]}
+    shown.evaluate(f"data.limits = {json.dumps(limits)}; 0")
+    assert [shown.evaluate(f"limitsOf({i})") for i in (0, 1, 9)] == [
+        {"min": [2], "max": []}, {"min": [2], "max": [8]}, {"min": [2], "max": [8, 9]}]
 
 
 def test_forecast(shown):

@@ -162,7 +162,7 @@ static void test_addresses_that_are_none(void **state)
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         print_message("%s\n", wrong[i]);
         assert_int_equal(serve_listen(wrong[i], &listener, problem), -1);
-        assert_non_null(strstr(problem, "PORT, HOST:PORT"));
+        assert_non_null(strstr(problem, "PORT (to 65535), HOST:PORT"));
         assert_int_equal(listener.fd, -1);
     }
 }

@@ -64,6 +64,35 @@ function hatch(context, box, about) {
   context.restore();
 }
 
+function limitLine(context, area, chart, limit) {
+  const y = Math.round(chart.toDomYCoord(limit)) + 0.5;
+  context.save();
+  context.beginPath();
+  context.rect(area.x, area.y, area.w, area.h);
+  context.clip();
+  context.strokeStyle = colour("accent");
+  context.setLineDash([2, 3]);
+  context.beginPath();
+  context.moveTo(area.x, y);
+  context.lineTo(area.x + area.w, y);
+  context.stroke();
+  context.restore();
+}
+
+/* The limits of temperature that are for a device, as the view temperature_excursions applies them: {min: [], max: []}. */
+function limitsOf(device) {
+  const { group, device: of, min, max } = data.limits;
+  const rows = Array.from(group.keys()).filter((i) => (of[i] === null || of[i] === data.devices.id[device]) &&
+    (group[i] === null || data.devices.groups[device].some((one) => data.groups[one] === group[i])));
+  const values = (list) => [...new Set(rows.map((i) => list[i]).filter((value) => value !== null))];
+  return { min: values(min), max: values(max) };
+}
+
+function limitsText({ min, max }) {
+  const texts = [...min.map((value) => `at least ${celsius(value)}`), ...max.map((value) => `at most ${celsius(value)}`)];
+  return texts.length === 0 ? "" : ` Allowed: ${texts.join(", ")}.`;
+}
+
 /* Ticks at the beginnings of days in the zone, or at hours below a few days. */
 function ticks(from, until, width) {
   const room = Math.max(2, Math.floor(width / 72));
@@ -114,7 +143,10 @@ function chartOf(about) {
     },
     /* Without touch: a finger on a chart scrolls the page. */
     interactionModel: { mousedown: mouse.mousedown, dblclick: mouse.dblclick, willDestroyContextMyself: true },
-    underlayCallback: (context, area, g) => shade(context, area, g, about.gaps),
+    underlayCallback: (context, area, g) => {
+      shade(context, area, g, about.gaps);
+      (about.limits ?? []).forEach((limit) => limitLine(context, area, g, limit));
+    },
     highlightCallback: (event, x, points, row) => tell(row),
   });
   let at = -1;
@@ -203,11 +235,23 @@ function temperatureRows(device) {
   });
 }
 
+/* The range of an axis with some room: of the values, and of the limits that are not far from them. */
+function rangeWith(limits, least, most) {
+  const reach = Math.max(5, most - least);
+  const near = limits.filter((limit) => limit > least - reach && limit < most + reach);
+  const low = Math.min(least, ...near);
+  const high = Math.max(most, ...near);
+  const room = Math.max(0.5, 0.06 * (high - low));
+  return [low - room, high + room];
+}
+
 function drawTemperature(device, gaps) {
   const measured = temperatureRows(device);
   const daily = measured[0]?.daily !== false;
+  const limits = limitsOf(device);
+  const lines = [...limits.min, ...limits.max];
   const place = make("section", { class: "figure", "aria-labelledby": "temperature-title" }, make("h2", { id: "temperature-title", text: "Temperature" }),
-    key([["line", daily ? "mean of a day" : "temperature"], ...(daily ? [["band", "lowest to highest"]] : [])], gaps));
+    key([["line", daily ? "mean of a day" : "temperature"], ...(daily ? [["band", "lowest to highest"]] : []), ...(lines.length > 0 ? [["line dotted", "limit"]] : [])], gaps));
   byId("device").append(place);
   if (!measured.some((row) => row.value !== null)) {
     place.append(make("p", { class: "quiet", text: "No temperature in this period." }));
@@ -216,10 +260,11 @@ function drawTemperature(device, gaps) {
   const values = measured.filter((row) => row.value !== null);
   const least = Math.min(...values.map((row) => row.value[0]));
   const most = Math.max(...values.map((row) => row.value[2]));
-  const between = `Between ${celsius(least)} and ${celsius(most)} in this period.`;
+  const between = `Between ${celsius(least)} and ${celsius(most)} in this period.${limitsText(limits)}`;
+  const [low, high] = rangeWith(lines, least, most);
   chartOf({
-    place, gaps, bars: true, window: windowOf(device), rows: measured.map((row) => [row.time, row.value]), labels: ["time", "temperature"],
-    colours: [colour("ink")], unit: (value) => `${fixed(value, most - least < 5 ? 1 : 0)}\u202f°C`,
+    place, gaps, bars: true, limits: lines, range: [low, high], window: windowOf(device), rows: measured.map((row) => [row.time, row.value]), labels: ["time", "temperature"],
+    colours: [colour("ink")], unit: (value) => `${fixed(value, high - low < 5 ? 1 : 0)}\u202f°C`,
     label: `Temperature of ${data.devices.id[device]}. ${between}`, hint: between,
     say: ([time, value]) => {
       const row = measured.find((candidate) => candidate.time === time);
@@ -255,6 +300,11 @@ function joined(gaps) {
   return [...rows.values()];
 }
 
+function tableOf(head, rows) {
+  return make("div", { class: "scroll" }, make("table", {},
+    make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col", text })))), make("tbody", {}, ...rows)));
+}
+
 function drawGaps(all) {
   const gaps = joined(all);
   const head = ["From", "Until", "For", "Readings", "Cause"];
@@ -264,8 +314,27 @@ function drawGaps(all) {
   const more = gaps.length - rows.length;
   byId("device").append(make("section", { "aria-labelledby": "gaps-title" }, make("h2", { id: "gaps-title", text: "Gaps" }),
     gaps.length === 0 ? make("p", { class: "quiet", text: "None in this period: the device kept its interval." })
-      : make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col", text })))), make("tbody", {}, ...rows))),
+      : tableOf(head, rows),
     more > 0 ? make("p", { class: "quiet", text: `and ${plural(more, "earlier one", "earlier ones")}` }) : ""));
+}
+
+/* The excursions of a device, the latest first; nothing where no limit is for it. */
+function drawExcursions(device) {
+  const { device: of, side, threshold, extreme, from, to } = data.excursions;
+  const limits = limitsOf(device);
+  const found = Array.from(of.keys()).filter((i) => of[i] === device);
+  if (limits.min.length + limits.max.length + found.length === 0) {
+    return;
+  }
+  const head = ["From", "Until", "For", "Limit", "Furthest"];
+  const at = (seconds) => data.since_ms + seconds * 1000;
+  const rows = found.slice(0, GAPS_SHOWN).map((i) => make("tr", {},
+    make("td", { text: momentText(at(from[i])) }), make("td", { class: to[i] === null ? "late" : null, text: to[i] === null ? "still" : momentText(at(to[i])) }),
+    make("td", { text: duration(((to[i] === null ? data.until_ms : at(to[i])) - at(from[i])) / 1000) }),
+    make("td", { text: `${side[i] === 0 ? "above" : "below"} ${celsius(threshold[i])}` }), make("td", { text: celsius(extreme[i]) })));
+  byId("device").append(make("section", { "aria-labelledby": "excursions-title" }, make("h2", { id: "excursions-title", text: "Excursions of temperature" }),
+    found.length === 0 ? make("p", { class: "quiet", text: "None in this period: every temperature is within its limits." }) : tableOf(head, rows),
+    found.length > rows.length ? make("p", { class: "quiet", text: `and ${plural(found.length - rows.length, "earlier one", "earlier ones")}` }) : ""));
 }
 
 /* Everything by day in numbers, for who cannot see the charts. */
@@ -303,6 +372,7 @@ function drawDevice(device) {
   place.replaceChildren(...(data.devices.id.length > 1 ? [make("a", { class: "back", href: "#/", text: "← Fleet" })] : []), facts(device));
   drawBattery(device, gaps.filter((gap) => gap.type === "battery"));
   drawTemperature(device, gaps.filter((gap) => gap.type === "temperature"));
+  drawExcursions(device);
   drawGaps(gaps);
   drawDaily(device);
 }

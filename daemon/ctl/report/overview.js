@@ -1,5 +1,7 @@
 /* What needs attention, and where every message went. */
 const CARD_ROWS = 5;
+/* Reasons of the table gaps: messages that were stored are missing. With the others the broker may have lost some. */
+const OLDER = ["restored", "older database"];
 
 function card(about) {
   const list = make("ul");
@@ -45,7 +47,7 @@ function cardExcursions() {
   const open = to.filter((end) => end === null).length;
   return card({
     name: "excursions", title: "Excursions", count: data.excursions_total, filter: "excursion",
-    note: data.limits === 0 ? "no limits are set: see the table limits"
+    note: data.limits_total === 0 ? "no limits are set: see the table limits"
       : data.excursions_total > 0 ? `of temperature; ${whole(open)} going on` : "every temperature is within its limits",
     rows: order.slice(0, CARD_ROWS).map((i) => [deviceLink(device[i]),
       side(`${fixed(extreme[i] ?? 0, 1)} ${sides[i] === 0 ? ">" : "<"} ${celsius(threshold[i])}`)]),
@@ -80,7 +82,8 @@ function drawAttention() {
 function drawAccounts() {
   const { received, stored, duplicate, quarantined, runs, started_ms: started } = data.accounts;
   const agrees = received === stored + duplicate + quarantined;
-  const losses = data.losses.from_ms.length;
+  const losses = data.losses.reason.length;
+  const older = data.losses.reason.filter((reason) => OLDER.includes(reason)).length;
   const term = (value, name) => make("div", { class: "term" }, make("span", { text: name }), make("b", { text: whole(value) }));
   const signed = (text, ...more) => make("div", { class: "signed" }, make("i", { text }), term(...more));
   const part = (value, name) => {
@@ -89,11 +92,12 @@ function drawAccounts() {
     return value > 0 ? bar : "";
   };
   byId("accounts-title").textContent = !agrees ? "The accounts do not agree"
-    : losses > 0 ? "Nothing that arrived was lost" : "Nothing was lost";
-  const list = make("ul", { class: "losses" });
+    : older > 0 ? "Messages are missing: an older database was put in place"
+      : losses > 0 ? "Every message that arrived is accounted for" : "Nothing was lost";
+  const lists = [make("ul", { class: "losses" }), make("ul", { class: "losses" })];
   for (let i = 0; i < losses; i++) {
     const from = data.losses.from_ms[i];
-    list.append(make("li", { text: `${from === null ? "until" : `${fullText(from)} to`} ${fullText(data.losses.to_ms[i])}: ${data.losses.reason[i]} (${data.losses.client_id[i]})` }));
+    lists[OLDER.includes(data.losses.reason[i]) ? 0 : 1].append(make("li", { text: `${from === null ? "until" : `${fullText(from)} to`} ${fullText(data.losses.to_ms[i])}: ${data.losses.reason[i]} (${data.losses.client_id[i]})` }));
   }
   byId("accounts").replaceChildren(
     make("div", { class: "sum" }, term(received, "received"), signed(agrees ? "=" : "≠", stored, "stored"),
@@ -102,5 +106,6 @@ function drawAccounts() {
     make("p", { class: "quiet", text: runs === 0 ? "The daemon has not run yet."
       : `Messages of ${plural(runs, "run", "runs")} of the daemon since ${dateText(started)}, of the whole database. No message is acknowledged before it is on disk.` }),
     ...(agrees ? [] : [make("p", { class: "warn", text: "The sum is not what was received. Run foxtrackrctl verify." })]),
-    ...(losses === 0 ? [] : [make("p", { class: "warn", text: `What never arrived cannot be counted. ${losses === 1 ? "Once" : `${whole(losses)} times`} data may be missing:` }), list]));
+    ...(older === 0 ? [] : [make("p", { class: "warn", text: "What came in these times was stored in the database that was replaced:" }), lists[0]]),
+    ...(losses === older ? [] : [make("p", { class: "warn", text: "Messages may be missing that never arrived, from these times:" }), lists[1]]));
 }
