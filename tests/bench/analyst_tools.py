@@ -52,8 +52,8 @@ def processor(took):
 def show(what, amount, took, target):
     """A row of the table."""
     median = statistics.median(took)
-    print(f"| {what} | {amount} | {min(took) * 1000:.0f} ms | {median * 1000:.0f} ms | {target * 1000} ms | "
-          f"{'met' if median <= target else 'missed'} |", flush=True)
+    verdict = "|" if target is None else f"{target * 1000} ms | {'met' if median <= target else 'missed'}"
+    print(f"| {what} | {amount} | {min(took) * 1000:.0f} ms | {median * 1000:.0f} ms | {verdict} |", flush=True)
 
 
 def measure(build, database, rounds):
@@ -80,4 +80,4 @@ def export(foxtrackrctl, database, rounds):
         rows = connection.execute("SELECT count(*) FROM battery").fetchone()[0]
     took = [seconds(foxtrackrctl, "export", "battery", database) for _ in range(rounds)]
     show("an export of five million rows", f"{rows}, {processor(took)}", [wall * EXPORTED_ROWS / rows for wall, _ in took],
-         EXPORTED_S)
+         EXPORTED_S if rows >= 1_000_000 else None)  # of few rows the start of the program is most of it
