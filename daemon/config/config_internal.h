@@ -171,6 +171,8 @@ void config_views_take(struct config_loading *loading, const char *name);
 void config_views_check(struct config_loading *loading);
 /* Returns true for the words that SQL does not take for a name without quotes, in any case. */
 bool config_views_reserved(const char *word);
+/* Returns true for the tables and views of the daemon's own schema, in any case. */
+bool config_views_own(const char *word);
 
 /* config/check.c: fill in defaults, check keys that depend on each other, read secrets. */
 void config_check_all(struct config_loading *loading);

@@ -3,9 +3,10 @@
  * column for each configured path.
  *
  * The names become identifiers in SQL that other people write, and in the store's CREATE VIEW. So a
- * name is ASCII letters, digits and _, none of SQL's reserved words, and none of the columns that
- * every view has: it works without quotes everywhere, and nothing of a name or a path can leave its
- * place in a statement. The store quotes them nevertheless (store/sqlite/views.c).
+ * name is ASCII letters, digits and _, none of SQL's reserved words, none of the daemon's own
+ * tables and views, and none of the columns that every view has: it works without quotes
+ * everywhere, and nothing of a name or a path can leave its place in a statement. The store quotes
+ * them nevertheless (store/sqlite/views.c).
  *
  * Paths and factors are those of [fields] (lib/source.c). Two characters that [fields] allows are
  * refused here: SQLite has no way to write a " or a \ in a quoted name of a JSON path.
@@ -48,6 +49,56 @@ bool config_views_reserved(const char *word)
 
     return (size_t)snprintf(bounded, sizeof(bounded), " %s ", word) < sizeof(bounded) &&
            strcasestr(words, bounded) != NULL;
+}
+
+/* The tables and views of foxtrackrd's own database; a unit test compares. */
+bool config_views_own(const char *word)
+{
+    static const char *const own[] = {"battery",
+                                      "battery_daily",
+                                      "battery_days",
+                                      "battery_latest",
+                                      "battery_pieces",
+                                      "battery_trend",
+                                      "battery_trends",
+                                      "calendar",
+                                      "coverage_daily",
+                                      "day_offsets",
+                                      "days",
+                                      "device_groups",
+                                      "device_habits",
+                                      "devices",
+                                      "expired",
+                                      "fleet",
+                                      "fleet_daily",
+                                      "fleet_days",
+                                      "foxtrackr_backup",
+                                      "gaps",
+                                      "group_daily",
+                                      "group_days",
+                                      "inbox",
+                                      "inbox_position",
+                                      "limits",
+                                      "messages",
+                                      "quarantine",
+                                      "quarantine_summary",
+                                      "reporting_gaps",
+                                      "rollup_dirty",
+                                      "rollup_state",
+                                      "runs",
+                                      "sessions",
+                                      "silent_devices",
+                                      "subscriptions",
+                                      "temperature",
+                                      "temperature_daily",
+                                      "temperature_days",
+                                      "temperature_excursions",
+                                      "temperature_latest",
+                                      "temperature_pieces",
+                                      "typed_views",
+                                      "usual_intervals"};
+
+    return is_one_of(word, own, sizeof(own) / sizeof(own[0]));
 }
 
 /* Returns 0 for a name that can be used in SQL without quotes; or 1 and a reason. */
@@ -108,6 +159,13 @@ int config_views_enter(struct config_loading *loading, const char *name)
         strcasecmp(name, "json_each") == 0 || strcasecmp(name, "json_tree") == 0) {
         return config_fail(loading, loading->line, NULL,
                            "[view %s]: SQLite has that name for itself: choose another one", name);
+    }
+    if (config_views_own(name)) {
+        return config_fail(
+            loading, loading->line, NULL,
+            "[view %s]: foxtrackrd has a table or a view of that name itself: choose "
+            "another one",
+            name);
     }
     for (size_t i = 0; i < views->count; i++) {
         if (strcasecmp(views->list[i].name, name) == 0) {

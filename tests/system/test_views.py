@@ -116,24 +116,28 @@ def test_at_a_start(broker, daemon):
 
 
 def test_what_others_made_stays(broker, daemon):
-    """Goal: a section whose name is taken, by somebody's view or by a table of the daemon's own, has no
-    view, and that is said; messages are stored as before, and the other sections have theirs."""
+    """Goal: a section whose name is taken, by somebody's view or table, has no view, and that is said;
+    messages are stored as before, and the other sections have theirs. A name of the daemon's own is refused."""
     daemon.start()
     execute(daemon.database, "CREATE VIEW position AS SELECT 42 AS mine")
-    daemon.configure(**{"view position": POSITION, "view battery": POSITION, "view place": POSITION})
+    execute(daemon.database, "CREATE TABLE stations (mine)")
+    daemon.configure(**{"view position": POSITION, "view stations": POSITION, "view place": POSITION})
     daemon.reload()
     wait_view(daemon, "place", "latitude", "longitude")
     daemon.wait_log("view position: not made: the database has a view position")
-    daemon.wait_log("view battery: not made: the database has a table battery")
+    daemon.wait_log("view stations: not made: the database has a table stations")
     publish(broker, "g1", fleet.now_ms(), {"gps": {"lat": 47.37, "lon": 8.54}})
     daemon.wait_rows(1)
     assert query(daemon.database, "SELECT * FROM position") == [(42,)]
     assert query(daemon.database, "SELECT latitude FROM place") == [(47.37,)]
     checked = views_checked(daemon)
-    assert [checked[name][0] for name in ("position", "battery", "place")] == [False, False, True]
+    assert [checked[name][0] for name in ("position", "stations", "place")] == [False, False, True]
     assert foxtrackrctl(daemon, "check", check=False).returncode == 1
 
-    daemon.configure(**{"view position": None, "view battery": None, "view place": None})
+    daemon.configure(**{"view position": None, "view stations": None, "view place": None, "view fleet": POSITION})
+    done = foxtrackrctl(daemon, "check", check=False)
+    assert done.returncode == 78 and "[view fleet]: foxtrackrd has a table or a view of that name" in done.stderr
+    daemon.configure(**{"view fleet": None})
     daemon.reload()
     wait_view(daemon, "place")
     daemon.stop()

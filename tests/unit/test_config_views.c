@@ -115,6 +115,8 @@ static void mistakes_are_named(void **state)
         {BROKER SESSION "[view sqlite_x]\n", "SQLite has that name for itself"},
         {BROKER SESSION "[view PRAGMA_x]\n", "SQLite has that name for itself"},
         {BROKER SESSION "[view json_each]\n", "SQLite has that name for itself"},
+        {BROKER SESSION "[view Fleet]\n", ":5: [view Fleet]: foxtrackrd has a table or a view of"},
+        {BROKER SESSION "[view battery]\n", "of that name itself: choose another one"},
         {BROKER SESSION "[view.position]\n",
          ":5: there is no section [view.position] (did you mean "
          "[view position]?)"},

@@ -255,19 +255,49 @@ static void what_is_not_ours_stays(void **state)
     assert_look(fixture, "SELECT count(*) FROM sqlite_schema WHERE name = 'position'", "1");
 }
 
+/* The configuration refuses the names of tables and views; here as if it had not. */
 static void the_schema_of_the_daemon_stays(void **state)
 {
-    struct fixture *fixture = *state;
-    char before[16384];
+    static const char *const names[] = {"battery", "FLEET", "typed_views", "quarantine_by_time"};
     static const char all[] = "SELECT group_concat(sql, ';') FROM sqlite_schema";
+    struct fixture *fixture = *state;
+    struct config_views *views = views_of("[view a]\ntype = x\na = a\n[view b]\ntype = x\na = a\n"
+                                          "[view c]\ntype = x\na = a\n[view d]\ntype = x\na = a\n");
+    char before[16384];
 
+    for (size_t i = 0; i < views->count; i++) {
+        free(views->list[i].name);
+        views->list[i].name = strdup(names[i]);
+        assert_non_null(views->list[i].name);
+    }
     snprintf(before, sizeof(before), "%s", look(fixture, all));
-    set(fixture,
-        "[view battery]\ntype = x\na = a\n[view FLEET]\ntype = x\na = a\n"
-        "[view typed_views]\ntype = x\na = a\n[view quarantine_by_time]\ntype = x\na = a\n",
-        "battery=taken(table) FLEET=taken(view) typed_views=taken(table) "
-        "quarantine_by_time=taken(index) ");
+    told[0] = '\0';
+    assert_int_equal(store_set_views(fixture->store, views, note, NULL), STORE_OK);
+    config_views_free(views);
+    assert_string_equal(told, "battery=taken(table) FLEET=taken(view) typed_views=taken(table) "
+                              "quarantine_by_time=taken(index) ");
     assert_look(fixture, all, before);
+}
+
+/* A table or view that a migration makes is in the configuration's list (config/views.c). */
+static void names_of_the_schema_are_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    char names[4096];
+    char *rest = NULL;
+    int count = 0;
+
+    snprintf(names, sizeof(names), "%s",
+             look(fixture, "SELECT group_concat(name, ' ') FROM sqlite_schema"
+                           " WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"));
+    for (char *name = strtok_r(names, " ", &rest); name != NULL;
+         name = strtok_r(NULL, " ", &rest)) {
+        if (!config_views_own(name)) {
+            fail_msg("%s is not in the list of config_views_own()", name);
+        }
+        count++;
+    }
+    assert_true(count > 30);
 }
 
 /* Somebody drops the view and makes one of that name: from then on it is theirs. */
@@ -543,6 +573,7 @@ int main(void)
         ON_A_STORE(a_dropped_view_is_made_again),
         ON_A_STORE(what_is_not_ours_stays),
         ON_A_STORE(the_schema_of_the_daemon_stays),
+        ON_A_STORE(names_of_the_schema_are_refused),
         ON_A_STORE(a_changed_view_is_not_ours),
         ON_A_STORE(nothing_leaves_its_quotes),
         ON_A_STORE(a_range_of_a_device_is_sought),
