@@ -250,6 +250,7 @@ int ctl_export(const struct config *config, const struct ctl_words *words)
         .path = database_path(config, words),
         .busy_timeout_ms = config != NULL ? config->database.busy_timeout_ms : BUSY_TIMEOUT_MS,
         .read_only = true,
+        .named = words->operand_count > 1,
         .stopped = ctl_work_stopped,
     };
     const char *file = ctl_output_path(words->output);

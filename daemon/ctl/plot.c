@@ -226,6 +226,7 @@ int ctl_plot(const struct config *config, const struct ctl_words *words)
         .path = words->operand_count > 1 ? words->operands[1] : config->database.path,
         .busy_timeout_ms = config != NULL ? config->database.busy_timeout_ms : BUSY_TIMEOUT_MS,
         .read_only = true,
+        .named = words->operand_count > 1,
         .stopped = ctl_work_stopped,
     };
     struct plot plot = {.subject = subject_of(words->operands[0]), .look = look_of(words->options)};

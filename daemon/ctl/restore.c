@@ -7,10 +7,13 @@
 #include "ctl/commands_internal.h"
 #include "ctl/say_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
+#include <unistd.h>
 
+#include "base/error_text.h"
 #include "base/moment.h"
 #include "base/path_identity.h"
 #include "config/config.h"
@@ -68,12 +71,16 @@ static int check_paths(const struct config *config, const char *file)
 {
     char problem[CONFIG_PROBLEM_SIZE];
 
+    if (access(file, F_OK) != 0) {
+        ctl_say("%s: cannot be read: %s", file, error_text(errno));
+        return EX_NOINPUT;
+    }
     if (paths_check(config, problem) != 0) {
         ctl_say("%s", problem);
         return EX_CANTCREAT;
     }
     if (!is_database(config, file) &&
-        paths_check_target(config, file, "what is to be restored", problem) != 0) {
+        paths_check_target(config, file, "the backup to be restored", problem) != 0) {
         ctl_say("%s", problem);
         return EX_NOINPUT;
     }

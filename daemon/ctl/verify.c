@@ -29,6 +29,7 @@ int ctl_verify(const struct config *config, const struct ctl_words *words)
         .path = words->operand_count > 0 ? words->operands[0] : config->database.path,
         .busy_timeout_ms = config != NULL ? config->database.busy_timeout_ms : BUSY_TIMEOUT_MS,
         .read_only = true,
+        .named = words->operand_count > 0,
         .stopped = ctl_work_stopped,
     };
     struct verification verification;

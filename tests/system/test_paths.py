@@ -348,8 +348,9 @@ def test_a_lock_that_is_another_file(set_up, content):
     set_up.start()
     set_up.wait_log("warning: .*foxtrackr.db.lock holds what is not foxtrackrd's.*move the file away")
     done = foxtrackrctl(set_up, "restore", backup, check=False)
-    assert done.returncode == 1 and "another foxtrackrd (process 0)" not in done.stderr, done
-    assert "another foxtrackrd has this database" in done.stderr, done
+    assert done.returncode == 1 and "foxtrackrd (process 0)" not in done.stderr, done
+    assert "foxtrackrd has this database" in done.stderr, done
+    assert "stop it first (systemctl stop foxtrackrd), then restore" in done.stderr, done
     set_up.stop()
     done = foxtrackrctl(set_up, "check", "--json", check=False)
     assert any("lock of database.path" in one["detail"] and not one["good"]

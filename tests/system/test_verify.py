@@ -108,6 +108,21 @@ def test_verify_finds_damaged_pages(broker, daemon, filled):
     assert "backup" in found["integrity"]["detail"]
 
 
+def test_verify_what_is_no_database(daemon, tmp_path):
+    """Goal: of a file that the command line names, no sentence speaks of the configuration; of the
+    configured one it does."""
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    connection.close()
+    for file in (daemon.config, tmp_path, other):
+        done = foxtrackrctl(daemon, "verify", file, check=False)
+        assert done.returncode == 1 and "; name the database or a backup of it" in done.stdout, done
+        assert "database.path" not in done.stdout
+    daemon.configure(database={"path": str(other)})
+    assert "correct database.path" in foxtrackrctl(daemon, "verify", check=False).stdout
+
+
 def test_verify_another_file(daemon, filled, tmp_path):
     """Goal: a file that is named is looked at instead; what is no database of ours is BAD."""
     backup = tmp_path / "backup.db"

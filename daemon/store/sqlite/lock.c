@@ -87,6 +87,13 @@ static int refuse_lock(struct store *store, const char *lock_path)
                         lock_path, error_text(errno));
 }
 
+/* What to do about the other program that has the database. */
+static const char *advice(const struct store *store)
+{
+    return store->restoring ? "stop it first (systemctl stop foxtrackrd), then restore"
+                            : "stop it, or give this one a database of its own";
+}
+
 static int refuse_second(struct store *store, const char *lock_path)
 {
     long owner = lock_owner(store->lock_fd);
@@ -95,10 +102,9 @@ static int refuse_second(struct store *store, const char *lock_path)
     if (owner > 0) {
         snprintf(process, sizeof(process), " (process %ld)", owner);
     }
-    return store_refuse(store, STORE_E_LOCKED,
-                        "%s: another foxtrackrd%s has this database: %s is locked; stop it, or "
-                        "give this one a database of its own",
-                        store->path, process, lock_path);
+    return store_refuse(store, STORE_E_LOCKED, "%s: %s%s has this database: %s is locked; %s",
+                        store->path, store->restoring ? "foxtrackrd" : "another foxtrackrd",
+                        process, lock_path, advice(store));
 }
 
 int store_take_lock(struct store *store)
@@ -176,9 +182,9 @@ static int lock_inode(struct store *store)
     if (errno == EAGAIN || errno == EACCES) {
         return store_refuse(store, STORE_E_LOCKED,
                             "%s: another foxtrackrd has this very file, by another name (a bind "
-                            "mount, a container, or a hard link); stop it, or give this one a "
-                            "database of its own (fuser -v on the file names its processes)",
-                            store->path);
+                            "mount, a container, or a hard link); %s (fuser -v on the file names "
+                            "its processes)",
+                            store->path, advice(store));
     }
     return store_refuse(store, STORE_E_PATH,
                         "%s: cannot be locked: %s; put the database on a local file system",

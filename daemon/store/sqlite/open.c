@@ -178,6 +178,7 @@ struct store *store_new(const struct store_options *options)
     }
     store->read_only = options->read_only;
     store->beside = options->beside;
+    store->named = options->named;
     store->durability = options->durability;
     store->busy_timeout_ms = options->busy_timeout_ms;
     store->wait_ms = options->busy_timeout_ms;

@@ -35,9 +35,9 @@ int store_open_failed(struct store *store, const char *doing)
 
     switch (code) {
     case SQLITE_NOTADB:
-        return store_refuse(store, STORE_E_PATH,
-                            "%s: is not a database; move the file away, or correct database.path",
-                            store->path);
+        return store_refuse(store, STORE_E_PATH, "%s: is not a database; %s", store->path,
+                            store->named ? STORE_NAME_ANOTHER
+                                         : "move the file away, or correct database.path");
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_AUTH:
@@ -165,10 +165,9 @@ int open_inspect(struct store *store, int *version)
     store->marked = store_mark_of(application) != STORE_MARK_NONE;
     if (application != STORE_APPLICATION_ID && !store->marked &&
         (application != 0 || *version != 0 || objects != 0)) {
-        return store_refuse(store, STORE_E_PATH,
-                            "%s: is not a foxtrackrd database but another program's; correct "
-                            "database.path",
-                            store->path);
+        return store_refuse(
+            store, STORE_E_PATH, "%s: is not a foxtrackrd database but another program's; %s",
+            store->path, store->named ? STORE_NAME_ANOTHER : "correct database.path");
     }
     if (*version > migration_count) {
         return store_refuse(store, STORE_E_NEWER,

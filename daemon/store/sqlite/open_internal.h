@@ -36,4 +36,7 @@ int open_inspect(struct store *store, int *version);
 /* Turn on the WAL, and set what applies to the connection. `fresh`: it has no page yet. */
 int open_configure(struct store *store, bool fresh);
 
+/* The advice for a file that the command line names. */
+#define STORE_NAME_ANOTHER "name the database or a backup of it"
+
 #endif

@@ -57,9 +57,10 @@ int store_resolve(struct store *store)
         store->path = join(store->directory, strcmp(store->directory, "/") == 0 ? "" : "/", base);
     } else if (store->path == NULL) {
         return store_refuse(store, STORE_E_PATH,
-                            "%s: cannot be reached: %s; correct database.path "
-                            "or the permissions on the way to it",
-                            store->given_path, error_text(errno));
+                            "%s: cannot be reached: %s; correct %s or the permissions on the way "
+                            "to it",
+                            store->given_path, error_text(errno),
+                            store->named ? "the name" : "database.path");
     } else {
         end = strrchr(store->path, '/');
         store->directory =
@@ -85,8 +86,8 @@ int open_check_file(struct store *store, int64_t *size)
                             error_text(errno));
     }
     if (S_ISDIR(status.st_mode)) {
-        return store_refuse(store, STORE_E_PATH,
-                            "%s: is a directory; database.path must name a file", store->path);
+        return store_refuse(store, STORE_E_PATH, "%s: is a directory; %s", store->path,
+                            store->named ? STORE_NAME_ANOTHER : "database.path must name a file");
     }
     if (!S_ISREG(status.st_mode)) {
         return store_refuse(store, STORE_E_PATH, "%s: is not a regular file", store->path);

@@ -233,6 +233,7 @@ static int begin(struct restore *restore)
     struct store *store = restore->store;
     int result = store_resolve(store);
 
+    store->restoring = true;
     if (result == STORE_OK && stat(store->path, &restore->old) < 0) {
         restore->old.st_nlink = 0;
         if (errno != ENOENT) {

@@ -195,6 +195,8 @@ struct store {
     int wait_ms;              /* how long to wait for a lock now: busy_timeout_ms or less */
     int64_t waiting_since_ms; /* monotonic */
     bool beside;              /* the database is the daemon's; see store_options */
+    bool named;               /* by the command line; see store_options */
+    bool restoring;           /* `restore` takes the locks, not a daemon */
     enum store_durability durability;
 
     sqlite3 *db;
