@@ -37,6 +37,12 @@ static int take_scheme(const char **text, struct config_proxy *proxy, char *reas
     if (strncasecmp(*text, "socks5h://", strlen("socks5h://")) == 0) {
         return fail(reason, "write socks5://, with which the proxy resolves the broker's name too");
     }
+    if (strncasecmp(*text, "socks4", strlen("socks4")) == 0 ||
+        strncasecmp(*text, "socks://", strlen("socks://")) == 0) {
+        return fail(reason,
+                    "names a SOCKS proxy of another version: only SOCKS 5 is supported, write "
+                    "socks5://HOST:PORT if the proxy speaks it");
+    }
     if (strncasecmp(*text, "https://", strlen("https://")) == 0) {
         return fail(reason, "begins with https://: foxtrackrd does not speak TLS to a proxy (the "
                             "broker's TLS goes through it all the same); write http://");

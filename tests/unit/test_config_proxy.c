@@ -60,6 +60,9 @@ static void urls_are_refused(void **state)
     static const char *const cases[][2] = {
         {"proxy.acme.net:3128", ":3: broker.proxy: is not the URL of a proxy: write http://HOST"},
         {"ftp://proxy:3128", "is not the URL of a proxy"},
+        {"socks4://proxy:1080", "only SOCKS 5 is supported, write socks5://HOST:PORT"},
+        {"socks4a://proxy:1080", "only SOCKS 5 is supported"},
+        {"SOCKS://proxy:1080", "only SOCKS 5 is supported"},
         {"https://proxy:3128", "does not speak TLS to a proxy"},
         {"socks5h://proxy:1080", "write socks5://"},
         {"http://proxy", "names no port"},
