@@ -399,7 +399,7 @@ static bool stop_store(struct daemon *daemon, int64_t deadline_ms, int *status)
         daemon->writer = NULL;
     }
     if (state == WRITER_STALLED || state == WRITER_LEFT) {
-        log_warning("stopped while the database takes nothing; what was not stored was not "
+        log_warning("stopped while the database is not writable; what was not stored was not "
                     "acknowledged: the broker will send it again");
     }
     if (state == WRITER_STALLED) {

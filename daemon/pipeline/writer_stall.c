@@ -57,7 +57,7 @@ void writer_stall(struct writer *writer, const char *reason)
     char text[WRITER_REASON_SIZE];
 
     snprintf(text, sizeof(text), "%s", reason);
-    cut_links(writer, "the database takes nothing", text);
+    cut_links(writer, "the database is not writable", text);
     intake_set_stalled(writer->parts.intake, true);
     writer->backoff_ms = writer->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * writer->backoff_ms;
     if (writer->backoff_ms > BACKOFF_LAST_MS) {

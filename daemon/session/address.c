@@ -24,7 +24,7 @@
 
 #define EXPLAIN_TIMEOUT_MS 5000
 #define QUESTION_EXPIRY_S  60
-#define NO_DATABASE        "the database takes nothing at the moment"
+#define NO_DATABASE        "the database is not writable at the moment"
 
 /* --- failures -------------------------------------------------------------------------------- */
 

@@ -73,7 +73,7 @@ static enum loss_cause judge(struct session *session, enum session_reconciled re
     *facts = session_loss_facts(session, session->paho, &never, texts);
     if (result == SESSION_NOT_RECORDED && facts->link.open) {
         snprintf(problem, SESSION_REASON_SIZE,
-                 "connection cut by foxtrackrd: the database takes nothing at the moment");
+                 "connection cut by foxtrackrd: the database is not writable at the moment");
         return LOSS_DAEMON;
     }
     cause = loss_of_connection(facts, reason);

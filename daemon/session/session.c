@@ -158,7 +158,7 @@ static void take_message(void *context, const struct paho_message *message)
     result = intake_put(session->parts.intake, &item);
     if (result != INTAKE_OK) {
         gate_sever(session->parts.gate, session->parts.index,
-                   "the database takes nothing at the moment");
+                   "the database is not writable at the moment");
     }
     pthread_mutex_lock(&session->mutex);
     session->status.received += result == INTAKE_OK;
@@ -180,10 +180,11 @@ static void take_message(void *context, const struct paho_message *message)
     if (result != INTAKE_OK && message->qos == 0) {
         const struct log_fields fields = {.session = session->own->client_id};
 
-        log_line_limited(&session->refused_cause, LOG_ERR, &fields,
-                         "%s: a QoS 0 message came while the database takes nothing, dropping: the "
-                         "broker does not send such messages again",
-                         session->own->client_id);
+        log_line_limited(
+            &session->refused_cause, LOG_ERR, &fields,
+            "%s: a QoS 0 message came while the database is not writable, dropping: the "
+            "broker does not send such messages again",
+            session->own->client_id);
     }
 }
 

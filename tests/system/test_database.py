@@ -173,7 +173,7 @@ def test_minimum_of_free_space(broker, daemon):
     daemon.reload()
     daemon.wait_notified("min_free_mb")
     broker.publish("foxtrackr/m1/V3.0/bat", fleet.battery("m1", fleet.now_ms()))
-    daemon.wait_log("connection lost|takes nothing")
+    daemon.wait_log("connection lost|is not writable")
     assert count_rows(daemon.database) == 0
 
     daemon.configure(database={"min_free_mb": 0})
@@ -226,7 +226,7 @@ def test_minimum_of_free_space_on_a_small_disk(make_broker, make_daemon, tmp_pat
         wait_looked_again(daemon)
         assert daemon.status()["state"] == "database takes nothing"
         assert count_received(daemon.database) == 0
-        assert broker.count_log(connected) == connects, "sessions were made while it takes nothing"
+        assert broker.count_log(connected) == connects, "sessions were made while it is not writable"
 
         filler.unlink()
         daemon.wait_rows(manifest.row_count)
@@ -255,7 +255,7 @@ def test_sigterm_while_it_waits_for_space(make_broker, make_daemon, tmp_path, fr
         wait_looked_again(daemon)
         took = daemon.stop()
         assert took < 0.75 * PATIENCE, f"{took:.2f} s"
-        daemon.wait_log("^warning.*stopped while the database takes nothing.* was not acknowledged")
+        daemon.wait_log("^warning.*stopped while the database is not writable.* was not acknowledged")
         stopped_ms = value(daemon.database, "SELECT stopped_ms FROM runs")
         assert stopped_ms is not None or free_bytes == 0
         if stopped_ms is None:

@@ -247,7 +247,7 @@ def test_malformed_packets_are_nobody_elses_doing(scripted):
 
 def test_connections_that_the_daemon_cuts(broker, make_daemon, tmp_path):
     """
-    Goal: connections that the daemon cuts itself, because the database takes nothing, again and again
+    Goal: connections that the daemon cuts itself, because the database is not writable, again and again
     soon after they were made, are its own doing in the log, the status and the metrics.
     """
     metrics = tmp_path / "foxtrackrd.prom"
@@ -262,9 +262,9 @@ def test_connections_that_the_daemon_cuts(broker, make_daemon, tmp_path):
         daemon.wait_rows(number)
         daemon.wait_status(lambda now: now["sessions"][0]["state"] == "subscribed")
     connection.close()
-    assert "connection cut by foxtrackrd: the database takes nothing" in (
+    assert "connection cut by foxtrackrd: the database is not writable" in (
         daemon.status()["sessions"][0]["last_error"])
-    daemon.wait_log(f"{CLIENT_ID}: connection cut by foxtrackrd: the database takes nothing: .*locked")
+    daemon.wait_log(f"{CLIENT_ID}: connection cut by foxtrackrd: the database is not writable: .*locked")
     assert list(lost(daemon)) == ["daemon"] and OTHER_CLIENT not in daemon.log()
     wait_until(lambda: re.search(r'lost_connections_total{[^}]*cause="daemon"} [4-9]',
                                  metrics.read_text()), what="the metric")

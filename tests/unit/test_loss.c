@@ -49,7 +49,7 @@ static struct loss_facts facts_of(const struct ending *ending)
 }
 
 #define BROKER LINK_CLOSED_BY_BROKER, "the broker closed the connection"
-#define CUT    LINK_CLOSED_BY_DAEMON, "the database takes nothing: disk is full"
+#define CUT    LINK_CLOSED_BY_DAEMON, "the database is not writable: disk is full"
 #define PAHO   LINK_CLOSED_BY_PAHO, NULL
 #define NOBODY LINK_CLOSED_BY_NOBODY, NULL
 #define BAD    "the broker sent a malformed SUBACK"
@@ -74,7 +74,7 @@ static void every_end_of_a_connection(void **state)
         {"the same, and the gate has not seen it", NOBODY, 90000, 0, NULL, true, false,
          LOSS_SILENCE, "no answer from the broker for 1 min 30 s"},
         {"no space, locked", CUT, 5, 0, NULL, false, false, LOSS_DAEMON,
-         "connection cut by foxtrackrd: the database takes nothing: disk is full"},
+         "connection cut by foxtrackrd: the database is not writable: disk is full"},
         {"no space after a slow commit", CUT, 5, 90000, NULL, false, false, LOSS_DAEMON,
          "connection cut by foxtrackrd: the database"},
         {"a broker that does not read", LINK_CLOSED_BY_DAEMON, "the broker does not read", 5, 0,
@@ -118,7 +118,8 @@ static void every_connect_without_an_answer(void **state)
         {"the network", LINK_CLOSED_BY_NETWORK, "No route to host", 9, 0, NULL, false, false,
          LOSS_NETWORK, "no answer to CONNECT; No route to host"},
         {"no space", CUT, 5, 0, NULL, false, false, LOSS_DAEMON,
-         "foxtrackrd cut the connection before the answer to CONNECT: the database takes nothing"},
+         "foxtrackrd cut the connection before the answer to CONNECT: the database is not "
+         "writable"},
         {"a slow disk", PAHO, 30000, 29000, NULL, false, false, LOSS_SLOW_DISK,
          "CONNECT could not be sent for 29 s, because a commit"},
         {"a malformed CONNACK", PAHO, 5, 0, BAD, false, false, LOSS_PACKET, "no answer to CONNECT"},
@@ -161,7 +162,7 @@ static void a_disconnect_is_the_cause(void **state)
         {{"keep alive timeout", BROKER, 5, 0, NULL, false, false, LOSS_BROKER,
           "connection lost: the broker is shutting down"},
          0x8D},
-        {{"severed", CUT, 5, 0, NULL, false, false, LOSS_DAEMON, "the database takes nothing"},
+        {{"severed", CUT, 5, 0, NULL, false, false, LOSS_DAEMON, "the database is not writable"},
          0x8B},
         {{"before a malformed packet", PAHO, 5, 0, BAD, false, false, LOSS_PACKET, BAD}, 0x8B},
     };

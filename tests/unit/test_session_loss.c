@@ -148,7 +148,7 @@ static void without_a_record_there_is_no_connect(void **state)
     refuse_intake(fixture);
     assert_int_equal(fixture_start_session(fixture), 0);
     wait_backoff(fixture);
-    assert_string_equal(status_of(fixture).reason, "the database takes nothing at the moment");
+    assert_string_equal(status_of(fixture).reason, "the database is not writable at the moment");
     assert_string_equal(fake_mqtt_notes(), "");
     allow_intake(fixture);
     retry_subscribed(fixture);
@@ -164,7 +164,7 @@ static void an_answer_that_cannot_be_recorded_ends_the_connection(void **state)
     fake_mqtt_before_answer("CONNECT", refuse_intake, fixture);
     fixture_begin(fixture);
     wait_backoff(fixture);
-    assert_state(fixture, SESSION_WAITING, "cut by foxtrackrd: the database takes nothing");
+    assert_state(fixture, SESSION_WAITING, "cut by foxtrackrd: the database is not writable");
     assert_int_equal(losses(fixture, LOSS_DAEMON), 1);
     allow_intake(fixture);
     retry_subscribed(fixture);
@@ -235,7 +235,7 @@ static void a_stalled_writer_cuts_the_connection(void **state)
     fake_mqtt_lose(FAKE_BY_DAEMON);
     wait_backoff(fixture);
     assert_state(fixture, SESSION_WAITING,
-                 "cut by foxtrackrd: the database takes nothing: the script says so");
+                 "cut by foxtrackrd: the database is not writable: the script says so");
     assert_int_equal(losses(fixture, LOSS_DAEMON), 1);
     unit_wait(writer_stalls, fixture, "the stall");
     shifted_clock_pass(WRITER_RETRY_MS);

@@ -125,7 +125,7 @@ static void a_refused_message_cuts_the_link(void **state)
     assert_false(fake_mqtt_arrives());
     fake_mqtt_lose(FAKE_BY_DAEMON);
     wait_backoff(fixture);
-    assert_state(fixture, SESSION_WAITING, "the database takes nothing at the moment");
+    assert_state(fixture, SESSION_WAITING, "the database is not writable at the moment");
     assert_int_equal(status_of(fixture).received, 0);
     assert_int_equal(status_of(fixture).in_flight_peak, 0);
     assert_int_equal(status_of(fixture).refused_qos0, 0);
@@ -145,7 +145,7 @@ static void a_refused_message_of_qos_0_is_told(void **state)
     wait_backoff(fixture);
     assert_int_equal(status_of(fixture).refused_qos0, 2);
     assert_int_equal(status_of(fixture).received, 0);
-    assert_int_equal(logged(fixture, "c: a QoS 0 message came while the database takes nothing"),
+    assert_int_equal(logged(fixture, "c: a QoS 0 message came while the database is not writable"),
                      1);
 }
 

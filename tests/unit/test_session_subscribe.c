@@ -298,7 +298,7 @@ static void a_subscription_that_cannot_be_recorded_is_asked_for_again(void **sta
     fake_mqtt_before_answer("SUBSCRIBE(b", refuse_intake, fixture);
     fixture_begin(fixture);
     wait_backoff(fixture);
-    assert_state(fixture, SESSION_WAITING, "cut by foxtrackrd: the database takes nothing");
+    assert_state(fixture, SESSION_WAITING, "cut by foxtrackrd: the database is not writable");
     assert_int_equal(losses(fixture, LOSS_DAEMON), 1);
     allow_intake(fixture);
     retry_subscribed(fixture);
