@@ -192,6 +192,7 @@ int ctl_page_make(const struct ctl_page_request *request, struct ctl_page *page,
 {
     const struct store_options options = {.path = request->path,
                                           .busy_timeout_ms = request->busy_timeout_ms,
+                                          .named = request->named,
                                           .read_only = true,
                                           .stopped = ctl_work_stopped};
     struct page_data data = {.request = request,

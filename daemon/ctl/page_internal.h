@@ -12,6 +12,7 @@
 struct ctl_page_request {
     const char *path; /* of the database */
     int busy_timeout_ms;
+    bool named;         /* the command line names the path, not the configuration */
     int64_t since_ms;   /* the page begins with the day of this time, or with that of the first
                            reading if that is later; ms since the epoch */
     int64_t until_ms;   /* "now" of the page */

@@ -70,6 +70,7 @@ int ctl_report_request(const struct config *config, const struct ctl_words *word
     struct ctl_page_request request = {
         .path = words->operand_count > 0 ? words->operands[0] : config->database.path,
         .busy_timeout_ms = config != NULL ? config->database.busy_timeout_ms : BUSY_TIMEOUT_MS,
+        .named = words->operand_count > 0,
         .until_ms = now_ms,
         .group = words->group,
         .device = words->device,

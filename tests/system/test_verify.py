@@ -119,6 +119,9 @@ def test_verify_what_is_no_database(daemon, tmp_path):
         done = foxtrackrctl(daemon, "verify", file, check=False)
         assert done.returncode == 1 and "; name the database or a backup of it" in done.stdout, done
         assert "database.path" not in done.stdout
+        for words in (["export", "fleet"], ["report", "-o", "page.html"], ["plot", "battery", "--device", "1"]):
+            done = foxtrackrctl(daemon, *words, file, check=False)
+            assert "; name the database or a backup of it" in done.stderr, done
     daemon.configure(database={"path": str(other)})
     assert "correct database.path" in foxtrackrctl(daemon, "verify", check=False).stdout
 
