@@ -19,9 +19,10 @@
 #include "base/error_text.h"
 #include "store/tools.h"
 
-#define SERVICE_USER      "foxtrackrd" /* User= of the unit */
-#define SERVICE_DIRECTORY "/etc/foxtrackrd/"
-#define FILES_MAX         24
+#define DATABASE_DIRECTORY "directory of database.path"
+#define SERVICE_USER       "foxtrackrd" /* User= of the unit */
+#define SERVICE_DIRECTORY  "/etc/foxtrackrd/"
+#define FILES_MAX          24
 
 struct file {
     const char *key; /* the configuration key, or another name for people */
@@ -119,7 +120,7 @@ static void list_files(struct files *files, const struct config *config)
             files->list[files->count - 1].secret = true;
         }
     }
-    add_directory(files, config, "directory of database.path", config->database.path);
+    add_directory(files, config, DATABASE_DIRECTORY, config->database.path);
     for (size_t i = 0; i < sizeof(companions) / sizeof(companions[0]); i++) {
         add(files, "database", R_OK | W_OK, true, config->database.path, companions[i]);
     }
@@ -222,6 +223,9 @@ static bool judge(struct ctl_findings *findings, const struct file *file, const 
     if (error == EACCES && strcmp(file->key, "configuration") == 0) {
         snprintf(advice, sizeof(advice), "; chgrp %s %s && chmod 0640 %s", user->name, file->path,
                  file->path);
+    } else if (error == ENOENT && strcmp(file->key, DATABASE_DIRECTORY) == 0) {
+        snprintf(advice, sizeof(advice), "; install -d -o %s%s -m 2750 %s", user->name,
+                 strcmp(user->name, SERVICE_USER) == 0 ? " -g foxtrackr-readers" : "", file->path);
     } else {
         snprintf(advice, sizeof(advice), "%s",
                  error == EACCES   ? "; correct its owner or mode, or those of its directories"

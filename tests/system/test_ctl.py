@@ -325,6 +325,15 @@ def test_check_of_a_directory_of_run(broker, daemon):
     assert "warn  /run/foxtrackrd-nowhere (directory of status.file): is not there" in said
 
 
+def test_check_of_a_missing_directory(daemon):
+    """Goal: where the directory of the database is missing, check shows the command that makes it."""
+    directory = daemon.directory / "missing"
+    daemon.configure(database={"path": str(directory / "fox.db")})
+    said = foxtrackrctl(daemon, "check", check=False).stdout
+    assert re.search(rf"BAD   {directory} \(directory of database.path\): .*; install -d -o \S+( -g \S+)? -m 2750"
+                     rf" {directory}$", said, re.MULTILINE), said
+
+
 def test_status_of_a_pipe(daemon):
     """Goal: a status file that is a pipe or a directory is said at once, and not waited for."""
     for make in (os.mkfifo, os.mkdir):
