@@ -23,30 +23,39 @@ CREATE TABLE limits (
 CREATE VIEW usual_intervals AS
     -- How often each device reports: one line a device and type (bat, temp) of which it has a reading. usual_ms is the
     -- median of its newest 51 intervals (of an even number the shorter of the two in the middle): learnt by the daemon
-    -- (device_habits), or here where it is not learnt yet; NULL: fewer than four intervals. GROUP BY: with it SQLite asks
-    -- each device once, and a WHERE seeks its device.
+    -- (device_habits), or here where it is not learnt yet; NULL: fewer than four intervals. A device may send several
+    -- readings at a time: intervals shorter than a tenth of the one that nine of ten do not exceed do not count. GROUP BY:
+    -- with it SQLite asks each device once, and a WHERE seeks its device.
     SELECT d.device, d.family, d.device_id, 'bat' AS type,
            ifnull((SELECT usual_ms FROM device_habits WHERE device = d.device AND type = 'bat'),
-                  (SELECT pause_ms -- the median
+                  (SELECT pause_ms -- the median of those that are not inside a burst
                      FROM (SELECT pause_ms, row_number() OVER (ORDER BY pause_ms) AS k, count(*) OVER () AS n
-                             FROM (SELECT time_ms - lag(time_ms) OVER (ORDER BY time_ms) AS pause_ms
-                                     FROM (SELECT time_ms FROM battery WHERE device = d.device
-                                            ORDER BY time_ms DESC LIMIT 52))
-                            WHERE pause_ms IS NOT NULL)
-                    WHERE n >= 4 AND k = (n + 1) / 2)) AS usual_ms
+                             FROM (SELECT pause_ms, n, max(iif(k = (n - 1) * 9 / 10 + 1, pause_ms, 0)) OVER () AS long_ms
+                                     FROM (SELECT pause_ms, row_number() OVER (ORDER BY pause_ms) AS k,
+                                                  count(*) OVER () AS n
+                                             FROM (SELECT time_ms - lag(time_ms) OVER (ORDER BY time_ms) AS pause_ms
+                                                     FROM (SELECT time_ms FROM battery WHERE device = d.device
+                                                            ORDER BY time_ms DESC LIMIT 52))
+                                            WHERE pause_ms IS NOT NULL))
+                            WHERE n >= 4 AND pause_ms * 10 >= long_ms)
+                    WHERE k = (n + 1) / 2)) AS usual_ms
       FROM devices AS d
      WHERE EXISTS (SELECT 1 FROM battery WHERE device = d.device)
      GROUP BY d.device, d.family, d.device_id
      UNION ALL
     SELECT d.device, d.family, d.device_id, 'temp',
            ifnull((SELECT usual_ms FROM device_habits WHERE device = d.device AND type = 'temp'),
-                  (SELECT pause_ms -- the median
+                  (SELECT pause_ms -- the median of those that are not inside a burst
                      FROM (SELECT pause_ms, row_number() OVER (ORDER BY pause_ms) AS k, count(*) OVER () AS n
-                             FROM (SELECT time_ms - lag(time_ms) OVER (ORDER BY time_ms) AS pause_ms
-                                     FROM (SELECT time_ms FROM temperature WHERE device = d.device
-                                            ORDER BY time_ms DESC LIMIT 52))
-                            WHERE pause_ms IS NOT NULL)
-                    WHERE n >= 4 AND k = (n + 1) / 2))
+                             FROM (SELECT pause_ms, n, max(iif(k = (n - 1) * 9 / 10 + 1, pause_ms, 0)) OVER () AS long_ms
+                                     FROM (SELECT pause_ms, row_number() OVER (ORDER BY pause_ms) AS k,
+                                                  count(*) OVER () AS n
+                                             FROM (SELECT time_ms - lag(time_ms) OVER (ORDER BY time_ms) AS pause_ms
+                                                     FROM (SELECT time_ms FROM temperature WHERE device = d.device
+                                                            ORDER BY time_ms DESC LIMIT 52))
+                                            WHERE pause_ms IS NOT NULL))
+                            WHERE n >= 4 AND pause_ms * 10 >= long_ms)
+                    WHERE k = (n + 1) / 2))
       FROM devices AS d
      WHERE EXISTS (SELECT 1 FROM temperature WHERE device = d.device)
      GROUP BY d.device, d.family, d.device_id;

@@ -75,10 +75,26 @@ void plot_series_add(struct plot_series *series, int64_t time_ms, double value)
     column->readings++;
 }
 
+/* The mean of the class that holds the pause number `k`, in the order of their length, of those in
+ * the classes from `first` on. */
+static int64_t pause_of(const struct plot_series *series, int first, int64_t k)
+{
+    int64_t passed = 0;
+
+    for (int i = first; i < PLOT_PAUSE_CLASSES; i++) {
+        passed += series->pauses[i].count;
+        if (k < passed) {
+            return series->pauses[i].sum_ms / series->pauses[i].count;
+        }
+    }
+    return 0;
+}
+
 int64_t plot_series_usual_ms(const struct plot_series *series)
 {
     int64_t total = 0;
-    int64_t passed = 0;
+    int64_t long_ms;
+    int first = 0;
 
     for (int i = 0; i < PLOT_PAUSE_CLASSES; i++) {
         total += series->pauses[i].count;
@@ -86,13 +102,14 @@ int64_t plot_series_usual_ms(const struct plot_series *series)
     if (total < 2) {
         return 0;
     }
-    for (int i = 0; i < PLOT_PAUSE_CLASSES; i++) {
-        passed += series->pauses[i].count;
-        if (2 * passed >= total) { /* the class that holds the median */
-            return series->pauses[i].sum_ms / series->pauses[i].count;
-        }
+    /* Without those inside a burst, as in the view usual_intervals. */
+    long_ms = pause_of(series, 0, (total - 1) * 9 / 10);
+    while (series->pauses[first].sum_ms * 10 < long_ms * series->pauses[first].count ||
+           series->pauses[first].count == 0) {
+        total -= series->pauses[first].count;
+        first++;
     }
-    return 0;
+    return pause_of(series, first, (total - 1) / 2);
 }
 
 bool plot_series_is_gap(int64_t usual_ms, int64_t pause_ms)

@@ -63,9 +63,17 @@ static void test_usual_pause(void **state)
     plot_series_add(&series, time_ms += 10 * MINUTE_MS, 1);
     assert_int_equal(plot_series_usual_ms(&series), 0); /* one says nothing */
     for (int i = 0; i < 100; i++) {
-        plot_series_add(&series, time_ms += i % 5 == 4 ? DAY_MS : 10 * MINUTE_MS, 1);
+        plot_series_add(&series, time_ms += i % 20 == 19 ? DAY_MS : 10 * MINUTE_MS, 1);
     }
     assert_int_equal(plot_series_usual_ms(&series), 10 * MINUTE_MS);
+
+    /* Three readings at a time, every half an hour. */
+    time_ms = BEGIN_MS;
+    plot_series_begin(&series, BEGIN_MS, BEGIN_MS + 100 * DAY_MS, 100);
+    for (int i = 0; i < 100; i++) {
+        plot_series_add(&series, time_ms += i % 3 == 0 ? 30 * MINUTE_MS : 5000, 1);
+    }
+    assert_int_equal(plot_series_usual_ms(&series), 30 * MINUTE_MS);
 
     assert_false(plot_series_is_gap(10 * MINUTE_MS, 30 * MINUTE_MS));
     assert_true(plot_series_is_gap(10 * MINUTE_MS, 34 * MINUTE_MS));

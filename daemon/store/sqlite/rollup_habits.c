@@ -1,9 +1,10 @@
 /*
  * Learns how often each device usually reports: the median time between two successive readings of
- * its newest ones. A median does not care for pauses or bursts as long as they are the minority.
- * Learnt once a day. A new device may begin with a burst, so it is learnt anew in each cycle, until
- * INTERVALS_MOST intervals are there. The view usual_intervals has the same rule for devices of
- * which nothing is learnt.
+ * its newest ones. A median does not care for pauses as long as they are the minority. A device may
+ * send several readings at a time: intervals shorter than a tenth of the one that nine of ten do
+ * not exceed do not count. Learnt once a day. A new device may begin with a burst, so it is learnt
+ * anew in each cycle, until INTERVALS_MOST intervals are there. The view usual_intervals has the
+ * same rule for devices of which nothing is learnt.
  */
 #include "store/sqlite/rollup_internal.h"
 
@@ -85,6 +86,18 @@ static int read_habit(struct store *store, enum rollup_table table, int64_t devi
     return result;
 }
 
+/* The median of sorted intervals without those inside a burst. */
+static int64_t usual_of(const int64_t *intervals, int count)
+{
+    int64_t long_ms = intervals[(count - 1) * 9 / 10];
+    int first = 0;
+
+    while (intervals[first] < (long_ms + 9) / 10) {
+        first++;
+    }
+    return intervals[first + (count - first - 1) / 2];
+}
+
 static int learn(struct store *store, enum rollup_table table, int64_t device, int64_t now_ms)
 {
     int64_t intervals[INTERVALS_MOST];
@@ -100,7 +113,7 @@ static int learn(struct store *store, enum rollup_table table, int64_t device, i
         return result;
     }
     qsort(intervals, (size_t)count, sizeof(intervals[0]), compare);
-    usual_ms = intervals[(count - 1) / 2];
+    usual_ms = usual_of(intervals, count);
     if (usual_ms == habit.usual_ms && count == habit.intervals) {
         return STORE_OK; /* nothing to write */
     }
