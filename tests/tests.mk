@@ -42,13 +42,13 @@ deps-check: ## install what build and tests need
 # are everything, and nothing twice.
 CHECK := \
     'gcc and clang without a warning: -j$(JOBS) lint-compilers' \
-    'static checks: -j$(JOBS) lint-layers lint-format lint-cppcheck lint-tidy' \
+    'static checks: -j$(JOBS) lint-layers lint-format lint-cppcheck' \
     'build: -j$(JOBS) all test-programs bench-programs fault-programs' \
     'unit tests: unit' \
     'system tests: system' \
     'a few faults: faults-smoke'
 CHECK_ALL := \
-    'analyzer of gcc: -j$(JOBS) lint-analyzer' \
+    'analyzers of clang and gcc: -j$(JOBS) lint-tidy lint-analyzer' \
     'unit and system tests, sanitized: test-sanitized' \
     'faults: -j$(JOBS) faults' \
     'threads: test-threads' \
@@ -58,13 +58,13 @@ CHECK_ALL := \
     'report in a browser: check-browser' \
     'recipes of other programs: check-recipes' \
     'benchmark: bench-quick' \
-    'fuzzing: -j$(JOBS) fuzz-quick SECONDS=10'
+    'fuzzing: -j$(JOBS) fuzz-quick SECONDS=5'
 stages = tests/stages $@ '$(MAKE) --no-print-directory' '$(strip make $(MAKEOVERRIDES))'
 
 check: deps ## install what is missing, build, and run what finds most faults: lint, unit and system tests
 	$(Q)+$(stages) $(CHECK)
 
-check-all: deps ## the rest, after make check: sanitized, threads, faults, shared Paho, packages, service, browser, recipes, benchmark, fuzzing
+check-all: deps ## the rest, after make check: analyzers, sanitized, threads, faults, shared Paho, packages, service, browser, recipes, benchmark, fuzzing
 	$(Q)+$(stages) $(CHECK_ALL)
 
 test: unit system ## unit and system tests, without installing anything
@@ -76,13 +76,13 @@ test-sanitized: ## unit and system tests under AddressSanitizer and UndefinedBeh
 	    $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized SANITIZE=address,undefined test
 
 SYSTEM_TESTS ?= tests/system
-# These read documents, ask the database with the sqlite3 shell, or do once more what others do: a sanitizer sees
-# nothing new there, and another Paho changes nothing.
-SYSTEM_OF_TEXTS := $(patsubst %,tests/system/test_%.py,alerts analyst_dictionary analyst_queries answers completion ctl_help demo \
-                dependencies documents fleet names plurals readings_dashboard readme snippets)
+# These read documents or the configuration, ask the database with the sqlite3 shell, or do once more what others do:
+# a sanitizer sees nothing there that it does not see in the unit tests, and another Paho changes nothing.
+SYSTEM_OF_TEXTS := $(patsubst %,tests/system/test_%.py,alerts analyst_dictionary analyst_queries answers completion config ctl \
+                ctl_help demo dependencies documents export_columns fleet names paths plurals readers readings_dashboard \
+                readme snippets)
 # Nor does it in the tools that never see a broker.
-SYSTEM_OF_TOOLS := $(patsubst %,tests/system/test_%.py,backup config ctl export export_columns paths plot readers report report_page \
-                restore rotation serve verify)
+SYSTEM_OF_TOOLS := $(patsubst %,tests/system/test_%.py,backup export plot report report_page restore rotation serve verify)
 SYSTEM_LEAVES   := $(if $(SANITIZE),$(SYSTEM_OF_TEXTS)) \
                 $(if $(filter shared,$(PAHO)),$(SYSTEM_OF_TEXTS) $(SYSTEM_OF_TOOLS))
 
