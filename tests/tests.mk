@@ -39,7 +39,7 @@ deps-check: ## install what build and tests need
 	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK)
 
 # Each stage: its name, and what it makes. What is long and rarely red is in the second list; together they
-# are everything, and nothing twice.
+# are everything, and nothing twice. Packages are compiled while the tests beside them wait.
 CHECK := \
     'gcc and clang without a warning: -j$(JOBS) lint-compilers' \
     'static checks: -j$(JOBS) lint-layers lint-format lint-cppcheck' \
@@ -52,8 +52,7 @@ CHECK_ALL := \
     'unit and system tests, sanitized: test-sanitized' \
     'faults: -j$(JOBS) faults' \
     'threads: test-threads' \
-    'system tests and kills with the shared Paho: check-shared' \
-    'packages: packages-quick' \
+    'system tests and kills with the shared Paho, and packages: -j2 check-shared packages-quick' \
     'service on systemd: service-run' \
     'report in a browser: check-browser' \
     'recipes of other programs: check-recipes' \
