@@ -30,8 +30,9 @@ enum {
 #define PRELUDE                                                                                    \
     "[session]\ngiven = some-body\n[broker]\nhost = localhost\nusername = me\n"                    \
     "password = " SECRET_INSIDE "\n"
-#define SECRET_INSIDE "correct-horse"
-#define SECRET_READ   "battery-staple"
+/* They do not begin with a digit that may end an escaped byte. */
+#define SECRET_INSIDE "some-horse"
+#define SECRET_READ   "staple-horse"
 
 static char file_path[64];
 static int file_fd = -1;
