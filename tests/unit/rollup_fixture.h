@@ -142,6 +142,25 @@ static inline void put_at(struct store *store, const char *name, int64_t time_ms
     assert_int_equal(store_message(store, &message, &whole, &outcome), STORE_OK);
 }
 
+/* Begins a batch of another program, as foxtrackrctl replay does. For commit_beside(). */
+static inline struct store *begin_beside(struct fixture *fixture)
+{
+    const struct store_options options = {
+        .path = fixture->path, .busy_timeout_ms = 20, .beside = true};
+    struct store *store = NULL;
+
+    assert_int_equal(store_open(&options, &store, fixture->problem, sizeof(fixture->problem)),
+                     STORE_OK);
+    assert_int_equal(store_begin(store), STORE_OK);
+    return store;
+}
+
+static inline void commit_beside(struct store *store)
+{
+    assert_int_equal(store_commit(store), STORE_OK);
+    assert_int_equal(store_close(store), STORE_OK);
+}
+
 /* Rolls up to the target in one go. */
 static inline void roll_up_to(struct store *store, int64_t target_ms)
 {

@@ -53,17 +53,11 @@ static const char *receive(struct fixture *fixture)
 /* As foxtrackrctl replay does. */
 static const char *receive_beside(struct fixture *fixture)
 {
-    const struct store_options options = {
-        .path = fixture->path, .busy_timeout_ms = 20, .beside = true};
-    struct store *store = NULL;
+    struct store *store = begin_beside(fixture);
 
-    assert_int_equal(store_open(&options, &store, fixture->problem, sizeof(fixture->problem)),
-                     STORE_OK);
-    assert_int_equal(store_begin(store), STORE_OK);
     put_any(store);
     put_any(store);
-    assert_int_equal(store_commit(store), STORE_OK);
-    assert_int_equal(store_close(store), STORE_OK);
+    commit_beside(store);
     return "readings by another program";
 }
 

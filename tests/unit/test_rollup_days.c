@@ -261,16 +261,10 @@ static void test_habits_of_bursts(void **state)
 
 static void put_beside(struct fixture *fixture, const char *name, int64_t time_ms)
 {
-    const struct store_options options = {
-        .path = fixture->path, .busy_timeout_ms = 20, .beside = true};
-    struct store *store = NULL;
+    struct store *store = begin_beside(fixture);
 
-    assert_int_equal(store_open(&options, &store, fixture->problem, sizeof(fixture->problem)),
-                     STORE_OK);
-    assert_int_equal(store_begin(store), STORE_OK);
     put_at(store, name, time_ms);
-    assert_int_equal(store_commit(store), STORE_OK);
-    assert_int_equal(store_close(store), STORE_OK);
+    commit_beside(store);
 }
 
 /* The boundary jumps over days without readings. In the middle of the step before, when device `a`

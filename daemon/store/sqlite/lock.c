@@ -87,7 +87,7 @@ static int refuse_lock(struct store *store, const char *lock_path)
                         lock_path, error_text(errno));
 }
 
-/* What to do about the other program that has the database. */
+/* Advice to the operator where another program has the database. */
 static const char *advice(const struct store *store)
 {
     return store->restoring ? "stop it first (systemctl stop foxtrackrd), then restore"

@@ -259,9 +259,6 @@ static const struct {
     [STATEMENT_QUARANTINE_SIZE] = {"count the quarantine",
                                    "SELECT count(*) FROM"
                                    " (SELECT digest FROM quarantine LIMIT ?1)"},
-    /* Reads every row with its payload: for the tools, never for the writer. */
-    [STATEMENT_QUARANTINE_REASONS] = {"count the quarantine by reason",
-                                      "SELECT reason FROM quarantine"},
     [STATEMENT_DATA_VERSION] = {"look for changes of others", "PRAGMA data_version"},
     [STATEMENT_SIZE] = {"measure the database",
                         "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count,"

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/sqlite/answers_internal.h"
 #include "store/sqlite/sqlite_internal.h"
 #include "store/tools.h"
 
@@ -107,26 +108,28 @@ int store_used_bytes(struct store *store, int64_t *used_bytes)
 int store_quarantine_reasons(struct store *store, const struct store_watcher *watcher,
                              int64_t counts[FOXTRACKR_E_FIELD])
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_QUARANTINE_REASONS];
     int64_t found[FOXTRACKR_E_FIELD] = {0};
     int64_t rows = 0;
-    bool row = false;
-    int result = store_step(store, STATEMENT_QUARANTINE_REASONS, NULL, 0, &row);
+    const struct store_cell *row = NULL;
+    struct store_query *query = NULL;
+    int result = answers_open(store, "SELECT reason FROM quarantine",
+                              "count the quarantine by reason", NULL, 0, &query);
 
-    while (result == STORE_OK && row) {
-        const char *name = (const char *)sqlite3_column_text(statement, 0);
-        int reason = name != NULL ? foxtrackr_reason_from_name(name) : -1;
+    if (result != STORE_OK) {
+        return result;
+    }
+    while ((result = store_query_next(query, &row)) == STORE_OK && row != NULL) {
+        int reason = row[0].kind == STORE_TEXT ? foxtrackr_reason_from_name(row[0].bytes) : -1;
 
         if (reason > 0 && reason < FOXTRACKR_E_FIELD) {
             found[reason]++;
         }
         if (!watcher->progress(watcher->context, "quarantine", STORE_ROWS, ++rows, 0)) {
             result = store_refuse(store, STORE_E_STOPPED, "stopped before the end");
-        } else {
-            result = store_step(store, STATEMENT_QUARANTINE_REASONS, NULL, 0, &row);
+            break;
         }
     }
-    store_reset(store, STATEMENT_QUARANTINE_REASONS);
+    store_query_close(query);
     if (result == STORE_OK) {
         memcpy(counts, found, sizeof(found));
     }
