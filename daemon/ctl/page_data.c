@@ -10,23 +10,6 @@
 
 #define CONDITIONS_MAX 6
 
-void *page_list_add(struct page_data *data, struct page_list *list, size_t item_size)
-{
-    if (list->count == list->size) {
-        size_t room = list->size == 0 ? 16 : 2 * list->size;
-        void *items = reallocarray(list->items, room, item_size);
-
-        if (items == NULL) {
-            data->out_of_memory = true;
-            return NULL;
-        }
-        list->items = items;
-        list->size = room;
-    }
-    memset((char *)list->items + list->count * item_size, 0, item_size);
-    return (char *)list->items + list->count++ * item_size;
-}
-
 char *page_text(struct page_data *data, const struct store_cell *cell)
 {
     bool has = cell->kind == STORE_TEXT || cell->kind == STORE_BLOB;
@@ -34,29 +17,6 @@ char *page_text(struct page_data *data, const struct store_cell *cell)
 
     data->out_of_memory = data->out_of_memory || text == NULL;
     return text;
-}
-
-size_t page_text_index(struct page_data *data, struct page_list *list, const char *text)
-{
-    char **texts = list->items;
-    char **added;
-
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(texts[i], text) == 0) {
-            return i;
-        }
-    }
-    added = page_list_add(data, list, sizeof(*added));
-    if (added == NULL) {
-        return SIZE_MAX;
-    }
-    *added = strdup(text);
-    if (*added == NULL) {
-        list->count--;
-        data->out_of_memory = true;
-        return SIZE_MAX;
-    }
-    return list->count - 1;
 }
 
 size_t page_find_device(const struct page_data *data, int64_t number)
@@ -160,16 +120,6 @@ int page_data_read(struct page_data *data)
 
 /* --- freeing ---------------------------------------------------------------------------------- */
 
-static void free_texts(struct page_list *list)
-{
-    char **texts = list->items;
-
-    for (size_t i = 0; i < list->count; i++) {
-        free(texts[i]);
-    }
-    free(list->items);
-}
-
 void page_data_free(struct page_data *data)
 {
     struct page_device *devices = data->devices.items;
@@ -196,9 +146,9 @@ void page_data_free(struct page_data *data)
     for (int i = 0; i < PAGE_SERIES; i++) {
         free(data->series[i]);
     }
-    free_texts(&data->families);
-    free_texts(&data->groups);
-    free_texts(&data->causes);
+    page_texts_free(&data->families);
+    page_texts_free(&data->groups);
+    page_texts_free(&data->causes);
     free(data->devices.items);
     free(data->offsets.items);
     free(data->days.items);

@@ -106,6 +106,12 @@ struct page_list {
     size_t size;
 };
 
+/* Texts in the order in which they came, each once; see page_text_index(). */
+struct page_texts {
+    struct page_list list; /* char * */
+    void *tree;            /* of tsearch(): struct page_text_node */
+};
+
 struct page_data {
     const struct ctl_page_request *request;
     struct store *store;
@@ -116,10 +122,10 @@ struct page_data {
     int64_t end_ms;   /* the begin of the day behind the last */
     int64_t first_ms; /* the begin of the first day with a reading; PAGE_NO_TIME: there is none */
 
-    struct page_list devices;      /* struct page_device, by number */
-    struct page_list families;     /* char * */
-    struct page_list groups;       /* char * */
-    struct page_list causes;       /* char * */
+    struct page_list devices; /* struct page_device, by number */
+    struct page_texts families;
+    struct page_texts groups;
+    struct page_texts causes;
     struct page_list offsets;      /* of the time zone; page_days.c */
     struct page_list days;         /* struct page_day */
     uint16_t *series[PAGE_SERIES]; /* devices.count x days.count each */
@@ -150,13 +156,6 @@ int page_data_read(struct page_data *data);
 /* Frees everything that was read. */
 void page_data_free(struct page_data *data);
 
-/* Adds a zeroed item of `item_size` bytes. Returns it; NULL and data->out_of_memory: no memory. */
-void *page_list_add(struct page_data *data, struct page_list *list, size_t item_size);
-
-/* Returns the index of `text` in a list of few texts, where it is added if need be; SIZE_MAX when
- * out of memory. */
-size_t page_text_index(struct page_data *data, struct page_list *list, const char *text);
-
 /* Returns a copy of a cell's text, "" for NULL; NULL and data->out_of_memory: no memory. */
 char *page_text(struct page_data *data, const struct store_cell *cell);
 
@@ -176,6 +175,19 @@ typedef void (*page_row_fn)(struct page_data *data, const struct store_cell *row
  * conditions. */
 int page_rows(struct page_data *data, const char *from, const char *const *columns,
               const struct store_condition *conditions, int count, page_row_fn row);
+
+/* --- page_lists.c --------------------------------------------------------------------------------
+ */
+
+/* Adds a zeroed item of `item_size` bytes. Returns it; NULL and data->out_of_memory: no memory. */
+void *page_list_add(struct page_data *data, struct page_list *list, size_t item_size);
+
+/* Returns the index of `text`, which is added if need be, in logarithmic time; SIZE_MAX and
+ * data->out_of_memory: no memory. */
+size_t page_text_index(struct page_data *data, struct page_texts *texts, const char *text);
+
+/* Frees the texts. */
+void page_texts_free(struct page_texts *texts);
 
 /* --- page_devices.c, page_days.c, page_events.c: the parts ------------------------------------ */
 

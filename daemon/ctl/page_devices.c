@@ -47,12 +47,16 @@ static struct page_device *device_of(struct page_data *data, const struct store_
     return index == SIZE_MAX ? NULL : (struct page_device *)data->devices.items + index;
 }
 
-/* Makes room for one more group. */
+/* Makes room for one more group: there is room up to the next power of two. */
 static bool has_room(struct page_device *device)
 {
-    size_t size = (device->group_count + 1) * sizeof(device->groups[0]);
-    void *groups = realloc(device->groups, size);
+    size_t count = device->group_count;
+    void *groups;
 
+    if (count > 0 && (count & (count - 1)) != 0) {
+        return true;
+    }
+    groups = reallocarray(device->groups, count > 0 ? 2 * count : 1, sizeof(device->groups[0]));
     if (groups != NULL) {
         device->groups = groups;
     }
@@ -111,7 +115,7 @@ static void add_habit(struct page_data *data, const struct store_cell *row)
 static void keep_group(struct page_data *data)
 {
     struct page_device *devices = data->devices.items;
-    char **names = data->groups.items;
+    char **names = data->groups.list.items;
     size_t kept = 0;
 
     for (size_t i = 0; i < data->devices.count; i++) {

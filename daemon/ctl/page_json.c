@@ -234,12 +234,12 @@ static void put_series(FILE *out, const struct page_data *data)
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
-static void put_texts(FILE *out, const char *name, const struct page_list *list)
+static void put_texts(FILE *out, const char *name, const struct page_texts *all)
 {
-    char **texts = list->items;
+    char **texts = all->list.items;
 
     put_name(out, name, "[");
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t i = 0; i < all->list.count; i++) {
         fputs(i > 0 ? "," : "", out);
         put_text(out, texts[i]);
     }

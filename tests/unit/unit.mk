@@ -68,10 +68,12 @@ $(BUILD)/tests/test_session_proxy: private LDFLAGS_ += -Wl,--wrap=proxy_open
 # Of foxtrackrctl.
 $(BUILD)/tests/test_ctl_moment: $(BUILD)/daemon/ctl/moment.o
 $(BUILD)/tests/test_ctl_export_text: $(BUILD)/daemon/ctl/export_text.o
+$(BUILD)/tests/test_page_lists: $(BUILD)/daemon/ctl/page_lists.o
 $(BUILD)/tests/test_plot: $(addprefix $(BUILD)/daemon/ctl/plot_,draw.o series.o time.o)
 $(BUILD)/tests/test_serve_check: $(addprefix $(BUILD)/daemon/ctl/serve_,check.o listen.o)
-$(BUILD)/tests/test_serve_http: $(addprefix $(BUILD)/daemon/ctl/serve_,check.o http.o listen.o)
-$(BUILD)/tests/test_serve_http: private LIBS_OWN = $(LIBS_CTL)
+UNIT_SERVE := $(addprefix $(BUILD)/tests/test_serve_,clients http)
+$(UNIT_SERVE): $(addprefix $(BUILD)/daemon/ctl/serve_,check.o http.o listen.o)
+$(UNIT_SERVE): private LIBS_OWN = $(LIBS_CTL)
 
 # This one has its addresses alone.
 $(BUILD)/tests/test_dial_race: $(BUILD)/tests/unit/fake_broker.o
