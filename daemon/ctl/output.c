@@ -120,10 +120,12 @@ int ctl_output_open(struct ctl_output *output, const char *path, bool replace)
     signal(SIGPIPE, SIG_IGN); /* an error of write(), which is told */
     if (path == NULL) {
         output->fd = STDOUT_FILENO;
+        output->terminal = isatty(output->fd) == 1;
         return 0;
     }
     if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
         output->fd = open(path, O_WRONLY | O_CLOEXEC);
+        output->terminal = output->fd >= 0 && isatty(output->fd) == 1;
         return output->fd >= 0 ? 0 : failed(output, "written", errno);
     }
     return open_part(output);

@@ -15,6 +15,7 @@ struct ctl_output {
     bool replace;     /* a regular file that is there */
     char *part;       /* name of the unfinished file; NULL: `path` is written itself */
     int fd;
+    bool terminal; /* what is written there is shown as it is written */
     char *buffer;
     size_t length;   /* bytes in the buffer */
     size_t size;     /* of the buffer */

@@ -1,6 +1,7 @@
 """foxtrackrctl export: every row once, every value as it is, and the daemon is not held up."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -488,6 +489,36 @@ def test_progress_on_a_terminal(database):
     assert process.wait(20 * PATIENCE) == 0
     assert re.search(rb"exporting +\d+ rows, \d+ s", shown), shown
     assert shown.endswith(b"\r\x1b[K")
+
+
+def shown(*words):
+    """What a terminal gets."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([FOXTRACKRCTL, *words], stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        got = b""
+        try:
+            while more := os.read(ours, 4096):
+                got += more
+        except OSError:  # the other end is closed
+            pass
+        os.close(ours)
+    assert process.returncode == 0, got
+    return got.replace(b"\r\n", b"\n").replace(b"\r\n", b"\n")
+
+
+def test_a_terminal_gets_no_control_characters(database):
+    """Goal: a name from a topic cannot steer the terminal that it is written to; a file has it as it is."""
+    path, db = database
+    name = "\x1b[2J\x1b]0;x\x07 \u009b1m \u202egnp \x7f ü"
+    db.execute("INSERT INTO devices VALUES (8, 'foxtrackr', ?, ?)", (name, START))
+    assert name.encode() in export(path, "devices").stdout
+    csv = shown("export", "devices", path)
+    assert b"\n8,foxtrackr,\\x1b[2J\\x1b]0;x\\x07 \\xc2\\x9b1m \\xe2\\x80\\xaegnp \\x7f \xc3\xbc," in csv
+    assert csv.startswith(b"device,family,device_id,") and csv.count(b"\n") == 7  # a quoted end of line among them
+    lines = shown("export", "devices", path, "--format", "ndjson").decode().splitlines()
+    assert r"\u001B[2J\u001B]0;x\u0007 \u009b1m \u202egnp \u007f ü" in lines[-1]
+    assert json.loads(lines[-1])["device_id"] == name
 
 
 # --- what is refused -------------------------------------------------------------------------------
