@@ -9,7 +9,9 @@
  * session over. So the check uses a client id of its own (the first session's, with "check" and a
  * random number appended) and a clean session that ends with the connection. The messages that the
  * broker sends to it are copies, which are dropped here. A shared subscription ($share/...) would
- * take messages away from other clients, so it is not subscribed.
+ * take messages away from other clients, so it is not subscribed. A broker that subscribes every
+ * client to a shared one by itself would lose messages to the check, and not to the daemon's own
+ * question for MQTT 5 (session/address.c).
  *
  * How long the broker keeps a session of MQTT 5 is known from its answer to a client that asks for
  * one, so that is done first, over a connection of its own. Must never happen: a session that may

@@ -9,7 +9,13 @@
  * asked to keep that session for a minute all the same: one that answers with an expiry of 0 would
  * not keep the daemon's own either. It goes through the gate like every connection of Paho's.
  *
- * Must never happen: a question changes what is known of the session's fate.
+ * A question subscribes to nothing, but some brokers subscribe clients themselves (EMQX:
+ * auto-subscribe), to a shared subscription too, whose messages then go to this client alone. A
+ * message ends the question's connection before it is acknowledged, so that the broker gives it to
+ * another client.
+ *
+ * Must never happen: a question changes what is known of the session's fate, or acknowledges a
+ * message.
  */
 #include "session/session_internal.h"
 
@@ -164,10 +170,27 @@ static enum session_reached connect_session(struct session *session,
 
 /* --- the question ---------------------------------------------------------------------------- */
 
-static void drop_message(void *context, const struct paho_message *message)
+struct question {
+    struct session *session;
+    bool was_told; /* that a message came */
+};
+
+/* Cuts the link, so that no acknowledgement of the message leaves: nothing stores it. Called for
+ * each message, on Paho's thread. */
+static void refuse_message(void *context, const struct paho_message *message)
 {
-    (void)context;
-    (void)message;
+    struct question *question = context;
+    const struct session *session = question->session;
+    const struct log_fields fields = {.session = session->own->client_id};
+
+    gate_sever(session->parts.gate, session->parts.index, "a message came to the wrong client");
+    if (!question->was_told) {
+        log_line_fields(LOG_NOTICE, &fields,
+                        "%s: the broker sent a message (QoS %d) to the client that only asks for "
+                        "MQTT 5; it is not acknowledged",
+                        session->own->client_id, message->qos);
+    }
+    question->was_told = true;
 }
 
 static void drop_released(void *context)
@@ -211,7 +234,9 @@ static enum protocol_result ask(struct session *session, const struct dial_addre
                                 char *problem)
 {
     char client_id[BROKER_CLIENT_ID_SIZE];
-    const struct paho_handler handler = {.message = drop_message, .released = drop_released};
+    struct question question = {.session = session};
+    const struct paho_handler handler = {
+        .message = refuse_message, .released = drop_released, .context = &question};
     struct paho_options options = session->options;
     enum protocol_result result = PROTOCOL_OTHER;
     struct paho *paho;

@@ -152,10 +152,9 @@ static void hand_over(struct paho *paho, const struct paho_answer *answer)
     void (*then)(void *context);
     void *context;
 
-    if (paho->handler.accepted == NULL) {
-        return;
+    if (paho->handler.accepted != NULL) {
+        paho->handler.accepted(paho->handler.context, answer);
     }
-    paho->handler.accepted(paho->handler.context, answer);
     pthread_mutex_lock(&fake.mutex);
     then = fake.after_connack;
     context = fake.after_connack_context;
@@ -357,8 +356,11 @@ int paho_new(struct paho **out, const struct paho_options *options,
         return -1;
     }
     if (options->clean_session) {
-        *out = fake.fails_question ? NULL : calloc(1, sizeof(**out));
+        fake.question = *out = fake.fails_question ? NULL : calloc(1, sizeof(**out));
         fake.fails_question = fake.question_stopped = false;
+        if (*out != NULL) {
+            (*out)->handler = *handler;
+        }
         return *out != NULL ? 0 : -1;
     }
     fake.client = calloc(1, sizeof(*fake.client));
@@ -383,6 +385,8 @@ void paho_free(struct paho *paho)
         close(fake.stop_fd);
         fake.stop_fd = -1;
         fake.client = NULL;
+    } else {
+        fake.question = NULL;
     }
     free(paho);
 }

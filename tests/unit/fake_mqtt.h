@@ -121,7 +121,8 @@ void fake_mqtt_lose(enum fake_loss how);
  * closes the connection; the session is told as above. */
 void fake_mqtt_disconnect(int code, const char *sentence);
 
-/* A message comes, in the calling thread, as on Paho's. An acknowledgement (PUBREC, PUBACK) is
+/* A message comes, in the calling thread, as on Paho's; to the client with a clean session while
+ * there is one. An acknowledgement (PUBREC, PUBACK) is
  * written when the session has taken it, as Paho does. */
 void fake_mqtt_deliver(const char *topic, const void *payload, size_t length, int qos);
 

@@ -44,6 +44,7 @@ struct fake_mqtt {
 
     /* The client. */
     struct paho *client;
+    struct paho *question; /* the client with a clean session, while there is one */
     struct fake_link link;
     bool connected;
     bool lost;

@@ -274,8 +274,9 @@ static void deliver(const char *topic, const void *payload, size_t length, int q
         .qos = qos,
         .is_repeated = is_repeated,
     };
+    struct paho *to = fake.question != NULL ? fake.question : fake.client;
 
-    fake.client->handler.message(fake.client->handler.context, &message);
+    to->handler.message(to->handler.context, &message);
     if (qos > 0) {
         (void)!fake_link_write(&fake.link, qos == 2 ? "PUBREC" : "PUBACK");
     }

@@ -332,6 +332,26 @@ static void a_stop_ends_the_question(void **state)
     assert_int_equal(logged(fixture, "warning"), 0);
 }
 
+static void deliver_a_message(void *context)
+{
+    (void)context;
+    fake_mqtt_deliver("a/topic", "{", 1, 2);
+}
+
+/* Nothing stores a message that a broker sends to that client, so no PUBREC leaves. */
+static void a_question_acknowledges_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+
+    know_with(fixture, CONFIG_AUTO);
+    fake_mqtt_answer(FAKE_NEW);
+    fake_mqtt_after_connack(deliver_a_message, fixture);
+    begin_subscribed(fixture);
+    assert_conversation(fixture, "ASK " KEPT_5 LEAVES);
+    assert_int_equal(logged(fixture, "notice c: the broker sent a message (QoS 2) to the client"),
+                     1);
+}
+
 /* Without memory for a second client the attempt fails, and is made again. */
 static void a_question_without_a_client_is_asked_later(void **state)
 {
@@ -528,6 +548,7 @@ int main(void)
         SESSION_TEST(a_denied_client_is_no_answer),
         SESSION_TEST(a_broker_that_would_not_keep_the_session_is_not_asked_for_5),
         SESSION_TEST(a_question_without_an_answer_is_asked_again),
+        SESSION_TEST(a_question_acknowledges_nothing),
         SESSION_TEST(a_question_does_not_settle_an_earlier_connect),
         SESSION_TEST(a_lost_connect_of_5_makes_the_session_uncertain),
         SESSION_TEST(an_old_answer_makes_the_session_uncertain),
