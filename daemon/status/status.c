@@ -14,7 +14,6 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
-#include "base/escape.h"
 #include "base/log.h"
 #include "base/moment.h"
 #include "base/own_file.h"
@@ -22,6 +21,7 @@
 #include "base/pulse.h"
 #include "base/wall.h"
 #include "status/file_internal.h"
+#include "status/words_internal.h"
 
 #define SAMPLES            6      /* ticks over which a rate is measured */
 #define CATCH_UP_LAG_MS    600000 /* a lag of ten minutes begins a catch-up…… */
@@ -29,7 +29,6 @@
 #define CAUGHT_UP_QUIET_MS 5000   /* …or no message for this long */
 #define PROGRESS_PERIOD_MS 60000
 #define PROGRESS_FIRST_MS  10000 /* a shorter catch-up is not logged */
-#define RECENT_QUIET_MS    60000
 
 struct sample {
     int64_t monotonic_ms;
@@ -355,155 +354,6 @@ static void follow_catch_up(struct status *status)
     }
 }
 
-/* --- in words ------------------------------------------------------------------------------ */
-
-/* Returns the session whose problem is the most urgent, or NULL when all are subscribed. */
-static const struct session_status *neediest(const struct status_snapshot *now, unsigned *index)
-{
-    const struct session_status *found = NULL;
-
-    for (unsigned i = 0; i < now->session_count; i++) {
-        const struct session_status *session = &now->sessions[i];
-
-        if (session->state != SESSION_SUBSCRIBED &&
-            (found == NULL || (found->reason[0] == '\0' && session->reason[0] != '\0'))) {
-            found = session;
-            *index = i;
-        }
-    }
-    return found;
-}
-
-static const char *state_in_words(const struct status_snapshot *now)
-{
-    unsigned index;
-    const struct session_status *session = neediest(now, &index);
-
-    if (now->writer.state == WRITER_FATAL) {
-        return "database failed";
-    }
-    if (now->writer.state == WRITER_STALLED) {
-        return "database takes nothing";
-    }
-    if (now->disk_wait_ms >= WATCHDOG_WAIT_WORTH_SAYING_MS) {
-        return "waiting for the disk";
-    }
-    if (session == NULL && now->clock_behind) {
-        return "clock behind";
-    }
-    if (session == NULL && now->latest.most) {
-        return "most in quarantine";
-    }
-    if (session == NULL) {
-        return now->catching_up ? "catching up" : "subscribed";
-    }
-    if (now->subscribed > 0 || session->state == SESSION_PARTIAL) {
-        return "partly subscribed";
-    }
-    return session->state == SESSION_CONNECTING ? "connecting" : "not connected";
-}
-
-static void append(char *text, const char *addition)
-{
-    size_t length = strlen(text);
-
-    snprintf(text + length, STATUS_TEXT_SIZE - length, "%s", addition);
-}
-
-/* Describes why a session is not subscribed, and when it tries again. */
-static void describe_trouble(const struct status *status, char *text)
-{
-    const struct status_snapshot *now = &status->snapshot;
-    char part[SESSION_REASON_SIZE + 128];
-    char wait[DURATION_SIZE];
-    char least[MOMENT_SIZE];
-    unsigned index = 0;
-    const struct session_status *session = neediest(now, &index);
-    int64_t retry_at_ms = 0;
-
-    if (now->writer.state == WRITER_STALLED || now->writer.state == WRITER_FATAL) {
-        snprintf(part, sizeof(part), ": %s", now->writer.reason);
-        append(text, part);
-        retry_at_ms = now->writer.state == WRITER_STALLED ? now->writer.retry_at_ms : 0;
-    } else if (now->disk_wait_ms >= WATCHDOG_WAIT_WORTH_SAYING_MS) {
-        snprintf(part, sizeof(part), " for %s", duration_text(now->disk_wait_ms, wait));
-        append(text, part);
-    } else if (session == NULL && now->clock_behind) {
-        snprintf(part, sizeof(part), ": it is %s at least: set the system's clock",
-                 moment_iso(now->clock_least_ms, least));
-        append(text, part);
-    } else if (session == NULL && now->latest.most) {
-        snprintf(part, sizeof(part), ": %" PRIu64 " of the latest %" PRIu64 " messages, reason %s",
-                 now->latest.quarantined, now->latest.messages,
-                 foxtrackr_reason_name(now->latest.reason));
-        append(text, part);
-    } else if (session != NULL && session->reason[0] != '\0') {
-        snprintf(part, sizeof(part), ": %s: %s", status->config->sessions[index].client_id,
-                 session->reason);
-        append(text, part);
-        retry_at_ms = session->state == SESSION_WAITING ? session->retry_at_ms : 0;
-    }
-    if (retry_at_ms > now->monotonic_ms) {
-        snprintf(part, sizeof(part), "; next try in %s",
-                 duration_text(retry_at_ms - now->monotonic_ms + 999, wait));
-        append(text, part);
-    }
-}
-
-/* Describes the progress of a catch-up, with "about" for the estimates. */
-static void describe_catch_up(const struct status_snapshot *now, char *text)
-{
-    char part[64 + DURATION_SIZE];
-    char left[DURATION_SIZE];
-
-    snprintf(part, sizeof(part), "; %d %%", (int)(now->catch_up.done * 100));
-    append(text, part);
-    if (now->catch_up.left_ms >= 0) {
-        snprintf(part, sizeof(part), ", about %s left", duration_text(now->catch_up.left_ms, left));
-        append(text, part);
-    }
-}
-
-static void describe(struct status *status)
-{
-    struct status_snapshot *now = &status->snapshot;
-    char part[160];
-    char waits[STATUS_WAITS_SIZE + 64];
-    char duration[DURATION_SIZE];
-
-    now->state = state_in_words(now);
-    snprintf(now->text, sizeof(now->text), "%s", now->state);
-    if (now->session_count > 1 && now->subscribed < now->session_count) {
-        snprintf(part, sizeof(part), " (%u of %u sessions)", now->subscribed, now->session_count);
-        append(now->text, part);
-    }
-    describe_trouble(status, now->text);
-    if (now->waits[0] != '\0') {
-        snprintf(waits, sizeof(waits), "; retention waits %s before it deletes %s",
-                 duration_text(now->waits_until_ms - now->monotonic_ms, duration), now->waits);
-        append(now->text, waits);
-    }
-    if (now->rate_per_s >= 0.5) {
-        snprintf(part, sizeof(part), "; %.0f msg/s", now->rate_per_s);
-        append(now->text, part);
-    }
-    if (now->lag_ms >= 0 && now->quiet_ms < RECENT_QUIET_MS) {
-        snprintf(part, sizeof(part), "; lag %s, pending %" PRIu64,
-                 duration_text(now->lag_ms, duration), now->pending);
-        append(now->text, part);
-        if (now->catching_up) {
-            describe_catch_up(now, now->text);
-        }
-    } else if (now->quiet_ms >= 0) {
-        snprintf(part, sizeof(part), "; last message %s ago",
-                 duration_text(now->quiet_ms, duration));
-        append(now->text, part);
-    }
-    /* systemd ignores a STATUS= that is not UTF-8 and parses a second line as another field;
-     * reasons quote text from brokers, certificates and files. */
-    escape_one_line(now->text);
-}
-
 /* --- telling ------------------------------------------------------------------------------- */
 
 /* Says that a file cannot be written, and once that it can again. */
@@ -563,7 +413,7 @@ void status_tick(struct status *status)
     follow_catch_up(status);
     look_at_growth(status);
     look_at_quarantine(status);
-    describe(status);
+    status_words_describe(now, status->config);
     tell_catch_up(status);
     if (strcmp(now->text, status->told) != 0) {
         snprintf(status->told, sizeof(status->told), "%s", now->text);
