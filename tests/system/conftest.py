@@ -15,6 +15,7 @@ from left_out import NO_MATTER, pytest_sessionfinish, pytest_terminal_summary  #
 
 import broker as brokers
 import harness
+import report_fleet
 from foxtrackrd import Daemon
 from journal import Journal
 from pki import Pki
@@ -64,6 +65,14 @@ def pki(tmp_path_factory):
 def password_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("passwords") / "passwords"
     brokers.make_password_file(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def fleet_database(tmp_path_factory):
+    """The database of report_fleet.make_database(). No test changes it."""
+    path = tmp_path_factory.mktemp("report") / "foxtrackr.db"
+    report_fleet.make_database(path)
     return path
 
 

@@ -12,19 +12,12 @@ import pytest
 
 from harness import FOXTRACKRCTL, PATIENCE, ROOT, run
 from report_fleet import (DAY, DAYS, FIRST, FULL, HOUR, MARKUP, NAMES, NOW, RECHARGED, RUNS, SILENT, WARM, Parts, celsius_of,
-                          data_of, empty_database, gaps_of, level_of, make_database, make_large, report, series)
+                          data_of, empty_database, gaps_of, level_of, make_large, report, series)
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    path = tmp_path_factory.mktemp("report") / "foxtrackr.db"
-    make_database(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def page(database):
-    return report(database).stdout
+def page(fleet_database):
+    return report(fleet_database).stdout
 
 
 @pytest.fixture(scope="module")
@@ -35,32 +28,32 @@ def data(page):
 # --- the command ---------------------------------------------------------------------------------
 
 
-def test_file_and_output_are_the_same_page(database, tmp_path):
+def test_file_and_output_are_the_same_page(fleet_database, tmp_path):
     """Goal: -o FILE and -o - give one page; a file follows the umask and leaves nothing beside it."""
     target = tmp_path / "report.html"
-    done = report(database, output=target, preexec_fn=lambda: os.umask(0o027))
+    done = report(fleet_database, output=target, preexec_fn=lambda: os.umask(0o027))
     assert re.fullmatch(rf"{target}: 60 devices, \d+ days, 0\.\d MiB, in .*\n", done.stdout) and done.stderr == ""
     assert target.stat().st_mode & 0o777 == 0o640
     assert os.listdir(tmp_path) == ["report.html"]
     same = re.compile(r'"(made|until)_ms":\d+|"seen":\[[^]]*\]|"left":\[[^]]*\]|"gaps":"[^"]*"')
-    assert same.sub("", target.read_text()) == same.sub("", report(database).stdout)
+    assert same.sub("", target.read_text()) == same.sub("", report(fleet_database).stdout)
 
 
-def test_existing_file_stays_without_force(database, tmp_path):
+def test_existing_file_stays_without_force(fleet_database, tmp_path):
     """Goal: an existing file is replaced only with --force, the database and directories never."""
     target = tmp_path / "report.html"
     target.write_text("mine")
-    done = report(database, output=target, check=False)
+    done = report(fleet_database, output=target, check=False)
     assert done.returncode == 73 and "is there already; choose another name, or --force" in done.stderr
     assert target.read_text() == "mine"
-    report(database, "--force", output=target)
+    report(fleet_database, "--force", output=target)
     assert target.read_text().startswith("<!DOCTYPE html>")
-    before = database.read_bytes()
-    for wrong in (database, f"{database}-wal", f"{database}-shm", tmp_path, tmp_path / "none" / "x.html"):
-        done = report(database, "--force", output=wrong, check=False)
+    before = fleet_database.read_bytes()
+    for wrong in (fleet_database, f"{fleet_database}-wal", f"{fleet_database}-shm", tmp_path, tmp_path / "none" / "x.html"):
+        done = report(fleet_database, "--force", output=wrong, check=False)
         assert (done.returncode, done.stdout) == (73, ""), wrong
-    assert database.read_bytes() == before
-    assert report(database, output="/dev/null").returncode == 0  # which is not replaced by a file
+    assert fleet_database.read_bytes() == before
+    assert report(fleet_database, output="/dev/null").returncode == 0  # which is not replaced by a file
     assert not os.path.isfile("/dev/null")
 
 
@@ -71,22 +64,22 @@ def test_existing_file_stays_without_force(database, tmp_path):
     (["--device", "nobody"], 1, "there is no device nobody in the database"),
     (["--group", "nowhere"], 1, "there is no group nowhere in the database"),
 ], ids=str)
-def test_wrong_words(database, options, status, says):
+def test_wrong_words(fleet_database, options, status, says):
     """Goal: what cannot be reported is said in one line, and nothing is written."""
-    done = report(database, *options, check=False)
+    done = report(fleet_database, *options, check=False)
     assert (done.returncode, done.stdout) == (status, "")
     assert says in done.stderr and done.stderr.startswith("foxtrackrctl: ")
 
 
-def test_terminal_gets_no_page(database):
+def test_terminal_gets_no_page(fleet_database):
     """Goal: without --output a page goes to a pipe or file, and never to a terminal."""
     outer, inner = os.openpty()
-    done = subprocess.run([FOXTRACKRCTL, "report", database], stdout=inner, stderr=subprocess.PIPE, text=True,
+    done = subprocess.run([FOXTRACKRCTL, "report", fleet_database], stdout=inner, stderr=subprocess.PIPE, text=True,
                           timeout=60 * PATIENCE, check=False)
     os.close(inner)
     os.close(outer)
     assert done.returncode == 64 and "--output FILE is missing" in done.stderr
-    assert run(FOXTRACKRCTL, "report", database).stdout.startswith("<!DOCTYPE html>")
+    assert run(FOXTRACKRCTL, "report", fleet_database).stdout.startswith("<!DOCTYPE html>")
 
 
 def test_database_that_is_none(tmp_path):
@@ -98,20 +91,20 @@ def test_database_that_is_none(tmp_path):
     assert os.listdir(tmp_path) == ["text.db"]
 
 
-def test_full_disk_leaves_no_file(database):
+def test_full_disk_leaves_no_file(fleet_database):
     """Goal: what cannot be written completely is told."""
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([FOXTRACKRCTL, "report", "-o", "-", database], stdout=full, stderr=subprocess.PIPE,
+        done = subprocess.run([FOXTRACKRCTL, "report", "-o", "-", fleet_database], stdout=full, stderr=subprocess.PIPE,
                               text=True, timeout=60 * PATIENCE, check=False)
     assert done.returncode == 73 and "No space left" in done.stderr
 
 
-def test_reader_does_not_wait_for_a_writer(database, tmp_path):
+def test_reader_does_not_wait_for_a_writer(fleet_database, tmp_path):
     """Goal: a report is made while another process writes, and sees one state."""
-    writer = sqlite3.connect(database, isolation_level=None)
+    writer = sqlite3.connect(fleet_database, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("UPDATE runs SET stored = stored + 1, received = received + 1 WHERE run = 1")
-    accounts = data_of(report(database).stdout)["accounts"]
+    accounts = data_of(report(fleet_database).stdout)["accounts"]
     writer.execute("ROLLBACK")
     writer.close()
     assert accounts["received"] == sum(run_[2] for run_ in RUNS)
@@ -207,9 +200,9 @@ def test_days(data):
 
 
 @pytest.mark.parametrize("since", ["1000d", "1970-01-02"])
-def test_days_begin_with_the_first_reading(database, data, since):
+def test_days_begin_with_the_first_reading(fleet_database, data, since):
     """Goal: days before there was anything have no place in a page, however early --since is."""
-    early = data_of(report(database, "--since", since).stdout)
+    early = data_of(report(fleet_database, "--since", since).stdout)
     assert early["days"][0] == data["days"][0] and early["since_ms"] == FIRST // DAY * DAY
 
 
@@ -285,13 +278,13 @@ def test_gaps(data):
     assert abs(data["since_ms"] + minutes * 60_000 - last) <= 60_000
 
 
-def test_group_and_device(database, data):
+def test_group_and_device(fleet_database, data):
     """Goal: a group's report has its devices alone; a device's report has its readings, too."""
-    group = data_of(report(database, "--group", "north").stdout)
+    group = data_of(report(fleet_database, "--group", "north").stdout)
     assert group["devices"]["id"] == data["devices"]["id"][1::2] and group["scope"]["group"] == "north"
     for name in ("level", "coverage"):
         assert series(group, name, 3)[:-1] == series(data, name, 7)[:-1]
-    one = data_of(report(database, "--device", NAMES[WARM], "--since", "4d").stdout)
+    one = data_of(report(fleet_database, "--device", NAMES[WARM], "--since", "4d").stdout)
     assert one["devices"]["id"] == [NAMES[WARM]] and len(one["days"]) == 5
     times = [FIRST + hour * HOUR + WARM * 1000 for hour in range(DAYS * 24)]
     expected = [(at, celsius_of(WARM, hour)) for hour, at in enumerate(times) if at >= one["since_ms"]]

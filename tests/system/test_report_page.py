@@ -10,17 +10,10 @@ import pytest
 
 from browser import Browser
 from harness import PATIENCE, find_program
-from report_fleet import FULL, MARKUP, NAMES, RECHARGED, SILENT, WARM, make_database, make_large, report
+from report_fleet import FULL, MARKUP, NAMES, RECHARGED, SILENT, WARM, make_large, report
 
 WIDTHS = [360, 820, 1440]
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    path = tmp_path_factory.mktemp("report") / "foxtrackr.db"
-    make_database(path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +24,9 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def url(database, tmp_path_factory):
+def url(fleet_database, tmp_path_factory):
     target = tmp_path_factory.mktemp("page") / "report.html"
-    report(database, output=target)
+    report(fleet_database, output=target)
     return target.as_uri()
 
 
