@@ -226,7 +226,11 @@ static int compare_with_what_came(void *context, const char *client_id,
 {
     struct came *came = context;
 
-    assert_string_equal(client_id, came->client_id);
+    if (came->client_id == NULL) {
+        assert_null(client_id);
+    } else {
+        assert_string_equal(client_id, came->client_id);
+    }
     assert_int_equal(packet->topic_length, came->packet.topic_length);
     assert_memory_equal(packet->topic, came->packet.topic, packet->topic_length);
     assert_int_equal(packet->payload_length, came->packet.payload_length);
@@ -245,17 +249,18 @@ static void a_message_leaves_as_it_came(void **state)
     struct came came[] = {
         {.client_id = "id-b-07", .packet = packet("{\"as\":\"it came\"}")},
         {.client_id = "ä", .packet = packet("")},
+        {.client_id = NULL, .packet = packet("from nobody")}, /* as store_packet allows */
         {.client_id = "id-c-01", .packet = packet("?")},
         {.client_id = "id-d-01", .packet = packet("!")},
     };
 
-    came[2].packet.payload = bytes;
-    came[2].packet.payload_length = sizeof(bytes);
-    came[2].packet.topic = "Füchse/\xf0\x9f\xa6\x8a/v3/ ";
-    came[2].packet.topic_length = strlen(came[2].packet.topic);
-    came[2].packet.received_ms = INT64_MAX;
-    came[3].packet.topic = "foxtrackr/a group/V3/0/bat";
+    came[3].packet.payload = bytes;
+    came[3].packet.payload_length = sizeof(bytes);
+    came[3].packet.topic = "Füchse/\xf0\x9f\xa6\x8a/v3/ ";
     came[3].packet.topic_length = strlen(came[3].packet.topic);
+    came[3].packet.received_ms = INT64_MAX;
+    came[4].packet.topic = "foxtrackr/a group/V3/0/bat";
+    came[4].packet.topic_length = strlen(came[4].packet.topic);
     for (size_t i = 0; i < sizeof(came) / sizeof(came[0]); i++) {
         const struct inbox_sink sink = {compare_with_what_came, NULL, &came[i]};
         bool taken = false;

@@ -144,6 +144,7 @@ int inbox_put(struct inbox *inbox, const char *client_id, const struct store_pac
 {
     struct foxtrackr_topic topic;
     struct foxtrackr_problem problem;
+    const char *known_id = client_id != NULL ? client_id : ""; /* the column is NOT NULL */
     bool own = message != NULL && message->group == NULL;
     uint32_t device;
     int result = STORE_OK;
@@ -162,7 +163,7 @@ int inbox_put(struct inbox *inbox, const char *client_id, const struct store_pac
     if (result == STORE_OK) {
         result = find_device(inbox, &topic, own ? message : NULL, &device);
     }
-    return result == STORE_OK ? put(inbox, client_id, packet, message, device) : result;
+    return result == STORE_OK ? put(inbox, known_id, packet, message, device) : result;
 }
 
 /* --- batches -------------------------------------------------------------------------------- */

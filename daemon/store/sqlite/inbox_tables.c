@@ -173,7 +173,10 @@ int store_inbox_use(struct store *store, int64_t n,
             .received_ms = sqlite3_column_int64(statement, 3),
         };
 
-        result = use(context, (const char *)sqlite3_column_text(statement, 0), &packet);
+        const char *client_id = (const char *)sqlite3_column_text(statement, 0);
+
+        result =
+            use(context, client_id != NULL && client_id[0] != '\0' ? client_id : NULL, &packet);
     } else if (result == STORE_OK) {
         store->broken = true;
         result = store_refuse(store, STORE_FATAL,
