@@ -194,6 +194,29 @@ static void test_another_program_fills_the_disk(void **state)
     assert_stored(fixture, 22);
 }
 
+/* A run ended while a reader held the WAL, which had filled the disk. The next run begins, although
+ * no byte was freed. */
+static void test_a_run_begins_on_a_disk_that_the_wal_has_filled(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *reader = hold_wal(fixture);
+    int batches;
+
+    sqlite3_db_config(reader, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    disk.free_bytes = 3 * MIB / 2;
+    batches = fill_disk(fixture, PAYLOAD_BYTES);
+    assert_int_equal(store_begin(fixture->store), STORE_OK); /* gives back what the last one left */
+    assert_int_equal(store_rollback(fixture->store), STORE_OK);
+    store_close(fixture->store);
+    fixture->store = NULL;
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+    disk.free_bytes = 0; /* another program has taken the rest */
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    if (store_run_begin(fixture->store, "next", NOW_MS) != STORE_OK)
+        fail_msg("%s", store_error(fixture->store));
+    assert_stored(fixture, 1 + batches);
+}
+
 static int make(void **state)
 {
     disk.free_bytes = MUCH;
@@ -213,6 +236,7 @@ int main(void)
         TEST(test_a_quota_is_learnt),
         TEST(test_a_failed_batch_gives_its_space_back),
         TEST(test_another_program_fills_the_disk),
+        TEST(test_a_run_begins_on_a_disk_that_the_wal_has_filled),
     };
 
     use_small_disk();

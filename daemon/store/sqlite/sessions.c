@@ -17,6 +17,10 @@ int sqlite_run_begin(struct store *store, const char *version, int64_t now_ms)
     if (result == STORE_OK) {
         result = store_execute(store, STATEMENT_RUN_BEGIN, values, 2);
     }
+    /* An earlier run may have left a WAL that takes the last free space of the disk. */
+    if (result == STORE_E_RETRY && store->no_room && store_tidy_wal(store, false) == STORE_OK) {
+        result = store_execute(store, STATEMENT_RUN_BEGIN, values, 2);
+    }
     if (result != STORE_OK) {
         return result;
     }
