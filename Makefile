@@ -134,4 +134,4 @@ help: ## this list
 .DELETE_ON_ERROR:
 .SECONDARY:
 
--include $(shell find $(BUILD) '(' -name trixie -o -path '$(BUILD)/brokers' ')' -prune -o -name '*.d' -type f -print 2>/dev/null)
+-include $(shell find $(BUILD) '(' -name trixie -o -name brokers ')' -prune -o -name '*.d' -type f -print 2>/dev/null)

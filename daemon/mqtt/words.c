@@ -20,9 +20,9 @@
 #define QUOTED_SIZE 136 /* the longest text of a broker in a sentence, after escaping */
 
 #define OTHER_VERSION                                                                              \
-    "the broker does not speak MQTT 3.1.1, the version that foxtrackrd speaks: allow "             \
-    "version 3.1.1 (protocol level 4) at the broker, or set broker.host and broker.port "          \
-    "to a listener that has it"
+    "the broker does not speak MQTT 3.1.1: set broker.protocol = auto, or allow version 3.1.1 "    \
+    "(protocol level 4) at the broker, or set broker.host and broker.port to a listener that "     \
+    "has it"
 #define OTHER_VERSION_5                                                                            \
     "the broker does not speak MQTT 5: set broker.protocol = auto or 3.1.1, or set broker.host "   \
     "and broker.port to a listener that has it"

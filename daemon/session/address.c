@@ -136,6 +136,13 @@ static enum session_reached connect_session(struct session *session,
     session->uncertain = true;
     switch (paho_connect(session->paho, &session->options, &session->answer, paho_problem)) {
     case PAHO_OK:
+        if (session->is_useless) {
+            snprintf(problem, SESSION_REASON_SIZE, "%s",
+                     session_protocol_reason(PROTOCOL_NOT_KEPT));
+            nothing_changed(session);
+            *result = PROTOCOL_USELESS;
+            return SESSION_NOT_REACHED;
+        }
         break; /* session_record_answer() has noted it */
     case PAHO_E_REFUSED:
         snprintf(problem, SESSION_REASON_SIZE, "%s", paho_problem);
@@ -279,6 +286,16 @@ static int dial_again(const struct session *session, const struct dial_address *
 
 /* --- both ------------------------------------------------------------------------------------ */
 
+static void tell_not_kept(const struct session *session)
+{
+    const struct log_fields fields = {.session = session->own->client_id};
+
+    log_line_fields(LOG_NOTICE, &fields,
+                    "%s: the broker speaks MQTT 5, and keeps no session of it when its "
+                    "connection ends: MQTT 3.1.1 is used",
+                    session->own->client_id);
+}
+
 static void tell_version(const struct session *session, const struct dial_address *address,
                          const char *why, enum paho_version version)
 {
@@ -300,10 +317,7 @@ static bool ask_first(struct session *session, const struct dial_address *addres
         return false;
     }
     if (result == PROTOCOL_USELESS) {
-        log_line_fields(LOG_NOTICE, &fields,
-                        "%s: the broker speaks MQTT 5, and keeps no session of it when its "
-                        "connection ends: MQTT 3.1.1 is used",
-                        session->own->client_id);
+        tell_not_kept(session);
     } else if (result == PROTOCOL_DENIED) {
         log_line_fields(LOG_DEBUG, &fields, "%s: %s denies the client that asks for MQTT 5: %s",
                         session->own->client_id, address->name, problem);
@@ -334,6 +348,7 @@ enum session_reached session_try_address(struct session *session,
         return SESSION_NOT_REACHED;
     }
     for (int tries = 0;; tries++) {
+        session->is_last_version = tries > 0;
         reached = connect_session(session, address, fd, &result, problem);
         if (reached == SESSION_REACHED ||
             !session_protocol_note(&session->protocol, options->version, result, wall_now_ms()) ||
@@ -341,6 +356,9 @@ enum session_reached session_try_address(struct session *session,
             return reached;
         }
         options->version = options->version == PAHO_MQTT_5 ? PAHO_MQTT_3_1_1 : PAHO_MQTT_5;
+        if (result == PROTOCOL_USELESS) {
+            tell_not_kept(session);
+        }
         tell_version(session, address, problem, options->version);
         paho_disconnect(session->paho, SESSION_CLEAN_UP_MS);
         fd = dial_again(session, address, problem);

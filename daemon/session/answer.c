@@ -100,16 +100,21 @@ static void say_found(const struct session *session)
 /*
  * The session's thread waits in paho_connect(), and sees what is set here when that returns. The
  * version on record is the one to begin with in the next life of the daemon: not MQTT 5 where the
- * broker keeps no session of it.
+ * broker keeps no session of it. A new session that the broker will not keep has nothing in it:
+ * where MQTT 3.1.1 can be tried, it is left before it is subscribed, as if it had not been.
  */
 void session_record_answer(void *context, const struct paho_answer *answer)
 {
     struct session *session = context;
     enum paho_version version = session->options.version;
-    bool is_useless = version == PAHO_MQTT_5 && answer->session_expiry_s == 0;
+    bool is_kept = version != PAHO_MQTT_5 || answer->session_expiry_s > 0;
+    bool goes_on = session_protocol_note(
+        &session->protocol, version, is_kept ? PROTOCOL_ACCEPTED : PROTOCOL_USELESS, wall_now_ms());
 
-    session_protocol_note(&session->protocol, version,
-                          is_useless ? PROTOCOL_USELESS : PROTOCOL_ACCEPTED, wall_now_ms());
+    session->is_useless = goes_on && !answer->session_present && !session->is_last_version;
+    if (session->is_useless) {
+        return;
+    }
     session->uncertain = session->was_uncertain; /* this CONNECT was answered */
     session->gap = gap_of(session, answer->session_present);
     session->is_recorded =

@@ -14,6 +14,9 @@
  * again a week after the session's own client was accepted. A broker that denies that one too, by
  * a wrong password for instance, has denied the client and not its id.
  *
+ * Where no session is known, the daemon asks for MQTT 5 with its own client id: a new session that
+ * the broker does not keep has nothing in it, and is left at once for one of MQTT 3.1.1.
+ *
  * Must never happen: unless the configuration says so, a CONNECT of MQTT 5 with the session's own
  * client id leaves for a broker that has a session of ours and was never seen to keep one of
  * MQTT 5. The one exception is a broker that has refused MQTT 3.1.1.
@@ -34,11 +37,16 @@ const char *session_protocol_reason(enum protocol_doubt doubt)
     switch (doubt) {
     case PROTOCOL_NO_DOUBT:
         break;
+    case PROTOCOL_NOT_TAKEN:
+        return "the broker does not take MQTT 5";
     case PROTOCOL_NOT_KEPT:
         return "the broker keeps no session of MQTT 5 when its connection ends";
     case PROTOCOL_NOT_KNOWN:
         return "whether the broker keeps a session of MQTT 5 is not known, because it denies the "
                "client that asks";
+    case PROTOCOL_EARLIER:
+        return "the broker did not take MQTT 5, or promise to keep a session of it, when an "
+               "earlier run asked; it is asked again a week after that";
     }
     return "";
 }
@@ -53,6 +61,8 @@ void session_protocol_remember(struct session_protocol *protocol, int remembered
     protocol->remembered = remembered;
     protocol->asked_ms = is_free(protocol) ? asked_ms : 0;
     protocol->answers_5 = remembered == PAHO_MQTT_5;
+    protocol->doubt = remembered == PAHO_MQTT_3_1_1 && protocol->asked_ms > 0 ? PROTOCOL_EARLIER
+                                                                              : PROTOCOL_NO_DOUBT;
 }
 
 /* Returns true when MQTT 5 was asked for within the last week. A clock that was set back makes it
@@ -90,9 +100,13 @@ struct protocol_choice session_protocol_choose(const struct session_protocol *pr
 /* A CONNECT of MQTT 5 was closed. Returns true when the broker may speak MQTT 3.1.1 only. */
 static bool note_closed(struct session_protocol *protocol, int64_t now_ms)
 {
+    bool takes_old;
+
     protocol->asked_ms = now_ms;
     protocol->closed++;
-    return protocol->closed >= (protocol->answers_5 ? CLOSED_LIMIT : 1);
+    takes_old = protocol->closed >= (protocol->answers_5 ? CLOSED_LIMIT : 1);
+    protocol->doubt = takes_old ? PROTOCOL_NOT_TAKEN : protocol->doubt;
+    return takes_old;
 }
 
 bool session_protocol_note(struct session_protocol *protocol, enum paho_version version,
@@ -124,11 +138,13 @@ bool session_protocol_note(struct session_protocol *protocol, enum paho_version 
     case PROTOCOL_REFUSED:
         protocol->asked_ms = is_5 ? now_ms : protocol->asked_ms;
         protocol->answers_5 = protocol->answers_5 && !is_5;
+        protocol->doubt = is_5 ? PROTOCOL_NOT_TAKEN : protocol->doubt;
         return true;
     case PROTOCOL_CLOSED:
         return is_5 && note_closed(protocol, now_ms);
     case PROTOCOL_SILENT:
         protocol->asked_ms = is_5 ? now_ms : protocol->asked_ms;
+        protocol->doubt = is_5 ? PROTOCOL_NOT_TAKEN : protocol->doubt;
         protocol->silent++;
         return false;
     case PROTOCOL_USELESS:
@@ -137,20 +153,30 @@ bool session_protocol_note(struct session_protocol *protocol, enum paho_version 
         protocol->remembered = PAHO_MQTT_3_1_1;
         protocol->answers_5 = false;
         protocol->closed = protocol->silent = 0;
-        return false;
+        return true;
     case PROTOCOL_OTHER:
         break;
     }
     return false;
 }
 
-/* Returns what the answer to a question leaves open. */
+/* Returns why the answer to a question keeps the daemon from MQTT 5. */
 static enum protocol_doubt doubt_of(enum protocol_result result)
 {
-    if (result == PROTOCOL_USELESS) {
+    switch (result) {
+    case PROTOCOL_REFUSED:
+    case PROTOCOL_CLOSED:
+    case PROTOCOL_SILENT:
+        return PROTOCOL_NOT_TAKEN;
+    case PROTOCOL_USELESS:
         return PROTOCOL_NOT_KEPT;
+    case PROTOCOL_DENIED:
+        return PROTOCOL_NOT_KNOWN;
+    case PROTOCOL_ACCEPTED:
+    case PROTOCOL_OTHER:
+        break;
     }
-    return result == PROTOCOL_DENIED ? PROTOCOL_NOT_KNOWN : PROTOCOL_NO_DOUBT;
+    return PROTOCOL_NO_DOUBT;
 }
 
 bool session_protocol_answered(struct session_protocol *protocol, enum protocol_result result,

@@ -69,11 +69,13 @@ enum protocol_result {
     PROTOCOL_OTHER,    /* anything else: the network, TLS, the daemon itself */
 };
 
-/* Whether the broker keeps sessions of MQTT 5, as far as its answer to a question tells. */
+/* Why MQTT 5 is not used, as far as the broker's answers tell. */
 enum protocol_doubt {
-    PROTOCOL_NO_DOUBT,  /* it keeps them; or it does not speak MQTT 5, or was not asked */
-    PROTOCOL_NOT_KEPT,  /* it ends them with their connection */
-    PROTOCOL_NOT_KNOWN, /* it denies the client that asks */
+    PROTOCOL_NO_DOUBT,  /* the broker keeps sessions of MQTT 5, or was not asked */
+    PROTOCOL_NOT_TAKEN, /* it does not speak MQTT 5, or does not answer to it */
+    PROTOCOL_NOT_KEPT,  /* it ends sessions of MQTT 5 with their connection */
+    PROTOCOL_NOT_KNOWN, /* it denies the client that asks, so it may or may not keep them */
+    PROTOCOL_EARLIER,   /* one of these three, as an earlier run of the daemon has learned */
 };
 
 /* All zero: MQTT 3.1.1 or 5 as configured, nothing known. */
@@ -85,7 +87,7 @@ struct session_protocol {
     bool answers_5;   /* the broker was seen to answer in MQTT 5 last */
     int closed;       /* CONNECTs of MQTT 5 in a row with PROTOCOL_CLOSED */
     int silent;       /* CONNECTs in a row with PROTOCOL_SILENT */
-    enum protocol_doubt doubt; /* in this run */
+    enum protocol_doubt doubt;
 };
 
 struct protocol_choice {
@@ -108,7 +110,8 @@ struct protocol_choice session_protocol_choose(const struct session_protocol *pr
                                                int64_t now_ms);
 
 /* Note how the session's own CONNECT went. Returns true when the other version is to be tried at
- * the same address, at once. */
+ * the same address, at once; after PROTOCOL_USELESS only where the broker has made a new session:
+ * what it kept for one that was there would be lost. */
 bool session_protocol_note(struct session_protocol *protocol, enum paho_version version,
                            enum protocol_result result, int64_t now_ms);
 

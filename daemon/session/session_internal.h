@@ -45,6 +45,9 @@ struct session {
     bool was_uncertain;   /* before the CONNECT that is on its way */
     enum store_gap gap;   /* as recorded with the answer to the last CONNECT */
     bool is_recorded;     /* the intake has taken that record */
+    bool is_last_version; /* the attempt has no other version of MQTT left to try */
+    bool is_useless;      /* the last CONNACK made a session that ends with its connection, and
+                           * the other version is to be tried; nothing of it is on record */
     bool loss_unrecorded; /* the broker had lost the session, and the intake refused the record */
     int backoff_ms;
     int64_t connected_ms;  /* monotonic */
@@ -109,7 +112,8 @@ void session_note_expiry(struct session *session);
 bool session_take_keepalive(struct session *session);
 
 /* session/answer.c: a paho_accepted_fn, for a session: put the record of CONNACK into the intake,
- * before the messages of the connection. Paho's receive thread, while the session's waits. */
+ * before the messages of the connection; or set is_useless. Paho's receive thread, while the
+ * session's waits. */
 void session_record_answer(void *context, const struct paho_answer *answer);
 
 /* session/answer.c: say what session_record_answer() has recorded. Returns false when the intake

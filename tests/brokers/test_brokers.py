@@ -6,6 +6,8 @@ a look at its cell there.
 
 import contextlib
 import json
+import os
+import random
 import re
 
 import pytest
@@ -20,6 +22,8 @@ BASE_MS = 1_764_400_000_000
 SLOW = {"database": {"batch_max": 20}}
 """A drain that takes a while: 20 messages to a commit, and commits of some milliseconds."""
 SYNC_US = 5000
+TURNS = int(os.environ.get("FOXTRACKR_TURNS", "6"))
+"""How often test_versions_in_turn kills the daemon."""
 
 
 def messages(server, begin, end):
@@ -168,23 +172,27 @@ def test_versions_in_turn(server, make_daemon):
     keeps = table.read()[server.name]["restart of the broker"] == "once"
     daemon = make_daemon(**SLOW)
     turns = ["auto", "3.1.1"] if daemon.sections["broker"]["protocol"] == "3.1.1" else ["3.1.1", "auto"]
+    chance = random.Random(TURNS)
     queue(server, daemon)
     daemon.environment = slow_disk(sync_us=SYNC_US)
-    for number in range(6):
+    sent = COUNT
+    for number in range(TURNS):
         daemon.configure(broker={"protocol": turns[number % 2]})
-        before = count_received(daemon.database)
+        wanted = count_received(daemon.database) + chance.randrange(1, 200)
         daemon.start(wait=None)
-        wait_until(lambda: count_received(daemon.database) >= before + 100, 60, daemon.log_tail)
+        wait_until(lambda: count_received(daemon.database) >= wanted, 60, daemon.log_tail, every=0.002)
         daemon.kill()
         check_protocol(server, daemon)
         if keeps and number % 2:
             server.stop()
             server.start()
-    assert count_rows(daemon.database) < COUNT, "it was too fast to be interrupted"
+        publish(server, sent, sent + 100)
+        sent += 100
+    assert count_rows(daemon.database) < sent, "it was too fast to be interrupted"
     daemon.start()
-    daemon.wait_rows(COUNT, 120)
+    daemon.wait_rows(sent, 120)
     daemon.stop()
-    check_exactly(daemon, 0, COUNT)
+    check_exactly(daemon, 0, sent)
     assert gaps(daemon) == 0
 
 

@@ -30,7 +30,7 @@ REFUSALS = {
     "0x87": (mqtt.connack(0x87), ["not authorised", "broker.username"]),
     "0x9F": (mqtt.connack(0x9F), ["connection rate exceeded"]),
     "0x84 as MQTT 5 writes it": (mqtt.packet(mqtt.CONNACK, b"\0\x84\0"),
-                                 ["MQTT 5", "allow version 3.1.1"]),
+                                 ["MQTT 5", "broker.protocol = auto"]),
     "0x87 with a reason as MQTT 5 writes it": (
         mqtt.packet(mqtt.CONNACK, b"\0\x87\7\x1f" + mqtt.string("no")), ["MQTT 5"]),
 }

@@ -33,7 +33,8 @@ def no_leak_check(monkeypatch):
 
 class Keeper(ScriptedBroker):
     """
-    A broker that keeps sessions: CONNACK says that one is there when its client id had one before.
+    A broker that keeps sessions: CONNACK says that one is there when its client id had one before. With
+    an expiry of 0 it keeps none of MQTT 5.
     refuse_5: instead of a CONNACK that accepts MQTT 5, the bytes to answer with (b"": close), or a
     function of the request that returns them, or None to accept.
     """
@@ -51,7 +52,9 @@ class Keeper(ScriptedBroker):
             if refusal is not None:
                 return refusal
         present = not request["clean_start"] and request["client_id"] in self.sessions
-        if not request["clean_start"]:
+        if version == mqtt.MQTT_5 and self.properties.get("session_expiry_interval") == 0:
+            self.sessions.discard(request["client_id"])
+        elif not request["clean_start"]:
             self.sessions.add(request["client_id"])
         return mqtt.connack(present=present, version=version,
                             properties=self.properties if version == mqtt.MQTT_5 else None)
@@ -209,7 +212,10 @@ def test_a_session_that_5_would_end(keeper):
     assert "the broker speaks MQTT 5, and keeps no session of it" in daemon.log()
     assert daemon.status()["sessions"][0]["protocol_reason"].startswith("the broker keeps no session")
     daemon.stop()
-    once(daemon)
+    daemon.start()
+    reason = daemon.status()["sessions"][0]["protocol_reason"]
+    assert re.search("or promise to keep a session of it, when an earlier run asked", reason)
+    daemon.stop()
     assert broker.asked() == ["4", "5?", "4", "4"]
     assert query(daemon.database, REMEMBERED) == [(4,)]
     broker.properties = {}
@@ -272,14 +278,23 @@ def test_a_broker_that_denies_every_client(keeper):
 def test_a_broker_that_keeps_no_session_of_5(keeper):
     """
     Goal: at a new database MQTT 5 is asked for with the session's own client id. Where the broker does
-    not keep that session, MQTT 3.1.1 is used from the next connection on, also after a restart.
+    not keep that session, it is left before it is subscribed, and MQTT 3.1.1 is used, also after a
+    restart. Nothing could be lost, and no row in `gaps` says so.
     """
     broker, daemon = keeper(properties={"session_expiry_interval": 0})
-    once(daemon)
-    assert "the broker keeps no session of MQTT 5 when its connection ends" in daemon.log()
+    daemon.start()
+    assert broker.asked() == ["5", "4"] and broker.subscribes == 1
+    assert "the broker speaks MQTT 5, and keeps no session of it when its connection ends" in daemon.log()
+    assert re.search("^notice: .*connected to .* with MQTT 3.1.1, the broker made a new session",
+                     daemon.log(), re.MULTILINE)
+    session = daemon.status()["sessions"][0]
+    assert session["protocol"] == "3.1.1" and sum(session["lost"].values()) == 0
+    assert session["protocol_reason"] == "the broker keeps no session of MQTT 5 when its connection ends"
+    daemon.stop()
     assert query(daemon.database, REMEMBERED) == [(4,)]
     once(daemon)
-    assert broker.asked() == ["5", "4"]
+    assert broker.asked() == ["5", "4", "4"]
+    assert query(daemon.database, GAPS) == []
 
 
 def test_a_lost_connect_of_5_is_told(keeper):

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import re
+import signal
 import sqlite3
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 import broker as brokers
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import ROOT, count_received, query, run, value, wait_until
+from harness import ROOT, check_sound, count_received, query, run, slow_disk, value, wait_until
 
 
 def filters_on_record(daemon):
@@ -425,6 +426,48 @@ def test_two_daemons_share_a_subscription(make_broker, make_daemon, protocol):
         assert value(daemon.database, "SELECT sum(duplicate + quarantined) FROM runs") == 0
         assert len(re.findall("is a shared subscription", daemon.log())) == 1
         assert query(daemon.database, "SELECT * FROM gaps") == []
+
+
+def publish_times(broker, times):
+    """Publish a reading of one device for each of these times, in one connection."""
+    lines = b"\n".join(fleet.battery("s", time_ms).encode() for time_ms in times) + b"\n"
+    run(brokers.find_program("mosquitto_pub"), "-h", "127.0.0.1", "-p", broker.plain_port,
+        "-u", brokers.PUBLISHER, "-P", brokers.PUBLISHER_PASSWORD, "-t", "foxtrackr/s/V3.0/bat",
+        "-q", 2, "-l", input=lines, text=False)
+
+
+def test_a_daemon_of_a_share_is_killed(broker, make_daemon, protocol):
+    """
+    Goal: one of two daemons on a share is killed in the middle of a drain. What the broker has given to
+    its session waits there; in total every message is one row, of one of the two.
+    """
+    both = [make_daemon(broker, broker={"protocol": protocol}, database={"batch_max": 10},
+                        session={"given": name, "filters": "$share/fleet/foxtrackr/#"})
+            for name in ("one", "two")]
+    killed = both[0]
+    killed.environment = slow_disk(sync_us=5000)
+    for daemon in both:
+        daemon.start()
+    now = fleet.now_ms()
+    killed.process.send_signal(signal.SIGSTOP)
+    publish_times(broker, range(now, now + 400))
+    killed.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: count_received(killed.database) >= 20, 60, killed.log_tail, every=0.001)
+    killed.kill()
+    assert count_received(killed.database) < 200, "it was too fast to be interrupted"
+    publish_times(broker, range(now + 400, now + 500))
+    killed.start()
+
+    def stored():
+        return [time_ms for daemon in both
+                for time_ms, in query(daemon.database, "SELECT time_ms FROM battery")]
+
+    wait_until(lambda: len(stored()) >= 500, 60, lambda: f"500 rows, not {len(stored())}")
+    for daemon in both:
+        daemon.stop()
+        check_sound(daemon.database)
+        assert query(daemon.database, "SELECT * FROM gaps") == []
+    assert sorted(stored()) == list(range(now, now + 500))
 
 
 def test_a_session_that_is_not_configured_any_more(broker, make_daemon):

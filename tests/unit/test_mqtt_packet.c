@@ -106,7 +106,7 @@ static void malformed_packets(void **state)
         {0x90, BYTES("\0\1\3"), "return code"},
         {0x90, BYTES("\0\1\x7F"), "return code"},
         {0x20, BYTES("\0\x84\0"),
-         "its length is 3, not 2: MQTT 5 has such answers; allow version 3.1.1"},
+         "its length is 3, not 2: MQTT 5 has such answers; set broker.protocol = auto"},
         {0x90, BYTES("\0\0\2"), "packet identifier is 0"},
         {0xB0, BYTES("\1"), "malformed UNSUBACK"},
         {0xB0, BYTES("\0\1\0"), "malformed UNSUBACK"},

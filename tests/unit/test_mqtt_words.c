@@ -40,7 +40,7 @@ static void assert_words(const char *sentence, const struct expected *expected)
 static void every_connack(void **state)
 {
     static const struct expected cases[] = {
-        {1, {"does not speak MQTT 3.1.1", "at the broker", "broker.port"}},
+        {1, {"does not speak MQTT 3.1.1", "broker.protocol = auto", "broker.port"}},
         {2,
          {"client id or the keep alive", "19 characters", "session.client_id",
           "keep alive of 4321 s: broker.keepalive"}},

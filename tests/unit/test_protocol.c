@@ -53,7 +53,9 @@ static const struct conversation conversations[] = {
     {"a new broker that denies in 3.1.1", AUTO, false, 0, 0, "5r >4d 5r >4a 4"},
     {"a new broker that cannot be reached", AUTO, false, 0, 0, "5o 5o 5o 5a 5"},
     {"a new broker that does not answer", AUTO, false, 0, 0, "5s 5s 4s 5s 4a 4"},
-    {"a new broker that keeps no sessions of 5", AUTO, false, 0, 0, "5a 5u 4a 4"},
+    {"a new broker that keeps no sessions of 5", AUTO, false, 0, 0, "5u >4a 4a w ?u 4a 4"},
+    {"a new broker that stops keeping sessions of 5", AUTO, false, 0, 0, "5a 5u >4a 4a 4"},
+    {"a new broker of 5 alone that keeps none", AUTO, false, 0, 0, "5u >4r 4r >5u 4r >5u 4"},
 
     /* a session that was made with 3.1.1 by an earlier foxtrackrd */
     {"a known session at a broker of 5", AUTO, KNOWN, 0, 0, "?a 5a 5a w 5"},
@@ -264,6 +266,7 @@ static void a_denied_question_leaves_a_doubt(void **state)
 
     (void)state;
     session_protocol_remember(&protocol, 4, NOW_MS);
+    assert_int_equal(protocol.doubt, PROTOCOL_EARLIER);
     assert_true(session_protocol_answered(&protocol, PROTOCOL_DENIED, later_ms, &version));
     assert_int_equal(version, PAHO_MQTT_3_1_1);
     assert_int_equal(protocol.doubt, PROTOCOL_NOT_KNOWN);
@@ -277,11 +280,41 @@ static void a_denied_question_leaves_a_doubt(void **state)
     assert_true(session_protocol_answered(&protocol, PROTOCOL_USELESS, later_ms, &version));
     assert_int_equal(protocol.doubt, PROTOCOL_NOT_KEPT);
     assert_true(session_protocol_answered(&protocol, PROTOCOL_REFUSED, later_ms, &version));
-    assert_int_equal(protocol.doubt, PROTOCOL_NO_DOUBT);
+    assert_int_equal(protocol.doubt, PROTOCOL_NOT_TAKEN);
     session_protocol_note(&protocol, PAHO_MQTT_5, PROTOCOL_USELESS, later_ms);
     assert_int_equal(protocol.doubt, PROTOCOL_NOT_KEPT);
     session_protocol_note(&protocol, PAHO_MQTT_5, PROTOCOL_ACCEPTED, later_ms);
     assert_int_equal(protocol.doubt, PROTOCOL_NO_DOUBT);
+}
+
+/* Notes one CONNECT of MQTT 5 of a daemon that remembers `remembered`. Returns the doubt after it.
+ */
+static enum protocol_doubt doubt_after(int remembered, enum protocol_result result)
+{
+    struct session_protocol protocol = {.configured = CONFIG_AUTO, .can_5 = true};
+
+    session_protocol_remember(&protocol, remembered, NOW_MS);
+    session_protocol_note(&protocol, PAHO_MQTT_5, result, NOW_MS);
+    return protocol.doubt;
+}
+
+/* Every use of MQTT 3.1.1 that the daemon has chosen has a reason, also after a restart. */
+static void a_choice_of_3_1_1_has_a_reason(void **state)
+{
+    struct session_protocol protocol = {.configured = CONFIG_MQTT_3_1_1, .can_5 = true};
+
+    (void)state;
+    assert_int_equal(doubt_after(0, PROTOCOL_REFUSED), PROTOCOL_NOT_TAKEN);
+    assert_int_equal(doubt_after(0, PROTOCOL_CLOSED), PROTOCOL_NOT_TAKEN);
+    assert_int_equal(doubt_after(0, PROTOCOL_SILENT), PROTOCOL_NOT_TAKEN);
+    assert_int_equal(doubt_after(5, PROTOCOL_CLOSED), PROTOCOL_NO_DOUBT);
+    assert_int_equal(doubt_after(5, PROTOCOL_USELESS), PROTOCOL_NOT_KEPT);
+    assert_int_equal(doubt_after(4, PROTOCOL_OTHER), PROTOCOL_EARLIER);
+    session_protocol_remember(&protocol, 4, NOW_MS);
+    assert_int_equal(protocol.doubt, PROTOCOL_NO_DOUBT);
+    for (int doubt = PROTOCOL_NOT_TAKEN; doubt <= PROTOCOL_EARLIER; doubt++) {
+        assert_string_not_equal(session_protocol_reason((enum protocol_doubt)doubt), "");
+    }
 }
 
 /* An answer of long ago to a daemon that was free to choose. */
@@ -308,6 +341,7 @@ int main(void)
         cmocka_unit_test(the_version_follows_the_answers),
         cmocka_unit_test(an_accepted_version_is_remembered),
         cmocka_unit_test(a_denied_question_leaves_a_doubt),
+        cmocka_unit_test(a_choice_of_3_1_1_has_a_reason),
         cmocka_unit_test(a_configured_version_is_no_answer),
     };
 

@@ -8,6 +8,7 @@
 #define CONNECTS_5 "connecting(c) CONNECT5 "
 #define FIRST_5    CONNECTS_5 "established(c,none,7) " SUBSCRIBES_ANEW
 #define KEPT_5     CONNECTS_5 "settled(c,none,7) " SUBSCRIBES
+#define USELESS_5  CONNECTS_5 "settled(c,none,0) DISCONNECT "
 #define WEEK_MS    INT64_C(604800000)
 
 static void use_auto(struct fixture *fixture)
@@ -413,6 +414,7 @@ static void a_shorter_expiry_is_a_warning_once(void **state)
         logged(fixture, "warning c: the broker keeps the session for 1 h 0 min, asked was 7 d"), 1);
 }
 
+/* A new session has nothing in it yet: MQTT 3.1.1 at once, and nothing is lost. */
 static void a_session_that_is_not_kept_goes_back_to_3_1_1(void **state)
 {
     struct fixture *fixture = *state;
@@ -422,8 +424,11 @@ static void a_session_that_is_not_kept_goes_back_to_3_1_1(void **state)
     fake_mqtt_answer(FAKE_NEW);
     fake_mqtt_answer(FAKE_NEW);
     begin_and_return(fixture);
-    assert_conversation(fixture, FIRST_5 LOST_CONNECTION LEAVES);
-    assert_int_equal(logged(fixture, "err c: the broker keeps no session of MQTT 5"), 1);
+    assert_int_equal(status_of(fixture).protocol_doubt, PROTOCOL_NOT_KEPT);
+    assert_conversation(fixture, USELESS_5 FIRST_CONNECTION KEPT_CONNECTION LEAVES);
+    assert_int_equal(logged(fixture, "notice c: the broker speaks MQTT 5, and keeps no session"),
+                     1);
+    assert_int_equal(logged(fixture, "is lost"), 0);
     assert_on_record(fixture, 4, 7);
 }
 
@@ -435,13 +440,61 @@ static void a_session_that_is_not_kept_is_remembered(void **state)
     use_auto(fixture);
     fake_mqtt_set_expiry(0);
     fake_mqtt_answer(FAKE_NEW);
-    begin_subscribed(fixture);
-    assert_conversation(fixture, FIRST_5 LEAVES);
-    assert_on_record(fixture, 4, 7);
-    fake_mqtt_begin(fixture->store);
     fake_mqtt_answer(FAKE_NEW);
     begin_subscribed(fixture);
-    assert_conversation(fixture, LOST_CONNECTION LEAVES);
+    assert_conversation(fixture, USELESS_5 FIRST_CONNECTION LEAVES);
+    assert_on_record(fixture, 4, 7);
+    fake_mqtt_begin(fixture->store);
+    begin_subscribed(fixture);
+    assert_int_equal(status_of(fixture).protocol_doubt, PROTOCOL_EARLIER);
+    assert_conversation(fixture, KEPT_CONNECTION LEAVES);
+}
+
+/* The broker has lost the session, and keeps none of MQTT 5 any more: the loss is told once. */
+static void a_lost_session_goes_back_to_3_1_1(void **state)
+{
+    struct fixture *fixture = *state;
+
+    know_with(fixture, CONFIG_AUTO);
+    remember_protocol(fixture, 5, 1);
+    fake_mqtt_set_expiry(0);
+    fake_mqtt_answer(FAKE_NEW);
+    fake_mqtt_answer(FAKE_NEW);
+    begin_subscribed(fixture);
+    assert_conversation(fixture, USELESS_5 LOST_CONNECTION LEAVES);
+    assert_int_equal(logged(fixture, "err c: the broker has lost the session"), 1);
+}
+
+/* Where the broker refuses MQTT 3.1.1, a session that it does not keep is better than none. */
+static void a_broker_of_5_alone_is_used_without_a_kept_session(void **state)
+{
+    struct fixture *fixture = *state;
+
+    use_auto(fixture);
+    fake_mqtt_set_expiry(0);
+    fake_mqtt_answer(FAKE_NEW);
+    fake_mqtt_answer(FAKE_VERSION);
+    begin_and_fail(fixture, "does not speak this version");
+    fake_mqtt_answer(FAKE_VERSION);
+    fake_mqtt_answer(FAKE_NEW);
+    retry_subscribed(fixture);
+    assert_conversation(fixture, USELESS_5 REFUSED_CONNECTION REFUSED_CONNECTION FIRST_5 LEAVES);
+    assert_int_equal(logged(fixture, "err c: the broker keeps no session of MQTT 5"), 1);
+}
+
+/* A session that is there has a queue, which would be lost with the connection. */
+static void a_session_that_is_there_is_not_left(void **state)
+{
+    struct fixture *fixture = *state;
+
+    know_with(fixture, CONFIG_AUTO);
+    remember_protocol(fixture, 5, 1);
+    fake_mqtt_set_expiry(0);
+    fake_mqtt_answer(FAKE_KEPT);
+    fake_mqtt_answer(FAKE_NEW);
+    begin_and_return(fixture);
+    assert_conversation(fixture, KEPT_5 LOST_CONNECTION LEAVES);
+    assert_int_equal(logged(fixture, "err c: the broker keeps no session of MQTT 5"), 1);
 }
 
 /* The session would end with the connection, and what the broker has kept. */
@@ -561,6 +614,9 @@ int main(void)
         SESSION_TEST(a_shorter_expiry_is_a_warning_once),
         SESSION_TEST(a_session_that_is_not_kept_goes_back_to_3_1_1),
         SESSION_TEST(a_session_that_is_not_kept_is_remembered),
+        SESSION_TEST(a_lost_session_goes_back_to_3_1_1),
+        SESSION_TEST(a_broker_of_5_alone_is_used_without_a_kept_session),
+        SESSION_TEST(a_session_that_is_there_is_not_left),
         SESSION_TEST(a_session_that_is_not_kept_is_not_left_for_a_keep_alive),
         SESSION_TEST(a_larger_window_is_told_once),
         SESSION_TEST(a_disconnect_is_the_reason),

@@ -94,7 +94,7 @@ static enum mqtt_packet_result wrong_length(unsigned char first, size_t length,
     if (allowed->least == allowed->most) {
         snprintf(reason, sizeof(reason), "its length is %zu, not %zu%s", length, allowed->most,
                  TYPE(first) == MQTT_CONNACK && length > allowed->most
-                     ? ": MQTT 5 has such answers; allow version 3.1.1 at the broker"
+                     ? ": MQTT 5 has such answers; set broker.protocol = auto"
                      : "");
     } else {
         snprintf(reason, sizeof(reason), "its length is %zu, not %zu to %zu", length,
