@@ -143,7 +143,10 @@ def test_change_of_protocol(server, make_daemon):
 
 
 def test_kill(server, make_daemon):
-    """Goal: after kill -9 of the daemon in the middle of a backlog every message is one row."""
+    """
+    Goal: after kill -9 of the daemon in the middle of a backlog every message is one row. NATS may close
+    a CONNECT that comes before it has noticed the end of the connection before: "session uncertain".
+    """
     daemon = make_daemon(**SLOW)
     queue(server, daemon)
     daemon.environment = slow_disk(sync_us=SYNC_US)
@@ -157,7 +160,7 @@ def test_kill(server, make_daemon):
     daemon.wait_rows(COUNT, 120)
     daemon.stop()
     check_exactly(daemon, 0, COUNT)
-    assert gaps(daemon) == 0
+    assert losses(daemon) == 0
     table.check(server, "`kill -9` of the daemon", "once")
 
 
@@ -178,9 +181,9 @@ def test_versions_in_turn(server, make_daemon):
     sent = COUNT
     for number in range(TURNS):
         daemon.configure(broker={"protocol": turns[number % 2]})
-        wanted = count_received(daemon.database) + chance.randrange(1, 200)
+        wanted = count_rows(daemon.database) + chance.randrange(1, 200)
         daemon.start(wait=None)
-        wait_until(lambda: count_received(daemon.database) >= wanted, 60, daemon.log_tail, every=0.002)
+        wait_until(lambda: count_rows(daemon.database) >= wanted, 60, daemon.log_tail, every=0.002)
         daemon.kill()
         check_protocol(server, daemon)
         if keeps and number % 2:

@@ -66,7 +66,7 @@ SNIPPETS = dict(snippets())
 
 def complete(block, directory):
     """The snippet with what it leaves out: required sections and keys, and the files that it names."""
-    block = re.sub(r"^password_file = /\S+$", f"password_file = {directory}/password", block,
+    block = re.sub(r"^((?:proxy_)?password_file) = /\S+$", rf"\1 = {directory}/password", block,
                    flags=re.MULTILINE)
     block = re.sub(r"^ca_file = /\S+$", f"ca_file = {directory}/ca.crt", block, flags=re.MULTILINE)
     for section, keys in REQUIRED.items():
