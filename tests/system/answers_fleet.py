@@ -6,8 +6,13 @@ the views are then known without asking any of them. Levels have noise and steps
 frequent that no two days lie between them.
 """
 
+import functools
 import math
+import os
+import pathlib
 import random
+import re
+import subprocess
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -139,6 +144,27 @@ class Fleet:
             db.executemany("INSERT INTO runs (started_ms, stopped_ms, version) VALUES (?, ?, '1')", self.runs())
 
 
+@functools.cache
+def statement(header, name):
+    """The SQL of the daemon that a macro in a header of daemon/store/sqlite has."""
+    path = pathlib.Path(__file__).resolve().parents[2] / "daemon/store/sqlite" / header
+    text = subprocess.run([os.environ.get("CC", "cc"), "-E", "-P", "-include", path, "-x", "c", "-"], input=f"found: {name}",
+                          capture_output=True, check=True, text=True).stdout
+    return "".join(re.findall(r'"([^"]*)"', text.partition("found:")[2]))
+
+
+def sum_up(db, until_ms):
+    """Adds the roll-ups of days that are over up, as the daemon does."""
+    for day, in db.execute("SELECT day FROM calendar WHERE until_ms <= ?"
+                           " AND day NOT IN (SELECT day FROM rollup_dirty)", (until_ms,)).fetchall():
+        db.execute("INSERT INTO fleet_days VALUES (?, 0, 1, 0, 0, NULL, 0, 0, NULL, 0, NULL, 0, 0, NULL)", (day,))
+        for begin in (0, 40):
+            values = (day, begin, 40 if begin == 0 else 2**62)
+            db.execute(statement("rollup_sums_internal.h", "STORE_SUMS_FLEET"), values)
+            db.execute(statement("rollup_sums_internal.h", "STORE_SUMS_GROUPS"), values)
+        db.execute("UPDATE fleet_days SET device = NULL WHERE day = ?", (day,))
+
+
 def roll_up(db, until_ms, *, device=0, from_ms=None, dirty=()):
     """
     Makes the roll-ups as the daemon does, days of UTC: of readings before until_ms for devices up to `device`, before
@@ -147,18 +173,23 @@ def roll_up(db, until_ms, *, device=0, from_ms=None, dirty=()):
     from_ms = until_ms if from_ms is None else from_ms
     days = set()
     for table, value in (("battery", "level_pct"), ("temperature", "celsius")):
-        groups = {}
+        groups, before, last = {}, {}, None
         for row in db.execute(f"SELECT device, time_ms, {value} FROM {table} ORDER BY device, time_ms").fetchall():
+            before.setdefault(row[:2], last[1] if last and last[0] == row[0] else None)
+            last = row
             if row[1] < (until_ms if row[0] <= device else from_ms) and (row[0], row[1] // DAY) not in dirty:
                 groups.setdefault((row[1] // DAY, row[0]), []).append(row[1:])
         days |= {day for day, _ in groups} | {day for _, day in dirty}
         for (day, number), readings in groups.items():
             times = [time_ms for time_ms, _ in readings]
+            pauses = [time_ms - before[number, time_ms] for time_ms in times if before[number, time_ms] is not None]
             values = [v for _, v in readings if v is not None]
             row = {"day": day, "device": number, "readings": len(times),
                    "first_after_ms": times[0] - day * DAY, "last_after_ms": times[-1] - day * DAY,
-                   "pause_max_ms": max((b - a for a, b in zip(times, times[1:])), default=None),
-                   f"{value}_count": len(values)}
+                   "pause_max_ms": max(pauses, default=None),
+                   f"{value}_count": len(values) if len(values) < len(times) else None}
+            if len(times) > 1 and max(pauses) <= 2 * (times[-1] - times[0]) // (len(times) - 1):
+                row["pause_max_ms"] = None
             if values:
                 row |= {f"{value}_min": min(values), f"{value}_sum": sum(values), f"{value}_max": max(values)}
             if values and table == "battery":  # NULL: the highest or the lowest
@@ -181,4 +212,8 @@ def roll_up(db, until_ms, *, device=0, from_ms=None, dirty=()):
         db.execute(f"INSERT INTO device_habits (device, type, usual_ms, intervals, learnt_ms)"
                    f" SELECT device, type, usual_ms, 51, 0 FROM usual_intervals WHERE type = '{kind}' AND usual_ms > 0"
                    f" AND device IN (SELECT device FROM {table} GROUP BY device HAVING count(*) > 4)")
+    for device, in db.execute("SELECT device FROM devices").fetchall():
+        db.execute(statement("rollup_trend_internal.h", "STORE_TREND_LEARN"),
+                   (device, from_ms // DAY, from_ms // DAY * DAY))
+    sum_up(db, from_ms)
     db.commit()

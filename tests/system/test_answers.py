@@ -333,6 +333,7 @@ def test_excursions(state):
     assert sorted(map(repr, found)) == sorted(map(repr, wanted))
     for row in rows(db, "SELECT * FROM temperature_excursions"):
         assert row["duration_ms"] == (row["to_ms"] or NOW) - row["from_ms"] and row["open"] == (row["to_ms"] is None)
+        assert row["day_ms"] == row["from_ms"] // DAY * DAY and row["day"] == row["from_utc"][:10]
 
 
 # --- the daemon -------------------------------------------------------------------------------
@@ -392,16 +393,27 @@ def test_no_view_reads_all_readings(view):
 
 
 def test_a_range_of_days_searches_the_roll_ups():
-    """Goal: a range of days is searched in the roll-ups, and a device or group is searched too."""
+    """Goal: a range of days is searched in the roll-ups, and a group is searched too."""
     db = database()
-    for view, column in (("reporting_gaps", "day_ms"), ("reporting_gaps", "day")):
-        steps = plan(db, f"SELECT * FROM {view} WHERE {column} >= 1")
-        assert sum(step.startswith("SEARCH c USING INDEX") for step in steps) == 2, steps
+    for view, arms in (("reporting_gaps", 2), ("temperature_excursions", 1)):
+        for column in ("day_ms", "day"):
+            steps = plan(db, f"SELECT * FROM {view} WHERE {column} >= 1")
+            assert sum(step.startswith("SEARCH c USING INDEX") for step in steps) == arms, steps
     steps = plan(db, "SELECT * FROM group_daily WHERE group_name = 'herd'")
     assert any(re.match(r"SEARCH g .*group_name=\?", step) for step in steps), steps
-    for view in ("reporting_gaps", "usual_intervals", "coverage_daily"):
-        steps = plan(db, f"SELECT * FROM {view} WHERE device = 1")
-        assert any(re.match(r"SEARCH d USING (INTEGER PRIMARY KEY|COVERING INDEX)", step) for step in steps), steps
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view not in ("days", "quarantine_summary", "group_daily",
+                                                                         "fleet_daily")])
+@pytest.mark.parametrize("condition", ["device = 1", "device_id = '1BBCE'"])
+def test_a_device_is_searched(view, condition):
+    """Goal: a question about one device asks no other one, however many there are."""
+    db = database()
+    steps = plan(db, f"SELECT * FROM {view} WHERE {condition}")
+    assert any(re.match(r"SEARCH d USING (INTEGER PRIMARY KEY|INDEX devices_by_id)", step) for step in steps), steps
+    # The first day is that of the first reading of all, and 100 devices say when the daemon was down.
+    if view not in ("reporting_gaps", "coverage_daily"):
+        assert not any(re.match(r"SCAN (d|devices)\b", step) for step in steps), steps
 
 
 # --- limits -----------------------------------------------------------------------------------

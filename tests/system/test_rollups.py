@@ -1,7 +1,10 @@
 """Roll-ups by day: views that read them cannot be told from the readings, whatever happens."""
 
+import contextlib
 import datetime
 import math
+import re
+import shutil
 import sqlite3
 import zoneinfo
 
@@ -62,6 +65,11 @@ def wait_rolled_up(daemon, until_ms):
                what=lambda: f"roll-ups: {query(daemon.database, 'SELECT * FROM rollup_state')}")
 
 
+def change(path, statement):
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute(statement)
+
+
 @pytest.fixture
 def filled(daemon):
     """A stopped daemon and its database of 40 days."""
@@ -71,12 +79,14 @@ def filled(daemon):
     return daemon
 
 
-def test_readings_are_rolled_up_in_idle_time(broker, filled):
+def test_readings_are_rolled_up_in_idle_time(broker, filled, tmp_path):
     """
     Goal: after the start the readings of an older database are rolled up, to a full hour of today;
     a reading that comes late for a day changes it, and the day is rolled up anew. The view says the
-    same as the readings all the time, and verify finds nothing.
+    same as the readings all the time, and verify finds nothing. In what is added up of the roll-ups, verify finds each
+    number that somebody has changed.
     """
+    change(filled.database, "INSERT INTO device_groups SELECT 'herd', device, 1 FROM devices WHERE device % 2")
     daemon = filled.start()
     now = fleet.now_ms()
     wait_rolled_up(daemon, now - 3 * HOUR)
@@ -98,8 +108,17 @@ def test_readings_are_rolled_up_in_idle_time(broker, filled):
                                   " AND type = 'bat'") == HOUR
     wait_until(lambda: value(daemon.database, "SELECT analyzed_ms FROM rollup_state") > 0,
                what="ANALYZE")
-    assert "roll-ups" in foxtrackrctl(daemon, "verify").stdout
     daemon.stop()
+    assert re.search(r"sums of days +good +\d\d of .* and the discharge of (19|20) batteries",
+                     foxtrackrctl(daemon, "verify").stdout)
+    for statement in ("UPDATE fleet_days SET devices = devices + 1 WHERE day = (SELECT min(day) FROM fleet_days)",
+                      "UPDATE group_days SET celsius_sum = celsius_sum + 1 WHERE day = (SELECT max(day) FROM group_days)",
+                      "DELETE FROM group_days WHERE day = (SELECT min(day) FROM group_days)",
+                      "UPDATE battery_trends SET days_7 = days_7 + 1 WHERE device = 7"):
+        shutil.copy(daemon.database, tmp_path / "copy.db")
+        change(tmp_path / "copy.db", statement)
+        done = foxtrackrctl(daemon, "verify", tmp_path / "copy.db", check=False)
+        assert re.search(r"sums of days +BAD +1 of", done.stdout), (statement, done.stdout)
 
 
 def test_a_kill_in_the_middle_leaves_the_views_right(daemon):

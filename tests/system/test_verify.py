@@ -11,7 +11,7 @@ from foxtrackrd import foxtrackrctl
 from harness import query
 
 CHECKS = ["database", "schema", "integrity", "foreign keys", "runs", "inbox", "quarantine",
-          "readings", "digests", "JSON", "roll-ups",
+          "readings", "digests", "JSON", "roll-ups", "sums of days",
           *(f"view {name}" for name in (
               "battery_daily", "battery_latest", "battery_pieces", "battery_trend", "coverage_daily", "days", "fleet",
               "fleet_daily", "group_daily", "quarantine_summary", "reporting_gaps", "silent_devices",

@@ -37,8 +37,10 @@ static void test_a_new_database_gets_every_migration(void **state)
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
                 " WHERE type = 'table' ORDER BY name)",
-                "battery battery_days calendar day_offsets device_groups device_habits devices"
-                " expired gaps inbox inbox_position limits messages quarantine rollup_dirty"
+                "battery battery_days battery_trends calendar day_offsets device_groups "
+                "device_habits devices"
+                " expired fleet_days gaps group_days inbox inbox_position limits messages "
+                "quarantine rollup_dirty"
                 " rollup_state runs sessions subscriptions temperature temperature_days"
                 " typed_views");
     assert_look(
@@ -56,7 +58,7 @@ static void test_a_new_database_gets_every_migration(void **state)
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM pragma_table_list"
                 " WHERE wr ORDER BY name)",
-                "battery battery_days device_habits expired rollup_dirty temperature"
+                "battery battery_days device_habits expired group_days rollup_dirty temperature"
                 " temperature_days typed_views");
 }
 

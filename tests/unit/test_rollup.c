@@ -2,13 +2,14 @@
  * Goal: whatever happens in whatever order, the views of days are those of the readings alone.
  *
  * A generator with a seed picks what happens next: readings of any time, also by another program; a
- * part of the work on roll-ups, rolled back or not; retention; another time zone; a restart. After
- * each, the views are compared with the same numbers added up from the readings by plain SQL.
+ * part of the work on roll-ups, rolled back or not; retention; devices that join groups; another
+ * time zone; a restart. After each, the views are compared with the same numbers added up from the
+ * readings by plain SQL.
  */
 #include "rollup_fixture.h"
 
 #define DEVICES 4
-#define STEPS   150
+#define STEPS   100
 
 static uint64_t generator;
 
@@ -61,6 +62,40 @@ static const char *receive_beside(struct fixture *fixture)
     return "readings by another program";
 }
 
+/* Devices join groups, and people take them out again. */
+static const char *change_groups(struct fixture *fixture)
+{
+    char sql[192];
+
+    snprintf(sql, sizeof(sql),
+             any(3) > 0
+                 ? "INSERT OR IGNORE INTO device_groups SELECT 'group %d', device, 0 FROM devices"
+                   " WHERE device = %d"
+                 : "DELETE FROM device_groups WHERE group_name = 'group %d' AND device = %d",
+             (int)any(3), (int)any(DEVICES) + 1);
+    execute(fixture, sql);
+    return "another group";
+}
+
+/* Some devices of a day that is over, or its end. */
+static const char *sum_up(struct fixture *fixture)
+{
+    struct store *store = fixture->store;
+    int before = store->wal_pages;
+    bool ignored = false;
+
+    assert_int_equal(store_chunk_begin(store), STORE_OK);
+    assert_int_equal(rollup_load(store), STORE_OK);
+    for (int64_t i = any(12); i >= 0; i--)
+        assert_int_equal(rollup_sum(store, INT64_MIN, &ignored), STORE_OK);
+    if (any(5) == 0) {
+        assert_int_equal(store_rollback(store), STORE_OK);
+        return "days added up, rolled back";
+    }
+    assert_int_equal(store_chunk_commit(store, before), STORE_OK);
+    return "days added up";
+}
+
 /* One device, or one day to make anew. */
 static const char *roll_up(struct fixture *fixture)
 {
@@ -70,6 +105,7 @@ static const char *roll_up(struct fixture *fixture)
     bool clean = any(3) == 0;
     bool ignored = false;
 
+    store->rollup.step_rows = any(3) == 0 ? (int)any(3) + 1 : 0;
     if (any(3) == 0)
         work->target_ms = FIRST_MS + any(DAYS * 24) * HOUR_MS;
     assert_int_equal(store_chunk_begin(store), STORE_OK);
@@ -88,6 +124,7 @@ static const char *roll_up(struct fixture *fixture)
 }
 
 static bool kept;  /* roll-ups outlive their readings */
+static int summed; /* steps after which a day was added up */
 static int joined; /* how often the zone was changed after readings were gone */
 
 static const char *expire(struct fixture *fixture)
@@ -148,17 +185,22 @@ static void run_from(struct fixture *fixture, uint64_t seed)
 {
     generator = seed;
     make_reference(fixture, kept);
+    summed = 0;
     for (int step = 0; step < STEPS; step++) {
         int64_t which = any(100);
-        const char *what = which < 30   ? receive(fixture)
-                           : which < 82 ? roll_up(fixture)
+        const char *what = which < 26   ? receive(fixture)
+                           : which < 62 ? roll_up(fixture)
+                           : which < 80 ? sum_up(fixture)
+                           : which < 84 ? change_groups(fixture)
                            : which < 88 ? receive_beside(fixture)
                            : which < 94 ? expire(fixture)
                            : which < 97 ? restart(fixture)
                                         : change_zone(fixture);
 
         check(fixture, what, step);
+        summed += atoi(look(fixture, "SELECT count(*) FROM fleet_days WHERE device IS NULL")) > 0;
     }
+    assert_true(summed > 0);
 }
 
 static void test_views_are_those_of_the_readings(void **state)
@@ -176,6 +218,12 @@ static void test_rollups_outlive_their_readings(void **state)
     kept = true;
     joined = 0;
     run_from(*state, 7);
+    roll_up_to(((struct fixture *)*state)->store, FIRST_MS + DAYS * DAY_MS);
+    check(*state, "all steps", STEPS);
+    for (int i = 0; i < 20; i++)
+        check(*state, expire(*state), STEPS + i);
+    change_zone(*state);
+    check(*state, "another zone", STEPS);
     kept = false;
     assert_true(joined > 0);
     assert_look(*state,
@@ -187,6 +235,9 @@ static void test_rollups_outlive_their_readings(void **state)
 static void test_everything_is_rolled_up_in_the_end(void **state)
 {
     struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    int before = store->wal_pages;
+    bool done = false;
 
     generator = 3;
     make_reference(fixture, false);
@@ -201,6 +252,44 @@ static void test_everything_is_rolled_up_in_the_end(void **state)
                 " WHERE time_ms < (SELECT from_ms FROM rollup_state))",
                 "1");
     assert_look(fixture, "SELECT count(*) FROM calendar", "7");
+    assert_look(fixture,
+                "SELECT count(*) FROM " PAUSES(
+                    "battery") " AS p JOIN battery_days"
+                               " USING (device, day) WHERE p.pause IS NOT pause_max_ms"
+                               " AND pause_max_ms IS NOT NULL",
+                "0");
+    for (done = false; !done;) {
+        assert_int_equal(store_chunk_begin(store), STORE_OK);
+        assert_int_equal(rollup_sum(store, INT64_MAX, &done), STORE_OK);
+        assert_int_equal(store_chunk_commit(store, before), STORE_OK);
+    }
+    check(fixture, "all sums", 0);
+    assert_look(fixture, "SELECT count(*) FROM fleet_days WHERE device IS NULL", "6");
+}
+
+/* A row a group and day: where nearly each device has a group of its own, the roll-ups of devices
+ * are as few. */
+static void test_too_many_groups_are_not_added_up(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    int before = store->wal_pages;
+    bool done = false;
+
+    make_reference(fixture, false);
+    begin(fixture);
+    put_at(store, "a", FIRST_MS);
+    commit(fixture);
+    execute(fixture, "INSERT INTO device_groups WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
+                     " SELECT i + 1 FROM n WHERE i < 11) SELECT 'group ' || i, 1, 0 FROM n");
+    roll_up_to(store, FIRST_MS + DAY_MS);
+    assert_int_equal(store_chunk_begin(store), STORE_OK);
+    assert_int_equal(rollup_sum(store, INT64_MAX, &done), STORE_OK);
+    assert_int_equal(store_chunk_commit(store, before), STORE_OK);
+    check(fixture, "sums", 0);
+    assert_look(fixture, "SELECT grouped || ' ' || (device IS NULL) FROM fleet_days", "0 1");
+    assert_look(fixture, "SELECT count(*) FROM group_days", "0");
+    assert_look(fixture, "SELECT count(*) FROM group_daily", "11");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make_open, fixture_remove)
@@ -208,10 +297,9 @@ static void test_everything_is_rolled_up_in_the_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_views_are_those_of_the_readings),
-        TEST(test_with_another_seed),
-        TEST(test_rollups_outlive_their_readings),
-        TEST(test_everything_is_rolled_up_in_the_end),
+        TEST(test_views_are_those_of_the_readings),  TEST(test_with_another_seed),
+        TEST(test_rollups_outlive_their_readings),   TEST(test_everything_is_rolled_up_in_the_end),
+        TEST(test_too_many_groups_are_not_added_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
  */
 #include <limits.h>
 
+#include "migrations.h"
 #include "rollup_fixture.h"
 
 /* Days whose readings are gone keep their zone; the others get the other one, `hours` from UTC. */
@@ -313,6 +314,195 @@ static void test_nor_is_one_of_another_program(void **state)
     jump_with_a_reading_between(*state, true);
 }
 
+/* A part of the work, as little as there is. */
+static bool work_a_little(struct fixture *fixture, bool clean)
+{
+    struct store *store = fixture->store;
+    int before = store->wal_pages;
+    bool flag = false;
+
+    assert_int_equal(store_chunk_begin(store), STORE_OK);
+    assert_int_equal(rollup_load(store), STORE_OK);
+    assert_int_equal(clean ? rollup_clean(store, INT64_MIN, &flag)
+                           : rollup_advance(store, INT64_MIN, &flag),
+                     STORE_OK);
+    assert_int_equal(store_chunk_commit(store, before), STORE_OK);
+    return clean ? !flag : flag;
+}
+
+static void put_at_once(struct fixture *fixture, int64_t time_ms)
+{
+    begin(fixture);
+    put_at(fixture->store, "a", time_ms);
+    commit(fixture);
+}
+
+/* A day of very many readings takes many chunks, and the views are right between them. A reading
+ * that comes meanwhile is in the roll-up, wherever it is in the day. */
+static void test_a_large_day_is_rolled_up_in_parts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    int calls = 0;
+
+    make_reference(fixture, false);
+    begin(fixture);
+    for (int i = 0; i < 60; i++)
+        put_at(store, "a", FIRST_MS + i * HOUR_MS / 3);
+    put_at(store, "b", FIRST_MS + HOUR_MS);
+    commit(fixture);
+    store->rollup.step_rows = 5;
+    store->rollup.work.target_ms = FIRST_MS + DAY_MS;
+    while (!work_a_little(fixture, false) && calls < 200) {
+        check(fixture, "a part of a day", 4 * ++calls);
+        if (calls == 3)
+            put_beside(fixture, "a", FIRST_MS + 2);
+        if (calls == 9) /* before what is added up */
+            put_at_once(fixture, FIRST_MS + 1);
+        if (calls == 12) /* behind it */
+            put_at_once(fixture, FIRST_MS + 23 * HOUR_MS);
+    }
+    assert_in_range(calls, 60 / 5 + 9, 199);
+    check(fixture, "the day", 0);
+    assert_look(fixture, "SELECT readings FROM battery_days WHERE device = 1", "63");
+
+    put_at_once(fixture, FIRST_MS + 3);
+    for (calls = 0; !work_a_little(fixture, true) && calls < 200;) {
+        check(fixture, "a part of a day that is made anew", 4 * ++calls);
+        if (calls == 3) /* of a device that would be first; the day that is begun goes on */
+            put_beside(fixture, "b", FIRST_MS + 2);
+    }
+    assert_in_range(calls, 64 / 5 + 3, 199);
+    check(fixture, "the day made anew", 0);
+    assert_look(fixture, "SELECT group_concat(readings) FROM battery_days", "64,2");
+}
+
+/* Retention cuts a day of very many readings: what is left of it is rolled up in idle time. */
+static void test_a_large_day_that_is_cut_is_left_to_idle_time(void **state)
+{
+    static const char rollups[] = "SELECT (SELECT count(*) FROM rollup_dirty) || ' ' ||"
+                                  " (SELECT total(readings) FROM battery_days)";
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    int64_t cutoff_ms = FIRST_MS + HOUR_MS;
+
+    put_at_once(fixture, FIRST_MS);
+    put_at_once(fixture, FIRST_MS + 23 * HOUR_MS);
+    roll_up_to(store, FIRST_MS + DAY_MS);
+    execute(fixture, "DELETE FROM battery WHERE time_ms < 1699750800000"); /* the first hour */
+    begin(fixture);
+    assert_int_equal(rollup_expired(store, ROLLUP_BATTERY, 1, cutoff_ms, true), STORE_OK);
+    commit(fixture);
+    assert_look(fixture, rollups, "0 1.0");
+    execute(fixture,
+            "INSERT INTO battery (device, time_ms, message_type, received_ms)"
+            " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
+            " SELECT i + 1 FROM n WHERE i < 100000) SELECT 1, 1699760000000 + i, 1, 0 FROM n");
+    begin(fixture);
+    assert_int_equal(rollup_expired(store, ROLLUP_BATTERY, 1, cutoff_ms, true), STORE_OK);
+    commit(fixture);
+    assert_look(fixture, rollups, "1 0.0");
+    while (!work_a_little(fixture, true))
+        continue;
+    assert_look(fixture, rollups, "0 100001.0");
+}
+
+/* --- a database of version 10 ---------------------------------------------------------------- */
+
+/* Two devices: one reports every hour but for eleven over midnight, the other once a day. Four days
+ * are rolled up, but for one of the first device. */
+static const char version_10[] =
+    "INSERT INTO devices VALUES (1, 'foxtrackr', 'a', 1), (2, 'foxtrackr', 'b', 1);"
+    "INSERT INTO device_groups VALUES ('herd', 1, 1);"
+    "CREATE TEMP TABLE n AS WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n"
+    " WHERE i < 143) SELECT i, 1699747200000 + i * 3600000 AS time_ms FROM n;"
+    "INSERT INTO battery SELECT 1, time_ms, iif(i % 5 = 0, NULL, 3.5 + i / 1000.0),"
+    " iif(i % 7 = 3, NULL, 90.0 - i / 4), 1, NULL, 0 FROM n WHERE i NOT BETWEEN 20 AND 30"
+    " UNION ALL SELECT 2, time_ms + 7, 3.25, 50.0, 1, NULL, 0 FROM n WHERE i % 24 = 12;"
+    "INSERT INTO temperature SELECT device, time_ms, level_pct - 60, 1, NULL, 0 FROM battery;"
+    "INSERT INTO calendar SELECT time_ms / 86400000, date(time_ms / 1000, 'unixepoch'), time_ms,"
+    " time_ms + 86400000, date(time_ms / 1000, 'unixepoch') FROM n WHERE i % 24 = 0 AND i < 120;"
+    "UPDATE rollup_state SET from_ms = 1700092800000, until_ms = 1700092800000, from_day = 19677,"
+    " until_day = 19677;"
+    "INSERT INTO rollup_dirty SELECT column1, 1, 19675, 1699920000000, 1700006400000"
+    " FROM (VALUES ('bat'), ('temp'));"
+    "CREATE TEMP VIEW b AS SELECT *, time_ms / 86400000 AS day, time_ms - lag(time_ms) OVER"
+    " (PARTITION BY device, time_ms / 86400000 ORDER BY time_ms) AS pause FROM battery;"
+    "INSERT INTO battery_days SELECT day, device, count(*), min(time_ms) - day * 86400000,"
+    " max(time_ms) - day * 86400000, count(voltage_v), min(voltage_v), sum(voltage_v),"
+    " max(voltage_v), count(level_pct), min(level_pct), sum(level_pct), max(level_pct), NULL, NULL,"
+    " NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL, max(pause) FROM b"
+    " WHERE day < 19677 AND (day <> 19675 OR device = 2) GROUP BY 1, 2;"
+    "INSERT INTO temperature_days SELECT day, device, count(*), min(time_ms) - day * 86400000,"
+    " max(time_ms) - day * 86400000, count(level_pct), min(level_pct - 60), sum(level_pct - 60),"
+    " max(level_pct - 60), max(pause) FROM b"
+    " WHERE day < 19677 AND (day <> 19675 OR device = 2) GROUP BY 1, 2";
+
+static void make_version_10(const struct fixture *fixture)
+{
+    char path[sizeof(fixture->path) + 8];
+    char sql[128];
+    sqlite3 *db = NULL;
+
+    snprintf(path, sizeof(path), "%s-wal", fixture->path);
+    unlink(path);
+    unlink(fixture->path);
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(sqlite3_exec(db, migrations[i], NULL, NULL, NULL), SQLITE_OK);
+    snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = 10",
+             STORE_APPLICATION_ID);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    if (sqlite3_exec(db, version_10, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+/* The roll-ups of version 10 become those that this version makes; the views are right before the
+ * daemon has done anything, and the new tables are filled in idle time. */
+static void test_roll_ups_of_version_10_are_kept(void **state)
+{
+    static const char rollups[] =
+        "SELECT group_concat(r, char(10)) FROM (SELECT json_array(day, device, readings,"
+        " first_after_ms, last_after_ms, voltage_v_count, voltage_v_min, voltage_v_sum,"
+        " voltage_v_max, level_pct_count, level_pct_min, level_pct_sum, level_pct_max,"
+        " level_pct_first, level_pct_last, pause_max_ms) AS r FROM battery_days WHERE day < 19677"
+        " UNION ALL SELECT json_array(day, device, readings, first_after_ms, last_after_ms,"
+        " celsius_count, celsius_min, celsius_sum, celsius_max, pause_max_ms)"
+        " FROM temperature_days WHERE day < 19677 ORDER BY r)";
+    struct fixture *fixture = *state;
+    char upgraded[16384];
+    bool done = false;
+
+    fixture_close(fixture);
+    make_version_10(fixture);
+    assert_int_equal(fixture_open(fixture), STORE_OK);
+    make_reference(fixture, false);
+    assert_look(fixture, "SELECT count(*) FROM fleet_days", "0");
+    assert_look(fixture, "SELECT count(*) FROM battery_days", "7");
+    check(fixture, "the upgrade", 0);
+
+    while (!work_a_little(fixture, true))
+        continue;
+    check(fixture, "days made anew", 0);
+    snprintf(upgraded, sizeof(upgraded), "%s", look(fixture, rollups));
+    for (int before = fixture->store->wal_pages; !done;) {
+        assert_int_equal(store_chunk_begin(fixture->store), STORE_OK);
+        assert_int_equal(rollup_sum(fixture->store, INT64_MAX, &done), STORE_OK);
+        assert_int_equal(store_chunk_commit(fixture->store, before), STORE_OK);
+    }
+    assert_look(fixture, "SELECT count(*) FROM fleet_days WHERE device IS NULL", "4");
+    check(fixture, "days added up", 0);
+
+    execute(fixture, "INSERT INTO rollup_dirty SELECT column1, device, day, from_ms, until_ms FROM"
+                     " (VALUES ('bat'), ('temp')), battery_days JOIN calendar USING (day)");
+    execute(fixture, "DELETE FROM battery_days");
+    execute(fixture, "DELETE FROM temperature_days");
+    while (!work_a_little(fixture, true))
+        continue;
+    assert_look(fixture, rollups, upgraded);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make_open, fixture_remove)
 
 int main(void)
@@ -329,6 +519,9 @@ int main(void)
         TEST(test_habits_of_bursts),
         TEST(test_a_reading_in_a_gap_is_not_jumped_over),
         TEST(test_nor_is_one_of_another_program),
+        TEST(test_a_large_day_is_rolled_up_in_parts),
+        TEST(test_a_large_day_that_is_cut_is_left_to_idle_time),
+        TEST(test_roll_ups_of_version_10_are_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

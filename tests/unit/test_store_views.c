@@ -391,7 +391,8 @@ static void a_range_of_a_device_is_sought(void **state)
          "SEARCH d USING INTEGER PRIMARY KEY (rowid=?); SEARCH m USING INDEX "
          "sqlite_autoindex_messages_1 (device=? AND time_ms>? AND time_ms<?); "},
         {"device_id = 'f1' AND time_ms >= 100",
-         "SCAN d; SEARCH m USING INDEX sqlite_autoindex_messages_1 (device=? AND time_ms>?); "},
+         "SEARCH d USING INDEX devices_by_id (device_id=?); SEARCH m USING INDEX "
+         "sqlite_autoindex_messages_1 (device=? AND time_ms>?); "},
         {"family = 'foxtrackr' AND device_id = 'f1' AND time_ms >= 100",
          "SEARCH d USING INDEX sqlite_autoindex_devices_1 (family=? AND device_id=?); SEARCH m "
          "USING INDEX sqlite_autoindex_messages_1 (device=? AND time_ms>?); "},

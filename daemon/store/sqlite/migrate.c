@@ -8,7 +8,8 @@
  *
  * A migration that rewrites much begins with a SELECT of two numbers: the rows that it rewrites, by
  * which progress is measured, and the bytes that it needs free. Rows are counted by SQLite's update
- * hook, which sees every row that enters a table with rowids.
+ * hook, which sees every row that enters a table with rowids; those of other tables are counted
+ * when their statement ends.
  */
 #include "store/sqlite/sqlite_internal.h"
 
@@ -28,6 +29,7 @@ struct migration {
     struct store *store;
     struct store_progress progress;
     int64_t told_ms;
+    int changes; /* rows that the connection had written when it began */
     bool stopped;
 };
 
@@ -104,6 +106,16 @@ static int check_space(struct migration *migration, int64_t bytes)
                         bytes / MIB + 1, free_bytes / MIB);
 }
 
+/* Adds the rows that the update hook has not seen. */
+static void count_rows(struct migration *migration)
+{
+    int rows = sqlite3_total_changes(migration->store->db) - migration->changes;
+
+    if (rows > 0 && (uint64_t)rows > migration->progress.rows_done) {
+        migration->progress.rows_done = (uint64_t)rows;
+    }
+}
+
 /* Runs one statement of a migration. The first may be the SELECT of rows and bytes. */
 static int run_statement(struct migration *migration, sqlite3_stmt *statement)
 {
@@ -119,6 +131,7 @@ static int run_statement(struct migration *migration, sqlite3_stmt *statement)
     if (code != SQLITE_DONE) {
         return failed(migration);
     }
+    count_rows(migration);
     if (bytes > 0) {
         int result = check_space(migration, bytes);
 
@@ -178,6 +191,7 @@ static int migrate_once(struct store *store, const char *sql, int version)
 {
     struct migration migration = {.store = store,
                                   .progress = {.from = version, .to = version + 1},
+                                  .changes = sqlite3_total_changes(store->db),
                                   .told_ms = clock_monotonic_ms()};
     int result;
 

@@ -4,9 +4,9 @@
  *
  * The idea. Two boundaries in time, in the table rollup_state: everything before is rolled up, in
  * battery_days and temperature_days; everything after is read from the readings themselves. The
- * views join the two (schema/0008_rollups.sql), and nobody can tell them from views of the readings
- * alone. There are two boundaries because a step to a later one takes many transactions: the
- * devices up to rollup_state.device have the later one already.
+ * views join the two (schema/0011_sums_of_days.sql), and nobody can tell them from views of the
+ * readings alone. There are two boundaries because a step to a later one takes many transactions:
+ * the devices up to rollup_state.device have the later one already.
  *
  * A reading that comes before the boundary changes a day that is rolled up. The transaction that
  * stores it deletes the roll-up of its device and day, and notes both in rollup_dirty: the views
@@ -22,15 +22,17 @@
  *
  * Invariants: a device and day with a row in rollup_dirty has no roll-up. A roll-up has all
  * readings of its day before the device's boundary. A day with a roll-up is in the calendar. The
- * boundary is never before a day whose readings are gone (rollup_expire.c).
+ * boundary is never before a day whose readings are gone (rollup_expire.c). A complete row of
+ * fleet_days is the sum of the day's roll-ups, and the day has no row in rollup_dirty.
  *
  * Days are those of database.time_zone. The table day_offsets says how far local time is from UTC,
  * so that neither views nor tools need the zone's data.
  *
  * This file has the state, the marks and the days. rollup_make.c adds readings up;
  * rollup_advance.c moves the boundary; rollup_work.c decides what is done in idle time, and does it
- * in short transactions; rollup_habits.c learns how
- * often devices report; rollup_expire.c follows retention, and rollup_zone.c a change of the zone.
+ * in short transactions; rollup_sum.c adds up the roll-ups of a day; rollup_habits.c learns how
+ * often devices report, and rollup_trend.c how their batteries discharge; rollup_expire.c follows
+ * retention, and rollup_zone.c a change of the zone.
  */
 #include "store/sqlite/rollup_internal.h"
 
@@ -56,6 +58,9 @@ void rollup_forget(struct rollup *rollup)
     rollup->known = false;
     rollup->watch_ms = INT64_MAX;
     forget_marks(rollup);
+    for (int i = 0; i < ROLLUP_TABLES; i++) {
+        rollup->work.parts[i].begun = false;
+    }
 }
 
 void rollup_free(struct rollup *rollup)
@@ -284,7 +289,8 @@ int rollup_mark(struct store *store, enum rollup_table table, int64_t device,
     if (result != STORE_OK || sqlite3_changes(store->db) == 0) {
         return result; /* marked before: it has no roll-up */
     }
-    return store_execute(store, forget[table], values + 1, 2);
+    result = store_execute(store, forget[table], values + 1, 2);
+    return result == STORE_OK ? rollup_forget_sum(store, day->day) : result;
 }
 
 int rollup_unmark(struct store *store, enum rollup_table table, int64_t device, int64_t day)
@@ -319,6 +325,7 @@ int rollup_note_late(struct store *store, enum rollup_table table, int64_t devic
     if (time_ms < rollup->work.next_ms) {
         rollup->work.next_ms = time_ms;
     }
+    rollup_forget_part(rollup, table, device, time_ms);
     if (time_ms >= rollup_boundary(rollup, device) ||
         (device == rollup->marked[table].device && time_ms >= rollup->marked[table].from_ms &&
          time_ms < rollup->marked[table].until_ms)) {

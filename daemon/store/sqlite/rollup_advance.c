@@ -37,24 +37,58 @@ static int begin_step(struct store *store)
     return result;
 }
 
-/* Rolls a table's readings of a device up to state.until_ms. */
-static int advance_table(struct store *store, enum rollup_table table, int64_t device)
+/* Adds a table's readings of a device up, to state.until_ms. *added: all of them, or there are
+ * none. */
+static int add_table(struct store *store, enum rollup_table table, int64_t device,
+                     int64_t deadline_us, bool *added)
 {
     struct rollup *rollup = &store->rollup;
     const struct rollup_state *state = &rollup->state;
+    struct rollup_part *part = &rollup->work.parts[table];
     struct rollup_day day;
     int64_t next_ms;
     int result = rollup_first(store, table, device, state->from_ms, &next_ms);
 
+    *added = true;
     if (result == STORE_OK && next_ms < state->until_ms) {
         rollup_day_of(rollup, state->from_ms, &day);
-        result = rollup_make(store, table, device, &day, state->until_ms, &next_ms);
+        return rollup_add(store, table, device, &day, state->until_ms, deadline_us, added);
+    }
+    *part = (struct rollup_part){.next_ms = next_ms};
+    return result;
+}
+
+/* Writes what is added up of a table's readings. */
+static int put_table(struct store *store, enum rollup_table table, int64_t device)
+{
+    struct rollup_work *work = &store->rollup.work;
+    const struct rollup_part *part = &work->parts[table];
+    int result = STORE_OK;
+
+    if (part->done) {
+        result = rollup_put(store, table);
         if (result == STORE_OK) {
-            result = rollup_unmark(store, table, device, day.day);
+            result = rollup_unmark(store, table, device, part->day.day);
         }
     }
-    if (result == STORE_OK && next_ms < rollup->work.next_ms) {
-        rollup->work.next_ms = next_ms;
+    if (result == STORE_OK && part->next_ms < work->next_ms) {
+        work->next_ms = part->next_ms;
+    }
+    return result;
+}
+
+/* Rolls the readings of a device up. Both tables together, because they have one boundary. *added:
+ * it is done. */
+static int advance_device(struct store *store, int64_t device, int64_t deadline_us, bool *added)
+{
+    int result = STORE_OK;
+
+    *added = true;
+    for (int i = 0; i < ROLLUP_TABLES && result == STORE_OK && *added; i++) {
+        result = add_table(store, (enum rollup_table)i, device, deadline_us, added);
+    }
+    for (int i = 0; i < ROLLUP_TABLES && result == STORE_OK && *added; i++) {
+        result = put_table(store, (enum rollup_table)i, device);
     }
     return result;
 }
@@ -91,6 +125,7 @@ int rollup_advance(struct store *store, int64_t deadline_us, bool *done)
     struct rollup_work *work = &store->rollup.work;
     bool first = state->from_ms == ROLLUP_NEVER_MS;
     int64_t device = 0;
+    bool added = true;
     int result = STORE_OK;
 
     *done = !first && state->until_ms == state->from_ms && state->from_ms >= work->target_ms;
@@ -104,14 +139,17 @@ int rollup_advance(struct store *store, int64_t deadline_us, bool *done)
         if (result == STORE_OK) {
             result = store_next_device(store, first ? work->device : state->device, &device);
         }
-        for (int i = 0; i < ROLLUP_TABLES && result == STORE_OK && device != 0; i++) {
-            result = advance_table(store, (enum rollup_table)i, device);
+        if (result == STORE_OK && device != 0) {
+            result = advance_device(store, device, deadline_us, &added);
         }
         if (result != STORE_OK) {
             return result;
         }
         if (device == 0) {
             return end_step(store, done);
+        }
+        if (!added) {
+            break;
         }
         *(first ? &work->device : &state->device) = device;
     } while (clock_monotonic_us() < deadline_us);

@@ -12,9 +12,11 @@
  */
 #include "store/sqlite/rollup_internal.h"
 
+#include "base/clock.h"
 #include "store/sqlite/sqlite_internal.h"
 
 #define STEP_ROWS 1000 /* upper bound on the roll-ups of one statement: about a millisecond */
+#define BUDGET_US 5000 /* for the day that is cut */
 
 int rollup_may_expire(struct store *store, struct store_expiry *expiry, int64_t deadline_us,
                       bool *ready)
@@ -49,6 +51,24 @@ int rollup_may_expire(struct store *store, struct store_expiry *expiry, int64_t 
     return result == STORE_OK && changed ? rollup_write_state(store) : result;
 }
 
+/* Rolls the first day that is left up anew; one with many readings is noted for idle time. */
+static int make_cut_day(struct store *store, enum rollup_table table, int64_t device,
+                        const struct rollup_day *day)
+{
+    int64_t boundary_ms = rollup_boundary(&store->rollup, device);
+    bool made = false;
+    int result = rollup_add(store, table, device, day,
+                            day->until_ms < boundary_ms ? day->until_ms : boundary_ms,
+                            clock_monotonic_us() + BUDGET_US, &made);
+
+    if (result == STORE_OK) {
+        result = made ? rollup_put(store, table) : rollup_mark(store, table, device, day);
+    }
+    return result == STORE_OK && made && table == ROLLUP_BATTERY
+               ? rollup_trend_changed(store, device)
+               : result;
+}
+
 int rollup_expired(struct store *store, enum rollup_table table, int64_t device, int64_t cutoff_ms,
                    bool finished)
 {
@@ -58,10 +78,10 @@ int rollup_expired(struct store *store, enum rollup_table table, int64_t device,
     struct rollup_day day = {.day = INT64_MAX};
     int64_t first_ms = INT64_MAX;
     int64_t boundary_ms;
-    int64_t ignored;
     bool marked = false;
     int result = rollup_first(store, table, device, INT64_MIN, &first_ms);
 
+    rollup_forget_part(rollup, table, device, INT64_MIN);
     if (result != STORE_OK) {
         return result;
     }
@@ -74,6 +94,15 @@ int rollup_expired(struct store *store, enum rollup_table table, int64_t device,
 
         result = store_execute(store, forget[table], values, 2);
     }
+    if (result == STORE_OK && sqlite3_changes(store->db) > 0) {
+        struct rollup_day last;
+
+        rollup_day_of(rollup, cutoff_ms, &last); /* no later day has lost a roll-up */
+        result = rollup_forget_sums_until(store, last.day);
+        if (result == STORE_OK && table == ROLLUP_BATTERY) {
+            result = rollup_trend_changed(store, device);
+        }
+    }
     if (result != STORE_OK || first_ms >= boundary_ms || day.from_ms >= cutoff_ms) {
         return result; /* of the first day that is left no reading was deleted */
     }
@@ -81,10 +110,7 @@ int rollup_expired(struct store *store, enum rollup_table table, int64_t device,
         return rollup_mark(store, table, device, &day);
     }
     result = rollup_is_marked(store, table, device, day.day, &marked);
-    return result == STORE_OK && !marked
-               ? rollup_make(store, table, device, &day,
-                             day.until_ms < boundary_ms ? day.until_ms : boundary_ms, &ignored)
-               : result;
+    return result == STORE_OK && !marked ? make_cut_day(store, table, device, &day) : result;
 }
 
 /* Sets *day to the oldest roll-up; INT64_MAX: there is none. */
@@ -139,6 +165,12 @@ int rollup_expire(struct store *store, const struct store_expiry *expiry, bool *
             result = store_execute(store, forget[i], values, 2);
             *rows = sqlite3_changes(store->db);
             *more = true;
+            if (result == STORE_OK) {
+                result = rollup_forget_sum(store, day);
+            }
+            if (result == STORE_OK && i == ROLLUP_BATTERY) {
+                result = rollup_trends_changed(store, day);
+            }
         }
         first = day < first ? day : first;
     }
@@ -157,6 +189,9 @@ int rollup_expire(struct store *store, const struct store_expiry *expiry, bool *
 
         result = store_execute(store, STATEMENT_ROLLUP_CALENDAR_TRIM, &value, 1);
         *rows += sqlite3_changes(store->db);
+        if (result == STORE_OK) {
+            result = rollup_trim_sums(store, first);
+        }
     }
     return result;
 }

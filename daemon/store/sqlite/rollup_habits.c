@@ -138,6 +138,9 @@ int rollup_learn(struct store *store, int64_t deadline_us, bool *done)
         for (int i = 0; i < ROLLUP_TABLES && result == STORE_OK && device != 0; i++) {
             result = learn(store, (enum rollup_table)i, device, now_ms);
         }
+        if (result == STORE_OK && device != 0) {
+            result = rollup_learn_trend(store, device);
+        }
         work->device = device;
     } while (result == STORE_OK && device != 0 && clock_monotonic_us() < deadline_us);
     *done = device == 0;

@@ -36,7 +36,47 @@ struct rollup_state {
     int64_t analyzed_ms;
 };
 
-enum rollup_phase { ROLLUP_RESTS, ROLLUP_SURVEYS, ROLLUP_ROLLS, ROLLUP_LEARNS, ROLLUP_ANALYZES };
+enum rollup_phase {
+    ROLLUP_RESTS,
+    ROLLUP_SURVEYS,
+    ROLLUP_ROLLS,
+    ROLLUP_SUMS,
+    ROLLUP_LEARNS,
+    ROLLUP_ANALYZES
+};
+
+/* Of the values of a column. */
+struct rollup_values {
+    int64_t count;
+    double min;
+    double sum;
+    double max;
+};
+
+/* Of the readings of a device and day. */
+struct rollup_sums {
+    int64_t readings;
+    int64_t first_ms;
+    int64_t last_ms;
+    int64_t pause_max_ms;
+    bool paused;                /* pause_max_ms is one */
+    struct rollup_values first; /* of the first column: volts, or degrees */
+    struct rollup_values level;
+    double level_first;
+    double level_last;
+};
+
+/* A device and day that is being added up: from one chunk to the next when it has many readings. */
+struct rollup_part {
+    bool begun;
+    bool done; /* all readings are added */
+    int64_t device;
+    struct rollup_day day;
+    int64_t until_ms; /* readings before are added */
+    int64_t next_ms;  /* when done: the first one from until_ms on; INT64_MAX: none */
+    uint64_t foreign_writes;
+    struct rollup_sums sums;
+};
 
 /* The builder's work; only in memory, because each part of it can begin anew. */
 struct rollup_work {
@@ -50,6 +90,7 @@ struct rollup_work {
     bool said;         /* the log says that long work goes on */
     int64_t say_at_ms; /* monotonic; when it may say so again */
     bool caught_up;    /* the inbox was in use since the last ANALYZE */
+    struct rollup_part parts[ROLLUP_TABLES];
 
     /* Of a walk over all devices: the earliest reading at or after its end. */
     bool next_known;
@@ -58,7 +99,8 @@ struct rollup_work {
 };
 
 struct rollup {
-    bool known;       /* state and offsets are those of the database */
+    bool known;    /* state and offsets are those of the database */
+    int step_rows; /* readings that are added between two looks at the clock; 0: as many as usual */
     int64_t watch_ms; /* earlier readings are told to rollup_note_late(); INT64_MAX: all are */
     struct rollup_state state;
     struct zone_offset *offsets; /* of the days; ordered, without gaps */
@@ -111,11 +153,26 @@ void rollup_day_of(const struct rollup *rollup, int64_t time_ms, struct rollup_d
 int rollup_keep_calendar(struct store *store, const struct rollup_day *day);
 
 /*
- * Roll up the readings of a device from day->from_ms to before until_ms, and write the row if there
- * is one or more. Sets *next_ms to the time of the first reading from until_ms on; INT64_MAX: none.
+ * Add the readings of a device from day->from_ms to before until_ms up in work.parts[table]: until
+ * deadline_us, but some in any case. *done: all of them are in it; otherwise call it again, in a
+ * later transaction too. It begins anew unless it was called for the same before.
  */
-int rollup_make(struct store *store, enum rollup_table table, int64_t device,
-                const struct rollup_day *day, int64_t until_ms, int64_t *next_ms);
+int rollup_add(struct store *store, enum rollup_table table, int64_t device,
+               const struct rollup_day *day, int64_t until_ms, int64_t deadline_us, bool *done);
+
+/* Write the roll-up of work.parts[table], which is done, if it has a reading. The part is empty
+ * then, but for its next_ms. In the open transaction. */
+int rollup_put(struct store *store, enum rollup_table table);
+
+/* Readings of a device were stored, changed or deleted: those from from_ms on. What is added up of
+ * them already is forgotten. */
+void rollup_forget_part(struct rollup *rollup, enum rollup_table table, int64_t device,
+                        int64_t from_ms);
+
+/* A day before the reading at first_ms was rolled up anew, and no reading is between: the pause
+ * before it, which may not have been known, is one of its day. */
+int rollup_note_pause(struct store *store, enum rollup_table table, int64_t device,
+                      int64_t first_ms);
 
 /* Set *time_ms to the first reading of a device from from_ms on; INT64_MAX: none. */
 int rollup_first(struct store *store, enum rollup_table table, int64_t device, int64_t from_ms,
@@ -127,7 +184,25 @@ int rollup_clean(struct store *store, int64_t deadline_us, bool *more);
 /* Roll up further devices and days, towards work.target_ms. *done: that is reached. */
 int rollup_advance(struct store *store, int64_t deadline_us, bool *done);
 
-/* Learn how often devices report. *done: of all of them. */
+/* Add up the roll-ups of days that are over. *done: of all of them. */
+int rollup_sum(struct store *store, int64_t deadline_us, bool *done);
+
+/* Roll-ups of the day were written or deleted; of all days up to it. They are to be added up anew.
+ * In the open transaction, as the next one. */
+int rollup_forget_sum(struct store *store, int64_t day);
+int rollup_forget_sums_until(struct store *store, int64_t day);
+
+/* The calendar begins with the day: delete what is older. */
+int rollup_trim_sums(struct store *store, int64_t day);
+
+/* Learn how a battery discharged, unless that is known already. A roll-up of the device's battery
+ * was made anew or deleted, or some of a day were: it is to be learnt again. In the open
+ * transaction; the state is known. */
+int rollup_learn_trend(struct store *store, int64_t device);
+int rollup_trend_changed(struct store *store, int64_t device);
+int rollup_trends_changed(struct store *store, int64_t day);
+
+/* Learn how often devices report, and how their batteries discharge. *done: of all of them. */
 int rollup_learn(struct store *store, int64_t deadline_us, bool *done);
 
 /* Do a part of the work that is due, in a transaction of its own. in_pause: no message has come for

@@ -2,10 +2,17 @@
  * Adds up the readings of a device and day.
  *
  * The rows are read in the order of time, and added in that order, so that a sum is the same double
- * as that of SQLite's sum() over the same readings. Two successive levels make a step. A rise of
- * RECHARGE_PCT or more is a recharge; every other step says something of the discharge. A step
- * between two days belongs to neither: who needs it compares the last level of one roll-up with the
- * first of the next.
+ * as that of SQLite's sum() over the same readings.
+ *
+ * The pause is an upper bound: no pause that ends on the day is longer. The pause before the
+ * day's first reading is one of them, so that a view that looks for gaps reads no other row. Older
+ * readings that arrive later make that pause shorter, which needs no change; or they begin a pause
+ * that was not known, which rollup_note_pause() adds when their day is made anew.
+ *
+ * A day may have millions of readings, and a chunk of idle work has a few milliseconds. So a day is
+ * added up some readings at a time, in memory alone (work.parts), and its row is written with the
+ * last of them. A reading that is stored meanwhile, before the last one that is added, begins the
+ * day anew (rollup_forget_part()), and so does a change by another program.
  *
  * Rows are small, because there may be many: a number that follows from others is NULL, and costs
  * nothing. The view battery_pieces fills it in.
@@ -15,51 +22,28 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/sqlite/sqlite_internal.h"
 
-#define RECHARGE_PCT  5.0
-#define FIRST_COLUMNS 9  /* with which both tables begin */
-#define LEVEL_COLUMNS 15 /* of battery_days, which follow */
-
-/* Of the values of a column. */
-struct values {
-    int64_t count;
-    double min;
-    double sum;
-    double max;
-};
-
-struct sums {
-    int64_t readings;
-    int64_t first_ms;
-    int64_t last_ms;
-    int64_t pause_max_ms;
-    struct values first; /* of the first column: volts, or degrees */
-    struct values level;
-    double level_first;
-    double level_last;
-    int64_t level_first_ms;
-    int64_t level_last_ms;
-    double drop_pct;
-    int64_t drop_ms;
-    double rise_pct;
-    int64_t rise_ms;
-    int64_t recharges;
-    double recharge_pct;
-    int64_t recharged_ms;
-};
+#define FIRST_COLUMNS 9    /* with which both tables begin */
+#define LEVEL_COLUMNS 6    /* of battery_days, which follow */
+#define STEP_ROWS     1000 /* some hundred microseconds */
 
 static const struct {
     enum store_statement first;
+    enum store_statement before;
     enum store_statement read;
     enum store_statement put;
+    enum store_statement pause;
 } tables[ROLLUP_TABLES] = {
-    [ROLLUP_BATTERY] = {STATEMENT_BATTERY_FIRST, STATEMENT_BATTERY_FROM, STATEMENT_BATTERY_DAY_PUT},
-    [ROLLUP_TEMPERATURE] = {STATEMENT_TEMPERATURE_FIRST, STATEMENT_TEMPERATURE_FROM,
-                            STATEMENT_TEMPERATURE_DAY_PUT},
+    [ROLLUP_BATTERY] = {STATEMENT_BATTERY_FIRST, STATEMENT_BATTERY_BEFORE, STATEMENT_BATTERY_FROM,
+                        STATEMENT_BATTERY_DAY_PUT, STATEMENT_BATTERY_DAY_PAUSE},
+    [ROLLUP_TEMPERATURE] = {STATEMENT_TEMPERATURE_FIRST, STATEMENT_TEMPERATURE_BEFORE,
+                            STATEMENT_TEMPERATURE_FROM, STATEMENT_TEMPERATURE_DAY_PUT,
+                            STATEMENT_TEMPERATURE_DAY_PAUSE},
 };
 
-static void add_value(struct values *values, double value)
+static void add_value(struct rollup_values *values, double value)
 {
     values->min = values->count == 0 || value < values->min ? value : values->min;
     values->max = values->count == 0 || value > values->max ? value : values->max;
@@ -67,44 +51,28 @@ static void add_value(struct values *values, double value)
     values->count++;
 }
 
-static void add_step(struct sums *sums, double level, int64_t time_ms)
-{
-    double rise = level - sums->level_last;
-    int64_t took_ms = time_ms - sums->level_last_ms;
-
-    if (rise >= RECHARGE_PCT) {
-        sums->recharges++;
-        sums->recharge_pct += rise;
-        sums->recharged_ms = time_ms;
-    } else if (rise > 0) {
-        sums->rise_pct += rise;
-        sums->rise_ms += took_ms;
-    } else {
-        sums->drop_pct -= rise;
-        sums->drop_ms += took_ms;
-    }
-}
-
-static void add_level(struct sums *sums, double level, int64_t time_ms)
+static void add_level(struct rollup_sums *sums, double level)
 {
     if (sums->level.count == 0) {
         sums->level_first = level;
-        sums->level_first_ms = time_ms;
-    } else {
-        add_step(sums, level, time_ms);
     }
     add_value(&sums->level, level);
     sums->level_last = level;
-    sums->level_last_ms = time_ms;
+}
+
+static void add_pause(struct rollup_sums *sums, int64_t pause_ms)
+{
+    sums->pause_max_ms = pause_ms > sums->pause_max_ms ? pause_ms : sums->pause_max_ms;
+    sums->paused = true;
 }
 
 /* Adds the statement's row: time, value, and of a battery the level. */
-static void add_row(struct sums *sums, sqlite3_stmt *statement, int64_t time_ms)
+static void add_row(struct rollup_sums *sums, sqlite3_stmt *statement, int64_t time_ms)
 {
     if (sums->readings == 0) {
         sums->first_ms = time_ms;
-    } else if (time_ms - sums->last_ms > sums->pause_max_ms) {
-        sums->pause_max_ms = time_ms - sums->last_ms;
+    } else {
+        add_pause(sums, time_ms - sums->last_ms);
     }
     sums->readings++;
     sums->last_ms = time_ms;
@@ -112,7 +80,7 @@ static void add_row(struct sums *sums, sqlite3_stmt *statement, int64_t time_ms)
         add_value(&sums->first, sqlite3_column_double(statement, 1));
     }
     if (sqlite3_column_count(statement) > 2 && sqlite3_column_type(statement, 2) != SQLITE_NULL) {
-        add_level(sums, sqlite3_column_double(statement, 2), time_ms);
+        add_level(sums, sqlite3_column_double(statement, 2));
     }
 }
 
@@ -121,29 +89,34 @@ static struct store_value null_unless(bool there, struct store_value value)
     return there ? value : store_real(NAN);
 }
 
+/* A number of values; NULL: each reading has one. */
+static struct store_value count_of(const struct rollup_values *values,
+                                   const struct rollup_sums *sums)
+{
+    return null_unless(values->count < sums->readings, store_integer(values->count));
+}
+
+/* The longest pause; NULL: it is no longer than twice the mean. */
+static struct store_value pause_of(const struct rollup_sums *sums)
+{
+    int64_t usual_ms =
+        sums->readings > 1 ? 2 * (sums->last_ms - sums->first_ms) / (sums->readings - 1) : 0;
+
+    return null_unless(sums->paused && sums->pause_max_ms > usual_ms,
+                       store_integer(sums->pause_max_ms));
+}
+
 /* Sets the columns of battery_days that are about levels; returns how many they are. */
-static int set_levels(struct store_value *values, const struct sums *sums)
+static int set_levels(struct store_value *values, const struct rollup_sums *sums)
 {
     bool level = sums->level.count > 0;
-    bool rose = sums->rise_pct > 0 || sums->recharges > 0;
     const struct store_value levels[LEVEL_COLUMNS] = {
-        store_integer(sums->level.count),
+        count_of(&sums->level, sums),
         null_unless(level, store_real(sums->level.min)),
         null_unless(level, store_real(sums->level.sum)),
         null_unless(level, store_real(sums->level.max)),
         null_unless(level && sums->level_first < sums->level.max, store_real(sums->level_first)),
         null_unless(level && sums->level_last > sums->level.min, store_real(sums->level_last)),
-        null_unless(level && sums->level_first_ms != sums->first_ms,
-                    store_integer(sums->level_first_ms)),
-        null_unless(level && sums->level_last_ms != sums->last_ms,
-                    store_integer(sums->level_last_ms)),
-        null_unless(!level || rose, store_real(sums->drop_pct)),
-        null_unless(!level || rose, store_integer(sums->drop_ms)),
-        store_real(sums->rise_pct),
-        store_integer(sums->rise_ms),
-        store_integer(sums->recharges),
-        store_real(sums->recharge_pct),
-        null_unless(sums->recharges > 0, store_integer(sums->recharged_ms)),
     };
 
     memcpy(values, levels, sizeof(levels));
@@ -151,7 +124,7 @@ static int set_levels(struct store_value *values, const struct sums *sums)
 }
 
 static int put(struct store *store, enum rollup_table table, int64_t device,
-               const struct rollup_day *day, const struct sums *sums)
+               const struct rollup_day *day, const struct rollup_sums *sums)
 {
     bool known = sums->first.count > 0;
     struct store_value values[FIRST_COLUMNS + LEVEL_COLUMNS + 1] = {
@@ -160,7 +133,7 @@ static int put(struct store *store, enum rollup_table table, int64_t device,
         store_integer(sums->readings),
         store_integer(sums->first_ms - day->from_ms),
         store_integer(sums->last_ms - day->from_ms),
-        store_integer(sums->first.count),
+        count_of(&sums->first, sums),
         null_unless(known, store_real(sums->first.min)),
         null_unless(known, store_real(sums->first.sum)),
         null_unless(known, store_real(sums->first.max)),
@@ -170,7 +143,7 @@ static int put(struct store *store, enum rollup_table table, int64_t device,
     if (table == ROLLUP_BATTERY) {
         count += set_levels(&values[count], sums);
     }
-    values[count++] = null_unless(sums->readings > 1, store_integer(sums->pause_max_ms));
+    values[count++] = pause_of(sums);
     return store_execute(store, tables[table].put, values, count);
 }
 
@@ -190,30 +163,114 @@ int rollup_first(struct store *store, enum rollup_table table, int64_t device, i
     return result;
 }
 
-int rollup_make(struct store *store, enum rollup_table table, int64_t device,
-                const struct rollup_day *day, int64_t until_ms, int64_t *next_ms)
+/* Adds the pause before the first reading, if there is an earlier one. */
+static int add_pause_before(struct store *store, enum rollup_table table, int64_t device,
+                            struct rollup_sums *sums)
 {
-    const struct store_value values[] = {store_integer(device), store_integer(day->from_ms)};
-    enum store_statement id = tables[table].read;
-    sqlite3_stmt *statement = store->statements[id];
-    struct sums sums = {0};
+    const struct store_value values[] = {store_integer(device), store_integer(sums->first_ms)};
+    enum store_statement id = tables[table].before;
     bool row = false;
     int result = store_step(store, id, values, 2, &row);
 
-    *next_ms = INT64_MAX;
-    while (result == STORE_OK && row) {
-        int64_t time_ms = sqlite3_column_int64(statement, 0);
+    if (result == STORE_OK && row && sqlite3_column_type(store->statements[id], 0) != SQLITE_NULL) {
+        add_pause(sums, sums->first_ms - sqlite3_column_int64(store->statements[id], 0));
+    }
+    store_reset(store, id);
+    return result;
+}
+
+int rollup_note_pause(struct store *store, enum rollup_table table, int64_t device,
+                      int64_t first_ms)
+{
+    struct rollup_day day;
+
+    rollup_day_of(&store->rollup, first_ms, &day);
+    {
+        const struct store_value values[] = {store_integer(device), store_integer(day.day),
+                                             store_integer(first_ms)};
+
+        return store_execute(store, tables[table].pause, values, 3);
+    }
+}
+
+void rollup_forget_part(struct rollup *rollup, enum rollup_table table, int64_t device,
+                        int64_t from_ms)
+{
+    struct rollup_part *part = &rollup->work.parts[table];
+
+    if (part->begun && part->device == device &&
+        (part->done ? from_ms < part->until_ms
+                    : part->sums.readings > 0 && from_ms <= part->sums.last_ms)) {
+        part->begun = false;
+    }
+}
+
+/* Begins a part anew, unless it goes on. */
+static void begin_part(const struct store *store, struct rollup_part *part, int64_t device,
+                       const struct rollup_day *day, int64_t until_ms)
+{
+    if (part->begun && part->device == device && part->day.from_ms == day->from_ms &&
+        part->until_ms == until_ms && part->foreign_writes == store->foreign_writes) {
+        return;
+    }
+    *part = (struct rollup_part){.begun = true,
+                                 .device = device,
+                                 .day = *day,
+                                 .until_ms = until_ms,
+                                 .next_ms = INT64_MAX,
+                                 .foreign_writes = store->foreign_writes};
+}
+
+int rollup_add(struct store *store, enum rollup_table table, int64_t device,
+               const struct rollup_day *day, int64_t until_ms, int64_t deadline_us, bool *done)
+{
+    struct rollup_part *part = &store->rollup.work.parts[table];
+    int step_rows = store->rollup.step_rows > 0 ? store->rollup.step_rows : STEP_ROWS;
+    enum store_statement id = tables[table].read;
+    sqlite3_stmt *statement = store->statements[id];
+    bool row = false;
+    int result = STORE_OK;
+
+    begin_part(store, part, device, day, until_ms);
+    if (!part->done) {
+        bool first = part->sums.readings == 0;
+        const struct store_value values[] = {
+            store_integer(device), store_integer(first ? day->from_ms : part->sums.last_ms + 1)};
+
+        result = store_step(store, id, values, 2, &row);
+    }
+    for (int i = 1; result == STORE_OK && !part->done; i++) {
+        int64_t time_ms = row ? sqlite3_column_int64(statement, 0) : INT64_MAX;
 
         if (time_ms >= until_ms) {
-            *next_ms = time_ms;
+            part->next_ms = time_ms;
+            part->done = true;
             break;
         }
-        add_row(&sums, statement, time_ms);
+        add_row(&part->sums, statement, time_ms);
+        if (i % step_rows == 0 && clock_monotonic_us() >= deadline_us) {
+            break;
+        }
         result = store_step(store, id, NULL, 0, &row);
     }
     store_reset(store, id);
-    if (result != STORE_OK || sums.readings == 0) {
-        return result;
+    *done = part->done;
+    return result;
+}
+
+int rollup_put(struct store *store, enum rollup_table table)
+{
+    struct rollup_part *part = &store->rollup.work.parts[table];
+    int result;
+
+    part->begun = false;
+    part->done = false;
+    if (part->sums.readings == 0) {
+        return STORE_OK;
     }
-    return put(store, table, device, day, &sums);
+    result = add_pause_before(store, table, part->device, &part->sums);
+    if (result == STORE_OK) {
+        result = put(store, table, part->device, &part->day, &part->sums);
+    }
+    return result == STORE_OK ? rollup_forget_sum(store, part->day.day) : result;
 }

@@ -8,6 +8,7 @@
  *   roll     moves the boundary to the last full hour that is over by the clock and by the
  *            readings, a day at a time; the readings of the running day's last hours are all that a
  *            view has to add up by itself
+ *   sum      adds up the days that are over, of the fleet and of groups (store/sqlite/rollup_sum.c)
  *   learn    how often devices report (store/sqlite/rollup_habits.c)
  *   analyze  once a day, and after a catch-up
  *
@@ -68,15 +69,48 @@ static int next_dirty(struct store *store, struct dirty *dirty, bool *row)
     return result;
 }
 
-static int make_anew(struct store *store, const struct dirty *dirty)
+/* Sets *dirty to the next day: that which is added up in part, if there is one. */
+static int next_to_make(struct store *store, struct dirty *dirty, bool *more)
 {
-    int64_t until_ms = rollup_boundary(&store->rollup, dirty->device);
-    int64_t ignored;
-    int result = rollup_keep_calendar(store, &dirty->day);
+    const struct rollup_part *parts = store->rollup.work.parts;
 
-    until_ms = dirty->day.until_ms < until_ms ? dirty->day.until_ms : until_ms;
+    for (int i = 0; i < ROLLUP_TABLES; i++) {
+        int result;
+
+        if (!parts[i].begun) {
+            continue;
+        }
+        *dirty = (struct dirty){(enum rollup_table)i, parts[i].device, parts[i].day};
+        result = rollup_is_marked(store, dirty->table, dirty->device, dirty->day.day, more);
+        if (result != STORE_OK || *more) {
+            return result;
+        }
+    }
+    return next_dirty(store, dirty, more);
+}
+
+/* *made: the day is rolled up; otherwise some of its readings are added. */
+static int make_anew(struct store *store, const struct dirty *dirty, int64_t deadline_us,
+                     bool *made)
+{
+    int64_t boundary_ms = rollup_boundary(&store->rollup, dirty->device);
+    int64_t until_ms = dirty->day.until_ms < boundary_ms ? dirty->day.until_ms : boundary_ms;
+    const struct rollup_part *part = &store->rollup.work.parts[dirty->table];
+    int result =
+        rollup_add(store, dirty->table, dirty->device, &dirty->day, until_ms, deadline_us, made);
+
+    if (result != STORE_OK || !*made) {
+        return result;
+    }
+    result = rollup_keep_calendar(store, &dirty->day);
     if (result == STORE_OK) {
-        result = rollup_make(store, dirty->table, dirty->device, &dirty->day, until_ms, &ignored);
+        result = rollup_put(store, dirty->table);
+    }
+    if (result == STORE_OK && part->next_ms < boundary_ms) {
+        result = rollup_note_pause(store, dirty->table, dirty->device, part->next_ms);
+    }
+    if (result == STORE_OK && dirty->table == ROLLUP_BATTERY) {
+        result = rollup_trend_changed(store, dirty->device);
     }
     return result == STORE_OK ? rollup_unmark(store, dirty->table, dirty->device, dirty->day.day)
                               : result;
@@ -85,14 +119,15 @@ static int make_anew(struct store *store, const struct dirty *dirty)
 int rollup_clean(struct store *store, int64_t deadline_us, bool *more)
 {
     struct dirty dirty;
+    bool made = false;
     int result;
 
     do {
-        result = next_dirty(store, &dirty, more);
+        result = next_to_make(store, &dirty, more);
         if (result == STORE_OK && *more) {
-            result = make_anew(store, &dirty);
+            result = make_anew(store, &dirty, deadline_us, &made);
         }
-    } while (result == STORE_OK && *more && clock_monotonic_us() < deadline_us);
+    } while (result == STORE_OK && *more && made && clock_monotonic_us() < deadline_us);
     return result;
 }
 
@@ -155,9 +190,9 @@ static int survey(struct store *store, bool *done)
 
 /* The tables that ANALYZE looks at, with a limit: some milliseconds each. */
 static const char *const analyses[] = {
-    "ANALYZE devices",     "ANALYZE device_groups",    "ANALYZE battery",
-    "ANALYZE temperature", "ANALYZE messages",         "ANALYZE battery_days",
-    "ANALYZE calendar",    "ANALYZE temperature_days", "ANALYZE quarantine",
+    "ANALYZE devices",    "ANALYZE device_groups", "ANALYZE battery",  "ANALYZE temperature",
+    "ANALYZE messages",   "ANALYZE battery_days",  "ANALYZE calendar", "ANALYZE temperature_days",
+    "ANALYZE quarantine", "ANALYZE group_days",
 };
 
 static int analyze(struct store *store, bool *done)
@@ -200,11 +235,13 @@ static void go_on(struct store *store)
         work->newest = (struct store_newest){.until_ms = wall_now_ms() + DAY_MS};
         break;
     case ROLLUP_SURVEYS:
-        work->phase = set_target(&store->rollup) ? ROLLUP_ROLLS : ROLLUP_LEARNS;
-        work->device = 0;
+        work->phase = set_target(&store->rollup) ? ROLLUP_ROLLS : ROLLUP_SUMS;
         break;
     case ROLLUP_ROLLS:
         say_done(&store->rollup);
+        work->phase = ROLLUP_SUMS;
+        break;
+    case ROLLUP_SUMS:
         work->phase = ROLLUP_LEARNS;
         work->device = 0;
         break;
@@ -231,6 +268,8 @@ static int do_part(struct store *store, int64_t deadline_us, bool *done)
     case ROLLUP_ROLLS:
         say_begun(&store->rollup);
         return rollup_advance(store, deadline_us, done);
+    case ROLLUP_SUMS:
+        return rollup_sum(store, deadline_us, done);
     case ROLLUP_LEARNS:
         return rollup_learn(store, deadline_us, done);
     case ROLLUP_ANALYZES:

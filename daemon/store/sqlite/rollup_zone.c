@@ -96,6 +96,12 @@ static int begin_anew(struct store *store, int64_t from_ms)
         result = from_ms == ROLLUP_NEVER_MS ? store_execute(store, all[i], NULL, 0)
                                             : store_execute(store, some[i], &value, 1);
     }
+    if (result == STORE_OK) {
+        result = rollup_trim_sums(store, INT64_MAX);
+    }
+    if (result == STORE_OK) {
+        result = store_execute(store, STATEMENT_TREND_CLEAR, NULL, 0);
+    }
     state->device = 0;
     state->from_ms = from_ms;
     state->until_ms = from_ms;

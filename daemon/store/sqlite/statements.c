@@ -10,6 +10,9 @@
 #include <string.h>
 
 #include "store/sqlite/inbox_tables_internal.h"
+#include "store/sqlite/rollup_sums_internal.h"
+#include "store/sqlite/rollup_tables_internal.h"
+#include "store/sqlite/rollup_trend_internal.h"
 #include "store/sqlite/sqlite_internal.h"
 
 /* The VALUES of a statement that inserts STORE_INBOX_TOGETHER rows. */
@@ -370,59 +373,18 @@ static const struct {
     [STATEMENT_ROLLUP_DIRTY] = {"read the days to be rolled up anew",
                                 "SELECT type, device, day, from_ms, until_ms FROM rollup_dirty"
                                 " LIMIT 1"},
-    [STATEMENT_BATTERY_FIRST] = {"look up a battery reading",
-                                 "SELECT min(time_ms) FROM battery"
-                                 " WHERE device = ?1 AND time_ms >= ?2"},
     [STATEMENT_BATTERY_FROM] = {"roll battery readings up",
                                 "SELECT time_ms, voltage_v, level_pct FROM battery"
                                 " WHERE device = ?1 AND time_ms >= ?2 ORDER BY time_ms"},
-    [STATEMENT_BATTERY_NEWEST] = {"read the newest battery readings",
-                                  "SELECT time_ms FROM battery WHERE device = ?1"
-                                  " ORDER BY time_ms DESC LIMIT ?2"},
     [STATEMENT_BATTERY_DAY_PUT] = {"store a day of battery readings",
                                    "INSERT OR REPLACE INTO battery_days VALUES (?1, ?2, ?3, ?4,"
-                                   " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-                                   " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)"},
-    [STATEMENT_BATTERY_DAY_DELETE] = {"delete a day of battery readings",
-                                      "DELETE FROM battery_days WHERE device = ?1 AND day = ?2"},
-    [STATEMENT_BATTERY_DAYS_DELETE] = {"delete old days of battery readings",
-                                       "DELETE FROM battery_days WHERE device = ?1 AND day IN"
-                                       " (SELECT day FROM calendar WHERE day < ?2 AND day >="
-                                       " (SELECT min(day) FROM battery_days))"},
-    [STATEMENT_TEMPERATURE_FIRST] = {"look up a temperature reading",
-                                     "SELECT min(time_ms) FROM temperature"
-                                     " WHERE device = ?1 AND time_ms >= ?2"},
+                                   " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"},
     [STATEMENT_TEMPERATURE_FROM] = {"roll temperature readings up",
                                     "SELECT time_ms, celsius FROM temperature"
                                     " WHERE device = ?1 AND time_ms >= ?2 ORDER BY time_ms"},
-    [STATEMENT_TEMPERATURE_NEWEST] = {"read the newest temperature readings",
-                                      "SELECT time_ms FROM temperature WHERE device = ?1"
-                                      " ORDER BY time_ms DESC LIMIT ?2"},
     [STATEMENT_TEMPERATURE_DAY_PUT] = {"store a day of temperature readings",
                                        "INSERT OR REPLACE INTO temperature_days VALUES (?1, ?2, ?3,"
                                        " ?4, ?5, ?6, ?7, ?8, ?9, ?10)"},
-    [STATEMENT_TEMPERATURE_DAY_DELETE] = {"delete a day of temperature readings",
-                                          "DELETE FROM temperature_days"
-                                          " WHERE device = ?1 AND day = ?2"},
-    [STATEMENT_TEMPERATURE_DAYS_DELETE] = {"delete old days of temperature readings",
-                                           "DELETE FROM temperature_days WHERE device = ?1"
-                                           " AND day IN (SELECT day FROM calendar WHERE day < ?2"
-                                           " AND day >= (SELECT min(day) FROM temperature_days))"},
-    [STATEMENT_BATTERY_DAYS_CLEAR] = {"begin the roll-ups anew", "DELETE FROM battery_days"},
-    [STATEMENT_BATTERY_DAYS_FROM] = {"begin the roll-ups anew",
-                                     "DELETE FROM battery_days WHERE day >= ?1"},
-    [STATEMENT_BATTERY_DAY_CLEAR] = {"delete an old day",
-                                     "DELETE FROM battery_days WHERE day = ?1 AND device IN"
-                                     " (SELECT device FROM battery_days WHERE day = ?1"
-                                     " LIMIT ?2)"},
-    [STATEMENT_TEMPERATURE_DAYS_CLEAR] = {"begin the roll-ups anew",
-                                          "DELETE FROM temperature_days"},
-    [STATEMENT_TEMPERATURE_DAYS_FROM] = {"begin the roll-ups anew",
-                                         "DELETE FROM temperature_days WHERE day >= ?1"},
-    [STATEMENT_TEMPERATURE_DAY_CLEAR] = {"delete an old day",
-                                         "DELETE FROM temperature_days WHERE day = ?1 AND device IN"
-                                         " (SELECT device FROM temperature_days WHERE day = ?1"
-                                         " LIMIT ?2)"},
     [STATEMENT_ROLLUP_ZONE] = {"read the time zone", "SELECT zone FROM rollup_state"},
     [STATEMENT_ROLLUP_SET_ZONE] = {"change the time zone", "UPDATE rollup_state SET zone = ?1"},
     [STATEMENT_ROLLUP_OFFSETS_CLEAR] = {"change the time zone", "DELETE FROM day_offsets"},
@@ -440,6 +402,31 @@ static const struct {
     [STATEMENT_ROLLUP_OLDEST] = {"look up the oldest roll-ups",
                                  "SELECT (SELECT min(day) FROM battery_days),"
                                  " (SELECT min(day) FROM temperature_days)"},
+    [STATEMENT_SUM_NEXT] = {"look for a day to be added up", STORE_SUMS_NEXT},
+    [STATEMENT_SUM_BEGIN] = {"begin to add up a day", STORE_SUMS_BEGIN},
+    [STATEMENT_SUM_DEVICES] = {"read the devices to be added up", STORE_SUMS_DEVICES},
+    [STATEMENT_SUM_FLEET] = {"add up a day", STORE_SUMS_FLEET},
+    [STATEMENT_SUM_GROUPS] = {"add up a day of groups", STORE_SUMS_GROUPS},
+    [STATEMENT_SUM_END] = {"note that a day is added up",
+                           "UPDATE fleet_days SET device = NULL WHERE day = ?1"},
+    [STATEMENT_SUM_FORGET] = {"note a day to be added up anew",
+                              "DELETE FROM fleet_days WHERE day = ?1"},
+    [STATEMENT_SUM_FORGET_UNTIL] = {"note days to be added up anew",
+                                    "DELETE FROM fleet_days WHERE day <= ?1"},
+    [STATEMENT_GROUP_DAY_CLEAR] = {"add up a day of groups anew",
+                                   "DELETE FROM group_days WHERE day = ?1"},
+    [STATEMENT_GROUP_DAYS_TRIM] = {"delete old days of groups",
+                                   "DELETE FROM group_days WHERE day <= ?1"},
+    [STATEMENT_TREND_LEARNT] = {"read how a battery discharges", STORE_TREND_LEARNT},
+    [STATEMENT_TREND_LEARN] = {"note how a battery discharges", STORE_TREND_LEARN},
+    [STATEMENT_TREND_CHANGED] = {"note that a battery's days changed",
+                                 "UPDATE battery_trends SET changed = 1"
+                                 " WHERE device = ?1 AND NOT changed"},
+    [STATEMENT_TRENDS_CHANGED] = {"note that days of batteries changed",
+                                  "UPDATE battery_trends SET changed = 1 WHERE NOT changed"},
+    [STATEMENT_TREND_CLEAR] = {"begin the roll-ups anew", "DELETE FROM battery_trends"},
+    STORE_ROLLUPS_OF(BATTERY, "battery"),
+    STORE_ROLLUPS_OF(TEMPERATURE, "temperature"),
     [STATEMENT_HABIT_FIND] = {"read a device's habits",
                               "SELECT learnt_ms, usual_ms, intervals FROM device_habits"
                               " WHERE device = ?1 AND type = ?2"},

@@ -10,6 +10,8 @@
  *   readings      are no more than the messages stored can have made
  *   digests       the bytes of quarantine and messages are still those that came
  *   JSON          everything that is read with ->> can be
+ *   roll-ups      each says what its readings say, and no reading is missing in the views by day
+ *   sums of days  what is added up of the roll-ups says what they say
  *   view ...      each answers
  *
  * Counts are compared in one direction only: replay takes messages out of quarantine, and retention
@@ -17,7 +19,8 @@
  *
  * The statements of verify run once a verification, so they are not among the prepared ones. The
  * checks are in verify_file.c (schema, integrity, foreign keys, views), verify_accounts.c (runs,
- * inbox, quarantine, readings) and verify_content.c (digests, JSON).
+ * inbox, quarantine, readings), verify_content.c (digests, JSON), verify_rollups.c and
+ * verify_sums.c.
  */
 #include "store/sqlite/verify_internal.h"
 

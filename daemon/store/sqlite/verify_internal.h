@@ -51,4 +51,7 @@ int verify_json(struct verify *verify);
 /* verify_rollups.c */
 int verify_rollups(struct verify *verify);
 
+/* verify_sums.c, in the open transaction */
+int verify_sums(struct verify *verify);
+
 #endif

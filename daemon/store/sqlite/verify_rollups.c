@@ -85,9 +85,10 @@ int verify_rollups(struct verify *verify)
         result =
             verify_read_numbers(verify, "roll-ups", temperature_sql, temperature, NUMBERS, &good);
     }
-    sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     if (result == STORE_OK && good) {
         tell(verify, battery, temperature);
+        result = verify_sums(verify);
     }
+    sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return result;
 }
