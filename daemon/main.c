@@ -229,6 +229,9 @@ static int start_sessions(struct daemon *daemon, struct session_parts parts[],
     return EX_OK;
 }
 
+/* Acquires everything after the configuration, in order. Returns EX_OK, STOPPED, or the exit status
+ * of a failure, which is logged by then; stop() releases the parts that are there, whatever the
+ * result. */
 static int start(struct daemon *daemon)
 {
     struct session_parts parts[CONFIG_SESSIONS_MAX] = {0};
@@ -426,7 +429,8 @@ static bool stop_store(struct daemon *daemon, int64_t deadline_ms, int *status)
     return true;
 }
 
-/* Releases everything in reverse. A part that hangs is left to the end of the process. */
+/* Releases everything in reverse. A part that hangs is left to the end of the process, which then
+ * happens here. Returns `status`, or EX_IOERR when that was EX_OK and the database failed. */
 static int stop(struct daemon *daemon, int status)
 {
     int64_t deadline_ms = clock_monotonic_ms() + STOP_LIMIT_MS;

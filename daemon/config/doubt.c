@@ -17,7 +17,8 @@
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
-/* Recognises placeholders: change_me..., your_..., xxx, <...>. */
+/* Recognises placeholders of instructions, in any case: a beginning such as change_me or your_, a
+ * word such as example or xxx, or <...>. */
 static bool is_placeholder(const char *text)
 {
     static const char *const beginnings[] = {"change_me",  "change-me", "changeme", "replace_me",

@@ -41,8 +41,12 @@ void ctl_status_print_reasons(FILE *out, const json_t *counts);
 json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
                               char problem[CTL_STATUS_PROBLEM_SIZE]);
 
-/* ctl/status_sessions.c: the sessions that the database knows and that are not configured any more.
- * Returns an array for json_decref(), empty where the database cannot be read. */
+/*
+ * ctl/status_sessions.c: list the sessions that the database knows and that are not configured any
+ * more. `root` is the status: while the daemon waits for the disk the database is not opened.
+ * Returns an array of objects (client_id, broker, used_ms: when it was used last) for
+ * json_decref(), empty where the database cannot be read.
+ */
 json_t *ctl_status_unused(const struct config *config, const json_t *root);
 
 /* Print such an array in words. */

@@ -104,6 +104,8 @@ static enum moved read_wanted(struct mover *mover, struct proxy_talk *talk)
 
 /* --- problems ------------------------------------------------------------------------------- */
 
+/* Sets the problem of a proxy that has closed the connection. `answered`: the proxy has sent a byte
+ * or more since the connection was made. */
 static void say_closed(const struct proxy_talk *talk, bool answered)
 {
     const char *sentence = "the proxy closed the connection in the middle of its answer";
@@ -124,6 +126,8 @@ static void say_closed(const struct proxy_talk *talk, bool answered)
     snprintf(talk->problem, PROXY_PROBLEM_SIZE, "%s", sentence);
 }
 
+/* Sets the problem of a proxy that has not done its part within timeout_ms. While the proxy itself
+ * has to answer, the proxy is at fault; while it connects to the broker, the broker may be. */
 static void say_late(const struct proxy_talk *talk, bool answered, int timeout_ms)
 {
     const char *protocol =

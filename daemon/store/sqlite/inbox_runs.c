@@ -129,8 +129,9 @@ int inbox_runs_write(struct inbox_runs *runs, const struct inbox_entry *entries,
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-/* Makes sure that `length` bytes of the run, from its next message on, are in its buffer. Returns
- * 0, an errno, or EBADMSG when the run has fewer bytes. */
+/* Makes sure that `length` bytes of the run, from its next message on, are in its buffer; reads
+ * from the file if they are not. Returns 0, an errno, or EBADMSG when the run or the file has fewer
+ * bytes, or `length` is more than the buffer. */
 static int have(const struct inbox_runs *runs, struct inbox_run *run, off_t length)
 {
     off_t left = run->end - run->next;

@@ -218,6 +218,9 @@ static int take_out(struct store *store, const struct replay_item *item)
     return result;
 }
 
+/* Writes the rows of a message that is understood now, removes it from its old place, and counts
+ * the result in `change`. Where its rows conflict with stored ones the message stays where it is;
+ * its entry in quarantine gets that reason. A dry run counts alone. */
 static int write_moved(struct store *store, const struct replay_item *item,
                        struct store_replay *change)
 {
