@@ -13,14 +13,13 @@ DEPS_RECIPES := python3-pandas r-cran-rsqlite sqlite-utils visidata jq
 DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 FLEET      := $(BUILD)/tests/fleet
-# Libraries that system tests preload: another resolver, a slow disk.
-PRELOADS   := $(addprefix $(BUILD)/tests/,names_shim.so slow_disk_shim.so tls_write_shim.so alloc_shim.so \
-                quiet_paho_shim.so)
+# Libraries that system tests preload: another resolver, a slow disk, another time.
+PRELOADS   := $(patsubst %,$(BUILD)/tests/%_shim.so,names slow_disk tls_write alloc quiet_paho clock)
 
 # System tests and campaigns wait more than they work: for a broker, a backoff, a limit.
 WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
-# System tests take a quarter of the processors where nothing is sanitized.
-SYSTEM_WAITERS = $(if $(SANITIZE),$(WAITERS),$(shell echo $$(($(WAITERS) * 3 / 2))))
+# A system test takes a sixth of a processor, a little more where it is sanitized.
+SYSTEM_WAITERS = $(shell echo $$(($(WAITERS) * $(if $(SANITIZE),4,5) / 2)))
 
 # tests/system/test_metrics.py looks there, whatever BUILD is.
 TOOLS := build/tools
@@ -39,7 +38,7 @@ deps-check: ## install what build and tests need
 	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK)
 
 # Each stage: its name, and what it makes. What is long and rarely red is in the second list; together they
-# are everything, and nothing twice. Packages are compiled while the tests beside them wait.
+# are everything, and nothing twice. Packages and fuzz targets are compiled while the tests beside them wait.
 CHECK := \
     'gcc and clang without a warning: -j$(JOBS) lint-compilers' \
     'static checks: -j$(JOBS) lint-layers lint-format lint-cppcheck' \
@@ -53,11 +52,10 @@ CHECK_ALL := \
     'faults: -j$(JOBS) faults' \
     'threads: test-threads' \
     'system tests and kills with the shared Paho, and packages: -j2 check-shared packages-quick' \
-    'service on systemd: service-run' \
+    'service on systemd, and fuzzing: -j3 service-run fuzz-quick SECONDS=5' \
     'report in a browser: check-browser' \
     'recipes of other programs: check-recipes' \
-    'benchmark: bench-quick' \
-    'fuzzing: -j$(JOBS) fuzz-quick SECONDS=5'
+    'benchmark: bench-quick'
 stages = tests/stages $@ '$(MAKE) --no-print-directory' '$(strip make $(MAKEOVERRIDES))'
 
 check: deps ## install what is missing, build, and run what finds most faults: lint, unit and system tests
@@ -76,23 +74,29 @@ test-sanitized: ## unit and system tests under AddressSanitizer and UndefinedBeh
 
 SYSTEM_TESTS ?= tests/system
 # These read documents or the configuration, ask the database with the sqlite3 shell, or do once more what others do:
-# a sanitizer sees nothing there that it does not see in the unit tests, and another Paho changes nothing.
+# a sanitizer sees nothing there that it does not see in the unit tests.
 SYSTEM_OF_TEXTS := $(patsubst %,tests/system/test_%.py,alerts analyst_dictionary analyst_queries answers completion config ctl \
                 ctl_help demo dependencies documents export_columns fleet names paths plurals readers readings_dashboard \
                 readme snippets)
-# Nor does it in the tools that never see a broker.
-SYSTEM_OF_TOOLS := $(patsubst %,tests/system/test_%.py,backup export plot report report_page restore rotation serve verify)
-SYSTEM_LEAVES   := $(if $(SANITIZE),$(SYSTEM_OF_TEXTS)) \
-                $(if $(filter shared,$(PAHO)),$(SYSTEM_OF_TEXTS) $(SYSTEM_OF_TOOLS))
+SYSTEM_LEAVES   := $(if $(SANITIZE),$(SYSTEM_OF_TEXTS))
 
 system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, the built programs
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(SYSTEM_WAITERS) \
-	    -m 'not browser' $(SYSTEM_LEAVES:%=--ignore=%) $(SYSTEM_TESTS)
+	    --dist loadgroup -m 'not browser' $(SYSTEM_LEAVES:%=--ignore=%) $(SYSTEM_TESTS)
 
 check-browser: all $(FLEET) $(PRELOADS) ## the report, written and live, in a headless Chromium
 	$(Q)tests/deps $(DEPS_BROWSER)
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(WAITERS) \
 	    -m browser tests/system
+
+# The objects are the same with either library: the programs are linked once more, and nothing is compiled again.
+check-shared: all $(FLEET) fault-programs ## the system tests and the campaigns of kills and memory with Paho's shared library
+	$(Q)mkdir -p $(BUILD)/shared
+	$(Q)cd $(BUILD) && find lib daemon schema small tests -name '*.[od]' -exec cp -u -p --parents -t shared {} +
+	$(Q)find $(BUILD)/shared -name '*.d' -exec sed -i 's,^$(BUILD)/\(shared/\)\?\([^ ]*\.o:\),$(BUILD)/shared/\2,' {} +
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/shared PAHO=shared system
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/shared PAHO=shared \
+	    FAULTS='tests/faults/kills tests/faults/memory' campaigns
 
 # The tests of code that several threads use, with ThreadSanitizer. A report fails the test whose program ends with it, and the target where the
 # program was killed.
@@ -101,14 +105,14 @@ THREADS_UNIT := gate gate_lockstep intake log paho paho_5 paho_accept paho_ahead
                 $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_session_*.c))
 THREADS_SYSTEM := addresses backup connection delivery gate inbox interruptions log paho_link protocol reload \
                   session start status
+of_threads = $(MAKE) --no-print-directory BUILD=$(THREADS) SANITIZE=thread \
+    UNIT_TESTS='$(THREADS_UNIT:%=$(THREADS)/tests/test_%)' SYSTEM_TESTS='$(THREADS_SYSTEM:%=tests/system/test_%.py)'
 
 test-threads: ## the tests in which threads meet, under ThreadSanitizer
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(THREADS) SANITIZE=thread all test-programs
+	$(Q)$(of_threads) -j$(JOBS) all test-programs
 	$(Q)rm -rf $(THREADS)/reports && mkdir $(THREADS)/reports
 	$(Q)status=0; TSAN_OPTIONS=history_size=7:log_path=$(abspath $(THREADS))/reports/report \
-	    $(MAKE) --no-print-directory BUILD=$(THREADS) SANITIZE=thread \
-	    UNIT_TESTS='$(THREADS_UNIT:%=$(THREADS)/tests/test_%)' \
-	    SYSTEM_TESTS='$(THREADS_SYSTEM:%=tests/system/test_%.py)' test || status=1; \
+	    $(of_threads) test || status=1; \
 	for report in $(THREADS)/reports/*; do [ ! -f $$report ] || { cat $$report; status=1; }; done; \
 	exit $$status
 
@@ -160,5 +164,5 @@ $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lm
 
-.PHONY: deps deps-build deps-demo deps-check check check-all check-brokers brokers each-broker check-browser check-recipes \
+.PHONY: deps deps-build deps-demo deps-check check check-all check-brokers brokers each-broker check-browser check-shared check-recipes \
         check-debian13 test test-sanitized test-threads test-programs system demo

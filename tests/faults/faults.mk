@@ -14,7 +14,8 @@ $(SMALL_DAEMON): $(BUILD)/daemon/main.o $(OTHER_OBJ) $(SIZED:%=$(BUILD)/small/st
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
 
-FAULTS := $(wildcard $(addprefix tests/faults/,kills powerloss disk memory network malformed tls input operator migration))
+# The longest first.
+FAULTS := $(wildcard $(addprefix tests/faults/,kills malformed disk operator memory network powerloss tls input migration))
 N           ?= 5000
 SEED        ?= 1
 # Always the same: a check that fails must fail again. Other seeds are for the campaigns.
@@ -29,8 +30,10 @@ protocol_of  = $(if $(filter kills powerloss,$(1)),$(ALTERNATE),$(if $(filter-ou
 
 fault-programs: $(SMALL_DAEMON) $(SHIMS)
 
-faults: all fault-programs ## every campaign of tests/faults, each for a few minutes at most
+faults: campaigns ## every campaign of tests/faults, each for a few minutes at most, and the tests of their broker
 	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults
+
+campaigns: all fault-programs
 	@echo "  FAULTS  $(notdir $(FAULTS)), $(WAITERS) at a time"
 	$(Q)printf '$(PYTHON) -B %s --build $(abspath $(BUILD)) --quick --seed $(FAULTS_SEED)\n' \
 	    $(foreach campaign,$(FAULTS),'$(campaign)$(call protocol_of,$(notdir $(campaign)))') | tests/parallel $(WAITERS)
@@ -48,4 +51,4 @@ faults-smoke: all fault-programs ## a few scenarios of four campaigns: less than
 	$(Q)printf '$(PYTHON) -B tests/faults/%s --build $(abspath $(BUILD)) --seed $(FAULTS_SEED)\n' \
 	    $(FAULTS_SMOKE) | tests/parallel $(WAITERS)
 
-.PHONY: fault-programs faults faults-smoke crash-campaign
+.PHONY: fault-programs faults campaigns faults-smoke crash-campaign

@@ -20,6 +20,8 @@ from foxtrackrd import Daemon
 from journal import Journal
 from pki import Pki
 
+SHARED = {"demo", "refused", "page"}
+"""Fixtures of modules (test_demo.py, test_connection.py, test_report.py) that take seconds to make."""
 HANG_S = 120
 """No test may take longer. A test that waits for something has a shorter limit of its own."""
 
@@ -27,6 +29,19 @@ HANG_S = 120
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): the hang guard of this test")
     config.addinivalue_line("markers", "browser: needs Chromium, which make check does not install")
+    config.addinivalue_line("markers", "long: takes ten seconds or more")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items):
+    """
+    Begin with the long tests: at the end of the run nothing would be left to do beside them. Tests
+    that share a fixture of SHARED run in one process (--dist loadgroup), and it is made once.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    for item in items:
+        for name in SHARED.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(autouse=True)

@@ -224,6 +224,7 @@ def test_certificate_without_the_address(make_daemon, everywhere, stranger, free
     (True, mute), (True, close), (True, babble), (False, mute), (False, close),
     (False, unavailable), (True, None)],
     ids=["mute-TLS", "close-TLS", "no-TLS", "mute", "close", "CONNACK", "nobody"])
+@pytest.mark.long
 def test_first_address_is_of_no_use(broker, make_daemon, stranger, names, tls, answer):
     """
     Goal: whatever fails at the first address, TCP, TLS or CONNACK, the second is tried in the same
@@ -274,6 +275,7 @@ def check_with(daemon, environment):
                 os.environ[name] = text
 
 
+@pytest.mark.long
 def test_no_address_is_of_use(broker, make_daemon, stranger, names):
     """
     Goal: one attempt tries each address once and says of each what is wrong, and the backoff comes

@@ -64,7 +64,9 @@ def fleet():
     return Fleet(192, NOW)
 
 
-@pytest.fixture(scope="module", params=STATES)
+# One process has the tests of a state: the database is made once.
+@pytest.fixture(scope="module", params=[
+    pytest.param(state, marks=pytest.mark.xdist_group(f"answers-{state}")) for state in STATES])
 def db(request, fleet):
     db = database()
     fleet.write(db)

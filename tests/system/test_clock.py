@@ -29,6 +29,7 @@ def wait_passes(daemon, clock_free_s=5):
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_clock_ahead_deletes_nothing(broker, make_daemon, clock):
     """
     Goal: with retention_days = 365 and a clock two years ahead for a while at the start, every row is
@@ -105,6 +106,7 @@ def test_more_than_half_of_a_table_waits(broker, make_daemon):
     daemon.stop()
 
 
+@pytest.mark.long
 def test_backlog_of_a_clock_behind_becomes_rows(broker, make_daemon, clock):
     """
     Goal: a first start with a clock two years behind puts a backlog into quarantine; as soon as the
@@ -189,6 +191,7 @@ def test_clock_set_right_between_two_runs(broker, make_daemon, clock):
     manifest.check(daemon.database)
 
 
+@pytest.mark.long
 def test_time_moves_on(broker, make_daemon, clock):
     """Goal: a message a little too early is a row when its time has come, without a jump."""
     clock.synchronise()
@@ -202,7 +205,7 @@ def test_time_moves_on(broker, make_daemon, clock):
     daemon.stop()
     daemon.start()                      # its first pass knows when the next is due
     wait_until(lambda: value(daemon.database, "SELECT count(*) FROM battery") == 1, 90,
-               what="its time to come")
+               what="its time to come", every=0.5)
     assert value(daemon.database, "SELECT count(*) FROM quarantine") == 2
     daemon.stop()
 

@@ -199,6 +199,7 @@ def test_a_broker_that_ends_every_connection(scripted, end, tls):
 
 
 @pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.long
 def test_a_broker_that_ends_the_connection_at_subscribe(scripted, tls):
     """
     Goal: a broker that closes instead of answering SUBSCRIBE is told as that, and not as another
@@ -245,6 +246,7 @@ def test_malformed_packets_are_nobody_elses_doing(scripted):
     daemon.stop()
 
 
+@pytest.mark.long
 def test_connections_that_the_daemon_cuts(broker, make_daemon, tmp_path):
     """
     Goal: connections that the daemon cuts itself, because the database is not writable, again and again

@@ -128,6 +128,7 @@ def test_silent_strangers(broker, daemon):
     daemon.stop()
 
 
+@pytest.mark.long
 def test_strangers_without_end(broker, daemon, knock):
     """
     Goal: programs that open and close connections as fast as they can do not keep the daemon from
@@ -284,6 +285,7 @@ def packet(strings, rest):
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["TLS", "clear"])
+@pytest.mark.long
 def test_a_flood_beside_another_session(pki, make_daemon, tls):
     """
     Goal: messages without an acknowledgement, as many as a broker can send to one session, hold up
@@ -313,6 +315,7 @@ least, and 10 s at most. One that need not wait gets an answer meanwhile, on the
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["TLS", "clear"])
+@pytest.mark.long
 def test_a_broker_that_reads_no_acknowledgements(pki, make_daemon, tls):
     """
     Goal: a broker that sends and never reads has its own session cut, with a sentence that names the

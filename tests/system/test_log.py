@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 import fleet
 from foxtrackrd import CLIENT_ID
 from harness import ROOT, has_adapted_paho, wait_until
@@ -67,6 +69,7 @@ def test_a_journal_that_goes_away(broker, make_daemon, journal):
     daemon.stop()
 
 
+@pytest.mark.long
 def test_a_healthy_daemon_is_quiet(broker, daemon):
     """
     Goal: a month without trouble is a few lines, because their number follows from events and not
@@ -123,6 +126,7 @@ def test_a_short_catch_up_is_not_said(broker, daemon):
     daemon.stop()
 
 
+@pytest.mark.long
 def test_a_catch_up_is_said(broker, daemon):
     """Goal: a catch-up that lasts has a line with its rate and the window that is seen."""
     daemon.start()
@@ -140,6 +144,7 @@ def test_a_catch_up_is_said(broker, daemon):
     daemon.stop()
 
 
+@pytest.mark.long
 def test_a_catch_up_without_a_connection(broker, daemon):
     """Goal: the broker goes away in the middle of a catch-up: the log says once that it waits, and
     not that no messages come; and nobody estimates how long it takes."""

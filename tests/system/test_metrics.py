@@ -170,6 +170,7 @@ def test_metrics_pass_promtool(metrics):
     run(promtool, "check", "rules", RULES)
 
 
+@pytest.mark.long
 def test_counts_of_devices(broker, make_daemon, tmp_path):
     """Goal: who is silent, too warm or low is counted in the metrics and in the status, as the views say it;
     a limit that an analyst sets counts without a message and without a restart."""

@@ -337,6 +337,7 @@ DISCONNECTS = {
 
 
 @pytest.mark.parametrize("code", DISCONNECTS)
+@pytest.mark.long
 def test_a_disconnect_of_the_broker(keeper, code):
     """
     Goal: the broker's DISCONNECT is the reason that log and status show. Only "session taken over"
@@ -442,6 +443,7 @@ def test_the_window_is_ours(make_broker, make_daemon, protocol, window):
 
 
 @pytest.mark.limit(240)
+@pytest.mark.long
 def test_a_session_goes_from_one_version_to_the_other(broker, make_daemon):
     """
     Goal: a session that was made with MQTT 3.1.1 goes on with MQTT 5 and back, through kill -9 of

@@ -487,6 +487,7 @@ def strace(*arguments):
 
 
 @pytest.mark.limit(400)
+@pytest.mark.long
 def test_restore_killed_at_every_step(make_daemon, daemon, history, tmp_path):
     """
     Goal: killed before any of the calls that change files, restore leaves the old database with its

@@ -72,6 +72,7 @@ def test_second_start_finds_everything(daemon):
     assert query(daemon.database, "SELECT * FROM gaps") == []
 
 
+@pytest.mark.long
 def test_ready_comes_without_a_broker_and_the_connection_when_there_is_one(make_broker, make_daemon):
     """
     Goal: a broker that is away does not fail the unit. READY comes after about fifteen seconds

@@ -7,6 +7,8 @@ import os
 import re
 import sqlite3
 
+import pytest
+
 import fleet
 import harness
 from foxtrackrd import CLIENT_ID, foxtrackrctl
@@ -129,6 +131,7 @@ def test_gaps_and_quarantine_of_all_runs(broker, daemon):
     daemon.stop()
 
 
+@pytest.mark.long
 def test_one_story_of_quarantine(broker, daemon):
     """
     Goal: the number of entries is of the same commit as the counts of the run, not of an earlier
@@ -276,6 +279,7 @@ def documented_members():
     return re.findall(r"^\.It Li (\S+) Pq \S.*\n\w", section, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_a_catch_up_and_every_member(broker, daemon):
     """
     Goal: while old readings come, the status says how far it is and about how long it takes, from
@@ -325,6 +329,7 @@ def test_a_catch_up_and_every_member(broker, daemon):
     daemon.stop()
 
 
+@pytest.mark.long
 def test_an_old_reading_in_a_healthy_flow(broker, daemon):
     """Goal: a tracker that sends what it has kept for days makes no catch-up of a fleet that is up to
     date, and the lag stays that of the newest readings."""

@@ -370,7 +370,7 @@ static inline struct story *story_begin(void)
     void *made = NULL;
 
     assert_non_null(story);
-    assert_int_equal(fixture_make_open(&made), 0);
+    assert_int_equal(fixture_make_copy(&made), 0);
     story->fixture = made;
     story->now_ms = 1000000;
     begin(story->fixture);

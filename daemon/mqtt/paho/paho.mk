@@ -54,11 +54,3 @@ $(PAHO_FLAGS): $(PAHO_PROBE_OBJ) $(addprefix $(PAHO_DIR)/,adapt redirections pah
 	    echo "  PAHO    the shared library instead, slower, and no packet is checked before it is parsed"; \
 	    echo "-lpaho-mqtt3as" > $@; \
 	fi; rm -f $(PAHO_PROBE)
-
-check-shared: ## the system tests and the campaigns of kills and memory with Paho's shared library
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/shared PAHO=shared all test-programs
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/shared PAHO=shared system
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/shared PAHO=shared \
-	    FAULTS='tests/faults/kills tests/faults/memory' faults
-
-.PHONY: check-shared
