@@ -189,8 +189,8 @@ def test_versions_in_turn(server, make_daemon):
         if keeps and number % 2:
             server.stop()
             server.start()
-        publish(server, sent, sent + 100)
-        sent += 100
+        begin, sent = sent, max(sent, count_rows(daemon.database) + COUNT)
+        publish(server, begin, sent)
     assert count_rows(daemon.database) < sent, "it was too fast to be interrupted"
     daemon.start()
     daemon.wait_rows(sent, 120)
