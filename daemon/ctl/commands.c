@@ -11,10 +11,15 @@
 
 static int run_status(const struct config *config, const struct ctl_words *words)
 {
+    bool named = words->operand_count > 0;
+    const struct ctl_status_source source = {
+        .file = named ? words->operands[0] : config->status.file,
+        .config = named ? NULL : config,
+    };
     bool json = (words->options & CTL_JSON) != 0;
 
-    return (words->options & CTL_FOLLOW) != 0 ? ctl_status_follow(config, json)
-                                              : ctl_status(config, json);
+    return (words->options & CTL_FOLLOW) != 0 ? ctl_status_follow(&source, json)
+                                              : ctl_status(&source, json);
 }
 
 static int run_parse(const struct config *config, const struct ctl_words *words)
@@ -22,6 +27,7 @@ static int run_parse(const struct config *config, const struct ctl_words *words)
     return ctl_parse(config, words->operands[0], words->operands[1]);
 }
 
+#define STATUS_PATH "/run/foxtrackrd/status.json" /* as configured by default */
 #define EXIT_USAGE  "  64  the command line is wrong\n"
 #define EXIT_CONFIG "  78  the configuration is wrong\n"
 #define JSON_LINE   "  --json             print JSON, for programs\n"
@@ -29,15 +35,18 @@ static int run_parse(const struct config *config, const struct ctl_words *words)
 const struct ctl_command ctl_commands[] = {
     {
         .name = "status",
-        .arguments = "[--json] [--follow]",
+        .arguments = "[--json] [--follow] [FILE]",
         .summary = "what the daemon is doing, once or live",
         .about = "State, sessions, rates, messages, database, certificates and quarantine of the\n"
-                 "daemon that runs with this configuration.\n",
+                 "daemon that runs with this configuration, or writes the status file FILE,\n"
+                 "which needs no configuration.\n",
         .options = JSON_LINE "  --follow           show it again and again, until q or Ctrl-C\n",
         .example = "foxtrackrctl status --follow",
         .exits = "  0   all is well; always with --follow\n"
                  "  1   the daemon does not run, or is not well\n" EXIT_USAGE EXIT_CONFIG,
-        .grammar = {CTL_JSON | CTL_FOLLOW, 0, 0, NULL},
+        .grammar = {CTL_JSON | CTL_FOLLOW, 0, 1, NULL},
+        .need = CTL_NEEDS_CONFIG_OR_FILE,
+        .file = "status file, which needs no configuration: foxtrackrctl status " STATUS_PATH,
         .run = run_status,
     },
     {

@@ -26,6 +26,8 @@ struct ctl_command {
     const char *exits; /* a line each */
     struct ctl_grammar grammar;
     enum ctl_need need;
+    const char
+        *file; /* CTL_NEEDS_CONFIG_OR_FILE: what FILE is, with an example; NULL: a database */
     int (*run)(const struct config *config, const struct ctl_words *words);
 };
 

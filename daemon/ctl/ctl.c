@@ -103,6 +103,10 @@ static void say_ignored(const struct ctl_command *command, const char *path,
 static void say_without(const struct ctl_command *command, const char *path, bool path_given)
 {
     if (command->need == CTL_NEEDS_CONFIG_OR_FILE && !path_given && access(path, R_OK) != 0) {
+        if (command->file != NULL) {
+            ctl_say("or name the %s", command->file);
+            return;
+        }
         ctl_say("or name the database, which needs no configuration: foxtrackrctl %s "
                 "... " CONFIG_DATABASE_PATH,
                 command->name);

@@ -32,7 +32,7 @@
 #define CLEAR_BELOW  "\033[J"
 
 struct follow {
-    const struct config *config;
+    const struct ctl_status_source *source;
     bool json;
     bool drawing; /* standard output is a terminal */
     bool keys;    /* standard input is one */
@@ -169,7 +169,7 @@ static void show(struct follow *follow)
 {
     char problem[CTL_STATUS_PROBLEM_SIZE];
     bool good;
-    json_t *root = ctl_status_read(follow->config, &good, problem);
+    json_t *root = ctl_status_read(follow->source, &good, problem);
 
     if (follow->drawing) {
         draw_status(root, problem, follow->keys);
@@ -232,13 +232,13 @@ static bool set_up(struct follow *follow)
     return true;
 }
 
-int ctl_status_follow(const struct config *config, bool json)
+int ctl_status_follow(const struct ctl_status_source *source, bool json)
 {
-    struct follow follow = {.config = config, .json = json};
+    struct follow follow = {.source = source, .json = json};
     struct pollfd fds[2];
 
-    if (config->status.file == NULL) {
-        return ctl_status(config, json); /* reports why there is nothing to follow */
+    if (source->file == NULL) {
+        return ctl_status(source, json); /* reports why there is nothing to follow */
     }
     if (!set_up(&follow)) {
         return EX_OSERR;

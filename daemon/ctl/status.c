@@ -74,10 +74,16 @@ static json_t *load(const char *path, char problem[CTL_STATUS_PROBLEM_SIZE])
     return root;
 }
 
-json_t *ctl_status_read(const struct config *config, bool *good,
+const char *ctl_status_database(const struct ctl_status_source *source, const json_t *root)
+{
+    return source->config != NULL ? source->config->database.path
+                                  : ctl_status_string(json_object_get(root, "database"), "path");
+}
+
+json_t *ctl_status_read(const struct ctl_status_source *source, bool *good,
                         char problem[CTL_STATUS_PROBLEM_SIZE])
 {
-    const char *path = config->status.file;
+    const char *path = source->file;
     const char *state;
     json_t *root;
 
@@ -94,19 +100,10 @@ json_t *ctl_status_read(const struct config *config, bool *good,
     return root;
 }
 
-/* Returns true when the configuration names a status file; reports it if not. */
-static bool has_file(const struct config *config)
-{
-    if (config->status.file == NULL) {
-        ctl_say("status.file is off in %s: there is nothing to read", config->path);
-    }
-    return config->status.file != NULL;
-}
-
-static void print_json(const struct config *config, json_t *root)
+static void print_json(const struct ctl_status_source *source, json_t *root)
 {
     char problem[CTL_STATUS_PROBLEM_SIZE];
-    json_t *counted = ctl_status_quarantine(config, root, problem);
+    json_t *counted = ctl_status_quarantine(source, root, problem);
 
     json_t *database = json_object_get(root, "database");
 
@@ -116,7 +113,7 @@ static void print_json(const struct config *config, json_t *root)
                             json_integer(ctl_status_entries(counted)));
     }
     json_object_set_new(database, "quarantine_by_reason", counted != NULL ? counted : json_null());
-    json_object_set_new(root, "sessions_unused", ctl_status_unused(config, root));
+    json_object_set_new(root, "sessions_unused", ctl_status_unused(source, root));
     ctl_say_json(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 }
 
@@ -143,7 +140,7 @@ static void print_age(FILE *out, const json_t *root)
             duration_text(age_ms > 0 ? age_ms : 0, age));
 }
 
-static void print_words(const struct config *config, const json_t *root)
+static void print_words(const struct ctl_status_source *source, const json_t *root)
 {
     char problem[CTL_STATUS_PROBLEM_SIZE];
     char *text = NULL;
@@ -158,10 +155,10 @@ static void print_words(const struct config *config, const json_t *root)
     print_memory(memory, &text);
     /* Print first what is known without the database, whose reading may take long or fail. */
     fflush(stdout);
-    counted = ctl_status_quarantine(config, root, problem);
+    counted = ctl_status_quarantine(source, root, problem);
     memory = open_memstream(&text, &length);
     if (memory != NULL) {
-        json_t *unused = ctl_status_unused(config, root);
+        json_t *unused = ctl_status_unused(source, root);
 
         ctl_status_print_quarantine(memory, root, counted, problem);
         ctl_status_print_unused(memory, unused);
@@ -205,27 +202,30 @@ static void tell_backup(const struct config *config)
     store_close(store);
 }
 
-int ctl_status(const struct config *config, bool json)
+int ctl_status(const struct ctl_status_source *source, bool json)
 {
     char problem[CTL_STATUS_PROBLEM_SIZE];
     json_t *root;
     bool good;
 
-    if (!has_file(config)) {
+    if (source->file == NULL) {
+        ctl_say("status.file is off in %s: there is nothing to read", source->config->path);
         return 1;
     }
-    root = ctl_status_read(config, &good, problem);
+    root = ctl_status_read(source, &good, problem);
     if (problem[0] != '\0') {
         ctl_say("%s", problem);
+    }
+    if (problem[0] != '\0' && source->config != NULL) {
         if (root == NULL) {
-            tell_daemon(config);
+            tell_daemon(source->config);
         }
-        tell_backup(config);
+        tell_backup(source->config);
     }
     if (root != NULL && json) {
-        print_json(config, root);
+        print_json(source, root);
     } else if (root != NULL) {
-        print_words(config, root);
+        print_words(source, root);
     }
     json_decref(root);
     return good ? EX_OK : 1;

@@ -10,21 +10,31 @@
 
 #define CTL_STATUS_PROBLEM_SIZE 1024
 
+/* Where the status is. */
+struct ctl_status_source {
+    const char *file;            /* the status file; NULL: status.file is off */
+    const struct config *config; /* NULL: the file was named, and tells the rest */
+};
+
 /* Print the status once, in words or as JSON. Returns the exit status: EX_OK when all is well, else
  * 1. */
-int ctl_status(const struct config *config, bool json);
+int ctl_status(const struct ctl_status_source *source, bool json);
+
+/* Returns the path of the daemon's database; "" when it is not known. It lives as long as the
+ * source and `root`. */
+const char *ctl_status_database(const struct ctl_status_source *source, const json_t *root);
 
 /*
  * ctl/follow.c: show the status repeatedly until SIGINT, SIGTERM or q: a live view on a terminal,
  * else a line for each new status (with `json` the JSON, on one line). Waits for a daemon that does
  * not run yet. Returns the exit status.
  */
-int ctl_status_follow(const struct config *config, bool json);
+int ctl_status_follow(const struct ctl_status_source *source, bool json);
 
 /* Read the status file. Returns its JSON, for json_decref(); NULL when there is none. *good is true
  * when the daemon that wrote it runs and has no problem; `problem` gets a sentence about the file
  * or its writer, or "". */
-json_t *ctl_status_read(const struct config *config, bool *good,
+json_t *ctl_status_read(const struct ctl_status_source *source, bool *good,
                         char problem[CTL_STATUS_PROBLEM_SIZE]);
 
 /* ctl/status_text.c: the status in words. */
@@ -38,7 +48,7 @@ void ctl_status_print_reasons(FILE *out, const json_t *counts);
  * itself; takes some seconds at most. Returns an object with a member for each reason, for
  * json_decref(); or NULL with `problem` set.
  */
-json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
+json_t *ctl_status_quarantine(const struct ctl_status_source *source, const json_t *root,
                               char problem[CTL_STATUS_PROBLEM_SIZE]);
 
 /*
@@ -47,7 +57,7 @@ json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
  * Returns an array of objects (client_id, broker, used_ms: when it was used last) for
  * json_decref(), empty where the database cannot be read.
  */
-json_t *ctl_status_unused(const struct config *config, const json_t *root);
+json_t *ctl_status_unused(const struct ctl_status_source *source, const json_t *root);
 
 /* Print such an array in words. */
 void ctl_status_print_unused(FILE *out, const json_t *unused);

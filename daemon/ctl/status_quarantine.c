@@ -38,11 +38,12 @@ static json_t *counts_json(const int64_t counts[FOXTRACKR_E_FIELD])
     return object;
 }
 
-json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
+json_t *ctl_status_quarantine(const struct ctl_status_source *source, const json_t *root,
                               char problem[CTL_STATUS_PROBLEM_SIZE])
 {
-    const struct store_options options = {
-        .path = config->database.path, .busy_timeout_ms = BUSY_TIMEOUT_MS, .read_only = true};
+    const struct store_options options = {.path = ctl_status_database(source, root),
+                                          .busy_timeout_ms = BUSY_TIMEOUT_MS,
+                                          .read_only = true};
     int64_t deadline_ms = clock_monotonic_ms() + COUNT_TIMEOUT_MS;
     const struct store_watcher watcher = {in_time, &deadline_ms};
     int64_t counts[FOXTRACKR_E_FIELD];
@@ -65,7 +66,7 @@ json_t *ctl_status_quarantine(const struct config *config, const json_t *root,
         snprintf(problem, CTL_STATUS_PROBLEM_SIZE,
                  "that takes longer than %d s; with patience: sqlite3 -readonly %s 'SELECT reason, "
                  "count(*) FROM quarantine GROUP BY reason'",
-                 COUNT_TIMEOUT_MS / 1000, config->database.path);
+                 COUNT_TIMEOUT_MS / 1000, options.path);
     } else {
         snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "%s", store_error(store));
     }

@@ -19,24 +19,40 @@ static void add(void *context, const char *client_id, const char *broker, int64_
                                              broker, "used_ms", (json_int_t)used_ms));
 }
 
-json_t *ctl_status_unused(const struct config *config, const json_t *root)
+/* Sets the client ids of the configured sessions, or of the running daemon's. Returns their number.
+ */
+static unsigned configured(const struct ctl_status_source *source, const json_t *root,
+                           const char *client_ids[CONFIG_SESSIONS_MAX])
 {
-    const struct store_options options = {
-        .path = config->database.path, .busy_timeout_ms = BUSY_TIMEOUT_MS, .read_only = true};
+    const struct config *config = source->config;
+    const json_t *sessions = json_object_get(root, "sessions");
+    size_t count = config != NULL ? config->session_count : json_array_size(sessions);
+
+    for (size_t i = 0; i < count && i < CONFIG_SESSIONS_MAX; i++) {
+        client_ids[i] = config != NULL
+                            ? config->sessions[i].client_id
+                            : ctl_status_string(json_array_get(sessions, i), "client_id");
+    }
+    return count < CONFIG_SESSIONS_MAX ? (unsigned)count : CONFIG_SESSIONS_MAX;
+}
+
+json_t *ctl_status_unused(const struct ctl_status_source *source, const json_t *root)
+{
+    const struct store_options options = {.path = ctl_status_database(source, root),
+                                          .busy_timeout_ms = BUSY_TIMEOUT_MS,
+                                          .read_only = true};
     const char *client_ids[CONFIG_SESSIONS_MAX];
+    unsigned count = configured(source, root, client_ids);
     char problem[CTL_STATUS_PROBLEM_SIZE];
     json_t *unused = json_array();
     struct store *store;
 
-    for (size_t i = 0; i < config->session_count; i++) {
-        client_ids[i] = config->sessions[i].client_id;
-    }
     /* The disk would hold this program too. */
     if (strcmp(ctl_status_string(root, "state"), "waiting for the disk") == 0 ||
         store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
         return unused;
     }
-    (void)store_sessions_unused(store, client_ids, (unsigned)config->session_count, add, unused);
+    (void)store_sessions_unused(store, client_ids, count, add, unused);
     store_close(store);
     return unused;
 }

@@ -126,8 +126,12 @@ static void print_protocol(FILE *out, const json_t *session)
         fprintf(out, "; window %" PRId64 " asked", ctl_status_integer(session, "receive_maximum"));
     }
     if (known(session, "session_expiry_ms")) {
-        fprintf(out, "; the broker keeps the session for %s",
-                duration_text(ctl_status_integer(session, "session_expiry_ms"), kept));
+        duration_text(ctl_status_integer(session, "session_expiry_ms"), kept);
+        fprintf(out,
+                json_is_false(json_object_get(session, "session_expiry_told"))
+                    ? "; session expiry %s asked, the broker tells no other"
+                    : "; the broker keeps the session for %s",
+                kept);
     }
     fprintf(out, "; keep alive %" PRId64 " s\n", ctl_status_integer(session, "keepalive_s"));
     if (reason[0] != '\0') {
@@ -360,7 +364,7 @@ static void print_devices(FILE *out, const json_t *devices)
         {"temperature_excursions", "beyond limits",
          "of temperature, not back yet: see the view temperature_excursions"},
         {"batteries_low", "low batteries",
-         "by the table limits, or below " TEXT_OF(STORE_LEVEL_LOW_PCT) " %"},
+         "below " TEXT_OF(STORE_LEVEL_LOW_PCT) " %, or what the table limits has for them"},
     };
     char text[MOMENT_SIZE];
 

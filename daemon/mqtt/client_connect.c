@@ -93,6 +93,7 @@ static void read_answer(struct paho *paho, bool session_present)
     }
     if (said->has_session_expiry) {
         paho->accepted.session_expiry_s = said->session_expiry_s;
+        paho->accepted.has_said_expiry = true;
     }
     if (said->has_server_keepalive) {
         paho->accepted.keepalive_s = (int)said->server_keepalive_s;

@@ -40,6 +40,7 @@ struct paho_options {
 struct paho_answer {
     bool session_present;
     uint32_t session_expiry_s; /* MQTT 5: as granted; MQTT 3.1.1, which has none: 0 */
+    bool has_said_expiry;      /* false: the broker did not say it, so it is what was asked */
     int keepalive_s;           /* as the broker wants it, or as asked */
     bool has_shared;           /* false: the broker says that it has no shared subscriptions */
     bool has_wildcards;        /* false: it says so of filters with + and # */

@@ -230,9 +230,10 @@ static const char *agreed_text(const struct session *session, char out[AGREED_SI
 
     out[0] = '\0';
     if (session->options.version == PAHO_MQTT_5) {
-        snprintf(out, AGREED_SIZE, "; window %u asked, session expiry %s granted",
+        snprintf(out, AGREED_SIZE, "; window %u asked, session expiry %s %s",
                  session->options.receive_maximum,
-                 duration_text(session->answer.session_expiry_s * INT64_C(1000), kept));
+                 duration_text(session->answer.session_expiry_s * INT64_C(1000), kept),
+                 session->answer.has_said_expiry ? "granted" : "asked");
     }
     return out;
 }
@@ -254,6 +255,7 @@ static void note_connected(struct session *session)
     session->status.protocol_doubt = session->protocol.doubt;
     session->status.receive_maximum = session->options.receive_maximum;
     session->status.session_expiry_s = session->answer.session_expiry_s;
+    session->status.has_said_expiry = session->answer.has_said_expiry;
     session->status.keepalive_s = session->answer.keepalive_s;
     session->status.connects++;
     pthread_mutex_unlock(&session->mutex);

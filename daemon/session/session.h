@@ -128,7 +128,7 @@ bool session_protocol_answered(struct session_protocol *protocol, enum protocol_
  * on the broker. Pure; any thread.
  */
 
-#define LOSS_TEXT_SIZE 512
+#define LOSS_TEXT_SIZE 736 /* fits a GATE_REASON_SIZE beside what Paho says */
 
 enum loss_cause {
     LOSS_BROKER,    /* the broker ended the connection */
@@ -163,6 +163,11 @@ enum loss_cause loss_of_connection(const struct loss_facts *facts, char out[LOSS
 enum loss_cause loss_of_connect(const struct loss_facts *facts, const char *paho_problem,
                                 char out[LOSS_TEXT_SIZE]);
 
+/* With broker.protocol = auto, when the broker has refused both versions. */
+#define SESSION_SPEAKS_NEITHER                                                                     \
+    "the broker speaks neither MQTT 5 nor 3.1.1: set broker.host and broker.port to a listener "   \
+    "that has one of them"
+
 #define SESSION_REASON_SIZE 768
 #define SESSION_NOT_GRANTED (-1)
 
@@ -184,7 +189,8 @@ struct session_status {
     int protocol;                         /* 5, or 4: MQTT 3.1.1 */
     enum protocol_doubt protocol_doubt;   /* why it is 4, with broker.protocol = auto */
     unsigned receive_maximum;             /* MQTT 5: messages in flight that were asked for */
-    uint32_t session_expiry_s;            /* MQTT 5: as granted */
+    uint32_t session_expiry_s;            /* MQTT 5: as granted, */
+    bool has_said_expiry;                 /* which the broker said; else it is what was asked */
     int keepalive_s;                      /* as the broker wants it, or as asked */
     uint64_t connects;                    /* CONNACKs so far */
     uint64_t received;                    /* messages taken from Paho */

@@ -62,7 +62,8 @@ static json_t *session_json(const struct config_session *own, const struct sessi
     const char *older = connected && !is_5 ? session_protocol_reason(session->protocol_doubt) : "";
 
     return json_pack(
-        "{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, "
+        "{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
+        "s:o, "
         "s:I, "
         "s:I, s:I, s:I, s:I, s:I, s:I}",
         "name", json_text(own->name), "client_id", json_text(own->client_id), "state",
@@ -73,7 +74,8 @@ static json_t *session_json(const struct config_session *own, const struct sessi
         connected ? json_string(status_file_protocol(session->protocol)) : json_null(),
         "protocol_reason", older, "receive_maximum",
         integer_or_null(is_5, session->receive_maximum), "session_expiry_ms",
-        integer_or_null(is_5, INT64_C(1000) * session->session_expiry_s), "keepalive_s",
+        integer_or_null(is_5, INT64_C(1000) * session->session_expiry_s), "session_expiry_told",
+        is_5 ? json_boolean(session->has_said_expiry) : json_null(), "keepalive_s",
         integer_or_null(connected, session->keepalive_s), "last_error",
         json_text(session->last_error), "last_error_ms", time_or_null(session->last_error_ms),
         "filters", filters_json(own, granted), "connects", (json_int_t)session->connects, "lost",

@@ -99,14 +99,14 @@ def test_help_of_the_daemon():
     (["status", "-f"], "status has no option -f (did you mean --follow?)", "status"),
     (["status", "--force"], "status has no option --force; it has --json, --follow", "status"),
     (["status", "--json=yes"], "--json takes no value", "status"),
-    (["status", "surplus"], "status: unexpected argument: surplus", "status"),
+    (["status", "a", "surplus"], "status: unexpected argument: surplus", "status"),
     (["verify", "a", "b"], "verify: unexpected argument: b", "verify"),
     (["backup"], "backup: FILE is missing", "backup"),
     (["restore", "--force"], "restore: FILE is missing", "restore"),
     (["parse"], "parse: TOPIC is missing", "parse"),
     (["replay", "--reason"], "--reason needs a value", "replay"),
     (["replay", "--reason="], "--reason needs a value", "replay"),
-    (["status", "--", "--json"], "status: unexpected argument: --json", "status"),
+    (["check", "--", "--json"], "check: unexpected argument: --json", "check"),
     (["check", "\x1b[2J"], r"unexpected argument: \x1b[2J", "check"),
 ], ids=str)
 def test_usage_error(words, says, page):
@@ -174,7 +174,10 @@ def test_the_way_without_a_configuration(tmp_path, words):
         f"foxtrackrctl {words[0]} ... /var/lib/foxtrackrd/foxtrackr.db")
     done = run(FOXTRACKRCTL, "-c", tmp_path / "none", *words, check=False, cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (78, 1)
-    assert len(run(FOXTRACKRCTL, "status", check=False).stderr.splitlines()) == 1
+    assert len(run(FOXTRACKRCTL, "check", check=False).stderr.splitlines()) == 1
+    assert run(FOXTRACKRCTL, "status", check=False).stderr.splitlines()[1] == (
+        "foxtrackrctl: or name the status file, which needs no configuration: "
+        "foxtrackrctl status /run/foxtrackrd/status.json")
 
 
 def test_parse_beside_a_wrong_configuration(daemon):

@@ -131,7 +131,7 @@ def test_a_broker_of_5(keeper):
     assert ("with MQTT 5, the broker made a new session; window 1234 asked, session expiry 1 h 0 min granted"
             in daemon.log())
     session = daemon.status()["sessions"][0]
-    assert session["protocol"] == "5" and session["receive_maximum"] == 1234
+    assert session["protocol"] == "5" and session["receive_maximum"] == 1234 and session["session_expiry_told"]
     daemon.stop()
     once(daemon)
     assert broker.asked() == ["5", "5"] and query(daemon.database, REMEMBERED) == [(5,)]

@@ -40,8 +40,8 @@ def test_sessions_and_certificates(broker, make_daemon, pki, protocol):
         {"filter": f"foxtrackr/+/V3.0/{kind}", "qos": 2, "granted_qos": 2}
         for kind in ("bat", "temp")]
     assert session["session_present"] is False
-    agreed = ("protocol", "receive_maximum", "session_expiry_ms", "keepalive_s")
-    asked = {"3.1.1": [None, None], "5": [1000, 7 * 86_400_000]}[protocol]
+    agreed = ("protocol", "receive_maximum", "session_expiry_ms", "session_expiry_told", "keepalive_s")
+    asked = {"3.1.1": [None, None, None], "5": [1000, 7 * 86_400_000, False]}[protocol]
     assert [session[member] for member in agreed] == [protocol, *asked, 60]
     assert (session["last_error"], session["last_error_ms"]) == ("", None)
     assert status["certificates"] == {
@@ -52,7 +52,7 @@ def test_sessions_and_certificates(broker, make_daemon, pki, protocol):
     before_ms = fleet.now_ms()
     lost = daemon.wait_status(lambda s: s["sessions"][0]["last_error"])["sessions"][0]
     assert lost["connected_since_ms"] is None and lost["session_present"] is None
-    assert [lost[member] for member in agreed] == [None] * 4
+    assert [lost[member] for member in agreed] == [None] * 5
     broker.start()
     again = daemon.wait_status(lambda s: s["sessions"][0]["state"] == "subscribed")["sessions"][0]
     assert again["session_present"] is True
@@ -195,6 +195,22 @@ def told_by_reason(daemon):
     """The counts by reason, which the command itself makes and the status file has not."""
     told = json.loads(foxtrackrctl(daemon, "status", "--json").stdout)
     return told["database"]["quarantine_by_reason"]
+
+
+def test_a_reader_has_no_configuration(broker, daemon):
+    """Goal: who may read the status file and the database sees the same status without the configuration."""
+    daemon.start()
+    broker.publish("foxtrackr/1/V3.0/bat", b"no json")
+    daemon.wait_status(lambda now: now["database"]["quarantine_entries"] == 1)
+    file = daemon.directory / "status.json"
+    for options in (["--json"], []):
+        texts = [re.sub(r'"[a-z_]+_(ms|us|s|bytes)": [0-9.]+|[\d.]+ ?(s|ms|MiB)\b|As of .*|[0-9.]+', "", done.stdout)
+                 for done in (foxtrackrctl(daemon, "status", *options), run(FOXTRACKRCTL, "status", *options, file))]
+        assert texts[0] == texts[1] and "json" in texts[1]
+    done = run(FOXTRACKRCTL, "status", daemon.directory / "none.json", check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "No such file" in done.stderr
+    daemon.stop()
+    assert run(FOXTRACKRCTL, "status", file, check=False).returncode == 1
 
 
 def test_space_is_unknown_at_first(broker, daemon):

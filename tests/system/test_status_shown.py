@@ -98,7 +98,11 @@ def test_words_of_the_protocol(written):
 
     assert ("  protocol       MQTT 5; window 1000 asked; the broker keeps the session for 7 d 0 h; "
             "keep alive 20 s\n") in written(change(
-                protocol="5", receive_maximum=1000, session_expiry_ms=7 * DAY_MS, keepalive_s=20))
+                protocol="5", receive_maximum=1000, session_expiry_ms=7 * DAY_MS, session_expiry_told=True, keepalive_s=20))
+    # mosquitto says nothing in CONNACK, whatever its persistent_client_expiration is.
+    assert ("  protocol       MQTT 5; window 1000 asked; session expiry 7 d 0 h asked, the broker tells no other; "
+            "keep alive 20 s\n") in written(change(
+                protocol="5", receive_maximum=1000, session_expiry_ms=7 * DAY_MS, session_expiry_told=False, keepalive_s=20))
     assert "  protocol  " not in written(change(protocol=None, keepalive_s=None))
 
 

@@ -141,6 +141,7 @@ static struct paho_answer accept_connect(const struct paho_options *options, boo
         .session_expiry_s = !is_5                ? 0
                             : fake.expiry_s >= 0 ? (uint32_t)fake.expiry_s
                                                  : options->session_expiry_s,
+        .has_said_expiry = is_5 && fake.expiry_s >= 0,
         .has_shared = true,
         .has_wildcards = true,
     };

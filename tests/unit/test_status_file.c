@@ -80,7 +80,8 @@ static void assert_json(const char *expected)
 
     assert_non_null(session);
     told[0] = '\0';
-    for (const char *member = "protocol\0receive_maximum\0session_expiry_ms\0keepalive_s\0";
+    for (const char *member = "protocol\0receive_maximum\0session_expiry_ms\0"
+                              "session_expiry_told\0keepalive_s\0";
          *member != '\0'; member += strlen(member) + 1) {
         const json_t *value = json_object_get(session, member);
         char *one = json_dumps(value, JSON_ENCODE_ANY);
@@ -117,7 +118,9 @@ static void assert_metric(const char *metric, const char *label, const char *val
 static void mqtt_5_with_what_was_agreed_on(void **state)
 {
     (void)state;
-    assert_json("\"5\" 1000 4294967295000 20 ");
+    assert_json("\"5\" 1000 4294967295000 false 20 ");
+    snapshot.sessions[0].has_said_expiry = true;
+    assert_json("\"5\" 1000 4294967295000 true 20 ");
     assert_metric("session_protocol_info", ",protocol=\"5\"", "1");
     assert_metric("session_receive_maximum_messages", "", "1000");
     assert_metric("session_expiry_seconds", "", "4294967295");
@@ -127,7 +130,7 @@ static void mqtt_3_1_1_knows_no_window_and_no_expiry(void **state)
 {
     (void)state;
     snapshot.sessions[0].protocol = PAHO_MQTT_3_1_1;
-    assert_json("\"3.1.1\" null null 20 ");
+    assert_json("\"3.1.1\" null null null 20 ");
     assert_metric("session_protocol_info", ",protocol=\"3.1.1\"", "1");
     assert_metric("session_receive_maximum_messages", "", NULL);
     assert_metric("session_expiry_seconds", "", NULL);
@@ -137,7 +140,7 @@ static void a_session_without_a_connection_has_none(void **state)
 {
     (void)state;
     snapshot.sessions[0].connected_since_ms = 0;
-    assert_json("null null null null ");
+    assert_json("null null null null null ");
     assert_metric("session_protocol_info", "", NULL);
     assert_metric("session_receive_maximum_messages", "", NULL);
     assert_metric("session_expiry_seconds", "", NULL);
