@@ -280,6 +280,7 @@ static bool connect_either(const struct trial *trial, struct paho *paho,
     struct session_protocol protocol = {.configured = trial->config->broker.protocol,
                                         .can_5 = paho_speaks_5()};
     enum protocol_result result;
+    bool was_refused;
 
     agreed->older[0] = '\0';
     options->version = session_protocol_choose(&protocol, false, 0).version;
@@ -290,7 +291,11 @@ static bool connect_either(const struct trial *trial, struct paho *paho,
         snprintf(agreed->older, LOSS_TEXT_SIZE, "%s", problem);
         paho_disconnect(paho, DISCONNECT_TIMEOUT_MS);
         options->version = PAHO_MQTT_3_1_1;
+        was_refused = result == PROTOCOL_REFUSED;
         result = connect_paho(trial, paho, options, &answer, problem);
+        if (was_refused && result == PROTOCOL_REFUSED) {
+            snprintf(problem, LOSS_TEXT_SIZE, SESSION_SPEAKS_NEITHER);
+        }
     }
     agreed->expiry_s = answer.session_expiry_s;
     if (result == PROTOCOL_ACCEPTED && options->version == PAHO_MQTT_5) {

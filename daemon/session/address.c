@@ -336,7 +336,7 @@ enum session_reached session_try_address(struct session *session,
         session_protocol_choose(&session->protocol, session->known, wall_now_ms());
     struct paho_options *options = &session->options;
     enum session_reached reached;
-    enum protocol_result result;
+    enum protocol_result result = PROTOCOL_OTHER;
     enum proxy_result opened = broker_open(session->parts.config, fd, session->stop_fd, problem);
 
     if (opened != PROXY_OK) {
@@ -348,8 +348,13 @@ enum session_reached session_try_address(struct session *session,
         return SESSION_NOT_REACHED;
     }
     for (int tries = 0;; tries++) {
+        bool was_refused = result == PROTOCOL_REFUSED;
+
         session->is_last_version = tries > 0;
         reached = connect_session(session, address, fd, &result, problem);
+        if (was_refused && result == PROTOCOL_REFUSED) {
+            snprintf(problem, SESSION_REASON_SIZE, SESSION_SPEAKS_NEITHER);
+        }
         if (reached == SESSION_REACHED ||
             !session_protocol_note(&session->protocol, options->version, result, wall_now_ms()) ||
             tries > 0) {

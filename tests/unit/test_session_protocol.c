@@ -116,6 +116,16 @@ static void a_new_session_goes_back_to_3_1_1(void **state)
     assert_on_record(fixture, 4, 7);
 }
 
+static void a_broker_that_speaks_neither_is_called_so(void **state)
+{
+    struct fixture *fixture = *state;
+
+    use_auto(fixture);
+    fake_mqtt_answer(FAKE_VERSION);
+    fake_mqtt_answer(FAKE_VERSION);
+    begin_and_fail(fixture, "speaks neither MQTT 5 nor 3.1.1");
+}
+
 /* One that closes the connection without a word has no session of ours yet: no gap. */
 static void a_close_at_a_new_session_is_no_gap(void **state)
 {
@@ -591,6 +601,7 @@ int main(void)
         SESSION_TEST(auto_without_mqtt_5_is_3_1_1),
         SESSION_TEST(a_new_session_begins_with_mqtt_5),
         SESSION_TEST(a_new_session_goes_back_to_3_1_1),
+        SESSION_TEST(a_broker_that_speaks_neither_is_called_so),
         SESSION_TEST(a_close_at_a_new_session_is_no_gap),
         SESSION_TEST(nothing_is_remembered_of_failures),
         SESSION_TEST(a_known_session_is_asked_about_first),
