@@ -38,7 +38,7 @@ static inline bool watermark_settled(const struct watermark *watermark)
 }
 
 #define GATE_AUTHORITY_SIZE 96
-#define GATE_REASON_SIZE    256
+#define GATE_REASON_SIZE    480 /* WRITER_REASON_SIZE, and what stands before it */
 
 struct gate;
 

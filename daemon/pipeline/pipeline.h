@@ -123,7 +123,7 @@ void intake_pending(struct intake *intake, uint64_t *items, size_t *bytes);
  * writer_publish().
  */
 
-#define WRITER_REASON_SIZE 256
+#define WRITER_REASON_SIZE 440
 #define WRITER_WAL_HELD    (INT64_C(256) * 1024 * 1024) /* a WAL of this many bytes is too long */
 #define WRITER_REASONS     16                           /* more than enum foxtrackr_reason has */
 

@@ -39,7 +39,7 @@ static void cut_links(struct writer *writer, const char *problem, const char *re
 {
     char why[GATE_REASON_SIZE];
 
-    snprintf(why, sizeof(why), "%s: %.200s", problem, reason);
+    snprintf(why, sizeof(why), "%s: %s", problem, reason);
     gate_sever_all(writer->parts.gate, why);
 }
 

@@ -44,7 +44,9 @@ def test_locked_database_stops_the_acknowledgements(make_broker, make_daemon):
     with locked(daemon.database):
         manifest = fleet.play(broker, messages=300)
         daemon.wait_notified("busy|locked")
-        daemon.wait_log("^err.*(busy|locked)")
+        # The whole sentence, with its advice.
+        daemon.wait_log(r"^err.*(busy|locked).*\(fuser -v on the file names the programs that have it open\)")
+        daemon.wait_status(lambda now: now["sessions"][0]["last_error"].endswith("that have it open)"))
         daemon.wait_status(lambda s: s["state"] == "database takes nothing")
         assert broker.count_log(PUBREC) == 0
     daemon.wait_received(manifest.messages)
