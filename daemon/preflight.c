@@ -107,22 +107,16 @@ int preflight_certificates(const struct config *config, char *problem)
 {
     char reason[TLS_PROBLEM_SIZE];
     int64_t now_ms = clock_wall_ms();
-    const char *key = NULL;
 
-    if (!config->broker.tls) {
+    if (!config->broker.tls ||
+        (tls_check_ca_file(config->broker.ca_file, now_ms, NULL, reason) == 0 &&
+         (config->broker.cert_file == NULL ||
+          tls_check_client(config->broker.cert_file, config->broker.key_file, now_ms, reason) ==
+              0))) {
         return 0;
     }
-    if (tls_check_ca_file(config->broker.ca_file, now_ms, NULL, reason) != 0) {
-        key = "broker.ca_file";
-    } else if (config->broker.cert_file != NULL &&
-               tls_check_client(config->broker.cert_file, config->broker.key_file, now_ms,
-                                reason) != 0) {
-        key = "broker.cert_file";
-    }
-    if (key == NULL) {
-        return 0;
-    }
-    snprintf(problem, CONFIG_PROBLEM_SIZE, "%.120s: %s: %.350s", config->path, key, reason);
+    /* The reason begins with the name of the key. */
+    snprintf(problem, CONFIG_PROBLEM_SIZE, "%.120s: broker.%.350s", config->path, reason);
     return 1;
 }
 

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #define PREFIX "id-"
+#define FAMILY "foxtrackr" /* the first level of trackers' topics */
 
 /* Windows outside of this are doubted. */
 #define WINDOW_SMALL 20
@@ -175,10 +176,24 @@ static int doubt_client_id(struct config_loading *loading, size_t index)
     return 0;
 }
 
+/* Returns what is shared by a filter such as $share/foxtrackr/#, whose NAME was probably meant as
+ * the first level of the topics; or NULL. */
+static const char *shared_too_much(const char *filter)
+{
+    static const char beginning[] = "$share/" FAMILY "/";
+
+    if (strncasecmp(filter, beginning, strlen(beginning)) != 0) {
+        return NULL;
+    }
+    filter += strlen(beginning);
+    return strncasecmp(filter, FAMILY "/", strlen(FAMILY "/")) != 0 ? filter : NULL;
+}
+
 static int doubt_filters(struct config_loading *loading, size_t index)
 {
     const struct config_session *session = &loading->config->sessions[index];
     int row = config_keys_find(CONFIG_SESSION, "filters");
+    const char *shared;
     char name[CONFIG_REASON_SIZE];
 
     config_keys_full_name(&config_keys[row], session, name);
@@ -188,6 +203,13 @@ static int doubt_filters(struct config_loading *loading, size_t index)
                         "\"%.80s\" begins with a /, and no topic of a tracker does: write it "
                         "without",
                         session->filters[i]) != 0) {
+            return 1;
+        }
+        shared = shared_too_much(session->filters[i]);
+        if (shared != NULL && config_warn(loading, loading->key_lines[index][row], name,
+                                          "\"%.80s\" shares the topics %.80s under the name " FAMILY
+                                          ": did you mean $share/NAME/" FAMILY "/%.80s?",
+                                          session->filters[i], shared, shared) != 0) {
             return 1;
         }
     }
@@ -268,6 +290,28 @@ static int doubt_protocol(struct config_loading *loading, size_t index)
            doubt_protocol_key(loading, index, "session_expiry", expiry) != 0;
 }
 
+/* Roll-ups always outlive the readings that they are made of; only a longer time makes a
+ * difference. */
+static int doubt_rollup_days(struct config_loading *loading)
+{
+    static const char key[] = "rollup_days";
+    const struct config *config = loading->config;
+    int days = config->database.rollup_days;
+    int battery = config->database.retention_days_battery;
+    int temperature = config->database.retention_days_temperature;
+    int line = loading->key_lines[0][config_keys_find(CONFIG_DATABASE, key)];
+
+    if (days == 0 || line == 0 || (battery != 0 && days > battery) ||
+        (temperature != 0 && days > temperature)) {
+        return 0;
+    }
+    return config_warn(loading, line, "database.rollup_days",
+                       battery == 0 && temperature == 0
+                           ? "has no effect: without retention_days every reading is kept, and the "
+                             "roll-ups with them"
+                           : "has no effect: it is not longer than retention_days");
+}
+
 int config_doubt_field(struct config_loading *loading, const char *name, const char *source)
 {
     int length = (int)strcspn(source, "*");
@@ -286,7 +330,8 @@ int config_doubt_field(struct config_loading *loading, const char *name, const c
 
 int config_doubt_all(struct config_loading *loading)
 {
-    if (doubt_texts(loading) != 0 || doubt_password(loading) != 0 || doubt_proxy(loading) != 0) {
+    if (doubt_texts(loading) != 0 || doubt_password(loading) != 0 || doubt_proxy(loading) != 0 ||
+        doubt_rollup_days(loading) != 0) {
         return 1;
     }
     for (size_t i = 0; i < loading->config->session_count; i++) {

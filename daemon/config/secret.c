@@ -291,7 +291,8 @@ static const struct kind {
 } kinds[] = {
     {"broker.password_file", "password", CONFIG_CREDENTIAL, IN(broker.password_file),
      IN(broker.password), PASSWORD_MAX, "holds more than 65535 bytes, the most that MQTT allows",
-     "the broker says \"bad user name or password\"", broker_needs_one, check_broker_user},
+     "the broker says \"bad user name or password\" or \"not authorised\"", broker_needs_one,
+     check_broker_user},
     {"broker.proxy_password_file", NULL, CONFIG_PROXY_SECRET, IN(broker.proxy_password_file),
      IN(broker.proxy_password), PROXY_MAX,
      "holds more than 255 bytes, the most that a proxy takes (RFC 1929)", "the proxy refuses it",

@@ -11,6 +11,7 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error_text.h"
 #include "base/moment.h"
@@ -129,6 +130,14 @@ int tls_check_ca_file(const char *path, int64_t now_ms, struct tls_certificates 
     struct ca_count ca = {.now_ms = now_ms};
     int result = tls_each_certificate("ca_file", path, count_certificate, &ca, problem);
 
+    if (result != 0 && access(path, F_OK) != 0 && errno == ENOENT) {
+        size_t length = strlen(problem);
+
+        snprintf(problem + length, TLS_PROBLEM_SIZE - length, "%s",
+                 strcmp(path, CONFIG_SYSTEM_BUNDLE) == 0
+                     ? "; install the package ca-certificates, or set ca_file"
+                     : "; correct it, or leave ca_file out for the system's bundle");
+    }
     if (result == 0 && out != NULL) {
         *out = ca.counts;
     }

@@ -275,6 +275,21 @@ static void test_doubts(void **state)
         {"[broker]\nhost = your-broker\n" SESSION, "reads like a placeholder"},
         {BROKER SESSION "filters = foxtrackr/#, /foxtrackr/#\n",
          ":5: session.filters: \"/foxtrackr/#\" begins with a /, and no topic of a tracker does"},
+        {BROKER SESSION "filters = $share/foxtrackr/#\n",
+         ":5: session.filters: \"$share/foxtrackr/#\" shares the topics # under the name "
+         "foxtrackr: "
+         "did you mean $share/NAME/foxtrackr/#?"},
+        {BROKER SESSION "filters = $share/Foxtrackr/+/V3.0/bat\n",
+         "did you mean $share/NAME/foxtrackr/+/V3.0/bat?"},
+        {BROKER SESSION "filters = $share/foxtrackr/foxtrackr/#, $share/herd/#\n", NULL},
+        {BROKER SESSION "[database]\nrollup_days = 10\nretention_days = 30\n",
+         ":6: database.rollup_days: has no effect: it is not longer than retention_days"},
+        {BROKER SESSION "[database]\nrollup_days = 10\n",
+         ":6: database.rollup_days: has no effect: without retention_days every reading is kept"},
+        {BROKER SESSION "[database]\nrollup_days = 10\nretention_days = 30\n"
+                        "retention_days_battery = 9\n",
+         NULL},
+        {BROKER SESSION "[database]\nrollup_days = 0\nretention_days = 30\n", NULL},
         {BROKER SESSION "qos = 0\n", ":5: session.qos: with QoS 0 the broker keeps nothing"},
         {BROKER SESSION "qos = 1\n", NULL},
         {BROKER "[session]\ngiven = acme\nnumber = 1\n",

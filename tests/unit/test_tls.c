@@ -232,7 +232,8 @@ static void test_ca_file_unusable(void **state)
         assert_says(problem, files[i].says);
     }
     assert_int_equal(tls_check_ca_file(path_of("absent.pem"), 0, NULL, problem), 1);
-    assert_says(problem, "absent.pem: cannot read: No such file or directory");
+    assert_says(problem, "absent.pem: cannot read: No such file or directory; correct it, or leave "
+                         "ca_file out");
     assert_int_equal(tls_check_ca_file(directory, 0, NULL, problem), 1);
     assert_says(problem, "cannot read: Is a directory");
 }
