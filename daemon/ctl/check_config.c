@@ -29,15 +29,15 @@ static void check_broker(struct ctl_findings *findings, const struct config *con
         snprintf(as, sizeof(as), "as user %.100s", user);
     }
     if (config->broker.protocol == CONFIG_MQTT_5 && !paho_speaks_5()) {
-        ctl_finding(findings, "broker", false,
+        ctl_finding(findings, "settings", false,
                     "broker.protocol = 5 needs a build with the adapted Paho, and this one has the "
                     "shared library: foxtrackrd does not start; set auto or 3.1.1");
     }
     if (config->broker.tls) {
-        ctl_finding(findings, "broker", true, "%s:%d, %s with TLS, %s", config->broker.host,
+        ctl_finding(findings, "settings", true, "%s:%d, %s with TLS, %s", config->broker.host,
                     config->broker.port, protocol(config), as);
     } else {
-        ctl_finding_warning(findings, "broker",
+        ctl_finding_warning(findings, "settings",
                             "%s:%d, %s, %s; broker.tls = no: everything travels in clear",
                             config->broker.host, config->broker.port, protocol(config), as);
     }

@@ -31,6 +31,10 @@ static int failed(struct ctl_output *output, const char *doing, int error)
     if (error == EPIPE) {
         snprintf(output->problem, sizeof(output->problem),
                  "%s: its reader has closed it, before the end", name_of(output));
+    } else if (error == ENOENT) {
+        snprintf(output->problem, sizeof(output->problem),
+                 "%.900s: cannot be %s: its directory is not there; make it", name_of(output),
+                 doing);
     } else {
         snprintf(output->problem, sizeof(output->problem), "%.900s: cannot be %s: %s",
                  name_of(output), doing, error_text(error));

@@ -200,9 +200,13 @@ static int plot_store(struct plot *plot, struct store *store, const char *path,
                       const struct ctl_words *words, const struct ctl_range *range)
 {
     int result = plot_read_device(store, words->device, &plot->device);
+    char hint[PLOT_HINT_SIZE];
 
     if (result == STORE_OK && plot->device.count == 0) {
-        ctl_say("%s has no device %s", path, words->device);
+        if (plot_read_hint(store, words->device, hint) != STORE_OK) {
+            hint[0] = '\0';
+        }
+        ctl_say("%s has no device %s%s", path, words->device, hint);
         return 1;
     }
     if (result == STORE_OK && plot->device.count > 1) {

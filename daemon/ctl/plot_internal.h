@@ -114,6 +114,7 @@ const char *plot_time_short(int64_t time_ms, int64_t from_ms, int64_t until_ms,
 /* --- plot_read.c: from a store that is open read-only; results of store/store.h --------------- */
 
 #define PLOT_NAME_SIZE 512
+#define PLOT_HINT_SIZE (PLOT_NAME_SIZE + 32)
 
 /* The device, or devices, that a word names. */
 struct plot_device {
@@ -126,6 +127,10 @@ struct plot_device {
 /* Find the devices named `word`: DEVICE, or FAMILY/DEVICE where no device has the whole word as its
  * name. */
 int plot_read_device(struct store *store, const char *word, struct plot_device *out);
+
+/* Set `hint` to the end of a sentence about a device that is not there: whether a group has that
+ * name, or which device has one like it; or to "". */
+int plot_read_hint(struct store *store, const char *word, char hint[PLOT_HINT_SIZE]);
 
 /* Set *newest_ms to the time of the newest reading in `table`, to INT64_MIN when there is none. */
 int plot_read_newest(struct store *store, const char *table, int64_t device, int64_t *newest_ms);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "base/similar.h"
 #include "store/answers.h"
 
 #define COLUMNS_MAX 4
@@ -65,6 +66,77 @@ int plot_read_device(struct store *store, const char *word, struct plot_device *
     }
     snprintf(family, sizeof(family), "%.*s", (int)(slash - word), word);
     return find(store, family, slash + 1, out);
+}
+
+/* Keeps the name that is nearest to the search's word. `name` is only there for now. */
+static void try_name(struct similar *search, const char *name, char nearest[PLOT_NAME_SIZE])
+{
+    const char *before = search->best;
+
+    similar_try(search, name);
+    if (search->best != before) {
+        escape_line(nearest, PLOT_NAME_SIZE, name);
+        search->best = nearest;
+    }
+}
+
+static int find_near(struct store *store, const char *word, char nearest[PLOT_NAME_SIZE])
+{
+    static const char *const columns[] = {"device_id", NULL};
+    const struct store_select select = {.from = "devices", .columns = columns};
+    struct similar search = {.word = word};
+    const struct store_cell *row = NULL;
+    struct store_query *query;
+    int result = store_query_select(store, &select, &query);
+
+    nearest[0] = '\0';
+    if (result != STORE_OK) {
+        return result;
+    }
+    while ((result = store_query_next(query, &row)) == STORE_OK && row != NULL) {
+        try_name(&search, row[0].bytes, nearest);
+    }
+    store_query_close(query);
+    return result;
+}
+
+static int is_group(struct store *store, const char *word, bool *out)
+{
+    static const char *const columns[] = {"group_name", NULL};
+    const struct store_condition condition = {"group_name", STORE_EQ, store_cell_text(word)};
+    const struct store_select select = {.from = "device_groups",
+                                        .columns = columns,
+                                        .conditions = &condition,
+                                        .condition_count = 1,
+                                        .limit = 1};
+    const struct store_cell *row = NULL;
+    struct store_query *query;
+    int result = store_query_select(store, &select, &query);
+
+    if (result == STORE_OK) {
+        result = store_query_next(query, &row);
+        *out = row != NULL;
+        store_query_close(query);
+    }
+    return result;
+}
+
+int plot_read_hint(struct store *store, const char *word, char hint[PLOT_HINT_SIZE])
+{
+    char nearest[PLOT_NAME_SIZE];
+    bool group = false;
+    int result = is_group(store, word, &group);
+
+    hint[0] = '\0';
+    if (result != STORE_OK || group) {
+        snprintf(hint, PLOT_HINT_SIZE, "%s", group ? ": that is a group; plot draws a device" : "");
+        return result;
+    }
+    result = find_near(store, word, nearest);
+    if (result == STORE_OK && nearest[0] != '\0') {
+        snprintf(hint, PLOT_HINT_SIZE, " (did you mean %s?)", nearest);
+    }
+    return result;
 }
 
 int plot_read_newest(struct store *store, const char *table, int64_t device, int64_t *newest_ms)

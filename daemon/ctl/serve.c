@@ -102,15 +102,16 @@ int ctl_serve(const struct config *config, const struct ctl_words *words)
     struct serve_http *http;
     struct ctl_work work;
     sigset_t blocked, open;
-    int status;
+    int status, result;
 
     if (words->output != NULL) {
         ctl_say("report: --serve and --output exclude each other");
         return EX_USAGE;
     }
-    if (serve_listen(words->serve, &listener, problem) != 0) {
+    result = serve_listen(words->serve, &listener, problem);
+    if (result != 0) {
         ctl_say("%s", problem);
-        return 1;
+        return result > 0 ? EX_USAGE : 1;
     }
     if (listener.path == NULL && serve_check_token(token) != 0) {
         ctl_say("getrandom: no random numbers");

@@ -24,8 +24,8 @@
 #define SERVE_PROBLEM_SIZE 512
 
 /* Serve the report that the words ask for until SIGINT, SIGTERM or SIGHUP. `config` may be NULL
- * where they name a FILE. Returns the exit status: that of ctl_report(), or 1 when it cannot listen
- * on the address. */
+ * where they name a FILE. Returns the exit status: that of ctl_report(), EX_USAGE for a wrong
+ * address, or 1 when it cannot listen there. */
 int ctl_serve(const struct config *config, const struct ctl_words *words);
 
 /* --- serve_listen.c: the address -------------------------------------------------------------- */
@@ -42,8 +42,8 @@ struct serve_listener {
 /*
  * Listen on `address`: NULL (a free port of 127.0.0.1), PORT, HOST:PORT with a numeric host or
  * localhost, or unix:PATH for a Unix socket, which this user alone can open. A socket that a server
- * which has ended left behind is replaced; nothing else is. Returns 0; or -1 and sets `problem` to
- * a sentence.
+ * which has ended left behind is replaced; nothing else is. Returns 0; 1 when `address` is none, or
+ * -1 when it cannot be used, and sets `problem` to a sentence.
  */
 int serve_listen(const char *address, struct serve_listener *out, char problem[SERVE_PROBLEM_SIZE]);
 

@@ -64,7 +64,7 @@ static int listen_unix(const char *path, struct serve_listener *out,
         snprintf(problem, SERVE_PROBLEM_SIZE,
                  "%.100s...: a Unix socket's path has at most %zu bytes", path,
                  sizeof(address.sun_path) - 1);
-        return -1;
+        return 1;
     }
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -159,7 +159,7 @@ static int listen_tcp(const char *address, struct serve_listener *out,
                  "%.100s: an address is PORT (to 65535), HOST:PORT with a host in digits or "
                  "localhost, or unix:PATH",
                  address);
-        return -1;
+        return 1;
     }
     fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0) {

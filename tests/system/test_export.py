@@ -433,7 +433,7 @@ def test_no_room_for_a_temporary_file(database, tmp_path):
         assert done.returncode == 1 and b"there is no room for a temporary file in SQLITE_TMPDIR" in done.stderr
 
 
-@pytest.mark.parametrize("target, says", [("fox.db", "database"), ("nowhere/x.csv", "No such file"), (".", "Is a directory")])
+@pytest.mark.parametrize("target, says", [("fox.db", "database"), ("nowhere/x.csv", "its directory is not there; make it"), (".", "Is a directory")])
 def test_where_no_file_can_be(make_daemon, target, says):
     """Goal: the database is not overwritten; a directory that is not there is told."""
     daemon = make_daemon(None)

@@ -195,6 +195,12 @@ def test_sentences(readings):
 
     assert says("battery", "--device", "none") == f"{readings.daemon.database} has no device none"
     assert says("battery", "--device", "foxtrackr/none").endswith("has no device foxtrackr/none")
+    with sqlite3.connect(readings.daemon.database) as db:
+        db.execute("INSERT INTO device_groups SELECT 'herd', min(device), 0 FROM devices")
+        [name] = db.execute("SELECT device_id FROM devices ORDER BY device LIMIT 1").fetchone()
+    db.close()
+    assert says("battery", "--device", f"{name}x").endswith(f"has no device {name}x (did you mean {name}?)")
+    assert says("battery", "--device", "herd").endswith("has no device herd: that is a group; plot draws a device")
     assert says("battery", "--device", "twin") == (
         "a device twin is in 2 families (one, two): name the family too, as in --device two/twin")
     assert says("temperature", "--device", "old") == "foxtrackr/old has no temperature readings"

@@ -302,13 +302,13 @@ def test_addresses(serve):
     done = foxtrackrctl(serve.data, "report", "--serve", str(server.port), check=False)
     assert done.returncode == 1 and "in use; without an address a free port" in done.stderr
     done = foxtrackrctl(serve.data, "report", "--serve", "99999", check=False)
-    assert done.returncode == 1 and "PORT (to 65535)" in done.stderr
+    assert done.returncode == 64 and "PORT (to 65535)" in done.stderr
     open_to_all = serve("0.0.0.0:0")
     wait_until(lambda: "warning: other machines reach http://0.0.0.0:" in open_to_all.said(), what="the warning")
     assert open_to_all.ask(Host="192.0.2.1")[0] == 200 and open_to_all.ask(Host="evil.test")[0] == 403
     assert server.path != open_to_all.path
     done = foxtrackrctl(serve.data, "report", "--serve=evil.test:80", check=False)
-    assert done.returncode == 1 and "HOST:PORT with a host in digits" in done.stderr
+    assert done.returncode == 64 and "HOST:PORT with a host in digits" in done.stderr
     done = foxtrackrctl(serve.data, "report", "--serve", "--since", "yesterday", check=False)
     assert done.returncode == 64 and "--since" in done.stderr
     done = foxtrackrctl(serve.data, "report", "--serve", "-o", "x.html", check=False)
