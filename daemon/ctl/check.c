@@ -29,9 +29,10 @@
 #define WEEK_MS (INT64_C(7) * 24 * 3600 * 1000)
 #define MIB     (INT64_C(1024) * 1024)
 
-/* With fewer messages, or over a shorter time, there is no forecast of the space needed. */
+/* Over a shorter time there is no forecast of the space needed; with fewer messages the size of one
+ * is not known. */
 #define FORECAST_MESSAGES  1000
-#define FORECAST_SPAN_MS   60000
+#define FORECAST_SPAN_MS   (INT64_C(6) * 3600 * 1000)
 #define USUAL_MESSAGE_SIZE 128 /* bytes: a reading with its index and some extra */
 
 static void check_ca(struct ctl_findings *findings, const struct config *config, int64_t now_ms)
@@ -263,7 +264,8 @@ static void check_space(struct ctl_findings *findings, const struct config *conf
     good = free_bytes > keep + (need > 0 ? need : 0);
     if (need < 0) {
         ctl_finding(findings, "disk", good,
-                    "%" PRId64 " MiB free; min_free_mb = %d; no rate known yet for a forecast%s",
+                    "%" PRId64
+                    " MiB free; min_free_mb = %d; no forecast before 6 hours of messages%s",
                     free_bytes / MIB, config->database.min_free_mb, good ? "" : "; make room");
     } else {
         ctl_finding(findings, "disk", good,

@@ -96,7 +96,10 @@ struct store_growth {
     int64_t bytes;    /* of the database */
     int64_t received; /* messages of all runs */
     int64_t lately;   /* messages of the runs since `since_ms` */
-    int64_t span_ms;  /* from the start of the first of those runs to now_ms; 0: none */
+    /* The time that those messages are of, up to now_ms; 0: none. It begins with the first of those
+     * runs, or with the oldest readings that they may have brought, which a catch-up brings: those
+     * of the devices but the twentieth part with the oldest, and since `since_ms` at most. */
+    int64_t span_ms;
 };
 
 /* Read the growth since `since_ms`; both times are of the wall clock. */

@@ -166,18 +166,28 @@ def test_check_before_the_first_start(daemon):
 
 
 def test_check_forecasts_from_the_database(daemon):
-    """Goal: the space for 7 days follows from what the last 7 days brought."""
+    """Goal: the space for 7 days follows from what the last 7 days brought. A catch-up in a minute brings
+    messages of days, and is not taken for the rate."""
     daemon.start()
     daemon.stop()
-    now = fleet.now_ms()
-    with sqlite3.connect(daemon.database) as connection:
-        connection.execute("DELETE FROM runs")
-        connection.execute("INSERT INTO runs VALUES (1, ?, ?, 't', 1000000, 1000000, 0, 0)",
-                           (now - 3_600_000, now))
-        connection.execute("CREATE TABLE filler (a)")
-        connection.execute("INSERT INTO filler VALUES (zeroblob(20000000))")
-    connection.close()
-    # An hour brought 20 MB: a week will bring about 3.1 GiB.
-    detail = check(daemon)["disk"][0]["detail"]
-    need = int(re.search(r"need about (\d+) MiB", detail)[1])
-    assert 3_190 < need < 3_300, detail
+    now, hour = fleet.now_ms(), 3_600_000
+
+    def need(began_ms, oldest_ms=None):
+        with sqlite3.connect(daemon.database) as connection:
+            connection.execute("DELETE FROM runs")
+            connection.execute("INSERT INTO runs VALUES (1, ?, ?, 't', 1000000, 1000000, 0, 0)", (began_ms, now))
+            connection.execute("CREATE TABLE IF NOT EXISTS filler AS SELECT zeroblob(20000000) AS a")
+            if oldest_ms is not None:
+                connection.executemany("INSERT OR IGNORE INTO devices VALUES (?, 'f', 'd' || ?, 0)", [(n, n) for n in range(1, 101)])
+                connection.executemany("INSERT INTO battery VALUES (?, ?, 3, 3, 5, NULL, 0)", [(n, oldest_ms) for n in range(1, 101)])
+                connection.execute("INSERT OR IGNORE INTO battery VALUES (1, 1500000000000, 3, 3, 5, NULL, 0)")  # its clock was wrong
+        connection.close()
+        [disk] = check(daemon)["disk"]
+        found = re.search(r"need about (\d+) MiB|no forecast before 6 hours of messages", disk["detail"])
+        return found[1] and int(found[1])
+
+    # Seven hours brought 20 MB: a week will bring about 24 times as much.
+    assert 450 < need(now - 7 * hour) < 480
+    assert need(now - hour) is None
+    assert 450 < need(now - 60_000, now - 7 * hour) < 480
+    assert 100 < need(now - 60_000, now - 32 * hour) < 110

@@ -271,7 +271,13 @@ static const struct {
                           "SELECT (SELECT page_count * page_size"
                           " FROM pragma_page_count, pragma_page_size),"
                           " (SELECT coalesce(sum(received), 0) FROM runs),"
-                          " coalesce(sum(received), 0), ?2 - coalesce(min(started_ms), ?2)"
+                          " coalesce(sum(received), 0),"
+                          " max(?2 - coalesce(min(started_ms), ?2),"
+                          " min(?2 - ?1, ?2 - coalesce((SELECT min("
+                          " ifnull((SELECT min(time_ms) FROM battery WHERE device = d.device), ?2),"
+                          " ifnull((SELECT min(time_ms) FROM temperature WHERE device = d.device),"
+                          " ?2)) AS oldest_ms FROM devices AS d ORDER BY oldest_ms"
+                          " LIMIT 1 OFFSET (SELECT count(*) / 20 FROM devices)), ?2)))"
                           " FROM runs WHERE coalesce(stopped_ms, ?2) > ?1"},
     [STATEMENT_MESSAGE_FIND] = {"compare a message",
                                 "SELECT 1 FROM messages WHERE device = ?1 AND type = ?2"
