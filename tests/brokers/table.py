@@ -10,16 +10,17 @@ def _cells(line):
 
 
 def read():
-    """{name of a broker: {title of a column: cell}}"""
+    """{name of a broker: {title of a row: cell}}"""
     lines = (harness.ROOT / "README.md").read_text().splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith(FIRST))
-    titles = _cells(lines[start])[1:]
-    table = {}
+    names = _cells(lines[start])[1:]
+    table = {name: {} for name in names}
     for line in lines[start + 2:]:
         if not line.startswith("|"):
             break
-        name, *cells = _cells(line)
-        table[name] = dict(zip(titles, cells))
+        title, *cells = _cells(line)
+        for name, cell in zip(names, cells):
+            table[name][title] = cell
     return table
 
 
