@@ -418,6 +418,22 @@ def test_a_device_is_searched(view, condition):
         assert not any(re.match(r"SCAN (d|devices)\b", step) for step in steps), steps
 
 
+@pytest.mark.parametrize("condition", ["device = 1", "device_id = '1BBCE'"])
+def test_a_device_needs_no_table_as_a_whole(condition):
+    """Goal: with the statistics of a large database, too, a question about one device reads no table for a Bloom filter."""
+    db = database()
+    db.execute("ANALYZE devices")
+    db.executemany("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", [
+        ("battery", "battery", "4084864 334 1"), ("temperature", "temperature", "4462000 334 1"),
+        ("device_groups", "device_groups_by_device", "10341 1"),
+        ("device_groups", "sqlite_autoindex_device_groups_1", "9880 501 1")])
+    db.execute("ANALYZE sqlite_schema")     # reads them
+    for view in ("battery_daily", "temperature_daily", "battery_pieces", *VIEWS):
+        if {"device", "device_id"} <= {row[1] for row in db.execute(f"PRAGMA table_info({view})")}:
+            steps = plan(db, f"SELECT * FROM {view} WHERE {condition}")
+            assert not [step for step in steps if "BLOOM" in step], (view, steps)
+
+
 # --- limits -----------------------------------------------------------------------------------
 
 def test_limits_refuse_what_makes_no_sense():
