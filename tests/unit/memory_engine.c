@@ -569,6 +569,16 @@ uint64_t memory_rows(struct store *store)
     return rows;
 }
 
+uint64_t memory_settled(struct store *store)
+{
+    uint64_t settled;
+
+    pthread_mutex_lock(&store->mutex);
+    settled = store->committed.row_count + store->committed.counts.duplicate;
+    pthread_mutex_unlock(&store->mutex);
+    return settled;
+}
+
 int memory_calls(struct store *store, enum memory_operation operation)
 {
     int calls;

@@ -45,6 +45,9 @@ void memory_put_off(struct store *store, bool put_off);
 /* Returns the number of committed rows. */
 uint64_t memory_rows(struct store *store);
 
+/* Returns the number of committed messages that are a row or a duplicate of one. */
+uint64_t memory_settled(struct store *store);
+
 /* Returns how often an operation was called. */
 int memory_calls(struct store *store, enum memory_operation operation);
 

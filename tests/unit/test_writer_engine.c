@@ -88,7 +88,7 @@ static void look_at_watermark(void *context)
     struct pipeline *pipeline = context;
     uint64_t durable = atomic_load(&pipeline->watermark.durable);
 
-    if (durable > memory_rows(pipeline->store)) {
+    if (durable > memory_settled(pipeline->store)) {
         pipeline->early = true;
     }
 }
