@@ -8,6 +8,7 @@ VERSION := 0.1.0
 PREFIX        ?= /usr/local
 SBINDIR       ?= $(PREFIX)/sbin
 LIBDIR        ?= $(PREFIX)/lib
+MODULEDIR     ?= $(LIBDIR)/foxtrackrd
 INCLUDEDIR    ?= $(PREFIX)/include
 MANDIR        ?= $(PREFIX)/share/man
 DOCDIR        ?= $(PREFIX)/share/doc/foxtrackrd
@@ -41,13 +42,16 @@ endif
 PACKAGES    := sqlite3 jansson libsystemd openssl inih
 # Of foxtrackrctl alone: the daemon serves nothing.
 PACKAGES_CTL := libmicrohttpd
+# Of the module for PostgreSQL alone, which is built where libpq is (POSTGRESQL=no: nowhere).
+POSTGRESQL   ?= $(if $(shell pkg-config --exists libpq && echo yes),yes,no)
+PACKAGES_PG  := $(if $(filter yes,$(POSTGRESQL)),libpq)
 # Our own headers are in quotes, and lead from here: "store/store.h".
 CPPFLAGS_   := -D_GNU_SOURCE -DFOXTRACKRD_VERSION='"$(VERSION)"' -iquote lib -iquote daemon \
-               -iquote schema
+               -iquote schema -DMODULEDIR='"$(MODULEDIR)"'
 CFLAGS_     = -std=c11 $(OPTIMIZE) $(WARNINGS) $(WERROR) $(HARDENING) -pthread -MMD -MP
 LDFLAGS_    := $(LDHARDENING) -pthread
 # Looked up when a recipe runs, so that `make deps` works where pkg-config is not there yet.
-PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES) $(PACKAGES_CTL))
+PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES) $(PACKAGES_CTL) $(PACKAGES_PG))
 LIBS_DAEMON = $(LIBS_PAHO) $(shell pkg-config --libs $(PACKAGES)) -lm
 LIBS_CTL    = $(shell pkg-config --libs $(PACKAGES_CTL))
 
@@ -56,28 +60,28 @@ OBJECTS      = $(filter %.o %.a,$^) # of a program that depends on PAHO_FLAGS to
 
 include daemon/mqtt/paho/paho.mk
 include daemon/ctl/report/report.mk
+include daemon/store/postgresql/postgresql.mk
 
 LIB_SRC    := $(wildcard lib/*.c)
 # Everything but the two programs' own files is shared by them and by the unit tests.
 ROOMS_SRC  := $(wildcard daemon/*.c daemon/*/*.c daemon/*/*/*.c)
 CTL_SRC    := $(wildcard daemon/ctl/*.c)
-DAEMON_SRC := $(filter-out daemon/main.c $(PAHO_ONLY) $(CTL_SRC),$(ROOMS_SRC))
-MIGRATIONS := $(sort $(wildcard schema/[0-9]*.sql))
+DAEMON_SRC := $(filter-out daemon/main.c $(PAHO_ONLY) $(CTL_SRC) $(POSTGRESQL_SRC),$(ROOMS_SRC))
 
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o)
 CTL_OBJ    := $(CTL_SRC:%.c=$(BUILD)/%.o) $(REPORT_FILES)/files.o
-DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o) $(BUILD)/schema/migrations.o
+DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o) $(BUILD)/schema/sqlite_migrations.o
 LIBRARY    := $(BUILD)/libfoxtrackr.a
 PROGRAMS   := $(BUILD)/foxtrackrd $(BUILD)/foxtrackrctl
 
-all: $(PROGRAMS) $(LIBRARY) $(BUILD)/foxtrackr.pc ## build the daemon, foxtrackrctl and libfoxtrackr
+all: $(PROGRAMS) $(POSTGRESQL_MODULE) $(LIBRARY) $(BUILD)/foxtrackr.pc ## build the daemon, foxtrackrctl and libfoxtrackr
 
 $(BUILD)/foxtrackrd: $(BUILD)/daemon/main.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 $(BUILD)/foxtrackrctl: $(CTL_OBJ) $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 $(BUILD)/foxtrackrctl: private LIBS_OWN = $(LIBS_CTL)
 $(PROGRAMS):
 	@echo "  LD      $@"
-	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_OWN) $(LIBS_DAEMON)
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) $(LDFLAGS_HOST) -o $@ $(OBJECTS) $(LIBS_OWN) $(LIBS_DAEMON)
 
 $(LIBRARY): $(LIB_OBJ)
 	@echo "  AR      $@"
@@ -92,19 +96,21 @@ endef
 $(BUILD)/%.o: %.c
 	$(compile)
 
-# Each migration becomes a C string, in the order of the file names.
-$(BUILD)/schema/migrations.c: $(MIGRATIONS) Makefile
+# Each migration of schema/ENGINE becomes a C string, in the order of the file names.
+$(BUILD)/schema/sqlite_migrations.c: $(sort $(wildcard schema/sqlite/[0-9]*.sql))
+$(BUILD)/schema/postgresql_migrations.c: $(sort $(wildcard schema/postgresql/[0-9]*.sql))
+$(BUILD)/schema/%_migrations.c: Makefile
 	@mkdir -p $(@D)
 	@echo "  GEN     $@"
 	$(Q){ echo '#include "migrations.h"'; \
-	      echo 'const char *const migrations[] = {'; \
-	      for file in $(MIGRATIONS); do \
+	      echo 'const char *const $*_migrations[] = {'; \
+	      for file in $(filter %.sql,$^); do \
 	          sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $$file; echo ','; \
 	      done; \
 	      echo '};'; \
-	      echo 'const int migration_count = sizeof(migrations) / sizeof(migrations[0]);'; } > $@
+	      echo 'const int $*_migration_count = sizeof($*_migrations) / sizeof($*_migrations[0]);'; } > $@
 
-$(BUILD)/schema/migrations.o: $(BUILD)/schema/migrations.c
+$(BUILD)/schema/%_migrations.o: $(BUILD)/schema/%_migrations.c
 	@echo "  CC      $<"
 	$(Q)$(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS) -c -o $@ $<
 

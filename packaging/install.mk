@@ -17,6 +17,8 @@ $(DATASETTE): packaging/datasette/datasette.awk schema/README.md
 install: all $(DATASETTE) ## install below DESTDIR and PREFIX; an existing configuration stays as it is
 	install -D -m 0755 $(BUILD)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrd
 	install -D -m 0755 $(BUILD)/foxtrackrctl $(DESTDIR)$(SBINDIR)/foxtrackrctl
+	test -z "$(POSTGRESQL_MODULE)" || \
+	    install -D -m 0644 $(POSTGRESQL_MODULE) $(DESTDIR)$(MODULEDIR)/foxtrackrd-postgresql.so
 	install -D -m 0644 $(LIBRARY) $(DESTDIR)$(LIBDIR)/libfoxtrackr.a
 	install -D -m 0644 lib/foxtrackr.h $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h
 	install -D -m 0644 $(BUILD)/foxtrackr.pc $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc
@@ -45,7 +47,7 @@ install: all $(DATASETTE) ## install below DESTDIR and PREFIX; an existing confi
 
 uninstall: ## remove what install put there, but not the configuration
 	rm -f $(DESTDIR)$(SBINDIR)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrctl \
-	    $(DESTDIR)$(LIBDIR)/libfoxtrackr.a $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h \
+	    $(DESTDIR)$(MODULEDIR)/foxtrackrd-postgresql.so $(DESTDIR)$(LIBDIR)/libfoxtrackr.a $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h \
 	    $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DOCDIR)/schema.md \
 	    $(DESTDIR)$(DOCDIR)/recipes.md \
 	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service \
@@ -54,6 +56,6 @@ uninstall: ## remove what install put there, but not the configuration
 	    $(DESTDIR)$(COMPLETIONDIR)/foxtrackrctl
 	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	for file in $(EXAMPLES); do rm -f $(DESTDIR)$(DOCDIR)/examples/$${file##*/}; done
-	rm -f -d $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)
+	rm -f -d $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR) $(DESTDIR)$(MODULEDIR)
 
 .PHONY: install uninstall

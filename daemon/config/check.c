@@ -25,6 +25,18 @@ static bool key_wrong(const struct config_loading *loading, enum config_section 
     return loading->key_wrong[session][config_keys_find(section, name)];
 }
 
+int config_check_line_of(const struct config_loading *loading, enum config_section section,
+                         const char *name, size_t session)
+{
+    return key_line(loading, section, name, session);
+}
+
+bool config_check_wrong_of(const struct config_loading *loading, enum config_section section,
+                           const char *name, size_t session)
+{
+    return key_wrong(loading, section, name, session);
+}
+
 bool config_check_wrong(const struct config_loading *loading, const char *broker_key)
 {
     return key_wrong(loading, CONFIG_BROKER, broker_key, 0);
@@ -177,7 +189,6 @@ static void check_broker(struct config_loading *loading)
         config_note(loading, config_check_line(loading, "key_file"), "broker.key_file",
                     "needs cert_file, the certificate that it belongs to");
     }
-    config_secret_load(loading);
 }
 
 static void check_log(struct config_loading *loading)
@@ -202,6 +213,8 @@ void config_check_all(struct config_loading *loading)
     apply_defaults(loading);
     check_sessions(loading);
     check_broker(loading);
+    config_database_check(loading);
+    config_secret_load(loading);
     check_log(loading);
     config_views_check(loading);
 }

@@ -567,6 +567,7 @@ void config_free(struct config *config)
         }
     }
     config_value_secret.clear(&config->broker.proxy_password);
+    config_value_secret.clear(&config->database.password);
     for (size_t i = 0; i < config->session_count; i++) {
         free(config->sessions[i].name);
     }

@@ -14,16 +14,17 @@
 
 #include "foxtrackr.h"
 
-#define CONFIG_DEFAULT_PATH  "/etc/foxtrackrd/foxtrackrd.conf"
-#define CONFIG_DATABASE_PATH "/var/lib/foxtrackrd/foxtrackr.db"
-#define CONFIG_SESSIONS_MAX  16
-#define CONFIG_VIEWS_MAX     32
-#define CONFIG_COLUMNS_MAX   64 /* of a view */
-#define CONFIG_CREDENTIAL    "foxtrackrd.password"
-#define CONFIG_PROXY_SECRET  "foxtrackrd.proxy-password" /* a credential, too */
-#define CONFIG_PROBLEM_SIZE  512
-#define CONFIG_PROBLEMS_MAX  20
-#define CONFIG_SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
+#define CONFIG_DEFAULT_PATH    "/etc/foxtrackrd/foxtrackrd.conf"
+#define CONFIG_DATABASE_PATH   "/var/lib/foxtrackrd/foxtrackr.db"
+#define CONFIG_SESSIONS_MAX    16
+#define CONFIG_VIEWS_MAX       32
+#define CONFIG_COLUMNS_MAX     64 /* of a view */
+#define CONFIG_CREDENTIAL      "foxtrackrd.password"
+#define CONFIG_PROXY_SECRET    "foxtrackrd.proxy-password" /* a credential, too */
+#define CONFIG_DATABASE_SECRET "foxtrackrd.postgresql"     /* a credential, too */
+#define CONFIG_PROBLEM_SIZE    512
+#define CONFIG_PROBLEMS_MAX    20
+#define CONFIG_SYSTEM_BUNDLE   "/etc/ssl/certs/ca-certificates.crt"
 
 /* The proxy on the way to the broker: an HTTP proxy with CONNECT, or SOCKS 5. */
 struct config_proxy {
@@ -35,6 +36,9 @@ struct config_proxy {
 
 /* broker.protocol. CONFIG_AUTO: MQTT 5 where the broker speaks it, else MQTT 3.1.1. */
 enum config_protocol { CONFIG_AUTO, CONFIG_MQTT_5, CONFIG_MQTT_3_1_1 };
+
+/* database.engine: which kind of database has the readings. */
+enum config_engine { CONFIG_SQLITE, CONFIG_POSTGRESQL };
 
 enum config_log_target { CONFIG_LOG_JOURNAL, CONFIG_LOG_STDERR, CONFIG_LOG_FILE };
 
@@ -48,6 +52,7 @@ struct config_session {
     int qos;
     int receive_maximum;       /* MQTT 5: the in-flight window that is asked for */
     int64_t session_expiry_ms; /* MQTT 5: how long the broker is asked to keep the session */
+    bool standby; /* wait while another daemon has this client id; the same in every session */
 };
 
 /* A column of a typed view: the value at a path of the body. */
@@ -104,7 +109,12 @@ struct config {
     size_t session_count; /* at least 1 */
 
     struct {
-        char *path;
+        enum config_engine engine;
+        char *path; /* SQLite: the file. PostgreSQL: hosts and database for people, no path */
+        char *uri;  /* PostgreSQL, without a password; NULL: SQLite */
+        char *password_file;
+        char *password;        /* from password_file or the credential; NULL: none */
+        int answer_timeout_ms; /* PostgreSQL: an answer that takes longer means a lost connection */
         bool durability_full;
         int busy_timeout_ms;
         int batch_max;
@@ -152,8 +162,8 @@ struct config_problems {
 };
 
 /*
- * Read and check a file. Secrets that it names (password_file, proxy_password_file, the systemd
- * credentials in $CREDENTIALS_DIRECTORY) are read too; certificates are not, see net/net.h.
+ * Read and check a file. Secrets that it names (the files of passwords, the systemd credentials
+ * in $CREDENTIALS_DIRECTORY) are read too; certificates are not, see net/net.h.
  *
  * Returns 0 and sets *out, which the caller frees with config_free(); or 1 with *problems filled
  * in, at least one.

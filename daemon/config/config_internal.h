@@ -1,14 +1,19 @@
 /*
  * Declarations shared by the files of config/; not for other rooms.
  *
- *   config/config.c reads the file, line by line, and puts each value where its key says
- *   config/keys.c the table of keys, and what is derived from it config/text.c the text of a value:
- *   comments, quotes, blanks and the backslash config/value.c the types of values: text to value,
- *   or a reason config/filters.c the list of topic filters config/views.c the sections [view NAME]
- *   config/check.c defaults, and checks that need the whole file config/proxy.c the URL of a proxy
- * config/secret.c the passwords: from their files, the credentials or the configuration
- * config/doubt.c values that are read and may be meant otherwise, as warnings config/problem.c
- * problems, and warnings
+ *   config/config.c    reads the file, line by line, and puts each value where its key says
+ *   config/keys.c      the table of keys, and what is derived from it
+ *   config/text.c      the text of a value: comments, quotes, blanks and the backslash
+ *   config/value.c     the types of values: text to value, or a reason
+ *   config/filters.c   the list of topic filters
+ *   config/views.c     the sections [view NAME]
+ *   config/proxy.c     the URL of a proxy
+ *   config/uri.c       the URI of a database of PostgreSQL
+ *   config/check.c     defaults, and checks that need the whole file
+ *   config/database.c  those of the database
+ *   config/secret.c    the passwords: from their files, the credentials or the configuration
+ *   config/doubt.c     values that are read and may be meant otherwise, as warnings
+ *   config/problem.c   problems, and warnings
  *
  * Functions return 0, or 1 with a reason or after a problem was noted. Reading and checking go on
  * after a problem, so that all of them are told at once; a problem that only follows from another
@@ -150,16 +155,39 @@ extern const struct config_type config_value_size;
 extern const struct config_type config_value_duration;     /* into int64_t, ms */
 extern const struct config_type config_value_duration_int; /* into int, ms */
 extern const struct config_type config_value_durability;
+extern const struct config_type config_value_engine;
 extern const struct config_type config_value_protocol;
 extern const struct config_type config_value_log_target;
 extern const struct config_type config_value_log_level;
 extern const struct config_type config_value_proxy; /* config/proxy.c: into a pointer to a struct
                                                      * config_proxy */
+extern const struct config_type config_value_uri;   /* config/uri.c */
 extern const struct config_type
     config_filters_type; /* config/filters.c: into struct config_session */
 /* A copy of `length` bytes for a field that owns its text. */
 int config_value_copy(const char *text, size_t length, char **out, char *reason);
 bool config_value_is_name(const char *text);
+
+/* config/percent.c: decodes %XX in place. Returns false when a % has no two hexadecimal digits. */
+bool config_percent_decode(char *text);
+
+/* config/uri.c */
+#define CONFIG_SSLMODE_SIZE 16
+/* The parts of a URI of PostgreSQL that the checks need. libpq is the judge of the rest. */
+struct config_uri {
+    char *shown;                       /* hosts and database, for people: "db1,db2:5433/fleet" */
+    bool has_password;                 /* in a place where others see it */
+    bool sockets;                      /* every host is a Unix socket of this machine */
+    char sslmode[CONFIG_SSLMODE_SIZE]; /* "": not in it */
+};
+/* Reads `text`. Returns 0 and sets *uri, for config_uri_clear(); or 1 with a reason, which quotes
+ * nothing of the text. */
+int config_uri_read(const char *text, struct config_uri *uri, char *reason);
+void config_uri_clear(struct config_uri *uri);
+
+/* config/database.c: check the keys of the database that depend on each other, and those of a
+ * standby. */
+void config_database_check(struct config_loading *loading);
 
 /* config/views.c */
 /* Enters the section [view NAME]; `name` is the text between the brackets, which begins with
@@ -181,6 +209,11 @@ int config_check_line(const struct config_loading *loading,
 /* Returns true when a problem with this key of [broker] was noted, so that its value is not to be
  * relied on. */
 bool config_check_wrong(const struct config_loading *loading, const char *broker_key);
+/* The same of a key of any section; `session` is 0 for all but [session]. */
+int config_check_line_of(const struct config_loading *loading, enum config_section section,
+                         const char *name, size_t session);
+bool config_check_wrong_of(const struct config_loading *loading, enum config_section section,
+                           const char *name, size_t session);
 
 /* config/secret.c: read the passwords, and check the keys that depend on them. */
 void config_secret_load(struct config_loading *loading);

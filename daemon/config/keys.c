@@ -47,7 +47,13 @@ const struct config_key config_keys[] = {
     /* Paho 1.3.12 cannot send an interval above INT32_MAX s. */
     {KEY(SESSION, session, session_expiry), "7d", &config_value_duration, IN_SESSION(session_expiry_ms),
      RANGE(60 * SECOND_MS, INT32_MAX * SECOND_MS)},
+    {KEY(SESSION, session, standby), "no", &config_value_yes_no, IN_SESSION(standby)},
 
+    {KEY(DATABASE, database, engine), "sqlite", &config_value_engine, IN(database.engine)},
+    {KEY(DATABASE, database, uri), "", &config_value_uri, IN(database.uri)},
+    {KEY(DATABASE, database, password_file), "", &config_value_path, IN(database.password_file)},
+    {KEY(DATABASE, database, answer_timeout), "60s", &config_value_duration_int, IN(database.answer_timeout_ms),
+     RANGE(10 * SECOND_MS, 600 * SECOND_MS)},
     {KEY(DATABASE, database, path), CONFIG_DATABASE_PATH, &config_value_path, IN(database.path)},
     {KEY(DATABASE, database, durability), "full", &config_value_durability, IN(database.durability_full)},
     {KEY(DATABASE, database, busy_timeout), "5s", &config_value_duration_int, IN(database.busy_timeout_ms),
@@ -275,6 +281,15 @@ static int compare_key(const struct config_key *key, const struct config *runnin
     return 1;
 }
 
+/* Returns true for database.path where database.uri says the same. */
+static bool names_by_uri(const struct config_key *key, const struct config *running,
+                         const struct config *loaded)
+{
+    return key->offset == offsetof(struct config, database.path) &&
+           running->database.engine == CONFIG_POSTGRESQL &&
+           loaded->database.engine == CONFIG_POSTGRESQL;
+}
+
 int config_needs_restart(const struct config *running, const struct config *loaded, char *names,
                          size_t names_size)
 {
@@ -285,14 +300,19 @@ int config_needs_restart(const struct config *running, const struct config *load
 
     names[0] = '\0';
     for (size_t i = 0; i < config_keys_count; i++) {
-        if (config_keys[i].section != CONFIG_SESSION) {
+        if (config_keys[i].section != CONFIG_SESSION &&
+            !names_by_uri(&config_keys[i], running, loaded)) {
             differences += compare_key(&config_keys[i], running, loaded, 0, names, names_size);
         }
     }
-    /* No key of its own holds it. */
+    /* No key of their own holds them. */
     if (!config_value_secret.same(&running->broker.proxy_password,
                                   &loaded->broker.proxy_password)) {
         append_name(names, names_size, "the password for the proxy");
+        differences++;
+    }
+    if (!config_value_secret.same(&running->database.password, &loaded->database.password)) {
+        append_name(names, names_size, "the password for the database");
         differences++;
     }
     for (size_t session = 0; session < sessions; session++) {

@@ -23,7 +23,8 @@ void config_each_path(const struct config *config, config_path_fn each, void *co
     for (size_t i = 0; i < config_keys_count; i++) {
         const struct config_key *key = &config_keys[i];
 
-        if (holds_path(key)) {
+        if (holds_path(key) && !(config->database.engine == CONFIG_POSTGRESQL &&
+                                 strcmp(key->full_name, "database.path") == 0)) {
             /* The cast removes const because config_keys_field() serves writers too; nothing is
              * written here. */
             const char *path = *(char **)config_keys_field(key, (struct config *)config, 0);

@@ -86,8 +86,9 @@ static void add_database(struct paths *paths, const char *path)
 /* A config_path_fn. An unknown key counts as a file that is written. */
 static void add_key(void *context, const char *key, const char *path)
 {
-    static const char *const read_only[] = {"broker.ca_file", "broker.cert_file", "broker.key_file",
-                                            "broker.password_file", "broker.proxy_password_file"};
+    static const char *const read_only[] = {
+        "broker.ca_file",       "broker.cert_file",           "broker.key_file",
+        "broker.password_file", "broker.proxy_password_file", "database.password_file"};
     struct paths *paths = context;
     enum use use = WRITTEN;
     struct entry *entry;
@@ -118,6 +119,8 @@ static void add_credential(struct paths *paths)
     if (directory != NULL) {
         add(paths, "the credential " CONFIG_CREDENTIAL, READ, directory, "/" CONFIG_CREDENTIAL);
         add(paths, "the credential " CONFIG_PROXY_SECRET, READ, directory, "/" CONFIG_PROXY_SECRET);
+        add(paths, "the credential " CONFIG_DATABASE_SECRET, READ, directory,
+            "/" CONFIG_DATABASE_SECRET);
     }
 }
 

@@ -50,38 +50,6 @@ static int take_scheme(const char **text, struct config_proxy *proxy, char *reas
     return fail(reason, "is not the URL of a proxy: write http://HOST:PORT or socks5://HOST:PORT");
 }
 
-/* Returns the value of a hexadecimal digit, or -1. */
-static int hex(char c)
-{
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    const char *found = c != '\0' ? strchr(digits, c) : NULL;
-
-    return found != NULL ? (int)(found - digits) % 16 : -1;
-}
-
-/* Decodes %XX (RFC 3986 §2.1) in place. Returns false when a % has no two hexadecimal digits. */
-static bool decode(char *text)
-{
-    char *to = text;
-
-    for (const char *from = text; *from != '\0'; from++) {
-        if (*from == '%') {
-            int high = hex(from[1]);
-            int low = high >= 0 ? hex(from[2]) : -1;
-
-            if (low < 0) {
-                return false;
-            }
-            *to++ = (char)(high << 4 | low);
-            from += 2;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-    return true;
-}
-
 static bool holds_control(const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -106,7 +74,7 @@ static int take_user(const char *text, size_t length, struct config_proxy *proxy
     if (config_value_copy(text, length, &proxy->user, reason) != 0) {
         return 1;
     }
-    if (strstr(proxy->user, "%00") != NULL || !decode(proxy->user)) {
+    if (strstr(proxy->user, "%00") != NULL || !config_percent_decode(proxy->user)) {
         return fail(reason, "has a % in the user name without the two hexadecimal digits of a "
                             "character: write %25 for %");
     }

@@ -1,6 +1,6 @@
 /*
  * The passwords: the broker's from its file, from the systemd credential, or from the configuration
- * itself; that for the proxy from its file or credential.
+ * itself; those for the proxy and for the database from their file or credential.
  *
  * A password is taken unchanged, except for additions of editors: one end of line at the end and a
  * byte order mark are removed. Invisible characters that stay part of a password (a blank at an
@@ -22,6 +22,7 @@
 
 #define PASSWORD_MAX    65535 /* MQTT 3.1.1 §3.1.3.5 */
 #define PROXY_MAX       255   /* RFC 1929 §2 */
+#define DATABASE_MAX    1000  /* the server reads no longer one */
 #define END_MAX         2     /* CR LF */
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
@@ -217,7 +218,7 @@ static int load_credential(struct config_loading *loading, const struct secret *
     return read_password(loading, &found, fd);
 }
 
-/* --- the two of them ----------------------------------------------------------------------- */
+/* --- the three of them ----------------------------------------------------------------------- */
 
 /* Notes the mistakes of the keys for the broker's password. Returns true when it is to be read from
  * a file or a credential. */
@@ -275,9 +276,21 @@ static void check_proxy_user(struct config_loading *loading)
     }
 }
 
+/* The same for the database's; config/database.c has noted a key that does not belong there. */
+static bool database_needs_one(struct config_loading *loading)
+{
+    return loading->config->database.engine == CONFIG_POSTGRESQL;
+}
+
+static void check_database_user(struct config_loading *loading)
+{
+    (void)loading; /* libpq takes the user's name from the URI or from the process */
+}
+
 #define IN(member) offsetof(struct config, member)
 
 static const struct kind {
+    enum config_section section;
     const char *name;      /* of the key of the file: "broker.password_file" */
     const char *other_key; /* of [broker], that may hold the password instead; NULL: none */
     const char *credential;
@@ -289,14 +302,17 @@ static const struct kind {
     bool (*needs_one)(struct config_loading *loading);
     void (*check_user)(struct config_loading *loading); /* there is a password */
 } kinds[] = {
-    {"broker.password_file", "password", CONFIG_CREDENTIAL, IN(broker.password_file),
+    {CONFIG_BROKER, "broker.password_file", "password", CONFIG_CREDENTIAL, IN(broker.password_file),
      IN(broker.password), PASSWORD_MAX, "holds more than 65535 bytes, the most that MQTT allows",
      "the broker says \"bad user name or password\" or \"not authorised\"", broker_needs_one,
      check_broker_user},
-    {"broker.proxy_password_file", NULL, CONFIG_PROXY_SECRET, IN(broker.proxy_password_file),
-     IN(broker.proxy_password), PROXY_MAX,
+    {CONFIG_BROKER, "broker.proxy_password_file", NULL, CONFIG_PROXY_SECRET,
+     IN(broker.proxy_password_file), IN(broker.proxy_password), PROXY_MAX,
      "holds more than 255 bytes, the most that a proxy takes (RFC 1929)", "the proxy refuses it",
      proxy_needs_one, check_proxy_user},
+    {CONFIG_DATABASE, "database.password_file", NULL, CONFIG_DATABASE_SECRET,
+     IN(database.password_file), IN(database.password), DATABASE_MAX, "holds more than 1000 bytes",
+     "the database refuses it", database_needs_one, check_database_user},
 };
 
 /* Loads the password from its file, or from its credential where the keys name none. A key that is
@@ -312,13 +328,13 @@ static int load(struct config_loading *loading, const struct kind *kind)
         .refusal = kind->refusal,
         .path = *(char **)(void *)(config + kind->path),
         .name = kind->name,
-        .line = config_check_line(loading, key),
+        .line = config_check_line_of(loading, kind->section, key, 0),
     };
 
     if (secret.path != NULL) {
         return load_file(loading, &secret);
     }
-    if (config_check_wrong(loading, key) ||
+    if (config_check_wrong_of(loading, kind->section, key, 0) ||
         (kind->other_key != NULL && config_check_wrong(loading, kind->other_key))) {
         return 0;
     }

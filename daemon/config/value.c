@@ -438,6 +438,25 @@ static int durability_parse(const struct config_key *key, const char *text, void
     return bool_from(text, choices, field, reason);
 }
 
+static int engine_parse(const struct config_key *key, const char *text, void *field, char *reason)
+{
+    static const struct choice choices[] = {
+        {"sqlite", CONFIG_SQLITE}, {"postgresql", CONFIG_POSTGRESQL}, {NULL, 0}};
+    int value;
+
+    (void)key;
+    if (read_choice(text, choices, &value, reason) != 0) {
+        return 1;
+    }
+    *(enum config_engine *)field = (enum config_engine)value;
+    return 0;
+}
+
+static bool engine_same(const void *one, const void *other)
+{
+    return *(const enum config_engine *)one == *(const enum config_engine *)other;
+}
+
 static int protocol_parse(const struct config_key *key, const char *text, void *field, char *reason)
 {
     static const struct choice choices[] = {
@@ -509,6 +528,7 @@ static bool log_target_same(const void *one, const void *other)
 
 const struct config_type config_value_yes_no = {.parse = yes_no_parse, .same = bool_same};
 const struct config_type config_value_durability = {.parse = durability_parse, .same = bool_same};
+const struct config_type config_value_engine = {.parse = engine_parse, .same = engine_same};
 const struct config_type config_value_protocol = {.parse = protocol_parse, .same = protocol_same};
 const struct config_type config_value_log_target = {.parse = log_target_parse,
                                                     .same = log_target_same};

@@ -25,10 +25,7 @@ static void step_back(void)
 
 int ctl_backup(const struct config *config, const struct ctl_words *words)
 {
-    const struct store_options options = {.path = config->database.path,
-                                          .busy_timeout_ms = config->database.busy_timeout_ms,
-                                          .read_only = true,
-                                          .stopped = ctl_work_stopped};
+    struct store_options options = store_options_of(config);
     struct ctl_work work;
     struct store *store;
     char problem[PROBLEM_SIZE];
@@ -38,6 +35,8 @@ int ctl_backup(const struct config *config, const struct ctl_words *words)
     int64_t bytes = 0;
     int result;
 
+    options.read_only = true;
+    options.stopped = ctl_work_stopped;
     if (paths_check(config, paths) != 0 ||
         paths_check_target(config, words->operands[0], "the backup", paths) != 0) {
         ctl_say("%s", paths);

@@ -173,16 +173,15 @@ static void check_database(struct ctl_findings *findings, const struct config *c
                            struct store_growth *growth)
 {
     char broker[BROKER_TARGET_SIZE];
-    const struct store_options options = {.path = config->database.path,
-                                          .broker = broker,
-                                          .busy_timeout_ms = config->database.busy_timeout_ms,
-                                          .read_only = true};
+    struct store_options options = store_options_of(config);
     struct store *store;
     char problem[CTL_DETAIL_SIZE];
     int64_t now_ms = clock_wall_ms();
     int64_t taken_ms = 0;
     char taken[MOMENT_SIZE];
 
+    options.broker = broker;
+    options.read_only = true;
     broker_target(config, broker);
     if (access(config->database.path, F_OK) != 0 && errno == ENOENT) {
         ctl_finding(findings, "database", true, "%s: not there yet, the daemon will create it",
@@ -209,7 +208,7 @@ static void check_database(struct ctl_findings *findings, const struct config *c
     } else {
         ctl_finding(
             findings, "database", true, "%s: schema %d, %.1f MiB, %" PRId64 " message%s received",
-            config->database.path, store_schema_version(), (double)growth->bytes / (double)MIB,
+            config->database.path, store_schema_version(store), (double)growth->bytes / (double)MIB,
             growth->received, plural_s(growth->received));
         check_sessions(findings, config, store);
         ctl_check_views(findings, config, store);

@@ -249,8 +249,9 @@ static bool judge(struct ctl_findings *findings, const struct file *file, const 
 /* The service makes it; a daemon that is started in another way goes on without its status file. */
 static void check_status_directory(struct ctl_findings *findings, const struct config *config)
 {
+    const struct store_options options = store_options_of(config);
+    struct store_holder holder;
     char directory[PATH_MAX];
-    long owner;
 
     if (config->status.file == NULL) {
         return;
@@ -258,8 +259,7 @@ static void check_status_directory(struct ctl_findings *findings, const struct c
     snprintf(directory, sizeof(directory), "%s", config->status.file);
     dirname(directory);
     if (access(directory, F_OK) != 0 && errno == ENOENT && strncmp(directory, "/run/", 5) == 0 &&
-        (store_is_held(config->database.path, &owner) ||
-         access("/run/systemd/system", F_OK) != 0)) {
+        (store_is_held(&options, &holder) || access("/run/systemd/system", F_OK) != 0)) {
         ctl_finding_warning(
             findings, "files",
             "%s (directory of status.file): is not there, so foxtrackrctl status has "

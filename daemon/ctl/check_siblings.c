@@ -30,11 +30,12 @@ static bool same_file(const char *one, const char *other)
 static void say_database(struct ctl_findings *findings, const struct config *config,
                          const struct config *other)
 {
+    const struct store_options options = store_options_of(config);
+    struct store_holder holder;
     char running[64] = "";
-    long owner;
 
-    if (store_is_held(config->database.path, &owner) && owner > 0) {
-        snprintf(running, sizeof(running), ", which process %ld has now", owner);
+    if (store_is_held(&options, &holder) && holder.pid > 0) {
+        snprintf(running, sizeof(running), ", which process %ld has now", holder.pid);
     }
     ctl_finding_warning(findings, "configuration",
                         "%s: database.path %s is that of %s too%s: only one of them can run; for a "

@@ -22,8 +22,7 @@
 #include "ctl/say_internal.h"
 #include "store/store.h"
 
-#define NAMES_SIZE      2048
-#define BUSY_TIMEOUT_MS 5000 /* used without a configuration */
+#define NAMES_SIZE 2048
 
 /* The names of the tables and views, for the person who has mistyped one. */
 struct names {
@@ -238,21 +237,10 @@ static int read_options(const struct ctl_words *words, struct export *export)
     return EX_OK;
 }
 
-/* The database that was named, or the configured one. Without a name there is a configuration. */
-static const char *database_path(const struct config *config, const struct ctl_words *words)
-{
-    return words->operand_count > 1 || config == NULL ? words->operands[1] : config->database.path;
-}
-
 int ctl_export(const struct config *config, const struct ctl_words *words)
 {
-    const struct store_options options = {
-        .path = database_path(config, words),
-        .busy_timeout_ms = config != NULL ? config->database.busy_timeout_ms : BUSY_TIMEOUT_MS,
-        .read_only = true,
-        .named = words->operand_count > 1,
-        .stopped = ctl_work_stopped,
-    };
+    const struct store_options options = ctl_work_reading(
+        config, words->operand_count > 1 || config == NULL ? words->operands[1] : NULL);
     const char *file = ctl_output_path(words->output);
     struct export export = {0};
     char problem[CTL_OUTPUT_PROBLEM_SIZE];

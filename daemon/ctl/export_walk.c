@@ -368,7 +368,8 @@ static enum export_result walk_table(struct export *export)
 /*
  * Returns true and sets *condition for reporting_gaps, whose rows last: each is counted to the day
  * in which it ended, or to today while it goes on, and by day_ms the view need not look for all
- * gaps of all times (schema/0010_answers.sql). A day is shorter than two of 24 hours in every zone.
+ * gaps of all times (schema/sqlite/0010_answers.sql). A day is shorter than two of 24 hours in
+ * every zone.
  */
 static bool by_day(const struct export *export, struct store_condition *condition)
 {

@@ -24,7 +24,6 @@
 #include "ctl/work_internal.h"
 
 #define PROBLEM_SIZE    1024
-#define BUSY_TIMEOUT_MS 5000 /* used without a configuration */
 #define DEFAULT_SPAN_MS (INT64_C(7) * 24 * 3600 * 1000)
 #define WIDTH           80 /* where there is no terminal */
 #define HEIGHT_ALONE    14 /* lines of a curve */
@@ -226,13 +225,8 @@ static int plot_store(struct plot *plot, struct store *store, const char *path,
 
 int ctl_plot(const struct config *config, const struct ctl_words *words)
 {
-    const struct store_options options = {
-        .path = words->operand_count > 1 ? words->operands[1] : config->database.path,
-        .busy_timeout_ms = config != NULL ? config->database.busy_timeout_ms : BUSY_TIMEOUT_MS,
-        .read_only = true,
-        .named = words->operand_count > 1,
-        .stopped = ctl_work_stopped,
-    };
+    const struct store_options options =
+        ctl_work_reading(config, words->operand_count > 1 ? words->operands[1] : NULL);
     struct plot plot = {.subject = subject_of(words->operands[0]), .look = look_of(words->options)};
     struct ctl_range range;
     struct ctl_work work;

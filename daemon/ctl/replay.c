@@ -65,14 +65,7 @@ static void print_summary(const struct store_replay *replay)
 int ctl_replay(const struct config *config, const struct ctl_words *words)
 {
     bool dry_run = (words->options & CTL_DRY_RUN) != 0;
-    const struct store_options options = {
-        .path = config->database.path,
-        .durability = STORE_NORMAL, /* see store/sqlite/replay.c */
-        .busy_timeout_ms = config->database.busy_timeout_ms,
-        .read_only = dry_run,
-        .beside = !dry_run,
-        .stopped = ctl_work_stopped,
-    };
+    struct store_options options = store_options_of(config);
     struct store_replay replay = {.fields = config->fields,
                                   .max_future_ms = config->parser.max_future_ms,
                                   .dry_run = dry_run};
@@ -83,6 +76,10 @@ int ctl_replay(const struct config *config, const struct ctl_words *words)
     int64_t newest_ms = 0;
     int result;
 
+    options.durability = STORE_NORMAL; /* see store/sqlite/replay.c */
+    options.read_only = dry_run;
+    options.beside = !dry_run;
+    options.stopped = ctl_work_stopped;
     if (words->reason != NULL) {
         replay.reason = foxtrackr_reason_from_name(words->reason);
         if (replay.reason < 0) {

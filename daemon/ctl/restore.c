@@ -90,18 +90,15 @@ static int check_paths(const struct config *config, const char *file)
 int ctl_restore(const struct config *config, const struct ctl_words *words)
 {
     const char *client_ids[CONFIG_SESSIONS_MAX];
-    const struct store_options options = {
-        .path = config->database.path,
-        .busy_timeout_ms = config->database.busy_timeout_ms,
-        .client_ids = client_ids,
-        .client_count = (unsigned)config->session_count,
-    };
+    struct store_options options = store_options_of(config);
     struct store_restore restore = {.file = words->operands[0],
                                     .force = (words->options & CTL_FORCE) != 0};
     struct ctl_work work;
     char problem[PROBLEM_SIZE];
     int result;
 
+    options.client_ids = client_ids;
+    options.client_count = (unsigned)config->session_count;
     result = check_paths(config, restore.file);
     if (result != EX_OK) {
         return result;

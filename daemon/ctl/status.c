@@ -74,10 +74,14 @@ static json_t *load(const char *path, char problem[CTL_STATUS_PROBLEM_SIZE])
     return root;
 }
 
-const char *ctl_status_database(const struct ctl_status_source *source, const json_t *root)
+struct store_options ctl_status_options(const struct ctl_status_source *source, const json_t *root)
 {
-    return source->config != NULL ? source->config->database.path
-                                  : ctl_status_string(json_object_get(root, "database"), "path");
+    if (source->config != NULL) {
+        return store_options_of(source->config);
+    }
+    return (struct store_options){
+        .path = ctl_status_string(json_object_get(root, "database"), "path"),
+    };
 }
 
 json_t *ctl_status_read(const struct ctl_status_source *source, bool *good,
@@ -171,12 +175,13 @@ static void print_words(const struct ctl_status_source *source, const json_t *ro
 /* Called without a status file: a daemon that holds the database's lock runs all the same. */
 static void tell_daemon(const struct config *config)
 {
-    long owner;
+    const struct store_options options = store_options_of(config);
+    struct store_holder holder;
 
-    if (store_is_held(config->database.path, &owner)) {
+    if (store_is_held(&options, &holder)) {
         ctl_say("a foxtrackrd does run (process %ld) and has %s, but has not written %s: make the "
                 "file's directory for its user, see its log",
-                owner, config->database.path, config->status.file);
+                holder.pid, config->database.path, config->status.file);
     }
 }
 
@@ -184,13 +189,14 @@ static void tell_daemon(const struct config *config)
  * daemon has taken over yet, is worth a line. The mark is in the first page. */
 static void tell_backup(const struct config *config)
 {
-    const struct store_options options = {
-        .path = config->database.path, .busy_timeout_ms = BUSY_TIMEOUT_MS, .read_only = true};
+    struct store_options options = store_options_of(config);
     char problem[CTL_STATUS_PROBLEM_SIZE];
     char taken[MOMENT_SIZE];
     struct store *store;
     int64_t taken_ms = 0;
 
+    options.busy_timeout_ms = BUSY_TIMEOUT_MS;
+    options.read_only = true;
     if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
         return;
     }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "config/config.h"
+#include "store/store.h"
 
 #define CTL_STATUS_PROBLEM_SIZE 1024
 
@@ -20,9 +21,9 @@ struct ctl_status_source {
  * 1. */
 int ctl_status(const struct ctl_status_source *source, bool json);
 
-/* Returns the path of the daemon's database; "" when it is not known. It lives as long as the
- * source and `root`. */
-const char *ctl_status_database(const struct ctl_status_source *source, const json_t *root);
+/* Returns the options by which the daemon's database is opened: those of the configuration, or the
+ * path that the status tells. The texts live as long as the source and `root`. */
+struct store_options ctl_status_options(const struct ctl_status_source *source, const json_t *root);
 
 /*
  * ctl/follow.c: show the status repeatedly until SIGINT, SIGTERM or q: a live view on a terminal,

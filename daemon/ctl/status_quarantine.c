@@ -41,9 +41,7 @@ static json_t *counts_json(const int64_t counts[FOXTRACKR_E_FIELD])
 json_t *ctl_status_quarantine(const struct ctl_status_source *source, const json_t *root,
                               char problem[CTL_STATUS_PROBLEM_SIZE])
 {
-    const struct store_options options = {.path = ctl_status_database(source, root),
-                                          .busy_timeout_ms = BUSY_TIMEOUT_MS,
-                                          .read_only = true};
+    struct store_options options = ctl_status_options(source, root);
     int64_t deadline_ms = clock_monotonic_ms() + COUNT_TIMEOUT_MS;
     const struct store_watcher watcher = {in_time, &deadline_ms};
     int64_t counts[FOXTRACKR_E_FIELD];
@@ -51,6 +49,8 @@ json_t *ctl_status_quarantine(const struct ctl_status_source *source, const json
     struct store *store;
     int result;
 
+    options.busy_timeout_ms = BUSY_TIMEOUT_MS;
+    options.read_only = true;
     /* Reading the database would wait for the same disk. */
     if (strcmp(ctl_status_string(root, "state"), "waiting for the disk") == 0) {
         snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "the daemon waits for the disk");

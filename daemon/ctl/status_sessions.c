@@ -38,15 +38,15 @@ static unsigned configured(const struct ctl_status_source *source, const json_t 
 
 json_t *ctl_status_unused(const struct ctl_status_source *source, const json_t *root)
 {
-    const struct store_options options = {.path = ctl_status_database(source, root),
-                                          .busy_timeout_ms = BUSY_TIMEOUT_MS,
-                                          .read_only = true};
+    struct store_options options = ctl_status_options(source, root);
     const char *client_ids[CONFIG_SESSIONS_MAX];
     unsigned count = configured(source, root, client_ids);
     char problem[CTL_STATUS_PROBLEM_SIZE];
     json_t *unused = json_array();
     struct store *store;
 
+    options.busy_timeout_ms = BUSY_TIMEOUT_MS;
+    options.read_only = true;
     /* The disk would hold this program too. */
     if (strcmp(ctl_status_string(root, "state"), "waiting for the disk") == 0 ||
         store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {

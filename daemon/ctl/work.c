@@ -11,6 +11,8 @@
 #include "base/duration.h"
 #include "base/plural.h"
 
+#define READ_TIMEOUT_MS 5000 /* used without a configuration */
+
 #define SHOW_PERIOD_MS 200
 #define MIB            1048576.0
 
@@ -96,4 +98,20 @@ void ctl_work_clear(struct ctl_work *work)
         fflush(stderr);
         work->shown_ms = 0;
     }
+}
+
+struct store_options ctl_work_reading(const struct config *config, const char *file)
+{
+    struct store_options options = {.busy_timeout_ms = READ_TIMEOUT_MS};
+
+    if (file == NULL) {
+        options = store_options_of(config);
+    } else if (config != NULL) {
+        options.busy_timeout_ms = config->database.busy_timeout_ms;
+    }
+    options.path = file != NULL ? file : options.path;
+    options.named = file != NULL;
+    options.read_only = true;
+    options.stopped = ctl_work_stopped;
+    return options;
 }

@@ -27,4 +27,8 @@ void ctl_work_clear(struct ctl_work *work);
 /* Returns true when a signal has requested the end. */
 bool ctl_work_stopped(void);
 
+/* Returns the options for reading `file`, a database of SQLite, or with NULL the database of the
+ * configuration. The texts are borrowed. */
+struct store_options ctl_work_reading(const struct config *config, const char *file);
+
 #endif

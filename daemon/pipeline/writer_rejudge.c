@@ -4,8 +4,8 @@
  * A message whose time is further ahead than max_future is in quarantine with the reason `time`.
  * Either its sender's clock is ahead or ours is behind, which is not known at that time. Every
  * minute, and when the clock was set, the entries whose time has come are parsed again: an
- * index by their claimed time finds just those (schema/0004), so that a pass costs nothing while
- * there are none. A message that is accepted now moves to its tables as in replay
+ * index by their claimed time finds just those (schema/sqlite/0004), so that a pass costs nothing
+ * while there are none. A message that is accepted now moves to its tables as in replay
  * (store/sqlite/rejudge.c), in one transaction, and the counts of the run in which it came do not
  * change. A part takes a few milliseconds and is followed by a pause three times as long.
  *

@@ -1,8 +1,7 @@
 /*
  * Reading the database in a tool, beside the running daemon: rows of a table or a view, and the
- * answers of named statements. The store is open with store_options.read_only; the database is
- * SQLite's. Results and threads are those of store/store.h; store_options.stopped ends every
- * function with STORE_E_STOPPED.
+ * answers of named statements. The store is open with store_options.read_only. Results and threads
+ * are those of store/store.h; store_options.stopped ends every function with STORE_E_STOPPED.
  *
  * An open query is a read transaction: it begins with the first store_query_next() and ends at the
  * last row or with store_query_close(). While it lasts, the write-ahead log cannot be emptied. So
@@ -66,7 +65,7 @@ void store_relation_free(struct store_relation *relation);
 
 struct store_query;
 
-/* The statements of store/sqlite/answers_named.c, with their parameters and columns. */
+/* The statements of each engine's answers_named.c, with their parameters and columns. */
 enum store_named {
     STORE_NAMED_DEVICE,         /* ?1 device: family, device_id */
     STORE_NAMED_DEVICES_CALLED, /* ?1 device_id: device, in the order of the numbers */

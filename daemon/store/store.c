@@ -5,6 +5,7 @@
 #include "store/store.h"
 
 #include "store/engine.h"
+#include "store/load.h"
 
 static const struct store_engine *engine_of(const struct store *store)
 {
@@ -25,10 +26,27 @@ const char *store_table_name(enum store_table table)
     return names[table];
 }
 
+struct store_options store_options_of(const struct config *config)
+{
+    return (struct store_options){
+        .engine = config->database.engine,
+        .path = config->database.path,
+        .uri = config->database.uri,
+        .password = config->database.password,
+        .answer_timeout_ms = config->database.answer_timeout_ms,
+        .standby = config->session_count > 0 && config->sessions[0].standby,
+        .durability = config->database.durability_full ? STORE_FULL : STORE_NORMAL,
+        .busy_timeout_ms = config->database.busy_timeout_ms,
+    };
+}
+
 int store_open(const struct store_options *options, struct store **out, char *problem,
                size_t problem_size)
 {
-    return store_sqlite.open(options, out, problem, problem_size);
+    const struct store_engine *engine;
+    int result = store_load(options->engine, &engine, problem, problem_size);
+
+    return result != STORE_OK ? result : engine->open(options, out, problem, problem_size);
 }
 
 int store_close(struct store *store)
@@ -246,4 +264,14 @@ int store_look_at_views(struct store *store, const struct config_views *views, s
                         void *context)
 {
     return engine_of(store)->look_at_views(store, views, each, context);
+}
+
+int store_take(struct store *store, struct store_holder *holder)
+{
+    return engine_of(store)->take(store, holder);
+}
+
+void store_beat(struct store *store)
+{
+    engine_of(store)->beat(store);
 }

@@ -2,7 +2,8 @@
  * The store: the database as the pipeline uses it. An engine keeps it (store/engine.h); nothing
  * here depends on which. The headers beside this one add the records of sessions (sessions.h), the
  * store's own work (upkeep.h), deletions (retention.h), typed views (views.h), numbers for status
- * (measures.h), a run's start and end (start.h), and the work of foxtrackrctl (tools.h).
+ * (measures.h), a run's start and end (start.h), which daemon has the sessions (take.h), and the
+ * work of foxtrackrctl (tools.h, answers.h).
  *
  * One thread at a time uses a store: main opens it and gives it to the writer until that has ended.
  *
@@ -19,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/config.h"
 #include "foxtrackr.h"
 
 struct store;
@@ -26,6 +28,7 @@ struct zone;           /* base/zone.h */
 struct store_progress; /* store/start.h */
 
 enum store_result {
+    STORE_E_LOST = -2, /* another daemon has the sessions now; fatal: exit with EX_TEMPFAIL */
     STORE_FATAL = -1,
     STORE_OK = 0,
     STORE_E_RETRY = 1,  /* busy, full or read-only: roll back, wait, try the same again */
@@ -33,14 +36,20 @@ enum store_result {
     STORE_E_NEWER = 3,  /* open: the schema is newer than this program; the database is untouched */
     STORE_E_PATH = 4,   /* open: the path, its permissions, or not a database */
     STORE_E_STOPPED = 5, /* the caller ended it: `progress`, `stopped`, or a tool's watcher */
+    STORE_E_WAIT = 6,    /* open, take: the database cannot be reached or written now; try again */
 };
 
 /* A commit survives power loss (STORE_FULL), or kill -9 alone (STORE_NORMAL). */
 enum store_durability { STORE_FULL, STORE_NORMAL };
 
 struct store_options {
-    const char *path;
-    const char *broker; /* host:port, whose sessions these are; NULL: of no broker */
+    enum config_engine engine;
+    const char *path;      /* SQLite: the file; PostgreSQL: the name for people */
+    const char *uri;       /* PostgreSQL, without a password */
+    const char *password;  /* NULL: none. Borrowed until the store is closed */
+    int answer_timeout_ms; /* PostgreSQL: the server's longest silence; see conf(5) */
+    bool standby;          /* leave the sessions alone while opening; store_take() takes them */
+    const char *broker;    /* host:port, whose sessions these are; NULL: of no broker */
     enum store_durability durability;
     int busy_timeout_ms;           /* how long to wait for other users of the database */
     bool alone;                    /* no other store in the process: allocate memory at once */
@@ -55,6 +64,10 @@ struct store_options {
     bool named;            /* tools: the command line names the path, not the configuration */
     bool (*stopped)(void); /* asked during long waits and reads; true ends them. NULL: not asked */
 };
+
+/* Returns the options by which a program opens the database of a configuration: where it is, how
+ * long to wait, how durable. The texts are the configuration's. */
+struct store_options store_options_of(const struct config *config);
 
 /* Open the database, created durably if there is none, take the lock against a second daemon, and
  * bring the schema up to date; an interrupted migration leaves the version before it. `problem`

@@ -1,6 +1,7 @@
 /*
  * The work of foxtrackrctl on a database, mostly beside the running daemon: backup, verification,
- * restore and replay. The database is SQLite's. Results and threads are those of store/store.h.
+ * restore and replay. Results and threads are those of store/store.h. What an engine leaves to its
+ * own programs (PostgreSQL: backup and restore) is STORE_E_PATH, with a sentence that names them.
  */
 #ifndef STORE_TOOLS_H
 #define STORE_TOOLS_H
@@ -11,15 +12,17 @@
 #include "foxtrackr.h"
 #include "store/start.h"
 #include "store/store.h"
+#include "store/take.h"
 
 /* Returns true when the open database is a backup that no daemon has accepted yet, and sets
  * *taken_ms to its moment (wall clock; 0: not known). For a store that is open read-only. */
 bool store_is_backup(struct store *store, int64_t *taken_ms);
 
 /* Returns the schema version that this program writes: the number of its migrations. */
-int store_schema_version(void);
+int store_schema_version(const struct store *store);
 
-/* Returns how many names (hard links) the database file has now; 1 when that is not known. */
+/* Returns how many names (hard links) the database file has now; 1 when that is not known, or when
+ * the database has no file of ours. */
 unsigned store_links(const struct store *store);
 
 enum store_unit { STORE_BYTES, STORE_ROWS };
@@ -85,11 +88,29 @@ int store_restore(const struct store_options *options, struct store_restore *req
                   char *problem, size_t problem_size);
 
 /*
- * Returns true when a daemon, or a restore, has the database at `path` now. Reads the lock without
- * taking it, so no other process is delayed. *owner becomes the process id; 0: not known. Never
- * while this process has the same database open.
+ * Returns true when a daemon, or a restore, has the database of `options` now (PostgreSQL: a client
+ * id of them), and sets *holder. Reads the lock without taking it, so no other process is delayed;
+ * false when that is not possible. Never while this process has the same database open.
  */
-bool store_is_held(const char *path, long *owner);
+bool store_is_held(const struct store_options *options, struct store_holder *holder);
+
+#define STORE_WARNINGS_MAX 6
+
+/* The server that keeps the database. */
+struct store_server {
+    char version[32]; /* "15.18" */
+    char where[128];  /* host and port, or the directory of the socket */
+    char durable[96]; /* "fsync on, synchronous_commit on, one synchronous standby" */
+    char warnings[STORE_WARNINGS_MAX][200];
+    unsigned warning_count;
+    int64_t bytes;     /* of the database */
+    int64_t deadlocks; /* since the server's statistics begin */
+    int months_ahead;  /* partitions that are made ahead of the present month; -1: not known */
+    struct store_holder holder;
+};
+
+/* Ask the server about itself. SQLite: STORE_E_PATH, there is none. */
+int store_server(struct store *store, struct store_server *out);
 
 /* The recent growth of the database. */
 struct store_growth {

@@ -17,7 +17,7 @@ from broker import Fault, FaultBroker  # noqa: E402
 from ledger import Ledger  # noqa: E402
 from small_client import Client  # noqa: E402
 
-SCHEMA = sorted((pathlib.Path(__file__).resolve().parents[2] / "schema").glob("0*.sql"))
+SCHEMA = sorted((pathlib.Path(__file__).resolve().parents[2] / "schema" / "sqlite").glob("0*.sql"))
 SEED = 11
 
 

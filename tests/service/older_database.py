@@ -1,6 +1,6 @@
 """
 Leave the database that the daemon has just closed as a foxtrackrd of one migration would have left it:
-made from schema/0001_init.sql, with every row. ExecStopPost= of the older package's service runs it,
+made from schema/sqlite/0001_init.sql, with every row. ExecStopPost= of the older package's service runs it,
 so that what the maintainer scripts start finds the work of an older version.
 
 usage: older_database.py DATABASE COPY      (COPY: another of the same, to compare with)
@@ -27,7 +27,7 @@ def make(older, newer):
     database = sqlite3.connect(older, isolation_level=None)
     database.execute("PRAGMA auto_vacuum = INCREMENTAL")
     database.execute("PRAGMA journal_mode = WAL")
-    database.executescript((ROOT / "schema" / "0001_init.sql").read_text())
+    database.executescript((ROOT / "schema" / "sqlite" / "0001_init.sql").read_text())
     database.execute(f"PRAGMA application_id = {0x464f5854}")
     database.execute("ATTACH ? AS newer", (str(newer),))
     database.execute("BEGIN")

@@ -121,7 +121,7 @@ class Fleet:
 
     def write(self, path):
         db = sqlite3.connect(path)
-        for migration in sorted(SCHEMA.glob("[0-9]*.sql")):
+        for migration in sorted((SCHEMA / "sqlite").glob("[0-9]*.sql")):
             db.executescript(migration.read_text(encoding="utf-8"))
         with db:
             db.execute("PRAGMA foreign_keys = ON")

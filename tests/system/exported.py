@@ -27,7 +27,7 @@ def make_database(path, wal=False):
     db = sqlite3.connect(path, isolation_level=None)
     if wal:
         db.execute("PRAGMA journal_mode = WAL")
-    migrations = sorted((ROOT / "schema").glob("[0-9]*.sql"))
+    migrations = sorted((ROOT / "schema" / "sqlite").glob("[0-9]*.sql"))
     for migration in migrations:
         db.executescript(migration.read_text(encoding="utf-8"))
     db.execute(f"PRAGMA user_version = {len(migrations)}")

@@ -44,7 +44,7 @@ def celsius_of(device, hour):
 def empty_database(path):
     """A database as the daemon makes it, open."""
     db = sqlite3.connect(path)
-    migrations = sorted((ROOT / "schema").glob("[0-9]*.sql"))
+    migrations = sorted((ROOT / "schema" / "sqlite").glob("[0-9]*.sql"))
     db.execute("PRAGMA journal_mode = WAL")
     for migration in migrations:
         db.executescript(migration.read_text(encoding="utf-8"))

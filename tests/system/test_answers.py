@@ -17,7 +17,7 @@ from answers_fleet import DAY, HOUR, MINUTE, Fleet, roll_up
 from fleet import now_ms
 from harness import value, wait_until
 
-SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "schema"
+SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "schema" / "sqlite"
 NOW = 1_790_000_000_000 + 15 * HOUR
 """15:53 UTC: neither a day's begin nor its end."""
 STATES = ["raw", "days", "middle", "dirty"]

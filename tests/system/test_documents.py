@@ -90,7 +90,7 @@ def test_shipped_configuration_asks_for_what_is_missing(tmp_path):
     assert "session: given (or client_id) is required" in check(78)
     text = text.replace("\n#given =\n", "\ngiven = acme\n")
     check(0)
-    text = text.replace("\n#password_file =\n", f"\npassword_file = {password}\n")
+    text = text.replace("\n#password_file =\n", f"\npassword_file = {password}\n", 1)
     assert "broker.username: is required" in check(78)
     text = text.replace("\n#username =\n", "\nusername = me\n")
     check(0)
@@ -209,7 +209,7 @@ def test_unit_is_valid_and_confined(installed, tmp_path, name):
     # Each instance has passwords of its own.
     prefix = "foxtrackrd@%i" if "@" in name else "foxtrackrd"
     assert re.findall(r"^LoadCredential=(.*)$", text, re.MULTILINE) == [
-        f"foxtrackrd.{secret}:{prefix}.{secret}" for secret in ("password", "proxy-password")]
+        f"foxtrackrd.{secret}:{prefix}.{secret}" for secret in ("password", "proxy-password", "postgresql")]
 
 
 def test_sysusers_and_tmpfiles(tmp_path):

@@ -95,7 +95,7 @@ def test_files_and_functions_exist():
         assert "://" in target or (ROOT / target).exists(), target
     files = re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:[chy]|mk|py|sql))`", README)
     assert len(files) > 20
-    present = ["/" + path.relative_to(ROOT).as_posix() for pattern in ("daemon/**/*", "lib/*", "schema/*", "tests/**/*")
+    present = ["/" + path.relative_to(ROOT).as_posix() for pattern in ("daemon/**/*", "lib/*", "schema/**/*", "tests/**/*")
                for path in ROOT.glob(pattern)]
     for file in files:
         assert any(path.endswith("/" + file) for path in present), file

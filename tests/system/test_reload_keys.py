@@ -78,6 +78,16 @@ RESTART = {
 }
 """Key -> the new text of the key's section."""
 
+POSTGRESQL = {"engine": "postgresql", "uri": "postgresql:///fleet", "path": None, "min_free_mb": None}
+RESTART_OF_POSTGRESQL = {
+    "database.engine": {"database": {}},
+    "database.uri": {"database": {"uri": "postgresql:///another"}},
+    "database.password_file": {"database": {"password_file": other_password}},
+    "database.answer_timeout": {"database": {"answer_timeout": "20s"}},
+    "session.standby": {"session": {"standby": "yes"}},
+}
+"""The same of keys that are for PostgreSQL only: the texts of several sections."""
+
 
 def named_by_a_reload(daemon):
     """The keys that the log names as waiting for a restart, after one SIGHUP."""
@@ -114,6 +124,23 @@ def test_keys_that_need_a_restart_are_named(broker, daemon):
     broker.publish("foxtrackr/n1/V3.0/bat", fleet.battery("n1", fleet.now_ms()))
     daemon.wait_rows(1)
     assert daemon.status()["sessions"][0]["connects"] == 1
+    daemon.stop()
+
+
+def test_keys_of_postgresql_need_a_restart(daemon):
+    """Goal: a daemon with SQLite that finds another engine in its configuration goes on, and says so."""
+    daemon.start()
+    for key, change in RESTART_OF_POSTGRESQL.items():
+        before = {section: dict(keys) for section, keys in daemon.sections.items()}
+        written = {"database": {**POSTGRESQL, **change.get("database", {})}, "session": change.get("session", {})}
+        for keys in written.values():
+            keys.update({name: value(daemon) for name, value in keys.items() if callable(value)})
+        daemon.configure(**written)
+        assert key in named_by_a_reload(daemon)
+        daemon.sections.clear()
+        daemon.sections.update(before)
+        daemon.configure()
+        assert named_by_a_reload(daemon) == set(), f"{key} was set back"
     daemon.stop()
 
 
@@ -318,7 +345,7 @@ def test_every_key_is_tried_and_documented():
     each what it needs."""
     documented = documented_keys()
     assert {key for key, live in documented.items() if live} == set(LIVE)
-    assert {key for key, live in documented.items() if not live} == set(RESTART)
+    assert {key for key, live in documented.items() if not live} == set(RESTART) | set(RESTART_OF_POSTGRESQL)
     marked, live = set(), False
     section = ""
     for line in pathlib.Path(SHIPPED).read_text().splitlines():

@@ -157,7 +157,7 @@ def test_new_schema_is_said(broker, daemon):
     Goal: whoever watches an update sees that the database changes, also systemd, which must wait for
     it; a new database is not worth a word; foxtrackrctl says what to do before it has happened.
     """
-    migrations = sorted((harness.ROOT / "schema").glob("[0-9]*.sql"))
+    migrations = sorted((harness.ROOT / "schema" / "sqlite").glob("[0-9]*.sql"))
     database = sqlite3.connect(daemon.database)
     database.executescript(migrations[0].read_text())
     database.executescript(f"PRAGMA application_id = {0x464f5854}; PRAGMA user_version = 1;"

@@ -475,6 +475,18 @@ static int memory_look_at_views(struct store *store, const struct config_views *
     return STORE_OK;
 }
 
+static int memory_take(struct store *store, struct store_holder *holder)
+{
+    (void)store;
+    (void)holder;
+    return STORE_OK;
+}
+
+static void memory_beat(struct store *store)
+{
+    (void)store;
+}
+
 static const struct store_engine memory_engine = {
     .name = "memory",
     .open = memory_open,
@@ -518,6 +530,8 @@ static const struct store_engine memory_engine = {
     .restamp = memory_restamp,
     .set_views = memory_set_views,
     .look_at_views = memory_look_at_views,
+    .take = memory_take,
+    .beat = memory_beat,
 };
 
 /* --- for tests ----------------------------------------------------------------------------- */

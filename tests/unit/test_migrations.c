@@ -29,10 +29,10 @@ static void test_a_new_database_gets_every_migration(void **state)
     struct fixture *fixture = *state;
     char version[16];
 
-    assert_true(migration_count >= 1);
-    assert_int_equal(store_schema_version(), migration_count);
-    snprintf(version, sizeof(version), "%d", migration_count);
+    assert_true(sqlite_migration_count >= 1);
+    snprintf(version, sizeof(version), "%d", sqlite_migration_count);
     assert_int_equal(fixture_open(fixture), STORE_OK);
+    assert_int_equal(store_schema_version(fixture->store), sqlite_migration_count);
     assert_look(fixture, "PRAGMA user_version", version);
     assert_look(fixture,
                 "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema"
@@ -72,7 +72,8 @@ static void test_opening_again_changes_nothing(void **state)
     snprintf(before, sizeof(before), "%s", look(fixture, "PRAGMA schema_version"));
     assert_int_equal(fixture_open(fixture), STORE_OK);
     assert_look(fixture, "PRAGMA schema_version", before);
-    assert_int_equal(store_migrate(fixture->store, migrations, migration_count), STORE_OK);
+    assert_int_equal(store_migrate(fixture->store, sqlite_migrations, sqlite_migration_count),
+                     STORE_OK);
     assert_look(fixture, "PRAGMA schema_version", before);
 }
 
@@ -232,12 +233,12 @@ static void test_views_of_others_stay(void **state)
     struct store *store = connect(fixture);
 
     store->directory = strdup(fixture->directory);
-    assert_int_equal(store_migrate(store, migrations, 1), STORE_OK);
+    assert_int_equal(store_migrate(store, sqlite_migrations, 1), STORE_OK);
     look(fixture, "CREATE VIEW theirs AS SELECT m.type FROM messages AS m");
     look(fixture, "CREATE VIEW broken AS SELECT g.x FROM gone AS g");
     look(fixture, "INSERT INTO devices VALUES (1, 'foxtrackr', '1', 1)");
     look(fixture, "INSERT INTO messages VALUES (1, 'gps', 1, 'V3.0', 1, '{}', zeroblob(32), 1)");
-    if (store_migrate(store, migrations, migration_count) != STORE_OK) {
+    if (store_migrate(store, sqlite_migrations, sqlite_migration_count) != STORE_OK) {
         fail_msg("%s", sqlite_error(store));
     }
     assert_look(fixture, "SELECT type FROM theirs", "gps");
@@ -251,13 +252,13 @@ static void test_a_name_of_others_is_told(void **state)
     struct store *store = connect(fixture);
 
     store->directory = strdup(fixture->directory);
-    assert_int_equal(store_migrate(store, migrations, 7), STORE_OK);
+    assert_int_equal(store_migrate(store, sqlite_migrations, 7), STORE_OK);
     look(fixture, "CREATE VIEW silent_devices AS SELECT 1");
     look(fixture, "DROP VIEW battery_daily");
-    assert_int_equal(store_migrate(store, migrations, migration_count), STORE_E_PATH);
+    assert_int_equal(store_migrate(store, sqlite_migrations, sqlite_migration_count), STORE_E_PATH);
     assert_non_null(strstr(sqlite_error(store), "silent_devices already exists, and version 10"));
     look(fixture, "DROP VIEW silent_devices");
-    assert_int_equal(store_migrate(store, migrations, migration_count), STORE_OK);
+    assert_int_equal(store_migrate(store, sqlite_migrations, sqlite_migration_count), STORE_OK);
     store_discard(store);
 }
 
@@ -270,11 +271,11 @@ static void test_gaps_keep_their_rows(void **state)
     struct store *store = connect(fixture);
 
     store->directory = strdup(fixture->directory);
-    assert_int_equal(store_migrate(store, migrations, 5), STORE_OK);
+    assert_int_equal(store_migrate(store, sqlite_migrations, 5), STORE_OK);
     look(fixture,
          "INSERT INTO gaps VALUES ('a', NULL, 7, 'session lost'), ('b', 1, 2, 'restored')");
     look(fixture, "CREATE VIEW theirs AS SELECT count(*) AS n FROM gaps");
-    assert_int_equal(store_migrate(store, migrations, migration_count), STORE_OK);
+    assert_int_equal(store_migrate(store, sqlite_migrations, sqlite_migration_count), STORE_OK);
     assert_look(fixture, "SELECT n FROM theirs", "2");
     assert_look(fixture,
                 "SELECT json_array(client_id, last_durable_ms, resumed_ms, reason) FROM gaps"
@@ -296,7 +297,7 @@ static struct store *old_database(const struct fixture *fixture, int version)
     unlink(fixture->path);
     store = connect(fixture);
     store->directory = strdup(fixture->directory);
-    assert_int_equal(store_migrate(store, migrations, version), STORE_OK);
+    assert_int_equal(store_migrate(store, sqlite_migrations, version), STORE_OK);
     look(fixture, "INSERT INTO devices VALUES (1, 'foxtrackr', '1', 2)");
     look(fixture, "INSERT INTO device_groups VALUES ('herd', 1, 3)");
     look(fixture, "INSERT INTO battery VALUES (1, 4, 3.5, 50.0, 1, NULL, 5)");
@@ -323,10 +324,10 @@ static void test_every_version_keeps_its_rows(void **state)
 {
     struct fixture *fixture = *state;
 
-    for (int version = 1; version < migration_count; version++) {
+    for (int version = 1; version < sqlite_migration_count; version++) {
         struct store *store = old_database(fixture, version);
 
-        assert_int_equal(store_migrate(store, migrations, migration_count), STORE_OK);
+        assert_int_equal(store_migrate(store, sqlite_migrations, sqlite_migration_count), STORE_OK);
         assert_look(fixture,
                     "SELECT json_array((SELECT json_array(device_id, first_seen_ms) FROM devices),"
                     " (SELECT json_array(group_name, first_seen_ms) FROM device_groups),"

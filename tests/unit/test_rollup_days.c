@@ -449,7 +449,7 @@ static void make_version_10(const struct fixture *fixture)
     unlink(fixture->path);
     assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
     for (int i = 0; i < 10; i++)
-        assert_int_equal(sqlite3_exec(db, migrations[i], NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, sqlite_migrations[i], NULL, NULL, NULL), SQLITE_OK);
     snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = 10",
              STORE_APPLICATION_ID);
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);

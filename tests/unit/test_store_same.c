@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/sqlite/same_internal.h"
+#include "store/same.h"
 
 /* A copy without its NUL, so that the sanitizers see a read past the end. Free it. */
 static char *exact_copy(const char *text)

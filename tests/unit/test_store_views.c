@@ -468,17 +468,17 @@ static void looking_changes_nothing(void **state)
 static void a_migration_finds_the_names_free(void **state)
 {
     struct fixture *fixture = *state;
-    const char **list = calloc((size_t)migration_count + 2, sizeof(*list));
+    const char **list = calloc((size_t)sqlite_migration_count + 2, sizeof(*list));
 
     assert_non_null(list);
-    memcpy(list, migrations, (size_t)migration_count * sizeof(*list));
-    list[migration_count] = "CREATE TABLE position (x INTEGER) STRICT;";
-    list[migration_count + 1] = "CREATE TABLE later (x INTEGER) STRICT;";
+    memcpy(list, sqlite_migrations, (size_t)sqlite_migration_count * sizeof(*list));
+    list[sqlite_migration_count] = "CREATE TABLE position (x INTEGER) STRICT;";
+    list[sqlite_migration_count + 1] = "CREATE TABLE later (x INTEGER) STRICT;";
     look(fixture, "CREATE VIEW mine AS SELECT 42 AS x");
     set(fixture, GPS "[view door]\ntype = door\nopen = open\n", "position=made door=made ");
-    assert_int_equal(store_migrate(fixture->store, list, migration_count + 1), STORE_OK);
+    assert_int_equal(store_migrate(fixture->store, list, sqlite_migration_count + 1), STORE_OK);
     set(fixture, GPS "[view door]\ntype = door\nopen = open\n", "position=taken(table) door=made ");
-    assert_int_equal(store_migrate(fixture->store, list, migration_count + 2), STORE_OK);
+    assert_int_equal(store_migrate(fixture->store, list, sqlite_migration_count + 2), STORE_OK);
     set(fixture, GPS "[view door]\ntype = door\nopen = open\n", "position=taken(table) door=made ");
     assert_look(fixture, "SELECT x FROM mine", "42");
     free(list);

@@ -1,6 +1,6 @@
 # The unit tests: one binary a module, linked with everything so that each can use what it needs.
 
-UNIT_SRC   := $(wildcard tests/unit/test_*.c)
+UNIT_SRC   := $(filter-out $(if $(POSTGRESQL_MODULE),,tests/unit/test_pg_%),$(wildcard tests/unit/test_*.c))
 UNIT_TESTS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 
 # With lots of the inbox so small that a test fills them, and opened by what a slow machine brings, too: for
@@ -27,6 +27,11 @@ endef
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 	$(link_test)
+
+# Of the module for PostgreSQL, whose objects these are linked with.
+$(BUILD)/tests/test_pg_%: $(BUILD)/tests/unit/test_pg_%.o $(POSTGRESQL_OBJ) $(DAEMON_OBJ) $(LIBRARY) $(PAHO_FLAGS)
+	$(link_test)
+$(filter $(BUILD)/tests/test_pg_%,$(UNIT_TESTS)): private LIBS_OWN = $(LIBS_PG)
 
 # The check alone: the tests stand in for Paho.
 UNIT_CHECK     := $(addprefix $(BUILD)/tests/test_paho_,check shorten)

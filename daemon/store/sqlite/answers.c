@@ -17,29 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct store_cell store_cell_null(void)
-{
-    return (struct store_cell){.kind = STORE_NULL};
-}
-
-struct store_cell store_cell_integer(int64_t integer)
-{
-    return (struct store_cell){.kind = STORE_INTEGER, .integer = integer};
-}
-
-struct store_cell store_cell_real(double real)
-{
-    return (struct store_cell){.kind = STORE_REAL, .real = real};
-}
-
-struct store_cell store_cell_text(const char *text)
-{
-    if (text == NULL) {
-        return store_cell_null();
-    }
-    return (struct store_cell){.kind = STORE_TEXT, .bytes = text, .length = strlen(text)};
-}
-
 int answers_failed(struct store *store, const char *doing)
 {
     if ((sqlite3_errcode(store->db) & 0xff) == SQLITE_ERROR) {
@@ -113,13 +90,14 @@ int answers_open(struct store *store, const char *sql, const char *doing,
         return store_refuse(store, STORE_E_RETRY, "%s: cannot %s: out of memory", store->path,
                             doing);
     }
+    query->handle.answers = store_sqlite.answers;
     query->store = store;
     query->statement = statement;
     query->count = columns;
     snprintf(query->doing, sizeof(query->doing), "%s", doing);
     result = bind_all(query, values, count);
     if (result != STORE_OK) {
-        store_query_close(query);
+        sqlite_query_close(query);
         return result;
     }
     *out = query;
@@ -153,7 +131,7 @@ static void read_cell(sqlite3_stmt *statement, int index, struct store_cell *cel
     }
 }
 
-int store_query_next(struct store_query *query, const struct store_cell **row)
+int sqlite_query_next(struct store_query *query, const struct store_cell **row)
 {
     int first = query->spool != 0 ? 1 : 0;
     int code;
@@ -177,32 +155,32 @@ int store_query_next(struct store_query *query, const struct store_cell **row)
     return result;
 }
 
-int store_query_again(struct store_query *query, const struct store_cell *values, int count)
+int sqlite_query_again(struct store_query *query, const struct store_cell *values, int count)
 {
     sqlite3_reset(query->statement); /* repeats the code of a step that was reported */
     return bind_all(query, values, count);
 }
 
-int store_query_rest(struct store_query *query)
+int sqlite_query_rest(struct store_query *query)
 {
     const struct store_cell row = store_cell_integer(query->spool_row);
 
-    return store_query_again(query, &row, 1);
+    return sqlite_query_again(query, &row, 1);
 }
 
-int store_query_count(const struct store_query *query)
+int sqlite_query_count(const struct store_query *query)
 {
     return query->count;
 }
 
-const char *store_query_column(const struct store_query *query, int index)
+const char *sqlite_query_column(const struct store_query *query, int index)
 {
     const char *name = sqlite3_column_name(query->statement, index + (query->spool != 0 ? 1 : 0));
 
     return name != NULL ? name : "?"; /* NULL: out of memory */
 }
 
-void store_query_close(struct store_query *query)
+void sqlite_query_close(struct store_query *query)
 {
     char sql[64];
 
@@ -217,7 +195,7 @@ void store_query_close(struct store_query *query)
     free(query);
 }
 
-int store_read_begin(struct store *store)
+int sqlite_read_begin(struct store *store)
 {
     errno = 0;
     return sqlite3_exec(store->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK
@@ -225,7 +203,7 @@ int store_read_begin(struct store *store)
                : answers_failed(store, "begin to read");
 }
 
-int store_read_end(struct store *store)
+int sqlite_read_end(struct store *store)
 {
     errno = 0;
     return sqlite3_get_autocommit(store->db) ||

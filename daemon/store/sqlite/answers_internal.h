@@ -8,6 +8,7 @@
 #define ANSWERS_DOING_SIZE 128
 
 struct store_query {
+    struct store_query_handle handle;
     struct store *store;
     sqlite3_stmt *statement;
     char doing[ANSWERS_DOING_SIZE]; /* completes "cannot ..." */
@@ -18,7 +19,7 @@ struct store_query {
 };
 
 /* Compile `sql` and bind `values`, which SQLite copies, from the first parameter on. *out is the
- * caller's, for store_query_close(). */
+ * caller's, for sqlite_query_close(). */
 int answers_open(struct store *store, const char *sql, const char *doing,
                  const struct store_cell *values, int count, struct store_query **out);
 

@@ -45,8 +45,8 @@ static const struct {
          " ORDER BY limit_id"},
 };
 
-int store_query_named(struct store *store, enum store_named named, const struct store_cell *values,
-                      int count, struct store_query **out)
+int sqlite_query_named(struct store *store, enum store_named named, const struct store_cell *values,
+                       int count, struct store_query **out)
 {
     return answers_open(store, texts[named].sql, texts[named].doing, values, count, out);
 }

@@ -11,8 +11,8 @@
     "SELECT name, type = 'view' FROM main.sqlite_schema"                                           \
     " WHERE type IN ('table', 'view') AND substr(name, 1, 7) <> 'sqlite_'"
 
-int store_relations(struct store *store, void (*each)(void *context, const char *name, bool view),
-                    void *context)
+int sqlite_relations(struct store *store, void (*each)(void *context, const char *name, bool view),
+                     void *context)
 {
     struct store_query *query;
     const struct store_cell *row = NULL;
@@ -23,12 +23,12 @@ int store_relations(struct store *store, void (*each)(void *context, const char 
         return result;
     }
     do {
-        result = store_query_next(query, &row);
+        result = sqlite_query_next(query, &row);
         if (result == STORE_OK && row != NULL) {
             each(context, row[0].bytes, row[1].integer != 0);
         }
     } while (result == STORE_OK && row != NULL);
-    store_query_close(query);
+    sqlite_query_close(query);
     return result;
 }
 
@@ -44,14 +44,14 @@ static int find(struct store *store, const char *name, bool *view)
     if (result != STORE_OK) {
         return result;
     }
-    result = store_query_next(query, &row);
+    result = sqlite_query_next(query, &row);
     if (result == STORE_OK && row == NULL) {
         result =
             store_refuse(store, STORE_E_PATH, "%s: has no table or view %.100s", store->path, name);
     } else if (result == STORE_OK) {
         *view = row[1].integer != 0;
     }
-    store_query_close(query);
+    sqlite_query_close(query);
     return result;
 }
 
@@ -81,7 +81,7 @@ static int keep_columns(struct store *store, struct store_query *query,
     int most = 0;
     int result;
 
-    while ((result = store_query_next(query, &row)) == STORE_OK && row != NULL) {
+    while ((result = sqlite_query_next(query, &row)) == STORE_OK && row != NULL) {
         most++;
     }
     if (result != STORE_OK) {
@@ -91,9 +91,9 @@ static int keep_columns(struct store *store, struct store_query *query,
     if (relation->columns == NULL) {
         return no_memory(store);
     }
-    result = store_query_again(query, value, 1);
+    result = sqlite_query_again(query, value, 1);
     for (int i = 0; i < most && result == STORE_OK; i++) {
-        result = store_query_next(query, &row);
+        result = sqlite_query_next(query, &row);
         if (result == STORE_OK && row != NULL) {
             result = add_column(store, relation, row);
         }
@@ -113,7 +113,7 @@ static int read_columns(struct store *store, const char *name, struct store_rela
 
     if (result == STORE_OK) {
         result = keep_columns(store, query, &value, relation);
-        store_query_close(query);
+        sqlite_query_close(query);
     }
     return result;
 }
@@ -149,7 +149,7 @@ static int read_kind(struct store *store, const char *name, struct store_relatio
     if (result != STORE_OK) {
         return result;
     }
-    result = store_query_next(query, &row);
+    result = sqlite_query_next(query, &row);
     if (result == STORE_OK && row != NULL && row[0].integer != 0) {
         for (int i = 0; i < relation->count; i++) {
             relation->columns[i].required =
@@ -158,11 +158,11 @@ static int read_kind(struct store *store, const char *name, struct store_relatio
     } else if (result == STORE_OK && row != NULL) {
         name_rowid(relation);
     }
-    store_query_close(query);
+    sqlite_query_close(query);
     return result;
 }
 
-int store_relation_read(struct store *store, const char *name, struct store_relation **out)
+int sqlite_relation_read(struct store *store, const char *name, struct store_relation **out)
 {
     struct store_relation *relation = calloc(1, sizeof(*relation));
     int result;
@@ -183,17 +183,4 @@ int store_relation_read(struct store *store, const char *name, struct store_rela
     }
     *out = relation;
     return STORE_OK;
-}
-
-void store_relation_free(struct store_relation *relation)
-{
-    if (relation == NULL) {
-        return;
-    }
-    for (int i = 0; i < relation->count; i++) {
-        free(relation->columns[i].name);
-        free(relation->columns[i].type);
-    }
-    free(relation->columns);
-    free(relation);
 }

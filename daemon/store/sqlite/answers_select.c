@@ -322,11 +322,11 @@ static int open_built(struct building *building, struct store_query **out)
     return result;
 }
 
-int store_query_select(struct store *store, const struct store_select *select,
-                       struct store_query **out)
+int sqlite_query_select(struct store *store, const struct store_select *select,
+                        struct store_query **out)
 {
     struct building building = {.store = store, .select = select};
-    int result = store_relation_read(store, select->from, &building.relation);
+    int result = sqlite_relation_read(store, select->from, &building.relation);
 
     if (result == STORE_OK) {
         building.sql = sqlite3_str_new(store->db);

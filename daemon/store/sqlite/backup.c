@@ -534,8 +534,8 @@ static void clear(struct backup *backup)
     free(backup->directory);
 }
 
-int store_backup(struct store *store, const char *file, bool force,
-                 const struct store_watcher *watcher, int64_t *bytes)
+int sqlite_backup(struct store *store, const char *file, bool force,
+                  const struct store_watcher *watcher, int64_t *bytes)
 {
     struct backup backup = {.store = store,
                             .watcher = watcher,

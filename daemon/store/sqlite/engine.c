@@ -7,6 +7,35 @@
 
 #include "store/sqlite/operations_internal.h"
 
+static const struct store_tools tools = {
+    .is_backup = sqlite_is_backup,
+    .schema_version = sqlite_schema_version,
+    .links = sqlite_links,
+    .backup = sqlite_backup,
+    .verify = sqlite_verify,
+    .restore = sqlite_restore,
+    .is_held = sqlite_is_held,
+    .growth = sqlite_growth,
+    .quarantine_reasons = sqlite_quarantine_reasons,
+    .replay = sqlite_replay,
+    .server = sqlite_server,
+};
+
+static const struct store_answers answers = {
+    .relations = sqlite_relations,
+    .relation_read = sqlite_relation_read,
+    .query_named = sqlite_query_named,
+    .query_select = sqlite_query_select,
+    .query_next = sqlite_query_next,
+    .query_again = sqlite_query_again,
+    .query_rest = sqlite_query_rest,
+    .query_count = sqlite_query_count,
+    .query_column = sqlite_query_column,
+    .query_close = sqlite_query_close,
+    .read_begin = sqlite_read_begin,
+    .read_end = sqlite_read_end,
+};
+
 const struct store_engine store_sqlite = {
     .name = "sqlite",
     .open = sqlite_open,
@@ -51,4 +80,8 @@ const struct store_engine store_sqlite = {
     .restamp = sqlite_restamp,
     .set_views = sqlite_set_views,
     .look_at_views = sqlite_look_at_views,
+    .take = sqlite_take,
+    .beat = sqlite_beat,
+    .tools = &tools,
+    .answers = &answers,
 };

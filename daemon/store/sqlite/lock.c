@@ -137,25 +137,41 @@ int store_take_lock(struct store *store)
     return result;
 }
 
-bool store_is_held(const char *path, long *owner)
+bool sqlite_is_held(const struct store_options *options, struct store_holder *holder)
 {
     struct flock lock = {
         .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = INODE_LOCK_BYTE, .l_len = 1};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(options->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     bool held = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
     char lock_path[PATH_MAX + 8];
 
-    *owner = 0;
+    *holder = (struct store_holder){0};
     if (fd >= 0) {
         close(fd);
     }
-    snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+    snprintf(lock_path, sizeof(lock_path), "%s.lock", options->path);
     fd = held ? open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
     if (fd >= 0) {
-        *owner = lock_owner(fd);
+        holder->pid = lock_owner(fd);
         close(fd);
     }
+    if (holder->pid > 0) {
+        snprintf(holder->text, sizeof(holder->text), "process %ld", holder->pid);
+    }
     return held;
+}
+
+/* The lock file was taken while the database was opened. */
+int sqlite_take(struct store *store, struct store_holder *holder)
+{
+    (void)store;
+    (void)holder;
+    return STORE_OK;
+}
+
+void sqlite_beat(struct store *store)
+{
+    (void)store;
 }
 
 int store_check_links(struct store *store, const struct stat *status)

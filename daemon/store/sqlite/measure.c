@@ -12,7 +12,13 @@
 #define PAUSE_MS      500 /* after so long without a message none is expected soon */
 #define IDLE_AGAIN_MS 500
 
-unsigned store_links(const struct store *store)
+int sqlite_server(struct store *store, struct store_server *out)
+{
+    (void)out;
+    return store_refuse(store, STORE_E_PATH, "%s: is a file, which no server keeps", store->path);
+}
+
+unsigned sqlite_links(const struct store *store)
 {
     struct statx status;
 
@@ -44,7 +50,7 @@ int sqlite_measure(struct store *store, struct store_measures *out)
     store->free_bytes = out->free_bytes;
     store_sizes(store, &out->database_bytes, &out->wal_bytes);
     out->wal_used_bytes = store_wal_bytes(store);
-    out->names = store_links(store);
+    out->names = sqlite_links(store);
     store_readers_look(&store->readers, clock_monotonic_ms(), &out->reader);
     return store_used_bytes(store, &out->used_bytes);
 }

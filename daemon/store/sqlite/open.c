@@ -74,7 +74,7 @@ static int set_up(struct store *store, bool fresh)
         result = store_renew_wal(store);
     }
     if (result == STORE_OK && open_owns(store)) {
-        result = store_migrate(store, migrations, migration_count);
+        result = store_migrate(store, sqlite_migrations, sqlite_migration_count);
     }
     if (result == STORE_OK && open_owns(store) && !fresh) {
         result = store_note_older(store);
@@ -215,7 +215,7 @@ int sqlite_open(const struct store_options *options, struct store **out, char *p
     return result;
 }
 
-int store_schema_version(void)
+int sqlite_schema_version(void)
 {
-    return migration_count;
+    return sqlite_migration_count;
 }

@@ -169,11 +169,11 @@ int open_inspect(struct store *store, int *version)
             store, STORE_E_PATH, "%s: is not a foxtrackrd database but another program's; %s",
             store->path, store->named ? STORE_NAME_ANOTHER : "correct database.path");
     }
-    if (*version > migration_count) {
+    if (*version > sqlite_migration_count) {
         return store_refuse(store, STORE_E_NEWER,
                             "%s: has schema version %d, and this foxtrackrd knows versions up to "
                             "%d; install a newer foxtrackrd",
-                            store->path, *version, migration_count);
+                            store->path, *version, sqlite_migration_count);
     }
     if (open_owns(store) && *version == 0 && store->record.known) {
         return open_refuse_anew(store, "holds nothing");
@@ -184,11 +184,11 @@ int open_inspect(struct store *store, int *version)
                             "foxtrackrd, which does that",
                             store->path);
     }
-    if (!open_owns(store) && *version < migration_count) {
+    if (!open_owns(store) && *version < sqlite_migration_count) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: has schema version %d, and this program needs %d; start "
                             "foxtrackrd once, which brings it up to date",
-                            store->path, *version, migration_count);
+                            store->path, *version, sqlite_migration_count);
     }
     return STORE_OK;
 }

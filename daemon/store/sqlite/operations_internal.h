@@ -2,9 +2,11 @@
 #ifndef STORE_SQLITE_OPERATIONS_INTERNAL_H
 #define STORE_SQLITE_OPERATIONS_INTERNAL_H
 
+#include "store/answers.h"
 #include "store/measures.h"
 #include "store/retention.h"
 #include "store/store.h"
+#include "store/tools.h"
 #include "store/views.h"
 
 int sqlite_open(const struct store_options *options, struct store **out, char *problem,
@@ -62,5 +64,41 @@ int sqlite_set_views(struct store *store, const struct config_views *views, stor
                      void *context);
 int sqlite_look_at_views(struct store *store, const struct config_views *views, store_view_fn *each,
                          void *context);
+int sqlite_take(struct store *store, struct store_holder *holder);
+void sqlite_beat(struct store *store);
+
+/* For foxtrackrctl: store/tools.h and store/answers.h. */
+bool sqlite_is_backup(struct store *store, int64_t *taken_ms);
+int sqlite_schema_version(void);
+unsigned sqlite_links(const struct store *store);
+int sqlite_backup(struct store *store, const char *file, bool force,
+                  const struct store_watcher *watcher, int64_t *bytes);
+int sqlite_verify(struct store *store, const struct store_watcher *watcher,
+                  store_finding_fn finding, void *context);
+int sqlite_restore(const struct store_options *options, struct store_restore *request,
+                   const struct store_watcher *watcher, store_finding_fn finding, void *context,
+                   char *problem, size_t problem_size);
+bool sqlite_is_held(const struct store_options *options, struct store_holder *holder);
+int sqlite_growth(struct store *store, int64_t since_ms, int64_t now_ms, struct store_growth *out);
+int sqlite_quarantine_reasons(struct store *store, const struct store_watcher *watcher,
+                              int64_t counts[FOXTRACKR_E_FIELD]);
+int sqlite_replay(struct store *store, struct store_replay *replay,
+                  const struct store_watcher *watcher);
+int sqlite_server(struct store *store, struct store_server *out);
+int sqlite_relations(struct store *store, void (*each)(void *context, const char *name, bool view),
+                     void *context);
+int sqlite_relation_read(struct store *store, const char *name, struct store_relation **out);
+int sqlite_query_named(struct store *store, enum store_named named, const struct store_cell *values,
+                       int count, struct store_query **out);
+int sqlite_query_select(struct store *store, const struct store_select *select,
+                        struct store_query **out);
+int sqlite_query_next(struct store_query *query, const struct store_cell **row);
+int sqlite_query_again(struct store_query *query, const struct store_cell *values, int count);
+int sqlite_query_rest(struct store_query *query);
+int sqlite_query_count(const struct store_query *query);
+const char *sqlite_query_column(const struct store_query *query, int index);
+void sqlite_query_close(struct store_query *query);
+int sqlite_read_begin(struct store *store);
+int sqlite_read_end(struct store *store);
 
 #endif

@@ -192,8 +192,8 @@ static int count_work(struct store *store, const struct store_replay *replay, in
     return result;
 }
 
-int store_replay(struct store *store, struct store_replay *replay,
-                 const struct store_watcher *watcher)
+int sqlite_replay(struct store *store, struct store_replay *replay,
+                  const struct store_watcher *watcher)
 {
     int64_t quarantine = 0;
     int64_t messages = 0;

@@ -294,9 +294,9 @@ static int accept(const struct store_options *options, struct store_restore *req
     return result;
 }
 
-int store_restore(const struct store_options *options, struct store_restore *request,
-                  const struct store_watcher *watcher, store_finding_fn finding, void *context,
-                  char *problem, size_t problem_size)
+int sqlite_restore(const struct store_options *options, struct store_restore *request,
+                   const struct store_watcher *watcher, store_finding_fn finding, void *context,
+                   char *problem, size_t problem_size)
 {
     struct restore restore = {.store = store_new(options),
                               .request = request,

@@ -189,11 +189,11 @@ static int inspect(struct restore *restore, sqlite3 *file)
         return store_refuse(restore->store, STORE_E_PATH, "%s: is not a foxtrackrd database",
                             restore->request->file);
     }
-    if (version > migration_count) {
+    if (version > sqlite_migration_count) {
         return store_refuse(restore->store, STORE_E_NEWER,
                             "%s: has schema version %lld, and this foxtrackrctl knows versions up "
                             "to %d; install a newer foxtrackrd",
-                            restore->request->file, (long long)version, migration_count);
+                            restore->request->file, (long long)version, sqlite_migration_count);
     }
     restore->version = (int)version;
     return STORE_OK;
@@ -397,7 +397,7 @@ static int verify_current(struct restore *restore)
     if (result != STORE_OK) {
         return store_refuse(restore->store, STORE_FATAL, "%s", problem);
     }
-    result = store_verify(copy, restore->watcher, count_finding, restore);
+    result = sqlite_verify(copy, restore->watcher, count_finding, restore);
     if (result != STORE_OK) {
         result = result == STORE_E_STOPPED
                      ? store_restore_stopped(restore)
@@ -409,8 +409,8 @@ static int verify_current(struct restore *restore)
 
 int store_restore_verify(struct restore *restore)
 {
-    int result =
-        restore->version == migration_count ? verify_current(restore) : verify_older(restore);
+    int result = restore->version == sqlite_migration_count ? verify_current(restore)
+                                                            : verify_older(restore);
 
     if (result != STORE_OK || restore->bad == 0) {
         return result;

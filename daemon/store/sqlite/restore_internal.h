@@ -34,7 +34,7 @@ extern const char *const store_restore_companions[RESTORE_COMPANIONS];
 /*
  * Check the file and the free space, and copy it to restore->work, marked as "restored" with its
  * moment. restore->work, aside, fd, version and page_size are set; the caller removes the copy
- * after an error. Results as store_restore().
+ * after an error. Results as sqlite_restore().
  */
 int store_restore_make_copy(struct restore *restore);
 

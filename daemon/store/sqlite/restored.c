@@ -279,7 +279,7 @@ int sqlite_find_out(struct store *store, struct store_found *out)
                : STORE_OK;
 }
 
-bool store_is_backup(struct store *store, int64_t *taken_ms)
+bool sqlite_is_backup(struct store *store, int64_t *taken_ms)
 {
     if (!store->marked) {
         return false;

@@ -4,7 +4,7 @@
  *
  * The idea. Two boundaries in time, in the table rollup_state: everything before is rolled up, in
  * battery_days and temperature_days; everything after is read from the readings themselves. The
- * views join the two (schema/0011_sums_of_days.sql), and nobody can tell them from views of the
+ * views join the two (schema/sqlite/0011_sums_of_days.sql), and nobody can tell them from views of the
  * readings alone. There are two boundaries because a step to a later one takes many transactions:
  * the devices up to rollup_state.device have the later one already.
  *

@@ -9,23 +9,19 @@
  * quarantine too, so that a person can decide about the reading without a row. It counts as
  * quarantined, whether the other row is new or not.
  *
- * Only measured data are compared: the columns with values, and the content of `extra`. `extra` is
- * compared as JSON when its bytes differ (store/sqlite/same.c). `message_type` and `received_ms`
- * describe the delivery; the first message's are kept.
+ * store/judge.c compares, and has the sentences. `message_type` and `received_ms` describe the
+ * delivery; the first message's are kept.
  */
 #include "store/sqlite/sqlite_internal.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/digest.h"
-#include "store/sqlite/same_internal.h"
+#include "store/judge.h"
 
 #define ROW_VALUES_MAX 8
+#define COMPARED_MAX   3
 #define ROWS_MAX       2 /* of a message */
-
-enum row_result { ROW_NEW, ROW_SAME, ROW_CONFLICT };
 
 /* The first `keys` values find the row; the next `compared` ones must agree. */
 struct row {
@@ -35,117 +31,53 @@ struct row {
     int keys;
     int compared;
     int count;
+    const char *columns[COMPARED_MAX]; /* names of the compared ones */
     struct store_value values[ROW_VALUES_MAX];
 };
 
-static struct store_value named(const char *column, struct store_value value)
+/* The compared value `index` of a row, or of the stored row that `statement` has read. */
+static struct judge_value came(const struct row *row, int index)
 {
-    value.column = column;
+    const struct store_value *value = &row->values[row->keys + index];
+
+    return value->kind == VALUE_REAL ? judge_real(row->columns[index], value->real)
+                                     : judge_json(row->columns[index], value->bytes, value->length);
+}
+
+static struct judge_value stored(sqlite3_stmt *statement, const struct row *row, int index)
+{
+    struct judge_value value = {.column = row->columns[index], .kind = JUDGE_JSON};
+
+    value.null = sqlite3_column_type(statement, index) == SQLITE_NULL;
+    if (row->values[row->keys + index].kind == VALUE_REAL) {
+        value.kind = JUDGE_REAL;
+        value.real = sqlite3_column_double(statement, index);
+    } else {
+        value.bytes = sqlite3_column_blob(statement, index);
+        value.length = (size_t)sqlite3_column_bytes(statement, index);
+    }
     return value;
 }
 
-/* The one text that is compared is `extra`. */
-static bool same_text(const char *stored, size_t length, const struct store_value *value)
-{
-    return (length == value->length && memcmp(stored, value->bytes, length) == 0) ||
-           (stored != NULL && store_same_json(stored, length, value->bytes, value->length));
-}
-
-/* Returns true when the stored column equals the value. */
-static bool agrees(sqlite3_stmt *statement, int column, const struct store_value *value)
-{
-    bool null = sqlite3_column_type(statement, column) == SQLITE_NULL;
-
-    switch (value->kind) {
-    case VALUE_INTEGER:
-        return !null && sqlite3_column_int64(statement, column) == value->integer;
-    case VALUE_REAL:
-        if (null || isnan(value->real)) {
-            return null && isnan(value->real);
-        }
-        /* Exactly: a double comes back from SQLite as it went in. */
-        return sqlite3_column_double(statement, column) == value->real;
-    case VALUE_TEXT:
-    case VALUE_BLOB:
-        break;
-    }
-    if (null || value->bytes == NULL) {
-        return null && value->bytes == NULL;
-    }
-    return same_text(sqlite3_column_blob(statement, column),
-                     (size_t)sqlite3_column_bytes(statement, column), value);
-}
-
-/* Copies a text for a message: at most `size` - 1 bytes, cut between characters. */
-static void clip(char *out, size_t size, const char *text, size_t length)
-{
-    size_t kept = length < size ? length : size - 4;
-
-    if (text == NULL) { /* SQLite had no memory to convert it */
-        kept = length = 0;
-    }
-    if (kept < length) {
-        while (kept > 0 && (text[kept] & 0xc0) == 0x80) {
-            kept--;
-        }
-    }
-    snprintf(out, size, "%.*s%s", (int)kept, text == NULL ? "" : text, kept < length ? "..." : "");
-}
-
-static void describe(const struct store_value *value, char *out, size_t size)
-{
-    if (value->kind == VALUE_INTEGER) {
-        snprintf(out, size, "%lld", (long long)value->integer);
-    } else if (value->kind == VALUE_REAL && !isnan(value->real)) {
-        snprintf(out, size, "%.15g", value->real);
-    } else if (value->kind == VALUE_TEXT && value->bytes != NULL) {
-        clip(out, size, value->bytes, value->length);
-    } else {
-        snprintf(out, size, "absent");
-    }
-}
-
-static void explain_conflict(sqlite3_stmt *statement, int column, const struct row *row,
-                             struct foxtrackr_problem *problem)
-{
-    const struct store_value *value = &row->values[row->keys + column];
-    char stored[80];
-    char came[80];
-
-    describe(value, came, sizeof(came));
-    switch (sqlite3_column_type(statement, column)) { /* before a conversion could change it */
-    case SQLITE_NULL:
-        snprintf(stored, sizeof(stored), "absent");
-        break;
-    case SQLITE_FLOAT:
-        snprintf(stored, sizeof(stored), "%.15g", sqlite3_column_double(statement, column));
-        break;
-    default:
-        clip(stored, sizeof(stored), (const char *)sqlite3_column_text(statement, column),
-             (size_t)sqlite3_column_bytes(statement, column));
-        break;
-    }
-    snprintf(problem->detail, sizeof(problem->detail),
-             "%s.%s is %s for this device and time, the message says %s", row->table, value->column,
-             stored, came);
-}
-
-/* Compares the stored row; ROW_NEW when there is none. */
-static int compare_row(struct store *store, const struct row *row, enum row_result *out,
+/* Compares the stored row; JUDGE_NEW when there is none. */
+static int compare_row(struct store *store, const struct row *row, enum judge_row *out,
                        struct foxtrackr_problem *problem)
 {
     sqlite3_stmt *statement = store->statements[row->find];
     bool found = false;
     int result = store_step(store, row->find, row->values, row->keys, &found);
 
-    if (result == STORE_OK) {
-        *out = found ? ROW_SAME : ROW_NEW;
-        for (int i = 0; i < row->compared && *out == ROW_SAME; i++) {
-            if (!agrees(statement, i, &row->values[row->keys + i])) {
-                explain_conflict(statement, i, row, problem);
-                *out = ROW_CONFLICT;
-            }
+    if (result == STORE_OK && found) {
+        struct judge_value theirs[COMPARED_MAX];
+        struct judge_value ours[COMPARED_MAX];
+
+        for (int i = 0; i < row->compared; i++) {
+            theirs[i] = stored(statement, row, i);
+            ours[i] = came(row, i);
         }
+        *out = judge_compare(row->table, ours, theirs, row->compared, problem);
+    } else if (result == STORE_OK) {
+        *out = JUDGE_NEW;
     }
     store_reset(store, row->find);
     return result;
@@ -164,7 +96,7 @@ static int note_reading(struct store *store, const struct row *row)
 }
 
 /* Inserts a row, or compares the stored one. */
-static int put_row(struct store *store, const struct row *row, enum row_result *out,
+static int put_row(struct store *store, const struct row *row, enum judge_row *out,
                    struct foxtrackr_problem *problem)
 {
     int result = store_execute(store, row->add, row->values, row->count);
@@ -173,11 +105,12 @@ static int put_row(struct store *store, const struct row *row, enum row_result *
         return result;
     }
     if (sqlite3_changes(store->db) > 0) {
-        *out = ROW_NEW;
+        *out = JUDGE_NEW;
         return row->compared > 0 ? note_reading(store, row) : STORE_OK;
     }
     result = compare_row(store, row, out, problem);
-    return result == STORE_OK && *out == ROW_NEW ? store_refuse_ignored(store, row->table) : result;
+    return result == STORE_OK && *out == JUDGE_NEW ? store_refuse_ignored(store, row->table)
+                                                   : result;
 }
 
 int store_find_device(struct store *store, const char *family, const char *device_id,
@@ -266,11 +199,11 @@ static struct row battery_row(const struct foxtrackr_message *message, int64_t d
         .keys = 2,
         .compared = 3,
         .count = 7,
+        .columns = {"voltage_v", "level_pct", "extra"},
         .values = {store_integer(device), store_integer(message->time_ms),
-                   named("voltage_v", store_real(message->voltage_v)),
-                   named("level_pct", store_real(message->level_pct)),
-                   named("extra", store_text(message->battery_extra)),
-                   store_integer(message->message_type), store_integer(received_ms)},
+                   store_real(message->voltage_v), store_real(message->level_pct),
+                   store_text(message->battery_extra), store_integer(message->message_type),
+                   store_integer(received_ms)},
     };
 }
 
@@ -284,9 +217,9 @@ static struct row temperature_row(const struct foxtrackr_message *message, int64
         .keys = 2,
         .compared = 2,
         .count = 6,
+        .columns = {"celsius", "extra"},
         .values = {store_integer(device), store_integer(message->time_ms),
-                   named("celsius", store_real(message->celsius)),
-                   named("extra", store_text(message->temperature_extra)),
+                   store_real(message->celsius), store_text(message->temperature_extra),
                    store_integer(message->message_type), store_integer(received_ms)},
     };
 }
@@ -331,53 +264,27 @@ static int make_rows(const struct foxtrackr_message *message, const struct store
     return count;
 }
 
-/*
- * Derives a message's result from its rows: a conflict if one conflicts, else new if one is new.
- * `problem` describes the first conflict and the other row's state, but not whether that row is
- * new, so that a replay of the message gives the same text.
- */
-static enum row_result judge_rows(const struct row *rows, const enum row_result *each, int count,
-                                  struct foxtrackr_problem *problem)
-{
-    enum row_result worst = ROW_SAME;
-    int conflicts = 0;
-    size_t length;
-
-    for (int i = 0; i < count; i++) {
-        conflicts += each[i] == ROW_CONFLICT;
-        if (each[i] == ROW_CONFLICT || (each[i] == ROW_NEW && worst == ROW_SAME)) {
-            worst = each[i];
-        }
-    }
-    if (conflicts > 0 && count > 1) {
-        const struct row *other = &rows[each[0] == ROW_CONFLICT ? 1 : 0];
-
-        length = strlen(problem->detail);
-        snprintf(problem->detail + length, sizeof(problem->detail) - length,
-                 conflicts > 1 ? "; its %s differs too" : "; its %s is stored", other->table);
-    }
-    return worst;
-}
-
-typedef int row_function(struct store *store, const struct row *row, enum row_result *out,
+typedef int row_function(struct store *store, const struct row *row, enum judge_row *out,
                          struct foxtrackr_problem *problem);
 
 /* Calls put_row() or compare_row() for each row. */
 static int do_rows(struct store *store, row_function *function, const struct row *rows, int count,
-                   enum row_result *out, struct foxtrackr_problem *problem)
+                   enum judge_row *out, struct foxtrackr_problem *problem)
 {
-    enum row_result each[ROWS_MAX] = {ROW_SAME, ROW_SAME};
+    enum judge_row each[ROWS_MAX] = {JUDGE_SAME, JUDGE_SAME};
+    const char *tables[ROWS_MAX] = {NULL, NULL};
     int result = STORE_OK;
 
     for (int i = 0; i < count && result == STORE_OK; i++) {
         struct foxtrackr_problem own = {.reason = problem->reason};
 
+        tables[i] = rows[i].table;
         result = function(store, &rows[i], &each[i], &own);
-        if (each[i] == ROW_CONFLICT && problem->detail[0] == '\0') {
+        if (each[i] == JUDGE_CONFLICT && problem->detail[0] == '\0') {
             *problem = own;
         }
     }
-    *out = judge_rows(rows, each, count, problem);
+    *out = judge_rows(tables, each, count, problem);
     return result;
 }
 
@@ -393,12 +300,12 @@ static int digest_payload(struct store *store, const struct foxtrackr_message *m
     return STORE_OK;
 }
 
-static enum store_outcome outcome_of(enum row_result rows_result)
+static enum store_outcome outcome_of(enum judge_row rows_result)
 {
     switch (rows_result) {
-    case ROW_NEW:
+    case JUDGE_NEW:
         return STORE_STORED;
-    case ROW_SAME:
+    case JUDGE_SAME:
         return STORE_DUPLICATE;
     default:
         return STORE_QUARANTINED;
@@ -409,7 +316,7 @@ int store_put(struct store *store, const struct foxtrackr_message *message,
               const struct store_packet *packet, enum store_outcome *outcome,
               struct foxtrackr_problem *conflict)
 {
-    enum row_result rows_result = ROW_SAME;
+    enum judge_row rows_result = JUDGE_SAME;
     uint8_t digest[DIGEST_SIZE];
     struct row rows[ROWS_MAX];
     int64_t device = 0;
@@ -439,7 +346,7 @@ int store_would_put(struct store *store, const struct foxtrackr_message *message
 {
     const struct store_value names[] = {store_text(message->family),
                                         store_text(message->device_id)};
-    enum row_result rows_result = ROW_SAME;
+    enum judge_row rows_result = JUDGE_SAME;
     uint8_t digest[DIGEST_SIZE];
     struct row rows[ROWS_MAX];
     int count = 0;
@@ -460,7 +367,7 @@ int store_would_put(struct store *store, const struct foxtrackr_message *message
         result = do_rows(store, compare_row, rows, count, &rows_result, conflict);
     }
     if (result == STORE_OK) {
-        *outcome = outcome_of(known ? rows_result : ROW_NEW);
+        *outcome = outcome_of(known ? rows_result : JUDGE_NEW);
     }
     return result;
 }
@@ -509,13 +416,13 @@ int store_put_reading(struct store *store, const struct store_reading *reading, 
 {
     const struct row row = row_of(reading);
     struct foxtrackr_problem conflict = {0};
-    enum row_result row_result;
+    enum judge_row row_result;
     int result = put_row(store, &row, &row_result, &conflict);
 
     if (result != STORE_OK) {
         return result;
     }
-    *done = row_result != ROW_CONFLICT;
+    *done = row_result != JUDGE_CONFLICT;
     if (*done) {
         count_outcome(store, outcome_of(row_result));
     }

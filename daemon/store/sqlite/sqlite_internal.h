@@ -322,7 +322,6 @@ struct store_value {
     double real;       /* NAN binds NULL */
     const void *bytes; /* a NULL text binds NULL; a NULL blob is an empty one */
     size_t length;
-    const char *column; /* for messages; set only in rows that are compared */
 };
 
 struct store_value store_integer(int64_t integer);
@@ -460,9 +459,6 @@ int store_keep(struct store *store, const struct foxtrackr_problem *problem,
 
 /* Note that quarantine has `change` entries more (negative: fewer), in the open batch. */
 void store_note_entries(struct store *store, int64_t change);
-
-/* Set the key of a message in quarantine; see the schema. Returns 0, or -1: out of memory. */
-int store_quarantine_digest(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE]);
 
 /* Forget what another program may have changed since the last transaction. In the open
  * transaction, while no other program can write. */

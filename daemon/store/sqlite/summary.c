@@ -105,8 +105,8 @@ int store_used_bytes(struct store *store, int64_t *used_bytes)
     return read_number(store, STATEMENT_SIZE, NULL, 0, used_bytes);
 }
 
-int store_quarantine_reasons(struct store *store, const struct store_watcher *watcher,
-                             int64_t counts[FOXTRACKR_E_FIELD])
+int sqlite_quarantine_reasons(struct store *store, const struct store_watcher *watcher,
+                              int64_t counts[FOXTRACKR_E_FIELD])
 {
     int64_t found[FOXTRACKR_E_FIELD] = {0};
     int64_t rows = 0;
@@ -136,7 +136,7 @@ int store_quarantine_reasons(struct store *store, const struct store_watcher *wa
     return result;
 }
 
-int store_growth(struct store *store, int64_t since_ms, int64_t now_ms, struct store_growth *out)
+int sqlite_growth(struct store *store, int64_t since_ms, int64_t now_ms, struct store_growth *out)
 {
     const struct store_value since[] = {store_integer(since_ms), store_integer(now_ms)};
     sqlite3_stmt *statement = store->statements[STATEMENT_GROWTH];

@@ -89,8 +89,8 @@ int verify_read_numbers(struct verify *verify, const char *check, const char *sq
     return result;
 }
 
-int store_verify(struct store *store, const struct store_watcher *watcher, store_finding_fn finding,
-                 void *context)
+int sqlite_verify(struct store *store, const struct store_watcher *watcher,
+                  store_finding_fn finding, void *context)
 {
     static const struct {
         const char *what;

@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/plural.h"
+#include "store/quarantine_key.h"
 
 /* --- digests ------------------------------------------------------------------------------- */
 
@@ -49,7 +50,7 @@ static int try_cut_digest(sqlite3_stmt *statement, const struct store_packet *pa
         !read_whole_digest((const char *)sqlite3_column_text(statement, 3), whole)) {
         return 0;
     }
-    return store_quarantine_digest(&cut, digest);
+    return quarantine_key(&cut, digest);
 }
 
 /* Compares each row's digest (column 0) with that of its content: topic (1) and payload (2). Column
@@ -72,7 +73,7 @@ static int count_wrong_digests(struct verify *verify, const char *sql, bool with
                 .payload_length = (size_t)sqlite3_column_bytes(statement, 2),
             };
             int failed =
-                with_topic ? store_quarantine_digest(&packet, digest)
+                with_topic ? quarantine_key(&packet, digest)
                            : digest_sha256(packet.payload, packet.payload_length, NULL, 0, digest);
 
             if (failed == 0 && sqlite3_column_bytes(statement, 0) == DIGEST_SIZE) {

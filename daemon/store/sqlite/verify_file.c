@@ -49,7 +49,7 @@ static int compare_schema(struct verify *verify, sqlite3_stmt *reference, sqlite
     }
     verify_tell(verify, "schema", true,
                 "version %d; %d tables, indexes and views as foxtrackrd makes them",
-                migration_count, objects);
+                sqlite_migration_count, objects);
     return STORE_OK;
 }
 
@@ -62,8 +62,8 @@ int verify_schema(struct verify *verify)
     int code = sqlite3_open(":memory:", &empty);
     int result;
 
-    for (int i = 0; i < migration_count && code == SQLITE_OK; i++) {
-        code = sqlite3_exec(empty, migrations[i], NULL, NULL, NULL);
+    for (int i = 0; i < sqlite_migration_count && code == SQLITE_OK; i++) {
+        code = sqlite3_exec(empty, sqlite_migrations[i], NULL, NULL, NULL);
     }
     if (code == SQLITE_OK) {
         code = sqlite3_prepare_v2(empty,

@@ -1,6 +1,6 @@
-/* Compares two JSON texts by their content; see store/sqlite/same.c. */
-#ifndef STORE_SQLITE_SAME_INTERNAL_H
-#define STORE_SQLITE_SAME_INTERNAL_H
+/* Compares two JSON texts by their content; see store/same.c. Only the engines include this. */
+#ifndef STORE_SAME_H
+#define STORE_SAME_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -15,7 +15,7 @@
  * The texts are valid JSON, because libfoxtrackr wrote them. A person may have edited a stored one:
  * a text that is no JSON counts as "not the same" and is never read past its end.
  */
-#include "store/sqlite/same_internal.h"
+#include "store/same.h"
 
 #include <stdint.h>
 #include <stdlib.h>
