@@ -6,7 +6,12 @@ parallel = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] daemon/*/*/*.[ch] tests/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] \
              tests/bench/*.[ch] tests/bench/broker/*.[ch])
 
-lint: lint-layers lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers ## every static check
+lint: lint-layers lint-module lint-format lint-tidy lint-cppcheck lint-analyzer lint-compilers ## every static check
+
+# What the module for PostgreSQL takes from the programs is what host.list names.
+lint-module: $(POSTGRESQL_MODULE) $(PROGRAMS)
+	@echo "  LINT    the module's symbols"
+	$(Q)test -z "$(POSTGRESQL_MODULE)" || tests/module_symbols $(POSTGRESQL_MODULE) $(POSTGRESQL_HOST) $(PROGRAMS)
 
 lint-layers:
 	@echo "  LINT    rooms and their doors"
@@ -57,4 +62,4 @@ lint-compilers:
 	$(Q)$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/clang CC=clang WERROR=-Werror all test-programs bench-programs
 	$(Q)$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD_OF_GCC) CC=gcc WERROR=-Werror all test-programs bench-programs
 
-.PHONY: lint lint-layers lint-format lint-tidy tidy-files lint-cppcheck lint-analyzer lint-compilers
+.PHONY: lint lint-layers lint-module lint-format lint-tidy tidy-files lint-cppcheck lint-analyzer lint-compilers

@@ -1,0 +1,252 @@
+/* Declarations shared by the files of this engine; engine.c names the file of each operation. */
+#ifndef STORE_POSTGRESQL_POSTGRESQL_INTERNAL_H
+#define STORE_POSTGRESQL_POSTGRESQL_INTERNAL_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "store/engine.h"
+
+#define PG_ERROR_SIZE  1024
+#define PG_NOTICE_SIZE 256
+#define PG_NAME_SIZE   64 /* NAMEDATALEN */
+
+/* Names the isolation: a role may have another default, under which a row of another daemon is a
+ * serialisation failure. */
+#define PG_BEGIN "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+/* A prepared statement; statements.c has the SQL. */
+enum pg_statement {
+    PG_LOCK_TRY,
+    PG_LOCK_GIVE,
+    PG_LOCK_HOLDERS,
+    PG_END_HOLDER,
+    PG_RUN_BEGIN,
+    PG_RUN_END,
+    PG_RUN_COUNT,
+    PG_RUN_READ,
+    PG_DEVICES_ADD,
+    PG_DEVICES_FIND,
+    PG_GROUPS_ADD,
+    PG_BATTERY_PUT,
+    PG_BATTERY_STORED,
+    PG_TEMPERATURE_PUT,
+    PG_TEMPERATURE_STORED,
+    PG_MESSAGES_PUT,
+    PG_MESSAGES_STORED,
+    PG_QUARANTINE_ADD,
+    PG_QUARANTINE_AGAIN,
+    PG_SESSION_DURABLE,
+    PG_SESSION_CONNECTING,
+    PG_SESSION_SETTLED,
+    PG_SESSION_ESTABLISHED,
+    PG_SESSION_FIND,
+    PG_SESSIONS,
+    PG_GAP_ADD,
+    PG_GAP_EXTEND,
+    PG_SUBSCRIPTION_ADD,
+    PG_SUBSCRIPTION_REMOVE,
+    PG_SUBSCRIPTIONS_FORGET,
+    PG_SUBSCRIPTIONS,
+    PG_GAPS,
+    PG_RESTORED,
+    PG_QUARANTINE_SIZE,
+    PG_NEWEST_RECEIVED,
+    PG_HEARTBEAT,
+    PG_SURVEY_DEVICES,
+    PG_SURVEY_BEFORE,
+    PG_SURVEY_QUARANTINE,
+    PG_MONTHS,
+    PG_MONTHS_LOCK,
+    PG_MONTH_ADD,
+    PG_STATEMENTS
+};
+
+/* The state of a connection. A transaction that writes begins only on one that pg_ready() has
+ * found to be PG_HOLDER. */
+enum pg_link {
+    PG_CLOSED, /* none */
+    PG_OPEN,   /* connected and checked, without the locks: reads only */
+    PG_HOLDER, /* with the locks of every client id */
+};
+
+struct pg_batch;   /* batch_internal.h */
+struct pg_devices; /* devices_internal.h */
+
+struct store {
+    struct store_handle handle;
+    char *uri;
+    char *shown;
+    const char *password; /* borrowed; NULL: none */
+    char *broker;
+    int64_t *lock_keys; /* one for each client id, ascending */
+    unsigned client_count;
+    int answer_timeout_ms;
+    int busy_timeout_ms;
+    int wait_ms; /* bounds every wait: answer_timeout_ms, or what limit_wait() has set */
+    enum store_durability durability;
+    bool read_only;
+    bool standby;
+    bool (*stopped)(void);
+
+    PGconn *db; /* NULL with PG_CLOSED */
+    enum pg_link link;
+    int backend;           /* process id of the server's process */
+    char token[2 * 8 + 1]; /* of this process, in application_name: tells our own old
+                            * connections from those of others */
+    char schema[PG_NAME_SIZE];
+    bool in_transaction;
+    bool in_commit; /* a WARNING now means: less durable than asked */
+    bool warned;    /* one came */
+    bool unknown;   /* COMMIT was sent and its answer did not come */
+    char notice[PG_NOTICE_SIZE];
+
+    int64_t run;                 /* 0: none begun */
+    struct store_counts counts;  /* the open batch included */
+    struct store_counts durable; /* of the last COMMIT that was answered */
+    struct store_counts pending; /* of the COMMIT that was sent last */
+    uint64_t batch_messages;     /* of the open batch */
+    uint64_t pending_messages;   /* of the COMMIT that was sent last */
+    uint64_t counted_already;    /* messages that are applied again and that `runs` has counted */
+    uint64_t counted_at_begin;   /* counted_already before the open batch */
+
+    int64_t entries; /* of quarantine, with those of the open batch; -1: not counted yet */
+    int64_t entries_durable;
+    struct store_handler handler;
+    int64_t spoke_ms; /* monotonic: when the server last heard of this process between batches */
+    struct pg_batch *batch;
+    struct pg_devices *devices;
+    struct pg_months *months;
+    int last_query;   /* number of the last cursor of a tool */
+    int open_queries; /* of a tool */
+    bool holds_read;  /* store_read_begin() */
+    bool fatal;
+    char error[PG_ERROR_SIZE];
+};
+
+extern const struct store_engine store_postgresql; /* engine.c */
+
+/* --- error.c ------------------------------------------------------------------------------- */
+
+/* What an SQLSTATE means for a batch. */
+struct pg_class {
+    int result;  /* STORE_E_RETRY or STORE_FATAL */
+    int opening; /* while opening: STORE_E_WAIT or STORE_E_PATH */
+    bool close;  /* the connection is of no more use */
+};
+
+/* Returns the class of an SQLSTATE; "" is a lost connection. Pure. */
+struct pg_class pg_classify(const char *state);
+
+/* Record the failure of `doing` ("store readings") with the server's message, close the connection
+ * if it is of no more use, and return the result. `result` may be NULL: the connection's error. */
+int pg_fail(struct store *store, const PGresult *result, const char *doing);
+
+/* Record a sentence and return `result`. */
+int pg_refuse(struct store *store, int result, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* --- wait.c: the only file that waits for the server ---------------------------------------- */
+
+/* Send what libpq has gathered. */
+int pg_flush(struct store *store, const char *doing);
+
+/* Set *out to the next result, for PQclear(); NULL: there are no more. STORE_E_RETRY with a lost
+ * connection, or after wait_ms without an answer. */
+int pg_result(struct store *store, const char *doing, PGresult **out);
+
+/* Give bytes to COPY. */
+int pg_put_copy(struct store *store, const char *bytes, size_t length, const char *doing);
+
+/* Read results until there are no more. *out becomes the last one, for PQclear(), or NULL is
+ * wanted. An error of the server is pg_fail(). */
+int pg_results(struct store *store, const char *doing, PGresult **out);
+
+/* Send one string of SQL, and read its results as pg_results(). */
+int pg_simple(struct store *store, const char *sql, const char *doing, PGresult **out);
+
+/* --- statements.c -------------------------------------------------------------------------- */
+
+#define PG_ARGS_MAX 9
+
+/* The parameters of a statement, in binary; they are borrowed until it was sent. */
+struct pg_args {
+    int count;
+    const char *values[PG_ARGS_MAX];
+    int lengths[PG_ARGS_MAX];
+    int formats[PG_ARGS_MAX];
+    char integers[PG_ARGS_MAX][8];
+};
+
+void pg_arg_int8(struct pg_args *args, int64_t value);
+void pg_arg_int4(struct pg_args *args, int32_t value);
+void pg_arg_text(struct pg_args *args, const char *text); /* NULL becomes NULL */
+void pg_arg_bytes(struct pg_args *args, const char *bytes, size_t length);
+
+/* Prepare every statement, in one round trip. */
+int pg_prepare_all(struct store *store);
+
+/* Returns what a statement does, to complete "cannot ...". */
+const char *pg_doing(enum pg_statement id);
+
+/* Run one statement. *out is for PQclear(); NULL: not wanted. Its columns are in binary. */
+int pg_run(struct store *store, enum pg_statement id, const struct pg_args *args, PGresult **out);
+
+/*
+ * Several statements in one round trip: begin, send each, sync, then one pg_expect() for each that
+ * was sent, in their order, then end. After a failure pg_expect() returns it for all that follow,
+ * and pg_pipeline_end() must be called in any case.
+ */
+int pg_pipeline_begin(struct store *store);
+int pg_send(struct store *store, enum pg_statement id, const struct pg_args *args);
+int pg_send_sql(struct store *store, const char *sql);
+int pg_pipeline_sync(struct store *store);
+int pg_expect(struct store *store, const char *doing, PGresult **out);
+int pg_pipeline_end(struct store *store, int result);
+
+/* Values of a result in binary. */
+int64_t pg_int8(const PGresult *result, int row, int column);
+int32_t pg_int4(const PGresult *result, int row, int column);
+double pg_real(const PGresult *result, int row, int column);
+
+/* Rows that an INSERT, UPDATE or DELETE touched. */
+int64_t pg_touched(PGresult *result);
+
+/* --- connect.c ----------------------------------------------------------------------------- */
+
+/* Connect, check the server, and prepare. STORE_OK (PG_OPEN), STORE_E_WAIT, STORE_E_PATH,
+ * STORE_E_NEWER or STORE_FATAL. */
+int pg_connect(struct store *store);
+
+/* Close at once. Harmless when closed. */
+void pg_disconnect(struct store *store);
+
+/* Make the connection one that may write: connect, take the locks, learn what became of the last
+ * COMMIT. STORE_OK (PG_HOLDER), STORE_E_RETRY, STORE_E_LOST or STORE_FATAL. */
+int pg_ready(struct store *store);
+
+/* --- migrate.c, lock.c, runs.c, commit.c ---------------------------------------------------- */
+
+int pg_migrate(struct store *store);
+
+/* For a tool: the schema is of this program's version. STORE_OK, STORE_E_NEWER or STORE_E_PATH. */
+int pg_check_schema(struct store *store);
+
+/* Returns the key of a lock: the first 8 bytes of SHA-256 of its parts, each ended by a NUL. 0 when
+ * OpenSSL fails. */
+int64_t pg_lock_key(const char *what, const char *broker, const char *client_id);
+
+/* Take the locks of every client id, or none. STORE_OK (PG_HOLDER), STORE_E_LOCKED and *holder, or
+ * STORE_E_RETRY. */
+int pg_lock_take(struct store *store, struct store_holder *holder);
+
+/* After a connection was lost: learn from the run's row whether the last COMMIT took effect. */
+int pg_run_resume(struct store *store);
+
+/* Commit the batch with the run's counts; see commit.c. Also without a transaction: it then begins
+ * one, which proves that the database commits. */
+int pg_commit(struct store *store);
+
+#endif

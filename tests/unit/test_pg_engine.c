@@ -1,0 +1,630 @@
+/*
+ * Goal: the PostgreSQL engine stores, judges and counts as SQLite's does; a COMMIT whose answer is
+ * lost is neither lost nor counted twice; and a daemon without the lock commits nothing.
+ */
+#include "pg_fixture.h"
+
+#include <pthread.h>
+#include <time.h>
+
+/* Readings from before 2010 are refused. */
+#define BASE INT64_C(1780000000000)
+
+#define BAT  "foxtrackr/%s/V3.0/bat"
+#define BODY "{\"messageType\":1,\"deviceId\":\"%s\",\"version\":3,\"timeMs\":%lld,%s}"
+
+/* A message whose bytes live until the next call of reset(). */
+static char memory[1 << 22];
+static size_t memory_used;
+
+static const char *keep(const char *text)
+{
+    char *copy = memory + memory_used;
+    size_t length = strlen(text) + 1;
+
+    assert_true(memory_used + length < sizeof(memory));
+    memcpy(copy, text, length);
+    memory_used += length;
+    return copy;
+}
+
+static struct store_packet make(const char *topic, const char *payload, int64_t received_ms)
+{
+    struct store_packet packet = {.received_ms = received_ms};
+
+    packet.topic = keep(topic);
+    packet.topic_length = strlen(topic);
+    packet.payload = keep(payload);
+    packet.payload_length = strlen(payload);
+    return packet;
+}
+
+static struct store_packet reading(const char *name, const char *device, int64_t time_ms,
+                                   const char *data)
+{
+    char topic[128];
+    char body[512];
+
+    snprintf(topic, sizeof(topic), BAT, name);
+    snprintf(body, sizeof(body), BODY, device, (long long)(BASE + time_ms), data);
+    return make(topic, body, PG_NOW_MS + 5);
+}
+
+static void apply(struct store *store, const struct store_packet *packet)
+{
+    if (store_apply(store, packet) != STORE_OK) {
+        fail_msg("%s", store_error(store));
+    }
+}
+
+static void begin(struct store *store)
+{
+    if (store_begin(store) != STORE_OK) {
+        fail_msg("%s", store_error(store));
+    }
+}
+
+static void commit(struct store *store)
+{
+    if (store_commit(store) != STORE_OK) {
+        fail_msg("%s", store_error(store));
+    }
+}
+
+static void assert_counts(const struct store *store, uint64_t stored, uint64_t duplicate,
+                          uint64_t quarantined)
+{
+    struct store_counts counts;
+
+    store_counts(store, &counts);
+    assert_int_equal(counts.stored, stored);
+    assert_int_equal(counts.duplicate, duplicate);
+    assert_int_equal(counts.quarantined, quarantined);
+    assert_int_equal(counts.received, stored + duplicate + quarantined);
+}
+
+#define VOLTS(v) "\"battery\":{\"voltage\":" v "}"
+#define RUNS     "SELECT concat_ws(' ', received, stored, duplicate, quarantined) FROM runs"
+
+static void test_readings_become_rows(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct store *store = fixture->store;
+    struct store_packet packets[] = {
+        reading("d1", "d1", 1000, VOLTS("3.7")),
+        reading("herd", "d1", 1000, VOLTS("3.7")), /* the same, on the group's topic */
+        reading("d2", "d2", 1000, VOLTS("3.5") ",\"temperature\":{\"celsius\":21.5}"),
+        make("foxtrackr/d2/V3.0/gps",
+             "{\"messageType\":2,\"deviceId\":\"d2\",\"version\":3,\"timeMs\":1780000001001,"
+             "\"gps\":{\"x\": "
+             "1}}",
+             PG_NOW_MS),
+        make("foxtrackr/d2/V3.0/bat", "{oops", PG_NOW_MS),
+    };
+
+    begin(store);
+    for (int i = 0; i < 5; i++) {
+        apply(store, &packets[i]);
+    }
+    assert_pg(fixture, "SELECT count(*) FROM battery", "0");
+    commit(store);
+    assert_counts(store, 3, 1, 1);
+    assert_int_equal(fixture->understood, 4);
+    assert_int_equal(fixture->quarantined, 1);
+    assert_pg(fixture, RUNS, "5 3 1 1");
+    assert_pg(
+        fixture,
+        "SELECT string_agg(concat_ws(' ', device_id, time_ms - 1780000000000, voltage_v, level_pct,"
+        " message_type, received_ms - 1790000000000), ', ' ORDER BY device_id)"
+        " FROM battery JOIN devices USING (device)",
+        "d1 1000 3.7 1 5, d2 1000 3.5 1 5");
+    assert_pg(fixture,
+              "SELECT string_agg(concat_ws(' ', device_id, celsius), ', ')"
+              " FROM temperature JOIN devices USING (device)",
+              "d2 21.5");
+    assert_pg(fixture, "SELECT body FROM messages", (const char *)packets[3].payload);
+    assert_pg(fixture,
+              "SELECT concat_ws(' ', group_name, device_id) FROM device_groups"
+              " JOIN devices USING (device)",
+              "herd d1");
+    assert_pg(fixture,
+              "SELECT concat_ws(' ', topic, convert_from(payload, 'UTF8'), reason,"
+              " occurrences) FROM quarantine",
+              "foxtrackr/d2/V3.0/bat {oops json 1");
+    /* Everything again: duplicates, and the entry counts. */
+    begin(store);
+    for (int i = 0; i < 5; i++) {
+        apply(store, &packets[i]);
+    }
+    commit(store);
+    assert_counts(store, 3, 5, 2);
+    assert_pg(fixture, "SELECT occurrences FROM quarantine", "2");
+    assert_pg(fixture, "SELECT count(*) FROM battery", "2");
+}
+
+static void test_a_conflict_goes_to_quarantine(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct store *store = fixture->store;
+    const struct store_packet first = reading("d", "d", 1000, VOLTS("3.7"));
+    const struct store_packet other =
+        reading("d", "d", 1000, VOLTS("3.6") ",\"temperature\":{\"celsius\":21}");
+    const char *detail = "battery.voltage_v is 3.7 for this device and time, the message says 3.6; "
+                         "its temperature is stored";
+
+    begin(store);
+    apply(store, &first);
+    apply(store, &other); /* in one batch */
+    commit(store);
+    assert_string_equal(fixture->last_detail, detail);
+    assert_counts(store, 1, 0, 1);
+    begin(store);
+    apply(store, &other); /* against the stored row; its temperature is there now */
+    commit(store);
+    assert_string_equal(fixture->last_detail, detail);
+    assert_counts(store, 1, 0, 2);
+    assert_pg(fixture, "SELECT concat_ws(' ', reason, occurrences, detail) FROM quarantine",
+              "conflict 2 battery.voltage_v is 3.7 for this device and time, the message says 3.6;"
+              " its temperature is stored");
+    assert_pg(fixture, "SELECT voltage_v FROM battery", "3.7");
+    assert_pg(fixture, "SELECT celsius FROM temperature", "21");
+}
+
+static void test_what_jsonb_refuses_goes_to_quarantine(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct store *store = fixture->store;
+    const struct store_packet packets[] = {
+        reading("d", "d", 1000, VOLTS("3.7") ",\"note\":1e-2000"),
+        make("foxtrackr/d/V3.0/gps",
+             "{\"messageType\":2,\"deviceId\":\"d\",\"version\":3,\"timeMs\":1780000000001,\"x\":-"
+             "1e-2000}",
+             1),
+    };
+
+    begin(store);
+    apply(store, &packets[0]);
+    apply(store, &packets[1]);
+    commit(store);
+    assert_counts(store, 0, 0, 2);
+    assert_pg(fixture, "SELECT string_agg(DISTINCT reason, ' ') FROM quarantine", "json");
+    assert_pg(fixture, "SELECT count(*) FROM battery", "0");
+}
+
+/* A month that is not there is made with the batch, and goes with it. */
+static void test_months_are_made(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct store *store = fixture->store;
+    const struct store_packet late = reading("d", "d", PG_NOW_MS + 86000000 - BASE, VOLTS("3.7"));
+    const struct store_packet old = reading("d", "d", 1262304000005 - BASE, VOLTS("3.7"));
+
+    pg_look(fixture->super, "DO $$ DECLARE n text; BEGIN FOR n IN SELECT name FROM"
+                            " foxtrackr_partitions WHERE from_ms > 1780000000000 LOOP"
+                            " EXECUTE 'DROP TABLE ' || n; END LOOP; END $$");
+    begin(store);
+    apply(store, &late);
+    apply(store, &old);
+    assert_int_equal(store_flush(store), STORE_OK);
+    assert_int_equal(store_rollback(store), STORE_OK);
+    assert_pg(fixture, "SELECT count(*) FROM foxtrackr_partitions WHERE from_ms > 1780000000000",
+              "0");
+    begin(store);
+    apply(store, &late);
+    apply(store, &old);
+    commit(store);
+    assert_counts(store, 2, 0, 0);
+    assert_pg(fixture,
+              "SELECT string_agg(tableoid::regclass::text, ' ' ORDER BY time_ms) FROM battery",
+              "battery_before battery_2026_09");
+}
+
+static void test_an_empty_batch_proves_that_the_database_commits(void **state)
+{
+    struct pg_fixture *fixture = *state;
+
+    begin(fixture->store);
+    commit(fixture->store);
+    assert_pg(fixture, RUNS, "0 0 0 0");
+    pg_look(fixture->super, "UPDATE runs SET received = 1, stored = 1"); /* another program */
+    begin(fixture->store);
+    assert_int_equal(store_commit(fixture->store), STORE_FATAL);
+    store_rollback(fixture->store);
+}
+
+/* --- lost connections ------------------------------------------------------------------------ */
+
+static void end_backend(struct pg_fixture *fixture)
+{
+    pg_look(fixture->super, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                            " WHERE usename = 'foxtrackrd' AND datname = current_database()");
+}
+
+static void test_a_connection_that_is_lost_before_the_commit(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct store *store = fixture->store;
+    const struct store_packet packet = reading("d", "d", 1000, VOLTS("3.7"));
+
+    begin(store);
+    apply(store, &packet);
+    assert_int_equal(store_flush(store), STORE_OK);
+    end_backend(fixture);
+    assert_int_equal(store_commit(store), STORE_E_RETRY);
+    assert_int_equal(store_rollback(store), STORE_OK);
+    assert_counts(store, 0, 0, 0);
+    begin(store);
+    apply(store, &packet);
+    commit(store);
+    assert_counts(store, 1, 0, 0);
+    assert_pg(fixture, RUNS, "1 1 0 0");
+    /* Lost while idle. */
+    end_backend(fixture);
+    begin(store); /* it is not known yet */
+    apply(store, &packet);
+    assert_int_equal(store_commit(store), STORE_E_RETRY);
+    assert_int_equal(store_rollback(store), STORE_OK);
+    begin(store);
+    apply(store, &packet);
+    commit(store);
+    assert_counts(store, 1, 1, 0);
+    assert_pg(fixture, RUNS, "2 1 1 0");
+}
+
+static void set_standby(struct pg_fixture *fixture, const char *names)
+{
+    char sql[128];
+
+    snprintf(sql, sizeof(sql), "ALTER SYSTEM SET synchronous_standby_names = '%s'", names);
+    pg_look(fixture->super, "SET synchronous_commit = off");
+    pg_look(fixture->super, sql);
+    pg_look(fixture->super, "SELECT pg_reload_conf()");
+    snprintf(sql, sizeof(sql), "SELECT current_setting('synchronous_standby_names') = '%s'", names);
+    for (int i = 0; i < 1000 && strcmp(pg_look(fixture->super, sql), "t") != 0; i++) {
+        usleep(10000);
+    }
+    usleep(300000); /* the other processes of the server read it between statements */
+}
+
+struct interruption {
+    char uri[256];
+    const char *function;
+};
+
+/* Waits until a COMMIT waits for the standby, and ends the wait. */
+static void *interrupt(void *context)
+{
+    const struct interruption *interruption = context;
+    PGconn *db = PQconnectdb(interruption->uri);
+    char sql[256];
+
+    snprintf(sql, sizeof(sql),
+             "SELECT %s(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+             " AND usename = 'foxtrackrd' AND datname = current_database()",
+             interruption->function);
+    for (int i = 0; i < 2000; i++) {
+        PGresult *found = PQexec(db, sql);
+        int rows = PQntuples(found);
+
+        PQclear(found);
+        if (rows > 0) {
+            break;
+        }
+        usleep(5000);
+    }
+    PQfinish(db);
+    return NULL;
+}
+
+/* Commits a batch whose COMMIT takes effect and is not told so. */
+static void lose_answer(struct pg_fixture *fixture, const char *function)
+{
+    struct interruption interruption = {.function = function};
+    pthread_t thread;
+
+    pg_uri("postgres", fixture->database, interruption.uri, sizeof(interruption.uri));
+    set_standby(fixture, "nobody");
+    assert_int_equal(pthread_create(&thread, NULL, interrupt, &interruption), 0);
+    assert_int_equal(store_commit(fixture->store), STORE_E_RETRY);
+    pthread_join(thread, NULL);
+    set_standby(fixture, "");
+}
+
+static void check_lost_answer(struct pg_fixture *fixture, const char *function)
+{
+    struct store *store = fixture->store;
+    const struct store_packet packets[] = {
+        reading("d", "d", 1000, VOLTS("3.7")),
+        reading("d", "d", 1000, VOLTS("3.6")), /* conflict */
+        make("foxtrackr/d/V3.0/bat", "{oops", PG_NOW_MS),
+        reading("d", "d", 2000, VOLTS("3.7")),
+    };
+
+    begin(store);
+    for (int i = 0; i < 3; i++) {
+        apply(store, &packets[i]);
+    }
+    lose_answer(fixture, function);
+    assert_int_equal(store_rollback(store), STORE_OK);
+    assert_pg(fixture, RUNS, "3 1 0 2"); /* it did take effect */
+
+    /* The same messages again, and one more; a rollback in between changes nothing. */
+    begin(store);
+    apply(store, &packets[0]);
+    assert_int_equal(store_rollback(store), STORE_OK);
+    begin(store);
+    apply(store, &packets[0]);
+    apply(store, &packets[1]);
+    commit(store); /* a smaller batch */
+    assert_pg(fixture, RUNS, "3 1 0 2");
+    begin(store);
+    apply(store, &packets[2]);
+    apply(store, &packets[3]);
+    commit(store);
+    assert_counts(store, 2, 0, 2);
+    assert_pg(fixture, RUNS, "4 2 0 2");
+    assert_pg(fixture, "SELECT string_agg(occurrences::text, ' ') FROM quarantine", "1 1");
+    /* From the broker again: counted, as any delivery. */
+    begin(store);
+    for (int i = 0; i < 3; i++) {
+        apply(store, &packets[i]);
+    }
+    commit(store);
+    assert_counts(store, 2, 1, 4);
+    assert_pg(fixture, "SELECT string_agg(occurrences::text, ' ') FROM quarantine", "2 2");
+}
+
+static void test_a_commit_whose_connection_is_lost(void **state)
+{
+    check_lost_answer(*state, "pg_terminate_backend");
+}
+
+static void test_a_commit_that_did_not_wait_for_the_standby(void **state)
+{
+    check_lost_answer(*state, "pg_cancel_backend");
+}
+
+/* --- locks ----------------------------------------------------------------------------------- */
+
+static void test_one_daemon_has_a_client_id(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct store_holder holder;
+    struct store *other = NULL;
+    struct store *waiting = NULL;
+
+    assert_int_equal(pg_open_as(fixture, "id-a-01", false, &other), STORE_E_LOCKED);
+    assert_non_null(strstr(fixture->problem, "process "));
+    assert_int_equal(pg_open_as(fixture, "id-a-02", false, &other), STORE_OK);
+    assert_int_equal(store_run_begin(other, "t", PG_NOW_MS), STORE_OK);
+    store_close(other);
+    /* All client ids or none: one that waits for the first keeps nobody from the second. */
+    assert_int_equal(pg_open_as(fixture, "id-a-01", true, &waiting), STORE_OK);
+    waiting->lock_keys[1] = pg_lock_key("session", "broker:8883", "id-a-03");
+    waiting->client_count = 2;
+    assert_int_equal(store_take(waiting, &holder), STORE_E_LOCKED);
+    assert_int_equal(pg_open_as(fixture, "id-a-03", false, &other), STORE_OK);
+    store_close(other);
+    waiting->client_count = 1;
+    assert_int_equal(store_take(waiting, &holder), STORE_E_LOCKED);
+    assert_true(holder.silent_ms < 8000);
+    /* The holder's connection is lost, and the standby is quicker. */
+    end_backend(fixture);
+    while (store_take(waiting, &holder) != STORE_OK) {
+        usleep(10000); /* its own connection was ended, too */
+    }
+    assert_int_equal(store_run_begin(waiting, "t", PG_NOW_MS), STORE_OK);
+    begin(waiting);
+    commit(waiting);
+    assert_int_equal(
+        store_begin(fixture->store) == STORE_OK ? store_commit(fixture->store) == STORE_OK : 0, 0);
+    store_rollback(fixture->store);
+    assert_int_equal(store_begin(fixture->store), STORE_E_LOST);
+    store_close(waiting);
+}
+
+static void test_what_is_refused(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    char sql[128];
+    struct store *store = NULL;
+
+    snprintf(sql, sizeof(sql), "ALTER DATABASE %s SET synchronous_commit = off", fixture->database);
+    pg_look(fixture->super, sql);
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_E_PATH);
+    assert_non_null(strstr(fixture->problem, "synchronous_commit = off"));
+    snprintf(sql, sizeof(sql), "ALTER DATABASE %s RESET ALL", fixture->database);
+    pg_look(fixture->super, sql);
+    snprintf(sql, sizeof(sql), "ALTER DATABASE %s OWNER TO postgres", fixture->database);
+    pg_look(fixture->super, sql);
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_E_PATH);
+    assert_non_null(strstr(fixture->problem, "OWNER TO"));
+    snprintf(sql, sizeof(sql), "ALTER DATABASE %s OWNER TO foxtrackrd", fixture->database);
+    pg_look(fixture->super, sql);
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_OK);
+    store_close(store);
+    pg_look(fixture->super, "UPDATE schema_version SET version = 99");
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_E_NEWER);
+    snprintf(fixture->uri, sizeof(fixture->uri), "postgresql:///x?host=/nonexistent&user=x");
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_E_WAIT);
+    fixture->store = NULL;
+}
+
+/* --- the same as SQLite ------------------------------------------------------------------------
+ */
+
+static unsigned next_random(unsigned *seed)
+{
+    *seed = *seed * 1103515245 + 12345;
+    return *seed >> 16;
+}
+
+static struct store_packet any_message(unsigned *seed)
+{
+    static const char *const data[] = {VOLTS("3.7"),
+                                       VOLTS("3.6"),
+                                       VOLTS("3.70"),
+                                       "\"battery\":{\"level\":50,\"x\":1}",
+                                       "\"battery\":{\"x\":1.0,\"level\":50}",
+                                       "\"temperature\":{\"celsius\":21}",
+                                       VOLTS("3.7") ",\"temperature\":{\"celsius\":20}",
+                                       VOLTS("3.7") ",\"temperature\":{\"celsius\":21}",
+                                       VOLTS("3.5") ",\"temperature\":{\"celsius\":22}",
+                                       "\"gps\":{\"x\": 1}",
+                                       "\"gps\":{\"x\":1}",
+                                       "\"battery\":7"};
+    static const char *const names[] = {"d1", "d2", "d3", "herd", "flock"};
+    static const char *const types[] = {"bat", "temp", "gps", "bat"};
+    char device[8];
+    char topic[64];
+    char body[256];
+
+    if (next_random(seed) % 20 == 0) {
+        return make("foxtrackr/d1/V3.0/bat", next_random(seed) % 2 ? "{oops" : "[]",
+                    PG_NOW_MS + (int64_t)next_random(seed) % 100);
+    }
+    snprintf(device, sizeof(device), "d%u", next_random(seed) % 4);
+    snprintf(topic, sizeof(topic), "foxtrackr/%s/V3.0/%s", names[next_random(seed) % 5],
+             types[next_random(seed) % 4]);
+    snprintf(body, sizeof(body), BODY, device, (long long)(BASE + 1000 + next_random(seed) % 30),
+             data[next_random(seed) % 12]);
+    return make(topic, body, PG_NOW_MS + (int64_t)next_random(seed) % 100);
+}
+
+static void assert_same_counts(const struct store *one, const struct store *other)
+{
+    struct store_counts a;
+    struct store_counts b;
+
+    store_counts(one, &a);
+    store_counts(other, &b);
+    assert_memory_equal(&a, &b, sizeof(a));
+}
+
+/* The rows of a query of each database, as one text. */
+static void assert_same_rows(struct pg_fixture *fixture, const char *path, const char *sql)
+{
+    static char lite[1 << 20];
+    char command[512];
+    FILE *stream;
+    size_t length;
+    PGresult *found = PQexec(fixture->super, sql);
+
+    if (PQresultStatus(found) != PGRES_TUPLES_OK) {
+        fail_msg("%s: %s", sql, PQerrorMessage(fixture->super));
+    }
+    snprintf(command, sizeof(command), "sqlite3 %s \"%s\"", path, sql);
+    stream = popen(command, "r");
+    assert_non_null(stream);
+    length = fread(lite, 1, sizeof(lite) - 1, stream);
+    lite[length] = '\0';
+    pclose(stream);
+    for (int row = 0, at = 0; row < PQntuples(found); row++) {
+        const char *value = PQgetvalue(found, row, 0);
+        size_t size = strlen(value);
+
+        if (strncmp(lite + at, value, size) != 0 || lite[(size_t)at + size] != '\n') {
+            fail_msg("%s: row %d: \"%s\" is \"%.80s\" in SQLite", sql, row, value, lite + at);
+        }
+        at += (int)size + 1;
+        if (row + 1 == PQntuples(found)) {
+            assert_int_equal(at, length);
+        }
+    }
+    assert_true(PQntuples(found) > 0);
+    PQclear(found);
+}
+
+static void test_the_same_as_sqlite(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct pg_fixture of_lite = {.fields = fixture->fields};
+    const struct store_handler handler = {.parse = pg_parse,
+                                          .understood = pg_understood,
+                                          .quarantined = pg_quarantined,
+                                          .context = &of_lite};
+    char directory[] = "/tmp/foxtrackr-pg.XXXXXX";
+    char path[64];
+    char command[128];
+    struct store_options options = {.path = path, .busy_timeout_ms = 1000};
+    struct store *lite = NULL;
+    unsigned seed = 23;
+
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof(path), "%s/a.db", directory);
+    assert_int_equal(store_open(&options, &lite, of_lite.problem, sizeof(of_lite.problem)), 0);
+    assert_int_equal(store_run_begin(lite, "t", PG_NOW_MS), STORE_OK);
+    assert_int_equal(store_attach(lite, &handler), STORE_OK);
+    for (int batch = 0; batch < 60; batch++) {
+        unsigned size = next_random(&seed) % 60;
+
+        memory_used = 0;
+        begin(fixture->store);
+        begin(lite);
+        for (unsigned i = 0; i < size; i++) {
+            const struct store_packet packet = any_message(&seed);
+
+            apply(fixture->store, &packet);
+            apply(lite, &packet);
+            if (next_random(&seed) % 25 == 0) {
+                assert_int_equal(store_flush(fixture->store), STORE_OK);
+            }
+        }
+        commit(fixture->store);
+        commit(lite);
+        assert_same_counts(fixture->store, lite);
+        assert_int_equal(fixture->understood, of_lite.understood);
+        assert_int_equal(fixture->quarantined, of_lite.quarantined);
+    }
+    assert_same_rows(
+        fixture, path,
+        "SELECT device_id || ' ' || time_ms || ' ' || CAST(coalesce(voltage_v, -1) * 1000 AS "
+        "integer) || ' ' ||"
+        " CAST(coalesce(level_pct, -1) AS integer) || ' ' || message_type || coalesce(CAST(extra "
+        "AS text), '-') || ' '"
+        " || received_ms FROM battery JOIN devices USING (device)"
+        " ORDER BY device_id, time_ms");
+    assert_same_rows(
+        fixture, path,
+        "SELECT device_id || ' ' || time_ms || ' ' || coalesce(CAST(extra AS text), '-') || ' ' ||"
+        " received_ms FROM temperature JOIN devices USING (device)"
+        " ORDER BY device_id, time_ms");
+    assert_same_rows(fixture, path,
+                     "SELECT device_id || ' ' || time_ms || ' ' || type || ' ' || version || "
+                     "CAST(body AS text) ||"
+                     " received_ms FROM messages JOIN devices USING (device)"
+                     " ORDER BY device_id, time_ms, type, CAST(body AS text)");
+    assert_same_rows(fixture, path,
+                     "SELECT group_name || ' ' || device_id FROM device_groups"
+                     " JOIN devices USING (device) ORDER BY group_name, device_id");
+    assert_same_rows(fixture, path,
+                     "SELECT topic || ' ' || reason || ' ' || detail || ' ' || first_received_ms ||"
+                     " ' ' || last_received_ms || ' ' || occurrences FROM quarantine"
+                     " ORDER BY digest");
+    store_close(lite);
+    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+    assert_int_equal(system(command), 0);
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, pg_make_open, pg_remove)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        WITH(test_readings_become_rows),
+        WITH(test_a_conflict_goes_to_quarantine),
+        WITH(test_what_jsonb_refuses_goes_to_quarantine),
+        WITH(test_months_are_made),
+        WITH(test_an_empty_batch_proves_that_the_database_commits),
+        WITH(test_a_connection_that_is_lost_before_the_commit),
+        WITH(test_a_commit_whose_connection_is_lost),
+        WITH(test_a_commit_that_did_not_wait_for_the_standby),
+        WITH(test_one_daemon_has_a_client_id),
+        cmocka_unit_test_setup_teardown(test_what_is_refused, pg_make, pg_remove),
+        WITH(test_the_same_as_sqlite),
+    };
+
+    (void)argc;
+    pg_need_server(argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
