@@ -28,6 +28,7 @@
 #include "preflight.h"
 #include "reload.h"
 #include "session/session.h"
+#include "standby.h"
 #include "status/status.h"
 #include "store/sessions.h"
 #include "store/start.h"
@@ -85,31 +86,20 @@ static int open_store(struct daemon *daemon)
 {
     struct upgrade upgrade = {.started_ms = clock_monotonic_ms()};
     char broker[BROKER_TARGET_SIZE];
-    const struct store_options options = {
-        .path = daemon->config->database.path,
-        .broker = broker,
-        .durability = daemon->config->database.durability_full ? STORE_FULL : STORE_NORMAL,
-        .busy_timeout_ms = daemon->config->database.busy_timeout_ms,
-        .alone = true,
-        .progress = upgrade_progress,
-        .progress_context = &upgrade,
-        .zone = &daemon->zone,
-        .client_ids = daemon->client_ids,
-        .client_count = daemon->session_count,
-    };
-    char problem[1024];
+    struct store_options options = store_options_of(daemon->config);
     int result;
 
+    options.broker = broker;
+    options.alone = true;
+    options.progress = upgrade_progress;
+    options.progress_context = &upgrade;
+    options.zone = &daemon->zone;
+    options.client_ids = daemon->client_ids;
+    options.client_count = daemon->session_count;
     broker_target(daemon->config, broker);
-    result = store_open(&options, &daemon->store, problem, sizeof(problem));
-
-    if (result == STORE_E_STOPPED) {
-        log_notice("%s", problem);
-        return STOPPED;
-    }
-    if (result != STORE_OK) {
-        log_error("%s", problem);
-        return EX_IOERR;
+    result = standby_open(daemon->config, &options, daemon->watchdog, &daemon->store);
+    if (result != EX_OK) {
+        return result == STANDBY_STOPPED ? STOPPED : result;
     }
     result = found_tell(daemon->store, daemon->config->database.path);
     if (result == STORE_OK) {

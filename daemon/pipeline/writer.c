@@ -33,6 +33,7 @@
 #include "base/clock.h"
 #include "base/plural.h"
 #include "base/wall.h"
+#include "store/take.h"
 #include "store/upkeep.h"
 
 #define IDLE_WAIT_MS    500
@@ -68,6 +69,7 @@ static bool backoff_over(struct writer *writer)
     if (left_ms <= 0) {
         return true;
     }
+    store_beat(writer->parts.store); /* a holder that waits is not one that hangs */
     left_ms = left_ms < IDLE_WAIT_MS ? left_ms : IDLE_WAIT_MS;
     return intake_wait_closed(writer->parts.intake, (int)left_ms);
 }

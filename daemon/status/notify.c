@@ -21,6 +21,15 @@ void status_notify_starting(const char *text, int64_t extend_ms)
     sd_notifyf(0, "STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRId64, line, extend_ms * 1000);
 }
 
+void status_notify_waiting(const char *text)
+{
+    char line[STATUS_TEXT_SIZE];
+
+    snprintf(line, sizeof(line), "%s", text);
+    escape_one_line(line);
+    sd_notifyf(0, "READY=1\nSTATUS=%s", line);
+}
+
 void status_notify_reloading(void)
 {
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_us());

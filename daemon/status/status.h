@@ -55,6 +55,7 @@ const struct writer_status *status_writer(const struct status *status);
 /* The systemd protocol, sd_notify(3). Outside systemd they do nothing. */
 void status_notify_starting(const char *text,
                             int64_t extend_ms); /* how much longer READY=1 may take */
+void status_notify_waiting(const char *text);   /* READY=1 too: a standby has started */
 void status_notify_ready(const struct status *status);
 void status_notify_reloading(void);
 void status_notify_reloaded(void);

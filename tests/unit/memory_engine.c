@@ -484,7 +484,7 @@ static int memory_take(struct store *store, struct store_holder *holder)
 
 static void memory_beat(struct store *store)
 {
-    (void)store;
+    strike(store, MEMORY_BEAT);
 }
 
 static const struct store_engine memory_engine = {

@@ -22,6 +22,7 @@ enum memory_operation {
     MEMORY_ROLLBACK,
     MEMORY_IDLE,
     MEMORY_SET_VIEWS,
+    MEMORY_BEAT,
     MEMORY_OPERATIONS
 };
 

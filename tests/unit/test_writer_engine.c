@@ -284,6 +284,25 @@ static void a_stop_during_a_stall_leaves_the_rest_to_the_broker(void **state)
     assert_int_equal(memory_rows(pipeline->store), 0);
 }
 
+static bool beats(void *context)
+{
+    return memory_calls(((struct pipeline *)context)->store, MEMORY_BEAT) >= 2;
+}
+
+/* While nothing can be stored the store hears of the daemon, which another one might take for one
+ * that hangs. */
+static void a_stalled_daemon_tells_that_it_lives(void **state)
+{
+    struct pipeline *pipeline = *state;
+
+    memory_fail(pipeline->store, MEMORY_COMMIT, 0, -1, STORE_E_RETRY);
+    put_some(pipeline);
+    start(pipeline);
+    wait_state(pipeline->writer, WRITER_STALLED, &pipeline->status);
+    unit_wait(beats, pipeline, "beats in a stall");
+    stop(pipeline, WRITER_LEFT);
+}
+
 static bool has_rows(void *context)
 {
     return memory_rows(((struct pipeline *)context)->store) == MESSAGES;
@@ -496,6 +515,7 @@ int main(void)
         WITH_PIPELINE(a_rollback_that_fails_is_fatal),
         WITH_PIPELINE(nothing_is_taken_before_the_store_is_attached),
         WITH_PIPELINE(a_stop_during_a_stall_leaves_the_rest_to_the_broker),
+        WITH_PIPELINE(a_stalled_daemon_tells_that_it_lives),
         WITH_PIPELINE(what_waits_is_sorted_in_by_later_batches),
         WITH_PIPELINE(quarantine_and_the_newest_reading_are_told),
         WITH_PIPELINE(events_reach_the_store_in_their_order),
