@@ -18,6 +18,8 @@ SYSUSERSDIR   ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR   ?= $(PREFIX)/lib/tmpfiles.d
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 BUILD         ?= build
+# The module for PostgreSQL, which needs libpq: yes or no.
+POSTGRESQL    ?= yes
 V             ?= 0
 Q             := $(if $(filter 1,$(V)),,@)
 PYTHON        ?= /usr/bin/python3
@@ -25,7 +27,7 @@ JOBS          := $(shell nproc)
 
 # The packages that the build needs, by Debian's names.
 DEPS_BUILD := gcc make binutils pkg-config libpaho-mqtt-dev libsqlite3-dev libjansson-dev libsystemd-dev \
-              libssl-dev libinih-dev libjs-dygraphs libmicrohttpd-dev
+              libssl-dev libinih-dev libjs-dygraphs libmicrohttpd-dev $(if $(filter yes,$(POSTGRESQL)),libpq-dev)
 
 CC          ?= cc
 OPTIMIZE    ?= -O2 -g
@@ -42,8 +44,7 @@ endif
 PACKAGES    := sqlite3 jansson libsystemd openssl inih
 # Of foxtrackrctl alone: the daemon serves nothing.
 PACKAGES_CTL := libmicrohttpd
-# Of the module for PostgreSQL alone, which is built where libpq is (POSTGRESQL=no: nowhere).
-POSTGRESQL   ?= $(if $(shell pkg-config --exists libpq && echo yes),yes,no)
+# Of the module for PostgreSQL alone.
 PACKAGES_PG  := $(if $(filter yes,$(POSTGRESQL)),libpq)
 # Our own headers are in quotes, and lead from here: "store/store.h".
 CPPFLAGS_   := -D_GNU_SOURCE -DFOXTRACKRD_VERSION='"$(VERSION)"' -iquote lib -iquote daemon \

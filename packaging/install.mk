@@ -4,6 +4,8 @@ MAN_PAGES := $(wildcard daemon/*.[58] lib/*.3)
 DATASETTE := $(BUILD)/datasette.json
 EXAMPLES  := packaging/prometheus/foxtrackrd.rules.yml $(wildcard packaging/grafana/*.json) \
              $(wildcard packaging/examples/*.json) $(DATASETTE)
+# The schema of PostgreSQL, and what an administrator runs by hand.
+POSTGRESQL_SQL := $(if $(POSTGRESQL_MODULE),$(sort $(wildcard schema/postgresql/*.sql)))
 CONF      := $(SYSCONFDIR)/foxtrackrd/foxtrackrd.conf
 LOGROTATE := $(SYSCONFDIR)/logrotate.d/foxtrackrd
 # Lines of the unit that only systemd 254 and newer know; an older one would complain about them.
@@ -17,8 +19,10 @@ $(DATASETTE): packaging/datasette/datasette.awk schema/README.md
 install: all $(DATASETTE) ## install below DESTDIR and PREFIX; an existing configuration stays as it is
 	install -D -m 0755 $(BUILD)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrd
 	install -D -m 0755 $(BUILD)/foxtrackrctl $(DESTDIR)$(SBINDIR)/foxtrackrctl
-	test -z "$(POSTGRESQL_MODULE)" || \
-	    install -D -m 0644 $(POSTGRESQL_MODULE) $(DESTDIR)$(MODULEDIR)/foxtrackrd-postgresql.so
+	$(if $(POSTGRESQL_MODULE),install -D -m 0644 $(POSTGRESQL_MODULE) $(DESTDIR)$(MODULEDIR)/foxtrackrd-postgresql.so)
+	for file in $(POSTGRESQL_SQL); do \
+	    install -D -m 0644 $$file $(DESTDIR)$(DOCDIR)/postgresql/$${file##*/} || exit 1; \
+	done
 	install -D -m 0644 $(LIBRARY) $(DESTDIR)$(LIBDIR)/libfoxtrackr.a
 	install -D -m 0644 lib/foxtrackr.h $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h
 	install -D -m 0644 $(BUILD)/foxtrackr.pc $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc
@@ -56,6 +60,7 @@ uninstall: ## remove what install put there, but not the configuration
 	    $(DESTDIR)$(COMPLETIONDIR)/foxtrackrctl
 	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	for file in $(EXAMPLES); do rm -f $(DESTDIR)$(DOCDIR)/examples/$${file##*/}; done
-	rm -f -d $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR) $(DESTDIR)$(MODULEDIR)
+	for file in $(POSTGRESQL_SQL); do rm -f $(DESTDIR)$(DOCDIR)/postgresql/$${file##*/}; done
+	rm -f -d $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)/postgresql $(DESTDIR)$(DOCDIR) $(DESTDIR)$(MODULEDIR)
 
 .PHONY: install uninstall

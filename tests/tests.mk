@@ -5,7 +5,8 @@ DEPS_DEMO  := mosquitto openssl sqlite3
 DEPS_CHECK := $(DEPS_DEMO) libcmocka-dev mosquitto-clients python3-paho-mqtt python3-pytest \
               python3-pytest-xdist ca-certificates clang g++ iproute2 \
               libclang-rt-dev logrotate mandoc e2fsprogs mount procps strace systemd \
-              systemd-container util-linux python3-prometheus-client python3-yaml microsocks tinyproxy-bin jq
+              systemd-container util-linux python3-prometheus-client python3-yaml microsocks tinyproxy-bin jq \
+              $(if $(filter yes,$(POSTGRESQL)),postgresql)
 # For tests with the marker `browser`.
 DEPS_BROWSER := chromium
 # The programs that schema/RECIPES.md has recipes for.

@@ -27,6 +27,7 @@ class Packages:
         self.directory = directory
         self.changes = self._one("foxtrackrd_*.changes")
         self.daemon = self._one("foxtrackrd_*.deb")
+        self.postgresql = self._one("foxtrackrd-postgresql_*.deb")
         self.library = self._one("libfoxtrackr-dev_*.deb")
         self.source = self._one("foxtrackrd_*.dsc")
         self.log = self._one("build.log")

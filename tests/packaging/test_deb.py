@@ -25,7 +25,7 @@ def test_version_is_the_makefiles(packages, version):
     """debian/changelog, both packages and the source package carry the version of the Makefile."""
     changelog = run("dpkg-parsechangelog", "-l", ROOT / "packaging/debian/changelog", "-S", "Version")
     assert re.fullmatch(re.escape(version) + r"-\d+\n", changelog)
-    for deb in (packages.daemon, packages.library):
+    for deb in (packages.daemon, packages.postgresql, packages.library):
         assert packages.field(deb, "Version") == changelog.strip()
     assert packages.source.name == f"foxtrackrd_{changelog.strip()}.dsc"
 
@@ -45,15 +45,23 @@ def test_hardening(packages):
 
 def test_files(packages, installed):
     """Every file that `make install` installs is in one of the packages, and in one only."""
-    daemon, library = packages.files(packages.daemon), packages.files(packages.library)
-    twice = {name for name in set(daemon) & set(library) if not name.endswith("/")}
-    assert twice == set()
+    every = [packages.files(deb) for deb in (packages.daemon, packages.postgresql, packages.library)]
+    names = [name for files in every for name in files if not name.endswith("/")]
+    assert len(names) == len(set(names))
     packed = {re.sub(r"^/lib/", "/usr/lib/", re.sub(r"\.gz$", "", name)): mode
-              for name, mode in {**daemon, **library}.items()}
+              for files in every for name, mode in files.items()}
     triplet = run("dpkg-architecture", "-q", "DEB_HOST_MULTIARCH").strip()
     for name, mode in installed.items():
-        name = re.sub(r"^/usr/lib/(?=libfoxtrackr|pkgconfig)", f"/usr/lib/{triplet}/", name)
+        name = re.sub(r"^/usr/lib/(?=libfoxtrackr|pkgconfig|foxtrackrd/)", f"/usr/lib/{triplet}/", name)
         assert packed.get(name) == mode, name
+
+
+def test_libpq_is_for_one_package_alone(packages):
+    """Goal: who stores in SQLite installs nothing of PostgreSQL, and a module never meets another version's daemon."""
+    assert "libpq" not in packages.field(packages.daemon, "Depends")
+    depends = packages.field(packages.postgresql, "Depends")
+    assert re.search(r"\blibpq5 \(>= 1\d", depends), depends
+    assert f"foxtrackrd (= {packages.field(packages.daemon, 'Version')})" in depends
 
 
 def test_paho_is_accounted_for(packages):

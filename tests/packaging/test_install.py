@@ -117,10 +117,10 @@ def fresh(machine):
 
 def test_install(machine, packages, version):
     """Everything is there with its modes, and nothing runs that nobody has configured."""
-    install(machine, packages.daemon, packages.library)
+    install(machine, packages.daemon, packages.postgresql, packages.library)
     assert state(machine) == "ii "
     assert machine.run("dpkg", "--audit") == ""
-    assert machine.run("dpkg", "--verify", "foxtrackrd", "libfoxtrackr-dev") == ""
+    assert machine.run("dpkg", "--verify", "foxtrackrd", "foxtrackrd-postgresql", "libfoxtrackr-dev") == ""
     assert_modes(machine)
     assert version in machine.run("foxtrackrd", "--version")
     assert "broker.host: is required" in machine.run("foxtrackrd", "--check-config", status=78)
@@ -219,12 +219,12 @@ def test_remove_and_install_again(machine, packages):
 @pytest.mark.parametrize("removed_before", [False, True])
 def test_purge_leaves_nothing(machine, packages, removed_before):
     """The file system is as it was before, but for dpkg's own records and the user."""
-    install(machine, packages.daemon, packages.library)
+    install(machine, packages.daemon, packages.postgresql, packages.library)
     use(machine)
     machine.run("systemctl", "--root=/", "enable", "foxtrackrd@north.service")
     if removed_before:
         machine.run("dpkg", "--remove", "foxtrackrd")
-    machine.run("dpkg", "--purge", "foxtrackrd", "libfoxtrackr-dev")
+    machine.run("dpkg", "--purge", "foxtrackrd", "foxtrackrd-postgresql", "libfoxtrackr-dev")
     assert state(machine) == ""
     assert leftovers(machine) == {}
     user_ids(machine)

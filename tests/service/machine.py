@@ -12,6 +12,7 @@ import threading
 import socket
 import struct
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 
 import broker as brokers  # noqa: E402

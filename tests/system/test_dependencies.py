@@ -19,7 +19,7 @@ TOOLS = {
 case " $* " in
 *--assume-no*) echo "0 upgraded, 2 newly installed, 0 to remove."
                echo "After this operation, 237 MB of additional disk space will be used."; exit 1 ;;
-*Status-Fd=3*) for service in mosquitto mosquitto.service ssh; do
+*Status-Fd=3*) for service in mosquitto mosquitto.service postgresql ssh; do
                    allowed=0; [ ! -e "$POLICY_RC_D" ] || "$POLICY_RC_D" $service start || allowed=$?
                    echo "policy $service $allowed" >> "$CALLS"
                done
@@ -62,6 +62,24 @@ def test_new_mosquitto_is_neither_started_nor_enabled(deps, tmp_path):
     assert not (tmp_path / "policy-rc.d").exists()
 
 
+def test_new_postgresql_is_neither_started_nor_enabled(deps):
+    """Goal: the tests leave no server of the system behind, and a server that was there goes on."""
+    done, calls = deps("gcc", "postgresql")
+    assert (done.returncode, done.stderr) == (0, "")
+    for service, allowed in ("mosquitto", 0), ("postgresql", 101), ("ssh", 0):
+        assert f"policy {service} {allowed}\n" in calls
+    assert "deb-systemd-helper disable postgresql.service" in calls
+    assert "update-rc.d postgresql disable" in calls and "disable mosquitto" not in calls
+
+
+def test_postgresql_beside_another_version_is_left_alone(deps):
+    """Goal: a machine that runs a server of another version keeps it running."""
+    done, calls = deps("postgresql", installed="postgresql-common")
+    assert done.returncode == 0
+    assert "policy postgresql 0\n" in calls
+    assert "disable" not in calls and "systemctl" not in calls
+
+
 def test_mosquitto_that_was_installed_is_left_alone(deps):
     """Goal: on a machine that has a broker nothing changes."""
     done, calls = deps("gcc", "mosquitto", installed="mosquitto")
@@ -102,16 +120,23 @@ def test_nothing_is_asked_where_nothing_is_missing(deps):
 
 
 def test_demo_installs_a_compiler_libraries_and_a_broker():
-    """Goal: 260 MB on a fresh Debian 12. Whoever adds a package here looks at the size again."""
+    """Goal: 262 MB on a fresh Debian 12. Whoever adds a package here looks at the size again."""
     plan = run("make", "-C", ROOT, "-n", "--no-print-directory", "deps-demo").stdout
     [packages] = re.findall(r"^tests/deps (.*)$", plan, re.MULTILINE)
     assert set(packages.split()) == {
         "gcc", "make", "binutils", "pkg-config", "libpaho-mqtt-dev", "libsqlite3-dev", "libjansson-dev",
         "libsystemd-dev", "libssl-dev", "libinih-dev", "libjs-dygraphs",
-        "libmicrohttpd-dev", "mosquitto", "openssl", "sqlite3"}
-    assert "79 packages, 260 MB" in (ROOT / "README.md").read_text(encoding="utf-8")
+        "libmicrohttpd-dev", "libpq-dev", "mosquitto", "openssl", "sqlite3"}
+    assert "84 packages, 262 MB" in (ROOT / "README.md").read_text(encoding="utf-8")
     wanted = run("make", "-C", ROOT, "-n", "--no-print-directory", "demo").stdout
     assert "tests/deps" in wanted and "clang" not in wanted
+
+
+def test_without_postgresql_nothing_of_it_is_needed():
+    """Goal: `make POSTGRESQL=no` builds on a machine without libpq, and installs no module."""
+    for target in "deps-demo", "all", "install":
+        plan = run("make", "-C", ROOT, "-n", "--no-print-directory", "POSTGRESQL=no", "BUILD=/nowhere", target).stdout
+        assert plan and "libpq" not in plan and "store/postgresql/" not in plan and "-postgresql.so" not in plan
 
 
 def test_building_a_package_installs_what_its_unit_tests_run_with():

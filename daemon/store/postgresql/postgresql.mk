@@ -6,9 +6,9 @@ POSTGRESQL_OBJ    := $(POSTGRESQL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/schema/postgres
 POSTGRESQL_HOST   := daemon/store/postgresql/host.list
 POSTGRESQL_MODULE := $(if $(POSTGRESQL_SRC),$(if $(filter yes,$(POSTGRESQL)),$(BUILD)/foxtrackrd-postgresql.so))
 LIBS_PG            = $(shell pkg-config --libs $(PACKAGES_PG))
-LDFLAGS_HOST      := -Wl,--dynamic-list=$(POSTGRESQL_HOST)
+LDFLAGS_HOST      := $(if $(POSTGRESQL_MODULE),-Wl$(comma)--dynamic-list=$(POSTGRESQL_HOST))
 
-$(BUILD)/foxtrackrd $(BUILD)/foxtrackrctl: $(POSTGRESQL_HOST)
+$(BUILD)/foxtrackrd $(BUILD)/foxtrackrctl: $(if $(POSTGRESQL_MODULE),$(POSTGRESQL_HOST))
 
 $(POSTGRESQL_OBJ): private HARDENING := $(subst -fPIE,-fPIC,$(HARDENING))
 # -z,defs is not for it: what host.list names is missing on purpose. `make lint-module` looks instead.
