@@ -26,14 +26,18 @@
 #define PROBLEM_SIZE 1024
 
 struct waiting {
+    const struct config *config;
     struct watchdog *watchdog;
+    struct status_waiting *files; /* NULL before the first wait */
     unsigned random;
     bool begun;
     char told[PROBLEM_SIZE + 64]; /* the last STATUS=, which is logged once */
 };
 
-/* Says what the daemon waits for, when it is something else than before. */
-static void tell(struct waiting *waiting, const char *before, const char *what, const char *after)
+/* Says what the daemon waits for, when it is something else than before. `holder` is the daemon
+ * that has the sessions, or NULL. */
+static void tell(struct waiting *waiting, const char *before, const char *what, const char *after,
+                 const char *holder)
 {
     char text[sizeof(waiting->told)];
 
@@ -46,6 +50,12 @@ static void tell(struct waiting *waiting, const char *before, const char *what, 
     if (!waiting->begun) {
         waiting->begun = true;
         watchdog_running(waiting->watchdog);
+        if (status_waiting_new(&waiting->files, waiting->config) != 0) {
+            log_warning("out of memory; waiting without a status file");
+        }
+    }
+    if (waiting->files != NULL) {
+        status_waiting_show(waiting->files, text, holder);
     }
 }
 
@@ -73,7 +83,7 @@ static int open_store(struct waiting *waiting, const struct config *config,
     int result;
 
     while ((result = store_open(options, out, problem, sizeof(problem))) == STORE_E_WAIT) {
-        tell(waiting, "waiting for the database: ", problem, "");
+        tell(waiting, "waiting for the database: ", problem, "", NULL);
         if (!pause_try(waiting)) {
             return STANDBY_STOPPED;
         }
@@ -100,9 +110,9 @@ static int take(struct waiting *waiting, struct store *store)
 
     while ((result = store_take(store, &holder)) != STORE_OK) {
         if (result == STORE_E_LOCKED) {
-            tell(waiting, "standby: ", holder.text, " has the sessions");
+            tell(waiting, "standby: ", holder.text, " has the sessions", holder.text);
         } else if (result == STORE_E_WAIT) {
-            tell(waiting, "waiting for the database: ", store_error(store), "");
+            tell(waiting, "waiting for the database: ", store_error(store), "", NULL);
         } else {
             log_error("%s", store_error(store));
             return EX_IOERR;
@@ -121,13 +131,14 @@ static int take(struct waiting *waiting, struct store *store)
 int standby_open(const struct config *config, const struct store_options *options,
                  struct watchdog *watchdog, struct store **out)
 {
-    struct waiting waiting = {.watchdog = watchdog, .random = (unsigned)getpid()};
+    struct waiting waiting = {.config = config, .watchdog = watchdog, .random = (unsigned)getpid()};
     struct store *store = NULL;
     int status = open_store(&waiting, config, options, &store);
 
     if (status == EX_OK) {
         status = take(&waiting, store);
     }
+    status_waiting_free(waiting.files);
     if (status != EX_OK) {
         store_close(store);
         return status;

@@ -99,7 +99,8 @@ json_t *ctl_status_read(const struct ctl_status_source *source, bool *good,
     }
     state = ctl_status_string(root, "state");
     *good = alive(root, path, problem) &&
-            (strcmp(state, "subscribed") == 0 || strcmp(state, "catching up") == 0) &&
+            (strcmp(state, "subscribed") == 0 || strcmp(state, "catching up") == 0 ||
+             strcmp(state, "standby") == 0) &&
             !json_is_object(json_object_get(json_object_get(root, "database"), "log_reader"));
     return root;
 }

@@ -45,6 +45,7 @@ json_t *ctl_status_quarantine(const struct ctl_status_source *source, const json
     int64_t deadline_ms = clock_monotonic_ms() + COUNT_TIMEOUT_MS;
     const struct store_watcher watcher = {in_time, &deadline_ms};
     int64_t counts[FOXTRACKR_E_FIELD];
+    bool file = options.engine == CONFIG_SQLITE;
     json_t *counted = NULL;
     struct store *store;
     int result;
@@ -64,9 +65,10 @@ json_t *ctl_status_quarantine(const struct ctl_status_source *source, const json
         counted = counts_json(counts);
     } else if (result == STORE_E_STOPPED) {
         snprintf(problem, CTL_STATUS_PROBLEM_SIZE,
-                 "that takes longer than %d s; with patience: sqlite3 -readonly %s 'SELECT reason, "
+                 "that takes longer than %d s; with patience: %s%s 'SELECT reason, "
                  "count(*) FROM quarantine GROUP BY reason'",
-                 COUNT_TIMEOUT_MS / 1000, options.path);
+                 COUNT_TIMEOUT_MS / 1000, file ? "sqlite3 -readonly " : "psql -c",
+                 file ? options.path : "");
     } else {
         snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "%s", store_error(store));
     }

@@ -47,6 +47,12 @@ static bool known(const json_t *object, const char *key)
     return value != NULL && !json_is_null(value);
 }
 
+/* Returns true when the database is PostgreSQL's. */
+static bool of_server(const json_t *database)
+{
+    return strcmp(ctl_status_string(database, "engine"), "postgresql") == 0;
+}
+
 static void print_time(FILE *out, const char *name, int64_t time_ms)
 {
     char text[MOMENT_SIZE];
@@ -200,16 +206,19 @@ static void print_latest(FILE *out, const json_t *root)
     const json_t *latest = json_object_get(root, "latest");
 
     if (json_is_true(json_object_get(latest, "most"))) {
-        fprintf(
-            out,
-            "  %-14s %" PRId64 " of the latest %" PRId64 " messages, reason %s; look at them: "
-            "sqlite3 -readonly %s \"SELECT detail, topic, payload FROM quarantine WHERE reason = "
-            "'%s' ORDER BY last_received_ms DESC LIMIT 10\"; when they are understood: "
-            "foxtrackrctl replay\n",
-            "in quarantine", ctl_status_integer(latest, "quarantined"),
-            ctl_status_integer(latest, "messages"), ctl_status_string(latest, "reason"),
-            ctl_status_string(json_object_get(root, "database"), "path"),
-            ctl_status_string(latest, "reason"));
+        const json_t *database = json_object_get(root, "database");
+        bool file = !of_server(database);
+
+        fprintf(out,
+                "  %-14s %" PRId64 " of the latest %" PRId64 " messages, reason %s; look at them: "
+                "%s%s \"SELECT detail, topic, payload FROM quarantine WHERE reason = "
+                "'%s' ORDER BY last_received_ms DESC LIMIT 10\"; when they are understood: "
+                "foxtrackrctl replay\n",
+                "in quarantine", ctl_status_integer(latest, "quarantined"),
+                ctl_status_integer(latest, "messages"), ctl_status_string(latest, "reason"),
+                file ? "sqlite3 -readonly " : "psql -c",
+                file ? ctl_status_string(database, "path") : "",
+                ctl_status_string(latest, "reason"));
     }
 }
 
@@ -308,6 +317,36 @@ static void print_restored(FILE *out, const json_t *restored)
     }
 }
 
+/* Prints the server, and how steady the connection to it is. */
+static void print_server(FILE *out, const json_t *database)
+{
+    int64_t reconnects = ctl_status_integer(database, "reconnects");
+    int64_t unknown = ctl_status_integer(database, "unknown_commits");
+
+    if (known(database, "server")) {
+        fprintf(out, "  %-14s %s\n", "server", ctl_status_string(database, "server"));
+    }
+    if (reconnects > 0) {
+        fprintf(out, "  %-14s %" PRId64 " in this run", "reconnects", reconnects);
+        if (unknown > 0) {
+            fprintf(out, "; %" PRId64 " commit%s without an answer, %" PRId64 " had taken effect",
+                    unknown, plural_s(unknown),
+                    ctl_status_integer(database, "committed_after_all"));
+        }
+        fputc('\n', out);
+    }
+}
+
+static void print_sizes(FILE *out, const json_t *database)
+{
+    if (!of_server(database)) {
+        fprintf(out, "  %-14s %.1f MiB, WAL %.1f MiB\n", "size", real(database, "bytes") / MIB,
+                real(database, "wal_bytes") / MIB);
+    } else if (known(database, "bytes")) {
+        fprintf(out, "  %-14s %.1f MiB\n", "size", real(database, "bytes") / MIB);
+    }
+}
+
 static void print_database(FILE *out, const json_t *root)
 {
     const json_t *database = json_object_get(root, "database");
@@ -318,12 +357,14 @@ static void print_database(FILE *out, const json_t *root)
     if (ctl_status_string(database, "reason")[0] != '\0') {
         fprintf(out, "  %-14s %s\n", "because", ctl_status_string(database, "reason"));
     }
+    print_server(out, database);
     print_commits(out, database, ctl_status_integer(json_object_get(root, "counts"), "received"));
-    fprintf(out, "  %-14s %.1f MiB, WAL %.1f MiB\n", "size", real(database, "bytes") / MIB,
-            real(database, "wal_bytes") / MIB);
+    print_sizes(out, database);
     print_restored(out, json_object_get(database, "restored"));
     print_reader(out, json_object_get(database, "log_reader"));
-    print_space(out, database);
+    if (!of_server(database)) {
+        print_space(out, database);
+    }
     if (ctl_status_string(database, "retention_waits")[0] != '\0') {
         fprintf(out, "  %-14s %s before it deletes %s, more than half of a table: see the log\n",
                 "retention waits",
@@ -423,6 +464,10 @@ void ctl_status_print(FILE *out, const json_t *root)
 
     fprintf(out, "foxtrackrd %s, pid %" PRId64 ": %s\n", ctl_status_string(root, "version"),
             ctl_status_integer(root, "pid"), ctl_status_string(root, "text"));
+    if (!known(root, "counts")) { /* a daemon that waits has no more to tell */
+        print_time(out, "started", ctl_status_integer(root, "started_ms"));
+        return;
+    }
     print_flow(out, root);
     json_array_foreach(json_object_get(root, "sessions"), i, session)
     {

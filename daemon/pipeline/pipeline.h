@@ -171,6 +171,7 @@ struct writer_status {
     struct store_reader reader; /* keeps the WAL from being restarted, while it is too long; else
                                  * none */
     int64_t free_bytes;
+    struct store_link link;
     bool summary_known; /* false until the thread has read it for the first time */
     struct store_summary summary;
     bool attention_known; /* false until the devices were counted for the first time */

@@ -186,6 +186,7 @@ bool writer_look_at_space(struct writer *writer)
         writer->status.database_bytes = measures.database_bytes;
         writer->status.wal_bytes = measures.wal_bytes;
         writer->status.used_bytes = measures.used_bytes;
+        writer->status.link = measures.link;
         pthread_mutex_unlock(&writer->mutex);
         writer_look_at_readers(writer, &measures);
     }

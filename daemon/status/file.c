@@ -13,6 +13,11 @@ const char *status_file_protocol(int version)
     }
 }
 
+const char *status_file_engine(enum config_engine engine)
+{
+    return engine == CONFIG_SQLITE ? "sqlite" : "postgresql";
+}
+
 const char *status_file_session_state(enum session_state state)
 {
     static const char *const names[] = {

@@ -71,12 +71,31 @@ int status_file_write_json(struct own_file *file, const struct config *config,
 int status_file_write_metrics(struct own_file *file, const struct config *config,
                               const struct status_snapshot *snapshot);
 
+/* What a daemon shows that waits for the database, or for the daemon that has its sessions. */
+struct status_wait {
+    int64_t wall_ms;
+    int64_t started_ms;
+    int interval_ms;
+    const char *state;  /* "standby" or "waiting for the database" */
+    const char *text;   /* a sentence that begins with the state */
+    const char *holder; /* the daemon that has the sessions; NULL: none is known */
+};
+
+/* The same two files for a daemon that waits. */
+int status_file_write_waiting_json(struct own_file *file, const struct config *config,
+                                   const struct status_wait *wait);
+int status_file_write_waiting_metrics(struct own_file *file, const struct config *config,
+                                      const struct status_wait *wait);
+
 #define STATUS_FILE_MODE 0640
 /* Readable for all: the node exporter runs as another user. */
 #define STATUS_FILE_METRICS_MODE 0644
 
 /* The name of a session's protocol as it stands in the file; "" when it is not known. */
 const char *status_file_protocol(int version);
+
+/* "sqlite" or "postgresql". */
+const char *status_file_engine(enum config_engine engine);
 
 /* A state's name as it stands in the file ("subscribed", …). */
 const char *status_file_session_state(enum session_state state);

@@ -196,24 +196,40 @@ static json_t *reader_json(const struct store_reader *reader)
                      (json_int_t)reader->for_ms);
 }
 
+/* The members about a server; its disk is not this machine's. */
+static json_t *server_json(const struct config *config, const struct writer_status *writer)
+{
+    const struct store_link *link = &writer->link;
+    bool file = config->database.engine == CONFIG_SQLITE;
+
+    return json_pack("{s:s, s:o, s:o, s:n, s:I, s:I, s:I, s:o, s:o, s:o}", "engine",
+                     status_file_engine(config->database.engine), "server",
+                     link->server[0] != '\0' ? json_text(link->server) : json_null(), "role",
+                     file ? json_null() : json_string("holder"), "holder", "reconnects",
+                     (json_int_t)link->reconnects, "unknown_commits",
+                     (json_int_t)link->unknown_commits, "committed_after_all",
+                     (json_int_t)link->committed_after_all, "bytes",
+                     integer_or_null(file || writer->database_bytes >= 0, writer->database_bytes),
+                     "wal_bytes", integer_or_null(file, writer->wal_bytes), "free_bytes",
+                     integer_or_null(file, writer->free_bytes));
+}
+
 static json_t *database_json(const struct config *config, const struct status_snapshot *snapshot)
 {
     const struct writer_status *writer = &snapshot->writer;
     const struct status_growth *growth = &snapshot->growth;
-
-    return json_pack(
-        "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I, s:o, s:I, s:o, s:I, s:o, "
-        "s:o, s:o, s:I, s:s, s:o, s:o}",
+    json_t *database = json_pack(
+        "{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I, "
+        "s:s, s:o, s:o}",
         "path", json_text(config->database.path), "state", status_file_writer_state(writer->state),
         "reason", json_text(writer->reason), "commits", (json_int_t)writer->commits, "last_batch",
         (json_int_t)writer->last_batch, "last_commit_us", (json_int_t)writer->last_commit_us,
         "commits_us", (json_int_t)writer->commits_us, "last_commit_ms",
         time_or_null(writer->last_commit_ms), "expired", (json_int_t)writer->expired,
         "expired_by_table", expired_json(writer), "expire_longest_us",
-        (json_int_t)writer->expire_longest_us, "bytes", (json_int_t)writer->database_bytes,
-        "used_bytes", time_or_null(writer->used_bytes), "wal_bytes", (json_int_t)writer->wal_bytes,
-        "log_reader", reader_json(&writer->reader), "free_bytes", (json_int_t)writer->free_bytes,
-        "growth_bytes_per_day", real_or_null(growth->known, growth->bytes_per_day), "days_left",
+        (json_int_t)writer->expire_longest_us, "used_bytes", time_or_null(writer->used_bytes),
+        "log_reader", reader_json(&writer->reader), "growth_bytes_per_day",
+        real_or_null(growth->known, growth->bytes_per_day), "days_left",
         real_or_null(growth->days_left >= 0, growth->days_left), "quarantine_entries",
         integer_or_null(writer->summary_known, (int64_t)writer->summary.quarantine_entries),
         "rejudged", (json_int_t)writer->rejudged, "retention_waits", snapshot->waits,
@@ -221,6 +237,11 @@ static json_t *database_json(const struct config *config, const struct status_sn
         integer_or_null(snapshot->waits[0] != '\0',
                         snapshot->waits_until_ms - snapshot->monotonic_ms),
         "restored", restored_json(writer));
+    json_t *server = server_json(config, writer);
+
+    json_object_update(database, server);
+    json_decref(server);
+    return database;
 }
 
 static json_t *certificates_json(const struct status_certificates *certificates)
@@ -263,10 +284,8 @@ static json_t *snapshot_json(const struct config *config, const struct status_sn
         snapshot->clock_behind, "clock_least_ms", time_or_null(snapshot->clock_least_ms));
 }
 
-int status_file_write_json(struct own_file *file, const struct config *config,
-                           const struct status_snapshot *snapshot)
+static int write_json(struct own_file *file, json_t *root)
 {
-    json_t *root = snapshot_json(config, snapshot);
     char *text = root != NULL ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
     int rc = 1;
 
@@ -277,4 +296,29 @@ int status_file_write_json(struct own_file *file, const struct config *config,
     free(text);
     json_decref(root);
     return rc;
+}
+
+int status_file_write_json(struct own_file *file, const struct config *config,
+                           const struct status_snapshot *snapshot)
+{
+    return write_json(file, snapshot_json(config, snapshot));
+}
+
+int status_file_write_waiting_json(struct own_file *file, const struct config *config,
+                                   const struct status_wait *wait)
+{
+    bool standby = wait->holder != NULL;
+
+    return write_json(
+        file,
+        json_pack(
+            "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:i, s:o, s:i, s:[], s:{s:s, s:o, s:s, s:s, "
+            "s:o, s:o}}",
+            "format", STATUS_FILE_FORMAT, "state", wait->state, "text", json_text(wait->text),
+            "version", FOXTRACKRD_VERSION, "pid", (json_int_t)getpid(), "started_ms",
+            (json_int_t)wait->started_ms, "updated_ms", (json_int_t)wait->wall_ms, "interval_ms",
+            wait->interval_ms, "host", json_text(config->broker.host), "port", config->broker.port,
+            "sessions", "database", "engine", status_file_engine(config->database.engine), "path",
+            json_text(config->database.path), "state", wait->state, "reason", "", "role",
+            json_string("standby"), "holder", standby ? json_text(wait->holder) : json_null()));
 }

@@ -3,7 +3,8 @@
  *
  * Names follow Prometheus's conventions: base units at the end, counters end in _total. An unknown
  * value is left out, never 0. Every sample has the database as a label, because two daemons on one
- * machine never share one, and the node exporter refuses a sample that another file has too. The
+ * machine never share a file, and the node exporter refuses a sample that another file has too. A
+ * database of PostgreSQL can be shared: samples then have the first client id as well. The
  * metrics are the rows of the tables below, in the order of the file; to add one, add a row here
  * and its name to foxtrackrd(8).
  */
@@ -55,6 +56,7 @@ struct metric {
 struct metrics {
     FILE *out;
     const char *database; /* its path, a label of every sample */
+    const char *daemon;   /* the first client id, another such label; NULL: none */
     struct metric family; /* of the last row */
     bool announced;
 };
@@ -120,6 +122,10 @@ static void write_metric(struct metrics *metrics, const struct metric *metric)
     fprintf(metrics->out, "foxtrackrd_%s%s{", family->name,
             metric->suffix != NULL ? metric->suffix : "");
     write_label(metrics->out, "database", metrics->database);
+    if (metrics->daemon != NULL) {
+        fputc(',', metrics->out);
+        write_label(metrics->out, "daemon", metrics->daemon);
+    }
     for (int i = 0; i < LABELS_MAX && metric->labels[i].name != NULL; i++) {
         fputc(',', metrics->out);
         write_label(metrics->out, metric->labels[i].name, metric->labels[i].text);
@@ -136,16 +142,24 @@ static void write_rows(struct metrics *metrics, const struct metric *rows, size_
 
 /* --- the tables ----------------------------------------------------------------------------- */
 
-static void process_metrics(struct metrics *metrics, const struct status_snapshot *snapshot)
+static void file_metrics(struct metrics *metrics, int64_t started_ms, int64_t wall_ms,
+                         int interval_ms)
 {
     const struct metric rows[] = {
         GAUGE("build_info", "Always 1; the label names the version.", 1,
               LABEL(0, "version", FOXTRACKRD_VERSION)),
-        GAUGE("start_timestamp_seconds", "When the process was started.",
-              moment(snapshot->started_ms)),
-        GAUGE("status_timestamp_seconds", "When this file was written.", moment(snapshot->wall_ms)),
+        GAUGE("start_timestamp_seconds", "When the process was started.", moment(started_ms)),
+        GAUGE("status_timestamp_seconds", "When this file was written.", moment(wall_ms)),
         GAUGE("status_interval_seconds", "How often this file is written.",
-              seconds_of_ms(snapshot->interval_ms)),
+              seconds_of_ms(interval_ms)),
+    };
+
+    write_rows(metrics, rows, COUNT(rows));
+}
+
+static void process_metrics(struct metrics *metrics, const struct status_snapshot *snapshot)
+{
+    const struct metric rows[] = {
         GAUGE("thread_age_seconds",
               "Since the thread last made a step; a slow disk can make it wait.",
               seconds_of_ms(snapshot->writer_age_ms), LABEL(0, "thread", "writer")),
@@ -338,24 +352,48 @@ static void commit_metrics(struct metrics *metrics, const struct writer_status *
     }
 }
 
-static void space_metrics(struct metrics *metrics, const struct status_snapshot *snapshot)
+/* Of PostgreSQL alone. */
+static void server_metrics(struct metrics *metrics, const struct config *config, bool standby,
+                           const struct store_link *link)
+{
+    const struct metric rows[] = {
+        GAUGE("standby", "Whether the daemon waits, for another one or for the server.", standby),
+        COUNTER("database_reconnects_total", "Lost connections to the server, made again.",
+                known_if(link != NULL, link != NULL ? (double)link->reconnects : 0)),
+        COUNTER("database_unknown_commits_total", "COMMITs whose answer did not come.",
+                known_if(link != NULL, link != NULL ? (double)link->unknown_commits : 0)),
+        COUNTER("database_commits_after_all_total",
+                "Of these, COMMITs that were found to have taken effect.",
+                known_if(link != NULL, link != NULL ? (double)link->committed_after_all : 0)),
+    };
+
+    if (config->database.engine == CONFIG_POSTGRESQL) {
+        write_rows(metrics, rows, COUNT(rows));
+    }
+}
+
+static void space_metrics(struct metrics *metrics, const struct config *config,
+                          const struct status_snapshot *snapshot)
 {
     const struct writer_status *writer = &snapshot->writer;
+    bool file = config->database.engine == CONFIG_SQLITE; /* else the disk is the server's */
     const struct store_summary *summary = &writer->summary;
     bool summary_known = writer->summary_known;
     const struct metric rows[] = {
-        GAUGE("database_bytes", "Size of the database file.", (double)writer->database_bytes),
+        GAUGE("database_bytes", "Size of the database.",
+              known_if(file || writer->database_bytes >= 0, (double)writer->database_bytes)),
         GAUGE("database_used_bytes", "Bytes of the pages in use, the write-ahead log's included.",
               known_if(writer->used_bytes != 0, (double)writer->used_bytes)),
-        GAUGE("database_wal_bytes", "Size of the write-ahead log.", (double)writer->wal_bytes),
+        GAUGE("database_wal_bytes", "Size of the write-ahead log.",
+              known_if(file, (double)writer->wal_bytes)),
         GAUGE("log_reader_age_seconds",
               "For how long a reader keeps the write-ahead log, which has over 256 MiB; 0: none "
               "does.",
-              writer->reader.held ? (double)writer->reader.for_ms / 1000 : 0),
+              known_if(file, writer->reader.held ? (double)writer->reader.for_ms / 1000 : 0)),
         GAUGE("filesystem_free_bytes", "Free space on the database's file system.",
-              (double)writer->free_bytes),
+              known_if(file, (double)writer->free_bytes)),
         GAUGE("filesystem_min_free_bytes", "The free space below which no message is taken.",
-              (double)snapshot->min_free_bytes),
+              known_if(file, (double)snapshot->min_free_bytes)),
         GAUGE("space_left_seconds",
               "About how long the free space lasts if the database grows on as observed.",
               known_if(snapshot->growth.days_left >= 0, snapshot->growth.days_left * DAY_S)),
@@ -414,19 +452,37 @@ static void certificate_metrics(struct metrics *metrics,
     write_rows(metrics, rows, COUNT(rows));
 }
 
+static bool begin(struct metrics *metrics, struct own_file *file, const struct config *config,
+                  char **text, size_t *length)
+{
+    *metrics = (struct metrics){.out = open_memstream(text, length),
+                                .database = config->database.path,
+                                .daemon = config->database.engine == CONFIG_POSTGRESQL
+                                              ? config->sessions[0].client_id
+                                              : NULL};
+    snprintf(file->problem, sizeof(file->problem), "out of memory");
+    return metrics->out != NULL;
+}
+
+static int end(struct metrics *metrics, struct own_file *file, char **text, const size_t *length)
+{
+    int rc = fclose(metrics->out) == 0 ? own_file_replace(file, *text, *length) : 1;
+
+    free(*text);
+    return rc;
+}
+
 int status_file_write_metrics(struct own_file *file, const struct config *config,
                               const struct status_snapshot *snapshot)
 {
     char *text = NULL;
     size_t length = 0;
-    struct metrics metrics = {.out = open_memstream(&text, &length),
-                              .database = config->database.path};
-    int rc;
+    struct metrics metrics;
 
-    snprintf(file->problem, sizeof(file->problem), "out of memory");
-    if (metrics.out == NULL) {
+    if (!begin(&metrics, file, config, &text, &length)) {
         return 1;
     }
+    file_metrics(&metrics, snapshot->started_ms, snapshot->wall_ms, snapshot->interval_ms);
     process_metrics(&metrics, snapshot);
     session_metrics(&metrics, config, snapshot);
     loss_metrics(&metrics, config, snapshot);
@@ -434,14 +490,24 @@ int status_file_write_metrics(struct own_file *file, const struct config *config
     outcome_metrics(&metrics, &snapshot->writer);
     flow_metrics(&metrics, snapshot);
     commit_metrics(&metrics, &snapshot->writer);
-    space_metrics(&metrics, snapshot);
+    server_metrics(&metrics, config, false, &snapshot->writer.link);
+    space_metrics(&metrics, config, snapshot);
     device_metrics(&metrics, &snapshot->writer);
     certificate_metrics(&metrics, &snapshot->certificates);
-    if (fclose(metrics.out) != 0) {
-        free(text);
+    return end(&metrics, file, &text, &length);
+}
+
+int status_file_write_waiting_metrics(struct own_file *file, const struct config *config,
+                                      const struct status_wait *wait)
+{
+    char *text = NULL;
+    size_t length = 0;
+    struct metrics metrics;
+
+    if (!begin(&metrics, file, config, &text, &length)) {
         return 1;
     }
-    rc = own_file_replace(file, text, length);
-    free(text);
-    return rc;
+    file_metrics(&metrics, wait->started_ms, wait->wall_ms, wait->interval_ms);
+    server_metrics(&metrics, config, true, NULL);
+    return end(&metrics, file, &text, &length);
 }

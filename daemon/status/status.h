@@ -52,6 +52,21 @@ bool status_all_subscribed(const struct status *status);
 /* The writer's state at the last tick. */
 const struct writer_status *status_writer(const struct status *status);
 
+/* --- a daemon that waits ------------------------------------------------------------------- */
+
+struct status_waiting;
+
+/* The two files of a daemon that waits for its database or as a standby. Returns 0 and sets *out,
+ * for status_waiting_free(); or -ENOMEM. `config` outlives it. */
+int status_waiting_new(struct status_waiting **out, const struct config *config);
+
+/* Write the files where `text` has changed or they are due. `holder` is the daemon that has the
+ * sessions, NULL: the database is waited for. Called about twice a second. */
+void status_waiting_show(struct status_waiting *waiting, const char *text, const char *holder);
+
+/* Remove the files, so that those of the status can take their place, and free. NULL is allowed. */
+void status_waiting_free(struct status_waiting *waiting);
+
 /* The systemd protocol, sd_notify(3). Outside systemd they do nothing. */
 void status_notify_starting(const char *text,
                             int64_t extend_ms); /* how much longer READY=1 may take */

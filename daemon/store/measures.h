@@ -16,6 +16,16 @@ struct store_reader {
     int64_t for_ms; /* since it was first seen */
 };
 
+#define STORE_SERVER_SIZE 128
+
+/* The server of the database, and the connection to it; all zero with SQLite. */
+struct store_link {
+    char server[STORE_SERVER_SIZE]; /* for people: "PostgreSQL 15.18 at db.example.org:5432" */
+    uint64_t reconnects;            /* lost connections that were made again, in this run */
+    uint64_t unknown_commits;       /* COMMITs whose answer did not come, in this run; */
+    uint64_t committed_after_all;   /* of these: found to have taken effect */
+};
+
 /* The size of the database and of its file system. */
 struct store_measures {
     int64_t free_bytes;         /* of the file system; -1: nothing could be measured */
@@ -26,6 +36,7 @@ struct store_measures {
                                    not known */
     unsigned names;             /* hard links of the database file; 0: not known */
     struct store_reader reader; /* the read transaction that has been open for longest */
+    struct store_link link;
 };
 
 /* Measure. Called about once a second, because readers are found by comparing several calls, and

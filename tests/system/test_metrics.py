@@ -62,6 +62,10 @@ CONDITIONAL = {"foxtrackrd_catch_up_done_ratio", "foxtrackrd_catch_up_left_secon
                "foxtrackrd_last_gap_timestamp_seconds", "foxtrackrd_space_left_seconds"}
 """Metrics that a young daemon without a catch-up and a gap does not have."""
 
+OF_POSTGRESQL = {"foxtrackrd_standby", "foxtrackrd_database_reconnects_total",
+                 "foxtrackrd_database_unknown_commits_total", "foxtrackrd_database_commits_after_all_total"}
+"""Metrics of a daemon with PostgreSQL: test_postgresql.py has one."""
+
 OF_MQTT_5 = {"foxtrackrd_session_receive_maximum_messages", "foxtrackrd_session_expiry_seconds"}
 
 
@@ -110,7 +114,8 @@ def test_metrics(metrics):
     real = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
     assert CONDITIONAL & real == set()
     assert real & OF_MQTT_5 == (OF_MQTT_5 if has_adapted_paho() else set())
-    assert documented_metrics() == real | CONDITIONAL | OF_MQTT_5
+    assert OF_POSTGRESQL & real == set()
+    assert documented_metrics() == real | CONDITIONAL | OF_MQTT_5 | OF_POSTGRESQL
 
     def number(name, **labels):
         labels["database"] = str(path.parent / DATABASE_NAME)
@@ -215,7 +220,7 @@ def metrics_named_in(text):
 
 def check_names(named, real):
     """Every name is a family, or the sum or the count of one."""
-    known = real | CONDITIONAL | OF_MQTT_5 | {f"{name}_{part}" for name in real for part in ("sum", "count")}
+    known = real | CONDITIONAL | OF_MQTT_5 | OF_POSTGRESQL | {f"{name}_{part}" for name in real for part in ("sum", "count")}
     assert named - known == set()
 
 
@@ -223,7 +228,7 @@ def check_aggregation(expression):
     """Daemons that share a node exporter are told apart wherever machines are."""
     for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
         names = labels.split(", ")
-        assert ("instance" in names) == ("database" in names), expression
+        assert ("instance" in names or "daemon" in names) == ("database" in names), expression
 
 
 def test_rules_and_dashboard_name_real_metrics(metrics):
@@ -268,6 +273,7 @@ NOT_ON_THE_DASHBOARD = {
     "foxtrackrd_session_received_messages_total", "foxtrackrd_pending_bytes",
     "foxtrackrd_catch_up_done_ratio", "foxtrackrd_rejudged_messages_total",
     "foxtrackrd_devices_counted_timestamp_seconds",
+    "foxtrackrd_database_commits_after_all_total",
 }
 """Metrics that no panel shows."""
 

@@ -339,6 +339,7 @@ static void check_lost_answer(struct pg_fixture *fixture, const char *function)
         make("foxtrackr/d/V3.0/bat", "{oops", PG_NOW_MS),
         reading("d", "d", 2000, VOLTS("3.7")),
     };
+    struct store_measures measures;
 
     begin(store);
     for (int i = 0; i < 3; i++) {
@@ -357,6 +358,11 @@ static void check_lost_answer(struct pg_fixture *fixture, const char *function)
     apply(store, &packets[1]);
     commit(store); /* a smaller batch */
     assert_pg(fixture, RUNS, "3 1 0 2");
+    assert_int_equal(store_measure(store, &measures), STORE_OK);
+    assert_int_equal(measures.link.reconnects, 1);
+    assert_int_equal(measures.link.unknown_commits, 1);
+    assert_int_equal(measures.link.committed_after_all, 1);
+    assert_non_null(strstr(measures.link.server, "PostgreSQL "));
     begin(store);
     apply(store, &packets[2]);
     apply(store, &packets[3]);

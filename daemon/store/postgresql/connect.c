@@ -235,6 +235,19 @@ static int set_session(struct store *store, PGresult *found)
     return result;
 }
 
+/* Notes which of the hosts it is: "PostgreSQL 15.18 at db.example.org:5432". */
+static void name_server(struct store *store)
+{
+    const char *version = PQparameterStatus(store->db, "server_version");
+    const char *host = PQhost(store->db);
+    bool socket = host == NULL || host[0] == '/' || host[0] == '\0';
+
+    version = version != NULL ? version : "";
+    snprintf(store->told.server, sizeof(store->told.server), "PostgreSQL %.*s at %.64s%s%.8s",
+             (int)strcspn(version, " "), version, socket && host == NULL ? "" : host,
+             socket ? "" : ":", socket ? "" : PQport(store->db));
+}
+
 /* A failure while opening is told by its own results. */
 static int while_opening(int result)
 {
@@ -268,6 +281,7 @@ int pg_connect(struct store *store)
     if (result == STORE_OK) {
         store->backend = PQbackendPID(store->db);
         store->link = PG_OPEN;
+        name_server(store);
         devices_clear(store->devices); /* another server may lack them */
         months_clear(store->months);
     }
@@ -291,6 +305,7 @@ int pg_ready(struct store *store)
     }
     if (store->link == PG_CLOSED) {
         result = pg_connect(store);
+        store->told.reconnects += result == STORE_OK && store->run != 0;
     }
     if (result == STORE_OK && store->link == PG_OPEN) {
         result = pg_lock_take(store, &holder);

@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "store/engine.h"
+#include "store/measures.h"
 
 #define PG_ERROR_SIZE  1024
 #define PG_NOTICE_SIZE 256
@@ -102,6 +103,7 @@ struct store {
     bool warned;    /* one came */
     bool unknown;   /* COMMIT was sent and its answer did not come */
     char notice[PG_NOTICE_SIZE];
+    struct store_link told; /* for status */
 
     int64_t run;                 /* 0: none begun */
     struct store_counts counts;  /* the open batch included */

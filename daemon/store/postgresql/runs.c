@@ -84,7 +84,9 @@ int pg_run_resume(struct store *store)
     if (result != STORE_OK) {
         return result;
     }
+    store->told.unknown_commits += store->unknown;
     if (found && store->unknown && row.received == store->pending.received) {
+        store->told.committed_after_all++;
         store->durable = store->pending;
         store->counted_already = store->pending_messages;
         store->counted_at_begin = store->counted_already;

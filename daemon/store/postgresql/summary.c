@@ -67,8 +67,8 @@ void postgresql_beat(struct store *store)
 int postgresql_measure(struct store *store, struct store_measures *out)
 {
     postgresql_beat(store);
-    *out =
-        (struct store_measures){.free_bytes = INT64_MAX / 2, .database_bytes = -1, .wal_bytes = -1};
+    *out = (struct store_measures){
+        .free_bytes = INT64_MAX / 2, .database_bytes = -1, .wal_bytes = -1, .link = store->told};
     return STORE_OK;
 }
 
