@@ -8,8 +8,6 @@
 #include "ctl/work_internal.h"
 #include "store/store.h"
 
-#define BUSY_TIMEOUT_MS 5000 /* used without a configuration */
-
 struct verification {
     struct ctl_findings findings;
     struct ctl_work work;
@@ -25,13 +23,8 @@ static void finding(void *context, const char *check, bool good, const char *det
 
 int ctl_verify(const struct config *config, const struct ctl_words *words)
 {
-    const struct store_options options = {
-        .path = words->operand_count > 0 ? words->operands[0] : config->database.path,
-        .busy_timeout_ms = config != NULL ? config->database.busy_timeout_ms : BUSY_TIMEOUT_MS,
-        .read_only = true,
-        .named = words->operand_count > 0,
-        .stopped = ctl_work_stopped,
-    };
+    const struct store_options options =
+        ctl_work_reading(config, words->operand_count > 0 ? words->operands[0] : NULL);
     struct verification verification;
     struct store *store;
     char problem[CTL_DETAIL_SIZE];

@@ -44,3 +44,40 @@ int quarantine_key(const struct store_packet *packet, uint8_t digest[DIGEST_SIZE
     free(head);
     return result;
 }
+
+/* Reads the SHA-256 of the whole payload, which the detail of a message that was too large ends
+ * with. */
+static bool read_whole_digest(const char *detail, uint8_t digest[DIGEST_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    const size_t size = (size_t)2 * DIGEST_SIZE;
+    size_t length = detail == NULL ? 0 : strlen(detail);
+
+    if (length < size) {
+        return false;
+    }
+    detail += length - size;
+    memset(digest, 0, DIGEST_SIZE);
+    for (size_t i = 0; i < size; i++) {
+        const char *digit = memchr(digits, detail[i], sizeof(digits) - 1);
+
+        if (digit == NULL) {
+            return false;
+        }
+        digest[i / 2] = (uint8_t)(digest[i / 2] << 4 | (digit - digits));
+    }
+    return true;
+}
+
+int quarantine_key_cut(const struct store_packet *packet, const char *detail, const void *stored,
+                       uint8_t digest[DIGEST_SIZE])
+{
+    uint8_t whole[DIGEST_SIZE];
+    struct store_packet cut = *packet;
+
+    cut.whole_digest = whole;
+    if (memcmp(stored, digest, DIGEST_SIZE) == 0 || !read_whole_digest(detail, whole)) {
+        return 0;
+    }
+    return quarantine_key(&cut, digest);
+}

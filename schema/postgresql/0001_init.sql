@@ -195,6 +195,20 @@ CREATE FUNCTION foxtrackr_day_of(ms bigint) RETURNS bigint LANGUAGE sql STABLE P
     RETURN (SELECT (ms + o.offset_ms) / 86400000 FROM day_offsets AS o
              WHERE o.from_ms <= ms AND o.until_ms > ms LIMIT 1);
 
+-- The columns of typed views: a value without a factor, and a number times a factor. A text that is exactly a JSON
+-- number counts as that number. Multiplied as numeric, because a cast of what double precision cannot hold fails; the
+-- result is NULL where it is too large.
+CREATE FUNCTION foxtrackr_text(value json) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN CASE json_typeof(value) WHEN 'boolean' THEN (CASE value #>> '{}' WHEN 'true' THEN '1' ELSE '0' END)
+                ELSE value #>> '{}' END;
+
+CREATE FUNCTION foxtrackr_scaled(value json, factor numeric) RETURNS double precision LANGUAGE sql IMMUTABLE STRICT
+    PARALLEL SAFE
+    RETURN CASE WHEN json_typeof(value) IN ('number', 'string') AND length(value #>> '{}') <= 1000
+                 AND value #>> '{}' ~ '^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$'
+                THEN (SELECT CASE WHEN abs(x) < 1e-307 THEN 0 WHEN abs(x) < 1e308 THEN x::double precision END
+                        FROM (SELECT (value #>> '{}')::numeric * factor AS x) AS product) END;
+
 -- The partitions: one a month (UTC), and one for everything older than a year before the database was made.
 CREATE VIEW foxtrackr_partitions AS
     SELECT p.relname::text AS parent, c.relname::text AS name, c.oid AS relation,

@@ -26,6 +26,7 @@ struct pg_fixture {
     char uri[256];
     PGconn *super; /* of role postgres, to this database */
     struct store *store;
+    const struct zone *zone; /* to open with; NULL: the database's */
     struct foxtrackr_fields *fields;
     int understood, quarantined;
     char problem[1024];
@@ -99,6 +100,7 @@ static inline int pg_open_as(struct pg_fixture *fixture, const char *client_id, 
         .busy_timeout_ms = 5000,
         .answer_timeout_ms = 20000,
         .standby = standby,
+        .zone = fixture->zone,
         .client_ids = ids,
         .client_count = 1,
     };

@@ -85,9 +85,8 @@ int postgresql_quarantine(struct store *store, const struct foxtrackr_problem *p
 
 /* --- a message ----------------------------------------------------------------------------- */
 
-/* Returns true when the database can work with the JSON of the message. */
-static bool has_good_json(const struct foxtrackr_message *message,
-                          const struct store_packet *packet, struct foxtrackr_problem *problem)
+bool batch_json_good(const struct foxtrackr_message *message, const struct store_packet *packet,
+                     struct foxtrackr_problem *problem)
 {
     const char *why = NULL;
     bool good = true;
@@ -192,7 +191,7 @@ int postgresql_apply(struct store *store, const struct store_packet *packet)
     if (result < 0) {
         return no_memory(store);
     }
-    if (result == 0 && !has_good_json(&message, packet, &problem)) {
+    if (result == 0 && !batch_json_good(&message, packet, &problem)) {
         foxtrackr_message_clear(&message);
         result = 1;
     }

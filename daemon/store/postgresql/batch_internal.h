@@ -107,6 +107,10 @@ uint32_t batch_find(struct pg_batch *batch, const struct batch_message *message,
 /* Add an entry. Returns NULL when memory is out. */
 struct batch_entry *batch_add_entry(struct pg_batch *batch);
 
+/* Returns true when the database can work with the JSON of the message; else sets *problem. */
+bool batch_json_good(const struct foxtrackr_message *message, const struct store_packet *packet,
+                     struct foxtrackr_problem *problem);
+
 /* --- batch_judge.c, batch_devices.c, batch_quarantine.c, copy.c, batch_place.c --------------- */
 
 struct store;

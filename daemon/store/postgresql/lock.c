@@ -66,8 +66,7 @@ static void end_holder(struct store *store, const PGresult *found, const char *n
     }
 }
 
-/* Describes a holder by its application_name, which is "foxtrackrd HOST/PID/TOKEN". */
-static void describe(const char *name, const char *address, struct store_holder *holder)
+void pg_lock_describe(const char *name, const char *address, struct store_holder *holder)
 {
     static const char prefix[] = "foxtrackrd ";
     const char *host = name + strlen(prefix);
@@ -92,7 +91,7 @@ static int see_holder(struct store *store, const struct pg_args *keys, struct st
     if (result == STORE_OK && PQntuples(found) > 0) {
         snprintf(name, sizeof(name), "%s", PQgetvalue(found, 0, 1));
         holder->silent_ms = pg_int8(found, 0, 4);
-        describe(name, PQgetvalue(found, 0, 2), holder);
+        pg_lock_describe(name, PQgetvalue(found, 0, 2), holder);
         end_holder(store, found, name);
     }
     PQclear(found);

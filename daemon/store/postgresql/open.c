@@ -19,6 +19,7 @@ static void discard(struct store *store)
     batch_free(store->batch);
     devices_free(store->devices);
     months_free(store->months);
+    pg_zone_free(store);
     free(store->lock_keys);
     free(store->broker);
     free(store->shown);
@@ -75,6 +76,7 @@ static struct store *make(const struct store_options *options)
     store->busy_timeout_ms = options->busy_timeout_ms;
     store->durability = options->durability;
     store->read_only = options->read_only;
+    store->beside = options->beside;
     store->standby = options->standby;
     store->stopped = options->stopped;
     store->batch = batch_new();
@@ -83,7 +85,7 @@ static struct store *make(const struct store_options *options)
     make_token(store);
     if (store->uri == NULL || store->shown == NULL || store->broker == NULL ||
         store->batch == NULL || store->devices == NULL || store->months == NULL ||
-        !make_keys(store, options)) {
+        !make_keys(store, options) || !pg_zone_keep(store, options->zone)) {
         discard(store);
         return NULL;
     }
@@ -124,6 +126,9 @@ int postgresql_take(struct store *store, struct store_holder *holder)
     if (result == STORE_E_LOCKED) {
         return pg_refuse(store, STORE_E_LOCKED, "%s: %s has its client ids", store->shown,
                          holder->text);
+    }
+    if (result == STORE_OK) {
+        result = pg_zone_apply(store);
     }
     return result == STORE_E_RETRY ? STORE_E_WAIT : result;
 }

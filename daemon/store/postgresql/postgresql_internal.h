@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/digest.h"
+#include "base/zone.h"
 #include "store/engine.h"
 #include "store/measures.h"
 
@@ -82,6 +83,7 @@ struct store {
     char *shown;
     const char *password; /* borrowed; NULL: none */
     char *broker;
+    struct zone *zone;  /* of the days, as database.time_zone has them; NULL: the database's */
     int64_t *lock_keys; /* one for each client id, ascending */
     unsigned client_count;
     int answer_timeout_ms;
@@ -89,6 +91,7 @@ struct store {
     int wait_ms; /* bounds every wait: answer_timeout_ms, or what limit_wait() has set */
     enum store_durability durability;
     bool read_only;
+    bool beside; /* a tool that writes while the daemon does: it takes no locks */
     bool standby;
     bool (*stopped)(void);
 
@@ -185,13 +188,15 @@ struct pg_args {
 void pg_arg_int8(struct pg_args *args, int64_t value);
 void pg_arg_int4(struct pg_args *args, int32_t value);
 void pg_arg_text(struct pg_args *args, const char *text); /* NULL becomes NULL */
+void pg_arg_real(struct pg_args *args, double real);      /* NAN becomes NULL */
 void pg_arg_bytes(struct pg_args *args, const char *bytes, size_t length);
 
 /* Prepare every statement, in one round trip. */
 int pg_prepare_all(struct store *store);
 
-/* Returns what a statement does, to complete "cannot ...". */
+/* Returns what a statement does, to complete "cannot ...", and its SQL, for pg_query(). */
 const char *pg_doing(enum pg_statement id);
+const char *pg_sql(enum pg_statement id);
 
 /* Run one statement. *out is for PQclear(); NULL: not wanted. Its columns are in binary. */
 int pg_run(struct store *store, enum pg_statement id, const struct pg_args *args, PGresult **out);
@@ -207,6 +212,18 @@ int pg_send_sql(struct store *store, const char *sql);
 int pg_pipeline_sync(struct store *store);
 int pg_expect(struct store *store, const char *doing, PGresult **out);
 int pg_pipeline_end(struct store *store, int result);
+
+/* Run one statement that is not prepared: of a tool, or rare work of the daemon. What may be wrong
+ * with it is somebody else's, such as a view that is gone, so it never ends the process:
+ * STORE_E_RETRY. Otherwise as pg_run(). */
+int pg_query(struct store *store, const char *sql, const char *doing, const struct pg_args *args,
+             PGresult **out);
+
+/* Begin, commit and undo a transaction of the store's own, between batches. It is not synced by
+ * itself: the next commit of a batch syncs it too. pg_own_undo() keeps the sentence. */
+int pg_own_begin(struct store *store);
+int pg_own_commit(struct store *store);
+void pg_own_undo(struct store *store);
 
 /* Values of a result in binary. */
 int64_t pg_int8(const PGresult *result, int row, int column);
@@ -225,9 +242,27 @@ int pg_connect(struct store *store);
 /* Close at once. Harmless when closed. */
 void pg_disconnect(struct store *store);
 
+/* Make the connection one that may be used: for a tool it is connected, for the daemon pg_ready().
+ * STORE_OK, STORE_E_RETRY, STORE_E_LOST or STORE_FATAL. */
+int pg_usable(struct store *store);
+
 /* Make the connection one that may write: connect, take the locks, learn what became of the last
  * COMMIT. STORE_OK (PG_HOLDER), STORE_E_RETRY, STORE_E_LOST or STORE_FATAL. */
 int pg_ready(struct store *store);
+
+/* --- tools.c ------------------------------------------------------------------------------- */
+
+/* Find out who has a client id of the store. *held: somebody; then *holder describes it. */
+int pg_find_holder(struct store *store, bool *held, struct store_holder *holder);
+
+/* --- zone.c -------------------------------------------------------------------------------- */
+
+/* Keep a copy of the zone. Returns false when memory is out. */
+bool pg_zone_keep(struct store *store, const struct zone *zone);
+void pg_zone_free(struct store *store);
+
+/* Bring the zone into the database: for the daemon that has the sessions. */
+int pg_zone_apply(struct store *store);
 
 /* --- migrate.c, lock.c, runs.c, commit.c ---------------------------------------------------- */
 
@@ -243,6 +278,9 @@ int64_t pg_lock_key(const char *what, const char *broker, const char *client_id)
 /* Take the locks of every client id, or none. STORE_OK (PG_HOLDER), STORE_E_LOCKED and *holder, or
  * STORE_E_RETRY. */
 int pg_lock_take(struct store *store, struct store_holder *holder);
+
+/* Describe a holder by its application_name, which is "foxtrackrd HOST/PID/TOKEN". */
+void pg_lock_describe(const char *name, const char *address, struct store_holder *holder);
 
 /* After a connection was lost: learn from the run's row whether the last COMMIT took effect. */
 int pg_run_resume(struct store *store);

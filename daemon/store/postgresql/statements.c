@@ -8,6 +8,7 @@
  * holds nothing that the other one still wants, so that they cannot deadlock.
  */
 #include <endian.h>
+#include <math.h>
 #include <string.h>
 
 #include "store/postgresql/postgresql_internal.h"
@@ -249,6 +250,11 @@ const char *pg_doing(enum pg_statement id)
     return statements[id].doing;
 }
 
+const char *pg_sql(enum pg_statement id)
+{
+    return statements[id].sql;
+}
+
 /* --- parameters ---------------------------------------------------------------------------- */
 
 void pg_arg_bytes(struct pg_args *args, const char *bytes, size_t length)
@@ -280,6 +286,18 @@ void pg_arg_int4(struct pg_args *args, int32_t value)
 void pg_arg_text(struct pg_args *args, const char *text)
 {
     pg_arg_bytes(args, text, text != NULL ? strlen(text) : 0);
+}
+
+void pg_arg_real(struct pg_args *args, double real)
+{
+    int64_t bits;
+
+    memcpy(&bits, &real, sizeof(bits));
+    if (isnan(real)) {
+        pg_arg_bytes(args, NULL, 0);
+    } else {
+        pg_arg_int8(args, bits);
+    }
 }
 
 /* --- results ------------------------------------------------------------------------------- */

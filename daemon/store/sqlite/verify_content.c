@@ -12,47 +12,6 @@
 
 /* --- digests ------------------------------------------------------------------------------- */
 
-/* Reads the SHA-256 of the whole payload, which the detail of a message that was too large ends
- * with. */
-static bool read_whole_digest(const char *detail, uint8_t digest[DIGEST_SIZE])
-{
-    static const char digits[] = "0123456789abcdef";
-    const size_t size = (size_t)2 * DIGEST_SIZE;
-    size_t length = detail == NULL ? 0 : strlen(detail);
-
-    if (length < size) {
-        return false;
-    }
-    detail += length - size;
-    memset(digest, 0, DIGEST_SIZE);
-    for (size_t i = 0; i < size; i++) {
-        const char *digit = memchr(digits, detail[i], sizeof(digits) - 1);
-
-        if (digit == NULL) {
-            return false;
-        }
-        digest[i / 2] = (uint8_t)(digest[i / 2] << 4 | (digit - digits));
-    }
-    return true;
-}
-
-/* Sets `digest` to the key of a message that was too large, whose detail column 3 holds. A row
- * whose key is `digest` already is left alone: earlier versions did not tell such messages apart.
- */
-static int try_cut_digest(sqlite3_stmt *statement, const struct store_packet *packet,
-                          uint8_t digest[DIGEST_SIZE])
-{
-    uint8_t whole[DIGEST_SIZE];
-    struct store_packet cut = *packet;
-
-    cut.whole_digest = whole;
-    if (memcmp(sqlite3_column_blob(statement, 0), digest, DIGEST_SIZE) == 0 ||
-        !read_whole_digest((const char *)sqlite3_column_text(statement, 3), whole)) {
-        return 0;
-    }
-    return quarantine_key(&cut, digest);
-}
-
 /* Compares each row's digest (column 0) with that of its content: topic (1) and payload (2). Column
  * 3 is the detail of a message that was too large. */
 static int count_wrong_digests(struct verify *verify, const char *sql, bool with_topic,
@@ -77,7 +36,9 @@ static int count_wrong_digests(struct verify *verify, const char *sql, bool with
                            : digest_sha256(packet.payload, packet.payload_length, NULL, 0, digest);
 
             if (failed == 0 && sqlite3_column_bytes(statement, 0) == DIGEST_SIZE) {
-                failed = try_cut_digest(statement, &packet, digest);
+                failed =
+                    quarantine_key_cut(&packet, (const char *)sqlite3_column_text(statement, 3),
+                                       sqlite3_column_blob(statement, 0), digest);
             }
             if (failed < 0) {
                 result = store_refuse(verify->store, STORE_E_RETRY, "out of memory");

@@ -1,0 +1,183 @@
+/*
+ * Verifies a database. Each check proves one statement:
+ *
+ *   schema        it has every table, with its key, and no index is half made
+ *   months        the monthly partitions follow each other without a hole
+ *   ranges        every row is in the partition of its month
+ *   devices       every reading belongs to a device
+ *   runs          received = stored + duplicate + quarantined, for each
+ *   quarantine    holds no more than the runs say they put there
+ *   readings      are no more than the messages stored can have made
+ *   digests       the bytes of quarantine and messages are still those that came
+ *   JSON          everything can be read with ->> and cast to jsonb
+ *   views         each answers
+ *   pages         who looks after the server's files
+ *
+ * The server keeps types, keys and the rows' ranges by itself, unless its files are damaged. A
+ * statement is one partition, or a page of rows: no snapshot lasts longer than that, so that the
+ * server can tidy up behind the daemon meanwhile. Since the daemon goes on, the counts of `runs`
+ * are read before and after the rows are counted.
+ */
+#include "store/postgresql/verify_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/postgresql/operations_internal.h"
+
+#define FINDING_SIZE 768
+
+void pg_verify_tell(struct pg_verify *verify, const char *check, bool good, const char *format, ...)
+{
+    char text[FINDING_SIZE];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    verify->finding(verify->context, check, good, text);
+}
+
+int pg_verify_query(struct pg_verify *verify, const char *check, const char *sql,
+                    const struct pg_args *args, PGresult **rows)
+{
+    struct store *store = verify->store;
+    int result = pg_query(store, sql, check, args, rows);
+
+    if (result == STORE_E_RETRY && store->db != NULL) {
+        pg_verify_tell(verify, check, false, "cannot be checked: %s", store->error);
+        return STORE_OK;
+    }
+    return result;
+}
+
+int pg_verify_count(struct pg_verify *verify, int rows)
+{
+    const struct store_watcher *watcher = verify->watcher;
+
+    verify->rows += rows;
+    return watcher->progress(watcher->context, verify->what, STORE_ROWS, verify->rows, 0)
+               ? STORE_OK
+               : pg_refuse(verify->store, STORE_E_STOPPED, "stopped before the end");
+}
+
+static int check_schema(struct pg_verify *verify)
+{
+    static const char sql[] =
+        "SELECT string_agg(t.name, ', ') FILTER (WHERE c.oid IS NULL),"
+        " string_agg(t.name, ', ') FILTER (WHERE c.oid IS NOT NULL AND NOT EXISTS (SELECT 1"
+        " FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary)),"
+        " (SELECT string_agg(i.indexrelid::regclass::text, ', ') FROM pg_index AS i"
+        " JOIN pg_class AS x ON x.oid = i.indexrelid"
+        " WHERE x.relnamespace = current_schema()::regnamespace"
+        " AND NOT (i.indisvalid AND i.indisready)),"
+        " (SELECT version FROM schema_version)"
+        " FROM unnest(ARRAY['devices', 'device_groups', 'battery', 'temperature', 'messages',"
+        " 'quarantine', 'gaps', 'runs', 'expired', 'sessions', 'subscriptions', 'limits',"
+        " 'day_offsets', 'device_habits', 'typed_views', 'inbox', 'schema_version']) AS t (name)"
+        " LEFT JOIN pg_class AS c ON c.relname = t.name"
+        " AND c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')";
+    PGresult *found = NULL;
+    int result = pg_verify_query(verify, "schema", sql, NULL, &found);
+
+    if (found != NULL && !PQgetisnull(found, 0, 0)) {
+        pg_verify_tell(verify, "schema", false, "has no table %s: restore a dump",
+                       PQgetvalue(found, 0, 0));
+    } else if (found != NULL && !PQgetisnull(found, 0, 1)) {
+        pg_verify_tell(verify, "schema", false,
+                       "without a primary key: %s: a reading could be there twice",
+                       PQgetvalue(found, 0, 1));
+    } else if (found != NULL && !PQgetisnull(found, 0, 2)) {
+        pg_verify_tell(verify, "schema", false, "indexes that are half made: %s: REINDEX them",
+                       PQgetvalue(found, 0, 2));
+    } else if (found != NULL) {
+        pg_verify_tell(verify, "schema", true, "version %d, with every table and its key",
+                       pg_int4(found, 0, 3));
+    }
+    PQclear(found);
+    return result;
+}
+
+static int check_view(struct pg_verify *verify, const char *name, int *bad)
+{
+    struct store *store = verify->store;
+    char *quoted = PQescapeIdentifier(store->db, name, strlen(name));
+    char sql[160];
+    int result;
+
+    if (quoted == NULL) {
+        return pg_fail(store, NULL, "read a view");
+    }
+    snprintf(sql, sizeof(sql), "SELECT * FROM %s LIMIT 1", quoted);
+    PQfreemem(quoted);
+    result = pg_query(store, sql, "read it", NULL, NULL);
+    if (result == STORE_E_RETRY && store->db != NULL) {
+        pg_verify_tell(verify, "views", false, "%s: %s", name, store->error);
+        ++*bad;
+        result = STORE_OK;
+    }
+    return result == STORE_OK ? pg_verify_count(verify, 1) : result;
+}
+
+static int check_views(struct pg_verify *verify)
+{
+    PGresult *names = NULL;
+    int bad = 0;
+    int result = pg_verify_query(verify, "views",
+                                 "SELECT relname FROM pg_class WHERE relkind = 'v'"
+                                 " AND relnamespace = current_schema()::regnamespace"
+                                 " ORDER BY relname COLLATE \"C\"",
+                                 NULL, &names);
+
+    for (int row = 0; names != NULL && result == STORE_OK && row < PQntuples(names); row++) {
+        result = check_view(verify, PQgetvalue(names, row, 0), &bad);
+    }
+    if (names != NULL && result == STORE_OK && bad == 0) {
+        pg_verify_tell(verify, "views", true, "all %d answer", PQntuples(names));
+    }
+    PQclear(names);
+    return result;
+}
+
+static int check_pages(struct pg_verify *verify)
+{
+    PGresult *found = NULL;
+    int result =
+        pg_verify_query(verify, "pages", "SELECT current_setting('data_checksums')", NULL, &found);
+
+    if (found != NULL) {
+        pg_verify_tell(verify, "pages", true,
+                       "not read here: they are the server's (checksums are %s); pg_amcheck looks "
+                       "at its tables and indexes",
+                       PQgetvalue(found, 0, 0));
+    }
+    PQclear(found);
+    return result;
+}
+
+int postgresql_verify(struct store *store, const struct store_watcher *watcher,
+                      store_finding_fn finding, void *context)
+{
+    static const struct {
+        const char *what;
+        int (*check)(struct pg_verify *verify);
+    } checks[] = {
+        {"schema", check_schema},       {"months", pg_verify_months}, {"rows", pg_verify_rows},
+        {"digests", pg_verify_digests}, {"JSON", pg_verify_json},     {"views", check_views},
+        {"pages", check_pages},
+    };
+    struct pg_verify verify = {
+        .store = store, .watcher = watcher, .finding = finding, .context = context};
+    int result = pg_usable(store);
+
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]) && result == STORE_OK; i++) {
+        verify.what = checks[i].what;
+        verify.rows = 0;
+        result = pg_verify_count(&verify, 0);
+        if (result == STORE_OK) {
+            result = checks[i].check(&verify);
+        }
+    }
+    return result;
+}
