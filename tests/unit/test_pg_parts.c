@@ -21,31 +21,35 @@ static void test_errors(void **state)
         const char *state;
         int result, opening;
         bool close;
+        bool content;
     } cases[] = {
-        {"", STORE_E_RETRY, STORE_E_WAIT, true},       /* lost connection */
-        {"08006", STORE_E_RETRY, STORE_E_WAIT, true},  /* connection failure */
-        {"57P01", STORE_E_RETRY, STORE_E_WAIT, true},  /* shutdown */
-        {"57P02", STORE_E_RETRY, STORE_E_WAIT, true},  /* crash */
-        {"57P03", STORE_E_RETRY, STORE_E_WAIT, true},  /* starting up */
-        {"57P04", STORE_FATAL, STORE_E_PATH, true},    /* database dropped */
-        {"57P05", STORE_E_RETRY, STORE_E_WAIT, true},  /* idle session */
-        {"57014", STORE_E_RETRY, STORE_E_WAIT, false}, /* cancelled */
-        {"25006", STORE_E_RETRY, STORE_E_WAIT, true},  /* read-only */
-        {"25P02", STORE_E_RETRY, STORE_E_WAIT, false}, /* failed transaction */
-        {"40001", STORE_E_RETRY, STORE_E_WAIT, false}, /* serialisation */
-        {"40P01", STORE_E_RETRY, STORE_E_WAIT, false}, /* deadlock */
-        {"55P03", STORE_E_RETRY, STORE_E_WAIT, false}, /* lock_timeout */
-        {"53100", STORE_E_RETRY, STORE_E_WAIT, false}, /* disk full */
-        {"53300", STORE_E_RETRY, STORE_E_WAIT, true},  /* too many connections */
-        {"28P01", STORE_E_RETRY, STORE_E_PATH, true},  /* password */
-        {"3D000", STORE_E_RETRY, STORE_E_PATH, true},  /* no such database */
-        {"42501", STORE_E_RETRY, STORE_E_PATH, false}, /* privilege */
-        {"23514", STORE_E_RETRY, STORE_E_WAIT, false}, /* a month was dropped meanwhile */
-        {"58030", STORE_FATAL, STORE_E_PATH, true},    /* I/O error */
-        {"XX001", STORE_FATAL, STORE_E_PATH, true},    /* corruption */
-        {"XX002", STORE_FATAL, STORE_E_PATH, true},
-        {"42P01", STORE_FATAL, STORE_E_PATH, false}, /* no such table: our fault */
-        {"23505", STORE_FATAL, STORE_E_PATH, false},
+        {"", STORE_E_RETRY, STORE_E_WAIT, true, false},       /* lost connection */
+        {"08006", STORE_E_RETRY, STORE_E_WAIT, true, false},  /* connection failure */
+        {"57P01", STORE_E_RETRY, STORE_E_WAIT, true, false},  /* shutdown */
+        {"57P02", STORE_E_RETRY, STORE_E_WAIT, true, false},  /* crash */
+        {"57P03", STORE_E_RETRY, STORE_E_WAIT, true, false},  /* starting up */
+        {"57P04", STORE_FATAL, STORE_E_PATH, true, false},    /* database dropped */
+        {"57P05", STORE_E_RETRY, STORE_E_WAIT, true, false},  /* idle session */
+        {"57014", STORE_E_RETRY, STORE_E_WAIT, false, false}, /* cancelled */
+        {"25006", STORE_E_RETRY, STORE_E_WAIT, true, false},  /* read-only */
+        {"25P02", STORE_E_RETRY, STORE_E_WAIT, false, false}, /* failed transaction */
+        {"40001", STORE_E_RETRY, STORE_E_WAIT, false, false}, /* serialisation */
+        {"40P01", STORE_E_RETRY, STORE_E_WAIT, false, false}, /* deadlock */
+        {"55P03", STORE_E_RETRY, STORE_E_WAIT, false, false}, /* lock_timeout */
+        {"53100", STORE_E_RETRY, STORE_E_WAIT, false, false}, /* disk full */
+        {"53300", STORE_E_RETRY, STORE_E_WAIT, true, false},  /* too many connections */
+        {"28P01", STORE_E_RETRY, STORE_E_PATH, true, false},  /* password */
+        {"3D000", STORE_E_RETRY, STORE_E_PATH, true, false},  /* no such database */
+        {"42501", STORE_E_RETRY, STORE_E_PATH, false, false}, /* privilege */
+        {"23514", STORE_E_RETRY, STORE_E_WAIT, false, true},  /* a month was dropped meanwhile */
+        {"58030", STORE_FATAL, STORE_E_PATH, true, false},    /* I/O error */
+        {"XX001", STORE_FATAL, STORE_E_PATH, true, false},    /* corruption */
+        {"XX002", STORE_FATAL, STORE_E_PATH, true, false},
+        {"42P01", STORE_FATAL, STORE_E_PATH, false, false},   /* no such table: our fault */
+        {"23505", STORE_E_RETRY, STORE_E_WAIT, false, true},  /* an index of somebody */
+        {"P0001", STORE_E_RETRY, STORE_E_WAIT, false, false}, /* a trigger of somebody */
+        {"22P02", STORE_FATAL, STORE_E_PATH, false, true},    /* a value: unless it is a row's */
+        {"54000", STORE_FATAL, STORE_E_PATH, false, true},    /* a size */
     };
 
     (void)state;
@@ -53,7 +57,7 @@ static void test_errors(void **state)
         struct pg_class class = pg_classify(cases[i].state);
 
         if (class.result != cases[i].result || class.opening != cases[i].opening ||
-            class.close != cases[i].close) {
+            class.close != cases[i].close || class.content != cases[i].content) {
             fail_msg("%s: %d, %d, %d", cases[i].state, class.result, class.opening, class.close);
         }
     }

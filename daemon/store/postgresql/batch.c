@@ -11,6 +11,9 @@
  * SQL inserts and says what was there; C decides (store/judge.c), as for SQLite. A key goes to the
  * server once a batch: a device in a group sends every reading twice.
  *
+ * A batch that the server refuses for what a row of it holds is applied again message by message
+ * (batch_alone.c).
+ *
  * The transaction begins with the first statement of a flush. A failure of any kind ends in
  * store_rollback() and the same messages again.
  */
@@ -24,8 +27,10 @@
 #include "store/postgresql/operations_internal.h"
 #include "store/postgresql/postgresql_internal.h"
 
-#define HELD_MAX     (8U << 20) /* bytes; then the batch is judged and goes on */
-#define MESSAGES_MAX 20000
+#define HELD_MAX       (8U << 20) /* bytes; then the batch is judged and goes on */
+#define MESSAGES_MAX   20000
+#define NAME_MAX_BYTES 2000 /* a key of an index has 2,704 bytes at most */
+#define FAMILY_MAX     500  /* which stands in one key with a deviceId */
 
 static int no_memory(struct store *store)
 {
@@ -85,12 +90,41 @@ int postgresql_quarantine(struct store *store, const struct foxtrackr_problem *p
 
 /* --- a message ----------------------------------------------------------------------------- */
 
-bool batch_json_good(const struct foxtrackr_message *message, const struct store_packet *packet,
+static bool has_length(const char *name, const char *text, size_t most,
+                       enum foxtrackr_reason reason, struct foxtrackr_problem *problem)
+{
+    size_t length = text != NULL ? strlen(text) : 0;
+
+    if (length > most) {
+        *problem = (struct foxtrackr_problem){.reason = reason};
+        snprintf(problem->detail, sizeof(problem->detail),
+                 "PostgreSQL cannot index the %s: %zu bytes, and %zu are possible", name, length,
+                 most);
+    }
+    return length <= most;
+}
+
+/* Returns true when the names of the message fit into the keys of the tables. */
+static bool has_good_names(const struct foxtrackr_message *message,
+                           struct foxtrackr_problem *problem)
+{
+    return has_length("family", message->family, FAMILY_MAX, FOXTRACKR_E_TOPIC, problem) &&
+           has_length("deviceId", message->device_id, NAME_MAX_BYTES, FOXTRACKR_E_ENVELOPE,
+                      problem) &&
+           has_length("group", message->group, NAME_MAX_BYTES, FOXTRACKR_E_TOPIC, problem) &&
+           (!message->has_other ||
+            has_length("type", message->type, NAME_MAX_BYTES, FOXTRACKR_E_TOPIC, problem));
+}
+
+bool batch_can_store(const struct foxtrackr_message *message, const struct store_packet *packet,
                      struct foxtrackr_problem *problem)
 {
     const char *why = NULL;
     bool good = true;
 
+    if (!has_good_names(message, problem)) {
+        return false;
+    }
     if (message->has_other) {
         good = json_allowed(packet->payload, packet->payload_length, &why);
     }
@@ -191,7 +225,7 @@ int postgresql_apply(struct store *store, const struct store_packet *packet)
     if (result < 0) {
         return no_memory(store);
     }
-    if (result == 0 && !batch_json_good(&message, packet, &problem)) {
+    if (result == 0 && !batch_can_store(&message, packet, &problem)) {
         foxtrackr_message_clear(&message);
         result = 1;
     }
@@ -207,8 +241,10 @@ int postgresql_apply(struct store *store, const struct store_packet *packet)
         store->handler.understood(store->handler.context, message.time_ms);
     }
     foxtrackr_message_clear(&message);
-    if (result == STORE_OK &&
-        (store->batch->held >= HELD_MAX || store->batch->message_count >= MESSAGES_MAX)) {
+    if (result == STORE_OK && store->cautious) {
+        result = batch_alone(store);
+    } else if (result == STORE_OK &&
+               (store->batch->held >= HELD_MAX || store->batch->message_count >= MESSAGES_MAX)) {
         result = postgresql_flush(store);
     }
     return result;
@@ -229,14 +265,19 @@ int batch_transaction(struct store *store)
 
 int postgresql_flush(struct store *store)
 {
-    int result = batch_number_devices(store);
+    int result;
 
+    store->storing = true;
+    store->refused = false;
+    result = batch_number_devices(store);
     if (result == STORE_OK) {
         result = batch_place(store);
     }
     if (result == STORE_OK) {
         result = batch_judge(store);
     }
+    store->storing = false;
+    store->cautious = store->cautious || store->refused;
     return result;
 }
 
@@ -255,6 +296,7 @@ int postgresql_commit(struct store *store)
         batch_reset(store->batch);
         store->counted_at_begin = store->counted_already;
         store->entries_durable = store->entries;
+        store->cautious = false;
     }
     return result;
 }

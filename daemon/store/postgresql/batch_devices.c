@@ -57,10 +57,7 @@ static int take_numbers(struct store *store, const PGresult *found, int count)
             taken++;
         }
     }
-    return taken == count
-               ? STORE_OK
-               : pg_refuse(store, STORE_E_RETRY,
-                           "%s: a device was removed while it was being added", store->shown);
+    return taken == count ? STORE_OK : batch_refuse_missing(store, "devices");
 }
 
 static int number_unknown(struct store *store)

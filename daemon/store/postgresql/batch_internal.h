@@ -107,9 +107,13 @@ uint32_t batch_find(struct pg_batch *batch, const struct batch_message *message,
 /* Add an entry. Returns NULL when memory is out. */
 struct batch_entry *batch_add_entry(struct pg_batch *batch);
 
-/* Returns true when the database can work with the JSON of the message; else sets *problem. */
-bool batch_json_good(const struct foxtrackr_message *message, const struct store_packet *packet,
+/* Returns true when the database can work with the JSON of the message, and index its names; else
+ * sets *problem. */
+bool batch_can_store(const struct foxtrackr_message *message, const struct store_packet *packet,
                      struct foxtrackr_problem *problem);
+
+/* Take the last message out, and the keys from key_count on, which are its own. */
+void batch_forget_last(struct pg_batch *batch, uint32_t key_count);
 
 /* --- batch_judge.c, batch_devices.c, batch_quarantine.c, copy.c, batch_place.c --------------- */
 
@@ -127,6 +131,12 @@ int batch_copy_rows(struct store *store, uint32_t from_key);
 
 /* Store what is in `stage`, and derive the result of every message. */
 int batch_judge(struct store *store);
+
+/* Store the last message by itself; one that the server refuses goes to quarantine. */
+int batch_alone(struct store *store);
+
+/* Refuse to go on because rows of `table` that were stored are not there. */
+int batch_refuse_missing(struct store *store, const char *table);
 
 /* Put a message into quarantine when the batch is committed. */
 int batch_quarantine(struct store *store, const struct foxtrackr_problem *problem,

@@ -94,9 +94,8 @@ static int take_stored(struct store *store, enum batch_kind kind, const PGresult
     struct pg_batch *batch = store->batch;
 
     if (PQntuples(found) != wanted) {
-        return pg_refuse(store, STORE_E_RETRY,
-                         "%s: rows of %s were deleted while a batch was stored", store->shown,
-                         kinds[kind].table);
+        store->missing = kinds[kind].table; /* the pipeline must end first */
+        return STORE_E_RETRY;
     }
     for (int row = 0; row < PQntuples(found); row++) {
         int32_t k = pg_int4(found, row, 0);
@@ -111,6 +110,35 @@ static int take_stored(struct store *store, enum batch_kind kind, const PGresult
         }
     }
     return STORE_OK;
+}
+
+/* A trigger that somebody has made can ignore a row. Otherwise another program has deleted rows
+ * between two statements. */
+int batch_refuse_missing(struct store *store, const char *table)
+{
+    struct pg_args args = {.count = 0};
+    PGresult *found = NULL;
+    const char *triggers = "";
+    int result;
+
+    store->missing = NULL;
+    pg_arg_text(&args, table);
+    result = pg_run(store, PG_TRIGGERS, &args, &found);
+    if (result == STORE_OK && PQntuples(found) > 0) {
+        triggers = PQgetvalue(found, 0, 0);
+    }
+    if (result == STORE_OK && triggers[0] != '\0') {
+        result = pg_refuse(store, STORE_E_RETRY,
+                           "%s: a row was put into the table %s and is not there; drop the trigger "
+                           "that ignores it, which foxtrackrd has not made: %.100s",
+                           store->shown, table, triggers);
+    } else if (result == STORE_OK) {
+        result =
+            pg_refuse(store, STORE_E_RETRY, "%s: rows of %s were deleted while a batch was stored",
+                      store->shown, table);
+    }
+    PQclear(found);
+    return result;
 }
 
 /* Reads the rows that this transaction has not inserted; none, where all were new. */
@@ -141,7 +169,8 @@ static int read_stored(struct store *store, const int64_t inserted[BATCH_KINDS])
         }
         PQclear(found);
     }
-    return pg_pipeline_end(store, result);
+    result = pg_pipeline_end(store, result);
+    return store->missing != NULL ? batch_refuse_missing(store, store->missing) : result;
 }
 
 /* --- results ------------------------------------------------------------------------------- */

@@ -195,6 +195,20 @@ static bool grow_slots(struct pg_batch *batch)
     return true;
 }
 
+void batch_forget_last(struct pg_batch *batch, uint32_t key_count)
+{
+    batch->message_count--;
+    batch->placed = batch->judged = batch->message_count;
+    memset(batch->sent, 0, sizeof(batch->sent));
+    if (batch->key_count > key_count) {
+        batch->key_count = key_count;
+        memset(batch->slots, 0, batch->slot_count * sizeof(*batch->slots));
+        for (uint32_t i = 0; i < key_count; i++) {
+            *slot_of(batch, &batch->keys[i]) = i + 1;
+        }
+    }
+}
+
 uint32_t batch_find(struct pg_batch *batch, const struct batch_message *message,
                     enum batch_kind kind, bool *is_new)
 {

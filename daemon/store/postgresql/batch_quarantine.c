@@ -85,6 +85,9 @@ static int send(struct store *store, enum pg_statement id, struct pg_array array
         }
     }
     result = pg_run(store, id, &args, &answer);
+    if (result == STORE_OK && id == PG_QUARANTINE_ADD && PQntuples(answer) != arrays[KEY].count) {
+        result = batch_refuse_missing(store, "quarantine");
+    }
     for (int row = 0; result == STORE_OK && row < PQntuples(answer); row++) {
         if (store->entries >= 0 && store->entries < STORE_QUARANTINE_COUNTED) {
             store->entries += pg_int4(answer, row, 0); /* 1: a new entry */

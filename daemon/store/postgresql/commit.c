@@ -75,6 +75,26 @@ static int read_answers(struct store *store, bool begun)
     return result;
 }
 
+int pg_commit_durably(struct store *store, const char *doing)
+{
+    PGresult *answer = NULL;
+    int result;
+
+    store->warned = false;
+    store->in_commit = true;
+    result = pg_simple(store, "COMMIT", doing, &answer);
+    store->in_commit = false;
+    if (result == STORE_OK && strcmp(PQcmdStatus(answer), "COMMIT") != 0) {
+        result = pg_refuse(store, STORE_E_RETRY, "%s: cannot %s: the transaction had failed",
+                           store->shown, doing);
+    } else if (result == STORE_OK && store->warned) {
+        result = pg_refuse(store, STORE_E_RETRY, "%s: cannot %s: %s", store->shown, doing,
+                           store->notice);
+    }
+    PQclear(answer);
+    return result;
+}
+
 int pg_commit(struct store *store)
 {
     bool begun = store->in_transaction;

@@ -282,6 +282,7 @@ int pg_connect(struct store *store)
         store->backend = PQbackendPID(store->db);
         store->link = PG_OPEN;
         name_server(store);
+        store->resumed = false;
         devices_clear(store->devices); /* another server may lack them */
         months_clear(store->months);
     }
@@ -300,7 +301,8 @@ int pg_ready(struct store *store)
     if (store->fatal) {
         return STORE_FATAL;
     }
-    if (store->link == PG_HOLDER && PQstatus(store->db) == CONNECTION_OK && !store->unknown) {
+    if (store->link == PG_HOLDER && PQstatus(store->db) == CONNECTION_OK && !store->unknown &&
+        (store->resumed || store->run == 0)) {
         return STORE_OK;
     }
     if (store->link == PG_CLOSED) {

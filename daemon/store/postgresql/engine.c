@@ -1,7 +1,8 @@
 /*
  * PostgreSQL as an engine of the store: the table of its operations. The connection is in
- * connect.c, batches in batch.c, the commit in commit.c, the locks in lock.c; what is not there yet
- * is in unbuilt.c. The opening comment of each file describes its design.
+ * connect.c, batches in batch.c, the commit in commit.c, the locks in lock.c, retention in
+ * expire.c; what has nothing to do here is in nothing.c. The opening comment of each file describes
+ * its design.
  */
 #include "store/engine.h"
 

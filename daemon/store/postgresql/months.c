@@ -15,7 +15,9 @@
 #include "store/postgresql/batch_internal.h"
 #include "store/postgresql/postgresql_internal.h"
 
-#define MONTHS_MAX 2048
+#define MONTHS_MAX    2048
+#define AHEAD         6 /* steps; 75 days */
+#define AHEAD_STEP_MS (INT64_C(15) * 86400000)
 
 struct month {
     char parent[12];
@@ -117,9 +119,29 @@ int months_need(struct store *store, const char *table, int64_t time_ms)
     }
     result = add(store, table, time_ms);
     if (result == STORE_OK && !find(store->months, table, time_ms)) {
-        store->fatal = true;
-        return pg_refuse(store, STORE_FATAL, "%s: a month of %s cannot be made", store->shown,
-                         table);
+        return pg_refuse(store, STORE_E_RETRY,
+                         "%s: the month of %lld ms cannot be added to %s: a table has its name and "
+                         "is no partition of %s: rename that table",
+                         store->shown, (long long)time_ms, table, table);
+    }
+    return result;
+}
+
+int months_ahead(struct store *store, int64_t now_ms)
+{
+    static const char *const tables[] = {"battery", "temperature", "messages"};
+    int result = STORE_OK;
+
+    for (int i = 0; i < 3 * AHEAD && result == STORE_OK; i++) {
+        /* A month has 31 days at most: no month between the first and the last is left out. */
+        result = months_need(store, tables[i % 3], now_ms + i / 3 * AHEAD_STEP_MS);
+    }
+    if (store->in_transaction) {
+        /* Nothing else is in it. */
+        int ended = result == STORE_OK ? pg_simple(store, "COMMIT", "make months", NULL) : result;
+
+        store->in_transaction = result != STORE_OK; /* the caller rolls back */
+        result = ended;
     }
     return result;
 }

@@ -15,4 +15,7 @@ void months_clear(struct pg_months *months);
  * this time, in the open transaction. */
 int months_need(struct store *store, const char *table, int64_t time_ms);
 
+/* Make the months from now_ms (wall clock) to two months later, in transactions of their own. */
+int months_ahead(struct store *store, int64_t now_ms);
+
 #endif

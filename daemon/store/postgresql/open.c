@@ -9,6 +9,7 @@
 
 #include "store/postgresql/batch_internal.h"
 #include "store/postgresql/devices_internal.h"
+#include "store/postgresql/expire_internal.h"
 #include "store/postgresql/months_internal.h"
 #include "store/postgresql/operations_internal.h"
 #include "store/postgresql/postgresql_internal.h"
@@ -20,6 +21,11 @@ static void discard(struct store *store)
     devices_free(store->devices);
     months_free(store->months);
     pg_zone_free(store);
+    free(store->expire);
+    for (unsigned i = 0; store->client_ids != NULL && i < store->client_count; i++) {
+        free(store->client_ids[i]);
+    }
+    free(store->client_ids);
     free(store->lock_keys);
     free(store->broker);
     free(store->shown);
@@ -39,10 +45,15 @@ static bool make_keys(struct store *store, const struct store_options *options)
 {
     store->client_count = options->client_count;
     store->lock_keys = calloc(options->client_count + 1, sizeof(*store->lock_keys));
-    if (store->lock_keys == NULL) {
+    store->client_ids = calloc(options->client_count + 1, sizeof(*store->client_ids));
+    if (store->lock_keys == NULL || store->client_ids == NULL) {
         return false;
     }
     for (unsigned i = 0; i < store->client_count; i++) {
+        store->client_ids[i] = strdup(options->client_ids[i]);
+        if (store->client_ids[i] == NULL) {
+            return false;
+        }
         store->lock_keys[i] = pg_lock_key("session", store->broker, options->client_ids[i]);
     }
     qsort(store->lock_keys, store->client_count, sizeof(*store->lock_keys), ascending);
@@ -82,10 +93,12 @@ static struct store *make(const struct store_options *options)
     store->batch = batch_new();
     store->devices = devices_new();
     store->months = months_new();
+    store->expire = calloc(1, sizeof(*store->expire));
     make_token(store);
     if (store->uri == NULL || store->shown == NULL || store->broker == NULL ||
         store->batch == NULL || store->devices == NULL || store->months == NULL ||
-        !make_keys(store, options) || !pg_zone_keep(store, options->zone)) {
+        store->expire == NULL || !make_keys(store, options) ||
+        !pg_zone_keep(store, options->zone)) {
         discard(store);
         return NULL;
     }

@@ -40,6 +40,7 @@ enum pg_statement {
     PG_MESSAGES_STORED,
     PG_QUARANTINE_ADD,
     PG_QUARANTINE_AGAIN,
+    PG_TRIGGERS,
     PG_SESSION_DURABLE,
     PG_SESSION_CONNECTING,
     PG_SESSION_SETTLED,
@@ -48,6 +49,7 @@ enum pg_statement {
     PG_SESSIONS,
     PG_GAP_ADD,
     PG_GAP_EXTEND,
+    PG_GAP_OLDER,
     PG_SUBSCRIPTION_ADD,
     PG_SUBSCRIPTION_REMOVE,
     PG_SUBSCRIPTIONS_FORGET,
@@ -60,6 +62,16 @@ enum pg_statement {
     PG_SURVEY_DEVICES,
     PG_SURVEY_BEFORE,
     PG_SURVEY_QUARANTINE,
+    PG_BATTERY_COUNT,
+    PG_TEMPERATURE_COUNT,
+    PG_MESSAGES_COUNT,
+    PG_QUARANTINE_COUNT,
+    PG_RETENTION_LOCK,
+    PG_EXPIRED_MONTH,
+    PG_OLD_MONTH,
+    PG_CUT_MONTHS,
+    PG_QUARANTINE_EXPIRE,
+    PG_EXPIRED_ADD,
     PG_MONTHS,
     PG_MONTHS_LOCK,
     PG_MONTH_ADD,
@@ -76,6 +88,7 @@ enum pg_link {
 
 struct pg_batch;   /* batch_internal.h */
 struct pg_devices; /* devices_internal.h */
+struct pg_expire;  /* expire_internal.h */
 
 struct store {
     struct store_handle handle;
@@ -83,7 +96,8 @@ struct store {
     char *shown;
     const char *password; /* borrowed; NULL: none */
     char *broker;
-    struct zone *zone;  /* of the days, as database.time_zone has them; NULL: the database's */
+    struct zone *zone; /* of the days, as database.time_zone has them; NULL: the database's */
+    char **client_ids;
     int64_t *lock_keys; /* one for each client id, ascending */
     unsigned client_count;
     int answer_timeout_ms;
@@ -109,6 +123,8 @@ struct store {
     struct store_link told; /* for status */
 
     int64_t run;                 /* 0: none begun */
+    char version[PG_NAME_SIZE];  /* of the program, in the run's row */
+    int64_t started_ms;          /* in it, too */
     struct store_counts counts;  /* the open batch included */
     struct store_counts durable; /* of the last COMMIT that was answered */
     struct store_counts pending; /* of the COMMIT that was sent last */
@@ -124,10 +140,19 @@ struct store {
     struct pg_batch *batch;
     struct pg_devices *devices;
     struct pg_months *months;
+    struct pg_expire *expire;
+    int64_t ahead_ms; /* monotonic: when months were made ahead last; 0: never */
     int last_query;   /* number of the last cursor of a tool */
     int open_queries; /* of a tool */
     bool holds_read;  /* store_read_begin() */
     bool fatal;
+    bool resumed; /* since the connection was made: the run's row is what it should be */
+    bool storing; /* rows of the batch are on their way */
+    bool refused; /* the server refuses one of them for what it holds: */
+    char refusal[PG_NOTICE_SIZE * 2];
+    bool cautious;       /* the next messages are stored one by one, until a commit */
+    const char *missing; /* a table where rows that were stored are not there; NULL: none */
+    char state[6];       /* the SQLSTATE of the last failure; "": libpq's own */
     char error[PG_ERROR_SIZE];
 };
 
@@ -137,9 +162,11 @@ extern const struct store_engine store_postgresql; /* engine.c */
 
 /* What an SQLSTATE means for a batch. */
 struct pg_class {
-    int result;  /* STORE_E_RETRY or STORE_FATAL */
-    int opening; /* while opening: STORE_E_WAIT or STORE_E_PATH */
-    bool close;  /* the connection is of no more use */
+    int result;         /* STORE_E_RETRY or STORE_FATAL */
+    int opening;        /* while opening: STORE_E_WAIT or STORE_E_PATH */
+    bool close;         /* the connection is of no more use */
+    bool content;       /* if a row of a batch is stored: the row itself may be what is refused */
+    const char *advice; /* for people; NULL: none */
 };
 
 /* Returns the class of an SQLSTATE; "" is a lost connection. Pure. */
@@ -200,6 +227,10 @@ const char *pg_sql(enum pg_statement id);
 
 /* Run one statement. *out is for PQclear(); NULL: not wanted. Its columns are in binary. */
 int pg_run(struct store *store, enum pg_statement id, const struct pg_args *args, PGresult **out);
+
+/* The same for SQL that is not prepared. `args` may be NULL. */
+int pg_run_text(struct store *store, const char *sql, const struct pg_args *args, const char *doing,
+                PGresult **out);
 
 /*
  * Several statements in one round trip: begin, send each, sync, then one pg_expect() for each that
@@ -282,11 +313,15 @@ int pg_lock_take(struct store *store, struct store_holder *holder);
 /* Describe a holder by its application_name, which is "foxtrackrd HOST/PID/TOKEN". */
 void pg_lock_describe(const char *name, const char *address, struct store_holder *holder);
 
-/* After a connection was lost: learn from the run's row whether the last COMMIT took effect. */
+/* After a connection was lost: learn from the run's row whether the last COMMIT took effect. A
+ * database that is older than that is noted in `gaps`: STORE_E_RETRY, whose sentence says so. */
 int pg_run_resume(struct store *store);
 
 /* Commit the batch with the run's counts; see commit.c. Also without a transaction: it then begins
  * one, which proves that the database commits. */
 int pg_commit(struct store *store);
+
+/* Commit a transaction of another kind, which must be as durable as a batch. */
+int pg_commit_durably(struct store *store, const char *doing);
 
 #endif

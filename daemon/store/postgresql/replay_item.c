@@ -44,7 +44,7 @@ static int parse(struct pg_item *item, const struct store_replay *replay)
                                 item->packet.topic, item->packet.topic_length, item->packet.payload,
                                 item->packet.payload_length, &item->message, &item->problem);
 
-    if (result == 0 && !batch_json_good(&item->message, &item->packet, &item->problem)) {
+    if (result == 0 && !batch_can_store(&item->message, &item->packet, &item->problem)) {
         foxtrackr_message_clear(&item->message);
         return item->problem.reason;
     }

@@ -120,6 +120,12 @@ static const struct {
     [PG_QUARANTINE_AGAIN] = {QUARANTINE "NOTHING RETURNING 1::int4",
                              "put messages into quarantine"},
 #undef QUARANTINE
+    /* Of the table and its partitions: those that run before a row is inserted. */
+    [PG_TRIGGERS] = {"SELECT coalesce(string_agg(DISTINCT tgname, ', '), '') FROM pg_trigger"
+                     " WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 7 = 7"
+                     " AND (tgrelid = $1::text::regclass OR tgrelid IN (SELECT inhrelid"
+                     " FROM pg_inherits WHERE inhparent = $1::text::regclass))",
+                     "look for triggers"},
     [PG_SESSION_DURABLE] = {"INSERT INTO sessions (client_id, broker, last_durable_ms)"
                             " VALUES ($1::text, $2::text, $3::int8)"
                             " ON CONFLICT (client_id, broker)"
@@ -179,6 +185,15 @@ static const struct {
                        " AND NOT EXISTS (SELECT 1 FROM gaps AS g WHERE g.client_id = $1::text"
                        " AND g.resumed_ms = $3::int8 AND g.resumed_ms <> gaps.resumed_ms)",
                        "extend a gap"},
+    /* This database has everything of a session until its last commit that is here. */
+    [PG_GAP_OLDER] = {"INSERT INTO gaps (client_id, last_durable_ms, resumed_ms, reason)"
+                      " SELECT c, (SELECT max(ms) FROM (SELECT last_durable_ms FROM sessions"
+                      " WHERE client_id = c AND broker = $2::text UNION ALL SELECT max(started_ms)"
+                      " FROM runs WHERE started_ms < $4::int8) AS m (ms) WHERE ms <= $3::int8),"
+                      " $3::int8, 'older database' FROM unnest($1::text[]) AS c"
+                      " ON CONFLICT (client_id, resumed_ms) DO UPDATE"
+                      " SET last_durable_ms = excluded.last_durable_ms, reason = excluded.reason",
+                      "note a gap"},
     [PG_SUBSCRIPTION_ADD] = {"INSERT INTO subscriptions (client_id, broker, filter, qos,"
                              " subscribed_ms) VALUES ($1::text, $2::text, $3::text, $4::int8,"
                              " $5::int8) ON CONFLICT (client_id, broker, filter) DO UPDATE SET"
@@ -238,6 +253,53 @@ static const struct {
                           "look up the reading before the newest"},
     [PG_SURVEY_QUARANTINE] = {"SELECT coalesce(max(last_received_ms), 0) FROM quarantine",
                               "look up the newest message of quarantine"},
+#define COUNT_OLD(table)                                                                           \
+    {                                                                                              \
+        "SELECT d.device, r.n, r.t FROM (SELECT device FROM devices WHERE device > $1::int8"       \
+        " ORDER BY device LIMIT $5::int8) AS d CROSS JOIN LATERAL (SELECT count(*), max(time_ms)"  \
+        " FROM (SELECT time_ms FROM " table " WHERE device = d.device AND time_ms >= $2::int8"     \
+        " AND time_ms < $3::int8 ORDER BY time_ms LIMIT $4::int8) AS s) AS r (n, t)"               \
+        " ORDER BY d.device",                                                                      \
+            "count old rows of " table                                                             \
+    }
+    [PG_BATTERY_COUNT] = COUNT_OLD("battery"),
+    [PG_TEMPERATURE_COUNT] = COUNT_OLD("temperature"),
+    [PG_MESSAGES_COUNT] = COUNT_OLD("messages"),
+#undef COUNT_OLD
+    [PG_QUARANTINE_COUNT] = {"SELECT 1::int8, count(*), max(last_received_ms) FROM"
+                             " (SELECT last_received_ms FROM quarantine WHERE $1::int8 = 0"
+                             " AND last_received_ms >= $2::int8 AND last_received_ms < $3::int8"
+                             " AND $5::int8 > 0 ORDER BY last_received_ms LIMIT $4::int8) AS s",
+                             "count the quarantine by age"},
+    [PG_RETENTION_LOCK] = {"SELECT pg_try_advisory_xact_lock($1::int8)::int4",
+                           "begin to delete old rows"},
+    /* The second parameter is of no use here: the two statements are called alike. */
+    [PG_EXPIRED_MONTH] = {"SELECT relname::text, pg_relation_size(oid)"
+                          " / current_setting('block_size')::int8 + 1 FROM pg_class"
+                          " WHERE relnamespace = current_schema()::regnamespace"
+                          " AND relkind = 'r' AND $2::int8 IS NOT NULL"
+                          " AND starts_with(relname, 'foxtrackr_expired_' || $1::text || '_')"
+                          " ORDER BY relname LIMIT 1",
+                          "find a month that is half deleted"},
+    [PG_OLD_MONTH] = {"SELECT name, until_ms FROM foxtrackr_partitions WHERE parent = $1::text"
+                      " AND from_ms IS NOT NULL AND until_ms <= $2::int8 AND NOT detaching"
+                      " ORDER BY from_ms LIMIT 1",
+                      "find an old month"},
+    [PG_CUT_MONTHS] = {"SELECT name FROM foxtrackr_partitions WHERE parent = $1::text"
+                       " AND NOT detaching AND (from_ms IS NULL OR from_ms < $2::int8"
+                       " AND (until_ms > $2::int8 OR until_ms IS NULL)) ORDER BY name",
+                       "find the months with old rows"},
+    [PG_QUARANTINE_EXPIRE] = {"DELETE FROM quarantine WHERE ctid = ANY (ARRAY(SELECT ctid"
+                              " FROM quarantine WHERE last_received_ms < $1::int8"
+                              " ORDER BY last_received_ms LIMIT $2::int8))",
+                              "delete old messages of quarantine"},
+    [PG_EXPIRED_ADD] = {"INSERT INTO expired AS e (run, table_name, row_count, before_ms, last_ms)"
+                        " VALUES ($1::int8, $2::text, $3::int8, $4::int8, $5::int8)"
+                        " ON CONFLICT (run, table_name) DO UPDATE SET"
+                        " row_count = e.row_count + excluded.row_count,"
+                        " before_ms = greatest(e.before_ms, excluded.before_ms),"
+                        " last_ms = excluded.last_ms",
+                        "count what was deleted"},
     [PG_MONTHS] = {"SELECT p.parent, p.from_ms, p.until_ms FROM foxtrackr_partitions AS p"
                    " WHERE NOT p.detaching",
                    "look at the months"},
@@ -452,6 +514,22 @@ int pg_run(struct store *store, enum pg_statement id, const struct pg_args *args
         *out = NULL;
     }
     return result == STORE_OK ? pg_results(store, pg_doing(id), out) : result;
+}
+
+int pg_run_text(struct store *store, const char *sql, const struct pg_args *args, const char *doing,
+                PGresult **out)
+{
+    static const struct pg_args none = {.count = 0};
+
+    if (out != NULL) {
+        *out = NULL;
+    }
+    args = args != NULL ? args : &none;
+    if (store->db == NULL || PQsendQueryParams(store->db, sql, args->count, NULL, args->values,
+                                               args->lengths, args->formats, 1) != 1) {
+        return pg_fail(store, NULL, doing);
+    }
+    return pg_results(store, doing, out);
 }
 
 int pg_prepare_all(struct store *store)

@@ -1,0 +1,45 @@
+/* Operations for which this engine has nothing to do: it has no inbox, no file of its own that
+ * could be replaced or give space back, and keeps nothing in memory that other programs change. */
+#include "store/postgresql/operations_internal.h"
+#include "store/postgresql/postgresql_internal.h"
+
+int postgresql_find_out(struct store *store, struct store_found *out)
+{
+    (void)store;
+    *out = (struct store_found){0};
+    return STORE_OK;
+}
+
+bool postgresql_sorts_in(const struct store *store)
+{
+    (void)store;
+    return false;
+}
+
+int postgresql_sort_in(struct store *store, bool idle, uint64_t most, int64_t *wait_us)
+{
+    (void)store;
+    (void)idle;
+    (void)most;
+    *wait_us = -1;
+    return STORE_OK;
+}
+
+uint64_t postgresql_waiting(const struct store *store)
+{
+    (void)store;
+    return 0;
+}
+
+int postgresql_shrink(struct store *store)
+{
+    (void)store;
+    return STORE_OK;
+}
+
+int postgresql_version_of_others(struct store *store, int64_t *version)
+{
+    (void)store;
+    *version = 0;
+    return STORE_OK;
+}
