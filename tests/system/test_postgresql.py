@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 import fleet
 import postgres
 from foxtrackrd import foxtrackrctl
-from harness import wait_until
+from harness import ROOT, wait_until
 
 @pytest.fixture(scope="module")
 def cluster():
@@ -97,6 +98,18 @@ class Database:
 @pytest.fixture(name="pg")
 def fixture_pg(cluster, request):
     return Database(cluster, request.node.name.partition("[")[0])
+
+
+def test_no_server_outlives_its_program():
+    """Goal: a test program that is killed leaves no server of PostgreSQL behind, and no files."""
+    if not postgres.versions():
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    program = "import postgres, sys; one = postgres.Cluster(); print(one.pid, one.directory, flush=True); sys.stdin.read()"
+    with subprocess.Popen(["/usr/bin/python3", "-B", "-c", program], cwd=ROOT / "tests", stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as made:
+        pid, directory = made.stdout.readline().split()
+        made.kill()
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}") and not os.path.exists(directory), what="the end of the server")
 
 
 def sections(pg, **keys):
