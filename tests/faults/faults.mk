@@ -15,18 +15,19 @@ $(SMALL_DAEMON): $(BUILD)/daemon/main.o $(OTHER_OBJ) $(SIZED:%=$(BUILD)/small/st
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
 
 # The longest first.
-FAULTS := $(wildcard $(addprefix tests/faults/,kills malformed disk operator memory network powerloss tls input migration))
+FAULTS := $(wildcard $(addprefix tests/faults/,kills takeover postgresql malformed disk operator memory network \
+                powerloss tls input migration))
 N           ?= 5000
 SEED        ?= 1
 # Always the same: a check that fails must fail again. Other seeds are for the campaigns.
 FAULTS_SEED ?= 12
 
-# The daemon's choice is MQTT 5 at the fault broker. MQTT 3.1.1 takes its turn: in `kills` and
-# `powerloss` from start to start, in the others from scenario to scenario. `malformed` has packets of
-# both versions, and `migration` has no broker.
+# The daemon's choice is MQTT 5 at the fault broker. MQTT 3.1.1 takes its turn: in `kills`, `powerloss`, `postgresql`
+# and `takeover` from start to start, in the others from scenario to scenario. `malformed` has packets of both versions,
+# and `migration` has no broker.
 ALTERNATE   := $(if $(filter shared,$(PAHO)),, --protocol alternate)
 TURNS       := $(if $(filter shared,$(PAHO)),, --protocol turns)
-protocol_of  = $(if $(filter kills powerloss,$(1)),$(ALTERNATE),$(if $(filter-out malformed migration,$(1)),$(TURNS)))
+protocol_of  = $(if $(filter kills powerloss postgresql takeover,$(1)),$(ALTERNATE),$(if $(filter-out malformed migration,$(1)),$(TURNS)))
 
 fault-programs: $(SMALL_DAEMON) $(SHIMS)
 

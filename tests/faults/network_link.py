@@ -57,17 +57,17 @@ class Namespace:
         if os.geteuid() != 0:
             raise Skip("needs root for a network namespace")
         try:
-            _ip("netns", "add", self.name)
+            ip("netns", "add", self.name)
         except (OSError, subprocess.CalledProcessError) as problem:
             raise Skip(f"no network namespace can be made: {problem}") from None
         try:
-            _ip("link", "add", self.device, "type", "veth", "peer", "name", "eth0",
+            ip("link", "add", self.device, "type", "veth", "peer", "name", "eth0",
                 "netns", self.name)
-            _ip("addr", "add", f"{self.ours}/30", "dev", self.device)
-            _ip("link", "set", self.device, "up")
-            _ip("-n", self.name, "addr", "add", f"{self.theirs}/30", "dev", "eth0")
-            _ip("-n", self.name, "link", "set", "eth0", "up")
-            _ip("-n", self.name, "link", "set", "lo", "up")
+            ip("addr", "add", f"{self.ours}/30", "dev", self.device)
+            ip("link", "set", self.device, "up")
+            ip("-n", self.name, "addr", "add", f"{self.theirs}/30", "dev", "eth0")
+            ip("-n", self.name, "link", "set", "eth0", "up")
+            ip("-n", self.name, "link", "set", "lo", "up")
         except subprocess.CalledProcessError as problem:
             self.__exit__()
             raise Skip(f"no veth link can be made: {problem}") from None
@@ -75,15 +75,15 @@ class Namespace:
 
     def link(self, state):
         """down: what is sent goes nowhere, and nobody is told."""
-        _ip("link", "set", self.device, state)
+        ip("link", "set", self.device, state)
 
     def __exit__(self, *_):
         for words in (("link", "del", self.device), ("netns", "del", self.name)):
             with contextlib.suppress(subprocess.CalledProcessError):
-                _ip(*words)
+                ip(*words)
 
 
-def _ip(*words):
+def ip(*words):
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     subprocess.run(["ip", *words], check=True, capture_output=True, env={**os.environ, "PATH": path})
 

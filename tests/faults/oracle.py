@@ -42,6 +42,9 @@ def quarantine_digest(topic, payload, max_payload=MAX_PAYLOAD):
 class Contents:
     """All rows of a database, in the form that messages expect, and what waits in the inbox."""
 
+    quarantined = "SELECT digest, topic, payload, reason, occurrences FROM quarantine"
+    waiting_in = staticmethod(inbox.waiting)
+
     def __init__(self, connection):
         self.rows = {}          # (table, device, time_ms[, type, digest]) -> values
         self.quarantine = {}    # digest -> (topic, payload, reason, occurrences)
@@ -58,11 +61,10 @@ class Contents:
                 "SELECT device_id, time_ms, type, body, digest "
                 "FROM messages JOIN devices USING (device)"):
             self.rows["messages", device, time_ms, kind, digest] = {"type": kind, "body": body}
-        for digest, topic, payload, reason, occurrences in connection.execute(
-                "SELECT digest, topic, payload, reason, occurrences FROM quarantine"):
+        for digest, topic, payload, reason, occurrences in connection.execute(self.quarantined):
             topic = topic.encode() if isinstance(topic, str) else topic
             self.quarantine[digest] = (topic, payload, reason, occurrences)
-        self.waiting = inbox.waiting(connection)
+        self.waiting = self.waiting_in(connection)
         self.received = connection.execute(
             "SELECT coalesce(sum(received), 0) FROM runs").fetchone()[0]
 
@@ -129,15 +131,20 @@ def check_sound(connection):
     answer = connection.execute("PRAGMA foreign_key_check").fetchall()
     if answer:
         raise Broken(f"foreign_key_check: {answer[:3]}")
+    check_runs(connection)
+    if inbox.exists(connection):
+        positions = connection.execute("SELECT count(*) FROM inbox_position").fetchone()[0]
+        if positions != 1:
+            raise Broken(f"inbox_position has {positions} rows")
+
+
+def check_runs(connection):
+    """Every run accounts for every message."""
     for run, received, stored, duplicate, quarantined in connection.execute(
             "SELECT run, received, stored, duplicate, quarantined FROM runs"):
         if received != stored + duplicate + quarantined:
             raise Broken(f"run {run}: {received} received are not {stored} stored + "
                          f"{duplicate} duplicate + {quarantined} quarantined")
-    if inbox.exists(connection):
-        positions = connection.execute("SELECT count(*) FROM inbox_position").fetchone()[0]
-        if positions != 1:
-            raise Broken(f"inbox_position has {positions} rows")
 
 
 def check_counts(connection):
@@ -191,6 +198,11 @@ def check_crash(database_path, ledger, messages, *, directory=None):
                 check_deliveries(contents, ledger.deliveries(), messages)
         finally:
             connection.close()
+    return check_acknowledged(contents, acknowledged, messages)
+
+
+def check_acknowledged(contents, acknowledged, messages):
+    """Everything is there that was acknowledged. contents: None where there are no tables. Returns how much."""
     wanted = [m for m in messages if m.number in acknowledged]
     _complain([f"message {m.number} {_why(contents, m)}" for m in wanted if _why(contents, m)],
               f"of {len(wanted)} acknowledged messages")
@@ -233,6 +245,12 @@ def check_final(database_path, messages, *, ledger=None, optional=(), max_payloa
         connection.close()
     if left:
         raise Broken(f"{left} rows are left in the inbox, of which {contents.waiting.total()} wait")
+    return check_contents(contents, messages, ledger=ledger, optional=optional,
+                          max_payload=max_payload, strangers=strangers)
+
+
+def check_contents(contents, messages, *, ledger=None, optional=(), max_payload=MAX_PAYLOAD, strangers=False):
+    """What check_final() asks about the rows; the arguments and the result are the same."""
     if ledger is not None:
         check_deliveries(contents, ledger.deliveries(), messages)
     problems = []

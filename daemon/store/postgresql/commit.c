@@ -98,6 +98,7 @@ int pg_commit_durably(struct store *store, const char *doing)
 int pg_commit(struct store *store)
 {
     bool begun = store->in_transaction;
+    bool committed = false;
     int result = pg_pipeline_begin(store);
 
     if (result == STORE_OK && !begun) {
@@ -121,13 +122,19 @@ int pg_commit(struct store *store)
     if (result == STORE_OK) {
         store->unknown = false;
         result = read_answers(store, begun);
+        committed = result == STORE_OK;
         store->unknown = store->unknown || store->db == NULL;
     }
     result = pg_pipeline_end(store, result);
     store->in_commit = false;
-    if (result == STORE_OK) {
-        store->durable = store->pending;
-        store->unknown = false;
+    if (!committed) {
+        return result;
     }
-    return result;
+    if (result != STORE_OK) {
+        /* The connection has ended behind the answer, which counts all the same. */
+        pg_disconnect(store);
+    }
+    store->durable = store->pending;
+    store->unknown = false;
+    return STORE_OK;
 }
