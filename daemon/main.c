@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,15 @@ static int open_log(const struct config *config)
     return EX_OK;
 }
 
+/* Set when main begins to stop; before that the signal may be pending. */
+static atomic_bool stopping;
+
+/* Ends long waits for a server. Any thread. */
+static bool is_stopping(void)
+{
+    return atomic_load(&stopping) || signals_stop_pending();
+}
+
 static int open_store(struct daemon *daemon)
 {
     struct upgrade upgrade = {.started_ms = clock_monotonic_ms()};
@@ -96,6 +106,9 @@ static int open_store(struct daemon *daemon)
     options.zone = &daemon->zone;
     options.client_ids = daemon->client_ids;
     options.client_count = daemon->session_count;
+    if (daemon->config->database.engine == CONFIG_POSTGRESQL) {
+        options.stopped = is_stopping;
+    }
     broker_target(daemon->config, broker);
     result = standby_open(daemon->config, &options, daemon->watchdog, &daemon->store);
     if (result != EX_OK) {
@@ -340,6 +353,9 @@ static int run(struct daemon *daemon)
         if (status_writer(daemon->status)->state == WRITER_FATAL) {
             return EX_IOERR;
         }
+        if (status_writer(daemon->status)->state == WRITER_LOST) {
+            return EX_TEMPFAIL; /* the service starts it again, as a standby */
+        }
         follow_writer(daemon);
         if (!ready && (status_all_subscribed(daemon->status) ||
                        clock_monotonic_ms() - started_ms > READY_LIMIT_MS)) {
@@ -402,7 +418,7 @@ static bool stop_store(struct daemon *daemon, int64_t deadline_ms, int *status)
         left_ms = deadline_ms - clock_monotonic_ms();
         store_limit_wait(daemon->store, left_ms > 0 ? (int)left_ms : 0);
     }
-    if (state != WRITER_FATAL && daemon->store != NULL) {
+    if (state != WRITER_FATAL && state != WRITER_LOST && daemon->store != NULL) {
         result = store_run_end(daemon->store, wall_now_ms());
     }
     if (result == STORE_FATAL) {
@@ -426,6 +442,7 @@ static int stop(struct daemon *daemon, int status)
     int64_t deadline_ms = clock_monotonic_ms() + STOP_LIMIT_MS;
     bool ended;
 
+    atomic_store(&stopping, true);
     watchdog_stopping(daemon->watchdog);
     status_notify_stopping("stopping");
     status_free(daemon->status);

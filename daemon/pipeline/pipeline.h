@@ -131,9 +131,10 @@ enum writer_state {
     WRITER_RUNNING,
     WRITER_STALLED, /* nothing can be written now; tried again with backoff */
     WRITER_FATAL,   /* the thread has ended: exit with 74 */
-    WRITER_ENDED,   /* the intake was closed and everything in it is durable */
-    WRITER_LEFT,    /* the intake was closed while stalled: the items in it were not acknowledged,
-                     * so the broker still has them */
+    WRITER_LOST,  /* the thread has ended, because another daemon has the sessions: exit with 75 */
+    WRITER_ENDED, /* the intake was closed and everything in it is durable */
+    WRITER_LEFT,  /* the intake was closed while stalled: the items in it were not acknowledged,
+                   * so the broker still has them */
 };
 
 /* The deletion in a table that retention has announced and delays; rows 0: none. */

@@ -11,7 +11,8 @@
  * locked, read-only), the writer rolls back, severs every link so that no acknowledgement can
  * leave, makes the intake refuse, and applies the same items again with backoff. Rows are
  * idempotent, so a commit that took effect despite an error does no harm. When the disk cannot be
- * trusted any more, the thread ends in WRITER_FATAL, and the process with it. A stop does not wait
+ * trusted any more, the thread ends in WRITER_FATAL, and the process with it; when another daemon
+ * has taken the sessions, in WRITER_LOST. A stop does not wait
  * for such a disk: there is one more attempt, unless space is known to be short, and then the items
  * are left to the broker.
  *

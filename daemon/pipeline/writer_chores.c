@@ -88,7 +88,7 @@ bool writer_look_at_content(struct writer *writer, bool idle)
         pthread_mutex_unlock(&writer->mutex);
         writer_attention_want(&writer->attention);
     } else if (result < 0) {
-        writer_fail(writer, store_error(writer->parts.store));
+        writer_fail(writer, result, store_error(writer->parts.store));
     }
     return result >= 0;
 }
@@ -106,7 +106,7 @@ bool writer_look_at_devices(struct writer *writer, bool idle)
     }
     result = writer_attention_chunk(attention, writer->parts.store, received);
     if (result < 0) {
-        writer_fail(writer, store_error(writer->parts.store));
+        writer_fail(writer, result, store_error(writer->parts.store));
     } else if (result != STORE_OK) {
         log_line_limited(&writer->attention_cause, LOG_WARNING, NULL, "database: %s",
                          store_error(writer->parts.store));
@@ -127,7 +127,7 @@ bool writer_idle(struct writer *writer)
     writer->idle_ms = clock_monotonic_ms();
     result = store_idle(writer->parts.store, &writer->idle_again_ms);
     if (result < 0) {
-        writer_fail(writer, store_error(writer->parts.store));
+        writer_fail(writer, result, store_error(writer->parts.store));
     } else if (result != STORE_OK) {
         log_line_limited(&writer->idle_cause, LOG_WARNING, NULL,
                          "database: work in idle time is put off: %s",
@@ -191,7 +191,7 @@ bool writer_look_at_space(struct writer *writer)
         writer_look_at_readers(writer, &measures);
     }
     if (result < 0) {
-        writer_fail(writer, store_error(writer->parts.store));
+        writer_fail(writer, result, store_error(writer->parts.store));
     }
     return result >= 0;
 }
@@ -213,7 +213,7 @@ bool writer_chore_failed(struct writer *writer, struct log_cause *cause, int res
 
     snprintf(reason, sizeof(reason), "%s", store_error(store));
     if (result < 0 || store_rollback(store) != STORE_OK) {
-        writer_fail(writer, result < 0 ? reason : store_error(store));
+        writer_fail(writer, result, result < 0 ? reason : store_error(store));
         return false;
     }
     log_line_limited(cause, LOG_WARNING, NULL, "database: %s: %s", what, reason);
@@ -302,7 +302,7 @@ bool writer_delete_old(struct writer *writer)
     }
     writer->rejudge.agreed_ms = writer->expire.survey.agreed_ms;
     if (expired.done && writer->for_space && store_shrink(store) == STORE_FATAL) {
-        writer_fail(writer, store_error(store));
+        writer_fail(writer, STORE_FATAL, store_error(store));
         return false;
     }
     pthread_mutex_lock(&writer->mutex);
@@ -336,7 +336,7 @@ static bool truncate_wal(struct writer *writer)
         return true;
     }
     if (result < 0 || store_shrink(writer->parts.store) == STORE_FATAL) {
-        writer_fail(writer, store_error(writer->parts.store));
+        writer_fail(writer, result, store_error(writer->parts.store));
         return false;
     }
     writer->wal_cut_ms = clock_monotonic_ms();

@@ -79,8 +79,9 @@ bool writer_write_batch(struct writer *writer, const struct intake_item *first);
 void writer_set_state(struct writer *writer, enum writer_state state, const char *reason);
 enum writer_state writer_state_of(struct writer *writer);
 
-/* The database cannot be trusted: log that, sever the links, and enter WRITER_FATAL. */
-void writer_fail(struct writer *writer, const char *reason);
+/* The database cannot be trusted, or with STORE_E_LOST another daemon has the sessions: log that,
+ * sever the links, and enter WRITER_FATAL or WRITER_LOST. */
+void writer_fail(struct writer *writer, int result, const char *reason);
 
 /* Nothing can be written now: sever the links, refuse messages, and stay WRITER_STALLED until the
  * backoff is over. */

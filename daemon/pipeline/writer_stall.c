@@ -43,12 +43,14 @@ static void cut_links(struct writer *writer, const char *problem, const char *re
     gate_sever_all(writer->parts.gate, why);
 }
 
-void writer_fail(struct writer *writer, const char *reason)
+void writer_fail(struct writer *writer, int result, const char *reason)
 {
+    bool lost = result == STORE_E_LOST;
+
     log_error("database: %s", reason);
-    cut_links(writer, "the database failed", reason);
+    cut_links(writer, lost ? "another daemon has the sessions" : "the database failed", reason);
     intake_set_stalled(writer->parts.intake, true);
-    writer_set_state(writer, WRITER_FATAL, reason);
+    writer_set_state(writer, lost ? WRITER_LOST : WRITER_FATAL, reason);
 }
 
 void writer_stall(struct writer *writer, const char *reason)
@@ -113,6 +115,6 @@ bool writer_batch_failed(struct writer *writer, int result)
         writer_stall(writer, reason);
         return !writer_leave(writer);
     }
-    writer_fail(writer, result > 0 ? store_error(store) : reason);
+    writer_fail(writer, result, result > 0 ? store_error(store) : reason);
     return false;
 }

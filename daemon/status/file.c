@@ -33,7 +33,7 @@ const char *status_file_writer_state(enum writer_state state)
 {
     static const char *const names[] = {
         [WRITER_RUNNING] = "running", [WRITER_STALLED] = "takes nothing", [WRITER_FATAL] = "failed",
-        [WRITER_ENDED] = "stopped",   [WRITER_LEFT] = "stopped",
+        [WRITER_LOST] = "lost",       [WRITER_ENDED] = "stopped",         [WRITER_LEFT] = "stopped",
     };
 
     return names[state];

@@ -39,6 +39,9 @@ static const char *state_in_words(const struct status_snapshot *now)
     if (now->writer.state == WRITER_FATAL) {
         return "database failed";
     }
+    if (now->writer.state == WRITER_LOST) {
+        return "another daemon has the sessions";
+    }
     if (now->writer.state == WRITER_STALLED) {
         return "database takes nothing";
     }
@@ -78,7 +81,8 @@ static void describe_trouble(const struct status_snapshot *now, const struct con
     const struct session_status *session = neediest(now, &index);
     int64_t retry_at_ms = 0;
 
-    if (now->writer.state == WRITER_STALLED || now->writer.state == WRITER_FATAL) {
+    if (now->writer.state == WRITER_STALLED || now->writer.state == WRITER_FATAL ||
+        now->writer.state == WRITER_LOST) {
         snprintf(part, sizeof(part), ": %s", now->writer.reason);
         append(text, part);
         retry_at_ms = now->writer.state == WRITER_STALLED ? now->writer.retry_at_ms : 0;

@@ -31,7 +31,6 @@ class Database:
 
     def __init__(self, cluster, name):
         self.cluster, self.name = cluster, name
-        cluster.make_database(name)
         self.uri = cluster.uri(name)
 
     def rows(self, sql):
@@ -97,7 +96,9 @@ class Database:
 
 @pytest.fixture(name="pg")
 def fixture_pg(cluster, request):
-    return Database(cluster, request.node.name.partition("[")[0])
+    name = request.node.name.partition("[")[0]
+    cluster.make_database(name)
+    return Database(cluster, name)
 
 
 def test_no_server_outlives_its_program():
@@ -203,7 +204,8 @@ def test_a_standby_takes_over(broker, make_daemon, pg):
             wait_until(has_taken_over, timeout=15, what="a take-over")
             print(f"turn {turn}: {time.monotonic() - began:.1f} s")
             os.kill(holder.process.pid, signal.SIGCONT)
-            holder.wait_exit()  # its connection is gone, and the sessions are the other's
+            assert holder.wait_exit() == os.EX_TEMPFAIL  # its connection is gone, the sessions are the other's
+            assert "has the client ids of this daemon now" in holder.log()
             holder.start(wait="ready")
         print(f"turn {turn}: {time.monotonic() - began:.1f} s")
     wait_until(lambda: not pg.differences(*manifests)[0], timeout=90, every=0.5,
@@ -211,3 +213,51 @@ def test_a_standby_takes_over(broker, make_daemon, pg):
     for daemon in both:
         daemon.stop()
     pg.check(*manifests)
+
+
+@pytest.fixture(name="small")
+def fixture_small(cluster):
+    """A tablespace of its own small file system."""
+    folder = cluster.directory / "small"
+    folder.mkdir()
+    owner = f",uid={cluster.user.pw_uid}" if cluster.user else ""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=48m,mode=0700{owner}", "tmpfs", str(folder)],
+                      stderr=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        cluster.psql(f"CREATE TABLESPACE small LOCATION '{folder}'")
+        cluster.psql("CREATE DATABASE small OWNER foxtrackrd TEMPLATE template0 TABLESPACE small")
+        yield folder
+        cluster.psql("DROP DATABASE small WITH (FORCE)")
+        cluster.psql("DROP TABLESPACE small")
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
+
+
+def test_a_full_disk_at_the_server(broker, make_daemon, cluster, small):
+    """Goal: without space at the server the daemon takes nothing, says what to do, keeps the sessions, ends when it is
+    told to, and goes on by itself when there is space again: every reading is there once."""
+    pg = Database(cluster, "small")
+    daemon = make_daemon(broker, **sections(pg)).start()
+    filler = small / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(65536)):
+                pass
+        except OSError:
+            pass
+    manifest = fleet.play(broker, messages=4000, garbage=10)
+    daemon.wait_status(lambda s: s["state"] == "database takes nothing" and "free space at the server" in s["text"])
+    silent = ("SELECT extract(epoch FROM clock_timestamp() - max(query_start)) < 3 FROM pg_stat_activity JOIN pg_locks"
+              " USING (pid) WHERE locktype = 'advisory' AND pg_stat_activity.datname = 'small'")
+    for _ in range(3):
+        wait_until(lambda: cluster.psql(silent).split()[-1] == "t", timeout=5, what="a sign of life of the holder")
+        time.sleep(1)  # longer than between two of them: the last one was a while ago
+    began = time.monotonic()
+    daemon.stop()
+    assert time.monotonic() - began < 10
+    daemon.start(wait="ready")
+    filler.unlink()
+    wait_until(lambda: pg.received() >= manifest.messages, timeout=90, what="all messages")
+    daemon.stop()
+    pg.check(manifest)

@@ -246,6 +246,19 @@ static void a_fatal_commit_ends_it_unpublished(void **state)
     assert_int_equal(memory_calls(pipeline->store, MEMORY_ROLLBACK), 0); /* nothing is written */
 }
 
+/* The exit status of the process tells the two apart. */
+static void sessions_that_another_daemon_has_end_it(void **state)
+{
+    struct pipeline *pipeline = *state;
+
+    memory_fail(pipeline->store, MEMORY_BEGIN, 1, -1, STORE_E_LOST);
+    put_some(pipeline);
+    start(pipeline);
+    wait_state(pipeline->writer, WRITER_LOST, &pipeline->status);
+    assert_int_equal(put_message(pipeline, MESSAGES + 1), INTAKE_E_REFUSED);
+    stop(pipeline, WRITER_LOST);
+}
+
 static void a_rollback_that_fails_is_fatal(void **state)
 {
     struct pipeline *pipeline = *state;
@@ -512,6 +525,7 @@ int main(void)
         WITH_PIPELINE(what_a_failed_commit_has_left_is_no_second_row),
         WITH_PIPELINE(what_cannot_be_applied_now_takes_its_batch_back),
         WITH_PIPELINE(a_fatal_commit_ends_it_unpublished),
+        WITH_PIPELINE(sessions_that_another_daemon_has_end_it),
         WITH_PIPELINE(a_rollback_that_fails_is_fatal),
         WITH_PIPELINE(nothing_is_taken_before_the_store_is_attached),
         WITH_PIPELINE(a_stop_during_a_stall_leaves_the_rest_to_the_broker),

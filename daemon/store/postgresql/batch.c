@@ -51,6 +51,11 @@ int postgresql_begin(struct store *store)
     if (result != STORE_OK) {
         return result;
     }
+    if (store->news[0] != '\0') {
+        pg_refuse(store, STORE_E_RETRY, "%s", store->news);
+        store->news[0] = '\0';
+        return STORE_E_RETRY; /* the writer logs it and begins again */
+    }
     batch_reset(store->batch);
     store->batch_messages = 0;
     store->counted_at_begin = store->counted_already;

@@ -53,8 +53,8 @@ static bool all_granted(const PGresult *taken, unsigned count)
 }
 
 /* Ends the connection of a holder that does nothing any more. One of our own process, which the
- * server has not yet given up, needs no wait. */
-static void end_holder(struct store *store, const PGresult *found, const char *name)
+ * server has not yet given up, needs no wait: returns true. */
+static bool end_holder(struct store *store, const PGresult *found, const char *name)
 {
     bool works = pg_int4(found, 0, 3) != 0;
     bool own = store->token[0] != '\0' && strstr(name, store->token) != NULL;
@@ -64,6 +64,7 @@ static void end_holder(struct store *store, const PGresult *found, const char *n
         pg_arg_int4(&args, pg_int4(found, 0, 0));
         pg_run(store, PG_END_HOLDER, &args, NULL);
     }
+    return own;
 }
 
 void pg_lock_describe(const char *name, const char *address, struct store_holder *holder)
@@ -80,7 +81,7 @@ void pg_lock_describe(const char *name, const char *address, struct store_holder
     }
 }
 
-/* Finds out who has the client ids, and ends a silent one. */
+/* Finds out who has the client ids, and ends a silent one. STORE_E_RETRY: it is of this process. */
 static int see_holder(struct store *store, const struct pg_args *keys, struct store_holder *holder)
 {
     PGresult *found = NULL;
@@ -92,7 +93,11 @@ static int see_holder(struct store *store, const struct pg_args *keys, struct st
         snprintf(name, sizeof(name), "%s", PQgetvalue(found, 0, 1));
         holder->silent_ms = pg_int8(found, 0, 4);
         pg_lock_describe(name, PQgetvalue(found, 0, 2), holder);
-        end_holder(store, found, name);
+        if (end_holder(store, found, name)) {
+            result = pg_refuse(store, STORE_E_RETRY,
+                               "%s: its earlier connection still has the client ids, and is ended",
+                               store->shown);
+        }
     }
     PQclear(found);
     return result;

@@ -78,6 +78,7 @@ static struct store *make(const struct store_options *options)
     }
     store->handle.engine = &store_postgresql;
     store->entries = store->entries_durable = -1;
+    store->bytes = -1;
     store->uri = strdup(options->uri);
     store->shown = strdup(options->path);
     store->broker = strdup(options->broker != NULL ? options->broker : "");

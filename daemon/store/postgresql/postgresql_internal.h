@@ -59,6 +59,7 @@ enum pg_statement {
     PG_QUARANTINE_SIZE,
     PG_NEWEST_RECEIVED,
     PG_HEARTBEAT,
+    PG_MEASURE,
     PG_SURVEY_DEVICES,
     PG_SURVEY_BEFORE,
     PG_SURVEY_QUARANTINE,
@@ -141,11 +142,16 @@ struct store {
     struct pg_devices *devices;
     struct pg_months *months;
     struct pg_expire *expire;
-    int64_t ahead_ms; /* monotonic: when months were made ahead last; 0: never */
-    int last_query;   /* number of the last cursor of a tool */
-    int open_queries; /* of a tool */
-    bool holds_read;  /* store_read_begin() */
+    int64_t stop_ms;     /* monotonic: when `stopped` said so first; 0: not yet */
+    int64_t measured_ms; /* monotonic: when the database's size was read; 0: never */
+    int64_t dialled_ms;  /* monotonic: when an idle daemon tried to connect again */
+    int64_t bytes;       /* of the database; -1: not known */
+    int64_t ahead_ms;    /* monotonic: when months were made ahead last; 0: never */
+    int last_query;      /* number of the last cursor of a tool */
+    int open_queries;    /* of a tool */
+    bool holds_read;     /* store_read_begin() */
     bool fatal;
+    char news[PG_ERROR_SIZE]; /* for the next batch, which fails with it once; "": none */
     bool resumed; /* since the connection was made: the run's row is what it should be */
     bool storing; /* rows of the batch are on their way */
     bool refused; /* the server refuses one of them for what it holds: */
@@ -314,7 +320,7 @@ int pg_lock_take(struct store *store, struct store_holder *holder);
 void pg_lock_describe(const char *name, const char *address, struct store_holder *holder);
 
 /* After a connection was lost: learn from the run's row whether the last COMMIT took effect. A
- * database that is older than that is noted in `gaps`: STORE_E_RETRY, whose sentence says so. */
+ * database that is older than that is noted in `gaps`, and in `news`. */
 int pg_run_resume(struct store *store);
 
 /* Commit the batch with the run's counts; see commit.c. Also without a transaction: it then begins

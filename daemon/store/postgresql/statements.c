@@ -227,7 +227,12 @@ static const struct {
                             " WHERE device = d.device ORDER BY time_ms DESC LIMIT 1) AS t ON true),"
                             " 0)",
                             "look up when the last messages came"},
-    [PG_HEARTBEAT] = {"SELECT 1", "tell the server that it lives"},
+    [PG_HEARTBEAT] = {"SELECT (current_setting('fsync') = 'on')::int4",
+                      "tell the server that it lives"},
+    /* reset_val: of the configuration as it is now, not of this session. */
+    [PG_MEASURE] = {"SELECT pg_database_size(current_database()), (SELECT reset_val"
+                    " FROM pg_settings WHERE name = 'synchronous_commit')::text",
+                    "measure the database"},
     [PG_SURVEY_DEVICES] =
         {"SELECT d.device, greatest(b.n, t.n, m.n, 0),"
          " (EXISTS (SELECT 1 FROM battery WHERE device = d.device)"

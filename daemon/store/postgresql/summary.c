@@ -1,11 +1,8 @@
 /* The numbers about the database's content: for status, and for the writer's decisions. */
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "store/postgresql/operations_internal.h"
 #include "store/postgresql/postgresql_internal.h"
-
-#define BEAT_MS 900
 
 static int read(struct store *store, enum pg_statement id, const struct pg_args *args,
                 PGresult **out)
@@ -48,28 +45,6 @@ static int read_restored(struct store *store, struct store_summary *summary)
     }
     PQclear(found);
     return result;
-}
-
-/* A standby ends a connection that says nothing for STORE_SILENT_MS. A lost one is noticed here,
- * and made anew by the next batch. */
-void postgresql_beat(struct store *store)
-{
-    struct pg_args none = {.count = 0};
-    int64_t now_ms = clock_monotonic_ms();
-
-    if (store->link == PG_HOLDER && !store->in_transaction && now_ms - store->spoke_ms >= BEAT_MS) {
-        store->spoke_ms = now_ms;
-        pg_run(store, PG_HEARTBEAT, &none, NULL);
-    }
-}
-
-/* The writer calls this about once a second, also when no message comes. */
-int postgresql_measure(struct store *store, struct store_measures *out)
-{
-    postgresql_beat(store);
-    *out = (struct store_measures){
-        .free_bytes = INT64_MAX / 2, .database_bytes = -1, .wal_bytes = -1, .link = store->told};
-    return STORE_OK;
 }
 
 int postgresql_summary(struct store *store, struct store_summary *out)

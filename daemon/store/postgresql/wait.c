@@ -15,7 +15,21 @@
 #include "base/pulse.h"
 #include "store/postgresql/postgresql_internal.h"
 
-#define SLICE_MS 200
+#define SLICE_MS   200
+#define STOPPED_MS 3000 /* a daemon that stops waits so long for its last commits */
+
+/* Returns true when a wait has to end: a start and a tool at once, a daemon with a run a little
+ * later. */
+static bool wants_to_stop(struct store *store)
+{
+    if (store->stopped == NULL || !store->stopped()) {
+        return false;
+    }
+    if (store->stop_ms == 0) {
+        store->stop_ms = clock_monotonic_ms();
+    }
+    return store->run == 0 || clock_monotonic_ms() - store->stop_ms >= STOPPED_MS;
+}
 
 static int no_answer(struct store *store, const char *doing)
 {
@@ -46,9 +60,11 @@ static int wait_socket(struct store *store, short events, int64_t deadline_ms, c
             return pg_refuse(store, STORE_E_RETRY, "%s: cannot %s: poll: %s", store->shown, doing,
                              error_text(errno));
         }
-        if (store->stopped != NULL && store->stopped()) {
+        if (wants_to_stop(store)) {
             pg_disconnect(store);
-            return pg_refuse(store, STORE_E_STOPPED, "%s: stopped", store->shown);
+            return pg_refuse(store, store->run == 0 ? STORE_E_STOPPED : STORE_E_RETRY,
+                             "%s: cannot %s: stopped before the server answered", store->shown,
+                             doing);
         }
     }
 }
