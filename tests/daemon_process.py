@@ -55,7 +55,11 @@ class DaemonProcess:
         for name, keys in sections.items():
             self.sections[name] = None if keys is None else {
                 **(self.sections.get(name) or {}), **keys}
-        self.config.write_text(render(self.sections))
+        self.config.write_text(render(self.written()))
+
+    def written(self):
+        """The sections that are written; a subclass may write others than the test has named."""
+        return self.sections
 
     @property
     def database(self):

@@ -52,6 +52,7 @@ CHECK_ALL := \
     'unit and system tests, sanitized: test-sanitized' \
     'faults: -j$(JOBS) faults' \
     'threads: test-threads' \
+    'system tests on PostgreSQL: system-postgresql' \
     'system tests and kills with the shared Paho, and packages: -j2 check-shared packages-quick' \
     'service on systemd, and fuzzing: -j3 service-run fuzz-quick SECONDS=5' \
     'report in a browser: check-browser' \
@@ -84,6 +85,15 @@ SYSTEM_LEAVES   := $(if $(SANITIZE),$(SYSTEM_OF_TEXTS))
 system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, the built programs
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(SYSTEM_WAITERS) \
 	    --dist loadgroup -m 'not browser' $(SYSTEM_LEAVES:%=--ignore=%) $(SYSTEM_TESTS)
+
+# What the daemon does with messages, sessions, signals and its database, on PostgreSQL; the other modules look at files of
+# SQLite, or at what has no engine. tests/system/engines.py says which tests of these do not apply, and why.
+SYSTEM_POSTGRESQL ?= $(patsubst %,tests/system/test_%.py,clock delivery gate hostile_input interruptions protocol reload \
+                session start status)
+
+system-postgresql: all $(FLEET) $(PRELOADS) ## the system tests that have to do with the database, on private servers of PostgreSQL
+	$(Q)FOXTRACKR_ENGINE=postgresql FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider \
+	    -n $(SYSTEM_WAITERS) --dist loadgroup -m 'not browser' $(SYSTEM_POSTGRESQL)
 
 check-browser: all $(FLEET) $(PRELOADS) ## the report, written and live, in a headless Chromium
 	$(Q)tests/deps $(DEPS_BROWSER)
@@ -166,4 +176,4 @@ $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lm
 
 .PHONY: deps deps-build deps-demo deps-check check check-all check-brokers brokers each-broker check-browser check-shared check-recipes \
-        check-debian13 test test-sanitized test-threads test-programs system demo
+        check-debian13 test test-sanitized test-threads test-programs system system-postgresql demo

@@ -14,6 +14,7 @@ sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1]))
 from left_out import NO_MATTER, pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
 
 import broker as brokers
+import engines
 import harness
 import report_fleet
 from foxtrackrd import Daemon
@@ -42,6 +43,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         for name in SHARED.intersection(item.fixturenames):
             item.add_marker(pytest.mark.xdist_group(name))
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if why := engines.why_left_out(item.nodeid):
+            item.add_marker(pytest.mark.skip(reason=why))
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import threading
 import time
 
 import broker as brokers
+import engines
 from harness import FOXTRACKRCTL, FOXTRACKRD, PATIENCE, count_received, count_rows, run, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
@@ -94,6 +95,9 @@ class Daemon(DaemonProcess):
         self.notifications = None
         self._all_notifications = []
         self.configure(**sections)
+
+    def written(self):
+        return engines.sections(self.sections)
 
     # The process
 

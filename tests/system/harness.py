@@ -15,6 +15,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests"))  # benchmarks and the service's checks use this file, too
 
+import engines  # noqa: E402
 from shims import Clock  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("FOXTRACKR_BUILD", ROOT / "build"))
@@ -126,6 +127,10 @@ def find_program(name):
 @contextlib.contextmanager
 def db(path):
     """The database, read-only, as an analyst opens it. Rows can be read by column name."""
+    if engines.POSTGRESQL:
+        with engines.Connection(path) as connection:
+            yield connection
+        return
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10 * PATIENCE)
     connection.row_factory = sqlite3.Row
     try:
@@ -148,7 +153,21 @@ def value(path, sql, *parameters):
         if any(text in str(problem) for text in ("unable to open", "no such table")):
             return None
         raise
+    except engines.pq.Error as problem:
+        if engines.is_missing(problem):
+            return None
+        raise
     return rows[0][0] if rows else None
+
+
+def change(path, sql, *parameters):
+    """Run one statement that writes, as somebody with a shell of the database would."""
+    if engines.POSTGRESQL:
+        with engines.Connection(path) as connection:
+            connection.execute(sql, parameters)
+        return
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(sql, parameters)
 
 
 WAITING = """SELECT count(*) FROM inbox, inbox_position AS p WHERE inbox.n > p.last_n
@@ -164,8 +183,8 @@ def count_rows(path):
 
 
 def count_waiting(path):
-    """Messages in the inbox that are not in their tables yet."""
-    return value(path, WAITING) or 0
+    """Messages in the inbox that are not in their tables yet. PostgreSQL has no inbox."""
+    return 0 if engines.POSTGRESQL else (value(path, WAITING) or 0)
 
 
 def count_received(path):
@@ -176,8 +195,9 @@ def count_received(path):
 def check_sound(path):
     """Whatever happened: the file is intact, and every run accounts for every message."""
     with db(path) as connection:
-        assert [r[0] for r in connection.execute("PRAGMA integrity_check")] == ["ok"]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        if not engines.POSTGRESQL:
+            assert [r[0] for r in connection.execute("PRAGMA integrity_check")] == ["ok"]
+            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         for row in connection.execute("SELECT * FROM runs"):
             assert row["received"] == row["stored"] + row["duplicate"] + row["quarantined"], \
                 f"run {row['run']} does not add up: {dict(row)}"

@@ -1,9 +1,7 @@
 """The system's clock is an input like any other: ahead, behind, jumping."""
 
-import contextlib
 import os
 import re
-import sqlite3
 import subprocess
 import time
 
@@ -11,7 +9,7 @@ import pytest
 
 import fleet
 from foxtrackrd import foxtrackrctl
-from harness import check_sound, make_clock, query, value, wait_until
+from harness import change, check_sound, make_clock, query, value, wait_until
 
 DAY_MS = 86_400_000
 YEAR_S = 365 * 86_400
@@ -133,8 +131,7 @@ def test_backlog_of_a_clock_behind_becomes_rows(broker, make_daemon, clock):
     assert query(daemon.database, "SELECT received, quarantined > 300 FROM runs") == [
         (manifest.messages + 1, 1)]
     daemon.stop()
-    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
-        connection.execute("DELETE FROM quarantine WHERE topic LIKE '%/g/%'")
+    change(daemon.database, "DELETE FROM quarantine WHERE topic LIKE '%/g/%'")
     manifest.check(daemon.database)
     check_sound(daemon.database)
 
@@ -286,8 +283,6 @@ def test_clock_that_jumps_leaves_the_runs_in_order(broker, make_daemon, clock):
     runs = query(daemon.database, "SELECT started_ms, stopped_ms FROM runs ORDER BY run")
     assert all(started <= stopped for started, stopped in runs), runs
     assert [run[0] for run in runs] == sorted(run[0] for run in runs), runs
-    with contextlib.closing(sqlite3.connect(daemon.database)) as connection:
-        received = [t for (t,) in connection.execute(
-            "SELECT received_ms FROM battery ORDER BY time_ms")]
+    received = [t for (t,) in query(daemon.database, "SELECT received_ms FROM battery ORDER BY time_ms")]
     assert received == sorted(received)
     assert foxtrackrctl(daemon, "verify").returncode == 0

@@ -8,13 +8,12 @@ import random
 import re
 import signal
 import socket
-import sqlite3
 
 import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import WATCHES_THREADS, check_sound, count_rows, count_waiting, query, value, wait_until
+from harness import WATCHES_THREADS, change, check_sound, count_rows, count_waiting, query, value, wait_until
 from left_out import NO_MATTER
 from scripted_broker import ScriptedBroker, mqtt
 
@@ -84,8 +83,7 @@ def once(daemon):
 
 def age_the_question(daemon, age_ms):
     """Make the time when MQTT 5 was asked for, on record, an earlier one."""
-    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
-        connection.execute("UPDATE sessions SET protocol_asked_ms = protocol_asked_ms - ?", (age_ms,))
+    change(daemon.database, "UPDATE sessions SET protocol_asked_ms = protocol_asked_ms - ?", age_ms)
 
 
 # What brokers of MQTT 3.1.1 answer to a CONNECT of MQTT 5.

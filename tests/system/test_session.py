@@ -1,20 +1,18 @@
 """The durable session at the broker: its filters, its loss, and refused subscriptions."""
 
 import base64
-import contextlib
 import glob
 import hashlib
 import json
 import re
 import signal
-import sqlite3
 
 import pytest
 
 import broker as brokers
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import ROOT, check_sound, count_received, query, run, slow_disk, value, wait_until
+from harness import ROOT, change, check_sound, count_received, query, run, slow_disk, value, wait_until
 
 
 def filters_on_record(daemon):
@@ -492,7 +490,6 @@ def test_a_session_that_is_not_configured_any_more(broker, make_daemon):
     daemon.configure(session={"given": "test"})
     daemon.start()
     daemon.wait_rows(1)
-    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
-        connection.execute("DELETE FROM sessions WHERE client_id <> ?", (CLIENT_ID,))
+    change(daemon.database, "DELETE FROM sessions WHERE client_id <> ?", CLIENT_ID)
     assert json.loads(foxtrackrctl(daemon, "status", "--json").stdout)["sessions_unused"] == []
     daemon.stop()

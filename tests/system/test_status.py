@@ -1,18 +1,16 @@
 """The status file: what it says of sessions, the database, certificates, a catch-up and quarantine."""
 
-import contextlib
 import datetime
 import json
 import os
 import re
-import sqlite3
 
 import pytest
 
 import fleet
 import harness
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import FOXTRACKRCTL, query, run, wait_until
+from harness import FOXTRACKRCTL, change, query, run, wait_until
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -156,8 +154,7 @@ def test_one_story_of_quarantine(broker, daemon):
     told = json.loads(foxtrackrctl(daemon, "status", "--json").stdout)["database"]
     assert told["quarantine_entries"] == sum(told["quarantine_by_reason"].values()) == 12
 
-    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
-        connection.execute("DELETE FROM quarantine WHERE CAST(payload AS TEXT) <> '{ 1'")
+    change(daemon.database, "DELETE FROM quarantine WHERE payload <> ?", b"{ 1")
     daemon.wait_status(lambda s: s["database"]["quarantine_entries"] == 1, timeout=30)
     daemon.stop()
 
@@ -171,9 +168,8 @@ def test_texts_that_are_cut_within_a_character(make_broker, make_daemon):
     daemon = make_daemon(make_broker(), session={
         "given": None, "client_id": client_id}).start()
     daemon.stop()
-    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
-        connection.execute("INSERT INTO gaps (client_id, last_durable_ms, resumed_ms, reason)"
-                           " VALUES (?, 1, 2, 'session lost')", [client_id])
+    change(daemon.database, "INSERT INTO gaps (client_id, last_durable_ms, resumed_ms, reason)"
+           " VALUES (?, 1, 2, 'session lost')", client_id)
     daemon.start()
     last = daemon.wait_status(lambda s: s["gaps"]["count"] == 1)["gaps"]["last"]
     assert last["client_id"] == client_id[:len(last["client_id"])] and len(last["client_id"]) > 50
