@@ -13,6 +13,7 @@ bench: bench-deps all bench-programs ## every comparison in one run: table, CSV 
 bench-quick: bench-deps all bench-programs ## does the benchmark work? its broker, each contestant once, the parser's ratios
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider tests/bench
 	$(Q)$(BENCH) --quick
+	$(Q)$(PYTHON) -B tests/bench/postgresql --build $(BUILD) --quick
 	$(Q)$(BUILD)/bench/parse --messages 400000 --least-ratio 0.8
 	$(Q)$(PYTHON) -B tests/bench/answers --build $(BUILD) --count 1000000 --devices 200 --rounds 3 --least-ratio 3
 
@@ -27,6 +28,9 @@ bench-real: bench-deps all bench-programs ## 200,000 messages on a real broker, 
 	$(Q)$(if $(MOSQUITTO),,tests/deps debootstrap &&) $(PYTHON) -B tests/bench/real_broker \
 	    --build $(BUILD) $(if $(MOSQUITTO),--mosquitto $(MOSQUITTO))
 
+bench-postgresql: bench-deps all bench-programs ## both engines, a textbook client, 8 daemons, COUNT=10000000 messages into PostgreSQL
+	$(Q)$(PYTHON) -B tests/bench/postgresql --build $(BUILD) --count $(COUNT)
+
 bench-retention: all $(FLEET) ## what deleting a million old rows costs those who wait (a minute)
 	$(Q)$(PYTHON) -B tests/bench/retention --build $(BUILD)
 
@@ -34,4 +38,4 @@ bench-retention: all $(FLEET) ## what deleting a million old rows costs those wh
 bench-answers: all bench-programs ## how long analysts wait with COUNT=10000000 readings
 	$(Q)$(PYTHON) -B tests/bench/answers --build $(BUILD) --count $(COUNT)
 
-.PHONY: bench-answers bench-retention bench-parse bench bench-deps bench-quick bench-backlog bench-real
+.PHONY: bench-postgresql bench-answers bench-retention bench-parse bench bench-deps bench-quick bench-backlog bench-real

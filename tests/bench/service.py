@@ -22,13 +22,13 @@ NEW_ROWS = """SELECT time_ms FROM battery WHERE device = (SELECT device FROM dev
 
 
 @contextlib.contextmanager
-def subscribed(stage, directory):
-    """A mosquitto with a daemon that has its subscription."""
+def subscribed(stage, directory, make=Foxtrackrd):
+    """A mosquitto with a daemon that has its subscription. make: the daemon, with the arguments of Foxtrackrd."""
     broker = Mosquitto(stage, directory)
     daemon = None
     try:
         broker.start()
-        daemon = Foxtrackrd(stage, directory / "daemon", broker.port, protocol=None)
+        daemon = make(stage, directory / "daemon", broker.port, protocol=None)
         daemon.wait_status(lambda status: status["sessions"][0]["state"] == "subscribed")
         yield broker, daemon
     finally:
@@ -86,9 +86,9 @@ def _watch(reader, count, publisher, deadline):
     return seen
 
 
-def idle(stage, seconds=IDLE_S):
+def idle(stage, seconds=IDLE_S, make=Foxtrackrd):
     """Connected, subscribed, nothing to do. A wake-up: a thread that slept was run again."""
-    with stage.fresh_directory("idle") as directory, subscribed(stage, directory) as (_, daemon):
+    with stage.fresh_directory("idle") as directory, subscribed(stage, directory, make) as (_, daemon):
         time.sleep(2)
         before, begun = procfs.threads(daemon.pid), time.monotonic()
         time.sleep(seconds)
