@@ -146,6 +146,59 @@ static void test_a_database_with_another_encoding(void **state)
     assert_non_null(strstr(fixture->problem, "its encoding is LATIN1: create the database with"));
 }
 
+/* A server that refuses the connection says why, and what to do about it. */
+static void test_connections_that_are_refused(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct store *store = NULL;
+    char uri[sizeof(fixture->uri)];
+
+    snprintf(uri, sizeof(uri), "%s", fixture->uri);
+    pg_uri("foxtrackrd", "nowhere", fixture->uri, sizeof(fixture->uri));
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_E_PATH);
+    assert_non_null(strstr(fixture->problem, "FATAL:  database \"nowhere\" does not exist (3D000);"
+                                             " create the database"));
+    pg_uri("stranger", fixture->database, fixture->uri, sizeof(fixture->uri));
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_E_PATH);
+    assert_non_null(strstr(fixture->problem, "does not exist (28000); check the user"));
+    snprintf(fixture->uri, sizeof(fixture->uri), "%s", uri);
+    pg_look(fixture->super, "ALTER ROLE foxtrackrd CONNECTION LIMIT 0");
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_E_WAIT);
+    assert_non_null(strstr(fixture->problem, "(53300); raise max_connections"));
+    pg_look(fixture->super, "ALTER ROLE foxtrackrd CONNECTION LIMIT -1");
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_OK);
+    store_close(store);
+}
+
+/* Another program empties quarantine: the summary is read again. */
+static void test_changes_of_others_are_noticed(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct store *store = fixture->store;
+    const struct store_packet packet = make("foxtrackr/d2/V3.0/bat", "{oops", PG_NOW_MS);
+    struct store_summary summary;
+    int64_t before = 0;
+    int64_t after = 0;
+
+    begin(store);
+    apply(store, &packet);
+    commit(store);
+    assert_int_equal(store_summary(store, &summary), STORE_OK);
+    assert_int_equal(summary.quarantine_entries, 1);
+    assert_int_equal(store_version_of_others(store, &before), STORE_OK);
+    pg_look(fixture->super, "DELETE FROM quarantine");
+    after = before;
+    for (int i = 0; i < 1000 && after == before; i++) {
+        usleep(10000);
+        pg_look(fixture->super, "SELECT pg_stat_force_next_flush()");
+        store->others_ms = 0;
+        assert_int_equal(store_version_of_others(store, &after), STORE_OK);
+    }
+    assert_int_not_equal(after, before);
+    assert_int_equal(store_summary(store, &summary), STORE_OK);
+    assert_int_equal(summary.quarantine_entries, 0);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, pg_make_open, pg_remove)
 
 int main(int argc, char **argv)
@@ -155,6 +208,8 @@ int main(int argc, char **argv)
         WITH(test_its_own_earlier_connection_is_no_other_daemon),
         WITH(test_a_server_that_keeps_nothing_any_more),
         WITH(test_a_stop_ends_a_long_wait),
+        WITH(test_changes_of_others_are_noticed),
+        cmocka_unit_test_setup_teardown(test_connections_that_are_refused, pg_make, pg_remove),
         cmocka_unit_test_setup_teardown(test_a_database_with_another_encoding, pg_make, pg_remove),
     };
 

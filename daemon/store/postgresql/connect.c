@@ -88,15 +88,44 @@ static void choose_parameters(struct store *store, const char *name, struct para
     add(parameters, NULL, NULL);
 }
 
+/* Takes the SQLSTATE out of a line of libpq, which has it with PQERRORS_VERBOSE alone: "FATAL:
+ * 28P01: password ...". libpq keeps no result of a connection that was refused. */
+static void take_state(char *line, char state[6])
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    char *at = line;
+
+    state[0] = '\0';
+    while (state[0] == '\0' && (at = strstr(at, ":  ")) != NULL) {
+        at += 3;
+        if (strspn(at, digits) == 5 && strncmp(at + 5, ": ", 2) == 0) {
+            memcpy(state, at, 5);
+            state[5] = '\0';
+            memmove(at, at + 7, strlen(at + 7) + 1);
+        }
+    }
+}
+
+/* Records why there is no connection. STORE_E_PATH where a wait is of no use; with several hosts
+ * one of the others may be the one that is wanted, and not there yet. */
 static int not_connected(struct store *store)
 {
     const char *text = store->db != NULL ? PQerrorMessage(store->db) : "out of memory";
+    bool several = strstr(text + strcspn(text, "\n"), "\nconnection to server") != NULL;
     char line[PG_ERROR_SIZE / 2];
+    char state[6];
+    struct pg_class class;
+    int result;
 
     snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\n"), text);
-    pg_refuse(store, STORE_E_WAIT, "%s: cannot connect: %s", store->shown, line);
+    take_state(line, state);
+    class = pg_classify(state);
+    result = class.opening == STORE_E_PATH && !several ? STORE_E_PATH : STORE_E_WAIT;
+    pg_refuse(store, result, "%s: cannot connect: %s%s%s%s%s%s", store->shown, line,
+              state[0] != '\0' ? " (" : "", state, state[0] != '\0' ? ")" : "",
+              class.advice != NULL ? "; " : "", class.advice != NULL ? class.advice : "");
     pg_disconnect(store);
-    return STORE_E_WAIT;
+    return result;
 }
 
 /* Waits for the sockets of PQconnectPoll(), which may be another one at each call. */
@@ -135,16 +164,22 @@ static int dial(struct store *store)
     struct parameters parameters = {.count = 0};
     char name[PG_NAME_SIZE];
     char host[32] = "";
+    int result;
 
     gethostname(host, sizeof(host) - 1);
-    snprintf(name, sizeof(name), "foxtrackrd %s/%ld/%s", host, (long)getpid(), store->token);
+    snprintf(name, sizeof(name), "foxtrackrd %.20s/%d/%s", host, (int)getpid(), store->token);
     choose_parameters(store, name, &parameters);
     store->db = PQconnectStartParams(parameters.keys, parameters.values, 1);
     if (store->db == NULL || PQstatus(store->db) == CONNECTION_BAD) {
         return not_connected(store);
     }
     PQsetNoticeReceiver(store->db, take_notice, store);
-    return poll_connection(store);
+    PQsetErrorVerbosity(store->db, PQERRORS_VERBOSE);
+    result = poll_connection(store);
+    if (result == STORE_OK) {
+        PQsetErrorVerbosity(store->db, PQERRORS_DEFAULT);
+    }
+    return result;
 }
 
 /* --- checks -------------------------------------------------------------------------------- */

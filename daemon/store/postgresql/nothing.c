@@ -1,5 +1,5 @@
 /* Operations for which this engine has nothing to do: it has no inbox, no file of its own that
- * could be replaced or give space back, and keeps nothing in memory that other programs change. */
+ * could be replaced or give space back. */
 #include "store/postgresql/operations_internal.h"
 #include "store/postgresql/postgresql_internal.h"
 
@@ -34,12 +34,5 @@ uint64_t postgresql_waiting(const struct store *store)
 int postgresql_shrink(struct store *store)
 {
     (void)store;
-    return STORE_OK;
-}
-
-int postgresql_version_of_others(struct store *store, int64_t *version)
-{
-    (void)store;
-    *version = 0;
     return STORE_OK;
 }

@@ -60,6 +60,7 @@ enum pg_statement {
     PG_NEWEST_RECEIVED,
     PG_HEARTBEAT,
     PG_MEASURE,
+    PG_OTHERS,
     PG_SURVEY_DEVICES,
     PG_SURVEY_BEFORE,
     PG_SURVEY_QUARANTINE,
@@ -146,6 +147,8 @@ struct store {
     int64_t measured_ms; /* monotonic: when the database's size was read; 0: never */
     int64_t dialled_ms;  /* monotonic: when an idle daemon tried to connect again */
     int64_t bytes;       /* of the database; -1: not known */
+    int64_t others_ms;   /* monotonic: when `others` was read; 0: never */
+    int64_t others;      /* a number that changes with quarantine and gaps */
     int64_t ahead_ms;    /* monotonic: when months were made ahead last; 0: never */
     int last_query;      /* number of the last cursor of a tool */
     int open_queries;    /* of a tool */

@@ -1,8 +1,11 @@
 /* The numbers about the database's content: for status, and for the writer's decisions. */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "store/postgresql/operations_internal.h"
 #include "store/postgresql/postgresql_internal.h"
+
+#define OTHERS_MS 10000
 
 static int read(struct store *store, enum pg_statement id, const struct pg_args *args,
                 PGresult **out)
@@ -86,4 +89,24 @@ int postgresql_newest_ms(struct store *store, int64_t *newest_ms)
     }
     PQclear(found);
     return result;
+}
+
+/* Asks every OTHERS_MS, and changes with this daemon's own entries, too: the summary is then read
+ * once more. */
+int postgresql_version_of_others(struct store *store, int64_t *version)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct pg_args none = {.count = 0};
+    PGresult *found = NULL;
+
+    if (store->link == PG_HOLDER && !store->in_transaction &&
+        (store->others_ms == 0 || now_ms - store->others_ms >= OTHERS_MS)) {
+        store->others_ms = now_ms;
+        if (pg_run(store, PG_OTHERS, &none, &found) == STORE_OK) {
+            store->others = pg_int8(found, 0, 0);
+        }
+        PQclear(found);
+    }
+    *version = store->others; /* after a failure: of before; the next statement meets the cause */
+    return STORE_OK;
 }
