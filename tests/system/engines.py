@@ -27,8 +27,6 @@ LEFT_OUT = {
     "test_session.py::test_a_disk_that_is_not_mounted": FILE,
     "test_status.py::test_gaps_and_quarantine_of_all_runs": FILE,
     "test_status.py::test_most_in_quarantine_is_not_well": "the sentence ends with a command of sqlite3",
-    "test_status.py::test_one_story_of_quarantine":
-        "what a person deletes from quarantine in PostgreSQL is counted at the next start",
     "test_status.py::test_space_is_unknown_at_first": SPACE,
     "test_status.py::test_the_space_to_keep_changes_with_a_reload": SPACE,
     "test_protocol.py::test_check_tells_the_expiry": CHECK,
