@@ -4,9 +4,9 @@
  *
  * The idea. Two boundaries in time, in the table rollup_state: everything before is rolled up, in
  * battery_days and temperature_days; everything after is read from the readings themselves. The
- * views join the two (schema/sqlite/0011_sums_of_days.sql), and nobody can tell them from views of the
- * readings alone. There are two boundaries because a step to a later one takes many transactions:
- * the devices up to rollup_state.device have the later one already.
+ * views join the two (schema/sqlite/0011_sums_of_days.sql), and nobody can tell them from views of
+ * the readings alone. There are two boundaries because a step to a later one takes many
+ * transactions: the devices up to rollup_state.device have the later one already.
  *
  * A reading that comes before the boundary changes a day that is rolled up. The transaction that
  * stores it deletes the roll-up of its device and day, and notes both in rollup_dirty: the views
