@@ -9,7 +9,7 @@
 struct pg_args;
 
 /* The types of elements: their OIDs, which never change (pg_type.dat). */
-enum pg_array_type { ARRAY_BYTEA = 17, ARRAY_INT8 = 20, ARRAY_TEXT = 25 };
+enum pg_array_type { ARRAY_BYTEA = 17, ARRAY_INT8 = 20, ARRAY_TEXT = 25, ARRAY_FLOAT8 = 701 };
 
 /* Zeroed before the first array_begin(). */
 struct pg_array {

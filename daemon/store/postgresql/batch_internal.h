@@ -84,7 +84,8 @@ struct pg_batch {
     struct batch_block *blocks;
     size_t block_used;
     size_t held; /* bytes in blocks */
-    struct pg_array arrays[9];
+    bool few;    /* rows of this round, which go with the statements that store them */
+    struct pg_array arrays[12];
 };
 
 struct pg_batch *batch_new(void);
@@ -128,6 +129,13 @@ int batch_number_devices(struct store *store);
 /* Write a row for each new key of the messages that are not placed yet into `stage`. */
 int batch_place(struct store *store);
 int batch_copy_rows(struct store *store, uint32_t from_key);
+
+/* Returns true when the rows of this round are few enough for batch_few_send(). */
+bool batch_is_few(const struct pg_batch *batch);
+
+/* In an open pipeline: send BEGIN, unless it has begun, and the rows; and take the answers. */
+int batch_few_send(struct store *store);
+int batch_few_expect(struct store *store);
 
 /* Store what is in `stage`, and derive the result of every message. */
 int batch_judge(struct store *store);

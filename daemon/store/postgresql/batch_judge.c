@@ -27,6 +27,9 @@ static int send_each(struct store *store, bool stored, const bool wanted[BATCH_K
 {
     int result = pg_pipeline_begin(store);
 
+    if (result == STORE_OK && !stored && store->batch->few) {
+        result = batch_few_send(store);
+    }
     for (int kind = 0; kind < BATCH_KINDS && result == STORE_OK; kind++) {
         struct pg_args args = {.count = 0};
 
@@ -49,6 +52,9 @@ static int insert(struct store *store, int64_t inserted[BATCH_KINDS])
         inserted[kind] = 0;
     }
     result = send_each(store, false, wanted);
+    if (result == STORE_OK && batch->few) {
+        result = batch_few_expect(store);
+    }
     for (int kind = 0; kind < BATCH_KINDS && result == STORE_OK; kind++) {
         PGresult *answer = NULL;
 

@@ -1,5 +1,5 @@
 /* Places the rows of a batch: finds the distinct keys, makes the months that are missing, and
- * copies a row for each new key into `stage`. */
+ * copies a row for each new key into `stage`; a few rows go there later (batch_few.c). */
 #include "store/postgresql/batch_internal.h"
 #include "store/postgresql/months_internal.h"
 #include "store/postgresql/postgresql_internal.h"
@@ -43,7 +43,8 @@ int batch_place(struct store *store)
         result = place_message(store, batch->placed);
         batch->placed += result == STORE_OK;
     }
-    if (result == STORE_OK && batch->key_count > batch->round) {
+    batch->few = batch_is_few(batch);
+    if (result == STORE_OK && batch->key_count > batch->round && !batch->few) {
         result = batch_copy_rows(store, batch->round);
     }
     return result;

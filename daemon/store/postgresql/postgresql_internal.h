@@ -32,6 +32,7 @@ enum pg_statement {
     PG_DEVICES_ADD,
     PG_DEVICES_FIND,
     PG_GROUPS_ADD,
+    PG_STAGE,
     PG_BATTERY_PUT,
     PG_BATTERY_STORED,
     PG_TEMPERATURE_PUT,
@@ -210,7 +211,7 @@ int pg_simple(struct store *store, const char *sql, const char *doing, PGresult 
 
 /* --- statements.c -------------------------------------------------------------------------- */
 
-#define PG_ARGS_MAX 9
+#define PG_ARGS_MAX 12
 
 /* The parameters of a statement, in binary; they are borrowed until it was sent. */
 struct pg_args {

@@ -68,6 +68,14 @@ static const struct {
                        " AS u (g, d, s) GROUP BY g, d ORDER BY g COLLATE \"C\", d"
                        " ON CONFLICT DO NOTHING",
                        "add members of groups"},
+    [PG_STAGE] = {"INSERT INTO pg_temp.stage (k, kind, device, time_ms, a, b, doc, message_type,"
+                  " received_ms, type, version, digest) SELECT k, kind, device, time_ms, a, b,"
+                  " doc::json, message_type, received_ms, type, version, digest FROM"
+                  " unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::float8[],"
+                  " $6::float8[], $7::text[], $8::int8[], $9::int8[], $10::text[], $11::text[],"
+                  " $12::bytea[]) AS u (k, kind, device, time_ms, a, b, doc, message_type,"
+                  " received_ms, type, version, digest)",
+                  "send readings"},
     [PG_BATTERY_PUT] = {"INSERT INTO battery (device, time_ms, voltage_v, level_pct, message_type,"
                         " extra, received_ms) SELECT device, time_ms, a, b, message_type, doc,"
                         " received_ms FROM pg_temp.stage WHERE kind = 0 AND k >= $1::int4"
