@@ -32,6 +32,7 @@ static void print_help(void)
          "  70  the MQTT library did otherwise than expected\n"
          "  71  the system refuses something that is needed, such as memory\n"
          "  74  the database cannot be used\n"
+         "  75  another daemon has the sessions\n"
          "  78  the configuration is wrong\n"
          "\n"
          "It stays in the foreground and notifies systemd. See foxtrackrd(8), and\n"

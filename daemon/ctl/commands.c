@@ -131,6 +131,24 @@ const struct ctl_command ctl_commands[] = {
         .run = ctl_replay,
     },
     {
+        .name = "migrate",
+        .arguments = "sqlite-to-postgresql FILE",
+        .summary = "move a SQLite database into PostgreSQL",
+        .about = "The daemon must be stopped. Every row of FILE is moved into the configured\n"
+                 "database, which must be empty, and both sides are compared at the end. FILE\n"
+                 "stays. After an interruption the same command goes on. The daemon then goes\n"
+                 "on with its session.\n",
+        .options = "",
+        .example = "sudo -u foxtrackrd foxtrackrctl migrate sqlite-to-postgresql\n"
+                   "           /var/lib/foxtrackrd/foxtrackr.db",
+        .exits = "  0   moved, and the same on both sides; or moved already\n"
+                 "  1   stopped, foxtrackrd runs, or the server cannot be reached\n" EXIT_USAGE
+                 "  66  FILE cannot be read, or the database is not empty or cannot hold a row\n"
+                 "  74  the two sides differ, or a disk fails\n" EXIT_CONFIG,
+        .grammar = {0, 1, 2, "sqlite-to-postgresql"},
+        .run = ctl_migrate,
+    },
+    {
         .name = "export",
         .brief = "[OPTION]... TABLE [FILE]",
         .arguments = "[--since MOMENT] [--until MOMENT]\n"

@@ -58,6 +58,11 @@ int ctl_backup(const struct config *config, const struct ctl_words *words);
  * disk fails. */
 int ctl_restore(const struct config *config, const struct ctl_words *words);
 
+/* Move the SQLite database words->operands[1] into the configured database of PostgreSQL;
+ * words->operands[0] is the direction. Returns the exit status: 0 moved, or moved already; 1
+ * refused or stopped, 64, 66 a side cannot be used, 74 the sides differ, 78. */
+int ctl_migrate(const struct config *config, const struct ctl_words *words);
+
 /* Parse the stored messages again, and print the result. Returns the exit status. */
 int ctl_replay(const struct config *config, const struct ctl_words *words);
 

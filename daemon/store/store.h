@@ -61,6 +61,7 @@ struct store_options {
     void *progress_context;
     bool read_only;        /* tools: take no lock, migrate and create nothing */
     bool beside;           /* tools: the same, but write while the daemon does */
+    bool moving;           /* migrate: fill this database from another one (store/transfer.h) */
     bool named;            /* tools: the command line names the path, not the configuration */
     bool (*stopped)(void); /* asked during long waits and reads; true ends them. NULL: not asked */
 };

@@ -99,6 +99,8 @@ _foxtrackrctl()
         mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current")
     elif [[ ${positionals[given]-} == QUANTITY ]]; then
         mapfile -t COMPREPLY < <(compgen -W "battery temperature" -- "$current")
+    elif [[ ${positionals[given]-} =~ ^[a-z] ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "${positionals[given]}" -- "$current") # a word as it is
     elif [[ ${positionals[given]-} == FILE ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -31,8 +31,8 @@ def test_overview():
     """Goal: every way to ask for help gives the overview: one line for each command."""
     for words in (["help"], ["-h"], ["--help"], ["help", "help"], ["help", "--help"], ["help", "-h"]):
         assert printed(FOXTRACKRCTL, *words) == OVERVIEW, words
-    assert COMMANDS == ["status", "check", "verify", "backup", "restore", "replay", "export",
-                        "report", "plot", "parse", "help"]
+    assert COMMANDS == ["status", "check", "verify", "backup", "restore", "replay", "migrate",
+                        "export", "report", "plot", "parse", "help"]
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "help"])

@@ -310,6 +310,9 @@ int pg_connect(struct store *store)
     if (result == STORE_OK) {
         result = store->read_only ? pg_check_schema(store) : pg_migrate(store);
     }
+    if (result == STORE_OK && !store->read_only && !store->moving) {
+        result = pg_transfer_check(store);
+    }
     if (result == STORE_OK && !store->read_only) {
         result = pg_prepare_all(store);
     }

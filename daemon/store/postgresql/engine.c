@@ -38,6 +38,15 @@ static const struct store_answers answers = {
     .read_end = postgresql_read_end,
 };
 
+static const struct store_transfer transfer = {
+    .begin = postgresql_transfer_begin,
+    .position = postgresql_transfer_position,
+    .batch = postgresql_transfer_batch,
+    .row = postgresql_transfer_row,
+    .end = postgresql_transfer_end,
+    .finish = postgresql_transfer_finish,
+};
+
 const struct store_engine store_postgresql = {
     .name = "postgresql",
     .open = postgresql_open,
@@ -86,4 +95,5 @@ const struct store_engine store_postgresql = {
     .beat = postgresql_beat,
     .tools = &tools,
     .answers = &answers,
+    .transfer = &transfer,
 };

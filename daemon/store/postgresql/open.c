@@ -17,6 +17,7 @@
 static void discard(struct store *store)
 {
     pg_disconnect(store);
+    pg_transfer_free(store);
     batch_free(store->batch);
     devices_free(store->devices);
     months_free(store->months);
@@ -90,6 +91,7 @@ static struct store *make(const struct store_options *options)
     store->read_only = options->read_only;
     store->beside = options->beside;
     store->standby = options->standby;
+    store->moving = options->moving;
     store->stopped = options->stopped;
     store->batch = batch_new();
     store->devices = devices_new();
@@ -118,7 +120,8 @@ int postgresql_open(const struct store_options *options, struct store **out, cha
         return STORE_E_RETRY;
     }
     result = pg_connect(store);
-    if (result == STORE_OK && !options->read_only && !options->beside && !options->standby) {
+    if (result == STORE_OK && !options->read_only && !options->beside &&
+        (!options->standby || options->moving)) {
         result = postgresql_take(store, &holder);
     }
     if (result == STORE_OK) {

@@ -9,6 +9,7 @@
 #include "store/store.h"
 #include "store/take.h"
 #include "store/tools.h"
+#include "store/transfer.h"
 #include "store/upkeep.h"
 #include "store/views.h"
 
@@ -106,5 +107,14 @@ const char *postgresql_query_column(const struct store_query *query, int index);
 void postgresql_query_close(struct store_query *query);
 int postgresql_read_begin(struct store *store);
 int postgresql_read_end(struct store *store);
+
+/* transfer.c */
+int postgresql_transfer_begin(struct store *store, const char *origin, int64_t *finished_ms);
+int postgresql_transfer_position(struct store *store, const char *table,
+                                 struct store_position *out);
+int postgresql_transfer_batch(struct store *store, const char *table, const char *const *columns);
+int postgresql_transfer_row(struct store *store, const struct store_cell *cells);
+int postgresql_transfer_end(struct store *store, const struct store_position *position);
+int postgresql_transfer_finish(struct store *store, int64_t now_ms);
 
 #endif

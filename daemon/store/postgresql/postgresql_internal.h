@@ -123,7 +123,9 @@ struct store {
     bool warned;    /* one came */
     bool unknown;   /* COMMIT was sent and its answer did not come */
     char notice[PG_NOTICE_SIZE];
-    struct store_link told; /* for status */
+    struct store_link told;       /* for status */
+    struct pg_transfer *transfer; /* an open batch of transfer.c; NULL: none */
+    bool moving;                  /* this store fills the database from another one */
 
     int64_t run;                 /* 0: none begun */
     char version[PG_NAME_SIZE];  /* of the program, in the run's row */
@@ -322,6 +324,12 @@ int pg_lock_take(struct store *store, struct store_holder *holder);
 
 /* Describe a holder by its application_name, which is "foxtrackrd HOST/PID/TOKEN". */
 void pg_lock_describe(const char *name, const char *address, struct store_holder *holder);
+
+/* A daemon's: STORE_E_PATH while a database is being moved into this one (transfer.c). */
+int pg_transfer_check(struct store *store);
+
+/* Forget an open batch of transfer.c. */
+void pg_transfer_free(struct store *store);
 
 /* After a connection was lost: learn from the run's row whether the last COMMIT took effect. A
  * database that is older than that is noted in `gaps`, and in `news`. */
