@@ -3,7 +3,7 @@
 MAN_PAGES := $(wildcard daemon/*.[58] lib/*.3)
 DATASETTE := $(BUILD)/datasette.json
 EXAMPLES  := packaging/prometheus/foxtrackrd.rules.yml $(wildcard packaging/grafana/*.json) \
-             $(wildcard packaging/examples/*.json) $(DATASETTE)
+             $(wildcard packaging/examples/*.json packaging/examples/*.conf) $(DATASETTE)
 # The schema of PostgreSQL, and what an administrator runs by hand.
 POSTGRESQL_SQL := $(if $(POSTGRESQL_MODULE),$(sort $(wildcard schema/postgresql/*.sql)))
 CONF      := $(SYSCONFDIR)/foxtrackrd/foxtrackrd.conf

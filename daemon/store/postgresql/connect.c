@@ -64,6 +64,24 @@ static void add(struct parameters *parameters, const char *key, const char *valu
     parameters->count++;
 }
 
+/*
+ * Returns true when the URI asks to verify the server. Only then libpq gets the authorities of the
+ * system: it would use them with any sslmode, refuse a server's own certificate with `require`, and
+ * go on without TLS with `prefer`.
+ */
+static bool verifies(const char *uri)
+{
+    PQconninfoOption *options = PQconninfoParse(uri, NULL);
+    bool found = false;
+
+    for (int i = 0; options != NULL && options[i].keyword != NULL; i++) {
+        found = found || (strcmp(options[i].keyword, "sslmode") == 0 && options[i].val != NULL &&
+                          strncmp(options[i].val, "verify", strlen("verify")) == 0);
+    }
+    PQconninfoFree(options);
+    return found;
+}
+
 /* The URI stands first: what it says itself is not replaced by a default of ours, because a later
  * value wins only where the URI is silent; so ours come first and the URI last, but for those that
  * a URI must not change. */
@@ -75,7 +93,9 @@ static void choose_parameters(struct store *store, const char *name, struct para
     add(parameters, "keepalives_interval", "2");
     add(parameters, "keepalives_count", "3");
     add(parameters, "tcp_user_timeout", "10000");
-    add(parameters, "sslrootcert", CONFIG_SYSTEM_BUNDLE);
+    if (verifies(store->uri)) {
+        add(parameters, "sslrootcert", CONFIG_SYSTEM_BUNDLE);
+    }
     add(parameters, "dbname", store->uri);
     add(parameters, "application_name", name);
     add(parameters, "client_encoding", "UTF8");
@@ -106,6 +126,17 @@ static void take_state(char *line, char state[6])
     }
 }
 
+/* Returns what to do about a certificate that was refused; NULL: it is something else. */
+static const char *certificate_advice(const struct store *store, const char *text)
+{
+    if (strstr(text, "certificate verify failed") == NULL) {
+        return NULL;
+    }
+    return strstr(store->uri, "sslrootcert=") != NULL
+               ? "the authority that signed the server's certificate is not in sslrootcert"
+               : "without sslrootcert in database.uri the authorities of the system count";
+}
+
 /* Records why there is no connection. STORE_E_PATH where a wait is of no use; with several hosts
  * one of the others may be the one that is wanted, and not there yet. */
 static int not_connected(struct store *store)
@@ -114,16 +145,18 @@ static int not_connected(struct store *store)
     bool several = strstr(text + strcspn(text, "\n"), "\nconnection to server") != NULL;
     char line[PG_ERROR_SIZE / 2];
     char state[6];
+    const char *advice = certificate_advice(store, text);
     struct pg_class class;
     int result;
 
     snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\n"), text);
     take_state(line, state);
     class = pg_classify(state);
+    advice = advice != NULL ? advice : class.advice;
     result = class.opening == STORE_E_PATH && !several ? STORE_E_PATH : STORE_E_WAIT;
     pg_refuse(store, result, "%s: cannot connect: %s%s%s%s%s%s", store->shown, line,
               state[0] != '\0' ? " (" : "", state, state[0] != '\0' ? ")" : "",
-              class.advice != NULL ? "; " : "", class.advice != NULL ? class.advice : "");
+              advice != NULL ? "; " : "", advice != NULL ? advice : "");
     pg_disconnect(store);
     return result;
 }

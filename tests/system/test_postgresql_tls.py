@@ -1,0 +1,108 @@
+"""The way to a server of PostgreSQL: TLS with a private authority, several hosts, the password that nobody sees."""
+
+import pathlib
+import re
+import shutil
+
+import pytest
+
+import fleet
+import postgres
+from foxtrackrd import foxtrackrctl
+from harness import wait_until
+
+PASSWORD = "sees-nobody-4711"
+
+
+@pytest.fixture(scope="module", name="server")
+def fixture_server(pki):
+    """A server with TLS on 127.0.0.1 that wants TLS and a password; its certificate is for localhost."""
+    if not postgres.versions():
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    made = postgres.Cluster(tcp=True, port=port_for_server())
+    for name in ("server.crt", "server.key"):
+        copy = made.directory / name
+        shutil.copy(pathlib.Path(pki.directory) / name, copy)
+        copy.chmod(0o600)
+        if made.user:
+            shutil.chown(copy, made.user.pw_uid, made.user.pw_gid)
+    with open(made.data / "postgresql.conf", "a", encoding="utf-8") as file:
+        file.write(f"ssl = on\nssl_cert_file = '{made.directory}/server.crt'\n"
+                   f"ssl_key_file = '{made.directory}/server.key'\n")
+    made.psql(f"ALTER ROLE foxtrackrd PASSWORD '{PASSWORD}'")
+    (made.data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+    made.make_database("fleet")
+    made.halt()
+    made.start()
+    yield made
+    made.stop()
+
+
+def port_for_server():
+    import socket  # pylint: disable=import-outside-toplevel
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture(name="daemon_at")
+def fixture_daemon_at(server, broker, make_daemon, tmp_path):
+    """Makes a daemon by the hosts and parameters of its URI."""
+    secret = tmp_path / "secret"
+    secret.write_text(PASSWORD + "\n")
+    secret.chmod(0o600)
+
+    def make(hosts, parameters, **keys):
+        uri = f"postgresql://foxtrackrd@{hosts}/fleet?{parameters}"
+        return make_daemon(broker, database={"engine": "postgresql", "path": None, "uri": uri,
+                                             "password_file": secret, **keys})
+    return make
+
+
+def test_verified_and_unseen(server, daemon_at, broker, pki):
+    """
+    Goal: with the authority in the URI the server is verified, and the second host is found when the first is away;
+    the password is in no log, no status, no command line and no environment.
+    """
+    daemon = daemon_at(f"localhost:1,localhost:{server.port}", f"sslmode=verify-full&sslrootcert={pki.certificate('ca')}")
+    daemon.start()
+    assert daemon.status()["database"]["server"].endswith(f" at localhost:{server.port}")
+    manifest = fleet.play(broker, messages=20)
+    wait_until(lambda: int(server.psql("SELECT coalesce(sum(received), 0) FROM runs", "fleet").split()[1])
+               >= manifest.messages, timeout=30, what="the messages")
+    assert server.psql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+                       " WHERE application_name LIKE 'foxtrackrd%'", "fleet").split()[1] == "t"
+    process = pathlib.Path(f"/proc/{daemon.process.pid}")
+    shown = foxtrackrctl(daemon, "status", "--json")
+    for text in (process / "cmdline").read_bytes(), (process / "environ").read_bytes(), \
+            daemon.status_path.read_bytes(), (shown.stdout + shown.stderr).encode():
+        assert PASSWORD.encode() not in text
+    daemon.stop()
+    assert PASSWORD not in daemon.log() and "warning: " not in daemon.log().split("connected to")[0]
+
+
+@pytest.mark.parametrize("hosts, parameters, reason", [
+    ("localhost", "sslmode=verify-full&sslrootcert={other_ca}",
+     "certificate verify failed; the authority that signed the server's certificate is not in sslrootcert"),
+    ("localhost", "sslmode=verify-full",
+     "certificate verify failed; without sslrootcert in database.uri the authorities of the system count"),
+    ("elsewhere.example.org", "hostaddr=127.0.0.1&sslmode=verify-full&sslrootcert={ca}",
+     'does not match host name "elsewhere.example.org"'),
+])
+def test_wrong_certificate_is_explained(server, daemon_at, pki, hosts, parameters, reason):
+    """Goal: a server that cannot prove who it is gets no password and no row, and the reason names the remedy."""
+    parameters = parameters.format(**{name: pki.certificate(name) for name in ("ca", "other_ca")})
+    daemon = daemon_at(f"{hosts}:{server.port}", parameters)
+    daemon.start(wait="ready")
+    status = daemon.wait_status(lambda s: s["state"] == "waiting for the database")
+    assert reason in status["text"], status["text"]
+    daemon.stop()
+    assert PASSWORD not in daemon.log()
+
+
+def test_below_verify_full_is_a_warning(server, daemon_at):
+    """Goal: TLS that verifies nobody works, as libpq's users know it, and is a warning at every start."""
+    daemon = daemon_at(f"localhost:{server.port}", "sslmode=require").start()
+    daemon.stop()
+    assert re.search("warning: .*database.uri: with sslmode=require the server does not have to prove who it is",
+                     daemon.log()), daemon.log()
