@@ -16,6 +16,11 @@
 
 #define PROBLEM_SIZE 1024
 
+#define BACKUP_PROGRAMS                                                                            \
+    "backups of PostgreSQL are made by its own programs, while foxtrackrd goes on: "               \
+    "pg_dump --format=custom --file=FILE \"%s\" for this database, pg_basebackup for the whole "   \
+    "server; foxtrackrctl(8) says what to mind"
+
 /* Lowers this process's I/O priority, so that the daemon's syncs go first if the disk's scheduler
  * supports it. */
 static void step_back(void)
@@ -35,6 +40,10 @@ int ctl_backup(const struct config *config, const struct ctl_words *words)
     int64_t bytes = 0;
     int result;
 
+    if (config->database.engine == CONFIG_POSTGRESQL) {
+        ctl_say(BACKUP_PROGRAMS, config->database.uri);
+        return EX_UNAVAILABLE;
+    }
     options.read_only = true;
     options.stopped = ctl_work_stopped;
     if (paths_check(config, paths) != 0 ||

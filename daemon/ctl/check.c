@@ -168,28 +168,57 @@ static void check_sessions(struct ctl_findings *findings, const struct config *c
     }
 }
 
+/* Returns the bytes that a week needs at the rate of the last week's runs; -1 when unknown. */
+static int64_t week_bytes(const struct store_growth *growth)
+{
+    double size = USUAL_MESSAGE_SIZE;
+
+    if (growth->lately == 0 || growth->span_ms < FORECAST_SPAN_MS) {
+        return -1;
+    }
+    if (growth->received >= FORECAST_MESSAGES) {
+        size = (double)growth->bytes / (double)growth->received;
+    }
+    return (int64_t)((double)growth->lately * size * (double)WEEK_MS / (double)growth->span_ms);
+}
+
 /* Checks the database. Fills *growth, with zeros for unknown values. */
 static void check_database(struct ctl_findings *findings, const struct config *config,
                            struct store_growth *growth)
 {
+    bool postgresql = config->database.engine == CONFIG_POSTGRESQL;
+    const char *client_ids[CONFIG_SESSIONS_MAX];
     char broker[BROKER_TARGET_SIZE];
     struct store_options options = store_options_of(config);
     struct store *store;
+    int result;
     char problem[CTL_DETAIL_SIZE];
     int64_t now_ms = clock_wall_ms();
     int64_t taken_ms = 0;
     char taken[MOMENT_SIZE];
 
     options.broker = broker;
+    options.client_ids = client_ids;
+    options.client_count = (unsigned)config->session_count;
     options.read_only = true;
     broker_target(config, broker);
-    if (access(config->database.path, F_OK) != 0 && errno == ENOENT) {
+    for (size_t i = 0; i < config->session_count; i++) {
+        client_ids[i] = config->sessions[i].client_id;
+    }
+    if (!postgresql && access(config->database.path, F_OK) != 0 && errno == ENOENT) {
         ctl_finding(findings, "database", true, "%s: not there yet, the daemon will create it",
                     config->database.path);
         ctl_check_views(findings, config, NULL);
         return;
     }
-    if (store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
+    result = store_open(&options, &store, problem, sizeof(problem));
+    if (result == STORE_E_EMPTY) {
+        ctl_finding(findings, "database", true, "%s: empty, the daemon will make its tables",
+                    config->database.path);
+        ctl_check_views(findings, config, NULL);
+        return;
+    }
+    if (result != STORE_OK) {
         ctl_finding(findings, "database", false, "%s", problem);
         return;
     }
@@ -213,22 +242,11 @@ static void check_database(struct ctl_findings *findings, const struct config *c
         check_sessions(findings, config, store);
         ctl_check_views(findings, config, store);
         ctl_check_limits(findings, store);
+        if (postgresql) {
+            ctl_check_server(findings, store, week_bytes(growth));
+        }
     }
     store_close(store);
-}
-
-/* Returns the bytes that a week needs at the rate of the last week's runs; -1 when unknown. */
-static int64_t week_bytes(const struct store_growth *growth)
-{
-    double size = USUAL_MESSAGE_SIZE;
-
-    if (growth->lately == 0 || growth->span_ms < FORECAST_SPAN_MS) {
-        return -1;
-    }
-    if (growth->received >= FORECAST_MESSAGES) {
-        size = (double)growth->bytes / (double)growth->received;
-    }
-    return (int64_t)((double)growth->lately * size * (double)WEEK_MS / (double)growth->span_ms);
 }
 
 /* The free space for a file, also while its directory is not there yet; -1 with errno set. */
@@ -287,7 +305,9 @@ int ctl_check(const struct config *config, const struct ctl_words *words)
     ctl_check_paths(&findings, config);
     check_certificates(&findings, config);
     check_database(&findings, config, &growth);
-    check_space(&findings, config, &growth);
+    if (config->database.engine == CONFIG_SQLITE) {
+        check_space(&findings, config, &growth);
+    }
     check_name(&findings, config);
     if ((words->options & CTL_CONNECT) != 0) {
         ctl_check_connect(&findings, config);

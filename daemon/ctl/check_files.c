@@ -120,8 +120,17 @@ static void list_files(struct files *files, const struct config *config)
             files->list[files->count - 1].secret = true;
         }
     }
-    add_directory(files, config, DATABASE_DIRECTORY, config->database.path);
-    for (size_t i = 0; i < sizeof(companions) / sizeof(companions[0]); i++) {
+    if (config->database.engine == CONFIG_SQLITE) {
+        add_directory(files, config, DATABASE_DIRECTORY, config->database.path);
+    } else {
+        add(files, "database.password_file", R_OK, false, config->database.password_file, "");
+        if (config->database.password_file != NULL) {
+            files->list[files->count - 1].secret = true;
+        }
+    }
+    for (size_t i = 0;
+         config->database.engine == CONFIG_SQLITE && i < sizeof(companions) / sizeof(companions[0]);
+         i++) {
         add(files, "database", R_OK | W_OK, true, config->database.path, companions[i]);
     }
     if (config->log.target == CONFIG_LOG_FILE) {

@@ -25,6 +25,11 @@ void ctl_check_connect(struct ctl_findings *findings, const struct config *confi
 /* ctl/check_paths.c: reports files that are used for two purposes, or are not foxtrackrd's. */
 void ctl_check_paths(struct ctl_findings *findings, const struct config *config);
 
+/* ctl/check_server.c: the server of PostgreSQL: its version, whether it keeps what it commits, what
+ * is to be mended there, who has the client ids, and the space that a week needs; week_bytes -1:
+ * unknown. */
+void ctl_check_server(struct ctl_findings *findings, struct store *store, int64_t week_bytes);
+
 /* ctl/check_limits.c: warns of rows of the table `limits` that are for no device of the database.
  */
 void ctl_check_limits(struct ctl_findings *findings, struct store *store);

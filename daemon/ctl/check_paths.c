@@ -44,7 +44,9 @@ void ctl_check_paths(struct ctl_findings *findings, const struct config *config)
     judge(findings, "status.metrics_file", config->status.metrics_file, OWN_FILE_METRICS);
     judge(findings, "log.file", config->log.file, OWN_FILE_LOG);
     snprintf(lock, sizeof(lock), "%s.lock", config->database.path);
-    judge(findings, "the lock of database.path", lock, OWN_FILE_LOCK);
+    if (config->database.engine == CONFIG_SQLITE) {
+        judge(findings, "the lock of database.path", lock, OWN_FILE_LOCK);
+    }
     if (findings->good) {
         ctl_finding(findings, "paths", true, "every file serves one purpose");
     }

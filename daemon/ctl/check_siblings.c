@@ -73,7 +73,8 @@ static void compare(struct ctl_findings *findings, const struct config *config, 
     if (same_file(config->path, file) || config_load(file, &other, &problems) != 0) {
         return;
     }
-    if (same_file(config->database.path, other->database.path)) {
+    if (config->database.engine == CONFIG_SQLITE && other->database.engine == CONFIG_SQLITE &&
+        same_file(config->database.path, other->database.path)) {
         say_database(findings, config, other);
     } else {
         compare_clients(findings, config, other);

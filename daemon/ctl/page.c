@@ -190,11 +190,6 @@ static int make_page(struct page_data *data, struct ctl_page *page, char *proble
 int ctl_page_make(const struct ctl_page_request *request, struct ctl_page *page, char *problem,
                   size_t problem_size)
 {
-    const struct store_options options = {.path = request->path,
-                                          .busy_timeout_ms = request->busy_timeout_ms,
-                                          .named = request->named,
-                                          .read_only = true,
-                                          .stopped = ctl_work_stopped};
     struct page_data data = {.request = request,
                              .zone = "UTC",
                              .since_ms = request->since_ms,
@@ -208,7 +203,7 @@ int ctl_page_make(const struct ctl_page_request *request, struct ctl_page *page,
                  "when it was built");
         return EX_UNAVAILABLE;
     }
-    if (store_open(&options, &data.store, problem, problem_size) != STORE_OK) {
+    if (store_open(&request->database, &data.store, problem, problem_size) != STORE_OK) {
         return EX_NOINPUT;
     }
     status = make_page(&data, page, problem, problem_size);

@@ -132,7 +132,9 @@ static int list_days(struct page_data *data)
     static const char *const zone[] = {"zone", NULL};
     static const char *const offsets[] = {"from_ms", "until_ms", "offset_ms", NULL};
     static const char *const days[] = {"day_ms", NULL};
-    int result = page_rows(data, "rollup_state", zone, NULL, 0, add_zone);
+    bool postgresql = data->request->database.engine == CONFIG_POSTGRESQL;
+    int result =
+        page_rows(data, postgresql ? "schema_version" : "rollup_state", zone, NULL, 0, add_zone);
 
     if (result == STORE_OK) {
         result = page_rows(data, "day_offsets", offsets, NULL, 0, add_offset);

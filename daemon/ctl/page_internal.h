@@ -6,13 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/store.h"
+
 #define CTL_PAGE_POLICY_SIZE  512
 #define CTL_PAGE_PROBLEM_SIZE 1024
 
 struct ctl_page_request {
-    const char *path; /* of the database */
-    int busy_timeout_ms;
-    bool named;         /* the command line names the path, not the configuration */
+    struct store_options database; /* of ctl_work_reading() */
     int64_t since_ms;   /* the page begins with the day of this time, or with that of the first
                            reading if that is later; ms since the epoch */
     int64_t until_ms;   /* "now" of the page */

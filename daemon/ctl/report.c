@@ -20,9 +20,8 @@
 #include "ctl/serve_internal.h"
 #include "ctl/work_internal.h"
 
-#define SINCE_DEFAULT   "30d"
-#define BUSY_TIMEOUT_MS 5000 /* used without a configuration */
-#define MIB             1048576.0
+#define SINCE_DEFAULT "30d"
+#define MIB           1048576.0
 
 /* Writes the page, and says how it went. Returns the exit status. */
 static int write_page(const struct ctl_page *page, const char *file, bool force, int64_t begun_ms)
@@ -68,9 +67,7 @@ int ctl_report_request(const struct config *config, const struct ctl_words *word
 {
     const char *since = words->since != NULL ? words->since : SINCE_DEFAULT;
     struct ctl_page_request request = {
-        .path = words->operand_count > 0 ? words->operands[0] : config->database.path,
-        .busy_timeout_ms = config != NULL ? config->database.busy_timeout_ms : BUSY_TIMEOUT_MS,
-        .named = words->operand_count > 0,
+        .database = ctl_work_reading(config, words->operand_count > 0 ? words->operands[0] : NULL),
         .until_ms = now_ms,
         .group = words->group,
         .device = words->device,
@@ -116,7 +113,7 @@ int ctl_report(const struct config *config, const struct ctl_words *words)
     }
     ctl_work_begin(&work);
     if (file != NULL &&
-        ctl_output_check(config, request.path, file, "the report", force, problem) != 0) {
+        ctl_output_check(config, request.database.path, file, "the report", force, problem) != 0) {
         ctl_say("%s", problem);
         return EX_CANTCREAT;
     }

@@ -22,6 +22,12 @@
 
 #define PROBLEM_SIZE 1024
 
+#define RESTORE_PROGRAMS                                                                           \
+    "dumps of PostgreSQL are restored by its own program: stop every foxtrackrd of the database, " \
+    "make an empty one, and pg_restore --no-owner --dbname=URI FILE; foxtrackrctl(8) says what "   \
+    "to "                                                                                          \
+    "mind"
+
 static void finding(void *context, const char *check, bool good, const char *detail)
 {
     struct ctl_work *work = context;
@@ -97,6 +103,10 @@ int ctl_restore(const struct config *config, const struct ctl_words *words)
     char problem[PROBLEM_SIZE];
     int result;
 
+    if (config->database.engine == CONFIG_POSTGRESQL) {
+        ctl_say(RESTORE_PROGRAMS);
+        return EX_UNAVAILABLE;
+    }
     options.client_ids = client_ids;
     options.client_count = (unsigned)config->session_count;
     result = check_paths(config, restore.file);

@@ -36,6 +36,8 @@ enum store_result {
     STORE_E_NEWER = 3,  /* open: the schema is newer than this program; the database is untouched */
     STORE_E_PATH = 4,   /* open: the path, its permissions, or not a database */
     STORE_E_STOPPED = 5, /* the caller ended it: `progress`, `stopped`, or a tool's watcher */
+    STORE_E_EMPTY = 7,   /* open read-only: the server has the database, and no daemon has made
+                            its tables yet */
     STORE_E_WAIT = 6,    /* open, take: the database cannot be reached or written now; try again */
 };
 

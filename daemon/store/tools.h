@@ -103,6 +103,7 @@ struct store_server {
     char durable[96]; /* "fsync on, synchronous_commit on, one synchronous standby" */
     char warnings[STORE_WARNINGS_MAX][200];
     unsigned warning_count;
+    bool refused;      /* a daemon does not start with it; the first warning says why */
     int64_t bytes;     /* of the database */
     int64_t deadlocks; /* since the server's statistics begin */
     int months_ahead;  /* partitions that are made ahead of the present month; -1: not known */

@@ -351,6 +351,7 @@ static void test_the_days_are_those_of_the_zone(void **state)
     fixture->zone = &zone;
     assert_int_equal(pg_open_as(fixture, "id-a-01", false, &fixture->store), STORE_OK);
     assert_pg(fixture, OFFSETS, "3600000, 1000 7200000");
+    assert_pg(fixture, "SELECT zone FROM schema_version", "Here");
     offsets[1].offset_ms = 0; /* the store has a copy of its own */
     store_close(fixture->store);
     assert_int_equal(pg_open_as(fixture, "id-a-01", false, &fixture->store), STORE_OK);

@@ -1,10 +1,14 @@
 /*
  * Queries of tools: one cursor each, in a transaction that reads one state of the database, from
- * which rows are fetched a thousand at a time. Values are parameters; they travel as text, and the
+ * which rows are fetched a page at a time. Values are parameters; they travel as text, and the
  * server gives them the type of the column that they are compared with.
  *
- * The transaction begins with the first query and ends when the last one is closed, unless
- * store_read_begin() holds it. Must never happen: a tool that writes. Its connection is read-only.
+ * The transaction begins with the first row of a query, and ends when no query is in the middle of
+ * its rows, unless store_read_begin() holds it: the server cannot tidy up behind the daemon while a
+ * transaction is open. The cursor of a spooled query outlives its transaction (WITH HOLD): the
+ * server has then read all rows into a temporary file of its own.
+ *
+ * Must never happen: a tool that writes. Its connection is read-only.
  */
 #include "store/postgresql/answers_internal.h"
 
@@ -14,7 +18,12 @@
 
 #include "store/postgresql/operations_internal.h"
 
-#define FETCH "1000"
+/* A page has about PAGE_BYTES, and not more than PAGE_ROWS rows; the first one few, because a row
+ * may be large. */
+#define PAGE_BYTES 1000000
+#define PAGE_ROWS  2000
+#define FIRST_ROWS 50
+
 #define BEGIN "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 /* OIDs of pg_type.dat, which never change. */
@@ -27,7 +36,10 @@ struct store_query {
     char *sql;
     char doing[ANSWERS_DOING_SIZE];
     int number;     /* of the cursor "q<number>" */
-    bool open;      /* the cursor is */
+    bool open;      /* the cursor is, in a transaction */
+    bool held;      /* the cursor is, without one */
+    bool ended;     /* all rows were read */
+    int page_rows;  /* to fetch next */
     PGresult *page; /* rows that were fetched; NULL: none */
     int row;        /* the next one of them */
     int count;
@@ -73,6 +85,7 @@ static int begin(struct store *store)
     return result;
 }
 
+/* Ends the transaction when no cursor needs it. */
 static void end_if_unused(struct store *store)
 {
     if (store->open_queries == 0 && !store->holds_read && store->in_transaction) {
@@ -82,6 +95,23 @@ static void end_if_unused(struct store *store)
 }
 
 /* --- values -------------------------------------------------------------------------------- */
+
+static char *hex_of(const struct store_cell *value)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text = malloc(2 * value->length + 3);
+
+    if (text == NULL) {
+        return NULL;
+    }
+    memcpy(text, "\\x", 2);
+    for (size_t i = 0; i < value->length; i++) {
+        text[2 + 2 * i] = digits[(unsigned char)value->bytes[i] >> 4];
+        text[3 + 2 * i] = digits[(unsigned char)value->bytes[i] & 15];
+    }
+    text[2 + 2 * value->length] = '\0';
+    return text;
+}
 
 static char *text_of(const struct store_cell *value)
 {
@@ -97,6 +127,7 @@ static char *text_of(const struct store_cell *value)
     case STORE_TEXT:
         return strndup(value->bytes, value->length);
     case STORE_BLOB:
+        return hex_of(value);
     case STORE_NULL:
         break;
     }
@@ -162,33 +193,70 @@ static void read_cell(struct store_query *query, int column)
 
 /* --- queries ------------------------------------------------------------------------------- */
 
-static int declare(struct store_query *query)
+/* An error in the SQL is STORE_E_PATH: views may be an analyst's. The transaction is of no more
+ * use then. */
+static int give_up(struct store_query *query, int result)
 {
     struct store *store = query->store;
-    PGresult *answer = NULL;
+    char error[PG_ERROR_SIZE];
+
+    if (result == STORE_FATAL) {
+        store->fatal = false;
+        result = STORE_E_PATH;
+    }
+    if (store->db != NULL && PQtransactionStatus(store->db) == PQTRANS_INERROR) {
+        snprintf(error, sizeof(error), "%s", store->error);
+        run(store, "ROLLBACK", "end reading");
+        store->in_transaction = false;
+        store->open_queries = 0;
+        snprintf(store->error, sizeof(store->error), "%s", error);
+    }
+    query->open = false;
+    return result;
+}
+
+static int declare(struct store_query *query, bool hold)
+{
+    struct store *store = query->store;
     char *sql = NULL;
     int result = begin(store);
 
     if (result != STORE_OK) {
         return result;
     }
-    if (asprintf(&sql, "DECLARE q%d NO SCROLL CURSOR FOR %s", query->number, query->sql) < 0) {
+    if (asprintf(&sql, "DECLARE q%d NO SCROLL CURSOR %s FOR %s", query->number,
+                 hold ? "WITH HOLD" : "WITHOUT HOLD", query->sql) < 0) {
         return pg_refuse(store, STORE_E_RETRY, "%s: out of memory", store->shown);
     }
     if (PQsendQueryParams(store->db, sql, query->value_count, NULL,
                           (const char *const *)query->values, NULL, NULL, 0) != 1) {
         result = pg_fail(store, NULL, query->doing);
     } else {
-        result = pg_results(store, query->doing, &answer);
+        result = pg_results(store, query->doing, NULL);
     }
     free(sql);
-    PQclear(answer);
-    query->open = result == STORE_OK;
-    if (result == STORE_FATAL) {
-        store->fatal = false;
-        return STORE_E_PATH;
+    query->page_rows = FIRST_ROWS;
+    if (result != STORE_OK) {
+        return give_up(query, result);
     }
-    return result;
+    query->open = true;
+    store->open_queries++;
+    return STORE_OK;
+}
+
+/* Chooses the size of the next page by that of this one. */
+static void choose_page(struct store_query *query)
+{
+    int rows = PQntuples(query->page);
+    int64_t bytes = 1;
+
+    for (int row = 0; row < rows; row++) {
+        for (int column = 0; column < query->count; column++) {
+            bytes += PQgetlength(query->page, row, column);
+        }
+    }
+    bytes = rows * (int64_t)PAGE_BYTES / bytes;
+    query->page_rows = bytes < 1 ? 1 : bytes > PAGE_ROWS ? PAGE_ROWS : (int)bytes;
 }
 
 static int fetch(struct store_query *query)
@@ -199,44 +267,60 @@ static int fetch(struct store_query *query)
     PQclear(query->page);
     query->page = NULL;
     query->row = 0;
-    snprintf(sql, sizeof(sql), "FETCH " FETCH " FROM q%d", query->number);
+    snprintf(sql, sizeof(sql), "FETCH %d FROM q%d", query->page_rows, query->number);
     result = pg_simple(query->store, sql, query->doing, &query->page);
-    if (result == STORE_FATAL) {
-        query->store->fatal = false;
-        return STORE_E_PATH;
+    if (result != STORE_OK) {
+        return give_up(query, result);
     }
-    return result;
+    choose_page(query);
+    return STORE_OK;
 }
 
 static int close_cursor(struct store_query *query)
 {
+    struct store *store = query->store;
     char sql[64];
+    int result = STORE_OK;
 
     PQclear(query->page);
     query->page = NULL;
-    if (!query->open || query->store->db == NULL) {
-        return STORE_OK;
+    if ((query->open || query->held) && store->db != NULL) {
+        snprintf(sql, sizeof(sql), "CLOSE q%d", query->number);
+        result = run(store, sql, "end a query");
     }
-    query->open = false;
-    snprintf(sql, sizeof(sql), "CLOSE q%d", query->number);
-    return run(query->store, sql, "end a query");
+    if (query->open && store->open_queries > 0) {
+        store->open_queries--;
+    }
+    query->open = query->held = false;
+    end_if_unused(store);
+    return result;
 }
 
-/* The first page tells the columns. */
+/* Asks for the columns, and whether the statement is right, without running it. */
 static int describe(struct store_query *query)
 {
-    int result = fetch(query);
+    struct store *store = query->store;
+    int result = pg_usable(store);
 
-    if (result != STORE_OK) {
-        return result;
+    if (result == STORE_OK) {
+        result = PQsendPrepare(store->db, "", query->sql, 0, NULL) == 1
+                     ? pg_results(store, query->doing, NULL)
+                     : pg_fail(store, NULL, query->doing);
     }
-    query->count = PQnfields(query->page);
-    query->description = PQcopyResult(query->page, PG_COPYRES_ATTRS);
+    if (result == STORE_OK) {
+        result = PQsendDescribePrepared(store->db, "") == 1
+                     ? pg_results(store, query->doing, &query->description)
+                     : pg_fail(store, NULL, query->doing);
+    }
+    if (result != STORE_OK) {
+        return give_up(query, result);
+    }
+    query->count = PQnfields(query->description);
     query->cells = calloc((size_t)query->count + 1, sizeof(*query->cells));
     query->blobs = calloc((size_t)query->count + 1, sizeof(*query->blobs));
-    return query->description != NULL && query->cells != NULL && query->blobs != NULL
+    return query->cells != NULL && query->blobs != NULL
                ? STORE_OK
-               : pg_refuse(query->store, STORE_E_RETRY, "%s: out of memory", query->store->shown);
+               : pg_refuse(store, STORE_E_RETRY, "%s: out of memory", store->shown);
 }
 
 int pg_answers_open(struct store *store, const char *sql, const char *doing,
@@ -252,24 +336,12 @@ int pg_answers_open(struct store *store, const char *sql, const char *doing,
     query->handle.answers = store_postgresql.answers;
     query->store = store;
     query->number = ++store->last_query;
-    store->open_queries++;
     snprintf(query->doing, sizeof(query->doing), "%s", doing);
     result = keep_values(query, values, count);
-    if (result == STORE_OK) {
-        result = declare(query);
-    }
     if (result == STORE_OK) {
         result = describe(query);
     }
     if (result != STORE_OK) {
-        if (store->db != NULL && PQtransactionStatus(store->db) == PQTRANS_INERROR) {
-            char error[PG_ERROR_SIZE];
-
-            snprintf(error, sizeof(error), "%s", store->error);
-            run(store, "ROLLBACK", "end reading");
-            store->in_transaction = false;
-            snprintf(store->error, sizeof(store->error), "%s", error);
-        }
         postgresql_query_close(query);
         return result;
     }
@@ -277,19 +349,43 @@ int pg_answers_open(struct store *store, const char *sql, const char *doing,
     return STORE_OK;
 }
 
+int pg_answers_spool(struct store_query *query)
+{
+    struct store *store = query->store;
+    bool shared = store->holds_read || store->open_queries > 0; /* its transaction cannot end */
+    int result = declare(query, !shared);
+
+    if (result != STORE_OK || shared) {
+        return result;
+    }
+    result = pg_simple(store, "COMMIT", query->doing, NULL); /* here the server reads the rows */
+    store->in_transaction = false;
+    store->open_queries--;
+    query->open = false;
+    query->held = result == STORE_OK;
+    return result == STORE_OK ? STORE_OK : give_up(query, result);
+}
+
 int postgresql_query_next(struct store_query *query, const struct store_cell **row)
 {
     int result = STORE_OK;
 
     *row = NULL;
-    if (query->page == NULL) {
+    if (query->ended) {
         return STORE_OK;
     }
-    if (query->row == PQntuples(query->page) && query->row > 0) {
+    if (!query->open && !query->held) {
+        result = declare(query, false);
+    }
+    if (result == STORE_OK && (query->page == NULL || query->row == PQntuples(query->page))) {
         result = fetch(query);
     }
-    if (result != STORE_OK || PQntuples(query->page) == 0) {
-        return result == STORE_OK ? close_cursor(query) : result;
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (PQntuples(query->page) == 0) {
+        query->ended = true;
+        return close_cursor(query);
     }
     for (int column = 0; column < query->count; column++) {
         read_cell(query, column);
@@ -303,13 +399,8 @@ int postgresql_query_again(struct store_query *query, const struct store_cell *v
 {
     int result = close_cursor(query);
 
-    if (result == STORE_OK) {
-        result = keep_values(query, values, count);
-    }
-    if (result == STORE_OK) {
-        result = declare(query);
-    }
-    return result == STORE_OK ? fetch(query) : result;
+    query->ended = false;
+    return result == STORE_OK ? keep_values(query, values, count) : result;
 }
 
 /* A cursor keeps its place whatever other queries do. */
@@ -331,12 +422,9 @@ const char *postgresql_query_column(const struct store_query *query, int index)
 
 void postgresql_query_close(struct store_query *query)
 {
-    struct store *store;
-
     if (query == NULL) {
         return;
     }
-    store = query->store;
     close_cursor(query);
     for (int i = 0; i < query->count && query->blobs != NULL; i++) {
         PQfreemem(query->blobs[i]);
@@ -349,8 +437,6 @@ void postgresql_query_close(struct store_query *query)
     free(query->cells);
     free(query->sql);
     free(query);
-    store->open_queries--;
-    end_if_unused(store);
 }
 
 int postgresql_read_begin(struct store *store)

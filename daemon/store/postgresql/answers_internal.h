@@ -13,4 +13,7 @@
 int pg_answers_open(struct store *store, const char *sql, const char *doing,
                     const struct store_cell *values, int count, struct store_query **out);
 
+/* Let the server read all rows now, so that no transaction is open while they are fetched. */
+int pg_answers_spool(struct store_query *query);
+
 #endif

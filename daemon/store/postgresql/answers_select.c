@@ -256,6 +256,7 @@ int postgresql_query_select(struct store *store, const struct store_select *sele
 {
     struct store_relation *relation = NULL;
     struct text text = {.store = store};
+    struct store_query *query = NULL;
     char doing[ANSWERS_DOING_SIZE];
     int result = postgresql_relation_read(store, select->from, &relation);
 
@@ -266,9 +267,17 @@ int postgresql_query_select(struct store *store, const struct store_select *sele
     append_select(&text, select);
     snprintf(doing, sizeof(doing), "read %s", select->from);
     result = text.result == STORE_OK
-                 ? pg_answers_open(store, text.sql, doing, text.values, text.count, out)
+                 ? pg_answers_open(store, text.sql, doing, text.values, text.count, &query)
                  : text.result;
     free(text.sql);
     store_relation_free(relation);
-    return result;
+    if (result == STORE_OK && select->spooled) {
+        result = pg_answers_spool(query);
+    }
+    if (result != STORE_OK) {
+        postgresql_query_close(query);
+        return result;
+    }
+    *out = query;
+    return STORE_OK;
 }

@@ -222,7 +222,9 @@ enum { VERSION, ENCODING, FSYNC, COMMITS, RECOVERY, READ_ONLY, PID, SCHEMA, TEMP
 static const char settings[] =
     "SET standard_conforming_strings = on; SET DateStyle = ISO; SET TimeZone = 'UTC';"
     "SET IntervalStyle = postgres; SET extra_float_digits = 1; SET bytea_output = hex;"
-    "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
+    /* The views of the fleet are planned as expensive, and compiled for seconds: they answer in
+       one. */
+    "SET jit = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
     "SET idle_session_timeout = 0; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;"
     "SET tcp_keepalives_count = 3; SET tcp_user_timeout = 10000;"
     "SET client_connection_check_interval = '2s';"
@@ -290,7 +292,7 @@ static int set_session(struct store *store, PGresult *found)
     snprintf(store->schema, sizeof(store->schema), "%s", PQgetvalue(found, 0, SCHEMA));
     snprintf(sql, sizeof(sql),
              /* The plans of the prepared statements must seek, also while the tables are small. */
-             "SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan;"
+             "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;"
              "SET synchronous_commit = %s; SET lock_timeout = %d;"
              "SET search_path = %s, pg_temp;"
              "CREATE TEMPORARY TABLE stage (k int4 NOT NULL, kind int2 NOT NULL,"
@@ -371,6 +373,9 @@ int pg_ready(struct store *store)
 
     if (store->fatal) {
         return STORE_FATAL;
+    }
+    if (store->read_only || store->beside) {
+        return pg_usable(store); /* a tool takes no locks */
     }
     if (store->link == PG_HOLDER && PQstatus(store->db) == CONNECTION_OK && !store->unknown &&
         (store->resumed || store->run == 0)) {

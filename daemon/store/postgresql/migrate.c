@@ -130,6 +130,11 @@ int pg_check_schema(struct store *store)
     if (result == STORE_OK) {
         result = check_version(store, version);
     }
+    if (result == STORE_OK && version == 0) {
+        return pg_refuse(store, STORE_E_EMPTY,
+                         "%s: is empty: start foxtrackrd once, which makes its tables",
+                         store->shown);
+    }
     if (result == STORE_OK && version < postgresql_migration_count) {
         result = pg_refuse(store, STORE_E_PATH,
                            "%s: has schema version %d, and this program needs %d: start foxtrackrd "

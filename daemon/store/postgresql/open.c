@@ -14,6 +14,9 @@
 #include "store/postgresql/operations_internal.h"
 #include "store/postgresql/postgresql_internal.h"
 
+/* A tool's query may read the whole database; its user can end it, and TCP a dead connection. */
+#define TOOL_WAIT_MS (24 * 3600 * 1000)
+
 static void discard(struct store *store)
 {
     pg_disconnect(store);
@@ -85,7 +88,8 @@ static struct store *make(const struct store_options *options)
     store->broker = strdup(options->broker != NULL ? options->broker : "");
     store->password = options->password;
     store->answer_timeout_ms = options->answer_timeout_ms;
-    store->wait_ms = options->answer_timeout_ms;
+    store->wait_ms =
+        options->read_only && options->stopped != NULL ? TOOL_WAIT_MS : options->answer_timeout_ms;
     store->busy_timeout_ms = options->busy_timeout_ms;
     store->durability = options->durability;
     store->read_only = options->read_only;

@@ -86,13 +86,15 @@ static void judge(const struct store *store, const PGresult *found, struct store
     bool full = store->durability == STORE_FULL;
     int64_t free_connections = pg_int8(found, 0, FREE);
 
-    if (full && (is_off(found, FSYNC) || is_off(found, COMMITS) || is_off(found, PAGES))) {
+    out->refused = full && (is_off(found, FSYNC) || is_off(found, COMMITS));
+    if (out->refused) {
         warn(out,
-             "%s = off: the server may lose what it has committed, so foxtrackrd does not "
-             "start with durability = full",
-             is_off(found, FSYNC)     ? "fsync"
-             : is_off(found, COMMITS) ? "synchronous_commit"
-                                      : "full_page_writes");
+             "%s = off: the server may lose what it has committed, so foxtrackrd does not start "
+             "with durability = full",
+             is_off(found, FSYNC) ? "fsync" : "synchronous_commit");
+    }
+    if (is_off(found, PAGES)) {
+        warn(out, "full_page_writes = off: a power failure may damage the server's files");
     }
     if (yes(found, RECOVERY)) {
         warn(out, "it is a standby, which cannot be written: name the primary in database.uri, or "

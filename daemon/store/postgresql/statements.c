@@ -527,8 +527,12 @@ int pg_pipeline_end(struct store *store, int result)
 
 int pg_run(struct store *store, enum pg_statement id, const struct pg_args *args, PGresult **out)
 {
-    int result = pg_send(store, id, args);
+    int result;
 
+    if (store->read_only) { /* nothing is prepared for a tool */
+        return pg_query(store, statements[id].sql, statements[id].doing, args, out);
+    }
+    result = pg_send(store, id, args);
     if (out != NULL) {
         *out = NULL;
     }

@@ -13,11 +13,11 @@
 #define NO_BACKUP                                                                                  \
     "backups of PostgreSQL are made by its own programs, while the daemon goes on: "               \
     "pg_dump --format=custom --file=FILE --dbname='%s' for this database, pg_basebackup for the "  \
-    "whole server; foxtrackrctl(8), BACKUP, says what to mind"
+    "whole server; foxtrackrctl(8) says what to mind"
 #define NO_RESTORE                                                                                 \
     "dumps of PostgreSQL are restored by its own program: stop every foxtrackrd of this "          \
     "database, "                                                                                   \
-    "make an empty one, then pg_restore --no-owner --dbname=URI FILE; foxtrackrctl(8), BACKUP, "   \
+    "make an empty one, then pg_restore --no-owner --dbname=URI FILE; foxtrackrctl(8) "            \
     "says what to mind"
 
 /* Whether it was restored is not marked in a database of a server. */

@@ -153,12 +153,12 @@ static void tell_rows(struct pg_verify *verify, const int64_t numbers[3])
             plural(numbers[0], "row is in the partition", "rows, each in the partition"));
     }
     if (numbers[2] > 0) {
-        pg_verify_tell(verify, "devices", false,
+        pg_verify_tell(verify, "foreign keys", false,
                        "%lld of %lld rows belong to no device: somebody deleted from the table "
                        "devices",
                        (long long)numbers[2], (long long)numbers[0]);
     } else {
-        pg_verify_tell(verify, "devices", true, "every row belongs to a device");
+        pg_verify_tell(verify, "foreign keys", true, "every row belongs to a device");
     }
 }
 

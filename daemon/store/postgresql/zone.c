@@ -1,10 +1,9 @@
 /*
  * The time zone of the days. The daemon that has the sessions writes the offsets of
- * database.time_zone into the table day_offsets, which the views by day read. Nothing else depends
- * on them: this engine keeps nothing by day.
+ * database.time_zone into the table day_offsets, which the views by day read, and its name into
+ * schema_version. Nothing else depends on them: this engine keeps nothing by day.
  *
- * Of several daemons with different zones the last one that starts wins, for all of them;
- * `foxtrackrctl check` compares.
+ * Of several daemons with different zones the last one that starts wins, for all of them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +48,7 @@ void pg_zone_free(struct store *store)
 
 static bool is_there(const struct zone *zone, const PGresult *found)
 {
-    bool same = PQntuples(found) == zone->count;
+    bool same = PQntuples(found) == zone->count && strcmp(PQgetvalue(found, 0, 3), zone->name) == 0;
 
     for (int i = 0; i < zone->count && same; i++) {
         same = pg_int8(found, i, 0) == zone->offsets[i].from_ms &&
@@ -77,8 +76,10 @@ static int insert(struct store *store, struct pg_array columns[3])
             return pg_refuse(store, STORE_E_RETRY, "%s: out of memory", store->shown);
         }
     }
+    pg_arg_text(&args, zone->name);
     return pg_query(store,
-                    "INSERT INTO day_offsets (from_ms, until_ms, offset_ms)"
+                    "WITH named AS (UPDATE schema_version SET zone = $4::text) INSERT INTO "
+                    "day_offsets (from_ms, until_ms, offset_ms)"
                     " SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[])",
                     DOING, &args, NULL);
 }
@@ -114,9 +115,10 @@ int pg_zone_apply(struct store *store)
     if (store->zone == NULL) {
         return STORE_OK;
     }
-    result =
-        pg_query(store, "SELECT from_ms, until_ms, offset_ms FROM day_offsets ORDER BY from_ms",
-                 "read the offsets of the time zone", NULL, &found);
+    result = pg_query(store,
+                      "SELECT from_ms, until_ms, offset_ms, (SELECT zone FROM schema_version) FROM "
+                      "day_offsets ORDER BY from_ms",
+                      "read the offsets of the time zone", NULL, &found);
     same = result == STORE_OK && is_there(store->zone, found);
     PQclear(found);
     return result == STORE_OK && !same ? replace(store) : result;
