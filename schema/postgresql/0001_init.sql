@@ -792,6 +792,7 @@ COMMENT ON TABLE messages IS 'Every other type of message, whole. Read into it w
 COMMENT ON TABLE inbox IS 'Always empty: messages on their way into the tables, which only the SQLite engine has.';
 COMMENT ON COLUMN quarantine.topic IS 'the topic; NULL where it is not valid UTF-8';
 COMMENT ON COLUMN quarantine.topic_bytes IS 'the topic where it is not valid UTF-8; NULL else';
+COMMENT ON COLUMN schema_version.zone IS 'of the days: database.time_zone of the daemon that started last';
 COMMENT ON TABLE schema_version IS 'The daemon''s memory, one row: the version of this schema, and the zone of day_offsets.';
 COMMENT ON VIEW foxtrackr_partitions IS 'The monthly partitions of battery, temperature and messages; NULL: no bound.';
 COMMENT ON VIEW battery_pieces IS 'Each reading as a piece of its own, in the form that SQLite''s roll-ups have.';

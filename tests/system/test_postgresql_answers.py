@@ -102,8 +102,8 @@ def pg_value(value):
     return str(value).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def load(cluster, name, db):
-    """The rows of every table, from SQLite into PostgreSQL, whose clock becomes the fleet's."""
+def load(cluster, name, db, now=NOW):
+    """The rows of every table, from SQLite into PostgreSQL, whose clock becomes `now`; None: stays."""
     script = []
     for table in TABLES:
         columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
@@ -115,8 +115,10 @@ def load(cluster, name, db):
                       + "".join("\t".join(map(pg_value, row)) + "\n" for row in rows) + "\\.\n")
     script.append("DELETE FROM day_offsets;")
     script.extend("INSERT INTO day_offsets VALUES (%d, %d, %d);" % row for row in db.execute("SELECT * FROM day_offsets"))
-    script.append("CREATE OR REPLACE FUNCTION foxtrackr_now_ms() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE"
-                  f" RETURN {NOW // 1000 * 1000};\nANALYZE;")
+    if now is not None:
+        script.append("CREATE OR REPLACE FUNCTION foxtrackr_now_ms() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE"
+                      f" RETURN {now // 1000 * 1000};")
+    script.append("ANALYZE;")
     cluster.psql("\n".join(script), name, "foxtrackrd")
 
 
@@ -249,7 +251,8 @@ def test_the_schema_has_the_tables_and_columns_of_sqlite(cluster):
         " ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped WHERE c.relnamespace = current_schema()::regnamespace"
         " AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition AND c.relname NOT LIKE 'foxtrackr%'")}
     assert lite - pg == {(table, column) for table, column in lite if table == "inbox_position"}
-    assert pg - lite == {("quarantine", "topic_bytes"), ("schema_version", "single"), ("schema_version", "version")}
+    assert pg - lite == {("quarantine", "topic_bytes"), ("schema_version", "single"), ("schema_version", "version"),
+                         ("schema_version", "zone")}
 
 
 def test_the_schema_documents_itself(cluster):
