@@ -5,7 +5,7 @@ import subprocess
 
 import fleet
 from foxtrackrd import FOXTRACKRCTL, foxtrackrctl
-from harness import value, wait_until
+from harness import ROOT, value, wait_until
 from test_postgresql import cluster, fixture_pg, sections  # noqa: F401: fixtures
 
 ROWS = 120_000
@@ -63,7 +63,7 @@ def fill(file):
     database.close()
 
 
-def test_killed_at_any_moment(broker, make_daemon, pg):
+def test_killed_at_any_moment(broker, make_daemon, pg, cluster):
     """
     Goal: killed again and again, it goes on behind its last batch, and no daemon starts on half a database; a
     difference between the two is found, and so is a row that PostgreSQL cannot hold.
@@ -83,7 +83,13 @@ def test_killed_at_any_moment(broker, make_daemon, pg):
             return 0
         return int(pg.value("SELECT coalesce(max(number), 0) FROM foxtrackr_transfer WHERE item = 'battery'"))
 
-    for _ in range(3):
+    # Each batch of battery lasts a second, so that the kill comes in the middle of one.
+    cluster.psql("".join(path.read_text() for path in sorted((ROOT / "schema" / "postgresql").glob("0*.sql"))),
+                 pg.name, "foxtrackrd", single=True)
+    cluster.psql("CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END';"
+                 "CREATE TRIGGER nap BEFORE INSERT ON battery FOR EACH STATEMENT EXECUTE FUNCTION nap()",
+                 pg.name, "foxtrackrd")
+    for _ in range(2):
         before = moved()
         process = subprocess.Popen([FOXTRACKRCTL, "-c", new.config, "migrate", DIRECTION, old.database],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -91,7 +97,8 @@ def test_killed_at_any_moment(broker, make_daemon, pg):
         assert process.poll() is None, process.communicate()[1]
         process.kill()
         process.communicate()
-        assert moved() < ROWS
+        assert before < moved() < ROWS
+    cluster.psql("DROP FUNCTION nap CASCADE", pg.name, "postgres")
     new.start(wait=None)
     assert new.wait_exit() == 74
     assert "run foxtrackrctl migrate again" in new.log()
