@@ -223,7 +223,7 @@ def test_purge_leaves_nothing(machine, packages, removed_before):
     use(machine)
     machine.run("systemctl", "--root=/", "enable", "foxtrackrd@north.service")
     if removed_before:
-        machine.run("dpkg", "--remove", "foxtrackrd")
+        machine.run("dpkg", "--remove", "foxtrackrd", "foxtrackrd-postgresql")
     machine.run("dpkg", "--purge", "foxtrackrd", "foxtrackrd-postgresql", "libfoxtrackr-dev")
     assert state(machine) == ""
     assert leftovers(machine) == {}
