@@ -80,7 +80,9 @@ SYSTEM_TESTS ?= tests/system
 SYSTEM_OF_TEXTS := $(patsubst %,tests/system/test_%.py,alerts analyst_dictionary analyst_queries answers completion config ctl \
                 ctl_help demo dependencies documents export_columns fleet names paths plurals readers readings_dashboard \
                 readme snippets)
-SYSTEM_LEAVES   := $(if $(SANITIZE),$(SYSTEM_OF_TEXTS))
+# Of PostgreSQL: make system-postgresql.
+SYSTEM_OF_POSTGRESQL := $(wildcard tests/system/test_postgresql*.py tests/system/test_migrate.py)
+SYSTEM_LEAVES   := $(SYSTEM_OF_POSTGRESQL) $(if $(SANITIZE),$(SYSTEM_OF_TEXTS))
 
 system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, the built programs
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(SYSTEM_WAITERS) \
@@ -91,9 +93,9 @@ system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, 
 SYSTEM_POSTGRESQL ?= $(patsubst %,tests/system/test_%.py,clock delivery gate hostile_input interruptions protocol reload \
                 session start status)
 
-system-postgresql: all $(FLEET) $(PRELOADS) ## the system tests that have to do with the database, on private servers of PostgreSQL
+system-postgresql: all $(FLEET) $(PRELOADS) ## the tests of PostgreSQL, and on it the system tests that have to do with the database
 	$(Q)FOXTRACKR_ENGINE=postgresql FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider \
-	    -n $(SYSTEM_WAITERS) --dist loadgroup -m 'not browser' $(SYSTEM_POSTGRESQL)
+	    -n $(SYSTEM_WAITERS) --dist loadgroup -m 'not browser' $(SYSTEM_POSTGRESQL) $(SYSTEM_OF_POSTGRESQL)
 
 check-browser: all $(FLEET) $(PRELOADS) ## the report, written and live, in a headless Chromium
 	$(Q)tests/deps $(DEPS_BROWSER)

@@ -323,10 +323,7 @@ CREATE VIEW battery_pieces AS
            b.voltage_v AS voltage_v_min, b.voltage_v AS voltage_v_sum, b.voltage_v AS voltage_v_max,
            (b.level_pct IS NOT NULL)::integer AS level_pct_count, b.level_pct AS level_pct_min,
            b.level_pct AS level_pct_sum, b.level_pct AS level_pct_max, b.level_pct AS level_pct_first,
-           b.level_pct AS level_pct_last, NULL::bigint AS level_first_ms, NULL::bigint AS level_last_ms,
-           0.0::double precision AS drop_pct, 0::bigint AS drop_ms, 0.0::double precision AS rise_pct,
-           0::bigint AS rise_ms, 0::bigint AS recharges, 0.0::double precision AS recharge_pct,
-           NULL::bigint AS recharged_ms, NULL::bigint AS pause_max_ms
+           b.level_pct AS level_pct_last, NULL::bigint AS pause_max_ms
       FROM battery AS b
       JOIN day_offsets AS o ON b.time_ms >= o.from_ms AND b.time_ms < o.until_ms;
 
@@ -625,12 +622,15 @@ CREATE VIEW temperature_excursions AS
     )
     SELECT device, family, device_id, limit_id, side, threshold, from_ms, foxtrackr_utc(from_ms) AS from_utc,
            to_ms, foxtrackr_utc(to_ms) AS to_utc, coalesce(to_ms, foxtrackr_now_ms()) - from_ms AS duration_ms,
-           celsius_extreme, (to_ms IS NULL)::integer AS open
-      FROM (SELECT device, family, device_id, limit_id, side, threshold, duration_ms AS least_ms, to_ms,
-                   min(time_ms) AS from_ms, sign * max(sign * celsius) AS celsius_extreme
-              FROM ends
-             WHERE sign * celsius > sign * threshold
-             GROUP BY device, family, device_id, limit_id, side, threshold, duration_ms, sign, to_ms) AS x
+           celsius_extreme, (to_ms IS NULL)::integer AS open,
+           foxtrackr_date(number) AS day, foxtrackr_day_start(number) AS day_ms
+      FROM (SELECT x.*, (x.from_ms + o.offset_ms) / 86400000 AS number
+              FROM (SELECT device, family, device_id, limit_id, side, threshold, duration_ms AS least_ms, to_ms,
+                           min(time_ms) AS from_ms, sign * max(sign * celsius) AS celsius_extreme
+                      FROM ends
+                     WHERE sign * celsius > sign * threshold
+                     GROUP BY device, family, device_id, limit_id, side, threshold, duration_ms, sign, to_ms) AS x
+              JOIN day_offsets AS o ON x.from_ms >= o.from_ms AND x.from_ms < o.until_ms) AS y
      WHERE coalesce(to_ms, foxtrackr_now_ms()) - from_ms >= least_ms;
 
 CREATE VIEW group_daily AS
@@ -784,7 +784,7 @@ COMMENT ON VIEW silent_devices IS 'Devices from which nothing has come for longe
 COMMENT ON VIEW battery_trend IS 'How fast each battery discharges, and when it will be empty: one line a device that discharges and is not silent. The rate is the drop between the means of one day and the next by the time between them, over all pairs of days without a recharge in or between them. Devices without roll-ups, or that do not report every day: the slope of a straight line through the means of the days, fitted to all stretches between recharges at once. Devices that are recharged too often for either: that of levels in pieces of three hours, without the pieces that rise. A rise is more than noise: 3.5 points between readings, 1.5 between means of many.';
 COMMENT ON VIEW reporting_gaps IS 'Where readings are missing: times without a reading longer than two and a half usual intervals of the device, so that at least two are missing. One that lasts until now has to_ms NULL and open = 1. cause: what explains at least half of it; a row of `gaps` explains what is between its times, if both are known and something is missing for sure. day, day_ms: the day in which it ended (today); ask for a range of days by them where there are many.';
 COMMENT ON VIEW coverage_daily IS 'How complete the readings of each day are: one line a device, type and day, from its first reading until today, also of days without a reading. expected: of the day (today: of its part that is over) at the usual interval.';
-COMMENT ON VIEW temperature_excursions IS 'When it was warmer or colder than a row of `limits` says, for at least its duration_s. An excursion begins with the first reading beyond the limit and ends with the first that is back inside it by the hysteresis; one that has no end yet has to_ms NULL and open = 1. Days that stay inside are not read: their roll-ups say so.';
+COMMENT ON VIEW temperature_excursions IS 'When it was warmer or colder than a row of `limits` says, for at least its duration_s. An excursion begins with the first reading beyond the limit and ends with the first that is back inside it by the hysteresis; one that has no end yet has to_ms NULL and open = 1. day, day_ms: the day in which it began; ask for a range of days by them where there are many.';
 COMMENT ON VIEW group_daily IS 'Readings of each group by day (of database.time_zone, the device''s clock): all its devices together.';
 COMMENT ON VIEW fleet_daily IS 'The same of all devices, whatever their groups: first the days of the calendar, in its order; then those of which nothing is rolled up yet.';
 COMMENT ON VIEW quarantine_summary IS 'What is in quarantine, by reason, with the topic and detail of the newest message of each.';

@@ -24,7 +24,9 @@ CHECKS = ["database", "schema", "months", "ranges", "foreign keys", "runs", "qua
 
 @pytest.fixture(name="pg")
 def fixture_pg(cluster, request):  # noqa: F811
-    return Database(cluster, request.node.name.partition("[")[0])
+    name = request.node.name.partition("[")[0]
+    cluster.make_database(name)
+    return Database(cluster, name)
 
 
 @pytest.fixture(name="filled")
