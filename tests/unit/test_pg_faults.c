@@ -96,10 +96,11 @@ static void test_values_that_are_refused(void **state)
     int64_t time_ms = 1000;
 
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-        const struct store_packet packets[] = {other("d1", ++time_ms),
-                                               reading("d1", "d1", ++time_ms, VOLTS("3.7")),
-                                               other("d2", ++time_ms)};
+        const struct store_packet packets[] = {other("d1", time_ms + 1),
+                                               reading("d1", "d1", time_ms + 2, VOLTS("3.7")),
+                                               other("d2", time_ms + 3)};
 
+        time_ms += 3;
         snprintf(sql, sizeof(sql),
                  "CREATE OR REPLACE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
                  " RAISE EXCEPTION 'not this: %%', repeat('\xc3\xa4', 300)"

@@ -95,8 +95,8 @@ int postgresql_quarantine(struct store *store, const struct foxtrackr_problem *p
 
 /* --- a message ----------------------------------------------------------------------------- */
 
-static bool has_length(const char *name, const char *text, size_t most,
-                       enum foxtrackr_reason reason, struct foxtrackr_problem *problem)
+static bool has_length(const char *name, const char *text, size_t most, int reason,
+                       struct foxtrackr_problem *problem)
 {
     size_t length = text != NULL ? strlen(text) : 0;
 

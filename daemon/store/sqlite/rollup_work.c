@@ -197,8 +197,8 @@ static const char *const analyses[] = {
     "ANALYZE temperature",
     "ANALYZE messages",
     "ANALYZE quarantine",
-    "DELETE FROM sqlite_stat1 WHERE tbl IN ('devices', 'calendar', 'battery_days',"
-    " 'temperature_days', 'fleet_days', 'group_days')",
+    ("DELETE FROM sqlite_stat1 WHERE tbl IN ('devices', 'calendar', 'battery_days',"
+     " 'temperature_days', 'fleet_days', 'group_days')"),
 };
 
 static int analyze(struct store *store, bool *done)
