@@ -21,6 +21,7 @@ NEVER_ONE = (
     "%d characters at most",
     "is longer than %d characters",
     "payload of %zu bytes, over ",
+    "PostgreSQL cannot index the %s: %zu bytes, and ",
     "has a key of %d bits",
     "%u names (hard links)",
     "%lu names (hard links)",

@@ -214,7 +214,7 @@ static void test_a_database_that_lacks_what_was_acknowledged(void **state)
                             "UPDATE runs SET (received, stored) = (SELECT received, stored FROM"
                             " kept)");
     assert_int_equal(store_all(fixture, &packets[3], 1), 2); /* lost, and then told */
-    assert_non_null(strstr(fixture->problem, "it has 1 of the 3 messages of this run"));
+    assert_non_null(strstr(fixture->problem, "it has 1 of the 3 that this run has received"));
     assert_non_null(strstr(fixture->problem, "\"older database\""));
     assert_pg(fixture, RUNS, "2 2 0 0");
     assert_counts(store, 2, 0, 0);

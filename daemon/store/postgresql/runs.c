@@ -147,12 +147,13 @@ static int accept_older(struct store *store, bool found, const struct store_coun
     store->counts = store->durable;
     store->unknown = false;
     store->resumed = true;
-    snprintf(store->news, sizeof(store->news),
-             "%s: this database does not have everything that was acknowledged: it has %" PRIu64
-             " of the %" PRIu64 " messages of this run, so it is an older state (a failover without"
-             " a synchronous standby, or a backup); gaps has a row for each client id, with the"
-             " reason \"older database\"",
-             store->shown, row->received, had);
+    snprintf(
+        store->news, sizeof(store->news),
+        "%s: this database does not have everything that was acknowledged: it has %" PRIu64
+        " of the %" PRIu64 " that this run has received, so it is an older state (a failover"
+        " without a synchronous standby, or a backup); gaps has a row for each client id, with the"
+        " reason \"older database\"",
+        store->shown, row->received, had);
     return STORE_OK;
 }
 

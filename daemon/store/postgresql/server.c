@@ -136,7 +136,7 @@ static int judge_dead(struct store *store, struct store_server *out)
     result = pg_query(store, dead, "look for dead rows", &args, &found);
     if (result == STORE_OK && PQntuples(found) > 0) {
         warn(out,
-             "%s has %lld dead rows beside %lld live ones: VACUUM it, and look in "
+             "%s has dead rows, %lld beside %lld that live: VACUUM it, and look in "
              "pg_stat_activity for a transaction that stays open",
              PQgetvalue(found, 0, 0), (long long)pg_int8(found, 0, 1),
              (long long)pg_int8(found, 0, 2));

@@ -143,20 +143,22 @@ static int count_rows(struct pg_verify *verify, const PGresult *months, int64_t 
 static void tell_rows(struct pg_verify *verify, const int64_t numbers[3])
 {
     if (numbers[1] > 0) {
-        pg_verify_tell(verify, "ranges", false,
-                       "%lld of %lld rows are not in the partition of their month: the server's "
-                       "files are damaged, restore a dump",
-                       (long long)numbers[1], (long long)numbers[0]);
+        pg_verify_tell(
+            verify, "ranges", false,
+            "of the rows, %lld of %lld are not in the partition of their month: the server's "
+            "files are damaged, restore a dump",
+            (long long)numbers[1], (long long)numbers[0]);
     } else {
         pg_verify_tell(
             verify, "ranges", true, "%lld %s of its month", (long long)numbers[0],
             plural(numbers[0], "row is in the partition", "rows, each in the partition"));
     }
     if (numbers[2] > 0) {
-        pg_verify_tell(verify, "foreign keys", false,
-                       "%lld of %lld rows belong to no device: somebody deleted from the table "
-                       "devices",
-                       (long long)numbers[2], (long long)numbers[0]);
+        pg_verify_tell(
+            verify, "foreign keys", false,
+            "of the rows, %lld of %lld belong to no device: somebody deleted from the table "
+            "devices",
+            (long long)numbers[2], (long long)numbers[0]);
     } else {
         pg_verify_tell(verify, "foreign keys", true, "every row belongs to a device");
     }
