@@ -21,8 +21,9 @@ from foxtrackrd import Daemon
 from journal import Journal
 from pki import Pki
 
-SHARED = {"demo", "refused", "page"}
-"""Fixtures of modules (test_demo.py, test_connection.py, test_report.py) that take seconds to make."""
+SHARED = {"demo", "refused", "page", "both"}
+"""Fixtures of modules (test_demo.py, test_connection.py, test_report.py, test_postgresql_answers.py) that take seconds to
+make."""
 HANG_S = 120
 """No test may take longer. A test that waits for something has a shorter limit of its own."""
 
@@ -37,16 +38,14 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """
     Begin with the long tests: at the end of the run nothing would be left to do beside them. Tests
-    that share a fixture of SHARED run in one process (--dist loadgroup), and it is made once.
+    that share a fixture of SHARED run in one process (--dist loadgroup), and it is made once, or
+    once for each of its parameters.
     """
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     for item in items:
         for name in SHARED.intersection(item.fixturenames):
-            item.add_marker(pytest.mark.xdist_group(name))
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            item.add_marker(pytest.mark.xdist_group(f"{name} {parameters.get(name, '')}"))
         if why := engines.why_left_out(item.nodeid):
             item.add_marker(pytest.mark.skip(reason=why))
 
