@@ -20,6 +20,7 @@
 #include "base/moment.h"
 #include "base/plural.h"
 #include "ctl/check_findings_internal.h"
+#include "ctl/work_internal.h"
 #include "net/net.h"
 #include "session/session.h"
 #include "store/sessions.h"
@@ -187,9 +188,8 @@ static void check_database(struct ctl_findings *findings, const struct config *c
                            struct store_growth *growth)
 {
     bool postgresql = config->database.engine == CONFIG_POSTGRESQL;
-    const char *client_ids[CONFIG_SESSIONS_MAX];
-    char broker[BROKER_TARGET_SIZE];
-    struct store_options options = store_options_of(config);
+    struct ctl_sessions sessions;
+    struct store_options options = ctl_work_options(config, &sessions);
     struct store *store;
     int result;
     char problem[CTL_DETAIL_SIZE];
@@ -197,14 +197,7 @@ static void check_database(struct ctl_findings *findings, const struct config *c
     int64_t taken_ms = 0;
     char taken[MOMENT_SIZE];
 
-    options.broker = broker;
-    options.client_ids = client_ids;
-    options.client_count = (unsigned)config->session_count;
     options.read_only = true;
-    broker_target(config, broker);
-    for (size_t i = 0; i < config->session_count; i++) {
-        client_ids[i] = config->sessions[i].client_id;
-    }
     if (!postgresql && access(config->database.path, F_OK) != 0 && errno == ENOENT) {
         ctl_finding(findings, "database", true, "%s: not there yet, the daemon will create it",
                     config->database.path);

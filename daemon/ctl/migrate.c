@@ -318,19 +318,15 @@ static int open_patiently(const struct store_options *options, struct store **ou
 static int open_side(const struct config *config, const struct store_options *given,
                      struct store **out)
 {
-    const char *client_ids[CONFIG_SESSIONS_MAX];
+    struct ctl_sessions sessions;
+    const struct store_options own = ctl_work_options(config, &sessions);
     struct store_options options = *given;
-    char broker[BROKER_TARGET_SIZE];
     char problem[PROBLEM_SIZE];
     int result;
 
-    for (size_t i = 0; i < config->session_count; i++) {
-        client_ids[i] = config->sessions[i].client_id;
-    }
-    broker_target(config, broker);
-    options.broker = broker;
-    options.client_ids = client_ids;
-    options.client_count = (unsigned)config->session_count;
+    options.broker = own.broker;
+    options.client_ids = own.client_ids;
+    options.client_count = own.client_count;
     options.stopped = ctl_work_stopped;
     result = open_patiently(&options, out, problem);
     if (result == STORE_OK) {

@@ -95,8 +95,8 @@ static int check_paths(const struct config *config, const char *file)
 
 int ctl_restore(const struct config *config, const struct ctl_words *words)
 {
-    const char *client_ids[CONFIG_SESSIONS_MAX];
-    struct store_options options = store_options_of(config);
+    struct ctl_sessions sessions;
+    const struct store_options options = ctl_work_options(config, &sessions);
     struct store_restore restore = {.file = words->operands[0],
                                     .force = (words->options & CTL_FORCE) != 0};
     struct ctl_work work;
@@ -107,14 +107,9 @@ int ctl_restore(const struct config *config, const struct ctl_words *words)
         ctl_say(RESTORE_PROGRAMS);
         return EX_UNAVAILABLE;
     }
-    options.client_ids = client_ids;
-    options.client_count = (unsigned)config->session_count;
     result = check_paths(config, restore.file);
     if (result != EX_OK) {
         return result;
-    }
-    for (size_t i = 0; i < config->session_count; i++) {
-        client_ids[i] = config->sessions[i].client_id;
     }
     ctl_work_begin(&work);
     result =

@@ -4,6 +4,7 @@
  */
 #include "ctl/say_internal.h"
 #include "ctl/status_internal.h"
+#include "ctl/work_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -176,10 +177,18 @@ static void print_words(const struct ctl_status_source *source, const json_t *ro
 /* Called without a status file: a daemon that holds the database's lock runs all the same. */
 static void tell_daemon(const struct config *config)
 {
-    const struct store_options options = store_options_of(config);
+    struct ctl_sessions sessions;
+    const struct store_options options = ctl_work_options(config, &sessions);
     struct store_holder holder;
 
-    if (store_is_held(&options, &holder)) {
+    if (!store_is_held(&options, &holder)) {
+        return;
+    }
+    if (config->database.engine == CONFIG_POSTGRESQL) {
+        ctl_say("a foxtrackrd does run (%s) and has the sessions of this configuration in %s; if "
+                "it runs here, make the directory of %s for its user, see its log",
+                holder.text, config->database.path, config->status.file);
+    } else {
         ctl_say("a foxtrackrd does run (process %ld) and has %s, but has not written %s: make the "
                 "file's directory for its user, see its log",
                 holder.pid, config->database.path, config->status.file);

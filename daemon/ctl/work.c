@@ -115,3 +115,17 @@ struct store_options ctl_work_reading(const struct config *config, const char *f
     options.stopped = ctl_work_stopped;
     return options;
 }
+
+struct store_options ctl_work_options(const struct config *config, struct ctl_sessions *sessions)
+{
+    struct store_options options = store_options_of(config);
+
+    for (size_t i = 0; i < config->session_count; i++) {
+        sessions->client_ids[i] = config->sessions[i].client_id;
+    }
+    broker_target(config, sessions->broker);
+    options.broker = sessions->broker;
+    options.client_ids = sessions->client_ids;
+    options.client_count = (unsigned)config->session_count;
+    return options;
+}

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "session/session.h"
 #include "store/tools.h"
 
 struct ctl_work {
@@ -30,5 +31,15 @@ bool ctl_work_stopped(void);
 /* Returns the options for reading `file`, a database of SQLite, or with NULL the database of the
  * configuration. The texts are borrowed. */
 struct store_options ctl_work_reading(const struct config *config, const char *file);
+
+/* The sessions of a configuration, in the form in which a store takes them. */
+struct ctl_sessions {
+    const char *client_ids[CONFIG_SESSIONS_MAX]; /* the configuration's */
+    char broker[BROKER_TARGET_SIZE];
+};
+
+/* Returns the options of the configuration with its sessions, which `sessions` keeps: for whoever
+ * asks which daemon has them, or stores what belongs to them. */
+struct store_options ctl_work_options(const struct config *config, struct ctl_sessions *sessions);
 
 #endif

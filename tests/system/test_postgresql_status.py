@@ -66,6 +66,16 @@ def test_holder_and_standby(broker, make_daemon, pg, tmp_path):
     holder.stop()
 
 
+def test_status_without_its_file(broker, make_daemon, pg):
+    """Goal: `status` tells of the daemon that has the sessions in PostgreSQL, though there is no status file."""
+    daemon = make_daemon(broker, **sections(pg)).start()
+    other = make_daemon(broker, **sections(pg))
+    said = foxtrackrctl(other, "status", check=False).stderr
+    assert f"process {daemon.process.pid}) and has the sessions of this configuration in" in said, said
+    daemon.stop()
+    assert "has the sessions" not in foxtrackrctl(other, "status", check=False).stderr
+
+
 def test_status_while_the_server_is_away(broker, make_daemon, pg):
     """Goal: a start without a server waits, says for what in status, and ends as asked; `status` exits with 1."""
     daemon = make_daemon(broker, database={"engine": "postgresql", "path": None,
