@@ -105,8 +105,8 @@ def test_check_says_what_the_daemon_would_do(daemon, broker):
     """Goal: broker, protocol, client ids and filters are shown as the broker would get them."""
     daemon.configure(session={"filters": "foxtrackr/#, other/+/V3.0/bat", "qos": 1})
     text = foxtrackrctl(daemon, "check").stdout
-    [line] = [line for line in text.splitlines() if line.startswith("broker  ")]
-    assert re.match(rf"broker +good +localhost:\d+, MQTT (5 or )?3.1.1 with TLS, as user \w", line)
+    [line] = [line for line in text.splitlines() if line.startswith("settings ")]
+    assert re.match(rf"settings +good +localhost:\d+, MQTT (5 or )?3.1.1 with TLS, as user \w", line)
     [line] = [line for line in text.splitlines() if line.startswith("session ")]
     assert re.match(rf"session +good +client id {CLIENT_ID}, QoS 1, "
                     r"filters foxtrackr/#, other/\+/V3.0/bat$", line)

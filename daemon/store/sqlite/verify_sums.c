@@ -72,7 +72,7 @@ static void tell(struct verify *verify, const int64_t *fleet, const int64_t *gro
                     (long long)wrong, (long long)sums);
     } else if (trends[WRONG] > 0) {
         verify_tell(verify, "sums of days", false,
-                    "of battery_trends %lld of %lld differ from the roll-ups: somebody changed one "
+                    "%lld of %lld in battery_trends differ from the roll-ups: somebody changed one "
                     "or the other; DELETE FROM battery_trends lets foxtrackrd learn them anew",
                     (long long)trends[WRONG], (long long)trends[ROWS]);
     } else {
