@@ -95,7 +95,9 @@ SYSTEM_POSTGRESQL ?= $(patsubst %,tests/system/test_%.py,clock delivery gate hos
 
 system-postgresql: all $(FLEET) $(PRELOADS) ## the tests of PostgreSQL, and on it the system tests that have to do with the database
 	$(Q)FOXTRACKR_ENGINE=postgresql FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider \
-	    -n $(SYSTEM_WAITERS) --dist loadgroup -m 'not browser' $(SYSTEM_POSTGRESQL) $(SYSTEM_OF_POSTGRESQL)
+	    -n $(SYSTEM_WAITERS) --dist loadgroup -m 'not browser' $(SYSTEM_POSTGRESQL)
+	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider \
+	    -n $(SYSTEM_WAITERS) --dist loadgroup $(SYSTEM_OF_POSTGRESQL)
 
 check-browser: all $(FLEET) $(PRELOADS) ## the report, written and live, in a headless Chromium
 	$(Q)tests/deps $(DEPS_BROWSER)

@@ -85,6 +85,13 @@ struct store_options ctl_status_options(const struct ctl_status_source *source, 
     };
 }
 
+bool ctl_status_reaches(const struct ctl_status_source *source, const json_t *root)
+{
+    const char *engine = ctl_status_string(json_object_get(root, "database"), "engine");
+
+    return source->config != NULL || strcmp(engine, "postgresql") != 0;
+}
+
 json_t *ctl_status_read(const struct ctl_status_source *source, bool *good,
                         char problem[CTL_STATUS_PROBLEM_SIZE])
 {

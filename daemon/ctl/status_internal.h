@@ -25,6 +25,10 @@ int ctl_status(const struct ctl_status_source *source, bool json);
  * path that the status tells. The texts live as long as the source and `root`. */
 struct store_options ctl_status_options(const struct ctl_status_source *source, const json_t *root);
 
+/* Returns false when nothing leads to the database: it is PostgreSQL's, whose URI the status does
+ * not tell, and there is no configuration. */
+bool ctl_status_reaches(const struct ctl_status_source *source, const json_t *root);
+
 /*
  * ctl/follow.c: show the status repeatedly until SIGINT, SIGTERM or q: a live view on a terminal,
  * else a line for each new status (with `json` the JSON, on one line). Waits for a daemon that does

@@ -52,6 +52,11 @@ json_t *ctl_status_quarantine(const struct ctl_status_source *source, const json
 
     options.busy_timeout_ms = BUSY_TIMEOUT_MS;
     options.read_only = true;
+    if (!ctl_status_reaches(source, root)) {
+        snprintf(problem, CTL_STATUS_PROBLEM_SIZE,
+                 "the counts are in PostgreSQL, and the configuration alone says where (-c FILE)");
+        return NULL;
+    }
     /* Reading the database would wait for the same disk. */
     if (strcmp(ctl_status_string(root, "state"), "waiting for the disk") == 0) {
         snprintf(problem, CTL_STATUS_PROBLEM_SIZE, "the daemon waits for the disk");

@@ -48,7 +48,8 @@ json_t *ctl_status_unused(const struct ctl_status_source *source, const json_t *
     options.busy_timeout_ms = BUSY_TIMEOUT_MS;
     options.read_only = true;
     /* The disk would hold this program too. */
-    if (strcmp(ctl_status_string(root, "state"), "waiting for the disk") == 0 ||
+    if (!ctl_status_reaches(source, root) ||
+        strcmp(ctl_status_string(root, "state"), "waiting for the disk") == 0 ||
         store_open(&options, &store, problem, sizeof(problem)) != STORE_OK) {
         return unused;
     }

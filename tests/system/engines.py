@@ -24,6 +24,7 @@ SPACE = "min_free_mb is for SQLite: the disk of a server is not looked at"
 
 LEFT_OUT = {
     "test_session.py::test_a_disk_that_is_not_mounted": FILE,
+    "test_status.py::test_a_reader_has_no_configuration": "without a configuration nothing leads to the server",
     "test_status.py::test_gaps_and_quarantine_of_all_runs": FILE,
     "test_status.py::test_most_in_quarantine_is_not_well": "the sentence ends with a command of sqlite3",
     "test_status.py::test_space_is_unknown_at_first": SPACE,

@@ -5,7 +5,7 @@ import re
 
 import fleet
 from foxtrackrd import foxtrackrctl
-from harness import wait_until
+from harness import FOXTRACKRCTL, run, wait_until
 from test_metrics import OF_POSTGRESQL, check_conventions, samples_of
 from test_postgresql import cluster, fixture_pg, sections  # noqa: F401: fixtures
 
@@ -74,6 +74,14 @@ def test_status_without_its_file(broker, make_daemon, pg):
     assert f"process {daemon.process.pid}) and has the sessions of this configuration in" in said, said
     daemon.stop()
     assert "has the sessions" not in foxtrackrctl(other, "status", check=False).stderr
+
+
+def test_status_by_the_name_of_its_file(broker, make_daemon, pg):
+    """Goal: whoever has no configuration sees the status, and is told what leads to the counts in PostgreSQL."""
+    daemon = make_daemon(broker, **sections(pg)).start()
+    done = run(FOXTRACKRCTL, "status", daemon.status_path, check=False)
+    daemon.stop()
+    assert done.returncode == 0 and "cannot open" not in done.stdout + done.stderr, done
 
 
 def test_status_while_the_server_is_away(broker, make_daemon, pg):
