@@ -39,7 +39,8 @@ deps-check: ## install what build and tests need
 	@tests/deps $(DEPS_BUILD) $(DEPS_CHECK)
 
 # Each stage: its name, and what it makes. What is long and rarely red is in the second list; together they
-# are everything, and nothing twice. Packages and fuzz targets are compiled while the tests beside them wait.
+# are everything, and nothing twice. Packages, fuzz targets and the programs of ThreadSanitizer are compiled while the tests beside
+# them wait.
 CHECK := \
     'gcc and clang without a warning: -j$(JOBS) lint-compilers' \
     'static checks: -j$(JOBS) lint-layers lint-format lint-cppcheck' \
@@ -50,8 +51,7 @@ CHECK := \
 CHECK_ALL := \
     'analyzers of clang and gcc: -j$(JOBS) lint-tidy lint-analyzer' \
     'unit and system tests, sanitized: test-sanitized' \
-    'faults: -j$(JOBS) faults' \
-    'threads: test-threads' \
+    'faults, and threads: -j3 faults test-threads' \
     'system tests on PostgreSQL: system-postgresql' \
     'system tests and kills with the shared Paho, and packages: -j2 check-shared packages-quick' \
     'service on systemd, and fuzzing: -j3 service-run fuzz-quick SECONDS=5' \
