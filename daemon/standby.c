@@ -2,9 +2,9 @@
  * A daemon that waits for its turn. It has opened the database, and reads nothing from it before it
  * has the sessions: what it would read the other daemon may still change.
  *
- * It asks for the locks twice a second. Who gets them is decided by the server alone, so that two
- * daemons that wait cannot both go on. Each try differs by a random time, so that they do not try
- * in step.
+ * A standby asks for the locks twice a second. Who gets them is decided by the server alone, so
+ * that two daemons that wait cannot both go on. Each try differs by a random time, so that they do
+ * not try in step.
  */
 #include "standby.h"
 

@@ -71,7 +71,7 @@ int status_file_write_json(struct own_file *file, const struct config *config,
 int status_file_write_metrics(struct own_file *file, const struct config *config,
                               const struct status_snapshot *snapshot);
 
-/* What a daemon shows that waits for the database, or for the daemon that has its sessions. */
+/* The status of a daemon that waits for the database, or for the daemon with its sessions. */
 struct status_wait {
     int64_t wall_ms;
     int64_t started_ms;

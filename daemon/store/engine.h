@@ -41,7 +41,7 @@ struct store_tools {
     int (*server)(struct store *store, struct store_server *out);
 };
 
-/* What foxtrackrctl reads. No operation is NULL. */
+/* The queries of foxtrackrctl. No operation is NULL. */
 struct store_answers {
     int (*relations)(struct store *store, void (*each)(void *context, const char *name, bool view),
                      void *context);

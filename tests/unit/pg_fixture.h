@@ -168,7 +168,7 @@ static inline int pg_remove(void **state)
     if (fixture->store != NULL) {
         store_close(fixture->store);
     }
-    /* What a test has set at the server, and has not taken back because it failed. */
+    /* Settings of the server that a test has not taken back because it failed. */
     if (PQstatus(fixture->super) == CONNECTION_OK) {
         PQclear(PQexec(fixture->super, "ALTER SYSTEM RESET ALL"));
         PQclear(PQexec(fixture->super, "SELECT pg_reload_conf()"));

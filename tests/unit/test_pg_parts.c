@@ -176,7 +176,7 @@ static void test_devices(void **state)
     assert_int_equal(devices_find(devices, "fa", ""), 0);
     assert_true(devices_in_group(devices, "g", 7));
     assert_false(devices_in_group(devices, "g", 8));
-    /* What a transaction that was rolled back has added is not known. */
+    /* Devices that a rolled-back transaction has added are not known. */
     devices_note(devices, "f", "b", 8);
     devices_settle(devices, false);
     assert_int_equal(devices_find(devices, "f", "b"), 0);

@@ -203,7 +203,7 @@ static void test_messages_whose_time_has_come(void **state)
     assert_pg(fixture, "SELECT string_agg(reason, ' ' ORDER BY reason) FROM quarantine",
               "body body time");
     assert_int_equal(store_quarantine_entries(fixture->store), 3);
-    /* What stays for another reason was judged anew. */
+    /* Entries that stay for another reason were judged anew. */
     assert_pg(fixture,
               "SELECT string_agg((last_received_ms - 1790000000000)::text, ' '"
               " ORDER BY last_received_ms) FROM quarantine WHERE reason = 'body'",

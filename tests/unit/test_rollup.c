@@ -77,7 +77,7 @@ static const char *change_groups(struct fixture *fixture)
     return "another group";
 }
 
-/* Some devices of a day that is over, or its end. */
+/* A part of the devices of a day that is over, or its end. */
 static const char *sum_up(struct fixture *fixture)
 {
     struct store *store = fixture->store;

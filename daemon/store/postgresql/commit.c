@@ -2,8 +2,8 @@
  * The COMMIT of a batch: the only place of this engine where STORE_OK means that messages may be
  * acknowledged.
  *
- * It counts only if all of this holds: the server has answered COMMIT with the tag COMMIT (a failed
- * transaction is answered with ROLLBACK); no WARNING came before the answer (a wait for a
+ * A COMMIT counts only if all of this holds: the server has answered COMMIT with the tag COMMIT (a
+ * failed transaction is answered with ROLLBACK); no WARNING came before the answer (a wait for a
  * synchronous standby that was cancelled ends with one, and the transaction is then on one machine
  * only); and the row of the run was changed by exactly this batch. Anything else is "not known":
  * the batch is applied again, and pg_run_resume() learns what happened.

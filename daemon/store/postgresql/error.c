@@ -1,5 +1,5 @@
 /*
- * What the server's errors mean for a batch. SQLSTATE classes are those of PostgreSQL's
+ * The meaning of the server's errors for a batch. SQLSTATE classes are those of PostgreSQL's
  * errcodes.txt.
  *
  * An error is final only if a repetition cannot help and may do harm: corruption, a dropped

@@ -172,7 +172,7 @@ extern const struct store_engine store_postgresql; /* engine.c */
 
 /* --- error.c ------------------------------------------------------------------------------- */
 
-/* What an SQLSTATE means for a batch. */
+/* The meaning of an SQLSTATE for a batch. */
 struct pg_class {
     int result;         /* STORE_E_RETRY or STORE_FATAL */
     int opening;        /* while opening: STORE_E_WAIT or STORE_E_PATH */

@@ -97,7 +97,7 @@ int postgresql_rejudge(struct store *store, struct store_rejudge *pass, bool *do
         result = judge(store, &replay, &next, rows, row);
         row += result == STORE_OK;
     }
-    /* What was moved before a failure is committed: the next call meets the failure alone. */
+    /* Entries moved before a failure are committed: the next call meets the failure alone. */
     if (result == STORE_OK || (result == STORE_E_RETRY && row > 0)) {
         next.moved += counts->moved + counts->duplicate;
         *pass = next;

@@ -186,7 +186,7 @@ int pg_verify_rows(struct pg_verify *verify)
 
         tell_rows(verify, numbers);
         accounts_tell_runs(accounts, verify->finding, verify->context);
-        /* What was stored while the rows were counted is not among them. */
+        /* Rows stored while these were counted are not among them. */
         if (rows < accounts->stored && rows >= before.stored) {
             accounts->stored = rows;
         }
