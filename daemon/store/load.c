@@ -1,7 +1,8 @@
 /*
  * Finds the engine of a configuration. SQLite is part of the programs. PostgreSQL is in a module,
  * so that a machine without it needs no libpq: the module is loaded only when a configuration asks
- * for it, from the folder of the running program (a build tree), else from MODULEDIR.
+ * for it, from the folder of the running program (a build tree), from ../lib/foxtrackrd beside that
+ * folder (installed below another PREFIX than it was built for), else from MODULEDIR.
  *
  * Must never happen: a function of a module of another build is called. The module's version and
  * the sizes of the shared structures are compared first.
@@ -17,14 +18,15 @@
 #include "store/module.h"
 
 #define MODULE_NAME "foxtrackrd-postgresql.so"
-#define PATH_SIZE   (PATH_MAX + sizeof(MODULE_NAME) + 1)
+#define BESIDE_BIN  "../lib/foxtrackrd/"
+#define PATH_SIZE   (PATH_MAX + sizeof(BESIDE_BIN MODULE_NAME) + 1)
 
 /* Set once, by the thread that opens the store, and never changed. */
 static const struct store_engine *postgresql;
 
-/* Writes the name of the module in the folder of the running program. Returns false when that is
- * not known. */
-static bool beside_program(char path[PATH_SIZE])
+/* Writes the name of the module in a folder, as seen from that of the running program. Returns
+ * false when that is not known. */
+static bool near_program(const char *folder, char path[PATH_SIZE])
 {
     ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
     char *slash;
@@ -37,8 +39,21 @@ static bool beside_program(char path[PATH_SIZE])
     if (slash == NULL) {
         return false;
     }
-    memcpy(slash + 1, MODULE_NAME, sizeof(MODULE_NAME));
+    snprintf(slash + 1, PATH_SIZE - (size_t)(slash + 1 - path), "%s%s", folder, MODULE_NAME);
     return true;
+}
+
+/* Writes the first path at which there is a module; else that in MODULEDIR. */
+static void find_module(char path[PATH_SIZE])
+{
+    static const char *const folders[] = {"", BESIDE_BIN};
+
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        if (near_program(folders[i], path) && access(path, F_OK) == 0) {
+            return;
+        }
+    }
+    snprintf(path, PATH_SIZE, "%s/%s", MODULEDIR, MODULE_NAME);
 }
 
 static int check(const struct store_module *module, const char *path, char *problem,
@@ -72,9 +87,7 @@ static int load_module(char *problem, size_t problem_size)
     void *handle;
     int result;
 
-    if (!beside_program(path) || access(path, F_OK) != 0) {
-        snprintf(path, sizeof(path), "%s/%s", MODULEDIR, MODULE_NAME);
-    }
+    find_module(path);
     if (access(path, F_OK) != 0) {
         snprintf(problem, problem_size,
                  "database.engine = postgresql needs the package foxtrackrd-postgresql: %s is not "

@@ -165,6 +165,20 @@ def test_install(installed):
     assert conf.read_text() == "# mine\n"
 
 
+def test_installed_programs_find_the_module(installed, tmp_path):
+    """Goal: `make` and `make install PREFIX=/usr`, as the README shows them, give programs that find the
+    module for PostgreSQL, although the build was for /usr/local."""
+    root, _ = installed
+    if not (root / "usr/lib/foxtrackrd/foxtrackrd-postgresql.so").exists():
+        pytest.skip("built without libpq")
+    conf = tmp_path / "foxtrackrd.conf"
+    conf.write_text("[broker]\nhost = 127.0.0.1\n[session]\ngiven = acme\n"
+                    "[database]\nengine = postgresql\nuri = postgresql:///fleet?host=/nowhere\n")
+    conf.chmod(0o640)
+    said = run(root / "usr/sbin/foxtrackrctl", "-c", conf, "check", status=1)
+    assert "cannot connect" in said and "needs the package" not in said
+
+
 def test_links_of_the_installed_documents(installed):
     """Goal: every link of an installed document leads to an installed file, and to a heading of it."""
     root, _ = installed
