@@ -6,6 +6,7 @@ EXAMPLES  := packaging/prometheus/foxtrackrd.rules.yml $(wildcard packaging/graf
              $(wildcard packaging/examples/*.json packaging/examples/*.conf) $(DATASETTE)
 # The schema of PostgreSQL, and what an administrator runs by hand.
 POSTGRESQL_SQL := $(if $(POSTGRESQL_MODULE),$(sort $(wildcard schema/postgresql/*.sql)))
+DOCUMENTS := README.md schema.md recipes.md postgresql/README.md
 CONF      := $(SYSCONFDIR)/foxtrackrd/foxtrackrd.conf
 LOGROTATE := $(SYSCONFDIR)/logrotate.d/foxtrackrd
 # Lines of the unit that only systemd 254 and newer know; an older one would complain about them.
@@ -33,7 +34,9 @@ install: all $(DATASETTE) ## install below DESTDIR and PREFIX; an existing confi
 	sed -f packaging/installed.sed README.md > $(DESTDIR)$(DOCDIR)/README.md
 	sed -f packaging/installed.sed schema/README.md > $(DESTDIR)$(DOCDIR)/schema.md
 	sed -f packaging/installed.sed schema/RECIPES.md > $(DESTDIR)$(DOCDIR)/recipes.md
-	chmod 0644 $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DOCDIR)/schema.md $(DESTDIR)$(DOCDIR)/recipes.md
+	install -d $(DESTDIR)$(DOCDIR)/postgresql
+	sed -f packaging/installed.sed schema/postgresql/README.md > $(DESTDIR)$(DOCDIR)/postgresql/README.md
+	chmod 0644 $(DOCUMENTS:%=$(DESTDIR)$(DOCDIR)/%)
 	for file in $(EXAMPLES); do \
 	    install -D -m 0644 $$file $(DESTDIR)$(DOCDIR)/examples/$${file##*/} || exit 1; \
 	done
@@ -52,8 +55,7 @@ install: all $(DATASETTE) ## install below DESTDIR and PREFIX; an existing confi
 uninstall: ## remove what install put there, but not the configuration
 	rm -f $(DESTDIR)$(SBINDIR)/foxtrackrd $(DESTDIR)$(SBINDIR)/foxtrackrctl \
 	    $(DESTDIR)$(MODULEDIR)/foxtrackrd-postgresql.so $(DESTDIR)$(LIBDIR)/libfoxtrackr.a $(DESTDIR)$(INCLUDEDIR)/foxtrackr.h \
-	    $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DOCDIR)/schema.md \
-	    $(DESTDIR)$(DOCDIR)/recipes.md \
+	    $(DESTDIR)$(LIBDIR)/pkgconfig/foxtrackr.pc $(DOCUMENTS:%=$(DESTDIR)$(DOCDIR)/%) \
 	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd.service \
 	    $(DESTDIR)$(SYSTEMDDIR)/foxtrackrd@.service $(DESTDIR)$(SYSUSERSDIR)/foxtrackrd.conf \
 	    $(DESTDIR)$(TMPFILESDIR)/foxtrackrd.conf $(DESTDIR)$(LOGROTATE) \

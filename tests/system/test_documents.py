@@ -183,12 +183,13 @@ def test_links_of_the_installed_documents(installed):
     """Goal: every link of an installed document leads to an installed file, and to a heading of it."""
     root, _ = installed
     documents = root / "usr/share/doc/foxtrackrd"
-    links = [(page.name, target) for page in sorted(documents.glob("*.md"))
+    links = [(page, target) for page in sorted(documents.rglob("*.md"))
              for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")) if "://" not in target]
-    assert {page for page, _ in links} == {"README.md", "schema.md", "recipes.md"}
+    assert {page.relative_to(documents).as_posix() for page, _ in links} == {
+        "README.md", "schema.md", "recipes.md", "postgresql/README.md"}
     for page, target in links:
         file, _, heading = target.partition("#")
-        found = documents / (file or page)
+        found = page.parent / file if file else page
         assert found.is_file(), (page, target)
         headings = {re.sub(r"[^\w\s-]", "", line).strip().replace(" ", "-").lower()
                     for line in re.findall(r"^#+ (.*)$", found.read_text(encoding="utf-8"), re.MULTILINE)}
