@@ -16,7 +16,7 @@ static void print_help(void)
 {
     puts("Usage: foxtrackrd [-c FILE] [--check-config]\n"
          "\n"
-         "Store what Foxtrackr trackers report by MQTT in an SQLite database.\n"
+         "Store what Foxtrackr trackers report by MQTT in SQLite or PostgreSQL.\n"
          "\n"
          "  -c, --config FILE   configuration (" CONFIG_DEFAULT_PATH ")\n"
          "      --check-config  check the configuration and exit\n"

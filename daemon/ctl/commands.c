@@ -89,6 +89,7 @@ const struct ctl_command ctl_commands[] = {
         .exits = "  0   the backup is complete\n"
                  "  1   stopped, no space, or the database is locked\n" EXIT_USAGE
                  "  66  the database cannot be read\n"
+                 "  69  the database is PostgreSQL's: pg_dump does this\n"
                  "  73  the backup cannot be written there\n"
                  "  74  the database is damaged, or its disk fails\n" EXIT_CONFIG,
         .grammar = {CTL_FORCE, 1, 1, "FILE"},
@@ -106,6 +107,7 @@ const struct ctl_command ctl_commands[] = {
         .exits = "  0   restored\n"
                  "  1   stopped, no space, or foxtrackrd has the database\n" EXIT_USAGE
                  "  66  FILE cannot be read, or is no database that can be restored\n"
+                 "  69  the database is PostgreSQL's: pg_restore does this\n"
                  "  73  a file would serve two purposes\n"
                  "  74  FILE is damaged or verify finds something in it, or the disk "
                  "fails\n" EXIT_CONFIG,
