@@ -1,10 +1,10 @@
 /*
- * A daemon that waits for its turn. It has opened the database, and reads nothing from it before it
- * has the sessions: what it would read the other daemon may still change.
+ * A daemon that waits for the sessions. It has opened the database, and reads nothing from it
+ * before it has them, because the other daemon may still change everything.
  *
- * A standby asks for the locks twice a second. Who gets them is decided by the server alone, so
- * that two daemons that wait cannot both go on. Each try differs by a random time, so that they do
- * not try in step.
+ * A standby asks for the locks twice a second. The server alone decides who gets them, so that two
+ * daemons that wait cannot both go on. The pause between two tries has a random part, so that
+ * standbys do not try in step.
  */
 #include "standby.h"
 

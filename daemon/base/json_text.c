@@ -1,6 +1,7 @@
 /*
- * Buffers of a fixed size cut a sentence, a path or a client id at a byte, not at a character, and
- * a path may hold any bytes. One string that is no UTF-8 must not cost the whole document.
+ * Makes a string of JSON from any bytes. A buffer of a fixed size cuts a sentence, a path or a
+ * client id at a byte, not at a character, and a path may hold any bytes; jansson would refuse the
+ * whole document for one string that is no UTF-8.
  */
 #include "base/json_text.h"
 

@@ -1,11 +1,13 @@
 /*
  * The URI of a database of PostgreSQL:
- * postgresql://[USER@][HOST[:PORT][,...]][/DATABASE][?KEY=VALUE
- * &...]. libpq reads it when it connects, and says what is wrong with it; this file reads what the
- * checks of a configuration need, without libpq, which is not on every machine.
  *
- * A password in a URI is seen by whoever sees the configuration, so it is refused. Nothing of the
- * URI is quoted: the password may stand in any place of it.
+ *     postgresql://[USER@][HOST[:PORT][,...]][/DATABASE][?KEY=VALUE&...]
+ *
+ * libpq reads it when it connects, and says what is wrong with it; this file reads the parts that
+ * the checks of a configuration need, without libpq, which is not on every machine.
+ *
+ * A password in a URI is refused, because everybody who can read the configuration would see it.
+ * Nothing of the URI is quoted: the password may stand in any place of it.
  */
 #include "config/config_internal.h"
 

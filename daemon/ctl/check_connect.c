@@ -13,8 +13,8 @@
  * client to a shared one by itself would lose messages to the check, and not to the daemon's own
  * question for MQTT 5 (session/address.c).
  *
- * How long the broker keeps a session of MQTT 5 is known from its answer to a client that asks for
- * one, so that is done first, over a connection of its own. Must never happen: a session that may
+ * A broker tells how long it keeps a session of MQTT 5 in its answer to a client that asks for one.
+ * So the check asks first, over a connection of its own. Must never happen: a session that may
  * outlast the check has a subscription, because the broker would queue messages for it.
  */
 #include "ctl/check_findings_internal.h"

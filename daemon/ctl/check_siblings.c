@@ -1,8 +1,8 @@
 /*
  * The configurations beside this one, *.conf: a copy for a second daemon must have another
  * database.path, another status.file and another client id. paths_check() compares the files; this
- * compares what paths_check() takes for a copy, and the client ids, by which a broker tells daemons
- * apart.
+ * file compares the paths that paths_check() takes for those of a copy, and the client ids, by
+ * which a broker tells daemons apart.
  */
 #include <dirent.h>
 #include <limits.h>

@@ -8,8 +8,9 @@
  * order of their keys and compared, and only then daemons may use the target.
  *
  * The records of the sessions come along, so the daemon goes on with the broker's session: nothing
- * is lost on the way, and a message that the broker sends again is a duplicate. What is derived
- * stays behind: roll-ups, the days of the time zone, typed views; the daemon makes what it needs.
+ * is lost on the way, and a message that the broker sends again is a duplicate. Derived data are
+ * not moved (roll-ups, the days of the time zone, typed views): the daemon makes those that it
+ * needs.
  */
 #include "ctl/commands_internal.h"
 

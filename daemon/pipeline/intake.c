@@ -6,7 +6,8 @@
  *
  *     released ≤ read ≤ head ≤ released + capacity
  *
- *     released .. read the writer's open batch: applied, not yet durable read .. head not yet read
+ *     released .. read   the writer's open batch: applied, not yet durable
+ *     read .. head       not yet read
  *
  * A record that does not fit before the buffer's end leaves a skip record there and starts at
  * offset 0. The capacity is at least twice the largest record, so an empty ring always has room

@@ -12,9 +12,8 @@
  * leave, makes the intake refuse, and applies the same items again with backoff. Rows are
  * idempotent, so a commit that took effect despite an error does no harm. When the disk cannot be
  * trusted any more, the thread ends in WRITER_FATAL, and the process with it; when another daemon
- * has taken the sessions, in WRITER_LOST. A stop does not wait
- * for such a disk: there is one more attempt, unless space is known to be short, and then the items
- * are left to the broker.
+ * has taken the sessions, in WRITER_LOST. A stop does not wait for a disk that refuses: there is
+ * one more attempt, unless space is known to be short, and then the items are left to the broker.
  *
  * In a catch-up the store may keep messages aside on disk, in the same transactions and under the
  * same rule: on disk is on disk. Each batch then begins with sorting some of them into their tables

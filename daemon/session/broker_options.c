@@ -1,10 +1,9 @@
 /*
- * The way to the broker: the host that is dialled, the proxy that stands there if there is one, and
- * the broker's address as it is given to Paho.
+ * The way to the broker: the host that is dialled, which is the proxy's if there is one, and the
+ * broker's address as it is given to Paho.
  *
- * Paho never connects to it: the gate only compares it
- * with the target of Paho's CONNECT request, and Paho takes the certificate's expected name from
- * it.
+ * Paho never connects to that address: the gate compares it with the target of Paho's CONNECT
+ * request, and Paho takes the certificate's expected name from it.
  *
  * An IPv6 address is written without brackets. Paho takes the port after the last colon, and
  * removes only the closing bracket of an address: it would use "[::1" in its CONNECT, as SNI and

@@ -1,7 +1,7 @@
 /*
  * The status file and the metrics file of a daemon that waits: for the server of its database, or
  * for the daemon that has its sessions. There is no writer and no session yet, so there is little
- * to show. When the wait is over, the files go, and those of status.c take their place.
+ * to show. When the wait is over, these files are removed, and those of status.c take their place.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -17,7 +17,7 @@
  * visits each of the sixteen places that a thread has for errors, and frees their content, also
  * when there is no error. Here it is called only when there is one.
  *
- * 3. In MQTT 5 Paho delivers a QoS 2 message when its PUBLISH has come. If the broker sends the
+ * The leak: in MQTT 5 Paho delivers a QoS 2 message when its PUBLISH comes. If the broker sends the
  * message again before PUBREL, on the same connection, Paho copies topic and payload for a second
  * delivery that does not come, and at PUBREL frees only the struct Publications that points to
  * them. Here that struct is given to MQTTProtocol_removePublication(), which frees all three, when

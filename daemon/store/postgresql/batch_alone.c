@@ -1,9 +1,9 @@
 /*
- * The cautious way, after the server has refused a batch for what a row of it holds: each message
- * is stored by itself, in a savepoint of the same transaction, until a commit. The one that is
- * refused goes to quarantine with the server's reason, and all others are stored as ever. So no
- * message can keep the daemon from going on, whatever it holds: not one of ours that should have
- * known better (json.c), nor one that a constraint refuses which somebody has added.
+ * The cautious way, after the server has refused a batch for the content of a row: each message is
+ * stored by itself, in a savepoint of the same transaction, until a commit. The one that is refused
+ * goes to quarantine with the server's reason, and all others are stored as ever. So no message can
+ * stop the daemon: neither one that json.c has let through by mistake, nor one that is refused by a
+ * constraint which somebody has added.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * The sign of life of a daemon that has the sessions, and what is looked at with it: whether the
- * server still keeps what it commits, and how large the database is.
+ * The sign of life of a daemon that has the sessions. With it the daemon asks whether the server
+ * still commits durably, and how large the database is.
  *
  * A standby ends a connection that says nothing for STORE_SILENT_MS, so the writer calls this twice
  * a second, in a stall too. A lost connection is noticed here and made anew by the next batch, or

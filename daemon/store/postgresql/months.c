@@ -1,10 +1,11 @@
 /*
- * Monthly partitions. The bounds of those that exist are read once a connection. A row of a month
- * that is not there yet makes it first, in the transaction of the batch, under a lock that orders
- * the daemons; a rollback takes the month away with the rows, so the list is read again after one.
+ * Monthly partitions. The bounds of those that exist are read once a connection. A month that a row
+ * needs and that is not there yet is made first, in the transaction of the batch, under a lock that
+ * orders the daemons. A rollback takes the month away with the rows, so the list is read again
+ * after one.
  *
- * The list is sorted by nothing and searched from its last hit: rows of a batch are of one month
- * nearly always.
+ * The list is not sorted, and searched from its last hit: rows of a batch are of one month nearly
+ * always.
  */
 #include "store/postgresql/months_internal.h"
 

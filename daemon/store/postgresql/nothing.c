@@ -1,5 +1,5 @@
-/* Operations for which this engine has nothing to do: it has no inbox, no file of its own that
- * could be replaced or give space back. */
+/* Operations for which this engine has nothing to do: it has no inbox, and no file of its own that
+ * could be replaced or could give space back. */
 #include "store/postgresql/operations_internal.h"
 #include "store/postgresql/postgresql_internal.h"
 

@@ -1,5 +1,5 @@
 /*
- * The facts about the server that `foxtrackrctl check` shows, and what is to be mended there. All
+ * The facts about the server that `foxtrackrctl check` shows, and warnings about its settings. All
  * of them are visible to the daemon's own role, which is no superuser.
  */
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * Verifies a database. Each check proves one statement:
  *
  *   schema        it has every table, with its key, and no index is half made
- *   months        the monthly partitions follow each other without a hole
+ *   months        no monthly partition is half removed
  *   ranges        every row is in the partition of its month
  *   foreign keys  every reading belongs to a device
  *   runs          received = stored + duplicate + quarantined, for each
