@@ -42,6 +42,15 @@ def options_of_page(text):
     return {f"--{name}" for name in re.findall(r"\bFl -([a-z-]+)", text)}
 
 
+def test_every_module_is_listed():
+    """Goal: tests/README.md names every module of the system tests and of the packages, and no other."""
+    text = (harness.ROOT / "tests/README.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(?:packaging/)?(test_\w+\.py)` \|", text, re.MULTILINE))
+    present = {module.name for folder in ("system", "packaging")
+               for module in harness.ROOT.glob(f"tests/{folder}/test_*.py")}
+    assert listed | {"test_scripted_broker.py"} == present
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_manual_page_is_correct(page):
     """mandoc has nothing to say of a page, except that pages it refers to are not installed."""

@@ -65,6 +65,13 @@ def test_header_archive_and_page_agree():
     assert named == declared()
 
 
+def test_every_reason_is_documented():
+    """Goal: the page has every reason that a function may return."""
+    reasons = re.findall(r"^    (FOXTRACKR_E_\w+) = ", (ROOT / "lib/foxtrackr.h").read_text(), re.MULTILINE)
+    documented = set(re.findall(r"Dv (FOXTRACKR_E_\w+)", PAGE.read_text()))
+    assert len(reasons) > 8 and set(reasons) == documented
+
+
 def test_header_stands_alone(tmp_path):
     """Goal: the header compiles as the first one, included twice, and in C++ too."""
     source = '#include "foxtrackr.h"\n#include "foxtrackr.h"\nint main(void) { return 0; }\n'
