@@ -3,9 +3,11 @@
  * number.
  *
  *   apply    parses, and keeps the values (batch_memory.c)
- *   flush    numbers the devices (batch_devices.c), makes missing months, copies a row for each
- *            distinct key into the temporary table `stage` (batch_place.c, copy.c), inserts what is
- *            new, reads what was there, and judges each message in its order (batch_judge.c)
+ *   flush    numbers the devices (batch_devices.c), finds the distinct keys, makes missing months
+ *            (batch_place.c), stores a row for each key, and judges each message in its order
+ *            (batch_judge.c). Rows go through the temporary table `stage` (batch_stage.c; a few:
+ *            batch_few.c): statements insert what is new and read what was there. While nothing is
+ *            likely to be there, readings are copied into their tables (batch_direct.c)
  *   commit   quarantine (batch_quarantine.c), the run's counts and COMMIT (commit.c)
  *
  * SQL inserts and says what was there; C decides (store/judge.c), as for SQLite. A key goes to the

@@ -65,6 +65,13 @@ struct batch_entry {
     bool again;
 };
 
+/* How the rows of a round are stored. */
+enum batch_way {
+    BATCH_STAGED, /* through `stage`: batch_stage.c */
+    BATCH_FEW,    /* through `stage`, as arrays of the statement: batch_few.c */
+    BATCH_DIRECT, /* into the tables: batch_direct.c */
+};
+
 /* Memory that is given back all at once. */
 struct batch_block;
 
@@ -72,10 +79,10 @@ struct pg_batch {
     struct batch_message *messages;
     uint32_t message_count, message_size;
     uint32_t judged; /* messages whose result is known */
-    uint32_t placed; /* messages whose rows are in `stage` */
+    uint32_t placed; /* messages whose keys are known */
     struct batch_key *keys;
     uint32_t key_count, key_size;
-    uint32_t sent[BATCH_KINDS]; /* rows of this round in `stage` */
+    uint32_t sent[BATCH_KINDS]; /* rows of this round */
     uint32_t round;             /* first key of this round */
     uint32_t *slots;            /* hash: index of a key + 1 */
     uint32_t slot_count;
@@ -83,8 +90,8 @@ struct pg_batch {
     uint32_t entry_count, entry_size;
     struct batch_block *blocks;
     size_t block_used;
-    size_t held; /* bytes in blocks */
-    bool few;    /* rows of this round, which go with the statements that store them */
+    size_t held;        /* bytes in blocks */
+    enum batch_way way; /* of this round */
     struct pg_array arrays[12];
 };
 
@@ -116,7 +123,7 @@ bool batch_can_store(const struct foxtrackr_message *message, const struct store
 /* Take the last message out, and the keys from key_count on, which are its own. */
 void batch_forget_last(struct pg_batch *batch, uint32_t key_count);
 
-/* --- batch_judge.c, batch_devices.c, batch_quarantine.c, copy.c, batch_place.c --------------- */
+/* --- batch_judge.c, batch_devices.c, batch_quarantine.c, batch_place.c ---------------------- */
 
 struct store;
 
@@ -126,9 +133,21 @@ int batch_transaction(struct store *store);
 /* Number the devices of messages that have none yet, and add memberships of groups. */
 int batch_number_devices(struct store *store);
 
-/* Write a row for each new key of the messages that are not placed yet into `stage`. */
+/* Find the keys of the messages that are not placed yet, and choose how their rows are stored. */
 int batch_place(struct store *store);
-int batch_copy_rows(struct store *store, uint32_t from_key);
+
+/* Write the rows of this round into `stage`. */
+int batch_stage_rows(struct store *store);
+
+/* Returns true when the rows of this round may go directly into their tables. */
+bool batch_is_direct(const struct store *store);
+
+/* Store the rows of this round directly. Where a row was there already the transaction is undone,
+ * and the rows are in `stage` instead: `way` says what happened. */
+int batch_store_direct(struct store *store);
+
+/* Note how many rows of a round were sent, and how many of them were new. */
+void batch_note_new(struct store *store, const int64_t inserted[BATCH_KINDS]);
 
 /* Returns true when the rows of this round are few enough for batch_few_send(). */
 bool batch_is_few(const struct pg_batch *batch);

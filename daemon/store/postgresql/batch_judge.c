@@ -1,5 +1,5 @@
 /*
- * Inserts what is in `stage`, reads what was there, and derives the result of each message in the
+ * Stores the rows of a round, reads what was there, and derives the result of each message in the
  * order of arrival, as SQLite's engine does row by row.
  *
  * A row of a message is new when its key was not in the database and no earlier message of the
@@ -27,7 +27,7 @@ static int send_each(struct store *store, bool stored, const bool wanted[BATCH_K
 {
     int result = pg_pipeline_begin(store);
 
-    if (result == STORE_OK && !stored && store->batch->few) {
+    if (result == STORE_OK && !stored && store->batch->way == BATCH_FEW) {
         result = batch_few_send(store);
     }
     for (int kind = 0; kind < BATCH_KINDS && result == STORE_OK; kind++) {
@@ -52,7 +52,7 @@ static int insert(struct store *store, int64_t inserted[BATCH_KINDS])
         inserted[kind] = 0;
     }
     result = send_each(store, false, wanted);
-    if (result == STORE_OK && batch->few) {
+    if (result == STORE_OK && batch->way == BATCH_FEW) {
         result = batch_few_expect(store);
     }
     for (int kind = 0; kind < BATCH_KINDS && result == STORE_OK; kind++) {
@@ -241,20 +241,36 @@ static int settle_message(struct store *store, uint32_t index)
     return STORE_OK;
 }
 
+/* Stores the rows of the round that are new, and reads the others. */
+static int store_rows(struct store *store)
+{
+    int64_t inserted[BATCH_KINDS];
+    int result = STORE_OK;
+
+    if (store->batch->way == BATCH_DIRECT) {
+        result = batch_store_direct(store);
+        if (result != STORE_OK || store->batch->way == BATCH_DIRECT) {
+            return result;
+        }
+    }
+    result = insert(store, inserted);
+    if (result == STORE_OK) {
+        result = read_stored(store, inserted);
+        batch_note_new(store, inserted);
+    }
+    return result;
+}
+
 int batch_judge(struct store *store)
 {
     struct pg_batch *batch = store->batch;
-    int64_t inserted[BATCH_KINDS];
     int result = STORE_OK;
 
     if (batch->judged == batch->placed) {
         return STORE_OK;
     }
     if (batch->key_count > batch->round) {
-        result = insert(store, inserted);
-        if (result == STORE_OK) {
-            result = read_stored(store, inserted);
-        }
+        result = store_rows(store);
         memset(batch->sent, 0, sizeof(batch->sent));
     }
     while (batch->judged < batch->placed && result == STORE_OK) {

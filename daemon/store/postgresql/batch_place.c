@@ -1,5 +1,5 @@
 /* Places the rows of a batch: finds the distinct keys, makes the months that are missing, and
- * copies a row for each new key into `stage`; a few rows go there later (batch_few.c). */
+ * chooses how a row for each new key goes to the server. */
 #include "store/postgresql/batch_internal.h"
 #include "store/postgresql/months_internal.h"
 #include "store/postgresql/postgresql_internal.h"
@@ -30,6 +30,22 @@ static int place_message(struct store *store, uint32_t index)
     return result;
 }
 
+/* Chooses how the rows of this round go to the server. Those that are staged go there now. */
+static int choose_way(struct store *store)
+{
+    struct pg_batch *batch = store->batch;
+
+    if (batch_is_few(batch)) {
+        batch->way = BATCH_FEW;
+    } else if (batch_is_direct(store)) {
+        batch->way = BATCH_DIRECT;
+    } else {
+        batch->way = BATCH_STAGED;
+        return batch_stage_rows(store);
+    }
+    return STORE_OK;
+}
+
 int batch_place(struct store *store)
 {
     struct pg_batch *batch = store->batch;
@@ -43,9 +59,8 @@ int batch_place(struct store *store)
         result = place_message(store, batch->placed);
         batch->placed += result == STORE_OK;
     }
-    batch->few = batch_is_few(batch);
-    if (result == STORE_OK && batch->key_count > batch->round && !batch->few) {
-        result = batch_copy_rows(store, batch->round);
+    if (result == STORE_OK && batch->key_count > batch->round) {
+        result = choose_way(store);
     }
     return result;
 }

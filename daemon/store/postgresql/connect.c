@@ -356,6 +356,7 @@ int pg_connect(struct store *store)
         store->link = PG_OPEN;
         name_server(store);
         store->resumed = false;
+        store->new_rows = 0;
         devices_clear(store->devices); /* another server may lack them */
         months_clear(store->months);
     }

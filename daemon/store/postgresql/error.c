@@ -83,14 +83,19 @@ static void first_line(const char *text, char *out, size_t size)
     snprintf(out, size, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
-/* Notes that the server refuses a row of the batch for what it holds, and returns true. A partition
- * that is missing has no constraint's name. */
+/* Notes that the server refuses a row of the batch for what it holds, or, of rows that are copied
+ * into their tables, because it is there; and returns true. A partition that is missing has no
+ * constraint's name. */
 static bool is_refused(struct store *store, const PGresult *result, const struct pg_class *class,
                        const char *line)
 {
     const char *constraint =
         result != NULL ? PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) : NULL;
 
+    if (store->direct && strcmp(store->state, "23505") == 0) {
+        store->was_there = true;
+        return true;
+    }
     if (!class->content || !store->storing ||
         (strcmp(store->state, "23514") == 0 && constraint == NULL)) {
         return false;

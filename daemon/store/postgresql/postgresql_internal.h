@@ -162,6 +162,9 @@ struct store {
     bool storing; /* rows of the batch are on their way */
     bool refused; /* the server refuses one of them for what it holds: */
     char refusal[PG_NOTICE_SIZE * 2];
+    bool direct;         /* readings are copied into their tables; if one is there already: */
+    bool was_there;      /* the server has said so */
+    uint64_t new_rows;   /* stored over this connection since the last that was there already */
     bool cautious;       /* the next messages are stored one by one, until a commit */
     const char *missing; /* a table where rows that were stored are not there; NULL: none */
     char state[6];       /* the SQLSTATE of the last failure; "": libpq's own */
