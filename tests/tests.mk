@@ -82,9 +82,7 @@ SYSTEM_OF_TEXTS := $(patsubst %,tests/system/test_%.py,alerts analyst_dictionary
                 readme snippets)
 # Of PostgreSQL: make system-postgresql.
 SYSTEM_OF_POSTGRESQL := $(wildcard tests/system/test_postgresql*.py tests/system/test_migrate.py)
-# The demonstration takes over four minutes with the shared Paho: it searches the list of a backlog for each message.
-SYSTEM_LEAVES   := $(SYSTEM_OF_POSTGRESQL) $(if $(SANITIZE),$(SYSTEM_OF_TEXTS)) \
-                $(if $(filter shared,$(PAHO)),tests/system/test_demo.py)
+SYSTEM_LEAVES   := $(SYSTEM_OF_POSTGRESQL) $(if $(SANITIZE),$(SYSTEM_OF_TEXTS))
 
 system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, the built programs
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(SYSTEM_WAITERS) \
