@@ -1,6 +1,10 @@
-# The campaigns that try to break the promise, and what they need: shims, and a daemon with small lots.
+# The campaigns that try to break the promise, and what they need: shims, and a daemon with small lots. The module of
+# PostgreSQL beside that one copies readings into their tables early, and sends few as arrays.
 
 SMALL_DAEMON := $(BUILD)/small/foxtrackrd
+SIZED_PG     := batch_direct.o batch_few.o
+SMALL_PG_OBJ := $(SIZED_PG:%=$(BUILD)/small/store/postgresql/%)
+SMALL_MODULE := $(if $(POSTGRESQL_MODULE),$(BUILD)/small/foxtrackrd-postgresql.so)
 # Libraries that are preloaded into the daemon to make system calls fail.
 SHIMS := $(patsubst tests/faults/%.c,$(BUILD)/tests/%.so,$(wildcard tests/faults/*_shim.c))
 
@@ -13,6 +17,13 @@ $(BUILD)/tests/%_shim.so: tests/faults/%_shim.c
 $(SMALL_DAEMON): $(BUILD)/daemon/main.o $(OTHER_OBJ) $(SIZED:%=$(BUILD)/small/store/sqlite/%) $(LIBRARY) $(PAHO_FLAGS)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
+
+$(SMALL_PG_OBJ): private CPPFLAGS_ += -DNEW_ROWS=1 -DFEW_ROWS=3
+$(SMALL_PG_OBJ): private HARDENING := $(subst -fPIE,-fPIC,$(HARDENING))
+
+$(BUILD)/small/foxtrackrd-postgresql.so: $(SMALL_PG_OBJ) $(filter-out $(SIZED_PG:%=$(BUILD)/daemon/store/postgresql/%),$(POSTGRESQL_OBJ))
+	@echo "  LD      $@"
+	$(Q)$(CC) $(filter-out -fPIE -pie,$(LDFLAGS_)) $(LDFLAGS) -shared -o $@ $^ $(LIBS_PG)
 
 # The longest first.
 FAULTS := $(wildcard $(addprefix tests/faults/,kills takeover postgresql malformed disk operator memory network \
@@ -29,7 +40,7 @@ ALTERNATE   := $(if $(filter shared,$(PAHO)),, --protocol alternate)
 TURNS       := $(if $(filter shared,$(PAHO)),, --protocol turns)
 protocol_of  = $(if $(filter kills powerloss postgresql takeover,$(1)),$(ALTERNATE),$(if $(filter-out malformed migration,$(1)),$(TURNS)))
 
-fault-programs: $(SMALL_DAEMON) $(SHIMS)
+fault-programs: $(SMALL_DAEMON) $(SMALL_MODULE) $(SHIMS)
 
 faults: campaigns ## every campaign of tests/faults, each for a few minutes at most, and the tests of their broker
 	$(Q)$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/faults

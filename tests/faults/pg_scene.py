@@ -32,6 +32,8 @@ from broker import FaultBroker
 from daemon import LIMIT_S, Daemon, add_protocol
 from trial import Skip, pad
 
+PROGRAM = "small/foxtrackrd"
+"""Its module copies readings into their tables after one that was new, and sends no more than three as arrays."""
 DISK = "48m"
 """A tablespace that is soon full."""
 
@@ -150,7 +152,7 @@ class Scene:
         keys = {"engine": "postgresql", "path": None, "uri": uri, "batch_max": self.chance.choice((1, 7, 5000)),
                 **sections.pop("database", {})}
         made = Daemon(self.directory / f"daemon{len(self.daemons)}", self.broker, self.campaign.options.build,
-                      wrapper=wrapper, database=keys, **sections)
+                      program=PROGRAM, wrapper=wrapper, database=keys, **sections)
         self.daemons.append(made)
         return made
 
