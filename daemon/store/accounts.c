@@ -83,10 +83,15 @@ static void tell_quarantine(const struct accounts *accounts, store_finding_fn fi
  */
 static void tell_readings(const struct accounts *accounts, store_finding_fn finding, void *context)
 {
-    int64_t rows = accounts->battery + accounts->temperature + accounts->messages;
+    int64_t rows =
+        accounts->battery + accounts->temperature + accounts->messages + accounts->expired;
     int64_t replayed = accounts->quarantined - accounts->occurrences;
     int64_t most = 2 * (accounts->stored + (replayed > 0 ? replayed : 0));
+    char expired[48] = "";
 
+    if (accounts->expired > 0) {
+        snprintf(expired, sizeof(expired), ", %lld expired", (long long)accounts->expired);
+    }
     if (rows > most) {
         tell(finding, context, "readings", false,
              "%lld row%s, but the %lld message%s stored can have made only "
@@ -95,17 +100,17 @@ static void tell_readings(const struct accounts *accounts, store_finding_fn find
              plural_s(accounts->stored), (long long)most);
     } else if (rows < accounts->stored) {
         tell(finding, context, "readings", true,
-             "%lld battery, %lld temperature, %lld message%s; at least "
+             "%lld battery, %lld temperature, %lld message%s%s; at least "
              "%lld of what was stored %s been deleted, by retention or by hand",
              (long long)accounts->battery, (long long)accounts->temperature,
-             (long long)accounts->messages, plural_s(accounts->messages),
+             (long long)accounts->messages, plural_s(accounts->messages), expired,
              (long long)(accounts->stored - rows), plural(accounts->stored - rows, "has", "have"));
     } else {
         tell(finding, context, "readings", true,
-             "%lld battery, %lld temperature, %lld message%s, of %lld "
+             "%lld battery, %lld temperature, %lld message%s%s, of %lld "
              "message%s stored",
              (long long)accounts->battery, (long long)accounts->temperature,
-             (long long)accounts->messages, plural_s(accounts->messages),
+             (long long)accounts->messages, plural_s(accounts->messages), expired,
              (long long)accounts->stored, plural_s(accounts->stored));
     }
 }

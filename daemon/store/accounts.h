@@ -14,6 +14,7 @@ struct accounts {
     int64_t occurrences;                                    /* of them */
     int64_t wrong_kept;                     /* rows with an unknown reason, or no occurrences */
     int64_t battery, temperature, messages; /* rows */
+    int64_t expired; /* rows that retention has taken out of these, and not deleted yet */
 };
 
 /* Report "runs". */

@@ -343,7 +343,8 @@ int pg_connect(struct store *store)
         result = set_session(store, found);
     }
     if (result == STORE_OK) {
-        result = store->read_only ? pg_check_schema(store) : pg_migrate(store);
+        /* A tool makes no tables: the daemon does. */
+        result = store->read_only || store->beside ? pg_check_schema(store) : pg_migrate(store);
     }
     if (result == STORE_OK && !store->read_only && !store->moving) {
         result = pg_transfer_check(store);

@@ -32,7 +32,6 @@
 #define PAGES_COUNTED 64 /* in a statement */
 #define CUT_MAX       4
 #define SQL_SIZE      1024
-#define EXPIRED       "foxtrackr_expired_"
 
 struct work {
     struct store *store;
@@ -191,7 +190,7 @@ static int detach(struct work *work, const char *name)
     snprintf(sql, sizeof(sql),
              "SET LOCAL lock_timeout = " DETACH_MS "; ALTER TABLE %s DETACH PARTITION ",
              table_of(work)); /* names of ours need no quotes */
-    snprintf(target, sizeof(target), "%s%.40s", EXPIRED, name);
+    snprintf(target, sizeof(target), "%s%.40s", PG_EXPIRED_PREFIX, name);
     result = pg_simple(store, "SAVEPOINT month", "detach an old month", NULL);
     if (result == STORE_OK) {
         char *quoted = PQescapeIdentifier(store->db, name, strlen(name));

@@ -7,6 +7,10 @@
 
 #define PG_PARTITION_SIZE 64 /* NAMEDATALEN */
 
+/* Begins the name of a month that is detached and waits to be dropped. The name of the month
+ * follows. */
+#define PG_EXPIRED_PREFIX "foxtrackr_expired_"
+
 struct pg_expire {
     char counted[PG_PARTITION_SIZE]; /* the detached month that is counted; "": none */
     int64_t page;                    /* its pages before this one are counted */

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "store/postgresql/expire_internal.h"
 #include "store/postgresql/postgresql_internal.h"
 
 #define NAME_SIZE 8
@@ -297,7 +298,7 @@ static const struct {
                           " / current_setting('block_size')::int8 + 1 FROM pg_class"
                           " WHERE relnamespace = current_schema()::regnamespace"
                           " AND relkind = 'r' AND $2::int8 IS NOT NULL"
-                          " AND starts_with(relname, 'foxtrackr_expired_' || $1::text || '_')"
+                          " AND starts_with(relname, '" PG_EXPIRED_PREFIX "' || $1::text || '_')"
                           " ORDER BY relname LIMIT 1",
                           "find a month that is half deleted"},
     [PG_OLD_MONTH] = {"SELECT name, until_ms FROM foxtrackr_partitions WHERE parent = $1::text"

@@ -5,6 +5,7 @@
  *   months        no monthly partition is half removed
  *   ranges        every row is in the partition of its month
  *   foreign keys  every reading belongs to a device
+ *   expired       the rows that retention has detached, and not dropped yet
  *   runs          received = stored + duplicate + quarantined, for each
  *   quarantine    holds no more than the runs say they put there
  *   readings      are no more than the messages stored can have made
@@ -42,11 +43,26 @@ void pg_verify_tell(struct pg_verify *verify, const char *check, bool good, cons
 int pg_verify_query(struct pg_verify *verify, const char *check, const char *sql,
                     const struct pg_args *args, PGresult **rows)
 {
+    bool gone = false;
+    int result = pg_verify_query_of(verify, check, sql, args, rows, &gone);
+
+    if (gone) {
+        pg_verify_tell(verify, check, false, "cannot be checked: %s", verify->store->error);
+    }
+    return result;
+}
+
+int pg_verify_query_of(struct pg_verify *verify, const char *check, const char *sql,
+                       const struct pg_args *args, PGresult **rows, bool *gone)
+{
     struct store *store = verify->store;
     int result = pg_query(store, sql, check, args, rows);
 
     if (result == STORE_E_RETRY && store->db != NULL) {
-        pg_verify_tell(verify, check, false, "cannot be checked: %s", store->error);
+        *gone = strcmp(store->state, "42P01") == 0;
+        if (!*gone) {
+            pg_verify_tell(verify, check, false, "cannot be checked: %s", store->error);
+        }
         return STORE_OK;
     }
     return result;

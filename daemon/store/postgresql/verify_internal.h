@@ -24,6 +24,11 @@ void pg_verify_tell(struct pg_verify *verify, const char *check, bool good, cons
 int pg_verify_query(struct pg_verify *verify, const char *check, const char *sql,
                     const struct pg_args *args, PGresult **rows);
 
+/* The same of a table that retention may drop meanwhile. *gone: it is not there, which is not
+ * reported. */
+int pg_verify_query_of(struct pg_verify *verify, const char *check, const char *sql,
+                       const struct pg_args *args, PGresult **rows, bool *gone);
+
 /* Count rows that were read. Returns STORE_OK, or STORE_E_STOPPED. */
 int pg_verify_count(struct pg_verify *verify, int rows);
 
