@@ -170,31 +170,44 @@ static void test_connections_that_are_refused(void **state)
     store_close(store);
 }
 
-/* Another program empties quarantine: the summary is read again. */
+/* Waits until the store notices a change of another program since *before, and takes the new
+ * version for the present one. */
+static void wait_noticed(struct pg_fixture *fixture, int64_t *before)
+{
+    int64_t after = *before;
+
+    for (int i = 0; i < 1000 && after == *before; i++) {
+        usleep(10000);
+        pg_look(fixture->super, "SELECT pg_stat_force_next_flush()");
+        fixture->store->others_ms = 0;
+        assert_int_equal(store_version_of_others(fixture->store, &after), STORE_OK);
+    }
+    assert_int_not_equal(after, *before);
+    *before = after;
+}
+
+/* Another program empties quarantine, or people set limits: the summary is read again, and the
+ * devices are counted again. Without the table of limits the rest is still noticed. */
 static void test_changes_of_others_are_noticed(void **state)
 {
     struct pg_fixture *fixture = *state;
     struct store *store = fixture->store;
     const struct store_packet packet = make("foxtrackr/d2/V3.0/bat", "{oops", PG_NOW_MS);
     struct store_summary summary;
-    int64_t before = 0;
-    int64_t after = 0;
+    int64_t version = 0;
 
     begin(store);
     apply(store, &packet);
     commit(store);
     assert_int_equal(store_summary(store, &summary), STORE_OK);
     assert_int_equal(summary.quarantine_entries, 1);
-    assert_int_equal(store_version_of_others(store, &before), STORE_OK);
+    assert_int_equal(store_version_of_others(store, &version), STORE_OK);
+    pg_look(fixture->super, "INSERT INTO limits (celsius_max) VALUES (8)");
+    wait_noticed(fixture, &version);
+    pg_look(fixture->super, "DROP TABLE limits CASCADE");
+    wait_noticed(fixture, &version);
     pg_look(fixture->super, "DELETE FROM quarantine");
-    after = before;
-    for (int i = 0; i < 1000 && after == before; i++) {
-        usleep(10000);
-        pg_look(fixture->super, "SELECT pg_stat_force_next_flush()");
-        store->others_ms = 0;
-        assert_int_equal(store_version_of_others(store, &after), STORE_OK);
-    }
-    assert_int_not_equal(after, before);
+    wait_noticed(fixture, &version);
     assert_int_equal(store_summary(store, &summary), STORE_OK);
     assert_int_equal(summary.quarantine_entries, 0);
 }
