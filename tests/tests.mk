@@ -88,12 +88,10 @@ system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, 
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(SYSTEM_WAITERS) \
 	    --dist loadgroup -m 'not browser' $(SYSTEM_LEAVES:%=--ignore=%) $(SYSTEM_TESTS)
 
-# What the daemon does with messages, sessions, signals and its database, on PostgreSQL; the other modules look at files of
-# SQLite, or at what has no engine. tests/system/engines.py says which tests of these do not apply, and why.
-SYSTEM_POSTGRESQL ?= $(patsubst %,tests/system/test_%.py,clock delivery gate hostile_input interruptions protocol reload \
-                session start status)
+# All modules but those that tests/system/engines.py leaves out, with the reason; and those that have a server of their own.
+SYSTEM_POSTGRESQL ?= tests/system
 
-system-postgresql: all $(FLEET) $(PRELOADS) ## the tests of PostgreSQL, and on it the system tests that have to do with the database
+system-postgresql: all $(FLEET) $(PRELOADS) ## the system tests on PostgreSQL, and the tests of PostgreSQL
 	$(Q)FOXTRACKR_ENGINE=postgresql FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider \
 	    -n $(SYSTEM_WAITERS) --dist loadgroup -m 'not browser' $(SYSTEM_POSTGRESQL)
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider \

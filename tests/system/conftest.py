@@ -34,6 +34,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes ten seconds or more")
 
 
+def pytest_ignore_collect(collection_path):
+    """Read no module that is not for the engine."""
+    return True if engines.is_left_out(collection_path) else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """

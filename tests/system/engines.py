@@ -1,7 +1,8 @@
 """
 The engine that the system tests run on: SQLite, or with FOXTRACKR_ENGINE=postgresql a private server of PostgreSQL, one
 for each process of pytest, with a database for each daemon. A test names the file of SQLite in both: it stands for the
-database. Which tests are left out on PostgreSQL, and why, is said in LEFT_OUT below.
+database. Every module of tests/system runs on both engines, but for those that LEFT_OUT_MODULES and LEFT_OUT below name,
+with the reason.
 """
 
 import functools
@@ -21,8 +22,53 @@ POSTGRESQL = os.environ.get("FOXTRACKR_ENGINE") == "postgresql"
 
 FILE = "is about the file of SQLite"
 SPACE = "min_free_mb is for SQLite: the disk of a server is not looked at"
+NO_DATABASE = "no daemon in it has a database"
+BUILD = "is about the build"
+BOTH = "has a server of its own: make system-postgresql runs it after the others"
+
+LEFT_OUT_MODULES = {
+    **dict.fromkeys(("alerts", "completion", "ctl_help", "dependencies", "documents", "fleet", "left_out", "library",
+                     "plurals", "scripted_broker", "snippets", "stages"), NO_DATABASE),
+    **dict.fromkeys(("migrate", "postgresql", "postgresql_answers", "postgresql_questions", "postgresql_roles",
+                     "postgresql_status", "postgresql_tls", "postgresql_tools"), BOTH),
+    "analyst_dictionary": "is about schema/README.md; test_postgresql_answers.py reads the columns and views of PostgreSQL",
+    "analyst_queries": "asks the questions of schema/README.md of SQLite; test_postgresql_questions.py asks those of PostgreSQL",
+    "answers": "is about SQLite's roll-ups; test_postgresql_answers.py compares the views of both engines over one fleet",
+    "backup": "backup copies a file; test_postgresql_tools.py shows what it says instead",
+    "config": "no engine sees what is refused there; unit/test_config_database.c has the keys of PostgreSQL",
+    "database": FILE + ": locked, full, damaged; unit/test_pg_faults.c and faults/postgresql have the faults of a server",
+    "demo": "the demonstration is with SQLite",
+    "export_columns": "reads the schema of SQLite; test_postgresql_answers.py shows that PostgreSQL has the same columns",
+    "export": "has files that no daemon made; test_postgresql_tools.py exports, test_postgresql_answers.py compares the rows",
+    "inbox": "PostgreSQL has no inbox",
+    "names": FILE,
+    "paths": FILE,
+    "readers": FILE + "; test_postgresql_roles.py is about those who may read a database",
+    "readings_dashboard": "its SQL is for SQLite",
+    "readme": "is about the README",
+    "report": "has a file that no daemon made; test_postgresql_tools.py makes a report, test_serve.py shows it",
+    "report_page": "is about the page in a browser, which is the same",
+    "restore": "restore replaces a file; test_postgresql_tools.py shows what it says instead",
+    "rollups": "PostgreSQL has no roll-ups",
+    "verify": FILE + "; test_postgresql_tools.py has verify on PostgreSQL",
+}
+"""Modules, without test_ and .py, of which nothing is run on PostgreSQL, and why."""
 
 LEFT_OUT = {
+    **dict.fromkeys((f"test_paho_link.py::test_{name}" for name in (
+        "an_archive", "only_pahos_own_calls", "paho_is_linked", "the_shared_library", "a_version", "version_tells")), BUILD),
+    "test_check_connect.py::test_check_files": "the user of the daemon is the owner of the file of SQLite",
+    "test_check_connect.py::test_check_forecasts_from_the_database": SPACE,
+    "test_ctl.py::test_check_finds_a_foreign_database": FILE,
+    "test_ctl.py::test_check_of_a_missing_directory": FILE,
+    "test_reload_keys.py::test_a_reload_changes[database.min_free_mb]": SPACE,
+    "test_reload_keys.py::test_a_reload_changes[database.rollup_days]": "PostgreSQL has no roll-ups",
+    "test_replay.py::test_replay_leaves_another_file_alone": FILE,
+    "test_serve.py::test_nothing_is_written": FILE,
+    "test_serve.py::test_same_page_as_the_file": "PostgreSQL needs more than a second for two pages, which have their age",
+    "test_status_shown.py::test_words_of_the_space": SPACE,
+    "test_views.py::test_the_worked_example": "is an example for sqlite3",
+    "test_views.py::test_tools_keep_working": "backup and restore are for a file",
     "test_session.py::test_a_disk_that_is_not_mounted": FILE,
     "test_status.py::test_a_reader_has_no_configuration": "without a configuration nothing leads to the server",
     "test_status.py::test_gaps_and_quarantine_of_all_runs": FILE,
@@ -63,6 +109,20 @@ def database_of(path):
     return _made(str(path))
 
 
+def shown(path):
+    """How messages name the database in the place of this file."""
+    return f"{cluster().sockets}:{cluster().port}/{database_of(path)}" if POSTGRESQL else str(path)
+
+
+def slow_commits(path, delay_us):
+    """Let every commit of a connection that begins from now on take that long at least. On PostgreSQL this is what
+    harness.slow_disk() is for a file: a test that ends a program in the middle needs a middle."""
+    if POSTGRESQL:
+        name = database_of(path)
+        cluster().psql(f"ALTER DATABASE {name} SET commit_delay = {delay_us};"
+                       f" ALTER DATABASE {name} SET commit_siblings = 0")
+
+
 def sections(given):
     """The sections of a configuration for SQLite, for the engine that is tested."""
     database = given.get("database")
@@ -71,6 +131,11 @@ def sections(given):
     uri = cluster().uri(database_of(database["path"]))
     return {**given, "database": {"engine": "postgresql", "uri": uri,
                                   **{key: text for key, text in database.items() if key not in ONLY_SQLITE}}}
+
+
+def is_left_out(module):
+    """Is nothing of this file with tests run on the engine?"""
+    return POSTGRESQL and pathlib.Path(module).stem.removeprefix("test_") in LEFT_OUT_MODULES
 
 
 def why_left_out(nodeid):

@@ -170,6 +170,53 @@ def change(path, sql, *parameters):
         connection.execute(sql, parameters)
 
 
+def change_many(path, sql, rows):
+    """Run one statement that writes for each of these rows of parameters, in one transaction."""
+    if engines.POSTGRESQL:
+        with engines.Connection(path) as connection:
+            connection.execute("BEGIN")
+            for parameters in rows:
+                connection.execute(sql, parameters)
+            connection.execute("COMMIT")
+        return
+    with contextlib.closing(sqlite3.connect(path, timeout=10 * PATIENCE)) as connection, connection:
+        connection.executemany(sql, rows)
+
+
+@contextlib.contextmanager
+def locked(path, *, readers=False):
+    """The database while another program writes and does not end its transaction. readers: they wait, too."""
+    if engines.POSTGRESQL:
+        with engines.Connection(path) as connection:
+            tables = connection.execute("SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p')"
+                                        " AND NOT relispartition AND relnamespace = current_schema()::regnamespace")
+            connection.execute("BEGIN")
+            connection.execute(f"LOCK TABLE {', '.join(name for name, in tables)} IN"
+                               f" {'ACCESS EXCLUSIVE' if readers else 'SHARE'} MODE")
+            yield
+            connection.execute("ROLLBACK")
+        return
+    with contextlib.closing(sqlite3.connect(path, timeout=10 * PATIENCE, isolation_level=None)) as connection:
+        if readers:  # only a recovery of the WAL keeps a reader waiting
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("CREATE TABLE held (a)")
+        else:
+            connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def columns_of(path, relation):
+    """The names of the columns of a table or view; none while there is no such one."""
+    if engines.POSTGRESQL:
+        found = query(path, "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0"
+                            " AND NOT attisdropped ORDER BY attnum", relation)
+    else:
+        found = query(path, "SELECT name FROM pragma_table_info(?)", relation)
+    return [name for name, in found]
+
+
 WAITING = """SELECT count(*) FROM inbox, inbox_position AS p WHERE inbox.n > p.last_n
               OR (inbox.n >= p.first_n AND (inbox.device, inbox.n) > (p.device, p.n))"""
 

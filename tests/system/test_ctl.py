@@ -3,11 +3,11 @@
 import json
 import os
 import re
-import sqlite3
 
+import engines
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import run, wait_until, FOXTRACKRCTL
+from harness import FOXTRACKRCTL, change_many, run, wait_until
 
 
 def test_status(broker, daemon):
@@ -24,7 +24,7 @@ def test_status(broker, daemon):
     assert status["pending"] == 0
     assert status["sessions"][0]["state"] == "subscribed"
     text = foxtrackrctl(daemon, "status").stdout
-    for word in (CLIENT_ID, "subscribed", "foxtrackr/#", "65 received", str(daemon.database)):
+    for word in (CLIENT_ID, "subscribed", "foxtrackr/#", "65 received", engines.shown(daemon.database)):
         assert word in text
     assert foxtrackrctl(daemon, "status").stderr == ""
 
@@ -120,11 +120,9 @@ def test_check_finds_limits_of_nobody(broker, daemon):
     broker.publish("foxtrackr/herd/V3.0/bat", fleet.battery("1BBCE", fleet.now_ms()))
     broker.publish("foxtrackr/2AAAA/V3.0/bat", fleet.battery("2AAAA", fleet.now_ms()))
     daemon.wait_rows(2)
-    with sqlite3.connect(daemon.database, timeout=30) as people:
-        people.executemany("INSERT INTO limits (group_name, device_id, celsius_max) VALUES (?, ?, 8)", [
-            (None, None), ("herd", None), (None, "1BBCE"), ("herd", "1BBCE"), ("hred", None), (None, "1bbce"),
-            ("herd", "2AAAA")])
-    people.close()
+    change_many(daemon.database, "INSERT INTO limits (group_name, device_id, celsius_max) VALUES (?, ?, 8)", [
+        (None, None), ("herd", None), (None, "1BBCE"), ("herd", "1BBCE"), ("hred", None), (None, "1bbce"),
+        ("herd", "2AAAA")])
     found = json.loads(foxtrackrctl(daemon, "check", "--json").stdout)["checks"]
     assert [one["detail"] for one in found if one["check"] == "limits" and one["warning"]] == [
         "limit_id 5: no device is in the group hred, so it never applies",
@@ -305,7 +303,7 @@ def test_status_of_a_daemon_that_could_not_write_it(daemon):
     daemon.configure(status={"file": daemon.directory / "none" / "status.json"})
     done = foxtrackrctl(daemon, "status", check=False)
     assert done.returncode == 1
-    assert f"a foxtrackrd does run (process {daemon.process.pid})" in done.stderr
+    assert re.search(rf"a foxtrackrd does run \(.*process {daemon.process.pid}\)", done.stderr)
     daemon.stop()
     assert "does run" not in foxtrackrctl(daemon, "status", check=False).stderr
 

@@ -7,13 +7,12 @@ import contextlib
 import json
 import re
 import socket
-import sqlite3
 
 import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import FOXTRACKRD, query, run, wait_until
+from harness import FOXTRACKRD, locked, query, run, wait_until
 from left_out import NO_MATTER
 from scripted_broker import ScriptedBroker, mqtt
 
@@ -255,18 +254,15 @@ def test_connections_that_the_daemon_cuts(broker, make_daemon, tmp_path):
     metrics = tmp_path / "foxtrackrd.prom"
     daemon = make_daemon(broker, database={"busy_timeout": "50ms"},
                          status={"metrics_file": metrics}).start()
-    connection = sqlite3.connect(daemon.database, isolation_level=None)
     for number in range(1, 5):
-        connection.execute("BEGIN IMMEDIATE")
-        broker.publish("foxtrackr/c/V3.0/bat", fleet.battery("c", fleet.now_ms() + number))
-        daemon.wait_status(lambda now, number=number: now["sessions"][0]["lost"]["daemon"] >= number)
-        connection.execute("ROLLBACK")
+        with locked(daemon.database):
+            broker.publish("foxtrackr/c/V3.0/bat", fleet.battery("c", fleet.now_ms() + number))
+            daemon.wait_status(lambda now, number=number: now["sessions"][0]["lost"]["daemon"] >= number)
         daemon.wait_rows(number)
         daemon.wait_status(lambda now: now["sessions"][0]["state"] == "subscribed")
-    connection.close()
     assert "connection cut by foxtrackrd: the database is not writable" in (
         daemon.status()["sessions"][0]["last_error"])
-    daemon.wait_log(f"{CLIENT_ID}: connection cut by foxtrackrd: the database is not writable: .*locked")
+    daemon.wait_log(f"{CLIENT_ID}: connection cut by foxtrackrd: the database is not writable: .*lock")
     assert list(lost(daemon)) == ["daemon"] and OTHER_CLIENT not in daemon.log()
     wait_until(lambda: re.search(r'lost_connections_total{[^}]*cause="daemon"} [4-9]',
                                  metrics.read_text()), what="the metric")

@@ -1,11 +1,9 @@
 """The metrics file, what it documents, and the alerts and the dashboard over it."""
 
-import contextlib
 import datetime
 import json
 import re
 import shutil
-import sqlite3
 import stat
 import time
 
@@ -13,9 +11,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+import engines
 import fleet
 import harness
-from harness import has_adapted_paho, run, wait_until
+from harness import change, change_many, has_adapted_paho, run, wait_until
 
 PAGES = harness.ROOT / "daemon"
 RULES = harness.ROOT / "packaging" / "prometheus" / "foxtrackrd.rules.yml"
@@ -64,7 +63,13 @@ CONDITIONAL = {"foxtrackrd_catch_up_done_ratio", "foxtrackrd_catch_up_left_secon
 
 OF_POSTGRESQL = {"foxtrackrd_standby", "foxtrackrd_database_reconnects_total",
                  "foxtrackrd_database_unknown_commits_total", "foxtrackrd_database_commits_after_all_total"}
-"""Metrics of a daemon with PostgreSQL: test_postgresql.py has one."""
+"""Metrics of a daemon with PostgreSQL."""
+
+OF_SQLITE = {"foxtrackrd_database_used_bytes", "foxtrackrd_database_wal_bytes", "foxtrackrd_log_reader_age_seconds",
+             "foxtrackrd_filesystem_free_bytes", "foxtrackrd_filesystem_min_free_bytes"}
+
+OWN, FOREIGN = (OF_POSTGRESQL, OF_SQLITE) if engines.POSTGRESQL else (OF_SQLITE, OF_POSTGRESQL)
+"""Those of the engine that is tested, and of the other one."""
 
 OF_MQTT_5 = {"foxtrackrd_session_receive_maximum_messages", "foxtrackrd_session_expiry_seconds"}
 
@@ -98,15 +103,19 @@ def fixture_metrics(broker, make_daemon, tmp_path):
     copy = tmp_path / "copy.prom"
     shutil.copy(path, copy)
     mode = stat.S_IMODE(path.stat().st_mode)
+    labels = {"database": daemon.status()["database"]["path"]}
+    if engines.POSTGRESQL:  # which daemons may share
+        labels["daemon"] = 'id-a"b\\nc'
     daemon.stop()
     assert not path.exists(), "metrics of a daemon that was stopped"
-    return copy, mode
+    return copy, mode, labels
 
 
 def test_metrics(metrics):
     """Goal: the file is what a Prometheus parser and its conventions expect, foxtrackrd(8) documents
     exactly the metrics that there are, and the numbers are right."""
-    path, mode = metrics
+    path, mode, common = metrics
+    assert engines.POSTGRESQL or common["database"] == str(path.parent / DATABASE_NAME)
     assert mode == 0o644, "the node exporter is another user"
     text = path.read_text()
     check_conventions(text)
@@ -114,11 +123,11 @@ def test_metrics(metrics):
     real = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
     assert CONDITIONAL & real == set()
     assert real & OF_MQTT_5 == (OF_MQTT_5 if has_adapted_paho() else set())
-    assert OF_POSTGRESQL & real == set()
-    assert documented_metrics() == real | CONDITIONAL | OF_MQTT_5 | OF_POSTGRESQL
+    assert OWN <= real and FOREIGN & real == set()
+    assert documented_metrics() == real | CONDITIONAL | OF_MQTT_5 | FOREIGN
 
     def number(name, **labels):
-        labels["database"] = str(path.parent / DATABASE_NAME)
+        labels.update(common)
         [sample] = [s for f in families.values() for s in f.samples
                     if s.name == f"foxtrackrd_{name}" and s.labels == labels]
         return sample.value
@@ -195,9 +204,8 @@ def test_counts_of_devices(broker, make_daemon, tmp_path):
     status = daemon.wait_status(lambda s: s["devices"] and s["devices"]["count"] == 3, timeout=40)
     assert {**status["devices"], "counted_ms": 0} == {
         "count": 3, "silent": 1, "temperature_excursions": 0, "batteries_low": 1, "counted_ms": 0}
-    with contextlib.closing(sqlite3.connect(daemon.database, timeout=20)) as connection, connection:
-        connection.execute("INSERT INTO limits (device_id, celsius_max) VALUES ('fine', 29)")
-        connection.execute("INSERT INTO limits (device_id, level_pct_min) VALUES ('low', 5)")
+    change(daemon.database, "INSERT INTO limits (device_id, celsius_max) VALUES ('fine', 29)")
+    change_many(daemon.database, "INSERT INTO limits (device_id, level_pct_min) VALUES ('low', ?)", [(5,), (5,)])
     status = daemon.wait_status(lambda s: s["devices"]["temperature_excursions"] == 1, timeout=60)
     assert (status["devices"]["silent"], status["devices"]["batteries_low"]) == (1, 0)
     assert status["devices"]["counted_ms"] >= now_ms
@@ -220,7 +228,7 @@ def metrics_named_in(text):
 
 def check_names(named, real):
     """Every name is a family, or the sum or the count of one."""
-    known = real | CONDITIONAL | OF_MQTT_5 | OF_POSTGRESQL | {f"{name}_{part}" for name in real for part in ("sum", "count")}
+    known = real | CONDITIONAL | OF_MQTT_5 | FOREIGN | {f"{name}_{part}" for name in real for part in ("sum", "count")}
     assert named - known == set()
 
 
@@ -324,9 +332,8 @@ def test_lag_and_last_message_after_a_restart(broker, make_daemon, tmp_path, end
     getattr(daemon, end)()
     assert not path.exists() or end == "kill"
     silent_since_ms = fleet.now_ms() - 7 * HOUR_MS
-    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
-        connection.execute("UPDATE sessions SET last_durable_ms = ?", [silent_since_ms])
-        connection.execute("UPDATE battery SET received_ms = ?", [silent_since_ms])
+    change(daemon.database, "UPDATE sessions SET last_durable_ms = ?", silent_since_ms)
+    change(daemon.database, "UPDATE battery SET received_ms = ?", silent_since_ms)
 
     daemon.start()
     pid = daemon.process.pid

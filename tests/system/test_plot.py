@@ -4,16 +4,16 @@ import fcntl
 import os
 import pty
 import re
-import sqlite3
 import struct
 import subprocess
 import termios
 
 import pytest
 
+import engines
 import fleet
 from foxtrackrd import foxtrackrctl
-from harness import FOXTRACKRCTL, PATIENCE
+from harness import FOXTRACKRCTL, PATIENCE, change, change_many, value
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -47,13 +47,8 @@ class Readings:
                     [(device, self.now - age, celsius) for age, celsius in rows])
 
     def _write(self, sql, rows):
-        connection = sqlite3.connect(self.daemon.database)
-        try:
-            with connection:
-                connection.executemany(sql, rows)
-                return connection.execute("SELECT max(device) FROM devices").fetchone()[0]
-        finally:
-            connection.close()
+        change_many(self.daemon.database, sql, rows)
+        return value(self.daemon.database, "SELECT max(device) FROM devices")
 
     def plot(self, *words, env=UTF8, check=True):
         return foxtrackrctl(self.daemon, "plot", *words, env=env, check=check)
@@ -193,12 +188,10 @@ def test_sentences(readings):
     readings.battery(slash, [(HOUR_MS, 50, 3.9)])
     readings.device("\033[2J")
 
-    assert says("battery", "--device", "none") == f"{readings.daemon.database} has no device none"
+    assert says("battery", "--device", "none") == f"{engines.shown(readings.daemon.database)} has no device none"
     assert says("battery", "--device", "foxtrackr/none").endswith("has no device foxtrackr/none")
-    with sqlite3.connect(readings.daemon.database) as db:
-        db.execute("INSERT INTO device_groups SELECT 'herd', min(device), 0 FROM devices")
-        [name] = db.execute("SELECT device_id FROM devices ORDER BY device LIMIT 1").fetchone()
-    db.close()
+    change(readings.daemon.database, "INSERT INTO device_groups SELECT 'herd', min(device), 0 FROM devices")
+    name = value(readings.daemon.database, "SELECT device_id FROM devices ORDER BY device LIMIT 1")
     assert says("battery", "--device", f"{name}x").endswith(f"has no device {name}x (did you mean {name}?)")
     assert says("battery", "--device", "herd").endswith("has no device herd: that is a group; plot draws a device")
     assert says("battery", "--device", "twin") == (
@@ -241,4 +234,4 @@ def test_without_a_database(make_daemon):
     """Goal: the exit status tells a database that is not there from a device that is not."""
     daemon = make_daemon(None)
     done = foxtrackrctl(daemon, "plot", "battery", "--device", "x", check=False)
-    assert done.returncode == 66 and str(daemon.database) in done.stderr
+    assert done.returncode == 66 and engines.shown(daemon.database) in done.stderr

@@ -1,15 +1,14 @@
 """SIGHUP, key by key: every key of the configuration either takes effect or is named in the log."""
 
-import contextlib
 import pathlib
 import re
-import sqlite3
 
 import pytest
 
+import engines
 import fleet
 import harness
-from harness import query, slow_disk, value, wait_until
+from harness import change, query, slow_disk, value, wait_until
 
 DAY_MS = 86_400_000
 PAGE = harness.ROOT / "daemon" / "foxtrackrd.conf.5"
@@ -78,9 +77,12 @@ RESTART = {
 }
 """Key -> the new text of the key's section."""
 
+NAMED_ON_POSTGRESQL = {"database.path": "database.uri"}
+"""A test's path stands for the URI there, see engines.py."""
+
 POSTGRESQL = {"engine": "postgresql", "uri": "postgresql:///fleet", "path": None, "min_free_mb": None}
 RESTART_OF_POSTGRESQL = {
-    "database.engine": {"database": {}},
+    "database.engine": {"database": {"engine": "sqlite", "uri": None} if engines.POSTGRESQL else {}},
     "database.uri": {"database": {"uri": "postgresql:///another"}},
     "database.password_file": {"database": {"password_file": other_password}},
     "database.answer_timeout": {"database": {"answer_timeout": "20s"}},
@@ -104,13 +106,15 @@ def test_keys_that_need_a_restart_are_named(broker, daemon):
     those that were written with it; the session goes on as it was."""
     daemon.start()
     daemon.config.chmod(0o600)
-    for key, change in RESTART.items():
+    for key, new in RESTART.items():
+        if engines.POSTGRESQL:
+            key = NAMED_ON_POSTGRESQL.get(key, key)
         section = key.partition(".")[0]
         before = dict(daemon.sections[section])
-        written = change(daemon)
+        written = new(daemon)
         daemon.configure(**{section: written})
         named = named_by_a_reload(daemon)
-        may = {f"{section}.{name}" for name in [*written, "password"]} | {"the password for the proxy"}
+        may = {key, "the password for the proxy"} | {f"{section}.{name}" for name in [*written, "password"]}
         assert key in named and named <= may, f"{key}: {named}"
         daemon.sections[section] = before
         daemon.configure()
@@ -128,11 +132,11 @@ def test_keys_that_need_a_restart_are_named(broker, daemon):
 
 
 def test_keys_of_postgresql_need_a_restart(daemon):
-    """Goal: a daemon with SQLite that finds another engine in its configuration goes on, and says so."""
+    """Goal: a daemon that finds another engine in its configuration goes on, and says so."""
     daemon.start()
-    for key, change in RESTART_OF_POSTGRESQL.items():
+    for key, new in RESTART_OF_POSTGRESQL.items():
         before = {section: dict(keys) for section, keys in daemon.sections.items()}
-        written = {"database": {**POSTGRESQL, **change.get("database", {})}, "session": change.get("session", {})}
+        written = {"database": {**POSTGRESQL, **new.get("database", {})}, "session": new.get("session", {})}
         for keys in written.values():
             keys.update({name: value(daemon) for name, value in keys.items() if callable(value)})
         daemon.configure(**written)
@@ -204,13 +208,10 @@ def look_at_retention(key, days, gone):
                 broker.publish(f"foxtrackr/{device}/V3.0/bat", f"{{ {number}")
         daemon.wait_rows(24)
         daemon.stop()
-        with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
-            for table, column in AGED.items():
-                connection.execute(
-                    f"UPDATE {table} SET {column} = {column} - 40 * {DAY_MS} WHERE rowid IN"
-                    f" (SELECT rowid FROM {table} LIMIT 1)" if table in ("messages", "quarantine")
-                    else f"UPDATE {table} SET {column} = {column} - 40 * {DAY_MS}"
-                         f" WHERE device = 1 AND {column} = {now}")
+        for table, column in AGED.items():
+            one = "digest = (SELECT digest FROM quarantine ORDER BY digest LIMIT 1)" if table == "quarantine" \
+                else f"device = 1 AND {column} = {now}"
+            change(daemon.database, f"UPDATE {table} SET {column} = {column} - {40 * DAY_MS} WHERE {one}")
         daemon.start()
         assert all(max(found) == 40 for found in ages(daemon).values())
         set_live(daemon, "database", **{key: days})
@@ -229,13 +230,10 @@ def look_at_rollup_days(daemon):
     daemon.wait_rows(2)
     daemon.stop()
     day = now // DAY_MS - 40
-    with contextlib.closing(sqlite3.connect(daemon.database)) as connection, connection:
-        connection.execute("INSERT INTO calendar VALUES (?1, date(?1 * 86400, 'unixepoch'),"
-                           " ?1 * 86400000, (?1 + 1) * 86400000, date(?1 * 86400, 'unixepoch'))",
-                           (day,))
-        connection.execute("INSERT INTO temperature_days VALUES (?, 1, 1, 1, 1, 0, NULL, NULL, NULL,"
-                           " NULL)", (day,))
-        connection.execute("UPDATE rollup_state SET temperature_gone_ms = ?", (now - 30 * DAY_MS,))
+    change(daemon.database, "INSERT INTO calendar VALUES (?1, date(?1 * 86400, 'unixepoch'),"
+                            " ?1 * 86400000, (?1 + 1) * 86400000, date(?1 * 86400, 'unixepoch'))", day)
+    change(daemon.database, "INSERT INTO temperature_days VALUES (?, 1, 1, 1, 1, 0, NULL, NULL, NULL, NULL)", day)
+    change(daemon.database, "UPDATE rollup_state SET temperature_gone_ms = ?", now - 30 * DAY_MS)
     daemon.configure(database={"rollup_days": 100})
     daemon.start()
     set_live(daemon, "database", rollup_days=50)

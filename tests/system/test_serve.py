@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import stat
 import subprocess
 import threading
@@ -17,7 +16,8 @@ import pytest
 import fleet
 from browser import Browser
 from foxtrackrd import foxtrackrctl
-from harness import FOXTRACKRCTL, PATIENCE, SANITIZED, find_program, run, sanitizer, wait_until
+from harness import (FOXTRACKRCTL, PATIENCE, SANITIZED, change, change_many, find_program, run, sanitizer,
+                     wait_until)
 
 CLIENTS = 200
 DEVICES = 30
@@ -82,14 +82,10 @@ def fixture_data(daemon):
     daemon.start()
     daemon.stop()
     now = fleet.now_ms()
-    connection = sqlite3.connect(daemon.database)
-    with connection:
-        connection.executemany("INSERT INTO devices VALUES (?, 'foxtrackr', ?, ?)",
-                               [(n, f"device-{n}", now) for n in range(1, DEVICES + 1)])
-        connection.executemany("INSERT INTO battery VALUES (?, ?, 3.9, 80, 1, NULL, ?)",
-                               [(n, now - hours * 3_600_000, now) for n in range(1, DEVICES + 1)
-                                for hours in range(1, 48)])
-    connection.close()
+    change_many(daemon.database, "INSERT INTO devices VALUES (?, 'foxtrackr', ?, ?)",
+                [(n, f"device-{n}", now) for n in range(1, DEVICES + 1)])
+    change_many(daemon.database, "INSERT INTO battery VALUES (?, ?, 3.9, 80, 1, NULL, ?)",
+                [(n, now - hours * 3_600_000, now) for n in range(1, DEVICES + 1) for hours in range(1, 48)])
     return daemon
 
 
@@ -163,11 +159,8 @@ def test_what_a_browser_may_do_with_it(serve):
 
 def add_newcomer(daemon):
     """A device that reports for the first time."""
-    connection = sqlite3.connect(daemon.database)
-    with connection:
-        connection.execute("INSERT INTO devices VALUES (9999, 'foxtrackr', 'newcomer', ?)", [fleet.now_ms()])
-        connection.execute("INSERT INTO battery VALUES (9999, ?, 3.9, 80, 1, NULL, 1)", [fleet.now_ms()])
-    connection.close()
+    change(daemon.database, "INSERT INTO devices VALUES (9999, 'foxtrackr', 'newcomer', ?)", fleet.now_ms())
+    change(daemon.database, "INSERT INTO battery VALUES (9999, ?, 3.9, 80, 1, NULL, 1)", fleet.now_ms())
 
 
 def test_new_readings_appear(serve):
