@@ -2,9 +2,8 @@
  * The typed views: CREATE VIEW and DROP VIEW as the configuration says.
  *
  * A view is ours if `typed_views` has its name and its text: then we have made it, and nobody has
- * changed it since. Only such a view is ever dropped. What else has the name of a section, a table,
- * an index or somebody's view, stays, and the section has no view. Everything is compared and
- * changed in one transaction, so a kill leaves the views of before or of after.
+ * changed it since (store/view_plan.c). Everything is compared and changed in one transaction, so a
+ * kill leaves the views of before or of after.
  *
  * Neither names nor paths can be bound in a view's text, so they are quoted by SQLite's own %w and
  * %Q. They hold nothing that could end the quotes anyway: config/views.c checks them.
@@ -20,22 +19,9 @@
 #include <string.h>
 
 #include "store/sqlite/sqlite_internal.h"
+#include "store/view_plan.h"
 
-#define NAME_SIZE   64   /* a section's name is shorter */
 #define EXACT_LIMIT 1e15 /* SQLite prints smaller whole numbers exactly */
-
-struct change {
-    enum store_view_state state;
-    char name[NAME_SIZE];
-    char kind[8];
-    const struct config_view *view; /* NULL: its section is gone */
-};
-
-/* All configured views, and as many that an earlier configuration had. */
-struct plan {
-    struct change list[2 * CONFIG_VIEWS_MAX];
-    size_t count;
-};
 
 /* --- the text of a view -------------------------------------------------------------------- */
 
@@ -122,77 +108,38 @@ static int no_memory(struct store *store)
     return store_refuse(store, STORE_E_RETRY, "%s: out of memory for the typed views", store->path);
 }
 
-/* --- the plan ------------------------------------------------------------------------------ */
+/* --- the engine's part of the plan --------------------------------------------------------- */
 
-static struct change *add(struct plan *plan, enum store_view_state state, const char *name)
+static int find(struct store *store, const char *name, const struct config_view *view,
+                struct view_found *out)
 {
-    struct change *change = &plan->list[plan->count++];
-
-    *change = (struct change){.state = state};
-    snprintf(change->name, sizeof(change->name), "%s", name);
-    return change;
-}
-
-/* Looks at what has the name. *kind becomes "" for nothing, else the type of the object; `ours` and
- * `same` say whether it is a view that we have made, and has this text. */
-static int find(struct store *store, const char *name, const char *text, char kind[8], bool *ours,
-                bool *same)
-{
-    const struct store_value values[] = {store_text(name), store_text(text)};
+    char *text = view != NULL ? view_text(store, view) : sqlite3_mprintf("");
     sqlite3_stmt *statement = store->statements[STATEMENT_VIEW_FIND];
     bool row = false;
-    int result = store_step(store, STATEMENT_VIEW_FIND, values, 2, &row);
+    int result;
 
-    if (result == STORE_OK) {
-        snprintf(kind, 8, "%s", row ? (const char *)sqlite3_column_text(statement, 0) : "");
-        *ours = row && sqlite3_column_int(statement, 1) != 0;
-        *same = row && sqlite3_column_int(statement, 2) != 0;
+    if (text == NULL) {
+        return no_memory(store);
+    }
+    result = store_step(store, STATEMENT_VIEW_FIND,
+                        (const struct store_value[]){store_text(name), store_text(text)}, 2, &row);
+    if (result == STORE_OK && row) {
+        snprintf(out->kind, sizeof(out->kind), "%s",
+                 (const char *)sqlite3_column_text(statement, 0));
+        out->ours = sqlite3_column_int(statement, 1) != 0;
+        out->same = sqlite3_column_int(statement, 2) != 0;
     }
     store_reset(store, STATEMENT_VIEW_FIND);
-    return result;
-}
-
-static int plan_configured(struct store *store, const struct config_view *view, struct plan *plan)
-{
-    char *text = view_text(store, view);
-    char kind[8] = "";
-    bool ours = false;
-    bool same = false;
-    struct change *change;
-    int result =
-        text == NULL ? no_memory(store) : find(store, view->name, text, kind, &ours, &same);
-
     sqlite3_free(text);
-    if (result == STORE_OK) {
-        change = add(plan,
-                     kind[0] == '\0' ? STORE_VIEW_MADE
-                     : !ours         ? STORE_VIEW_TAKEN
-                     : same          ? STORE_VIEW_STANDS
-                                     : STORE_VIEW_REPLACED,
-                     view->name);
-        memcpy(change->kind, kind, sizeof(kind));
-        change->view = view;
-    }
     return result;
 }
 
-static bool is_configured(const struct config_views *views, const char *name)
-{
-    for (size_t i = 0; i < views->count; i++) {
-        if (sqlite3_stricmp(views->list[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Copies to `name` the first name of typed_views after it; "" when there is none. */
-static int next_recorded(struct store *store, char name[NAME_SIZE])
+static int next_recorded(struct store *store, char name[VIEW_NAME_SIZE])
 {
     const struct store_value after = store_text(name);
     bool row = false;
     int result = store_step(store, STATEMENT_VIEW_NEXT, &after, 1, &row);
-    char found[NAME_SIZE] = "";
+    char found[VIEW_NAME_SIZE] = "";
 
     if (result == STORE_OK && row) {
         snprintf(found, sizeof(found), "%s",
@@ -202,51 +149,6 @@ static int next_recorded(struct store *store, char name[NAME_SIZE])
     memcpy(name, found, sizeof(found));
     return result;
 }
-
-/* Plans to remove the views whose section is gone. */
-static int plan_gone(struct store *store, const struct config_views *views, struct plan *plan)
-{
-    char name[NAME_SIZE] = "";
-    char kind[8] = "";
-    bool ours = false;
-    bool same = false;
-    int result = next_recorded(store, name);
-
-    while (result == STORE_OK && name[0] != '\0' && plan->count < CONFIG_VIEWS_MAX) {
-        if (!is_configured(views, name)) {
-            result = find(store, name, "", kind, &ours, &same);
-            if (result == STORE_OK) {
-                add(plan, ours || kind[0] == '\0' ? STORE_VIEW_REMOVED : STORE_VIEW_LEFT, name);
-            }
-        }
-        if (result == STORE_OK) {
-            result = next_recorded(store, name);
-        }
-    }
-    return result;
-}
-
-/* First the removals, so that their names are free. */
-static int make_plan(struct store *store, const struct config_views *views, struct plan *plan)
-{
-    int result;
-
-    plan->count = 0;
-    result = plan_gone(store, views, plan);
-    for (size_t i = 0; i < views->count && result == STORE_OK; i++) {
-        result = plan_configured(store, &views->list[i], plan);
-    }
-    return result;
-}
-
-static void tell(const struct plan *plan, store_view_fn *each, void *context)
-{
-    for (size_t i = 0; i < plan->count; i++) {
-        each(context, plan->list[i].state, plan->list[i].name, plan->list[i].kind);
-    }
-}
-
-/* --- the changes --------------------------------------------------------------------------- */
 
 static int forget(struct store *store, const char *name)
 {
@@ -294,39 +196,18 @@ static int create(struct store *store, const struct config_view *view)
     return result;
 }
 
-static int apply(struct store *store, const struct change *change)
-{
-    int result = STORE_OK;
+static const struct view_engine engine = {
+    .compare = sqlite3_stricmp,
+    .find = find,
+    .next_recorded = next_recorded,
+    .create = create,
+    .drop = drop,
+    .forget = forget,
+};
 
-    switch (change->state) {
-    case STORE_VIEW_STANDS:
-        return STORE_OK;
-    case STORE_VIEW_MADE:
-        return create(store, change->view);
-    case STORE_VIEW_REPLACED:
-        result = drop(store, change->name);
-        return result == STORE_OK ? create(store, change->view) : result;
-    case STORE_VIEW_REMOVED:
-        result = drop(store, change->name);
-        break;
-    case STORE_VIEW_TAKEN:
-    case STORE_VIEW_LEFT:
-        break;
-    }
-    return result == STORE_OK ? forget(store, change->name) : result;
-}
+/* --- the changes --------------------------------------------------------------------------- */
 
-static bool changes_anything(const struct plan *plan)
-{
-    for (size_t i = 0; i < plan->count; i++) {
-        if (plan->list[i].state != STORE_VIEW_STANDS) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int carry_out(struct store *store, const struct config_views *views, struct plan *plan)
+static int carry_out(struct store *store, const struct config_views *views, struct view_plan *plan)
 {
     int result;
 
@@ -334,10 +215,10 @@ static int carry_out(struct store *store, const struct config_views *views, stru
     result = store_transaction_begin(store);
     store->wait_ms = store->busy_timeout_ms;
     if (result == STORE_OK) {
-        result = make_plan(store, views, plan); /* now nobody else changes anything */
+        result = view_plan_make(store, &engine, views, plan); /* now nobody else changes anything */
     }
-    for (size_t i = 0; i < plan->count && result == STORE_OK; i++) {
-        result = apply(store, &plan->list[i]);
+    if (result == STORE_OK) {
+        result = view_plan_apply(store, &engine, plan);
     }
     return result == STORE_OK ? store_transaction_commit(store) : result;
 }
@@ -345,14 +226,14 @@ static int carry_out(struct store *store, const struct config_views *views, stru
 int sqlite_set_views(struct store *store, const struct config_views *views, store_view_fn *each,
                      void *context)
 {
-    struct plan plan;
-    int result = make_plan(store, views, &plan);
+    struct view_plan plan;
+    int result = view_plan_make(store, &engine, views, &plan);
 
-    if (result == STORE_OK && changes_anything(&plan)) {
+    if (result == STORE_OK && view_plan_changes_anything(&plan)) {
         result = carry_out(store, views, &plan);
     }
     if (result == STORE_OK) {
-        tell(&plan, each, context);
+        view_plan_tell(&plan, each, context);
     }
     return result;
 }
@@ -360,11 +241,11 @@ int sqlite_set_views(struct store *store, const struct config_views *views, stor
 int sqlite_look_at_views(struct store *store, const struct config_views *views, store_view_fn *each,
                          void *context)
 {
-    struct plan plan;
-    int result = make_plan(store, views, &plan);
+    struct view_plan plan;
+    int result = view_plan_make(store, &engine, views, &plan);
 
     if (result == STORE_OK) {
-        tell(&plan, each, context);
+        view_plan_tell(&plan, each, context);
     }
     return result;
 }
