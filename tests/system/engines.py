@@ -61,6 +61,8 @@ LEFT_OUT = {
     "test_check_connect.py::test_check_forecasts_from_the_database": SPACE,
     "test_ctl.py::test_check_finds_a_foreign_database": FILE,
     "test_ctl.py::test_check_of_a_missing_directory": FILE,
+    **dict.fromkeys((f"test_diagnoses.py::test_{name}" for name in (
+        "a_broker", "a_refused", "a_server", "every_refused", "malformed_packets")), "is about a broker's answer"),
     "test_reload_keys.py::test_a_reload_changes[database.min_free_mb]": SPACE,
     "test_reload_keys.py::test_a_reload_changes[database.rollup_days]": "PostgreSQL has no roll-ups",
     "test_replay.py::test_replay_leaves_another_file_alone": FILE,
