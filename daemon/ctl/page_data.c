@@ -61,26 +61,12 @@ int64_t page_integer(const struct store_cell *cell, int64_t none)
     }
 }
 
-int page_rows(struct page_data *data, const char *from, const char *const *columns,
-              const struct store_condition *conditions, int count, page_row_fn row)
+/* Reads all rows of a query, and closes it. */
+static int read_rows(struct page_data *data, struct store_query *query, page_row_fn row)
 {
-    struct store_condition all[CONDITIONS_MAX + 1];
-    struct store_select select = {.from = from, .columns = columns, .conditions = all};
-    struct store_query *query = NULL;
     const struct store_cell *cells;
-    int result;
+    int result = STORE_OK;
 
-    for (int i = 0; i < count; i++) {
-        all[i] = conditions[i];
-    }
-    if (data->devices.count == 1 && strcmp(columns[0], "device") == 0) {
-        const struct page_device *device = data->devices.items;
-
-        all[count++] =
-            (struct store_condition){"device", STORE_EQ, store_cell_integer(device->number)};
-    }
-    select.condition_count = count;
-    result = store_query_select(data->store, &select, &query);
     while (result == STORE_OK) {
         result = store_query_next(query, &cells);
         if (result != STORE_OK || cells == NULL) {
@@ -95,6 +81,37 @@ int page_rows(struct page_data *data, const char *from, const char *const *colum
     return result;
 }
 
+int page_rows(struct page_data *data, const char *from, const char *const *columns,
+              const struct store_condition *conditions, int count, page_row_fn row)
+{
+    struct store_condition all[CONDITIONS_MAX + 1];
+    struct store_select select = {.from = from, .columns = columns, .conditions = all};
+    struct store_query *query = NULL;
+    int result;
+
+    for (int i = 0; i < count; i++) {
+        all[i] = conditions[i];
+    }
+    if (data->devices.count == 1 && strcmp(columns[0], "device") == 0) {
+        const struct page_device *device = data->devices.items;
+
+        all[count++] =
+            (struct store_condition){"device", STORE_EQ, store_cell_integer(device->number)};
+    }
+    select.condition_count = count;
+    result = store_query_select(data->store, &select, &query);
+    return result == STORE_OK ? read_rows(data, query, row) : result;
+}
+
+int page_rows_named(struct page_data *data, enum store_named named, const struct store_cell *values,
+                    int count, page_row_fn row)
+{
+    struct store_query *query = NULL;
+    int result = store_query_named(data->store, named, values, count, &query);
+
+    return result == STORE_OK ? read_rows(data, query, row) : result;
+}
+
 static int read_all(struct page_data *data)
 {
     bool scoped = data->request->group != NULL || data->request->device != NULL;
@@ -104,6 +121,9 @@ static int read_all(struct page_data *data)
         return result;
     }
     result = page_read_days(data);
+    if (result == STORE_OK) {
+        result = page_read_coverage(data);
+    }
     return result == STORE_OK ? page_read_events(data) : result;
 }
 
@@ -152,8 +172,9 @@ void page_data_free(struct page_data *data)
     free(data->devices.items);
     free(data->offsets.items);
     free(data->days.items);
-    free(data->expected);
-    free(data->received);
+    for (int i = 0; i < PAGE_TYPES; i++) {
+        free(data->readings[i]);
+    }
     free(data->gaps.items);
     free(data->excursions.items);
     free(data->quarantine.items);

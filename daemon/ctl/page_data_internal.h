@@ -27,6 +27,9 @@
  * daemon/ctl/report/data.js reads it. */
 enum { PAGE_COVERAGE, PAGE_LEVEL, PAGE_LOW, PAGE_MEAN, PAGE_HIGH, PAGE_SERIES };
 
+/* The types of reading that coverage is about. */
+enum { PAGE_BATTERY, PAGE_TEMPERATURE, PAGE_TYPES };
+
 #define PAGE_CELSIUS_ZERO 2048
 #define PAGE_VALUE_MAX    4095
 
@@ -40,8 +43,10 @@ struct page_device {
     size_t *groups; /* indexes in page_data.groups */
     size_t group_count;
     int64_t seen_ms;  /* PAGE_NO_TIME: never */
-    int64_t usual_ms; /* between readings; 0: not known */
-    double level_pct; /* NAN: none; so are the others */
+    int64_t usual_ms; /* between readings, of the type that comes oftener; 0: not known */
+    int64_t usual_of_ms[PAGE_TYPES];
+    int64_t first_of_ms[PAGE_TYPES]; /* time of the first reading; PAGE_NO_TIME: none */
+    double level_pct;                /* NAN: none; so are the others */
     double voltage_v;
     double celsius;
     double pct_per_day;
@@ -126,12 +131,11 @@ struct page_data {
     struct page_texts families;
     struct page_texts groups;
     struct page_texts causes;
-    struct page_list offsets;      /* of the time zone; page_days.c */
-    struct page_list days;         /* struct page_day */
-    uint16_t *series[PAGE_SERIES]; /* devices.count x days.count each */
-    double *expected;              /* the same: readings, while coverage is summed up */
-    double *received;
-    struct page_list gaps; /* struct page_gap, the longest first */
+    struct page_list offsets;       /* of the time zone; page_days.c */
+    struct page_list days;          /* struct page_day */
+    uint16_t *series[PAGE_SERIES];  /* devices.count x days.count each */
+    uint32_t *readings[PAGE_TYPES]; /* the same: how many came, until coverage is computed */
+    struct page_list gaps;          /* struct page_gap, the longest first */
     size_t gaps_total;
     struct page_list excursions; /* struct page_excursion, the latest first */
     size_t excursions_total;
@@ -176,6 +180,10 @@ typedef void (*page_row_fn)(struct page_data *data, const struct store_cell *row
 int page_rows(struct page_data *data, const char *from, const char *const *columns,
               const struct store_condition *conditions, int count, page_row_fn row);
 
+/* Read the rows of a named statement; `values` are its parameters. */
+int page_rows_named(struct page_data *data, enum store_named named, const struct store_cell *values,
+                    int count, page_row_fn row);
+
 /* --- page_lists.c --------------------------------------------------------------------------------
  */
 
@@ -189,13 +197,21 @@ size_t page_text_index(struct page_data *data, struct page_texts *texts, const c
 /* Frees the texts. */
 void page_texts_free(struct page_texts *texts);
 
+/* --- page_coverage.c -------------------------------------------------------------------------- */
+
+/* Compute the daily coverage from data->readings, which is freed. After devices and days. */
+int page_read_coverage(struct page_data *data);
+
 /* --- page_devices.c, page_days.c, page_events.c: the parts ------------------------------------ */
 
 /* The devices of the request and their present values. */
 int page_read_devices(struct page_data *data);
 
-/* The days of the period, and the daily series. */
+/* The days of the period, and the daily series but for coverage. */
 int page_read_days(struct page_data *data);
+
+/* Returns a value in tenths, as a series has it. */
+uint16_t page_tenths(double value, int zero);
 
 /* Gaps, excursions, quarantine, accounts and, of a single device, readings. */
 int page_read_events(struct page_data *data);

@@ -1,9 +1,10 @@
 /*
- * The days of the report and the daily series: coverage of both types together, the battery's mean
- * level, and lowest, mean and highest temperature. Days are those of the database's time zone, by
- * its table day_offsets, and begin as in the views battery_daily, temperature_daily and
- * coverage_daily. Days before the first reading are left out, and a report of more than PAGE_CELLS
- * devices and days is refused: its memory is bounded, whatever --since says.
+ * The days of the report and the daily series: the battery's mean level, lowest, mean and highest
+ * temperature, and how many readings of each type there are, of which ctl/page_coverage.c makes the
+ * series of coverage. Days are those of the database's time zone, by its table day_offsets, and
+ * begin as in the views battery_daily and temperature_daily. Days before the first reading are left
+ * out, and a report of more than PAGE_CELLS devices and days is refused: its memory is bounded,
+ * whatever --since says.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -180,8 +181,7 @@ static size_t place_of(const struct page_data *data, const struct store_cell *ro
     return device * data->days.count + low;
 }
 
-/* A value in tenths, as a series has it. */
-static uint16_t encode(double value, int zero)
+uint16_t page_tenths(double value, int zero)
 {
     double tenths = isnan(value) ? -1e9 : round(value * 10) + zero + 1;
 
@@ -191,61 +191,36 @@ static uint16_t encode(double value, int zero)
     return (uint16_t)(tenths < 1 ? 1 : tenths > PAGE_VALUE_MAX ? PAGE_VALUE_MAX : tenths);
 }
 
-/* coverage_daily: device, day_ms, received, expected; one row a type. Of the day that is not over
- * only whole intervals count, and the last one of them when it is over by half an interval: a
- * reading that is not due yet is not missing. */
-static void add_coverage(struct page_data *data, const struct store_cell *row)
+static void add_readings(struct page_data *data, int type, size_t place,
+                         const struct store_cell *count)
 {
-    size_t place = place_of(data, row);
-    double expected = page_number(&row[3]);
+    int64_t readings = page_integer(count, 0);
 
-    if (place != SIZE_MAX && place % data->days.count == data->days.count - 1 &&
-        data->end_ms > data->request->until_ms) {
-        expected = floor(expected - 0.5);
-    }
-    if (place != SIZE_MAX && expected >= 1) { /* of less, coverage says nothing */
-        double received = page_number(&row[2]);
-
-        data->expected[place] += expected;
-        /* More than was expected of one type makes up for nothing of the other. */
-        data->received[place] += isnan(received) ? 0 : fmin(received, expected);
-    }
+    data->readings[type][place] = (uint32_t)(readings < UINT32_MAX ? readings : UINT32_MAX);
 }
 
-/* battery_daily: device, day_ms, level_pct_avg */
+/* battery_daily: device, day_ms, readings, level_pct_avg */
 static void add_battery(struct page_data *data, const struct store_cell *row)
 {
     size_t place = place_of(data, row);
 
     if (place != SIZE_MAX) {
-        data->series[PAGE_LEVEL][place] = encode(page_number(&row[2]), 0);
+        add_readings(data, PAGE_BATTERY, place, &row[2]);
+        data->series[PAGE_LEVEL][place] = page_tenths(page_number(&row[3]), 0);
     }
 }
 
-/* temperature_daily: device, day_ms, celsius_min, celsius_avg, celsius_max */
+/* temperature_daily: device, day_ms, readings, celsius_min, celsius_avg, celsius_max */
 static void add_temperature(struct page_data *data, const struct store_cell *row)
 {
     size_t place = place_of(data, row);
 
     if (place != SIZE_MAX) {
-        data->series[PAGE_LOW][place] = encode(page_number(&row[2]), PAGE_CELSIUS_ZERO);
-        data->series[PAGE_MEAN][place] = encode(page_number(&row[3]), PAGE_CELSIUS_ZERO);
-        data->series[PAGE_HIGH][place] = encode(page_number(&row[4]), PAGE_CELSIUS_ZERO);
+        add_readings(data, PAGE_TEMPERATURE, place, &row[2]);
+        data->series[PAGE_LOW][place] = page_tenths(page_number(&row[3]), PAGE_CELSIUS_ZERO);
+        data->series[PAGE_MEAN][place] = page_tenths(page_number(&row[4]), PAGE_CELSIUS_ZERO);
+        data->series[PAGE_HIGH][place] = page_tenths(page_number(&row[5]), PAGE_CELSIUS_ZERO);
     }
-}
-
-/* Computes the coverage of both types together, and frees what it is computed from. */
-static void cover(struct page_data *data, size_t cells)
-{
-    for (size_t i = 0; i < cells; i++) {
-        if (data->expected[i] > 0) {
-            data->series[PAGE_COVERAGE][i] = encode(100 * data->received[i] / data->expected[i], 0);
-        }
-    }
-    free(data->expected);
-    free(data->received);
-    data->expected = NULL;
-    data->received = NULL;
 }
 
 static bool make_series(struct page_data *data)
@@ -257,9 +232,10 @@ static bool make_series(struct page_data *data)
         data->series[i] = calloc(devices * sizeof(uint16_t), days);
         data->out_of_memory = data->out_of_memory || data->series[i] == NULL;
     }
-    data->expected = calloc(devices * sizeof(double), days);
-    data->received = calloc(devices * sizeof(double), days);
-    data->out_of_memory = data->out_of_memory || data->expected == NULL || data->received == NULL;
+    for (int i = 0; i < PAGE_TYPES; i++) {
+        data->readings[i] = calloc(devices * sizeof(uint32_t), days);
+        data->out_of_memory = data->out_of_memory || data->readings[i] == NULL;
+    }
     return !data->out_of_memory;
 }
 
@@ -267,13 +243,12 @@ int page_read_days(struct page_data *data)
 {
     static const struct {
         const char *from;
-        const char *const columns[6];
+        const char *const columns[7];
         page_row_fn row;
     } parts[] = {
-        {"coverage_daily", {"device", "day_ms", "received", "expected", NULL}, add_coverage},
-        {"battery_daily", {"device", "day_ms", "level_pct_avg", NULL}, add_battery},
+        {"battery_daily", {"device", "day_ms", "readings", "level_pct_avg", NULL}, add_battery},
         {"temperature_daily",
-         {"device", "day_ms", "celsius_min", "celsius_avg", "celsius_max", NULL},
+         {"device", "day_ms", "readings", "celsius_min", "celsius_avg", "celsius_max", NULL},
          add_temperature},
     };
     int result = list_days(data);
@@ -287,9 +262,6 @@ int page_read_days(struct page_data *data)
     }
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && result == STORE_OK; i++) {
         result = page_rows(data, parts[i].from, parts[i].columns, period, 2, parts[i].row);
-    }
-    if (result == STORE_OK) {
-        cover(data, data->devices.count * data->days.count);
     }
     return result;
 }

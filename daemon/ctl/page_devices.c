@@ -33,6 +33,8 @@ static void add_device(struct page_data *data, const struct store_cell *row)
     device->celsius = page_number(&row[6]);
     device->pct_per_day = NAN;
     device->days_left = NAN;
+    device->first_of_ms[PAGE_BATTERY] = PAGE_NO_TIME;
+    device->first_of_ms[PAGE_TEMPERATURE] = PAGE_NO_TIME;
     family = page_text(data, &row[1]);
     if (family != NULL) {
         device->family = page_text_index(data, &data->families, family);
@@ -100,13 +102,18 @@ static void add_silence(struct page_data *data, const struct store_cell *row)
     }
 }
 
-/* usual_intervals: device, usual_ms; one row a type, of which the shortest counts */
+/* usual_intervals: device, usual_ms, type; one row a type */
 static void add_habit(struct page_data *data, const struct store_cell *row)
 {
     struct page_device *device = device_of(data, row);
     int64_t usual_ms = page_integer(&row[1], 0);
 
-    if (device != NULL && usual_ms > 0 && (device->usual_ms == 0 || usual_ms < device->usual_ms)) {
+    if (device == NULL || usual_ms <= 0 || row[2].kind != STORE_TEXT) {
+        return;
+    }
+    device->usual_of_ms[strcmp(row[2].bytes, "temp") == 0 ? PAGE_TEMPERATURE : PAGE_BATTERY] =
+        usual_ms;
+    if (device->usual_ms == 0 || usual_ms < device->usual_ms) {
         device->usual_ms = usual_ms;
     }
 }
@@ -178,7 +185,7 @@ int page_read_devices(struct page_data *data)
          {"device", "pct_per_day", "pct_per_day_30", "days_left", "recharges_30", NULL},
          add_trend},
         {"silent_devices", {"device", "usual_ms", NULL}, add_silence},
-        {"usual_intervals", {"device", "usual_ms", NULL}, add_habit},
+        {"usual_intervals", {"device", "usual_ms", "type", NULL}, add_habit},
     };
     int result = read_fleet(data);
 

@@ -77,6 +77,9 @@ enum store_named {
     STORE_NAMED_PATHS_OF_TYPE,
     /* limit_id and the reason why the limit is for no device, in the order of the numbers */
     STORE_NAMED_LIMITS_OF_NOBODY,
+    /* ?1, ?2 first and last of a range of devices: device, time_ms of its first reading in battery,
+     * and in temperature (NULL: none) */
+    STORE_NAMED_FIRST_READINGS,
     STORE_NAMED_COUNT
 };
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 import os
 import re
 import sqlite3
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from answers_fleet import Fleet, roll_up
 from harness import FOXTRACKRCTL, PATIENCE, ROOT, run
 from report_fleet import (DAY, DAYS, FIRST, FULL, HOUR, MARKUP, NAMES, NOW, RECHARGED, RUNS, SILENT, WARM, Parts, celsius_of,
                           data_of, empty_database, gaps_of, level_of, make_large, report, series)
@@ -251,6 +253,52 @@ def test_the_day_that_is_not_over(tmp_path):
     written = data_of(report(tmp_path / "today.db").stdout)
     assert set(series(written, "coverage", 0)) <= {100, None}
     assert series(written, "coverage", 1)[-1] in (0, None)
+
+
+def coverage_by_view(path, data):
+    """By device and day, of both types together: percent, as the view coverage_daily has it; None: it says nothing."""
+    devices = dict(zip(data["devices"]["id"], range(len(data["devices"]["id"]))))
+    sums = {}
+    db = sqlite3.connect(path)
+    for name, day_ms, received, expected in db.execute("SELECT device_id, day_ms, received, expected FROM coverage_daily"):
+        if day_ms == data["days_ms"][-1] and expected is not None:  # only whole intervals count
+            expected = math.floor(expected - 0.5)
+        if day_ms in data["days_ms"] and expected is not None and expected >= 1:
+            have = sums.setdefault((devices[name], data["days_ms"].index(day_ms)), [0, 0])
+            have[0] += min(received, expected)
+            have[1] += expected
+    db.close()
+    return [[100 * sums[i, j][0] / sums[i, j][1] if (i, j) in sums else None for j in range(len(data["days"]))]
+            for i in range(len(devices))]
+
+
+@pytest.mark.parametrize("state", ["raw", "days", "middle", "dirty"])
+def test_coverage_is_that_of_the_view(tmp_path, state):
+    """Goal: the report computes coverage by itself, and says what coverage_daily says, whatever is rolled up."""
+    midnight = NOW // DAY * DAY
+    db = empty_database(tmp_path / "fleet.db")
+    Fleet(48, NOW).write(db)
+    with db:  # some devices have temperatures too, and fewer; one has nothing else, one has begun late
+        db.execute("INSERT INTO temperature SELECT device, time_ms, 20, 2, NULL, received_ms FROM battery"
+                   " WHERE device % 3 <> 0 AND (device % 2 = 0 OR time_ms / 60000 % 7 <> 0)")
+        db.execute("DELETE FROM battery WHERE device = 4 OR (device = 11 AND time_ms < ?)", (NOW - 5 * DAY - 7 * HOUR,))
+        if state == "days":
+            roll_up(db, midnight)
+        elif state == "middle":
+            roll_up(db, midnight - 5 * HOUR, device=20, from_ms=midnight - DAY - 7 * HOUR)
+        elif state == "dirty":
+            roll_up(db, midnight, dirty=[(device, midnight // DAY - day) for device in range(3, 48, 5) for day in (1, 2, 6, 13)])
+    db.close()
+    written = data_of(report(tmp_path / "fleet.db").stdout)
+    by_view = coverage_by_view(tmp_path / "fleet.db", written)
+    partly = 0
+    for device, expected in enumerate(by_view):
+        found = series(written, "coverage", device)
+        partly += sum(value is not None and 0 < value < 100 for value in found)
+        for day in range(len(found) - 1):  # today goes on between the two
+            assert found[day] == (None if expected[day] is None else pytest.approx(expected[day], abs=0.06)), (device, day)
+        assert found[-1] is None or 0 <= found[-1] <= 100
+    assert len(by_view) == 48 and partly > 100
 
 
 def test_one_number_for_a_low_battery(data):

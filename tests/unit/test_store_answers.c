@@ -147,6 +147,7 @@ static void a_named_statement_binds_its_values(void **state)
     const struct store_cell called[] = {store_cell_text("b")};
     const struct store_cell strange[] = {store_cell_text("b' OR 'a' = 'a")};
     const struct store_cell number[] = {store_cell_integer(3)};
+    const struct store_cell range[] = {store_cell_integer(2), store_cell_integer(3)};
     const struct store_cell *row;
     struct store_query *query = NULL;
     struct store *reader;
@@ -165,6 +166,16 @@ static void a_named_statement_binds_its_values(void **state)
     row = next(reader, query);
     assert_string_equal(row[0].bytes, "other");
     assert_string_equal(row[1].bytes, "b");
+    store_query_close(query);
+
+    look(*state,
+         "INSERT INTO temperature VALUES (2, 15, 20.5, 6, NULL, 16), (2, 12, 20, 6, NULL, 13)");
+    assert_int_equal(store_query_named(reader, STORE_NAMED_FIRST_READINGS, range, 2, &query), 0);
+    row = next(reader, query);
+    assert_true(row[0].integer == 2 && row[1].integer == 10 && row[2].integer == 12);
+    row = next(reader, query);
+    assert_true(row[0].integer == 3 && row[1].kind == STORE_NULL && row[2].kind == STORE_NULL);
+    assert_null(next(reader, query));
     store_query_close(query);
     store_close(reader);
 }

@@ -45,6 +45,11 @@ static const struct {
          " AND (l.group_name IS NULL OR EXISTS (SELECT 1 FROM device_groups AS g"
          " WHERE g.group_name = l.group_name AND g.device = d.device)))"
          " ORDER BY limit_id"},
+    [STORE_NAMED_FIRST_READINGS] =
+        {"look for the first readings",
+         "SELECT device, (SELECT min(time_ms) FROM battery WHERE device = d.device),"
+         " (SELECT min(time_ms) FROM temperature WHERE device = d.device)"
+         " FROM devices AS d WHERE device BETWEEN $1 AND $2"},
 };
 
 int postgresql_query_named(struct store *store, enum store_named named,

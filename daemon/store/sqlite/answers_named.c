@@ -43,6 +43,11 @@ static const struct {
          " AND (l.group_name IS NULL OR EXISTS (SELECT 1 FROM main.device_groups"
          " WHERE group_name = l.group_name AND device = d.device)))"
          " ORDER BY limit_id"},
+    [STORE_NAMED_FIRST_READINGS] =
+        {"look for the first readings",
+         "SELECT device, (SELECT min(time_ms) FROM main.battery WHERE device = d.device),"
+         " (SELECT min(time_ms) FROM main.temperature WHERE device = d.device)"
+         " FROM main.devices AS d WHERE device BETWEEN ?1 AND ?2"},
 };
 
 int sqlite_query_named(struct store *store, enum store_named named, const struct store_cell *values,
