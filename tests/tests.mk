@@ -15,7 +15,7 @@ DEPS_LINT  := clang clang-format clang-tidy cppcheck
 
 FLEET      := $(BUILD)/tests/fleet
 # Libraries that system tests preload: another resolver, a slow disk, another time.
-PRELOADS   := $(patsubst %,$(BUILD)/tests/%_shim.so,names slow_disk tls_write alloc quiet_paho clock)
+PRELOADS   := $(patsubst %,$(BUILD)/tests/%_shim.so,names slow_disk tls_write alloc quiet_paho clock io)
 
 # System tests and campaigns wait more than they work: for a broker, a backoff, a limit.
 WAITERS ?= $(shell echo $$(($(JOBS) < 4 ? 2 * $(JOBS) : 8)))
