@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+import released
+
 CONF = "etc/foxtrackrd/foxtrackrd.conf"
 DATABASE = "var/lib/foxtrackrd/foxtrackr.db"
 PASSWORD = "etc/foxtrackrd/password"
@@ -49,14 +51,6 @@ def rebuilt(deb, directory, version, change=None):
                           stdout=subprocess.DEVNULL)
     shutil.rmtree(tree)
     return made
-
-
-def older(deb, directory):
-    """A version before this one, whose configuration said something else."""
-    def change(tree):
-        conf = tree / CONF
-        conf.write_text("# as an older version had it\n" + conf.read_text())
-    return rebuilt(deb, directory, "0.0.9-1", change)
 
 
 def user_ids(machine):
@@ -129,33 +123,34 @@ def test_install(machine, packages, version):
 
 def test_upgrade_of_an_untouched_configuration(machine, packages, tmp_path):
     """The new version's configuration replaces the old one's, with the modes of a secret."""
-    install(machine, older(packages.daemon, tmp_path))
-    assert "an older version" in (machine.root / CONF).read_text()
+    install(machine, released.package(packages.daemon, tmp_path))
+    before = (machine.root / CONF).read_text()
+    assert "#retention_days = 0" in before and "[view position]" not in before
     use(machine)
     install(machine, packages.daemon)
     assert state(machine) == "ii "
-    assert "an older version" not in (machine.root / CONF).read_text()
+    assert "[view position]" in (machine.root / CONF).read_text()
     assert_modes(machine)
     assert used(machine) == DATA
 
 
 def test_upgrade_of_a_changed_configuration(machine, packages, tmp_path):
     """Goal: a changed configuration stays, with its mode; the new one beside it has no wider mode."""
-    install(machine, older(packages.daemon, tmp_path))
+    install(machine, released.package(packages.daemon, tmp_path))
     use(machine)
     (machine.root / CONF).write_text("# mine\n")
     install(machine, packages.daemon)
     assert (machine.root / CONF).read_text() == "# mine\n"
     assert_modes(machine)
     beside = machine.root / f"{CONF}.dpkg-dist"
-    assert "an older version" not in beside.read_text()
+    assert "[view position]" in beside.read_text()
     assert mode_of(beside)[0] == 0o640
     assert used(machine) == DATA
 
 
 def test_enabled_stays_enabled(machine, packages, tmp_path):
     """An upgrade leaves the administrator's decision alone, a purge forgets it."""
-    install(machine, older(packages.daemon, tmp_path))
+    install(machine, released.package(packages.daemon, tmp_path))
     machine.run("systemctl", "enable", "foxtrackrd")
     install(machine, packages.daemon)
     assert machine.run("systemctl", "is-enabled", "foxtrackrd") == "enabled\n"
@@ -164,18 +159,17 @@ def test_enabled_stays_enabled(machine, packages, tmp_path):
 
 
 def test_upgrade_gives_the_database_to_its_readers(machine, packages, tmp_path):
-    """Goal: the readers' group gets the database of a version with one group, and no other file."""
-    install(machine, older(packages.daemon, tmp_path))
+    """Goal: the readers' group gets the database of 0.1.0, which had one group, and no other file."""
+    install(machine, released.package(packages.daemon, tmp_path))
     use(machine)
     user, group = user_ids(machine)
     directory = machine.root / "var/lib/foxtrackrd"
+    assert mode_of(directory) == (0o750, user, group)
     names = ["foxtrackr.db", "foxtrackr.db-wal", "foxtrackr.db-shm", "foxtrackr.db.lock", "notes"]
     for name in names:
         (directory / name).touch()
         os.chown(directory / name, user, group)
         (directory / name).chmod(0o640)
-    os.chown(directory, user, group)
-    directory.chmod(0o750)
     install(machine, packages.daemon)
     assert_modes(machine)
     readers = readers_of(machine)

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tarfile
@@ -134,8 +135,8 @@ def shipped(path, name):
 
 def earlier(path, version):
     """
-    The same package as an older version, for an upgrade to begin with: its number is lower and the
-    text of its configuration files another. Those have no line in md5sums that could then be wrong.
+    The same package under another version, with another text in its configuration files. Those have no line in
+    md5sums that could then be wrong.
     """
     tree = pathlib.Path(tempfile.mkdtemp()) / "tree"
     shell("dpkg-deb", "-R", path, tree)
@@ -170,6 +171,17 @@ def hold_thread(name, unit=UNIT):
         stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "stopped\n"
     return holder
+
+
+def edit_config(broker, password):
+    """Set what an operator has to set, in the text that the package has brought."""
+    text = CONFIG.read_text()
+    for key, to in (("host", HOST), ("port", broker.tls_port), ("ca_file", "/etc/foxtrackrd/ca.pem"),
+                    ("username", brokers.USER), ("password_file", password), ("given", "test"), ("interval", "1s")):
+        changed = re.sub(rf"^#{key} =.*$", f"{key} = {to}", text, count=1, flags=re.MULTILINE)
+        assert changed != text, f"{key} is not in {CONFIG}"
+        text = changed
+    CONFIG.write_text(text)
 
 
 def write_config(broker, path=CONFIG, **sections):
