@@ -2,7 +2,7 @@
 #
 # Tests, lint, packages and installation stand beside what they are about, in the files included below.
 
-VERSION := 0.1.0
+VERSION := 1.0.0
 .DEFAULT_GOAL := all
 
 PREFIX        ?= /usr/local

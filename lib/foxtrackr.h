@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 /* The version of this header and of the library that it came with. */
-#define FOXTRACKR_VERSION "0.1.0"
+#define FOXTRACKR_VERSION "1.0.0"
 
 #ifdef __cplusplus
 extern "C" {

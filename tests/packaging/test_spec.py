@@ -63,7 +63,7 @@ def test_packages_build(version, tmp_path):
                            *PLACES, SPEC], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           check=False)
     assert done.returncode == 0, done.stdout[-4000:]
-    made = {path.name.split("-0.")[0]: path for path in tmp_path.rglob("*.rpm")}
+    made = {re.split(r"-\d", path.name)[0]: path for path in tmp_path.rglob("*.rpm")}
     files = run("rpm", "-qlp", "--dump", str(made["foxtrackrd"])).splitlines()
     conf = [line.split() for line in files if line.startswith("/etc/foxtrackrd/foxtrackrd.conf ")]
     assert [fields[4:7] for fields in conf] == [["0100640", "root", "foxtrackrd"]]

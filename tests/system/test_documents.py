@@ -81,6 +81,24 @@ def test_help_and_page_name_the_same_options(program, page):
     assert commands == set(re.findall(r"^\.Cm (\w+)", synopsis, flags=re.MULTILINE))
 
 
+def test_one_version_everywhere():
+    """Goal: the build, the library's header, both changelogs and the examples in documents name one version."""
+    def found(name, pattern):
+        return re.findall(pattern, (harness.ROOT / name).read_text(), re.MULTILINE)
+
+    [version] = found("Makefile", r"^VERSION\s*:=\s*(\S+)$")
+    assert found("lib/foxtrackr.h", r'^#define FOXTRACKR_VERSION "(.*)"$') == [version]
+    assert found("packaging/debian/changelog", r"^foxtrackrd \((.*)-\d+\) ")[0] == version
+    assert found("packaging/rpm/foxtrackrd.spec", r"^Version:\s*(\S+)$") == [version]
+    assert found("packaging/rpm/foxtrackrd.spec", r"^\* .* - (\S+)-\d+$")[0] == version
+    shown = {str(page.relative_to(harness.ROOT)): found(page, r"\bfoxtrackrd (\d+\.\d+\.\d+)\b")
+             for page in [*PAGES, harness.ROOT / "README.md", *harness.ROOT.glob("schema/*.md")]}
+    assert shown["README.md"], "the README shows the output of status"
+    assert {name: versions for name, versions in shown.items() if set(versions) - {version}} == {}
+    for program in harness.FOXTRACKRD, harness.FOXTRACKRCTL:
+        assert run(program, "--version").split()[1].rstrip(",") == version
+
+
 def test_shipped_configuration_asks_for_what_is_missing(tmp_path):
     """As shipped it does not start, and each message leads to the next value that must be set."""
     conf = tmp_path / "foxtrackrd.conf"
