@@ -184,7 +184,7 @@ def edit_config(broker, password):
     CONFIG.write_text(text)
 
 
-def write_config(broker, path=CONFIG, **sections):
+def write_config(broker, path=CONFIG, /, **sections):
     """Write the configuration as an operator would: no password in it, and the default directories."""
     merged = {
         "broker": {"host": HOST, "port": broker.tls_port, "ca_file": "/etc/foxtrackrd/ca.pem",

@@ -19,7 +19,7 @@ import pytest
 
 import fleet
 from foxtrackrd import CLIENT_ID, foxtrackrctl
-from harness import (BUILD, FOXTRACKRD, ROOT, SANITIZED, check_sound, count_waiting, make_clock, query, run, value,
+from harness import (BUILD, FOXTRACKRD, ROOT, SANITIZED, change, check_sound, count_waiting, make_clock, query, run, value,
                      wait_until)
 from left_out import NO_MATTER
 from shims import Report
@@ -215,6 +215,26 @@ def test_killed_in_the_migrations(make_daemon, old):
             scene.migrate()
         assert scene.check() == NEWEST
     assert versions[0] == SCHEMA and versions == sorted(versions) and len(set(versions)) > 4, versions
+
+
+def test_a_name_that_an_analyst_has_taken(make_daemon, old):
+    """
+    Goal: a view of an analyst with the name of a new one stops the upgrade with advice, and not for good: nothing is
+    lost, and once it is dropped the next start goes on. Views over what was there before go on answering.
+    """
+    change(old, "CREATE VIEW mine AS SELECT device_id, day_utc FROM battery_daily")
+    change(old, "CREATE VIEW silent_devices AS SELECT device_id FROM devices")
+    daemon = make_daemon(None)
+    shutil.copy(old, daemon.database)
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == 74
+    assert "silent_devices already exists" in daemon.log() and "rename or drop yours with sqlite3" in daemon.log()
+    assert {table for table, (gone, _) in difference(old, daemon.database).items() if gone} == set()
+    change(daemon.database, "DROP VIEW silent_devices")
+    daemon.start(wait=None)
+    daemon.wait_log(f"its schema is now version {NEWEST}")
+    daemon.stop()
+    assert set(query(old, "SELECT * FROM mine")) <= set(query(daemon.database, "SELECT * FROM mine"))
 
 
 def old_configuration(directory):
