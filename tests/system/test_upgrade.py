@@ -1,10 +1,10 @@
 """
 An upgrade from the release before, 0.1.0: its database, its configuration, and what its operator may have written.
 
-0.1.0 was never published with a tag: its changelog was begun on 24 November 2026, and packages were built of many commits
-after that. It is taken here to be the last of them before the work on 1.0.0 began (27 November): that one has everything
-that 0.1.0 had, with schema version 3. Databases of earlier commits (version 1 and 2) differ from its database by one
-index, the order of `messages` and the tables `expired` and `inbox`; tests/faults/migration begins with version 1.
+0.1.0 has no tag: its changelog was begun on 24 November 2026, and packages could be built of every commit after that. It
+is taken here to be the last one before the work on 1.0.0 began (27 November, fef813e), with everything that 0.1.0 had
+and schema version 3. Databases of earlier commits (versions 1 and 2) differ from its database by the order of `messages`,
+an index and the tables `expired` and `inbox`; tests/faults/migration begins with version 1.
 
 tests/released/0.1.0 holds what remains of it: a database whose every row its daemon wrote, as SQL text
 (tests/released/make_database), and the files of its package.
