@@ -115,6 +115,11 @@ void session_tell_loss(struct session *session, enum session_reconciled result, 
     if (result == SESSION_RECONCILE_FAILED && cause != LOSS_DAEMON && cause != LOSS_SLOW_DISK) {
         dial_remember_bad(&session->addresses);
     }
+    if (cause == LOSS_DAEMON) {
+        /* Because of the database, which pauses the session. When it works again nothing is wrong
+         * with the broker, so the delays begin anew. */
+        session->backoff_ms = 0;
+    }
     pthread_mutex_lock(&session->mutex);
     session->status.lost[cause]++;
     pthread_mutex_unlock(&session->mutex);

@@ -79,6 +79,29 @@ static void a_connection_that_lasts_resets_it(void **state)
     assert_backs_off(fixture, 0, since_ms);
 }
 
+/* A connection that the daemon has cut, because the database takes nothing, is no fault of the
+ * broker. */
+static void a_connection_that_the_daemon_cuts_resets_it(void **state)
+{
+    struct fixture *fixture = *state;
+
+    refuse_connects(3);
+    fixture_begin(fixture);
+    for (int i = 0; i < 3; i++) {
+        wait_backoff(fixture);
+        retry(fixture);
+    }
+    wait_subscribed(fixture);
+    for (int i = 0; i < 3; i++) {
+        int64_t since_ms = clock_monotonic_ms();
+
+        sever_link(fixture);
+        fake_mqtt_lose(FAKE_BY_DAEMON);
+        assert_backs_off(fixture, 0, since_ms);
+        retry_subscribed(fixture);
+    }
+}
+
 static void it_ends_when_its_time_is_over(void **state)
 {
     struct fixture *fixture = *state;
@@ -333,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SESSION_TEST(it_grows_to_its_limit),
         SESSION_TEST(a_connection_that_lasts_resets_it),
+        SESSION_TEST(a_connection_that_the_daemon_cuts_resets_it),
         SESSION_TEST(it_ends_when_its_time_is_over),
         SESSION_TEST(nothing_else_ends_it),
         SESSION_TEST(a_connected_session_does_not_keep_a_retry),
