@@ -224,6 +224,26 @@ def test_check_of_an_empty_database(make_daemon, broker, pg):
     assert refused.returncode == 66 and "start foxtrackrd once" in refused.stderr
 
 
+def test_check_of_tables_without_a_version(make_daemon, broker, pg, cluster):  # noqa: F811
+    """Goal: check and the daemon refuse a schema with tables of foxtrackrd's names and no schema_version, in a new
+    database and in a full one, and say why."""
+    daemon = make_daemon(broker, **sections(pg))
+
+    def refused(because):
+        [detail] = [detail for check, good, _, detail in findings(daemon, "check") if check == "database" and not good]
+        assert because in detail and "name another database or schema (search_path), or restore a backup" in detail
+        daemon.start(wait=None)
+        assert daemon.wait_exit() == 74 and detail in daemon.log()
+
+    cluster.psql("CREATE TABLE battery (x int)", pg.name)
+    refused("has battery, which is a name of foxtrackrd's tables, but no schema_version: these are another program's")
+    cluster.psql("DROP TABLE battery", pg.name)
+    daemon.start()
+    daemon.stop()
+    cluster.psql("DROP TABLE schema_version", pg.name)
+    refused("but no schema_version: these are another program's tables, or schema_version was dropped")
+
+
 def test_backup_and_restore_name_the_programs(make_daemon, broker, pg):
     """Goal: backup and restore do nothing, and say which programs do, and with which words."""
     daemon = make_daemon(broker, **sections(pg))

@@ -371,6 +371,48 @@ static void test_what_is_refused(void **state)
     fixture->store = NULL;
 }
 
+/* A daemon and a tool refuse the database with one sentence, which says this. */
+static void assert_not_ours(struct pg_fixture *fixture, const char *says)
+{
+    const struct store_options reading = {.engine = CONFIG_POSTGRESQL,
+                                          .path = fixture->database,
+                                          .uri = fixture->uri,
+                                          .busy_timeout_ms = 5000,
+                                          .answer_timeout_ms = 20000,
+                                          .read_only = true};
+    char problem[PG_ERROR_SIZE];
+    struct store *store = NULL;
+
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_E_PATH);
+    assert_non_null(strstr(fixture->problem, says));
+    assert_non_null(strstr(fixture->problem, "name another database or schema"));
+    assert_int_equal(store_postgresql.open(&reading, &store, problem, sizeof(problem)),
+                     STORE_E_PATH);
+    assert_string_equal(problem, fixture->problem);
+}
+
+static void test_tables_of_its_names_without_a_version(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct store *store = NULL;
+
+    pg_look(fixture->super, "CREATE TABLE unrelated (x int); CREATE SCHEMA other;"
+                            "CREATE TABLE other.runs (x int); CREATE TABLE battery (x int)");
+    assert_not_ours(fixture, "its schema public has battery, which is a name of foxtrackrd's "
+                             "tables, but no schema_version: ");
+    pg_look(fixture->super, "DROP TABLE battery; CREATE VIEW fleet AS SELECT 1 AS x");
+    assert_not_ours(fixture, "has fleet, ");
+    pg_look(fixture->super, "DROP VIEW fleet");
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_OK);
+    store_close(store);
+    pg_look(fixture->super, "DELETE FROM schema_version");
+    assert_not_ours(fixture, "but no row in schema_version: these are another program's tables, or "
+                             "schema_version was emptied");
+    pg_look(fixture->super, "DROP TABLE schema_version");
+    assert_not_ours(fixture, "or schema_version was dropped");
+    assert_pg(fixture, "SELECT count(*) FROM runs", "0");
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, pg_make_open, pg_remove)
 
 int main(int argc, char **argv)
@@ -386,6 +428,8 @@ int main(int argc, char **argv)
         WITH(test_a_commit_that_did_not_wait_for_the_standby),
         WITH(test_one_daemon_has_a_client_id),
         cmocka_unit_test_setup_teardown(test_what_is_refused, pg_make, pg_remove),
+        cmocka_unit_test_setup_teardown(test_tables_of_its_names_without_a_version, pg_make,
+                                        pg_remove),
     };
 
     (void)argc;

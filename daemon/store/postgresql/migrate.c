@@ -2,7 +2,8 @@
  * Brings the schema up to date: each migration in a transaction of its own, under an advisory lock,
  * so that of several daemons that start at once one migrates, and the others find it done.
  *
- * The version is a row of the table schema_version, which the first migration makes.
+ * The version is a row of the table schema_version, which the first migration makes. A schema that
+ * has tables of its names without that row is not touched.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,38 @@ static int check_version(struct store *store, int version)
     return STORE_OK;
 }
 
+/*
+ * Refuses a schema without a version where a migration would fail, because it has relations of the
+ * names that the migration makes. *version is read again behind the names: a daemon that made its
+ * tables between the first reading and this one is no fault.
+ */
+static int check_names(struct store *store, int *version)
+{
+    PGresult *found = NULL;
+    int result = pg_simple(store,
+                           "SELECT n.nspname, c.relname, to_regclass('schema_version') IS NOT NULL"
+                           " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+                           " JOIN " PG_RELATIONS " ON t.name = c.relname"
+                           " WHERE n.nspname = current_schema() ORDER BY c.relname LIMIT 1",
+                           "look for tables of its names", &found);
+
+    if (result == STORE_OK && PQntuples(found) > 0) {
+        result = read_version(store, version);
+        if (result == STORE_OK && *version == 0) {
+            result = pg_refuse(store, STORE_E_PATH,
+                               "%s: its schema %s has %s, which is a name of foxtrackrd's tables, "
+                               "but no %sschema_version: these are another program's tables, or "
+                               "schema_version was %s; name another database or schema "
+                               "(search_path), or restore a backup",
+                               store->shown, PQgetvalue(found, 0, 0), PQgetvalue(found, 0, 1),
+                               PQgetvalue(found, 0, 2)[0] == 't' ? "row in " : "",
+                               PQgetvalue(found, 0, 2)[0] == 't' ? "emptied" : "dropped");
+        }
+    }
+    PQclear(found);
+    return result;
+}
+
 int pg_migrate(struct store *store)
 {
     int64_t key = pg_lock_key("migrate", "", "");
@@ -105,6 +138,9 @@ int pg_migrate(struct store *store)
     result = lock(store, key);
     if (result == STORE_OK) {
         result = read_version(store, &version); /* another daemon may have done it meanwhile */
+    }
+    if (result == STORE_OK && version == 0) {
+        result = check_names(store, &version);
     }
     if (result == STORE_OK) {
         result = check_version(store, version);
@@ -129,6 +165,9 @@ int pg_check_schema(struct store *store)
 
     if (result == STORE_OK) {
         result = check_version(store, version);
+    }
+    if (result == STORE_OK && version == 0) {
+        result = check_names(store, &version);
     }
     if (result == STORE_OK && version == 0) {
         return pg_refuse(store, STORE_E_EMPTY,

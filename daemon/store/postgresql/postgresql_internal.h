@@ -312,9 +312,26 @@ int pg_zone_apply(struct store *store);
 
 /* --- migrate.c, lock.c, runs.c, commit.c ---------------------------------------------------- */
 
+/* The relations of the schema by kind: tables, views, indexes. */
+#define PG_RELATIONS                                                                               \
+    "(VALUES ('devices', 'r'), ('device_groups', 'r'), ('battery', 'p'), ('temperature', 'p'),"    \
+    " ('messages', 'p'), ('quarantine', 'r'), ('gaps', 'r'), ('runs', 'r'), ('expired', 'r'),"     \
+    " ('sessions', 'r'), ('subscriptions', 'r'), ('limits', 'r'), ('day_offsets', 'r'),"           \
+    " ('device_habits', 'r'), ('typed_views', 'r'), ('inbox', 'r'), ('schema_version', 'r'),"      \
+    " ('battery_daily', 'v'), ('battery_latest', 'v'), ('battery_pieces', 'v'),"                   \
+    " ('battery_trend', 'v'), ('coverage_daily', 'v'), ('days', 'v'), ('fleet', 'v'),"             \
+    " ('fleet_daily', 'v'), ('group_daily', 'v'), ('quarantine_summary', 'v'),"                    \
+    " ('reporting_gaps', 'v'), ('silent_devices', 'v'), ('temperature_daily', 'v'),"               \
+    " ('temperature_excursions', 'v'), ('temperature_latest', 'v'), ('temperature_pieces', 'v'),"  \
+    " ('usual_intervals', 'v'), ('foxtrackr_partitions', 'v'), ('device_groups_by_device', 'i'),"  \
+    " ('quarantine_by_time', 'i'), ('quarantine_with_time', 'i')) AS t (name, kind)"
+
+/* For a daemon: bring the schema up to date. STORE_OK, STORE_E_RETRY, STORE_E_NEWER, STORE_E_PATH
+ * (the schema has names of ours without a version) or STORE_FATAL. */
 int pg_migrate(struct store *store);
 
-/* For a tool: the schema is of this program's version. STORE_OK, STORE_E_NEWER or STORE_E_PATH. */
+/* For a tool: the schema is of this program's version. STORE_OK, STORE_E_NEWER, STORE_E_EMPTY (a
+ * daemon will make it) or STORE_E_PATH. */
 int pg_check_schema(struct store *store);
 
 /* Returns the key of a lock: the first 8 bytes of SHA-256 of its parts, each ended by a NUL. 0 when

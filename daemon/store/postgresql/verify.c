@@ -78,20 +78,6 @@ int pg_verify_count(struct pg_verify *verify, int rows)
                : pg_refuse(verify->store, STORE_E_STOPPED, "stopped before the end");
 }
 
-/* The relations of the schema by kind: tables, views, indexes. */
-#define RELATIONS                                                                                  \
-    "(VALUES ('devices', 'r'), ('device_groups', 'r'), ('battery', 'p'), ('temperature', 'p'),"    \
-    " ('messages', 'p'), ('quarantine', 'r'), ('gaps', 'r'), ('runs', 'r'), ('expired', 'r'),"     \
-    " ('sessions', 'r'), ('subscriptions', 'r'), ('limits', 'r'), ('day_offsets', 'r'),"           \
-    " ('device_habits', 'r'), ('typed_views', 'r'), ('inbox', 'r'), ('schema_version', 'r'),"      \
-    " ('battery_daily', 'v'), ('battery_latest', 'v'), ('battery_pieces', 'v'),"                   \
-    " ('battery_trend', 'v'), ('coverage_daily', 'v'), ('days', 'v'), ('fleet', 'v'),"             \
-    " ('fleet_daily', 'v'), ('group_daily', 'v'), ('quarantine_summary', 'v'),"                    \
-    " ('reporting_gaps', 'v'), ('silent_devices', 'v'), ('temperature_daily', 'v'),"               \
-    " ('temperature_excursions', 'v'), ('temperature_latest', 'v'), ('temperature_pieces', 'v'),"  \
-    " ('usual_intervals', 'v'), ('foxtrackr_partitions', 'v'), ('device_groups_by_device', 'i'),"  \
-    " ('quarantine_by_time', 'i'), ('quarantine_with_time', 'i')) AS t (name, kind)"
-
 static int check_schema(struct pg_verify *verify)
 {
     static const char sql[] =
@@ -103,7 +89,7 @@ static int check_schema(struct pg_verify *verify)
         " JOIN pg_class AS x ON x.oid = i.indexrelid"
         " WHERE x.relnamespace = current_schema()::regnamespace"
         " AND NOT (i.indisvalid AND i.indisready)),"
-        " (SELECT version FROM schema_version) FROM " RELATIONS
+        " (SELECT version FROM schema_version) FROM " PG_RELATIONS
         " LEFT JOIN pg_class AS c ON c.relname = t.name AND c.relkind::text = t.kind"
         " AND c.relnamespace = current_schema()::regnamespace";
     PGresult *found = NULL;
