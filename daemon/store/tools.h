@@ -124,7 +124,8 @@ struct store_growth {
     int64_t span_ms;
 };
 
-/* Read the growth since `since_ms`; both times are of the wall clock. */
+/* Read the growth since `since_ms`; both times are of the wall clock. STORE_E_PATH while a database
+ * is being moved into this one. */
 int store_growth(struct store *store, int64_t since_ms, int64_t now_ms, struct store_growth *out);
 
 /*

@@ -1,5 +1,6 @@
 """foxtrackrctl migrate: a SQLite database is moved into PostgreSQL, and the daemon goes on there."""
 
+import json
 import sqlite3
 import subprocess
 
@@ -38,6 +39,8 @@ def test_the_daemon_goes_on_in_postgresql(broker, make_daemon, pg):
     assert pg.value("SELECT count(*) FROM gaps") == "0"
     assert pg.value("SELECT count(*) FROM runs") == "2"
     pg.check(first, second)
+    for command in "check", "verify":
+        assert json.loads(foxtrackrctl(new, command, "--json").stdout)["good"]
     assert "nothing to do" in migrate(new, old.database).stdout
     assert pg.value("SELECT count(*) FROM runs") == "2"
 
@@ -102,6 +105,11 @@ def test_killed_at_any_moment(broker, make_daemon, pg, cluster):
     new.start(wait=None)
     assert new.wait_exit() == 74
     assert "run foxtrackrctl migrate again" in new.log()
+    for command, check in ("check", "database"), ("verify", "move"):
+        told = json.loads(foxtrackrctl(new, command, "--json", check=False).stdout)["checks"]
+        [wrong] = [one for one in told if not one["good"]]
+        assert wrong["check"] == check and "run foxtrackrctl migrate again" in wrong["detail"], told
+        assert "schema" not in [one["check"] for one in told]
 
     change("INSERT INTO runs (started_ms, version) VALUES (1, 'x')")
     done = migrate(new, old.database, check=False)

@@ -345,7 +345,8 @@ int pg_lock_take(struct store *store, struct store_holder *holder);
 /* Describe a holder by its application_name, which is "foxtrackrd HOST/PID/TOKEN". */
 void pg_lock_describe(const char *name, const char *address, struct store_holder *holder);
 
-/* A daemon's: STORE_E_PATH while a database is being moved into this one (transfer.c). */
+/* STORE_OK; STORE_E_PATH while a database is being moved into this one (transfer.c); STORE_E_RETRY
+ * or STORE_FATAL. */
 int pg_transfer_check(struct store *store);
 
 /* Forget an open batch of transfer.c. */

@@ -124,6 +124,9 @@ int postgresql_growth(struct store *store, int64_t since_ms, int64_t now_ms,
     pg_arg_int8(&args, since_ms);
     pg_arg_int8(&args, now_ms);
     if (result == STORE_OK) {
+        result = pg_transfer_check(store); /* half a database has not grown, and no daemon starts */
+    }
+    if (result == STORE_OK) {
         result = pg_query(store,
                           "SELECT pg_database_size(current_database()),"
                           " (SELECT coalesce(sum(received), 0)::int8 FROM runs),"

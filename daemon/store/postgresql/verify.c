@@ -1,5 +1,6 @@
 /*
- * Verifies a database. Each check proves one statement:
+ * Verifies a database. A database into which another one is being moved is half of it: that is the
+ * one finding then. Else each check proves one statement:
  *
  *   schema        it has every table, with its key, and no index is half made
  *   months        no monthly partition is half removed
@@ -187,6 +188,13 @@ int postgresql_verify(struct store *store, const struct store_watcher *watcher,
         .store = store, .watcher = watcher, .finding = finding, .context = context};
     int result = pg_usable(store);
 
+    if (result == STORE_OK) {
+        result = pg_transfer_check(store);
+        if (result == STORE_E_PATH) {
+            pg_verify_tell(&verify, "move", false, "%s", store->error);
+            return STORE_OK;
+        }
+    }
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]) && result == STORE_OK; i++) {
         verify.what = checks[i].what;
         verify.rows = 0;
