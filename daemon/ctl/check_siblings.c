@@ -2,7 +2,8 @@
  * The configurations beside this one, *.conf: a copy for a second daemon must have another
  * database.path, another status.file and another client id. paths_check() compares the files; this
  * file compares the paths that paths_check() takes for those of a copy, and the client ids, by
- * which a broker tells daemons apart.
+ * which a broker tells daemons apart. A daemon and its standby are meant to share the client id,
+ * and the database of PostgreSQL.
  */
 #include <dirent.h>
 #include <limits.h>
@@ -43,7 +44,40 @@ static void say_database(struct ctl_findings *findings, const struct config *con
                         config->path, config->database.path, other->path, running);
 }
 
-/* Two databases that share one queue: each gets a part of the messages. */
+static bool waits(const struct config *config)
+{
+    return config->session_count > 0 && config->sessions[0].standby;
+}
+
+/* One client id in two configurations. In one database of PostgreSQL the lock decides who has the
+ * session; two databases would share one queue, and each get a part of the messages. */
+static void say_client(struct ctl_findings *findings, const struct config *config,
+                       const struct config *other, const char *client_id)
+{
+    bool one_database = config->database.engine == CONFIG_POSTGRESQL &&
+                        other->database.engine == CONFIG_POSTGRESQL &&
+                        strcmp(config->database.path, other->database.path) == 0;
+
+    if (!one_database) {
+        ctl_finding(findings, "configuration", false,
+                    "%s: client id %s at %s:%d is that of %s too: the broker would end one "
+                    "session for the other; set session.number or session.client_id",
+                    config->path, client_id, config->broker.host, config->broker.port, other->path);
+    } else if (waits(config) && waits(other)) {
+        ctl_finding(findings, "configuration", true,
+                    "%s: client id %s at %s:%d and the database are those of %s too: one daemon "
+                    "has the session, the other waits as its standby",
+                    config->path, client_id, config->broker.host, config->broker.port, other->path);
+    } else {
+        ctl_finding(findings, "configuration", false,
+                    "%s: client id %s at %s:%d and the database are those of %s too, and %s has "
+                    "session.standby = yes: set it in both, or for a second session set "
+                    "session.number or session.client_id",
+                    config->path, client_id, config->broker.host, config->broker.port, other->path,
+                    waits(config) || waits(other) ? "only one of them" : "neither of them");
+    }
+}
+
 static void compare_clients(struct ctl_findings *findings, const struct config *config,
                             const struct config *other)
 {
@@ -54,11 +88,7 @@ static void compare_clients(struct ctl_findings *findings, const struct config *
     for (size_t i = 0; i < config->session_count; i++) {
         for (size_t j = 0; j < other->session_count; j++) {
             if (strcmp(config->sessions[i].client_id, other->sessions[j].client_id) == 0) {
-                ctl_finding(findings, "configuration", false,
-                            "%s: client id %s at %s:%d is that of %s too: the broker would end one "
-                            "session for the other; set session.number or session.client_id",
-                            config->path, config->sessions[i].client_id, config->broker.host,
-                            config->broker.port, other->path);
+                say_client(findings, config, other, config->sessions[i].client_id);
             }
         }
     }

@@ -244,6 +244,30 @@ def test_check_of_tables_without_a_version(make_daemon, broker, pg, cluster):  #
     refused("but no schema_version: these are another program's tables, or schema_version was dropped")
 
 
+def test_check_of_a_daemon_and_its_standby(make_daemon, broker, pg):
+    """Goal: two configurations with one client id and one database are good when both are standbys, and else a failure
+    that names standby; with two databases the lock of neither decides, so the broker would."""
+    daemon = make_daemon(broker, **sections(pg))
+    other = daemon.directory / "north.conf"
+
+    def told(mine, theirs, change=lambda text: text):
+        daemon.configure(session={"standby": theirs})
+        other.write_text(change(daemon.config.read_text()).replace("status.json", "north.json"))
+        daemon.configure(session={"standby": mine})
+        [(good, detail)] = [(good, detail) for _, good, _, detail in findings(daemon, "check") if str(other) in detail]
+        return good, detail
+
+    good, detail = told("yes", "yes")
+    assert good and detail.endswith(f"are those of {other} too: one daemon has the session, the other waits as its standby")
+    for mine, theirs in ("yes", "no"), ("no", "yes"):
+        good, detail = told(mine, theirs)
+        assert not good and "only one of them has session.standby = yes: set it in both" in detail
+    good, detail = told("no", "no")
+    assert not good and "neither of them has session.standby = yes: set it in both" in detail
+    good, detail = told("yes", "yes", lambda text: text.replace(f"/{pg.name}\n", "/elsewhere\n"))
+    assert not good and "the broker would end one session for the other" in detail
+
+
 def test_backup_and_restore_name_the_programs(make_daemon, broker, pg):
     """Goal: backup and restore do nothing, and say which programs do, and with which words."""
     daemon = make_daemon(broker, **sections(pg))
