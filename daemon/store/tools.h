@@ -101,7 +101,7 @@ struct store_server {
     char version[32]; /* "15.18" */
     char where[128];  /* host and port, or the directory of the socket */
     char durable[96]; /* "fsync on, synchronous_commit on, one synchronous standby" */
-    char warnings[STORE_WARNINGS_MAX][200];
+    char warnings[STORE_WARNINGS_MAX][256];
     unsigned warning_count;
     bool refused;      /* a daemon does not start with it; the first warning says why */
     int64_t bytes;     /* of the database */

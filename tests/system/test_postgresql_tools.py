@@ -211,6 +211,10 @@ def test_check_tells_of_the_server(filled, pg, cluster):  # noqa: F811
         assert "server" in wrong(filled, "check")
     finally:
         cluster.psql("ALTER SYSTEM RESET fsync; SELECT pg_reload_conf()")
+    filled.configure(database={"uri": f"{pg.uri}?options=-csynchronous_commit%3Doff"})
+    [detail] = [detail for check, good, _, detail in findings(filled, "check") if check == "server" and not good]
+    assert detail.startswith("synchronous_commit = off") and detail.endswith(" configuration may set it")
+    filled.configure(database={"uri": pg.uri})
     filled.stop()
     assert dict((check, detail) for check, *_, detail in findings(filled, "check"))["sessions"] == "no daemon has them now"
 

@@ -348,14 +348,22 @@ static void test_what_is_refused(void **state)
 {
     struct pg_fixture *fixture = *state;
     char sql[128];
+    char uri[sizeof(fixture->uri)];
     struct store *store = NULL;
 
     snprintf(sql, sizeof(sql), "ALTER DATABASE %s SET synchronous_commit = off", fixture->database);
     pg_look(fixture->super, sql);
     assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_E_PATH);
-    assert_non_null(strstr(fixture->problem, "synchronous_commit = off"));
+    assert_non_null(strstr(fixture->problem, "the connection has synchronous_commit = off"));
     snprintf(sql, sizeof(sql), "ALTER DATABASE %s RESET ALL", fixture->database);
     pg_look(fixture->super, sql);
+    snprintf(uri, sizeof(uri), "%s", fixture->uri);
+    snprintf(fixture->uri, sizeof(fixture->uri), "%.200s&options=-csynchronous_commit%%3Doff", uri);
+    assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_E_PATH);
+    assert_non_null(strstr(fixture->problem, "the connection has synchronous_commit = off"));
+    assert_non_null(
+        strstr(fixture->problem, "set it to on; the options of database.uri, the role, "));
+    snprintf(fixture->uri, sizeof(fixture->uri), "%s", uri);
     snprintf(sql, sizeof(sql), "ALTER DATABASE %s OWNER TO postgres", fixture->database);
     pg_look(fixture->super, sql);
     assert_int_equal(pg_open_as(fixture, "a", false, &store), STORE_E_PATH);

@@ -262,10 +262,14 @@ static int check_server(struct store *store, PGresult *found)
         return pg_refuse(store, STORE_E_WAIT, "%s: is read-only, as a standby is", store->shown);
     }
     if (store->durability == STORE_FULL && (is(found, FSYNC, "off") || is(found, COMMITS, "off"))) {
+        bool server = is(found, FSYNC, "off");
+
         return pg_refuse(store, STORE_E_PATH,
-                         "%s: the server has %s = off, so that it may lose what it has committed, "
-                         "and durability is full: set it to on",
-                         store->shown, is(found, FSYNC, "off") ? "fsync" : "synchronous_commit");
+                         "%s: the %s = off, so that the server may lose what it has committed, "
+                         "and durability is full: set it to on%s",
+                         store->shown,
+                         server ? "server has fsync" : "connection has synchronous_commit",
+                         server ? "" : PG_COMMITS_SET_BY);
     }
     if (is(found, SCHEMA, "") || !is(found, CREATE, "t") || !is(found, TEMP, "t")) {
         return pg_refuse(store, STORE_E_PATH,

@@ -281,6 +281,11 @@ int64_t pg_touched(PGresult *result);
 
 /* --- connect.c ----------------------------------------------------------------------------- */
 
+/* The end of a sentence about synchronous_commit: fsync is the server's alone. */
+#define PG_COMMITS_SET_BY                                                                          \
+    "; the options of database.uri, the role, the database or the server's configuration may set " \
+    "it"
+
 /* Connect, check the server, and prepare. STORE_OK (PG_OPEN), STORE_E_WAIT, STORE_E_PATH,
  * STORE_E_NEWER or STORE_FATAL. */
 int pg_connect(struct store *store);

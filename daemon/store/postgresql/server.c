@@ -90,8 +90,9 @@ static void judge(const struct store *store, const PGresult *found, struct store
     if (out->refused) {
         warn(out,
              "%s = off: the server may lose what it has committed, so foxtrackrd does not start "
-             "with durability = full",
-             is_off(found, FSYNC) ? "fsync" : "synchronous_commit");
+             "with durability = full%s",
+             is_off(found, FSYNC) ? "fsync" : "synchronous_commit",
+             is_off(found, FSYNC) ? "" : PG_COMMITS_SET_BY);
     }
     if (is_off(found, PAGES)) {
         warn(out, "full_page_writes = off: a power failure may damage the server's files");
