@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 
 import fleet
 from foxtrackrd import foxtrackrctl
@@ -95,3 +96,13 @@ def test_status_while_the_server_is_away(broker, make_daemon, pg):
     assert done.returncode == 1 and json.loads(done.stdout)["state"] == "waiting for the database"
     daemon.stop()
     assert not daemon.status_path.exists()
+
+
+def test_a_stop_while_the_server_does_not_answer(broker, make_daemon):
+    """Goal: a start that waits for an answer of the server says at its stop what it has waited for."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none?sslmode=disable"
+        daemon = make_daemon(broker, database={"engine": "postgresql", "path": None, "uri": uri}).start(wait=None)
+        with silent.accept()[0]:
+            daemon.stop()
+    assert "/none: stopped while waiting for the database" in daemon.log()

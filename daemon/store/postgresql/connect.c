@@ -178,7 +178,8 @@ static int poll_connection(struct store *store)
         pulse_beat();
         if (store->stopped != NULL && store->stopped()) {
             pg_disconnect(store);
-            return pg_refuse(store, STORE_E_STOPPED, "%s: stopped", store->shown);
+            return pg_refuse(store, STORE_E_STOPPED, "%s: stopped while waiting for the database",
+                             store->shown);
         }
         if (clock_monotonic_ms() > deadline_ms) {
             pg_disconnect(store);
