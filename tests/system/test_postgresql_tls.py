@@ -1,5 +1,6 @@
 """The way to a server of PostgreSQL: TLS with a private authority, several hosts, the password that nobody sees."""
 
+import os
 import pathlib
 import re
 import shutil
@@ -98,6 +99,39 @@ def test_wrong_certificate_is_explained(server, daemon_at, pki, hosts, parameter
     assert reason in status["text"], status["text"]
     daemon.stop()
     assert PASSWORD not in daemon.log()
+
+
+def test_no_password_is_explained(server, daemon_at):
+    """Goal: where no password was given a wait is of no use: the start ends as with a wrong one, and says what to set."""
+    daemon = daemon_at(f"localhost:{server.port}", "sslmode=require", password_file=None)
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == os.EX_IOERR
+    assert "no password supplied; set database.password_file, or the credential foxtrackrd.postgresql" in daemon.log()
+
+
+@pytest.mark.parametrize("parameters", ["sslmode=require&sslrotcert=/x", "sslmode=verify"])
+def test_a_uri_that_libpq_refuses_is_explained(server, daemon_at, parameters):
+    """Goal: a URI that libpq refuses ends the start, and `check` finds it before."""
+    daemon = daemon_at(f"localhost:{server.port}", parameters)
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == os.EX_IOERR
+    reason = re.search(r'cannot connect: (invalid .*; mend database\.uri)', daemon.log())[1]
+    done = foxtrackrctl(daemon, "check", check=False)
+    assert done.returncode == 1 and re.search(f"BAD .*{re.escape(reason)}", done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("parameters", ["sslmode=require", "sslmode=require&target_session_attrs=any"])
+def test_a_read_only_role_is_explained(server, daemon_at, parameters):
+    """Goal: a role whose transactions are read-only waits as at a standby, and is told how to take that back."""
+    server.psql("ALTER ROLE foxtrackrd SET default_transaction_read_only = on")
+    try:
+        daemon = daemon_at(f"localhost:{server.port}", parameters)
+        daemon.start(wait="ready")
+        status = daemon.wait_status(lambda s: s["state"] == "waiting for the database")
+        assert re.search("session is read-only; .*ALTER ROLE ... RESET default_transaction_read_only", status["text"])
+        daemon.stop()
+    finally:
+        server.psql("ALTER ROLE foxtrackrd RESET default_transaction_read_only")
 
 
 def test_below_verify_full_is_a_warning(server, daemon_at):

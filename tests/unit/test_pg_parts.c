@@ -1,5 +1,5 @@
-/* Goal: the pure parts of the PostgreSQL engine: what an SQLSTATE means, which JSON is taken,
- * arrays in binary, keys of locks. */
+/* Goal: the pure parts of the PostgreSQL engine: what an SQLSTATE means, why there is no
+ * connection, which JSON is taken, arrays in binary, keys of locks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,6 +61,87 @@ static void test_errors(void **state)
             fail_msg("%s: %d, %d, %d", cases[i].state, class.result, class.opening, class.close);
         }
     }
+}
+
+#define CLOSED(where)                                                                              \
+    "connection to server at " where " failed: Connection refused\n"                               \
+    "\tIs the server running on that host and accepting TCP/IP connections?\n"
+#define FAILED(where, why) "connection to server at " where " failed: " why "\n"
+#define IPV4               "\"localhost\" (127.0.0.1), port 5432"
+#define IPV6               "\"localhost\" (::1), port 5432"
+#define CERTIFICATE        "SSL error: certificate verify failed"
+#define PASSWORD                                                                                   \
+    "FATAL:  28P01: password authentication failed for user \"a\"\n"                               \
+    "LOCATION:  auth_failed, auth.c:326"
+
+/* libpq's texts, of hosts and names with several addresses. */
+static void test_reasons(void **state)
+{
+    static const char uri[] = "postgresql://a@localhost/x?sslmode=verify-full";
+    static const struct {
+        const char *text, *line, *advice; /* how both begin; NULL: none */
+        int result;
+    } cases[] = {
+        {FAILED(IPV4, CERTIFICATE) CLOSED(IPV6), FAILED(IPV4, CERTIFICATE), "without sslrootcert",
+         STORE_E_WAIT},
+        {CLOSED(IPV6) FAILED(IPV4, CERTIFICATE), FAILED(IPV4, CERTIFICATE), "without sslrootcert",
+         STORE_E_WAIT},
+        {CLOSED(IPV6) FAILED(IPV4, PASSWORD),
+         "connection to server at " IPV4 " failed: FATAL:  password", "check the user",
+         STORE_E_PATH},
+        {CLOSED(IPV6) FAILED(IPV4, "fe_sendauth: no password supplied"),
+         FAILED(IPV4, "fe_sendauth: no password supplied"),
+         "set database.password_file, or the credential foxtrackrd.postgresql", STORE_E_PATH},
+        {FAILED(IPV4, "timeout expired") CLOSED(IPV6), FAILED(IPV4, "timeout expired"), NULL,
+         STORE_E_WAIT},
+        {CLOSED(IPV6) CLOSED(IPV4), "connection to server at " IPV4 " failed: Connection refused",
+         NULL, STORE_E_WAIT},
+        {FAILED(IPV6, "timeout expired") FAILED(IPV4, "No route to host"),
+         FAILED(IPV4, "No route to host"), NULL, STORE_E_WAIT},
+        {FAILED(IPV4, "session is read-only"), FAILED(IPV4, "session is read-only"),
+         "it is a standby, or its role or database has default_transaction_read_only = on",
+         STORE_E_WAIT},
+        /* The primary is away: of two hosts a standby is as it should be. */
+        {FAILED("\"10.0.0.2\", port 5432", "session is read-only")
+             CLOSED("\"10.0.0.1\", port 5432"),
+         "connection to server at \"10.0.0.1\", port 5432 failed: Connection refused", NULL,
+         STORE_E_WAIT},
+        /* The primary may be the one that is away. */
+        {CLOSED("\"10.0.0.1\", port 5432") FAILED("\"10.0.0.2\", port 5432", PASSWORD),
+         "connection to server at \"10.0.0.2\", port 5432 failed: FATAL:  password",
+         "check the user", STORE_E_WAIT},
+        {"could not translate host name \"b\" to address: Name or service not known\n",
+         "could not translate host name \"b\"", NULL, STORE_E_WAIT},
+        {"invalid sslmode value: \"verify\"\n", "invalid sslmode value", "mend database.uri",
+         STORE_E_PATH},
+        {"could not match 2 port numbers to 3 hosts\n", "could not match 2", "mend database.uri",
+         STORE_E_PATH},
+        {"connection to server on socket \"/run/postgresql/.s.PGSQL.5432\" failed: No such file or "
+         "directory\n\tIs the server running locally and accepting connections on that socket?\n",
+         "connection to server on socket", NULL, STORE_E_WAIT},
+        {"out of memory", "out of memory", NULL, STORE_E_WAIT},
+    };
+    struct pg_reason reason;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *advice = cases[i].advice;
+
+        pg_reason_find(cases[i].text, uri, &reason);
+        if (reason.result != cases[i].result ||
+            strncmp(reason.line, cases[i].line, strcspn(cases[i].line, "\n")) != 0 ||
+            strchr(reason.line, '\n') != NULL || (reason.advice == NULL) != (advice == NULL) ||
+            (advice != NULL && strncmp(reason.advice, advice, strlen(advice)) != 0)) {
+            fail_msg("%s: %d, %s; %s", cases[i].text, reason.result, reason.line,
+                     reason.advice != NULL ? reason.advice : "");
+        }
+    }
+    pg_reason_find("invalid URI query parameter: \"sslrotcert\"\n",
+                   "postgresql://a@h/x?sslrotcert=y", &reason);
+    assert_int_equal(reason.result, STORE_E_PATH);
+    assert_string_equal(reason.line, "invalid URI query parameter: \"sslrotcert\"");
+    pg_reason_find(FAILED(IPV4, PASSWORD), uri, &reason);
+    assert_string_equal(reason.state, "28P01");
 }
 
 static void test_json(void **state)
@@ -195,9 +276,9 @@ static void test_devices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_errors),  cmocka_unit_test(test_json),
-        cmocka_unit_test(test_arrays),  cmocka_unit_test(test_lock_keys),
-        cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_errors),    cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_json),      cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_lock_keys), cmocka_unit_test(test_devices),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,57 +108,18 @@ static void choose_parameters(struct store *store, const char *name, struct para
     add(parameters, NULL, NULL);
 }
 
-/* Takes the SQLSTATE out of a line of libpq, which has it with PQERRORS_VERBOSE alone: "FATAL:
- * 28P01: password ...". libpq keeps no result of a connection that was refused. */
-static void take_state(char *line, char state[6])
-{
-    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    char *at = line;
-
-    state[0] = '\0';
-    while (state[0] == '\0' && (at = strstr(at, ":  ")) != NULL) {
-        at += 3;
-        if (strspn(at, digits) == 5 && strncmp(at + 5, ": ", 2) == 0) {
-            memcpy(state, at, 5);
-            state[5] = '\0';
-            memmove(at, at + 7, strlen(at + 7) + 1);
-        }
-    }
-}
-
-/* Returns what to do about a certificate that was refused; NULL: it is something else. */
-static const char *certificate_advice(const struct store *store, const char *text)
-{
-    if (strstr(text, "certificate verify failed") == NULL) {
-        return NULL;
-    }
-    return strstr(store->uri, "sslrootcert=") != NULL
-               ? "the authority that signed the server's certificate is not in sslrootcert"
-               : "without sslrootcert in database.uri the authorities of the system count";
-}
-
-/* Records why there is no connection. STORE_E_PATH where a wait is of no use; with several hosts
- * one of the others may be the one that is wanted, and not there yet. */
+/* Records why there is no connection. STORE_E_PATH where a wait is of no use. */
 static int not_connected(struct store *store)
 {
     const char *text = store->db != NULL ? PQerrorMessage(store->db) : "out of memory";
-    bool several = strstr(text + strcspn(text, "\n"), "\nconnection to server") != NULL;
-    char line[PG_ERROR_SIZE / 2];
-    char state[6];
-    const char *advice = certificate_advice(store, text);
-    struct pg_class class;
-    int result;
+    struct pg_reason reason;
 
-    snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\n"), text);
-    take_state(line, state);
-    class = pg_classify(state);
-    advice = advice != NULL ? advice : class.advice;
-    result = class.opening == STORE_E_PATH && !several ? STORE_E_PATH : STORE_E_WAIT;
-    pg_refuse(store, result, "%s: cannot connect: %s%s%s%s%s%s", store->shown, line,
-              state[0] != '\0' ? " (" : "", state, state[0] != '\0' ? ")" : "",
-              advice != NULL ? "; " : "", advice != NULL ? advice : "");
+    pg_reason_find(text, store->uri, &reason);
+    pg_refuse(store, reason.result, "%s: cannot connect: %s%s%s%s%s%s", store->shown, reason.line,
+              reason.state[0] != '\0' ? " (" : "", reason.state, reason.state[0] != '\0' ? ")" : "",
+              reason.advice != NULL ? "; " : "", reason.advice != NULL ? reason.advice : "");
     pg_disconnect(store);
-    return result;
+    return reason.result;
 }
 
 /* Waits for the sockets of PQconnectPoll(), which may be another one at each call. */
@@ -259,8 +220,13 @@ static int check_server(struct store *store, PGresult *found)
     if (store->read_only) {
         return STORE_OK;
     }
-    if (is(found, RECOVERY, "t") || is(found, READ_ONLY, "on")) {
+    if (is(found, RECOVERY, "t")) {
         return pg_refuse(store, STORE_E_WAIT, "%s: is read-only, as a standby is", store->shown);
+    }
+    if (is(found, READ_ONLY, "on")) { /* target_session_attrs of the URI lets it pass */
+        return pg_refuse(store, STORE_E_WAIT,
+                         "%s: session is read-only; its role or database has " PG_READ_ONLY_ADVICE,
+                         store->shown);
     }
     if (store->durability == STORE_FULL && (is(found, FSYNC, "off") || is(found, COMMITS, "off"))) {
         bool server = is(found, FSYNC, "off");

@@ -195,6 +195,24 @@ int pg_fail(struct store *store, const PGresult *result, const char *doing);
 int pg_refuse(struct store *store, int result, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* --- reason.c ------------------------------------------------------------------------------ */
+
+#define PG_READ_ONLY_ADVICE                                                                        \
+    "default_transaction_read_only = on, which ALTER ROLE ... RESET "                              \
+    "default_transaction_read_only takes back"
+
+/* Why there is no connection. */
+struct pg_reason {
+    int result; /* STORE_E_WAIT, or STORE_E_PATH where a wait is of no use */
+    char line[PG_ERROR_SIZE / 2];
+    char state[6];      /* the SQLSTATE; "": libpq's own */
+    const char *advice; /* for people; NULL: none */
+};
+
+/* Choose from libpq's text, which has a line for each attempt: the one that there is advice about,
+ * otherwise the last that found more than a closed port. `uri` is that of the store. Pure. */
+void pg_reason_find(const char *text, const char *uri, struct pg_reason *out);
+
 /* --- wait.c: the only file that waits for the server ---------------------------------------- */
 
 /* Send what libpq has gathered. */
