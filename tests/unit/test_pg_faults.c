@@ -307,6 +307,30 @@ static void test_damage_ends_it(void **state)
     }
 }
 
+/* The daemon ends, because what comes next would be stored in part. */
+static void test_a_table_that_is_gone_is_told(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    const struct store_packet packet = reading("d", "d", 1000, VOLTS("3.7"));
+    static const char *const changes[][2] = {
+        {"ALTER TABLE battery RENAME TO away", "ALTER TABLE away RENAME TO battery"},
+        {"ALTER TABLE battery RENAME voltage_v TO away",
+         "ALTER TABLE battery RENAME away TO voltage_v"},
+    };
+
+    assert_int_equal(store_all(fixture, &packet, 1), 0); /* makes the month */
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        as_owner(fixture, changes[i][0]);
+        begin(fixture->store);
+        apply(fixture->store, &packet);
+        assert_int_equal(store_commit(fixture->store), STORE_FATAL);
+        assert_non_null(strstr(store_error(fixture->store), "the schema was changed by somebody"));
+        store_rollback(fixture->store);
+        fixture->store->fatal = false; /* a new process */
+        as_owner(fixture, changes[i][1]);
+    }
+}
+
 static void test_privileges_and_connections(void **state)
 {
     struct pg_fixture *fixture = *state;
@@ -338,6 +362,7 @@ int main(int argc, char **argv)
         WITH(test_errors_of_the_server),
         WITH(test_damage_ends_it),
         WITH(test_privileges_and_connections),
+        WITH(test_a_table_that_is_gone_is_told),
     };
 
     (void)argc;

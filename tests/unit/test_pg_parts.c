@@ -45,7 +45,7 @@ static void test_errors(void **state)
         {"58030", STORE_FATAL, STORE_E_PATH, true, false},    /* I/O error */
         {"XX001", STORE_FATAL, STORE_E_PATH, true, false},    /* corruption */
         {"XX002", STORE_FATAL, STORE_E_PATH, true, false},
-        {"42P01", STORE_FATAL, STORE_E_PATH, false, false},   /* no such table: our fault */
+        {"42P01", STORE_FATAL, STORE_E_PATH, false, false},   /* no such table */
         {"23505", STORE_E_RETRY, STORE_E_WAIT, false, true},  /* an index of somebody */
         {"P0001", STORE_E_RETRY, STORE_E_WAIT, false, false}, /* a trigger of somebody */
         {"22P02", STORE_FATAL, STORE_E_PATH, false, true},    /* a value: unless it is a row's */

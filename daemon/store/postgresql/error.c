@@ -15,6 +15,7 @@
 #define FREE_SPACE "free space at the server"
 #define DAMAGED    "the database is damaged: keep a copy of it, and restore a backup"
 #define SERVER_LOG "the server's log says more"
+#define CHANGED    "the schema was changed by somebody: foxtrackrctl verify says what is missing"
 
 static const struct {
     const char *state; /* an SQLSTATE, or the class that it begins with */
@@ -55,6 +56,8 @@ static const struct {
     {"P0",
      {STORE_E_RETRY, STORE_E_WAIT, false, false,
       "drop the trigger that refuses it, which foxtrackrd has not made"}},
+    {"42P01", {STORE_FATAL, STORE_E_PATH, false, false, CHANGED}},   /* no such table */
+    {"42703", {STORE_FATAL, STORE_E_PATH, false, false, CHANGED}},   /* no such column */
     {"22", {STORE_FATAL, STORE_E_PATH, false, true, SERVER_LOG}},    /* a value */
     {"54", {STORE_FATAL, STORE_E_PATH, false, true, SERVER_LOG}},    /* a size */
     {"58030", {STORE_FATAL, STORE_E_PATH, true, false, SERVER_LOG}}, /* I/O error */
