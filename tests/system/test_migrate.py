@@ -1,6 +1,7 @@
 """foxtrackrctl migrate: a SQLite database is moved into PostgreSQL, and the daemon goes on there."""
 
 import json
+import re
 import sqlite3
 import subprocess
 
@@ -119,7 +120,8 @@ def test_killed_at_any_moment(broker, make_daemon, pg, cluster):
     change("INSERT INTO messages SELECT device, 'odd', 1700000000000, 'V3.0', 2, '{\"a\": 1e-2000}', x'00', 1"
            " FROM devices LIMIT 1")
     done = migrate(new, old.database, check=False)
-    assert done.returncode == 66 and "cannot hold a row of messages (device 1000" in done.stderr, done.stderr
+    assert done.returncode == 66 and re.search(
+        r"cannot hold a row of messages \(device 1000.*\): a (string|number|text) has ", done.stderr), done.stderr
     change("DELETE FROM messages WHERE type = 'odd'")
 
     one = "WHERE (device, time_ms) = (SELECT device, min(time_ms) FROM battery GROUP BY device LIMIT 1)"

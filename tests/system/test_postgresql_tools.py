@@ -90,6 +90,16 @@ def test_verify_finds_every_damage(filled, pg, cluster):  # noqa: F811
     assert wrong(filled, "verify") == []
 
 
+def test_verify_tells_what_it_cannot_read(filled, pg, cluster):  # noqa: F811
+    """Goal: without a table, verify names it, and each check that needs it says so in a sentence."""
+    filled.stop()
+    cluster.psql("ALTER TABLE quarantine RENAME TO away", pg.name)
+    told = {check: detail for check, good, _, detail in findings(filled, "verify") if not good}
+    assert "is without quarantine" in told["schema"]
+    assert re.search('cannot verify its digests: relation "quarantine" does not exist', told["digests"]), told
+    assert not re.search("cannot (months|digests|JSON|view)", " ".join(told.values())), told
+
+
 def most_filled(pg, table):
     """The partition of this table with most rows, and how many it has."""
     names = [name for name, in pg.rows(f"SELECT name FROM foxtrackr_partitions WHERE parent = '{table}'")]

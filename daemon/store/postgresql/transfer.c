@@ -372,12 +372,12 @@ static int check_cell(struct store *store, const struct store_cell *cells, int a
         return STORE_OK;
     }
     if (memchr(cells[at].bytes, '\0', cells[at].length) != NULL) {
-        why = "a text with a NUL";
+        why = "a text has a NUL";
     } else if (at != batch->document || json_allowed(cells[at].bytes, cells[at].length, &why)) {
         return STORE_OK;
     }
     return pg_refuse(store, STORE_E_PATH,
-                     "%s: cannot hold a row of %s (device %" PRId64 "%s%" PRId64 "): it has %s; "
+                     "%s: cannot hold a row of %s (device %" PRId64 "%s%" PRId64 "): %s; "
                      "delete it from the file once you have it elsewhere",
                      store->shown, batch->table,
                      cells[0].kind == STORE_INTEGER ? cells[0].integer : 0,

@@ -57,8 +57,11 @@ int pg_verify_query_of(struct pg_verify *verify, const char *check, const char *
                        const struct pg_args *args, PGresult **rows, bool *gone)
 {
     struct store *store = verify->store;
-    int result = pg_query(store, sql, check, args, rows);
+    char doing[sizeof("verify its view ") + PG_NAME_SIZE];
+    int result;
 
+    snprintf(doing, sizeof(doing), "verify its %s", check);
+    result = pg_query(store, sql, doing, args, rows);
     if (result == STORE_E_RETRY && store->db != NULL) {
         *gone = strcmp(store->state, "42P01") == 0;
         if (!*gone) {

@@ -53,12 +53,14 @@ int verify_sql_failed(struct verify *verify, const char *check)
 {
     sqlite3 *db = verify->store->db;
     int code = sqlite3_errcode(db);
+    char doing[FINDING_SIZE];
 
     if (code == SQLITE_INTERRUPT) {
         return store_refuse(verify->store, STORE_E_STOPPED, "stopped before the end");
     }
     if (store_classify(sqlite3_extended_errcode(db), errno) == STORE_E_RETRY) {
-        return store_fail(verify->store, check);
+        snprintf(doing, sizeof(doing), "verify its %s", check);
+        return store_fail(verify->store, doing);
     }
     verify_tell(verify, check, false, "cannot be checked: %s; keep the file, and restore a backup",
                 sqlite3_errmsg(db));
