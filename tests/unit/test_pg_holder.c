@@ -28,6 +28,8 @@ static void test_an_idle_daemon_takes_its_sessions_again(void **state)
     assert_int_equal(measure(fixture->store, &measures), STORE_OK);
     assert_int_equal(fixture->store->link, PG_HOLDER);
     assert_int_equal(pg_open_as(fixture, "id-a-01", false, &other), STORE_E_LOCKED);
+    assert_non_null(strstr(fixture->problem, "has the client id id-a-01: stop that daemon, or set "
+                                             "standby = yes in both, or another session.number"));
     /* A server that cannot be asked is no reason to end. */
     pg_look(fixture->super, "ALTER ROLE foxtrackrd CONNECTION LIMIT 0");
     end_backend(fixture);
@@ -38,6 +40,8 @@ static void test_an_idle_daemon_takes_its_sessions_again(void **state)
     assert_int_equal(pg_open_as(fixture, "id-a-01", false, &other), STORE_OK);
     assert_int_equal(measure(fixture->store, &measures), STORE_E_LOST);
     assert_non_null(strstr(store_error(fixture->store), "has the client ids of this daemon now"));
+    assert_non_null(strstr(store_error(fixture->store), "cut off from the server for too long; "
+                                                        "stop one of them"));
     store_close(other);
 }
 

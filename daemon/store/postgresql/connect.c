@@ -364,7 +364,11 @@ int pg_ready(struct store *store)
     if (result == STORE_E_LOCKED) {
         pg_disconnect(store);
         return pg_refuse(store, store->run != 0 ? STORE_E_LOST : STORE_E_RETRY,
-                         "%s: %s has the client ids of this daemon now", store->shown, holder.text);
+                         "%s: %s has the client ids of this daemon now: this one was stopped or "
+                         "cut off from the server for too long; %s",
+                         store->shown, holder.text,
+                         store->standby ? "its restart makes it a standby"
+                                        : "stop one of them, or set standby = yes in both");
     }
     if (result == STORE_OK && store->run != 0) {
         result = pg_run_resume(store);

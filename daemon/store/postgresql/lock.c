@@ -52,6 +52,20 @@ static bool all_granted(const PGresult *taken, unsigned count)
     return granted;
 }
 
+/* Notes which client id another process has. */
+static void note_taken(struct store *store, const PGresult *taken)
+{
+    for (int row = 0; row < PQntuples(taken); row++) {
+        for (unsigned i = 0; i < store->client_count && pg_int4(taken, row, 1) == 0; i++) {
+            if (pg_lock_key("session", store->broker, store->client_ids[i]) ==
+                pg_int8(taken, row, 0)) {
+                store->taken_id = store->client_ids[i];
+                return;
+            }
+        }
+    }
+}
+
 /* Ends the connection of a holder that does nothing any more. One of our own process, which the
  * server has not yet given up, needs no wait: returns true. */
 static bool end_holder(struct store *store, const PGresult *found, const char *name)
@@ -123,6 +137,7 @@ int pg_lock_take(struct store *store, struct store_holder *holder)
     if (result == STORE_OK && all_granted(taken, store->client_count)) {
         store->link = PG_HOLDER;
     } else if (result == STORE_OK) {
+        note_taken(store, taken);
         give_back(store, taken);
         result = see_holder(store, &args, holder);
         result = result == STORE_OK ? STORE_E_LOCKED : result;

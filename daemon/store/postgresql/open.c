@@ -145,8 +145,11 @@ int postgresql_take(struct store *store, struct store_holder *holder)
         result = pg_lock_take(store, holder);
     }
     if (result == STORE_E_LOCKED) {
-        return pg_refuse(store, STORE_E_LOCKED, "%s: %s has its client ids", store->shown,
-                         holder->text);
+        return pg_refuse(store, STORE_E_LOCKED,
+                         "%s: %s has the client id %s: stop that daemon, or set standby = yes in "
+                         "both, or another session.number in one",
+                         store->shown, holder->text,
+                         store->taken_id != NULL ? store->taken_id : "of this one");
     }
     if (result == STORE_OK) {
         result = pg_zone_apply(store);

@@ -103,6 +103,7 @@ struct store {
     char **client_ids;
     int64_t *lock_keys; /* one for each client id, ascending */
     unsigned client_count;
+    const char *taken_id; /* of client_ids: one that another process has; NULL: not known */
     int answer_timeout_ms;
     int busy_timeout_ms;
     int wait_ms; /* bounds every wait: answer_timeout_ms, or what limit_wait() has set */
