@@ -6,6 +6,7 @@ import re
 import pytest
 
 import fleet
+from foxtrackrd import foxtrackrctl
 from harness import FOXTRACKRD, ROOT, run, wait_until
 from test_postgresql import cluster, fixture_pg, sections  # noqa: F401: fixtures
 
@@ -38,6 +39,9 @@ def test_readers_read_and_nothing_else(broker, make_daemon, pg, cluster):
             cluster.psql(statement, pg.name, "ana")
     with pytest.raises(RuntimeError, match="permission denied for database"):
         cluster.psql("SELECT 1", pg.name, "stranger")
+    daemon.configure(database={"uri": pg.uri.replace("foxtrackrd", "ana")})
+    checked = foxtrackrctl(daemon, "check", check=False).stdout
+    assert 'the role "ana" may not create tables: name the role "foxtrackrd" in database.uri' in checked, checked
     cluster.psql("DROP ROLE ana; DROP ROLE stranger")
 
 

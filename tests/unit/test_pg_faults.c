@@ -331,6 +331,26 @@ static void test_a_table_that_is_gone_is_told(void **state)
     }
 }
 
+/* A role that may only read, where another one has made the tables, and where nobody has. */
+static void test_a_role_that_may_only_read_is_told(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct store *store = NULL;
+
+    pg_look(fixture->super, "CREATE ROLE ana LOGIN");
+    pg_uri("ana", fixture->database, fixture->uri, sizeof(fixture->uri));
+    assert_int_equal(pg_open_as(fixture, "id-a-02", false, &store), STORE_E_PATH);
+    assert_non_null(strstr(fixture->problem,
+                           "the role \"ana\" may not create tables: name the role "
+                           "\"foxtrackrd\" in database.uri, which owns the "
+                           "tables that are there"));
+    as_owner(fixture, "DROP TABLE schema_version");
+    assert_int_equal(pg_open_as(fixture, "id-a-02", false, &store), STORE_E_PATH);
+    assert_non_null(strstr(fixture->problem, "the role \"ana\" may not create tables: make it the "
+                                             "owner of the database"));
+    pg_look(fixture->super, "DROP ROLE ana");
+}
+
 static void test_privileges_and_connections(void **state)
 {
     struct pg_fixture *fixture = *state;
@@ -363,6 +383,7 @@ int main(int argc, char **argv)
         WITH(test_damage_ends_it),
         WITH(test_privileges_and_connections),
         WITH(test_a_table_that_is_gone_is_told),
+        WITH(test_a_role_that_may_only_read_is_told),
     };
 
     (void)argc;

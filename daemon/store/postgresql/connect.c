@@ -179,7 +179,7 @@ static int dial(struct store *store)
 
 /* --- checks -------------------------------------------------------------------------------- */
 
-enum { VERSION, ENCODING, FSYNC, COMMITS, RECOVERY, READ_ONLY, PID, SCHEMA, TEMP, CREATE };
+enum { VERSION, ENCODING, FSYNC, COMMITS, RECOVERY, READ_ONLY, PID, SCHEMA, TEMP, CREATE, ROLE };
 
 static const char settings[] =
     "SET standard_conforming_strings = on; SET DateStyle = ISO; SET TimeZone = 'UTC';"
@@ -194,15 +194,37 @@ static const char settings[] =
     " current_setting('fsync'), current_setting('synchronous_commit'), pg_is_in_recovery(),"
     " current_setting('transaction_read_only'), pg_backend_pid(), current_schema(),"
     " has_database_privilege(current_database(), 'TEMP'),"
-    " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
+    " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false), " PG_ROLES;
 
 static bool is(PGresult *found, int column, const char *text)
 {
     return strcmp(PQgetvalue(found, 0, column), text) == 0;
 }
 
+/* Where there are tables, their owner is the role that the daemon ran with. */
+void pg_explain_role(const PGresult *found, int column, char *out, size_t size)
+{
+    const char *role = PQgetvalue(found, 0, column);
+    const char *owner = PQgetvalue(found, 0, column + 1);
+
+    if (!PQgetisnull(found, 0, column + 1) && strcmp(owner, role) != 0) {
+        snprintf(
+            out, size,
+            "the role \"%s\" may not create tables: name the role \"%s\" in database.uri, which "
+            "owns the tables that are there",
+            role, owner);
+    } else {
+        snprintf(out, size,
+                 "the role \"%s\" may not create tables: make it the owner of the database (ALTER "
+                 "DATABASE ... OWNER TO ...), or GRANT CREATE ON SCHEMA and TEMP ON DATABASE",
+                 role);
+    }
+}
+
 static int check_server(struct store *store, PGresult *found)
 {
+    char role[PG_ERROR_SIZE / 2];
+
     if (strtol(PQgetvalue(found, 0, VERSION), NULL, 10) < OLDEST_VERSION) {
         return pg_refuse(store, STORE_E_PATH, "%s: PostgreSQL 15 or newer is needed", store->shown);
     }
@@ -239,11 +261,8 @@ static int check_server(struct store *store, PGresult *found)
                          server ? "" : PG_COMMITS_SET_BY);
     }
     if (is(found, SCHEMA, "") || !is(found, CREATE, "t") || !is(found, TEMP, "t")) {
-        return pg_refuse(store, STORE_E_PATH,
-                         "%s: this role may not create tables: make it the owner of the database "
-                         "(ALTER DATABASE ... OWNER TO ...), or GRANT CREATE ON SCHEMA and TEMP ON "
-                         "DATABASE",
-                         store->shown);
+        pg_explain_role(found, ROLE, role, sizeof(role));
+        return pg_refuse(store, STORE_E_PATH, "%s: %s", store->shown, role);
     }
     return STORE_OK;
 }

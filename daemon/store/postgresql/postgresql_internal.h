@@ -309,6 +309,17 @@ int64_t pg_touched(PGresult *result);
  * STORE_E_NEWER or STORE_FATAL. */
 int pg_connect(struct store *store);
 
+/* Columns of a query: the role, and the one that owns the tables of the schema; NULL: there are
+ * none yet. */
+#define PG_ROLES                                                                                   \
+    "current_user::text, (SELECT pg_get_userbyid(relowner)::text FROM pg_class"                    \
+    " WHERE relname = 'schema_version' AND relnamespace ="                                         \
+    " (SELECT oid FROM pg_namespace WHERE nspname = current_schema()))"
+
+/* Say what to do about a role that may not create tables, with the columns of PG_ROLES, the first
+ * of which is `column`. */
+void pg_explain_role(const PGresult *found, int column, char *out, size_t size);
+
 /* Close at once. Harmless when closed. */
 void pg_disconnect(struct store *store);
 

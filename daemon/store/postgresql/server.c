@@ -32,7 +32,8 @@ enum {
     TEMPORARY,
     CREATE,
     AGE,
-    VACUUM
+    VACUUM,
+    ROLE
 };
 
 static const char facts[] =
@@ -49,7 +50,7 @@ static const char facts[] =
     " pg_is_in_recovery(), has_database_privilege(current_database(), 'TEMP'),"
     " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),"
     " (SELECT age(datfrozenxid)::int8 FROM pg_database WHERE datname = current_database()),"
-    " current_setting('autovacuum')";
+    " current_setting('autovacuum'), " PG_ROLES;
 
 static const char dead[] = "SELECT relname, n_dead_tup, n_live_tup FROM pg_stat_user_tables"
                            " WHERE schemaname = current_schema() AND n_dead_tup > $1::int8"
@@ -84,6 +85,7 @@ static bool is_off(const PGresult *found, int column)
 static void judge(const struct store *store, const PGresult *found, struct store_server *out)
 {
     bool full = store->durability == STORE_FULL;
+    char role[sizeof(out->warnings[0])];
     int64_t free_connections = pg_int8(found, 0, FREE);
 
     out->refused = full && (is_off(found, FSYNC) || is_off(found, COMMITS));
@@ -101,7 +103,8 @@ static void judge(const struct store *store, const PGresult *found, struct store
         warn(out, "it is a standby, which cannot be written: name the primary in database.uri, or "
                   "all hosts");
     } else if (!yes(found, TEMPORARY) || !yes(found, CREATE)) {
-        warn(out, "this role may not create tables: make it the owner of the database");
+        pg_explain_role(found, ROLE, role, sizeof(role));
+        warn(out, "%s", role);
     }
     if (free_connections < CONNECTIONS_FREE) {
         warn(out, "%lld connection%s free: raise max_connections, or end those that are idle",
