@@ -70,24 +70,34 @@ static void say_gap(struct session *session, enum store_gap gap)
  * Logs that the broker has a session which the database has no record of: it is another database's,
  * or the broker's name has changed.
  *
- * A new database is one that was begun by mistake, where the disk of the old one is not mounted; or
- * it is the first, and another program made the session. Nothing tells one from the other.
+ * A new database is one that was begun by mistake, where the disk of the old one is not mounted or
+ * the URI names another one; or it is the first, and another program made the session. Nothing
+ * tells one from the other.
  */
 static void say_found(const struct session *session)
 {
     const struct log_fields fields = {.session = session->own->client_id};
+    const struct config *config = session->parts.config;
 
     if (session->known) {
         return;
     }
-    if (session->parts.database_is_new) {
+    if (session->parts.database_is_new && config->database.engine == CONFIG_POSTGRESQL) {
+        log_line_fields(
+            LOG_WARNING, &fields,
+            "%s: the broker has a session for this client id, and the database %s is new: if "
+            "foxtrackrd has run here before, database.uri may name another database, or the "
+            "database was emptied: stop foxtrackrd, and name the one before, or restore a dump. If "
+            "another program made the session, all is well",
+            session->own->client_id, config->database.path);
+    } else if (session->parts.database_is_new) {
         log_line_fields(
             LOG_WARNING, &fields,
             "%s: the broker has a session for this client id, and the database %s is new: if "
             "foxtrackrd has run here before, the disk with its database may not be mounted: stop "
             "foxtrackrd, then see \"A database on a disk of its own\" in foxtrackrd(8). If another "
             "program made the session, all is well",
-            session->own->client_id, session->parts.config->database.path);
+            session->own->client_id, config->database.path);
     } else {
         log_line_fields(
             LOG_NOTICE, &fields,

@@ -88,6 +88,20 @@ static void a_session_that_a_new_database_meets_is_a_warning(void **state)
     assert_int_equal(logged(fixture, "the disk with its database may not be mounted"), 1);
 }
 
+/* A database of PostgreSQL is on no disk of this machine. */
+static void a_session_that_a_new_database_at_a_server_meets_is_a_warning(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->database_is_new = true;
+    fixture->config.database.engine = CONFIG_POSTGRESQL;
+    begin_subscribed(fixture);
+    fixture_end(fixture);
+    assert_int_equal(logged(fixture, "warning c: the broker has a session"), 1);
+    assert_int_equal(logged(fixture, "database.uri may name another database"), 1);
+    assert_int_equal(logged(fixture, "mounted"), 0);
+}
+
 /* --- a CONNECT without an answer ------------------------------------------------------------- */
 
 /* The daemon ended between CONNECT and the record of the answer. */
@@ -347,6 +361,7 @@ int main(void)
         SESSION_TEST(a_session_lost_later_is_one_gap),
         SESSION_TEST(a_session_that_only_the_broker_knows_is_said),
         SESSION_TEST(a_session_that_a_new_database_meets_is_a_warning),
+        SESSION_TEST(a_session_that_a_new_database_at_a_server_meets_is_a_warning),
         SESSION_TEST(an_answer_that_is_not_on_record_is_uncertain),
         SESSION_TEST(an_uncertain_session_that_is_gone_is_lost),
         SESSION_TEST(a_first_session_is_never_uncertain),
