@@ -220,9 +220,10 @@ static void tell_expired(struct pg_verify *verify, const struct counted *all)
                        (long long)all->expired, plural_s(all->expired), all->first);
     } else {
         pg_verify_tell(verify, "expired", true,
-                       "%lld row%s of %d months that retention has detached (tables %s, ...): the "
+                       "%lld row%s of %d %s that retention has detached (tables %s, ...): the "
                        "next retention of a foxtrackrd drops them",
-                       (long long)all->expired, plural_s(all->expired), all->months, all->first);
+                       (long long)all->expired, plural_s(all->expired), all->months,
+                       plural(all->months, "month", "months"), all->first);
     }
 }
 
