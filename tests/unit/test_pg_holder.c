@@ -90,7 +90,7 @@ static void assert_distrusted(struct pg_fixture *fixture, const char *name)
         assert_int_equal(measure(store, &measures), STORE_OK);
         store->dialled_ms = clock_monotonic_ms();
     }
-    snprintf(sentence, sizeof(sentence), "the server has %s = off", name);
+    snprintf(sentence, sizeof(sentence), " has %s = off", name);
     assert_int_equal(store_begin(store), STORE_E_RETRY);
     assert_non_null(strstr(store_error(store), sentence));
     assert_int_equal(store_rollback(store), STORE_OK);
