@@ -52,7 +52,7 @@ CHECK_ALL := \
     'analyzers of clang and gcc: -j$(JOBS) lint-tidy lint-analyzer' \
     'unit and system tests, sanitized: test-sanitized' \
     'faults, and threads: -j3 faults test-threads' \
-    'system tests on PostgreSQL: system-postgresql' \
+    'system tests on PostgreSQL: system-postgresql-quick' \
     'system tests and kills with the shared Paho, and packages: -j2 check-shared packages-quick' \
     'service on systemd, and fuzzing: -j3 service-run fuzz-quick SECONDS=5' \
     'report in a browser: check-browser' \
@@ -96,6 +96,11 @@ system-postgresql: all $(FLEET) $(PRELOADS) ## the system tests on PostgreSQL, a
 	    -n $(SYSTEM_WAITERS) --dist loadgroup -m 'not browser' $(SYSTEM_POSTGRESQL)
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider \
 	    -n $(SYSTEM_WAITERS) --dist loadgroup $(SYSTEM_OF_POSTGRESQL)
+
+# The short way, for `make check-all`: of the modules that run on both engines, those that have most to do with the database.
+system-postgresql-quick: SYSTEM_POSTGRESQL := $(patsubst %,tests/system/test_%.py,clock connection delivery gate hostile_input \
+                interruptions protocol reload reload_keys replay session start status status_shown views)
+system-postgresql-quick: system-postgresql
 
 check-browser: all $(FLEET) $(PRELOADS) ## the report, written and live, in a headless Chromium
 	$(Q)tests/deps $(DEPS_BROWSER)
@@ -178,4 +183,4 @@ $(FLEET): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lm
 
 .PHONY: deps deps-build deps-demo deps-check check check-all check-brokers brokers each-broker check-browser check-shared check-recipes \
-        check-debian13 test test-sanitized test-threads test-programs system system-postgresql demo
+        check-debian13 test test-sanitized test-threads test-programs system system-postgresql system-postgresql-quick demo
