@@ -27,6 +27,7 @@ BUILD = "is about the build"
 BOTH = "has a server of its own: make system-postgresql runs it after the others"
 
 LEFT_OUT_MODULES = {
+    "upgrade": "0.1.0 had SQLite alone",
     **dict.fromkeys(("alerts", "completion", "ctl_help", "dependencies", "documents", "fleet", "left_out", "library",
                      "plurals", "scripted_broker", "snippets", "stages"), NO_DATABASE),
     **dict.fromkeys(("migrate", "postgresql", "postgresql_answers", "postgresql_questions", "postgresql_roles",
