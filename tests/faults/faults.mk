@@ -16,7 +16,7 @@ $(BUILD)/tests/%_shim.so: tests/faults/%_shim.c
 
 $(SMALL_DAEMON): $(BUILD)/daemon/main.o $(OTHER_OBJ) $(SIZED:%=$(BUILD)/small/store/sqlite/%) $(LIBRARY) $(PAHO_FLAGS)
 	@echo "  LD      $@"
-	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
+	$(Q)$(CC) $(LDFLAGS_) $(LDFLAGS_HOST) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS_DAEMON)
 
 $(SMALL_PG_OBJ): private CPPFLAGS_ += -DNEW_ROWS=1 -DFEW_ROWS=3
 $(SMALL_PG_OBJ): private HARDENING := $(subst -fPIE,-fPIC,$(HARDENING))
