@@ -14,7 +14,7 @@
  * question for MQTT 5 (session/address.c).
  *
  * A broker tells how long it keeps a session of MQTT 5 in its answer to a client that asks for one.
- * So the check asks first, over a connection of its own. Must never happen: a session that may
+ * The check asks that first, over a connection of its own. Must never happen: a session that may
  * outlast the check has a subscription, because the broker would queue messages for it.
  */
 #include "ctl/check_findings_internal.h"

@@ -11,7 +11,7 @@
 #define VIEW_NAME_SIZE 64 /* a section's name is shorter */
 #define VIEW_KIND_SIZE 16
 
-/* What the database has by the name of a view. */
+/* The object that has the name of a view. */
 struct view_found {
     char kind[VIEW_KIND_SIZE]; /* "" for nothing, else the kind of the object */
     bool ours;                 /* it is a view that the store has made, and nobody has changed it */

@@ -3,9 +3,9 @@
  * before it inserts one nor keeps a copy in `stage`, and takes half the time for a row. COPY has
  * no ON CONFLICT: one row that is there already ends the transaction.
  *
- * So this way is taken only while it is likely that all rows are new: after NEW_ROWS rows of which
- * none was there, over this connection. It is never taken in a transaction that holds
- * anything else. When a row was there, the transaction is rolled back, the rows of the round go
+ * The direct way is taken only while all rows are likely to be new: after NEW_ROWS rows of which
+ * none was there, over this connection. It is never taken in a transaction that holds anything
+ * else. When a row was there, the transaction is rolled back, the rows of the round go
  * through `stage`, and NEW_ROWS are counted anew: a fleet whose readings come twice (a device in a
  * group) keeps to `stage` and leaves no error in the server's log.
  *
@@ -13,7 +13,6 @@
  * readings wait for each other, and never in a circle.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "store/postgresql/batch_internal.h"
 #include "store/postgresql/copy_internal.h"

@@ -31,7 +31,7 @@ enum { PARENT, NAME, FROM, UNTIL, DETACHING, FOLLOWS };
     " FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"         \
     " AND relname ~ '^" PG_EXPIRED_PREFIX "(battery|temperature|messages)_' ORDER BY 1, 3, 2"
 
-/* What count_rows() finds. */
+/* The sums of count_rows(). */
 struct counted {
     int64_t rows;
     int64_t misplaced; /* out of the range of their month */
