@@ -8,7 +8,21 @@
  */
 #include "store/view_plan.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+
+struct view_change {
+    enum store_view_state state;
+    char name[VIEW_NAME_SIZE];
+    char kind[VIEW_KIND_SIZE];
+    const struct config_view *view; /* NULL: its section is gone */
+};
+
+/* All configured views, and as many that an earlier configuration had. */
+struct view_plan {
+    struct view_change list[2 * CONFIG_VIEWS_MAX];
+    size_t count;
+};
 
 static void add(struct view_plan *plan, enum store_view_state state, const char *name,
                 const char *kind, const struct config_view *view)
@@ -74,8 +88,8 @@ static int plan_gone(struct store *store, const struct view_engine *engine,
 }
 
 /* First the removals, so that their names are free. */
-int view_plan_make(struct store *store, const struct view_engine *engine,
-                   const struct config_views *views, struct view_plan *plan)
+static int make_plan(struct store *store, const struct view_engine *engine,
+                     const struct config_views *views, struct view_plan *plan)
 {
     int result;
 
@@ -87,7 +101,7 @@ int view_plan_make(struct store *store, const struct view_engine *engine,
     return result;
 }
 
-bool view_plan_changes_anything(const struct view_plan *plan)
+static bool changes_anything(const struct view_plan *plan)
 {
     for (size_t i = 0; i < plan->count; i++) {
         if (plan->list[i].state != STORE_VIEW_STANDS) {
@@ -120,8 +134,8 @@ static int apply(struct store *store, const struct view_engine *engine,
     return result == STORE_OK ? engine->forget(store, change->name) : result;
 }
 
-int view_plan_apply(struct store *store, const struct view_engine *engine,
-                    const struct view_plan *plan)
+static int apply_all(struct store *store, const struct view_engine *engine,
+                     const struct view_plan *plan)
 {
     int result = STORE_OK;
 
@@ -131,9 +145,57 @@ int view_plan_apply(struct store *store, const struct view_engine *engine,
     return result;
 }
 
-void view_plan_tell(const struct view_plan *plan, store_view_fn *each, void *context)
+static void tell(const struct view_plan *plan, store_view_fn *each, void *context)
 {
     for (size_t i = 0; i < plan->count; i++) {
         each(context, plan->list[i].state, plan->list[i].name, plan->list[i].kind);
     }
+}
+
+/* The plan is made anew in the transaction: now no other daemon changes anything. */
+static int carry_out(struct store *store, const struct view_engine *engine,
+                     const struct config_views *views, struct view_plan *plan)
+{
+    int result = engine->begin(store);
+
+    if (result == STORE_OK) {
+        result = make_plan(store, engine, views, plan);
+    }
+    if (result == STORE_OK) {
+        result = apply_all(store, engine, plan);
+    }
+    if (result == STORE_OK) {
+        return engine->commit(store);
+    }
+    if (engine->undo != NULL) {
+        engine->undo(store);
+    }
+    return result;
+}
+
+int view_plan_set(struct store *store, const struct view_engine *engine,
+                  const struct config_views *views, store_view_fn *each, void *context)
+{
+    struct view_plan plan;
+    int result = make_plan(store, engine, views, &plan);
+
+    if (result == STORE_OK && changes_anything(&plan)) {
+        result = carry_out(store, engine, views, &plan);
+    }
+    if (result == STORE_OK) {
+        tell(&plan, each, context);
+    }
+    return result;
+}
+
+int view_plan_look(struct store *store, const struct view_engine *engine,
+                   const struct config_views *views, store_view_fn *each, void *context)
+{
+    struct view_plan plan;
+    int result = make_plan(store, engine, views, &plan);
+
+    if (result == STORE_OK) {
+        tell(&plan, each, context);
+    }
+    return result;
 }

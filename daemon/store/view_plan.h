@@ -18,19 +18,6 @@ struct view_found {
     bool same;                 /* it has the text that the section gives */
 };
 
-struct view_change {
-    enum store_view_state state;
-    char name[VIEW_NAME_SIZE];
-    char kind[VIEW_KIND_SIZE];
-    const struct config_view *view; /* NULL: its section is gone */
-};
-
-/* All configured views, and as many that an earlier configuration had. */
-struct view_plan {
-    struct view_change list[2 * CONFIG_VIEWS_MAX];
-    size_t count;
-};
-
 /* The engine's part. */
 struct view_engine {
     int (*compare)(const char *one, const char *other); /* names; 0: they are the same to it */
@@ -43,21 +30,19 @@ struct view_engine {
     int (*create)(struct store *store, const struct config_view *view); /* and note it */
     int (*drop)(struct store *store, const char *name);
     int (*forget)(struct store *store, const char *name); /* the note */
+    /* A transaction that no other daemon changes views in. It waits for nobody. */
+    int (*begin)(struct store *store);
+    int (*commit)(struct store *store);
+    void (*undo)(struct store *store); /* after a failure; NULL: the caller of set_views does it */
 };
 
-/* Plan what makes the views of the database those of the configuration. The plan keeps pointers
- * into `views`. */
-int view_plan_make(struct store *store, const struct view_engine *engine,
-                   const struct config_views *views, struct view_plan *plan);
+/* Make the views of the database those of the configuration, if they are not yet, and call `each`
+ * for each view. */
+int view_plan_set(struct store *store, const struct view_engine *engine,
+                  const struct config_views *views, store_view_fn *each, void *context);
 
-/* Returns true when carrying out the plan changes the database. */
-bool view_plan_changes_anything(const struct view_plan *plan);
-
-/* Carry out the plan, in the transaction of the caller, who has made the plan in it. */
-int view_plan_apply(struct store *store, const struct view_engine *engine,
-                    const struct view_plan *plan);
-
-/* Call `each` for each view of the plan. */
-void view_plan_tell(const struct view_plan *plan, store_view_fn *each, void *context);
+/* Call `each` for each view with what view_plan_set() would do. */
+int view_plan_look(struct store *store, const struct view_engine *engine,
+                   const struct config_views *views, store_view_fn *each, void *context);
 
 #endif

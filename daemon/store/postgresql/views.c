@@ -129,6 +129,21 @@ static int create(struct store *store, const struct config_view *view)
     return result;
 }
 
+/* --- the changes --------------------------------------------------------------------------- */
+
+/* The lock makes daemons take turns, and lets readers of typed_views pass. Neither it nor the
+ * removal of a view waits for somebody who reads that view: a later call tries again. */
+static int begin(struct store *store)
+{
+    int result = pg_own_begin(store);
+
+    return result == STORE_OK ? pg_simple(store,
+                                          "SET LOCAL lock_timeout = '100ms';"
+                                          " LOCK TABLE typed_views IN SHARE ROW EXCLUSIVE MODE",
+                                          "change the typed views", NULL)
+                              : result;
+}
+
 static const struct view_engine engine = {
     .compare = strcmp,
     .find = find,
@@ -136,65 +151,23 @@ static const struct view_engine engine = {
     .create = create,
     .drop = drop,
     .forget = forget,
+    .begin = begin,
+    .commit = pg_own_commit,
+    .undo = pg_own_undo,
 };
-
-/* --- the changes --------------------------------------------------------------------------- */
-
-/* The lock makes daemons take turns, and lets readers of typed_views pass. Neither it nor the
- * removal of a view waits for somebody who reads that view: a later call tries again. */
-static int carry_out(struct store *store, const struct config_views *views, struct view_plan *plan)
-{
-    int result = pg_own_begin(store);
-
-    if (result == STORE_OK) {
-        result = pg_simple(store,
-                           "SET LOCAL lock_timeout = '100ms';"
-                           " LOCK TABLE typed_views IN SHARE ROW EXCLUSIVE MODE",
-                           "change the typed views", NULL);
-    }
-    if (result == STORE_OK) {
-        result =
-            view_plan_make(store, &engine, views, plan); /* now no other daemon changes anything */
-    }
-    if (result == STORE_OK) {
-        result = view_plan_apply(store, &engine, plan);
-    }
-    if (result != STORE_OK) {
-        pg_own_undo(store);
-        return result;
-    }
-    return pg_own_commit(store);
-}
 
 int postgresql_set_views(struct store *store, const struct config_views *views, store_view_fn *each,
                          void *context)
 {
-    struct view_plan plan = {.count = 0};
     int result = pg_usable(store);
 
-    if (result == STORE_OK) {
-        result = view_plan_make(store, &engine, views, &plan);
-    }
-    if (result == STORE_OK && view_plan_changes_anything(&plan)) {
-        result = carry_out(store, views, &plan);
-    }
-    if (result == STORE_OK) {
-        view_plan_tell(&plan, each, context);
-    }
-    return result;
+    return result == STORE_OK ? view_plan_set(store, &engine, views, each, context) : result;
 }
 
 int postgresql_look_at_views(struct store *store, const struct config_views *views,
                              store_view_fn *each, void *context)
 {
-    struct view_plan plan = {.count = 0};
     int result = pg_usable(store);
 
-    if (result == STORE_OK) {
-        result = view_plan_make(store, &engine, views, &plan);
-    }
-    if (result == STORE_OK) {
-        view_plan_tell(&plan, each, context);
-    }
-    return result;
+    return result == STORE_OK ? view_plan_look(store, &engine, views, each, context) : result;
 }

@@ -196,6 +196,18 @@ static int create(struct store *store, const struct config_view *view)
     return result;
 }
 
+/* --- the changes --------------------------------------------------------------------------- */
+
+static int begin(struct store *store)
+{
+    int result;
+
+    store->wait_ms = 0;
+    result = store_transaction_begin(store);
+    store->wait_ms = store->busy_timeout_ms;
+    return result;
+}
+
 static const struct view_engine engine = {
     .compare = sqlite3_stricmp,
     .find = find,
@@ -203,51 +215,20 @@ static const struct view_engine engine = {
     .create = create,
     .drop = drop,
     .forget = forget,
+    .begin = begin,
+    .commit = store_transaction_commit,
 };
-
-/* --- the changes --------------------------------------------------------------------------- */
-
-static int carry_out(struct store *store, const struct config_views *views, struct view_plan *plan)
-{
-    int result;
-
-    store->wait_ms = 0;
-    result = store_transaction_begin(store);
-    store->wait_ms = store->busy_timeout_ms;
-    if (result == STORE_OK) {
-        result = view_plan_make(store, &engine, views, plan); /* now nobody else changes anything */
-    }
-    if (result == STORE_OK) {
-        result = view_plan_apply(store, &engine, plan);
-    }
-    return result == STORE_OK ? store_transaction_commit(store) : result;
-}
 
 int sqlite_set_views(struct store *store, const struct config_views *views, store_view_fn *each,
                      void *context)
 {
-    struct view_plan plan;
-    int result = view_plan_make(store, &engine, views, &plan);
-
-    if (result == STORE_OK && view_plan_changes_anything(&plan)) {
-        result = carry_out(store, views, &plan);
-    }
-    if (result == STORE_OK) {
-        view_plan_tell(&plan, each, context);
-    }
-    return result;
+    return view_plan_set(store, &engine, views, each, context);
 }
 
 int sqlite_look_at_views(struct store *store, const struct config_views *views, store_view_fn *each,
                          void *context)
 {
-    struct view_plan plan;
-    int result = view_plan_make(store, &engine, views, &plan);
-
-    if (result == STORE_OK) {
-        view_plan_tell(&plan, each, context);
-    }
-    return result;
+    return view_plan_look(store, &engine, views, each, context);
 }
 
 /* --- a migration --------------------------------------------------------------------------- */
