@@ -8,7 +8,6 @@
 #include "store/measures.h"
 #include "store/postgresql/batch_internal.h"
 #include "store/retention.h"
-#include "store/upkeep.h"
 
 #define ALWAYS 1000000 /* new rows: the direct way is taken */
 
@@ -62,16 +61,16 @@ static struct store_packet any_reading(unsigned *seed, int64_t later_ms)
     return packet;
 }
 
-/* SQLite's engine may have put a large batch aside. */
-static void empty_inbox(struct store *lite)
+/*
+ * SQLite's engine opens its inbox when the batches come fast. The inbox sorts messages of group
+ * topics in after those of the devices' own, so another one of two contradicting messages would be
+ * the first. After a batch without messages it is closed.
+ */
+static void close_inbox(struct store *lite)
 {
-    int64_t wait_us;
-
-    while (store_waiting(lite) > 0) {
-        begin(lite);
-        assert_int_equal(store_sort_in(lite, false, 1000, &wait_us), STORE_OK);
-        commit(lite);
-    }
+    begin(lite);
+    commit(lite);
+    assert_int_equal(store_waiting(lite), 0);
 }
 
 static void assert_same_counts(const struct store *one, const struct store *other)
@@ -227,7 +226,7 @@ static void test_the_same_as_sqlite(void **state)
         }
         commit(fixture->store);
         commit(lite);
-        empty_inbox(lite);
+        close_inbox(lite);
         copied += fixture->store->batch->way == BATCH_DIRECT;
         went_back += direct && fixture->store->new_rows == 0;
         assert_same_counts(fixture->store, lite);
