@@ -75,6 +75,15 @@ def wait_until(condition, timeout=20, what=None, every=0.02):
         time.sleep(every)
 
 
+def within_a_second(read):
+    """What read() returns, when it has run within one second of the clock: views count seconds until now."""
+    def attempt():
+        second, found = int(time.time()), read()
+        return [found] if int(time.time()) == second else None
+
+    return wait_until(attempt, timeout=60, what="a reading within one second", every=0)[0]
+
+
 def run(*arguments, check=True, timeout=60, **options):
     """Run a command to its end; its output is captured as text unless `text` says otherwise."""
     options.setdefault("text", True)

@@ -121,7 +121,7 @@ def test_same_page_as_the_file(serve):
     assert server.ask(method="HEAD")[::2] == (200, b"")
     # What is counted from the moment of the page is the same when both are made close together.
     wait_until(lambda: still(server.ask()[2]) == still(
-        foxtrackrctl(serve.data, "report", "-o", "-", text=False).stdout), what="the same page")
+        foxtrackrctl(serve.data, "report", "-o", "-", text=False).stdout), timeout=60, what="the same page", every=0)
 
 
 def test_who_gets_the_page(serve):
