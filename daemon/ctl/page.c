@@ -158,7 +158,8 @@ static int failed(const struct page_data *data, int result, char *problem, size_
         snprintf(problem, problem_size, "%s", data->refused);
         return 1;
     }
-    snprintf(problem, problem_size, "%s", store_error(data->store));
+    snprintf(problem, problem_size, "%s",
+             store_error(data->failed != NULL ? data->failed : data->store));
     switch (result) {
     case STORE_FATAL:
         return EX_IOERR;
@@ -194,6 +195,7 @@ int ctl_page_make(const struct ctl_page_request *request, struct ctl_page *page,
                              .zone = "UTC",
                              .since_ms = request->since_ms,
                              .started_ms = PAGE_NO_TIME};
+    char other_problem[CTL_PAGE_PROBLEM_SIZE];
     int status;
 
     *page = (struct ctl_page){0};
@@ -206,8 +208,14 @@ int ctl_page_make(const struct ctl_page_request *request, struct ctl_page *page,
     if (store_open(&request->database, &data.store, problem, problem_size) != STORE_OK) {
         return EX_NOINPUT;
     }
+    if (request->device == NULL && request->database.engine == CONFIG_SQLITE &&
+        store_open(&request->database, &data.second, other_problem, sizeof(other_problem)) !=
+            STORE_OK) {
+        data.second = NULL; /* one thread reads everything, and meets what there is to tell */
+    }
     status = make_page(&data, page, problem, problem_size);
     page_data_free(&data);
+    store_close(data.second);
     store_close(data.store);
     return status;
 }

@@ -1,10 +1,13 @@
 /*
  * Reads the data of the report's page. All of it is of one state of the database: it is read in one
- * read transaction, which lasts as long as the reading, and writing the page comes afterwards.
+ * read transaction, which lasts as long as the reading, and writing the page comes afterwards. A
+ * report of all devices is read by two threads, each with a connection and a read transaction of
+ * its own, if both see the same state.
  */
 #include "ctl/page_data_internal.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,7 +115,68 @@ int page_rows_named(struct page_data *data, enum store_named named, const struct
     return result == STORE_OK ? read_rows(data, query, row) : result;
 }
 
-static int read_all(struct page_data *data)
+/* --- two threads ------------------------------------------------------------------------------ */
+
+/* Gaps and excursions take as long as all the rest. */
+struct gaps_thread {
+    struct page_data data; /* devices and days are those of the other thread, which leaves them */
+    int result;
+};
+
+static void *read_gaps(void *context)
+{
+    struct gaps_thread *thread = context;
+
+    store_read_of_all(thread->data.store);
+    thread->result = page_read_gaps(&thread->data);
+    return NULL;
+}
+
+/* Takes what the thread has read; and its error, unless there was one before. */
+static int take_gaps(struct page_data *data, const struct gaps_thread *thread, bool good)
+{
+    data->gaps = thread->data.gaps;
+    data->gaps_total = thread->data.gaps_total;
+    data->excursions = thread->data.excursions;
+    data->excursions_total = thread->data.excursions_total;
+    data->causes = thread->data.causes;
+    data->out_of_memory = data->out_of_memory || thread->data.out_of_memory;
+    if (good && thread->result != STORE_OK) {
+        data->failed = thread->data.store;
+    }
+    return thread->result;
+}
+
+static int read_rest(struct page_data *data)
+{
+    int result = page_read_days(data);
+
+    if (result == STORE_OK) {
+        result = page_read_coverage(data);
+    }
+    return result == STORE_OK ? page_read_events(data) : result;
+}
+
+static int read_in_two_threads(struct page_data *data)
+{
+    struct gaps_thread thread = {.data = *data};
+    pthread_t id;
+    int result_of_gaps;
+    int result;
+    bool begun;
+
+    thread.data.store = data->second;
+    begun = pthread_create(&id, NULL, read_gaps, &thread) == 0;
+    result = read_rest(data);
+    if (begun) {
+        pthread_join(id, NULL);
+        result_of_gaps = take_gaps(data, &thread, result == STORE_OK);
+        return result == STORE_OK ? result_of_gaps : result;
+    }
+    return result == STORE_OK ? page_read_gaps(data) : result;
+}
+
+static int read_all(struct page_data *data, bool two)
 {
     bool scoped = data->request->group != NULL || data->request->device != NULL;
     int result = page_read_devices(data);
@@ -120,20 +184,32 @@ static int read_all(struct page_data *data)
     if (result != STORE_OK || (scoped && data->devices.count == 0)) {
         return result;
     }
-    result = page_read_days(data);
-    if (result == STORE_OK) {
-        result = page_read_coverage(data);
+    result = page_list_days(data);
+    if (result == STORE_OK && two) {
+        return read_in_two_threads(data);
     }
-    return result == STORE_OK ? page_read_events(data) : result;
+    if (result == STORE_OK) {
+        result = read_rest(data);
+    }
+    return result == STORE_OK ? page_read_gaps(data) : result;
 }
 
 int page_data_read(struct page_data *data)
 {
-    int result = store_read_begin(data->store);
+    bool two = false;
+    int result = data->second != NULL ? store_read_begin_both(data->store, data->second, &two)
+                                      : store_read_begin(data->store);
 
-    if (result == STORE_OK) {
-        result = read_all(data);
-        (void)store_read_end(data->store); /* nothing was written */
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (data->request->device == NULL) {
+        store_read_of_all(data->store);
+    }
+    result = read_all(data, two);
+    (void)store_read_end(data->store); /* nothing was written */
+    if (two) {
+        (void)store_read_end(data->second);
     }
     return result;
 }

@@ -120,6 +120,8 @@ struct page_texts {
 struct page_data {
     const struct ctl_page_request *request;
     struct store *store;
+    struct store *second;       /* of the same database, for a second thread; NULL: none */
+    const struct store *failed; /* whose store_error() says why; NULL: of `store` */
     bool out_of_memory;
     char refused[PAGE_REFUSED_SIZE]; /* why there is no page of that much; "": there is */
     char zone[PAGE_ZONE_SIZE];
@@ -207,13 +209,19 @@ int page_read_coverage(struct page_data *data);
 /* The devices of the request and their present values. */
 int page_read_devices(struct page_data *data);
 
-/* The days of the period, and the daily series but for coverage. */
+/* List the days of the period. */
+int page_list_days(struct page_data *data);
+
+/* The daily series of these, but for coverage. */
 int page_read_days(struct page_data *data);
 
 /* Returns a value in tenths, as a series has it. */
 uint16_t page_tenths(double value, int zero);
 
-/* Gaps, excursions, quarantine, accounts and, of a single device, readings. */
+/* Gaps and excursions: data->gaps, excursions and causes, which no other part uses. */
+int page_read_gaps(struct page_data *data);
+
+/* Quarantine, lost sessions, accounts and limits; of a single device, readings. */
 int page_read_events(struct page_data *data);
 
 /* --- page_json.c ------------------------------------------------------------------------------ */

@@ -128,7 +128,7 @@ static void make_days(struct page_data *data)
 }
 
 /* The days of the report up to that of until_ms, with or without readings. */
-static int list_days(struct page_data *data)
+int page_list_days(struct page_data *data)
 {
     static const char *const zone[] = {"zone", NULL};
     static const char *const offsets[] = {"from_ms", "until_ms", "offset_ms", NULL};
@@ -251,15 +251,12 @@ int page_read_days(struct page_data *data)
          {"device", "day_ms", "readings", "celsius_min", "celsius_avg", "celsius_max", NULL},
          add_temperature},
     };
-    int result = list_days(data);
+    int result = make_series(data) ? STORE_OK : STORE_E_PATH;
     struct store_condition period[] = {
         {"day_ms", STORE_GE, store_cell_integer(data->since_ms)},
         {"day_ms", STORE_LT, store_cell_integer(data->request->until_ms)},
     };
 
-    if (result == STORE_OK && !make_series(data)) {
-        result = STORE_E_PATH;
-    }
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && result == STORE_OK; i++) {
         result = page_rows(data, parts[i].from, parts[i].columns, period, 2, parts[i].row);
     }

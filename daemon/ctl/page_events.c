@@ -255,15 +255,16 @@ static int read_readings(struct page_data *data)
     return result;
 }
 
-int page_read_events(struct page_data *data)
+int page_read_gaps(struct page_data *data)
 {
     int result = read_gaps(data);
 
-    if (result == STORE_OK) {
-        result = read_excursions(data);
-    }
-    if (result == STORE_OK) {
-        result = read_database(data);
-    }
+    return result == STORE_OK ? read_excursions(data) : result;
+}
+
+int page_read_events(struct page_data *data)
+{
+    int result = read_database(data);
+
     return result == STORE_OK ? read_readings(data) : result;
 }

@@ -119,6 +119,16 @@ int store_read_begin(struct store *store)
     return answers_of(store)->read_begin(store);
 }
 
+int store_read_begin_both(struct store *store, struct store *other, bool *same)
+{
+    return answers_of(store)->read_begin_both(store, other, same);
+}
+
+void store_read_of_all(struct store *store)
+{
+    answers_of(store)->read_of_all(store);
+}
+
 int store_read_end(struct store *store)
 {
     return answers_of(store)->read_end(store);

@@ -160,6 +160,14 @@ void store_query_close(struct store_query *query);
  * the database. */
 int store_read_begin(struct store *store);
 
+/* Begin two, of two stores that are open on one database, for queries in two threads. *same: both
+ * see the same state; if they do not, `other` has begun nothing. */
+int store_read_begin_both(struct store *store, struct store *other, bool *same);
+
+/* Say that the queries that follow are about all devices. What makes these faster is prepared now,
+ * for as long as the transaction lasts; this takes as long as one of them. */
+void store_read_of_all(struct store *store);
+
 /* End it; every query of it must be at its end or closed. Harmless when none is open. */
 int store_read_end(struct store *store);
 

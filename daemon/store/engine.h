@@ -57,6 +57,8 @@ struct store_answers {
     const char *(*query_column)(const struct store_query *query, int index);
     void (*query_close)(struct store_query *query);
     int (*read_begin)(struct store *store);
+    int (*read_begin_both)(struct store *store, struct store *other, bool *same);
+    void (*read_of_all)(struct store *store);
     int (*read_end)(struct store *store);
 };
 

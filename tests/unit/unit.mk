@@ -105,6 +105,9 @@ $(BUILD)/tests/test_library: private LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc
 $(addprefix $(BUILD)/tests/test_writer_,attention rejudge survey): private LDFLAGS_ += \
     -Wl,--wrap=clock_gettime,--wrap=adjtimex
 
+# This one commits between two steps.
+$(BUILD)/tests/test_answers_copies: private LDFLAGS_ += -Wl,--wrap=sqlite3_exec
+
 # And these what the inbox needs, or asks for.
 $(BUILD)/tests/test_inbox_faults $(BUILD)/tests/test_inbox_faults_tiny: private LDFLAGS_ += \
     -Wl,--wrap=calloc,--wrap=sqlite3_step,--wrap=sqlite3_extended_errcode

@@ -35,6 +35,8 @@ static const struct store_answers answers = {
     .query_column = postgresql_query_column,
     .query_close = postgresql_query_close,
     .read_begin = postgresql_read_begin,
+    .read_begin_both = postgresql_read_begin_both,
+    .read_of_all = postgresql_read_of_all,
     .read_end = postgresql_read_end,
 };
 

@@ -106,6 +106,8 @@ int postgresql_query_count(const struct store_query *query);
 const char *postgresql_query_column(const struct store_query *query, int index);
 void postgresql_query_close(struct store_query *query);
 int postgresql_read_begin(struct store *store);
+int postgresql_read_begin_both(struct store *store, struct store *other, bool *same);
+void postgresql_read_of_all(struct store *store);
 int postgresql_read_end(struct store *store);
 
 /* transfer.c */

@@ -136,11 +136,11 @@ static void name_rowid(struct store_relation *relation)
 }
 
 /* Finds out whether the table has a rowid; in a table without one the key's columns are NOT NULL.
- */
+ * pragma_table_list says it too, but compiles every view of the schema for that. */
 static int read_kind(struct store *store, const char *name, struct store_relation *relation)
 {
-    static const char sql[] = "SELECT wr, type FROM pragma_table_list WHERE schema = 'main'"
-                              " AND name = ?1";
+    /* The columns of the key, if the table is WITHOUT ROWID; no index has a table's name. */
+    static const char sql[] = "SELECT 1 FROM pragma_index_info(?1, 'main') LIMIT 1";
     const struct store_cell value = store_cell_text(name);
     const struct store_cell *row = NULL;
     struct store_query *query;
@@ -150,12 +150,12 @@ static int read_kind(struct store *store, const char *name, struct store_relatio
         return result;
     }
     result = sqlite_query_next(query, &row);
-    if (result == STORE_OK && row != NULL && row[0].integer != 0) {
+    if (result == STORE_OK && row != NULL) {
         for (int i = 0; i < relation->count; i++) {
             relation->columns[i].required =
                 relation->columns[i].required || relation->columns[i].key > 0;
         }
-    } else if (result == STORE_OK && row != NULL) {
+    } else if (result == STORE_OK) {
         name_rowid(relation);
     }
     sqlite_query_close(query);

@@ -1,7 +1,8 @@
 /*
  * Builds the SELECT of a struct store_select. Names are quoted, and used only after they were
  * compared with the schema: SQLite takes a quoted name that is no column for a string. The table or
- * view is looked up in "main", where no temporary table can stand in its place.
+ * view is looked up in "main", where no temporary table can stand in its place, but for what
+ * answers_copies.c has computed.
  *
  * A spooled query reads its rows into a temporary table first, whose columns have no type, so that
  * every value stays as it is. The temporary table is in a file of its own, which SQLite removes.
@@ -186,7 +187,9 @@ static int append_select(struct building *building)
 
     sqlite3_str_appendall(building->sql, "SELECT ");
     result = append_columns(building);
-    sqlite3_str_appendf(building->sql, " FROM main.\"%w\"", building->select->from);
+    sqlite3_str_appendf(building->sql, " FROM %s.\"%w\"",
+                        answers_schema_of(building->store, building->select->from),
+                        building->select->from);
     if (result == STORE_OK) {
         result = append_where(building);
     }

@@ -33,6 +33,8 @@ static const struct store_answers answers = {
     .query_column = sqlite_query_column,
     .query_close = sqlite_query_close,
     .read_begin = sqlite_read_begin,
+    .read_begin_both = sqlite_read_begin_both,
+    .read_of_all = sqlite_read_of_all,
     .read_end = sqlite_read_end,
 };
 

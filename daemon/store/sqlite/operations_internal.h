@@ -99,6 +99,8 @@ int sqlite_query_count(const struct store_query *query);
 const char *sqlite_query_column(const struct store_query *query, int index);
 void sqlite_query_close(struct store_query *query);
 int sqlite_read_begin(struct store *store);
+int sqlite_read_begin_both(struct store *store, struct store *other, bool *same);
+void sqlite_read_of_all(struct store *store);
 int sqlite_read_end(struct store *store);
 
 #endif

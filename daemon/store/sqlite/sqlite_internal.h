@@ -32,6 +32,9 @@
 
 #define STORE_ERROR_SIZE 1024
 
+/* Views that answers_copies.c copies. */
+#define ANSWERS_COPIES 6
+
 enum store_statement {
     STATEMENT_BEGIN,
     STATEMENT_COMMIT,
@@ -209,6 +212,8 @@ struct store {
     const char *const *client_ids; /* the same */
     unsigned client_count;
     bool read_only;
+    bool
+        copied[ANSWERS_COPIES]; /* views for which there is a copy; store/sqlite/answers_copies.c */
     int busy_timeout_ms;
     int wait_ms;              /* how long to wait for a lock now: busy_timeout_ms or less */
     int64_t waiting_since_ms; /* monotonic */
