@@ -42,14 +42,14 @@ deps-check: ## install what build and tests need
 # are everything, and nothing twice. Packages, fuzz targets and the programs of ThreadSanitizer are compiled while the tests beside
 # them wait.
 CHECK := \
-    'gcc and clang without a warning: -j$(JOBS) lint-compilers' \
+    'gcc without a warning: -j$(JOBS) lint-gcc' \
     'static checks: -j$(JOBS) lint-layers lint-format lint-cppcheck' \
     'build: -j$(JOBS) all test-programs bench-programs fault-programs' \
     'unit tests: unit' \
-    'system tests: system' \
+    'system tests, but for the long ones: system LONG=no' \
     'a few faults: faults-smoke'
 CHECK_ALL := \
-    'analyzers of clang and gcc: -j$(JOBS) lint-tidy lint-analyzer' \
+    'analyzers, and clang without a warning: -j$(JOBS) lint-clang lint-tidy lint-analyzer' \
     'unit and system tests, sanitized: test-sanitized' \
     'faults, and threads: -j3 faults test-threads' \
     'system tests on PostgreSQL: system-postgresql-quick' \
@@ -82,11 +82,14 @@ SYSTEM_OF_TEXTS := $(patsubst %,tests/system/test_%.py,alerts analyst_dictionary
                 readme snippets)
 # Of PostgreSQL: make system-postgresql.
 SYSTEM_OF_POSTGRESQL := $(wildcard tests/system/test_postgresql*.py tests/system/test_migrate.py)
-SYSTEM_LEAVES   := $(SYSTEM_OF_POSTGRESQL) $(if $(SANITIZE),$(SYSTEM_OF_TEXTS))
+# Tests with the marker `long` take a third of the time. `make check` leaves them to `make check-all`, where check-shared runs
+# every module.
+LONG        ?= yes
+SYSTEM_LEAVES := $(SYSTEM_OF_POSTGRESQL) $(if $(SANITIZE),$(SYSTEM_OF_TEXTS))
 
 system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, the built programs
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(SYSTEM_WAITERS) \
-	    --dist loadgroup -m 'not browser' $(SYSTEM_LEAVES:%=--ignore=%) $(SYSTEM_TESTS)
+	    --dist loadgroup -m 'not browser$(if $(filter no,$(LONG)), and not long)' $(SYSTEM_LEAVES:%=--ignore=%) $(SYSTEM_TESTS)
 
 # All modules but those that tests/system/engines.py leaves out, with the reason; and those that have a server of their own.
 SYSTEM_POSTGRESQL ?= tests/system
@@ -122,7 +125,7 @@ THREADS      := $(BUILD)/threads
 THREADS_UNIT := gate gate_lockstep intake log paho paho_5 paho_accept paho_ahead paho_cork paho_large tls watchdog writer \
                 $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_session_*.c))
 THREADS_SYSTEM := addresses backup connection delivery gate inbox interruptions log paho_link protocol reload \
-                  session start status
+                  serve session start status
 of_threads = $(MAKE) --no-print-directory BUILD=$(THREADS) SANITIZE=thread \
     UNIT_TESTS='$(THREADS_UNIT:%=$(THREADS)/tests/test_%)' SYSTEM_TESTS='$(THREADS_SYSTEM:%=tests/system/test_%.py)'
 

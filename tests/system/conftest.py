@@ -31,7 +31,7 @@ HANG_S = 120
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): the hang guard of this test")
     config.addinivalue_line("markers", "browser: needs Chromium, which make check does not install")
-    config.addinivalue_line("markers", "long: takes ten seconds or more")
+    config.addinivalue_line("markers", "long: takes ten seconds or more, or is in a module of such; make check leaves it to check-all")
 
 
 def pytest_ignore_collect(collection_path):

@@ -12,6 +12,8 @@ import yaml
 import harness
 from harness import run
 
+pytestmark = pytest.mark.long
+
 RULES = harness.ROOT / "packaging" / "prometheus" / "foxtrackrd.rules.yml"
 DASHBOARD = harness.ROOT / "packaging" / "grafana" / "foxtrackrd.json"
 HOURS = 12

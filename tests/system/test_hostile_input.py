@@ -2,6 +2,8 @@
 
 import hashlib
 
+import pytest
+
 import fleet
 from harness import SANITIZED, check_sound, query, value
 
@@ -103,6 +105,7 @@ def peak_mib(process):
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
+@pytest.mark.long
 def test_payload_of_64_mib(broker, daemon):
     """
     Goal: payloads far over the limit are quarantined with their full length and the digest of the

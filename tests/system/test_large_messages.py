@@ -15,6 +15,8 @@ from left_out import NO_MATTER
 from memory_limit import memory_limit
 from relay import Relay
 
+pytestmark = pytest.mark.long
+
 MIB = 1 << 20
 KEPT = 256 << 10
 """parser.max_payload as it is by default."""

@@ -18,6 +18,8 @@ from foxtrackrd import CLIENT_ID, foxtrackrctl
 from harness import BUILD, FOXTRACKRD, ROOT, run, wait_until
 from left_out import NO_MATTER
 
+pytestmark = pytest.mark.long
+
 PAHO = ROOT / "daemon/mqtt/paho"
 ACKNOWLEDGEMENT = 4 + 22  # bytes, as a TLS 1.3 record of its own (RFC 8446 §5.2, AES-GCM)
 
@@ -170,7 +172,6 @@ def behaving_otherwise(archive, directory):
     return copy
 
 
-@pytest.mark.long
 def test_an_archive_that_behaves_otherwise_is_not_used(archive, tmp_path):
     """
     Goal: the build takes messages through a handshake before it links an archive. Where Paho does

@@ -165,6 +165,7 @@ def test_a_known_session_is_asked_about_first(keeper, refusal):
     assert query(daemon.database, REMEMBERED) == [(5,)]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(WATCHES_THREADS, reason=f"{NO_MATTER}ThreadSanitizer does not see the waits of a preloaded clock")
 def test_the_question_of_a_daemon_that_runs_for_weeks(keeper, clock):
     """

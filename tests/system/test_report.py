@@ -347,6 +347,7 @@ def test_empty_database(tmp_path):
     assert empty["devices"]["id"] == [] and len(empty["days"]) == 1 and empty["accounts"]["received"] == 0
 
 
+@pytest.mark.long
 def test_ten_thousand_devices(tmp_path):
     """Goal: thirty days of ten thousand devices are 5 MB at most, with as many gaps as a page has."""
     make_large(tmp_path / "large.db")
