@@ -78,8 +78,8 @@ SYSTEM_TESTS ?= tests/system
 # These read documents or the configuration, ask the database with the sqlite3 shell, or do once more what others do:
 # a sanitizer sees nothing there that it does not see in the unit tests.
 SYSTEM_OF_TEXTS := $(patsubst %,tests/system/test_%.py,alerts analyst_dictionary analyst_queries answers completion config ctl \
-                ctl_help demo dependencies documents export_columns fleet names paths plurals readers readings_dashboard \
-                readme snippets)
+                ctl_help demo dependencies documents export export_columns fleet left_out metrics names paths plurals readers \
+                readings_dashboard readme restore rollups snippets upgrade)
 # Of PostgreSQL: make system-postgresql.
 SYSTEM_OF_POSTGRESQL := $(wildcard tests/system/test_postgresql*.py tests/system/test_migrate.py)
 # Tests with the marker `long` take a third of the time. `make check` leaves them to `make check-all`, where check-shared runs
@@ -126,7 +126,7 @@ THREADS_UNIT := gate gate_lockstep intake log paho paho_5 paho_accept paho_ahead
                 $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_session_*.c))
 THREADS_SYSTEM := addresses backup connection delivery gate inbox interruptions log paho_link protocol reload \
                   serve session start status
-of_threads = $(MAKE) --no-print-directory BUILD=$(THREADS) SANITIZE=thread \
+of_threads = $(MAKE) --no-print-directory BUILD=$(THREADS) SANITIZE=thread LONG=no \
     UNIT_TESTS='$(THREADS_UNIT:%=$(THREADS)/tests/test_%)' SYSTEM_TESTS='$(THREADS_SYSTEM:%=tests/system/test_%.py)'
 
 test-threads: ## the tests in which threads meet, under ThreadSanitizer
