@@ -129,9 +129,14 @@ bool writer_idle(struct writer *writer)
     if (result < 0) {
         writer_fail(writer, result, store_error(writer->parts.store));
     } else if (result != STORE_OK) {
-        log_line_limited(&writer->idle_cause, LOG_WARNING, NULL,
-                         "database: work in idle time is put off: %s",
-                         store_error(writer->parts.store));
+        writer->idle_said = log_line_limited(&writer->idle_cause, LOG_WARNING, NULL,
+                                             "database: work in idle time is put off: %s",
+                                             store_error(writer->parts.store)) ||
+                            writer->idle_said;
+    } else if (writer->idle_said) {
+        log_notice("database: work in idle time goes on");
+        writer->idle_said = false;
+        log_cause_over(&writer->idle_cause);
     }
     return result >= 0;
 }

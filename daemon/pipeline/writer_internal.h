@@ -58,6 +58,7 @@ struct writer {
     struct log_cause expire_cause;
     struct log_cause attention_cause;
     struct log_cause idle_cause;
+    bool idle_said; /* that its work was put off was logged, and that it goes on was not yet */
     struct log_cause reader_cause; /* a reader keeps the WAL from being restarted */
     bool reader_said;
 };

@@ -412,7 +412,7 @@ static void an_idle_store_is_called_when_it_wants(void **state)
     stop(pipeline, WRITER_ENDED);
 }
 
-/* Work that fails in idle time is said once, and tried again. */
+/* Work that fails in idle time is said once, and tried again; and so is its end. */
 static void work_that_is_put_off_is_said(void **state)
 {
     struct pipeline *pipeline = *state;
@@ -420,6 +420,7 @@ static void work_that_is_put_off_is_said(void **state)
     char text[4096];
     char problem[256];
     static const char said[] = "work in idle time is put off: the script says so";
+    static const char over[] = "work in idle time goes on";
     const char *line;
     size_t length;
     FILE *log;
@@ -441,6 +442,9 @@ static void work_that_is_put_off_is_said(void **state)
     line = strstr(text, said);
     assert_non_null(line);
     assert_null(strstr(line + strlen(said), "put off"));
+    line = strstr(line, over);
+    assert_non_null(line);
+    assert_null(strstr(line + strlen(over), over));
 }
 
 static bool was_idle_again(void *context)
