@@ -347,6 +347,23 @@ def test_empty_database(tmp_path):
     assert empty["devices"]["id"] == [] and len(empty["days"]) == 1 and empty["accounts"]["received"] == 0
 
 
+@pytest.mark.parametrize("view", ["battery_trend", "battery_daily", "reporting_gaps", "temperature_excursions"])
+def test_a_view_that_cannot_be_read(tmp_path, view):
+    """Goal: whichever part meets it, the sentence names the view, and there is no page."""
+    database = empty_database(tmp_path / "broken.db")
+    columns = [row[0] for row in database.execute(f"SELECT name FROM pragma_table_info('{view}')")]
+    database.execute(f"DROP VIEW {view}")
+    broken = ", ".join(f"abs(-9223372036854775807 - 1) AS {name}" for name in columns)
+    database.execute("INSERT INTO devices VALUES (1, 'foxtrackr', 'one', 1)")
+    database.execute(f"CREATE VIEW {view} AS SELECT {broken}")
+    database.commit()
+    database.close()
+    done = report(tmp_path / "broken.db", output=tmp_path / "page.html", check=False)
+    assert (done.returncode, done.stdout) == (66, "")
+    assert f"cannot read {view}: integer overflow" in done.stderr
+    assert not (tmp_path / "page.html").exists()
+
+
 @pytest.mark.long
 def test_ten_thousand_devices(tmp_path):
     """Goal: thirty days of ten thousand devices are 5 MB at most, with as many gaps as a page has."""

@@ -11,7 +11,7 @@
  * resolving would turn the link into a name again. SQLite also opens every file with O_NOFOLLOW,
  * which refuses such a link. SQLite's open() is replaced by one that leaves that flag out for names
  * of exactly this form, and for no others. The replacement is made once for the whole process, only
- * in foxtrackrctl, which has one thread.
+ * in foxtrackrctl, and before it has a second thread.
  */
 #include "store/sqlite/held_internal.h"
 
