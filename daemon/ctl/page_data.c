@@ -117,37 +117,76 @@ int page_rows_named(struct page_data *data, enum store_named named, const struct
 
 /* --- two threads ------------------------------------------------------------------------------ */
 
-/* Gaps and excursions take as long as all the rest. */
-struct gaps_thread {
-    struct page_data data; /* devices and days are those of the other thread, which leaves them */
+/* Excursions and gaps take as long as all the rest. */
+struct second_thread {
+    struct page_data data; /* what it reads */
+    const struct page_data *first;
+    pthread_t id;
+    pthread_barrier_t known; /* the first thread comes with devices and days, */
+    bool whole;              /* or has none */
     int result;
 };
 
-static void *read_gaps(void *context)
+static void *read_excursions_and_gaps(void *context)
 {
-    struct gaps_thread *thread = context;
+    struct second_thread *thread = context;
+    struct page_data *data = &thread->data;
 
-    store_read_of_all(thread->data.store);
-    thread->result = page_read_gaps(&thread->data);
+    store_read_of_all(data->store);
+    thread->result = page_read_excursions(data);
+    pthread_barrier_wait(&thread->known);
+    if (thread->result == STORE_OK && thread->whole) {
+        data->devices = thread->first->devices; /* whose order and numbers stay as they are */
+        data->since_ms = thread->first->since_ms;
+        page_place_excursions(data);
+        thread->result = page_read_gaps(data);
+    }
     return NULL;
 }
 
-/* Takes what the thread has read; and its error, unless there was one before. */
-static int take_gaps(struct page_data *data, const struct gaps_thread *thread, bool good)
+static bool begin_thread(struct second_thread *thread, const struct page_data *first)
 {
+    thread->first = first;
+    thread->data = (struct page_data){.request = first->request, .store = first->second};
+    if (pthread_barrier_init(&thread->known, NULL, 2) != 0) {
+        return false;
+    }
+    if (pthread_create(&thread->id, NULL, read_excursions_and_gaps, thread) == 0) {
+        return true;
+    }
+    pthread_barrier_destroy(&thread->known);
+    return false;
+}
+
+/* Ends the thread, and takes what it has read; and its error, if there was none before. */
+static int end_thread(struct page_data *data, struct second_thread *thread, int result)
+{
+    pthread_join(thread->id, NULL);
+    pthread_barrier_destroy(&thread->known);
     data->gaps = thread->data.gaps;
     data->gaps_total = thread->data.gaps_total;
     data->excursions = thread->data.excursions;
     data->excursions_total = thread->data.excursions_total;
     data->causes = thread->data.causes;
     data->out_of_memory = data->out_of_memory || thread->data.out_of_memory;
-    if (good && thread->result != STORE_OK) {
-        data->failed = thread->data.store;
+    if (result != STORE_OK) {
+        return result;
     }
+    data->failed = thread->result != STORE_OK ? thread->data.store : NULL;
     return thread->result;
 }
 
-static int read_rest(struct page_data *data)
+/* *whole: there are devices to read more of. */
+static int read_devices_and_days(struct page_data *data, bool *whole)
+{
+    bool scoped = data->request->group != NULL || data->request->device != NULL;
+    int result = page_read_devices(data);
+
+    *whole = result == STORE_OK && (!scoped || data->devices.count > 0);
+    return *whole ? page_list_days(data) : result;
+}
+
+static int read_series_and_accounts(struct page_data *data)
 {
     int result = page_read_days(data);
 
@@ -157,56 +196,47 @@ static int read_rest(struct page_data *data)
     return result == STORE_OK ? page_read_events(data) : result;
 }
 
-static int read_in_two_threads(struct page_data *data)
+static int read_in_two_threads(struct page_data *data, struct second_thread *thread)
 {
-    struct gaps_thread thread = {.data = *data};
-    pthread_t id;
-    int result_of_gaps;
-    int result;
-    bool begun;
+    bool whole;
+    int result = read_devices_and_days(data, &whole);
 
-    thread.data.store = data->second;
-    begun = pthread_create(&id, NULL, read_gaps, &thread) == 0;
-    result = read_rest(data);
-    if (begun) {
-        pthread_join(id, NULL);
-        result_of_gaps = take_gaps(data, &thread, result == STORE_OK);
-        return result == STORE_OK ? result_of_gaps : result;
-    }
-    return result == STORE_OK ? page_read_gaps(data) : result;
+    thread->whole = whole && result == STORE_OK;
+    pthread_barrier_wait(&thread->known);
+    return end_thread(data, thread, thread->whole ? read_series_and_accounts(data) : result);
 }
 
-static int read_all(struct page_data *data, bool two)
+static int read_in_one_thread(struct page_data *data)
 {
-    bool scoped = data->request->group != NULL || data->request->device != NULL;
-    int result = page_read_devices(data);
+    bool whole;
+    int result = read_devices_and_days(data, &whole);
 
-    if (result != STORE_OK || (scoped && data->devices.count == 0)) {
-        return result;
+    if (result == STORE_OK && whole) {
+        result = read_series_and_accounts(data);
     }
-    result = page_list_days(data);
-    if (result == STORE_OK && two) {
-        return read_in_two_threads(data);
+    if (result == STORE_OK && whole) {
+        result = page_read_excursions(data);
+        page_place_excursions(data);
     }
-    if (result == STORE_OK) {
-        result = read_rest(data);
-    }
-    return result == STORE_OK ? page_read_gaps(data) : result;
+    return result == STORE_OK && whole ? page_read_gaps(data) : result;
 }
 
 int page_data_read(struct page_data *data)
 {
+    struct second_thread thread = {.result = STORE_OK};
     bool two = false;
+    bool begun;
     int result = data->second != NULL ? store_read_begin_both(data->store, data->second, &two)
                                       : store_read_begin(data->store);
 
     if (result != STORE_OK) {
         return result;
     }
+    begun = two && begin_thread(&thread, data);
     if (data->request->device == NULL) {
         store_read_of_all(data->store);
     }
-    result = read_all(data, two);
+    result = begun ? read_in_two_threads(data, &thread) : read_in_one_thread(data);
     (void)store_read_end(data->store); /* nothing was written */
     if (two) {
         (void)store_read_end(data->second);

@@ -65,7 +65,8 @@ struct page_gap {
 };
 
 struct page_excursion {
-    size_t device;
+    int64_t number; /* of the device */
+    size_t device;  /* its index, once page_place_excursions() has set it */
     bool below;
     double threshold;
     double extreme;
@@ -218,7 +219,13 @@ int page_read_days(struct page_data *data);
 /* Returns a value in tenths, as a series has it. */
 uint16_t page_tenths(double value, int zero);
 
-/* Gaps and excursions: data->gaps, excursions and causes, which no other part uses. */
+/* Excursions of all devices and times: data->excursions. It needs no other part. */
+int page_read_excursions(struct page_data *data);
+
+/* Keep those of the report's devices and period. After devices and days. */
+void page_place_excursions(struct page_data *data);
+
+/* Gaps: data->gaps and causes, which no other part uses. After devices and days. */
 int page_read_gaps(struct page_data *data);
 
 /* Quarantine, lost sessions, accounts and limits; of a single device, readings. */

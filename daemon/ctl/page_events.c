@@ -47,22 +47,15 @@ static int longest_first(const void *one, const void *other)
 /* temperature_excursions: device, side, threshold, from_ms, to_ms, celsius_extreme */
 static void add_excursion(struct page_data *data, const struct store_cell *row)
 {
-    size_t device = page_find_device(data, row[0].integer);
-    int64_t to_ms = page_integer(&row[4], PAGE_NO_TIME);
-    struct page_excursion *excursion;
-    char *side;
+    struct page_excursion *excursion = page_list_add(data, &data->excursions, sizeof(*excursion));
+    char *side = page_text(data, &row[1]);
 
-    if (device == SIZE_MAX || (to_ms != PAGE_NO_TIME && to_ms < data->since_ms)) {
-        return;
-    }
-    excursion = page_list_add(data, &data->excursions, sizeof(*excursion));
-    side = page_text(data, &row[1]);
     if (excursion != NULL && side != NULL) {
-        excursion->device = device;
+        excursion->number = row[0].integer;
         excursion->below = strcmp(side, "below") == 0;
         excursion->threshold = page_number(&row[2]);
-        excursion->from_ms = page_integer(&row[3], data->since_ms);
-        excursion->to_ms = to_ms;
+        excursion->from_ms = page_integer(&row[3], PAGE_NO_TIME);
+        excursion->to_ms = page_integer(&row[4], PAGE_NO_TIME);
         excursion->extreme = page_number(&row[5]);
     }
     free(side);
@@ -89,7 +82,7 @@ static void keep_first(struct page_list *list, size_t item_size,
 }
 
 /* Gaps that ended in the period, and those that go on: their day is today. */
-static int read_gaps(struct page_data *data)
+int page_read_gaps(struct page_data *data)
 {
     static const char *const columns[] = {"device", "type", "from_ms", "to_ms", "cause", NULL};
     const struct store_condition period = {"day_ms", STORE_GE, store_cell_integer(data->since_ms)};
@@ -100,16 +93,32 @@ static int read_gaps(struct page_data *data)
     return result;
 }
 
-/* Excursions that ended in the period, and those that go on. The view is read once for both. */
-static int read_excursions(struct page_data *data)
+int page_read_excursions(struct page_data *data)
 {
     static const char *const columns[] = {
         "device", "side", "threshold", "from_ms", "to_ms", "celsius_extreme", NULL};
-    int result = page_rows(data, "temperature_excursions", columns, NULL, 0, add_excursion);
 
-    data->excursions_total = data->excursions.count;
+    return page_rows(data, "temperature_excursions", columns, NULL, 0, add_excursion);
+}
+
+/* Excursions that ended in the period, and those that go on. */
+void page_place_excursions(struct page_data *data)
+{
+    struct page_excursion *excursions = data->excursions.items;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < data->excursions.count; i++) {
+        struct page_excursion one = excursions[i];
+
+        one.device = page_find_device(data, one.number);
+        one.from_ms = one.from_ms == PAGE_NO_TIME ? data->since_ms : one.from_ms;
+        if (one.device != SIZE_MAX && (one.to_ms == PAGE_NO_TIME || one.to_ms >= data->since_ms)) {
+            excursions[kept++] = one;
+        }
+    }
+    data->excursions.count = kept;
+    data->excursions_total = kept;
     keep_first(&data->excursions, sizeof(struct page_excursion), latest_first, PAGE_EXCURSIONS);
-    return result;
 }
 
 static void add_quarantine(struct page_data *data, const struct store_cell *row)
@@ -253,13 +262,6 @@ static int read_readings(struct page_data *data)
     data->has_readings =
         data->levels.count <= PAGE_READINGS && data->celsius.count <= PAGE_READINGS;
     return result;
-}
-
-int page_read_gaps(struct page_data *data)
-{
-    int result = read_gaps(data);
-
-    return result == STORE_OK ? read_excursions(data) : result;
 }
 
 int page_read_events(struct page_data *data)

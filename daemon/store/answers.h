@@ -164,8 +164,7 @@ int store_read_begin(struct store *store);
  * see the same state; if they do not, `other` has begun nothing. */
 int store_read_begin_both(struct store *store, struct store *other, bool *same);
 
-/* Say that the queries that follow are about all devices. What makes these faster is prepared now,
- * for as long as the transaction lasts; this takes as long as one of them. */
+/* Say that the queries that follow, for as long as the transaction lasts, are about all devices. */
 void store_read_of_all(struct store *store);
 
 /* End it; every query of it must be at its end or closed. Harmless when none is open. */

@@ -12,8 +12,9 @@
 
 #define TEXT_SIZE (1 << 18)
 
-static const char *const names[] = {"usual_intervals", "silent_devices", "battery_trend",
-                                    "reporting_gaps",  "battery_daily",  "temperature_daily"};
+static const char *const names[] = {"usual_intervals",       "silent_devices", "battery_trend",
+                                    "reporting_gaps",        "battery_daily",  "temperature_daily",
+                                    "temperature_excursions"};
 
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
@@ -45,10 +46,13 @@ static size_t put_cell(char *text, size_t size, const struct store_cell *cell)
 /* All rows of a view, every column, in an order in which no two rows have the same place. */
 static void read_rows(struct store *reader, const char *name, char text[TEXT_SIZE])
 {
-    static const char *const orders[][6] = {
-        {"device", "type", NULL},   {"device", NULL},
-        {"device", NULL},           {"device", "type", "from_ms", NULL},
-        {"device", "day_ms", NULL}, {"device", "day_ms", NULL}};
+    static const char *const orders[NAMES][6] = {{"device", "type"},
+                                                 {"device"},
+                                                 {"device"},
+                                                 {"device", "type", "from_ms"},
+                                                 {"device", "day_ms"},
+                                                 {"device", "day_ms"},
+                                                 {"device", "limit_id", "side", "from_ms"}};
     struct store_select select = {.from = name};
     struct store_query *query = NULL;
     const struct store_cell *row = NULL;
@@ -125,6 +129,12 @@ static void fill(struct fixture *fixture)
     commit(fixture);
     look(fixture, "INSERT INTO devices (device, family, device_id, first_seen_ms)"
                   " VALUES (99, 'foxtrackr', 'd', 1)");
+    look(fixture,
+         "INSERT INTO device_groups (group_name, device, first_seen_ms) SELECT 'herd', device, 1"
+         " FROM devices WHERE device_id = 'c'");
+    look(fixture, "INSERT INTO limits (group_name, device_id, celsius_min, celsius_max) VALUES"
+                  " (NULL, NULL, NULL, 25), ('herd', NULL, 21, NULL), ('nobody', NULL, 21, NULL),"
+                  " (NULL, 'c', NULL, 24), (NULL, 'a', NULL, 24)");
     for (int i = 0; i < 200; i++) {
         char sql[256];
 
@@ -149,8 +159,8 @@ static void copies_have_the_rows_of_the_views(void **state)
     assert_int_equal(store_read_begin(prepared), STORE_OK);
     store_read_of_all(prepared);
     for (size_t i = 0; i < NAMES; i++) {
-        assert_string_equal(answers_schema_of(prepared, names[i]), "temp");
         assert_same_rows(plain, prepared, names[i]);
+        assert_string_equal(answers_schema_of(prepared, names[i]), "temp");
     }
     assert_string_equal(answers_schema_of(prepared, "fleet"), "main");
     assert_int_equal(store_read_end(prepared), STORE_OK);
@@ -173,17 +183,21 @@ static void the_copies_begin_with_the_days(void **state)
     static const char sql[] =
         "SELECT group_concat(name || ' ' || found) FROM (SELECT name, (length(sql)"
         " - length(replace(sql, 'FROM calendar AS c CROSS', ''))) / 24 + (length(sql)"
-        " - length(replace(sql, 'JOIN calendar AS c CROSS', ''))) / 24 AS found"
+        " - length(replace(sql, 'JOIN calendar AS c CROSS', ''))) / 24 + (length(sql)"
+        " - length(replace(sql, 'JOIN members AS d', ''))) / 17 AS found"
         " FROM temp.sqlite_schema WHERE type = 'view' ORDER BY name)";
     struct store *reader = open_reader(fixture);
     sqlite3_stmt *statement = NULL;
 
     assert_int_equal(store_read_begin(reader), STORE_OK);
     store_read_of_all(reader);
+    for (size_t i = 0; i < NAMES; i++)
+        assert_string_equal(answers_schema_of(reader, names[i]), "temp");
     assert_int_equal(sqlite3_prepare_v2(reader->db, sql, -1, &statement, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
     assert_string_equal(sqlite3_column_text(statement, 0),
-                        "battery_daily 1,battery_trend 0,reporting_gaps 2,temperature_daily 1");
+                        "battery_daily 1,battery_trend 0,reporting_gaps 2,temperature_daily 1,"
+                        "temperature_excursions 1");
     sqlite3_finalize(statement);
     store_close(reader);
 }

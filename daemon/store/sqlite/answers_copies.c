@@ -13,8 +13,12 @@
  * with the days, so that the roll-ups, whose key is (day, device), are read from one end to the
  * other. It is the same join, so the rows are the same.
  *
- * A copy has the text that its view has in the schema. Where an analyst has put a view of another
- * text in its place, that is copied; where one was dropped nothing is copied, and the views answer.
+ * Limits. temperature_excursions asks for each day anew which devices each limit is for; its copy
+ * asks once.
+ *
+ * A copy is made when a query asks for it first, and has the text that its view has in the schema.
+ * Where an analyst has put a view of another text in its place, that is copied; where one was
+ * dropped nothing is copied, and the views answer.
  *
  * Measured with 10 million readings of 10,000 devices in 32 days: battery_daily and
  * temperature_daily take half the time, reporting_gaps and a report as a whole two thirds.
@@ -36,19 +40,40 @@
     "FROM calendar AS c CROSS JOIN " rollups " AS r ON r.day = c.day"                              \
     " CROSS JOIN usual_intervals AS u ON u.device = r.device"
 
-/* In this order: a copy reads those before it. */
+#define DEVICES_OF_LIMIT                                                                           \
+    "CROSS JOIN devices AS d\n"                                                                    \
+    "            ON (k.for_device IS NULL OR d.device_id = k.for_device)\n"                        \
+    "           AND (k.for_group IS NULL\n"                                                        \
+    "                OR EXISTS (SELECT 1 FROM device_groups"                                       \
+    " WHERE group_name = k.for_group AND device = d.device))\n"                                    \
+    "         CROSS JOIN temperature_days AS r"
+#define MEMBERS_OF_LIMIT                                                                           \
+    "CROSS JOIN members AS d ON d.limit_id = k.limit_id CROSS JOIN temperature_days AS r"
+#define WITH_MEMBERS                                                                               \
+    "WITH members AS MATERIALIZED (SELECT l.limit_id, d.device, d.family, d.device_id"             \
+    " FROM limits AS l CROSS JOIN devices AS d"                                                    \
+    " ON (l.device_id IS NULL OR d.device_id = l.device_id) AND (l.group_name IS NULL OR EXISTS"   \
+    " (SELECT 1 FROM device_groups WHERE group_name = l.group_name AND device = d.device))"        \
+    "), checks AS ("
+
+/* In this order: a copy reads those before it that it needs. */
 static const struct {
     const char *name;
-    const char *kind;                 /* a table is computed once, a view is only another order */
+    const char *kind;                 /* a table is computed once, a view is only another text */
     const char *found[2], *placed[2]; /* a part of the view's text, and what is in its place */
+    const char *then;                 /* done behind it; NULL: nothing */
+    unsigned needs;                   /* a bit for each copy that it reads */
 } copies[] = {
-    {.name = "usual_intervals", .kind = "TABLE"},
-    {.name = "silent_devices", .kind = "TABLE"},
-    {.name = "battery_trend", .kind = "VIEW"},
+    {.name = "usual_intervals",
+     .kind = "TABLE",
+     .then = "CREATE INDEX temp.foxtrackr_usual ON usual_intervals (device, type, usual_ms)"},
+    {.name = "silent_devices", .kind = "TABLE", .needs = 1},
+    {.name = "battery_trend", .kind = "VIEW", .needs = 3},
     {.name = "reporting_gaps",
      .kind = "VIEW",
      .found = {HABITS_FIRST("battery_days"), HABITS_FIRST("temperature_days")},
-     .placed = {HABITS_LAST("battery_days"), HABITS_LAST("temperature_days")}},
+     .placed = {HABITS_LAST("battery_days"), HABITS_LAST("temperature_days")},
+     .needs = 1},
     {.name = "battery_daily",
      .kind = "VIEW",
      .found = {DEVICES_FIRST("battery_days")},
@@ -57,9 +82,14 @@ static const struct {
      .kind = "VIEW",
      .found = {DEVICES_FIRST("temperature_days")},
      .placed = {DAYS_FIRST("temperature_days")}},
+    {.name = "temperature_excursions",
+     .kind = "VIEW",
+     .found = {DEVICES_OF_LIMIT, "WITH checks AS ("},
+     .placed = {MEMBERS_OF_LIMIT, WITH_MEMBERS}},
 };
 
 #define COPIES (sizeof(copies) / sizeof(copies[0]))
+
 _Static_assert(COPIES == ANSWERS_COPIES, "one place each in struct store");
 
 static bool bind(sqlite3_stmt *statement, int parameter, const char *text)
@@ -100,26 +130,47 @@ void sqlite_read_of_all(struct store *store)
 {
     /* The upper pages of the readings' trees stay in it. */
     run(store, "PRAGMA main.cache_size = -8192");
-    for (size_t i = 0; i < COPIES; i++) {
-        char *text = text_of(store, i);
+    store->of_all = true;
+}
 
-        store->copied[i] = text != NULL && run(store, text);
-        sqlite3_free(text);
+/* Makes a copy, unless that was tried before. */
+static void make(struct store *store, size_t copy)
+{
+    char *text;
+
+    if (store->tried[copy]) {
+        return;
     }
-    run(store, "CREATE INDEX temp.foxtrackr_usual ON usual_intervals (device, type, usual_ms)");
+    store->tried[copy] = true;
+    text = text_of(store, copy);
+    store->copied[copy] = text != NULL && run(store, text);
+    sqlite3_free(text);
+    if (store->copied[copy] && copies[copy].then != NULL) {
+        run(store, copies[copy].then);
+    }
+}
+
+const char *answers_schema_of(struct store *store, const char *name)
+{
+    size_t found = 0;
+
+    while (found < COPIES && strcmp(name, copies[found].name) != 0) {
+        found++;
+    }
+    if (!store->of_all || found == COPIES) {
+        return "main";
+    }
+    for (size_t i = 0; i <= found; i++) {
+        if (i == found || (copies[found].needs & 1U << i) != 0) {
+            make(store, i);
+        }
+    }
+    return store->copied[found] ? "temp" : "main";
 }
 
 void answers_forget_copies(struct store *store)
 {
+    store->of_all = false;
+    memset(store->tried, 0, sizeof(store->tried));
     memset(store->copied, 0, sizeof(store->copied));
-}
-
-const char *answers_schema_of(const struct store *store, const char *name)
-{
-    for (size_t i = 0; i < COPIES; i++) {
-        if (store->copied[i] && strcmp(name, copies[i].name) == 0) {
-            return "temp";
-        }
-    }
-    return "main";
 }

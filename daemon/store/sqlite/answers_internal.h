@@ -32,8 +32,9 @@ int answers_spool_failed(struct store *store, const char *doing);
 /* Forget the copies that sqlite_read_of_all() has made: they end with the transaction. */
 void answers_forget_copies(struct store *store);
 
-/* Returns the schema in which a query finds a table or view of the database, or its copy. */
-const char *answers_schema_of(const struct store *store, const char *name);
+/* Returns the schema in which a query finds a table or view of the database, or its copy, which is
+ * made if need be. */
+const char *answers_schema_of(struct store *store, const char *name);
 
 /* Bind a value; SQLite copies its bytes. Returns SQLite's code. */
 int answers_bind(sqlite3_stmt *statement, int index, const struct store_cell *value);

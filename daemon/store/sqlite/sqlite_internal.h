@@ -33,7 +33,7 @@
 #define STORE_ERROR_SIZE 1024
 
 /* Views that answers_copies.c copies. */
-#define ANSWERS_COPIES 6
+#define ANSWERS_COPIES 7
 
 enum store_statement {
     STATEMENT_BEGIN,
@@ -212,8 +212,9 @@ struct store {
     const char *const *client_ids; /* the same */
     unsigned client_count;
     bool read_only;
-    bool
-        copied[ANSWERS_COPIES]; /* views for which there is a copy; store/sqlite/answers_copies.c */
+    bool of_all; /* queries are about all devices; store/sqlite/answers_copies.c */
+    bool tried[ANSWERS_COPIES];
+    bool copied[ANSWERS_COPIES];
     int busy_timeout_ms;
     int wait_ms;              /* how long to wait for a lock now: busy_timeout_ms or less */
     int64_t waiting_since_ms; /* monotonic */
