@@ -21,7 +21,8 @@
  * dropped nothing is copied, and the views answer.
  *
  * Measured with 10 million readings of 10,000 devices in 32 days: battery_daily and
- * temperature_daily take half the time, reporting_gaps and a report as a whole two thirds.
+ * temperature_daily take less than half the time, reporting_gaps two thirds, and
+ * temperature_excursions five sixths.
  */
 #include "store/sqlite/answers_internal.h"
 
