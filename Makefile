@@ -36,7 +36,7 @@ WARNINGS    := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing
 HARDENING   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fstack-clash-protection
 LDHARDENING := -fPIE -pie -Wl,-z,relro -Wl,-z,now
 ifneq ($(SANITIZE),)
-OPTIMIZE    := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+OPTIMIZE    := -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 HARDENING   := -fPIE
 LDHARDENING := -pie -fsanitize=$(SANITIZE)
 endif

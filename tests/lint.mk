@@ -52,7 +52,7 @@ endif
 
 lint-analyzer:
 	@echo "  LINT    gcc -fanalyzer"
-	$(Q)$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/analyzer CC=gcc OPTIMIZE='-O1 -g -fanalyzer' \
+	$(Q)$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/analyzer CC=gcc OPTIMIZE='-O1 -fanalyzer' \
 	    WERROR=-Werror all
 
 # On Debian cc is gcc: what it compiles here is what the tests run, and is not compiled again for them.
@@ -65,7 +65,6 @@ lint-gcc:
 # What clang warns of does not depend on optimization, which would double the time.
 lint-clang:
 	@echo "  LINT    clang without a warning"
-	$(Q)$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/clang CC=clang OPTIMIZE=-O0 HARDENING=-fPIE WERROR=-Werror \
-	    all test-programs bench-programs
+	$(Q)$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/clang CC=clang OPTIMIZE=-O0 HARDENING=-fPIE WERROR=-Werror all
 
 .PHONY: lint lint-layers lint-module lint-format lint-tidy tidy-files lint-cppcheck lint-analyzer lint-gcc lint-clang

@@ -74,18 +74,17 @@ test-sanitized: ## unit and system tests under AddressSanitizer and UndefinedBeh
 	$(Q)LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
 	    $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized SANITIZE=address,undefined test
 
-SYSTEM_TESTS ?= tests/system
-# These read documents or the configuration, ask the database with the sqlite3 shell, or do once more what others do:
-# a sanitizer sees nothing there that it does not see in the unit tests.
-SYSTEM_OF_TEXTS := $(patsubst %,tests/system/test_%.py,alerts analyst_dictionary analyst_queries answers completion config ctl \
-                ctl_help demo dependencies documents export export_columns fleet left_out metrics names paths plurals readers \
-                readings_dashboard readme restore rollups snippets upgrade)
+SYSTEM_TESTS ?= $(if $(SANITIZE),$(SYSTEM_SANITIZED),tests/system)
+# Under a sanitizer run the modules in which bytes from outside, or the end of something, go through our code: not those that read
+# documents, ask the database with the sqlite3 shell, or do once more what others do.
+SYSTEM_SANITIZED := $(patsubst %,tests/system/test_%.py,connection delivery gate hostile_input large_messages library log plot \
+                protocol reload replay serve session start verify views)
 # Of PostgreSQL: make system-postgresql.
 SYSTEM_OF_POSTGRESQL := $(wildcard tests/system/test_postgresql*.py tests/system/test_migrate.py)
 # Tests with the marker `long` take a third of the time. `make check` leaves them to `make check-all`, where check-shared runs
 # every module.
 LONG        ?= yes
-SYSTEM_LEAVES := $(SYSTEM_OF_POSTGRESQL) $(if $(SANITIZE),$(SYSTEM_OF_TEXTS))
+SYSTEM_LEAVES := $(SYSTEM_OF_POSTGRESQL)
 
 system: all $(FLEET) $(PRELOADS) ## the system tests: real mosquitto, real TLS, the built programs
 	$(Q)FOXTRACKR_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -n $(SYSTEM_WAITERS) \
@@ -101,8 +100,8 @@ system-postgresql: all $(FLEET) $(PRELOADS) ## the system tests on PostgreSQL, a
 	    -n $(SYSTEM_WAITERS) --dist loadgroup $(SYSTEM_OF_POSTGRESQL)
 
 # The short way, for `make check-all`: of the modules that run on both engines, those that have most to do with the database.
-system-postgresql-quick: SYSTEM_POSTGRESQL := $(patsubst %,tests/system/test_%.py,clock connection delivery gate hostile_input \
-                interruptions protocol reload reload_keys replay session start status status_shown views)
+system-postgresql-quick: SYSTEM_POSTGRESQL := $(patsubst %,tests/system/test_%.py,delivery gate hostile_input interruptions \
+                replay session status_shown views)
 system-postgresql-quick: system-postgresql
 
 check-browser: all $(FLEET) $(PRELOADS) ## the report, written and live, in a headless Chromium
@@ -124,8 +123,7 @@ check-shared: all $(FLEET) fault-programs ## the system tests and the campaigns 
 THREADS      := $(BUILD)/threads
 THREADS_UNIT := gate gate_lockstep intake log paho paho_5 paho_accept paho_ahead paho_cork paho_large tls watchdog writer \
                 $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_session_*.c))
-THREADS_SYSTEM := addresses backup connection delivery gate inbox interruptions log paho_link protocol reload \
-                  serve session start status
+THREADS_SYSTEM := connection delivery gate interruptions log reload serve session
 of_threads = $(MAKE) --no-print-directory BUILD=$(THREADS) SANITIZE=thread LONG=no \
     UNIT_TESTS='$(THREADS_UNIT:%=$(THREADS)/tests/test_%)' SYSTEM_TESTS='$(THREADS_SYSTEM:%=tests/system/test_%.py)'
 

@@ -186,8 +186,12 @@ class Daemon(DaemonProcess):
         return status if status.get("pid", self.pid) == self.pid else {}
 
     def wait(self, condition, limit_s=LIMIT_S, what="a condition", must_run=True):
-        """Wait until condition() is true, and return that; fail at once if the daemon ends."""
+        """
+        Wait until condition() is true, and return that; fail at once if the daemon ends. The condition is asked more and more
+        rarely, down to twenty times a second: other campaigns run beside.
+        """
         deadline = time.monotonic() + limit_s
+        pause_s = 0.01
         while True:
             # Before the look: what the daemon does last, such as a line of its log, is seen then.
             ended = must_run and not self.running
@@ -199,7 +203,8 @@ class Daemon(DaemonProcess):
                 raise AssertionError(f"exit {code} while waiting for {what}:\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {limit_s} s for {what}:\n{self.log_tail()}")
-            time.sleep(0.01)
+            time.sleep(pause_s)
+            pause_s = min(1.2 * pause_s, 0.05)
 
     def wait_log(self, pattern, limit_s=LIMIT_S):
         """The first line since the start that matches, without case."""

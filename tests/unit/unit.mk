@@ -115,11 +115,11 @@ $(UNIT_SMALL): private LDFLAGS_ += -Wl,--wrap=store_inbox_newest_device,--wrap=s
 $(BUILD)/tests/test_inbox_scratch: private LDFLAGS_ += \
     -Wl,$(subst $() ,$(comma),$(foreach call,open pread pwrite,--wrap=$(call) --wrap=$(call)64))
 
-# The longest begin first. Lots of the inbox of their real size fill memory, and a sanitizer triples what that takes: it has the
-# tests with smaller ones.
+# The longest begin first. A sanitizer triples what some take: it has the tests of the inbox with smaller lots, and those of
+# roll-ups that are not random.
 UNIT_LONG   := $(addprefix $(BUILD)/tests/test_,inbox_scratch inbox_lots inbox_faults store_faults rollup inbox_faults_tiny pg_engine \
                pg_upkeep inbox_sizes paho)
-UNIT_LEAVES := $(if $(SANITIZE),$(addprefix $(BUILD)/tests/test_inbox_,lots faults))
+UNIT_LEAVES := $(if $(SANITIZE),$(addprefix $(BUILD)/tests/test_,inbox_lots inbox_faults rollup))
 UNIT_RUN     = $(filter-out $(UNIT_LEAVES),$(filter $(UNIT_TESTS),$(UNIT_LONG)) $(filter-out $(UNIT_LONG),$(UNIT_TESTS)))
 
 unit: $(UNIT_TESTS) ## the unit tests
