@@ -219,7 +219,8 @@ int page_read_days(struct page_data *data);
 /* Returns a value in tenths, as a series has it. */
 uint16_t page_tenths(double value, int zero);
 
-/* Excursions of all devices and times: data->excursions. It needs no other part. */
+/* Excursions of all devices, but for those that ended days before the period: data->excursions. It
+ * needs no other part. */
 int page_read_excursions(struct page_data *data);
 
 /* Keep those of the report's devices and period. After devices and days. */

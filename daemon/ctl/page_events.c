@@ -9,6 +9,8 @@
 
 #include "ctl/page_data_internal.h"
 
+#define DAY_MS 86400000
+
 /* reporting_gaps: device, type, from_ms, to_ms, cause */
 static void add_gap(struct page_data *data, const struct store_cell *row)
 {
@@ -47,15 +49,22 @@ static int longest_first(const void *one, const void *other)
 /* temperature_excursions: device, side, threshold, from_ms, to_ms, celsius_extreme */
 static void add_excursion(struct page_data *data, const struct store_cell *row)
 {
-    struct page_excursion *excursion = page_list_add(data, &data->excursions, sizeof(*excursion));
-    char *side = page_text(data, &row[1]);
+    int64_t to_ms = page_integer(&row[4], PAGE_NO_TIME);
+    struct page_excursion *excursion;
+    char *side;
 
+    /* The first day is not known yet: it begins on the day of since_ms, or later. */
+    if (to_ms != PAGE_NO_TIME && to_ms / DAY_MS < data->request->since_ms / DAY_MS - 2) {
+        return;
+    }
+    excursion = page_list_add(data, &data->excursions, sizeof(*excursion));
+    side = page_text(data, &row[1]);
     if (excursion != NULL && side != NULL) {
         excursion->number = row[0].integer;
         excursion->below = strcmp(side, "below") == 0;
         excursion->threshold = page_number(&row[2]);
         excursion->from_ms = page_integer(&row[3], PAGE_NO_TIME);
-        excursion->to_ms = page_integer(&row[4], PAGE_NO_TIME);
+        excursion->to_ms = to_ms;
         excursion->extreme = page_number(&row[5]);
     }
     free(side);
