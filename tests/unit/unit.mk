@@ -105,6 +105,9 @@ $(BUILD)/tests/test_library: private LDFLAGS_ += -Wl,--wrap=malloc,--wrap=calloc
 $(addprefix $(BUILD)/tests/test_writer_,attention rejudge survey): private LDFLAGS_ += \
     -Wl,--wrap=clock_gettime,--wrap=adjtimex
 
+# This one lets the first reads of a database fail.
+$(BUILD)/tests/test_store_first_read: private LDFLAGS_ += -Wl,--wrap=sqlite3_step,--wrap=sqlite3_extended_errcode
+
 # This one commits between two steps.
 $(BUILD)/tests/test_answers_copies: private LDFLAGS_ += -Wl,--wrap=sqlite3_exec
 

@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error_text.h"
 #include "base/log.h"
@@ -38,6 +39,9 @@
 #include "store/sqlite/mark_internal.h"
 #include "store/sqlite/restored_internal.h"
 #include "store/tools.h"
+
+#define FIRST_READS         3
+#define FIRST_READ_PAUSE_US 100000
 
 bool open_owns(const struct store *store)
 {
@@ -104,6 +108,37 @@ static int set_up(struct store *store, bool fresh)
     return result;
 }
 
+static bool is_read_error(const struct store *store)
+{
+    return (store->failed_code & 0xff) == SQLITE_IOERR &&
+           store->failed_code != SQLITE_IOERR_FSYNC && store->failed_code != SQLITE_IOERR_DIR_FSYNC;
+}
+
+/*
+ * Connects, and reads what the file is. With the first read SQLite opens the log, or finds that
+ * there is none. Seldom, while other programs opened and closed the database, that read failed with
+ * an I/O error, and the next one did not. So an error is believed when it comes FIRST_READS times:
+ * nothing has been written by then.
+ */
+static int connect_and_inspect(struct store *store, int *version)
+{
+    for (int i = 1;; i++) {
+        int result = open_connect(store);
+
+        if (result == STORE_OK) {
+            result = open_inspect(store, version);
+        }
+        if (result != STORE_FATAL || !is_read_error(store) || i == FIRST_READS) {
+            return result;
+        }
+        log_notice("%s; reading it again", store->error);
+        sqlite3_close(store->db);
+        store->db = NULL;
+        store->broken = false;
+        usleep(FIRST_READ_PAUSE_US);
+    }
+}
+
 static int open_steps(struct store *store)
 {
     int64_t size = -1;
@@ -129,10 +164,7 @@ static int open_steps(struct store *store)
         result = store_record_check_file(store);
     }
     if (result == STORE_OK) {
-        result = open_connect(store);
-    }
-    if (result == STORE_OK) {
-        result = open_inspect(store, &version);
+        result = connect_and_inspect(store, &version);
     }
     if (result == STORE_OK && store->strange) {
         result = store_record_check_structure(store);

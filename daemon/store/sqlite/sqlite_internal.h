@@ -252,6 +252,7 @@ struct store {
     bool (*stopped)(void); /* see store_options */
     bool unverified;       /* after the last commit the names could not be checked */
     bool synced;           /* a commit waits until it is on disk */
+    int failed_code;       /* SQLite's extended code of the last error of store_fail() */
     bool broken;           /* after an error that must not be retried: leave the WAL for recovery */
 
     struct store_readers readers;

@@ -166,6 +166,7 @@ int store_fail(struct store *store, const char *doing)
     int system_errno = from_system ? cause : 0;
     int result = store_classify(code, system_errno);
 
+    store->failed_code = code;
     store_note_full(store, code, system_errno);
     if (result == STORE_FATAL) {
         store->broken = true;
