@@ -18,8 +18,6 @@ from foxtrackrd import CLIENT_ID, foxtrackrctl
 from harness import BUILD, FOXTRACKRD, ROOT, run, wait_until
 from left_out import NO_MATTER
 
-pytestmark = pytest.mark.long
-
 PAHO = ROOT / "daemon/mqtt/paho"
 ACKNOWLEDGEMENT = 4 + 22  # bytes, as a TLS 1.3 record of its own (RFC 8446 §5.2, AES-GCM)
 

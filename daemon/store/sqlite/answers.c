@@ -208,8 +208,8 @@ static int execute(struct store *store, const char *sql)
 
 int sqlite_read_begin(struct store *store)
 {
-    /* What the views sort is in memory: some MiB for a fleet of 10,000. In a file it takes longer,
-     * and needs a directory. It can be said outside of a transaction only. */
+    /* Rows that views sort are kept in memory: some MiB for a fleet of 10,000. A temporary file
+     * would take longer, and needs a directory. SQLite refuses the setting inside a transaction. */
     int result = execute(store, "PRAGMA temp_store = MEMORY; BEGIN");
 
     /* The state is that of the first read. */

@@ -1,6 +1,6 @@
 /*
- * What is faster where a question is about all devices: for the queries of one read transaction,
- * temporary tables and views stand in the place of views of the database.
+ * Copies of views for questions about all devices, which they answer faster: for the queries of one
+ * read transaction temporary tables and views stand in the place of views of the database.
  *
  * Computed once. The view usual_intervals is part of silent_devices and battery_trend and, seven
  * times, of reporting_gaps, and SQLite evaluates it wherever its name stands. So its rows, and
