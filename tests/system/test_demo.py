@@ -13,8 +13,6 @@ import pytest
 
 from harness import BUILD, FOXTRACKRCTL, ROOT, has_adapted_paho, query, run
 
-pytestmark = pytest.mark.long
-
 EXAMPLES = ROOT / "packaging/examples"
 INSTALLED = "/usr/share/doc/foxtrackrd/examples/"
 DOCUMENTS = ["README.md", "daemon/foxtrackrctl.8"]

@@ -12,8 +12,6 @@ from harness import (FLEET, SANITIZED, check_sound, count_waiting, query, run, s
                      value, wait_until)
 from left_out import NO_MATTER
 
-pytestmark = pytest.mark.long
-
 DAY_MS = 86_400_000
 BEFORE = "id-before-07"
 """The session of what waits when a test begins, which is none of the daemon's."""
