@@ -111,6 +111,10 @@ def test_readings_are_rolled_up_in_idle_time(broker, filled, tmp_path):
     daemon.stop()
     assert re.search(r"sums of days +good +\d\d of .* and the discharge of (19|20) batteries",
                      foxtrackrctl(daemon, "verify").stdout)
+    shutil.copy(daemon.database, tmp_path / "copy.db")  # as it is before the first hour of a day is rolled up
+    change(tmp_path / "copy.db", "DELETE FROM calendar WHERE from_ms >= (SELECT max(until_ms) FROM battery_trends)")
+    assert re.search(r"sums of days +good .* discharge of (19|20) batteries",
+                     foxtrackrctl(daemon, "verify", tmp_path / "copy.db", check=False).stdout)
     for statement in ("UPDATE fleet_days SET devices = devices + 1 WHERE day = (SELECT min(day) FROM fleet_days)",
                       "UPDATE group_days SET celsius_sum = celsius_sum + 1 WHERE day = (SELECT max(day) FROM group_days)",
                       "DELETE FROM group_days WHERE day = (SELECT min(day) FROM group_days)",
