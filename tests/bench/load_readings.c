@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -214,8 +215,19 @@ static void bind_unless(sqlite3_stmt *put, int at, double value, double known)
     }
 }
 
+/* Binds lowest, sum and highest as the daemon packs them; here they always are whole `parts`. */
+static void bind_packed(sqlite3_stmt *put, int at, const struct day *day, double parts)
+{
+    int64_t least = llround(day->a_min * parts);
+
+    sqlite3_bind_int64(put, at, least);
+    sqlite3_bind_int64(put, at + 1, llround(day->a_sum * parts) - least * day->readings);
+    sqlite3_bind_int64(put, at + 2, llround(day->a_max * parts) - least);
+}
+
 static void put_day(sqlite3_stmt *put, int64_t number, int device, const struct day *day)
 {
+    bool is_battery = sqlite3_bind_parameter_count(put) > 9;
     int64_t usual_ms =
         day->readings > 1 ? 2 * (day->last_ms - day->first_ms) / (day->readings - 1) : 0;
 
@@ -223,16 +235,14 @@ static void put_day(sqlite3_stmt *put, int64_t number, int device, const struct 
     sqlite3_bind_int(put, 2, device);
     sqlite3_bind_int64(put, 3, day->readings);
     sqlite3_bind_int64(put, 4, day->first_ms - number * DAY_MS);
-    sqlite3_bind_int64(put, 5, day->last_ms - number * DAY_MS);
-    sqlite3_bind_double(put, 6, day->a_min);
-    sqlite3_bind_double(put, 7, day->a_sum);
-    sqlite3_bind_double(put, 8, day->a_max);
+    sqlite3_bind_int64(put, 5, DAY_MS - (day->last_ms - number * DAY_MS));
+    bind_packed(put, 6, day, is_battery ? 1000 : 100);
     if (day->pause_ms > usual_ms) {
         sqlite3_bind_int64(put, 9, day->pause_ms);
     } else {
         sqlite3_bind_null(put, 9);
     }
-    if (sqlite3_bind_parameter_count(put) > 9) {
+    if (is_battery) {
         sqlite3_bind_double(put, 10, day->b_min);
         sqlite3_bind_double(put, 11, day->b_sum);
         sqlite3_bind_double(put, 12, day->b_max);
@@ -374,7 +384,8 @@ int main(int argc, char **argv)
                          " received_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
                  1);
     put_days(&fleet, "INSERT INTO battery_days (day, device, readings, first_after_ms,"
-                     " last_after_ms, voltage_v_min, voltage_v_sum, voltage_v_max, pause_max_ms,"
+                     " last_before_ms, voltage_min_packed, voltage_sum_packed,"
+                     " voltage_max_packed, pause_max_ms,"
                      " level_pct_min, level_pct_sum, level_pct_max, level_pct_first,"
                      " level_pct_last) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
                      " ?13, ?14)");
@@ -383,7 +394,8 @@ int main(int argc, char **argv)
                          " received_ms) VALUES (?1, ?2, ?3, ?5, ?6)"),
                  0);
     put_days(&fleet, "INSERT INTO temperature_days (day, device, readings, first_after_ms,"
-                     " last_after_ms, celsius_min, celsius_sum, celsius_max, pause_max_ms)"
+                     " last_before_ms, celsius_min_packed, celsius_sum_packed,"
+                     " celsius_max_packed, pause_max_ms)"
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
     put_state(&fleet);
     free(fleet.made);

@@ -153,6 +153,15 @@ def statement(header, name):
     return "".join(re.findall(r'"([^"]*)"', text.partition("found:")[2]))
 
 
+def packed(name, values, parts):
+    """Lowest, sum and highest as rollup_make.c stores them: whole `parts` of the unit, if all values are."""
+    whole = [round(value * parts) for value in values]
+    if [number / parts for number in whole] != values:
+        return {f"{name}_min_packed": min(values), f"{name}_sum_packed": sum(values), f"{name}_max_packed": max(values)}
+    return {f"{name}_min_packed": min(whole), f"{name}_sum_packed": sum(whole) - min(whole) * len(whole),
+            f"{name}_max_packed": max(whole) - min(whole)}
+
+
 def sum_up(db, until_ms):
     """Adds the roll-ups of days that are over up, as the daemon does."""
     for day, in db.execute("SELECT day FROM calendar WHERE until_ms <= ?"
@@ -185,15 +194,16 @@ def roll_up(db, until_ms, *, device=0, from_ms=None, dirty=()):
             pauses = [time_ms - before[number, time_ms] for time_ms in times if before[number, time_ms] is not None]
             values = [v for _, v in readings if v is not None]
             row = {"day": day, "device": number, "readings": len(times),
-                   "first_after_ms": times[0] - day * DAY, "last_after_ms": times[-1] - day * DAY,
+                   "first_after_ms": times[0] - day * DAY, "last_before_ms": (day + 1) * DAY - times[-1],
                    "pause_max_ms": max(pauses, default=None),
                    f"{value}_count": len(values) if len(values) < len(times) else None}
             if len(times) > 1 and max(pauses) <= 2 * (times[-1] - times[0]) // (len(times) - 1):
                 row["pause_max_ms"] = None
-            if values:
-                row |= {f"{value}_min": min(values), f"{value}_sum": sum(values), f"{value}_max": max(values)}
+            if values and table == "temperature":
+                row |= packed(value, values, 100)
             if values and table == "battery":  # NULL: the highest or the lowest
-                row |= {"level_pct_first": None if values[0] == max(values) else values[0],
+                row |= {f"{value}_min": min(values), f"{value}_sum": sum(values), f"{value}_max": max(values),
+                        "level_pct_first": None if values[0] == max(values) else values[0],
                         "level_pct_last": None if values[-1] == min(values) else values[-1]}
             for name, required in db.execute(f"SELECT name, \"notnull\" FROM pragma_table_info('{table}_days')"):
                 if required:

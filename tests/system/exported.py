@@ -12,7 +12,7 @@ START = 1795219200000  # 2026-11-21 00:00 UTC
 DAY = 86_400_000
 HOUR = DAY // 24
 
-DURATIONS = ("duration_ms", "silent_ms", "usual_ms", "drop_ms", "rise_ms", "pause_max_ms", "offset_ms", "after_ms")
+DURATIONS = ("duration_ms", "silent_ms", "usual_ms", "drop_ms", "rise_ms", "pause_max_ms", "offset_ms", "after_ms", "last_before_ms")
 """The ends of their names."""
 MOMENTS = {f"{name}_ms" for name in (
     "time", "received", "from", "to", "until", "first", "last", "first_seen", "last_seen", "first_received",
@@ -81,7 +81,7 @@ def iso(ms):
 def names_of(db, name):
     """The columns of an export of this table or view, and for each where its value comes from: the
     name of a column, or a function of a row."""
-    columns = [row[1] for row in db.execute(f'SELECT * FROM pragma_table_info("{name}")')]
+    columns = [row[1] for row in db.execute(f'SELECT * FROM pragma_table_xinfo("{name}")')]
     devices = {row[0]: row[1:] for row in db.execute("SELECT device, family, device_id FROM devices")}
     fields = []
     for column in columns:

@@ -78,10 +78,11 @@ def make_database(path):
 
 
 ROLLED_UP = {
-    "day": "c.day", "device": "d.device", "readings": "24", "voltage_v_count": "24", "voltage_v_min": "3.6",
-    "voltage_v_sum": "88.8", "voltage_v_max": "3.8", "level_pct_count": "24", "level_pct_min": "d.device % 90",
+    "day": "c.day", "device": "d.device", "readings": "24", "last_before_ms": "86400000", "voltage_v_count": "24",
+    "voltage_min_packed": "3.6", "voltage_sum_packed": "88.8", "voltage_max_packed": "3.8", "level_pct_count": "24", "level_pct_min": "d.device % 90",
     "level_pct_sum": "24.0 * (d.device % 90)", "level_pct_max": "d.device % 90", "celsius_count": "24",
-    "celsius_min": "d.device % 40 - 20.5", "celsius_sum": "24.0 * (d.device % 40)", "celsius_max": "d.device % 40 + 20.5"}
+    "celsius_min_packed": "d.device % 40 - 20.5", "celsius_sum_packed": "24.0 * (d.device % 40)",
+    "celsius_max_packed": "d.device % 40 + 20.5"}
 
 
 def make_large(path, devices=10_000):

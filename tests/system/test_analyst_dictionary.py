@@ -31,7 +31,7 @@ def dictionary():
 def test_the_dictionary_is_the_schema(directory):
     db = sqlite3.connect(directory / "foxtrackr.db")
     schema = {
-        name: [row[1] for row in db.execute(f"PRAGMA table_info({name})")]
+        name: [row[1] for row in db.execute(f"PRAGMA table_xinfo({name})")]
         for (name,) in db.execute(
             "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')"
             " AND name NOT LIKE 'sqlite_%'"

@@ -85,7 +85,7 @@ def test_every_table_and_view_in_ndjson(database):
     """Goal: the same, one object a line, with numbers as numbers, NULL as null."""
     path, db = database
     for name in relations(db):
-        declared = {row[0]: row[1] for row in db.execute(f"SELECT name, type FROM pragma_table_info('{name}')")}
+        declared = {row[0]: row[1] for row in db.execute(f"SELECT name, type FROM pragma_table_xinfo('{name}')")}
         text, (names, want) = within_a_second(
             lambda: (export(path, name, "--format", "ndjson").stdout.decode(), expected(db, name)))
         objects = read_ndjson(text)

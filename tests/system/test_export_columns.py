@@ -20,7 +20,7 @@ def test_durations_have_no_text(database):
     path, db = database
     for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')"
                               " AND name NOT LIKE 'sqlite_%'").fetchall():
-        columns = [row[1] for row in db.execute(f"PRAGMA table_info({name})")]
+        columns = [row[1] for row in db.execute(f"PRAGMA table_xinfo({name})")]
         in_ms = {column for column in columns if column.endswith("_ms")}
         known = {column for column in in_ms if column in MOMENTS or column.endswith(DURATIONS) or column == "day_ms"}
         assert in_ms == known, name

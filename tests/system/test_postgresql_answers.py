@@ -199,7 +199,7 @@ def both(request, cluster):
         db.commit()
         if state == "roll-ups":
             roll_up(db, NOW // DAY * DAY)
-            db.execute("UPDATE battery_days AS d SET (voltage_v_count, voltage_v_min, voltage_v_sum, voltage_v_max) = ("
+            db.execute("UPDATE battery_days AS d SET (voltage_v_count, voltage_min_packed, voltage_sum_packed, voltage_max_packed) = ("
                        "SELECT count(voltage_v), min(voltage_v), sum(voltage_v), max(voltage_v) FROM battery AS b"
                        " WHERE b.device = d.device AND b.time_ms / 86400000 = d.day)")
             db.execute("DELETE FROM group_days")  # the sums were made before

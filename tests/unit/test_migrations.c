@@ -365,7 +365,7 @@ static void test_the_schema_explains_itself(void **state)
     assert_int_equal(fixture_open(fixture), STORE_OK);
     assert_look(fixture,
                 "SELECT group_concat(s.name || '.' || c.name, ' ')"
-                "  FROM sqlite_schema AS s, pragma_table_info(s.name) AS c"
+                "  FROM sqlite_schema AS s, pragma_table_xinfo(s.name) AS c"
                 " WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite_%'"
                 "   AND c.name NOT IN ('device')"
                 "   AND NOT regexp_line(s.sql, c.name)",

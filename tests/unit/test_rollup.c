@@ -21,6 +21,14 @@ static int64_t any(int64_t below)
 
 /* --- what may happen ------------------------------------------------------------------------- */
 
+/* Some are no whole number of hundredths. */
+static double any_celsius(void)
+{
+    int64_t tenths = any(300) - 150;
+
+    return (double)tenths / (tenths % 20 == 0 ? 30 : 10);
+}
+
 static void put_any(struct store *store)
 {
     static const char *const names[DEVICES] = {"a", "b", "c", "d"};
@@ -32,7 +40,7 @@ static void put_any(struct store *store)
     message.level_pct = any(5) == 0 ? NAN : (double)any(1000) / 10;
     message.voltage_v = any(7) == 0 ? NAN : message.voltage_v;
     message.has_temperature = any(2) == 0;
-    message.celsius = any(6) == 0 ? NAN : (double)any(300) / 10;
+    message.celsius = any(6) == 0 ? NAN : any_celsius();
     message.has_battery = !message.has_temperature || any(2) == 0;
     assert_int_equal(store_message(store, &message, &whole, &outcome), STORE_OK);
 }

@@ -407,6 +407,58 @@ static void test_a_large_day_that_is_cut_is_left_to_idle_time(void **state)
     assert_look(fixture, rollups, "0 100001.0");
 }
 
+/* Numbers that are whole parts take few bytes, others are as they were; all are read as they came.
+ */
+static void test_rows_are_packed(void **state)
+{
+    static const struct {
+        double volts[3];
+        const char *packed; /* types and numbers of the columns that are stored */
+        const char *read;
+    } days[] = {
+        {{3.753, 3.7, 3.754}, "[3700,107,54]", "[3.7,11.207,3.754]"},
+        {{-0.25, 0.001, -3}, "[-3000,5751,3001]", "[-3.0,-3.249,0.001]"},
+        {{0, 0, 0}, "[0,0,0]", "[0.0,0.0,0.0]"},
+        {{NAN, 3.7, NAN}, "[3700,0,0]", "[3.7,3.7,3.7]"},
+        {{NAN, NAN, NAN}, "[null,null,null]", "[null,null,null]"},
+        {{3.7535, 3.7, 3.8}, "[3.7,11.2535,3.8]", "[3.7,11.2535,3.8]"}, /* the sum is none */
+        {{3.7, 3.71, 3.7001}, "[3.7,11.1101,3.71]", "[3.7,11.1101,3.71]"},
+        {{3.6999, 3.7001, 3.71}, "[3.6999,11.11,3.71]", "[3.6999,11.11,3.71]"},
+        {{3.7, 3.7101, 3.7099}, "[3.7,11.12,3.7101]", "[3.7,11.12,3.7101]"},
+        {{1e6, 1, 1}, "[1.0,1000002.0,1000000.0]", "[1.0,1000002.0,1000000.0]"},
+        {{-1e300, 1, 1}, "[-1.0e+300,-1.0e+300,1.0]", "[-1.0e+300,-1.0e+300,1.0]"},
+    };
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    struct store_packet whole = packet("{}");
+    enum store_outcome outcome;
+
+    begin(fixture);
+    for (size_t i = 0; i < 3 * sizeof(days) / sizeof(*days); i++) {
+        const char device[] = {(char)('a' + i / 3), '\0'};
+        struct foxtrackr_message message =
+            battery(device, FIRST_MS + (int64_t)(i % 3) * HOUR_MS, days[i / 3].volts[i % 3]);
+
+        assert_int_equal(store_message(store, &message, &whole, &outcome), STORE_OK);
+    }
+    commit(fixture);
+    roll_up_to(store, FIRST_MS + DAY_MS);
+    for (size_t i = 0; i < sizeof(days) / sizeof(*days); i++) {
+        char sql[256];
+
+        snprintf(sql, sizeof(sql),
+                 "SELECT json_array(voltage_min_packed, voltage_sum_packed, voltage_max_packed)"
+                 " FROM battery_days WHERE device = %zu",
+                 i + 1);
+        assert_look(fixture, sql, days[i].packed);
+        snprintf(sql, sizeof(sql),
+                 "SELECT json_array(voltage_v_min, voltage_v_sum, voltage_v_max)"
+                 " FROM battery_days WHERE device = %zu AND last_after_ms = 7200000",
+                 i + 1);
+        assert_look(fixture, sql, days[i].read);
+    }
+}
+
 /* --- a database of version 10 ---------------------------------------------------------------- */
 
 /* Two devices: one reports every hour but for eleven over midnight, the other once a day. Four days
@@ -464,11 +516,12 @@ static void test_roll_ups_of_version_10_are_kept(void **state)
 {
     static const char rollups[] =
         "SELECT group_concat(r, char(10)) FROM (SELECT json_array(day, device, readings,"
-        " first_after_ms, last_after_ms, voltage_v_count, voltage_v_min, voltage_v_sum,"
-        " voltage_v_max, level_pct_count, level_pct_min, level_pct_sum, level_pct_max,"
+        " first_after_ms, last_before_ms, voltage_v_count, voltage_min_packed,"
+        " voltage_sum_packed, voltage_max_packed, level_pct_count, level_pct_min, level_pct_sum, "
+        "level_pct_max,"
         " level_pct_first, level_pct_last, pause_max_ms) AS r FROM battery_days WHERE day < 19677"
-        " UNION ALL SELECT json_array(day, device, readings, first_after_ms, last_after_ms,"
-        " celsius_count, celsius_min, celsius_sum, celsius_max, pause_max_ms)"
+        " UNION ALL SELECT json_array(day, device, readings, first_after_ms, last_before_ms,"
+        " celsius_count, celsius_min_packed, celsius_sum_packed, celsius_max_packed, pause_max_ms)"
         " FROM temperature_days WHERE day < 19677 ORDER BY r)";
     struct fixture *fixture = *state;
     char upgraded[16384];
@@ -521,6 +574,7 @@ int main(void)
         TEST(test_nor_is_one_of_another_program),
         TEST(test_a_large_day_is_rolled_up_in_parts),
         TEST(test_a_large_day_that_is_cut_is_left_to_idle_time),
+        TEST(test_rows_are_packed),
         TEST(test_roll_ups_of_version_10_are_kept),
     };
 
