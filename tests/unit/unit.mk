@@ -60,7 +60,8 @@ $(addprefix $(BUILD)/tests/test_,writer_engine store_sessions): $(MEMORY_ENGINE)
 
 # These have it too, another client of MQTT with a broker behind it, and clocks in their hands.
 UNIT_SESSION := $(filter $(BUILD)/tests/test_session%,$(UNIT_TESTS))
-SESSION_OBJ  := $(patsubst %,$(BUILD)/tests/unit/%.o,session_fixture fake_mqtt fake_script fake_link fake_broker shifted_clock) \
+SESSION_OBJ  := $(patsubst %,$(BUILD)/tests/unit/%.o,session_fixture session_protocol fake_mqtt fake_script fake_link \
+                fake_broker shifted_clock) \
                 $(MEMORY_ENGINE) $(filter-out $(BUILD)/daemon/mqtt/client%,$(DAEMON_OBJ))
 $(UNIT_SESSION): $(BUILD)/tests/test_session%: $(BUILD)/tests/unit/test_session%.o $(SESSION_OBJ) $(LIBRARY) $(PAHO_FLAGS)
 	$(link_test)
