@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory_nothing.h"
 #include "memory_records.h"
-#include "store/engine.h"
 
 #define ROWS         256
 #define NAME_SIZE    160
@@ -37,6 +37,7 @@ struct fault {
 
 struct store {
     struct store_handle handle;
+    struct store_engine engine;
     pthread_mutex_t mutex;
     struct content open;      /* with the changes of the open batch */
     struct content committed; /* as of the last commit */
@@ -103,41 +104,6 @@ static int memory_close(struct store *store)
 static const char *memory_error(const struct store *store)
 {
     return store->error;
-}
-
-static int memory_find_out(struct store *store, struct store_found *out)
-{
-    (void)store;
-    *out = (struct store_found){0};
-    return STORE_OK;
-}
-
-static int memory_newest_ms(struct store *store, int64_t *newest_ms)
-{
-    (void)store;
-    *newest_ms = 0;
-    return STORE_OK;
-}
-
-static int memory_run_begin(struct store *store, const char *version, int64_t now_ms)
-{
-    (void)store;
-    (void)version;
-    (void)now_ms;
-    return STORE_OK;
-}
-
-static int memory_run_end(struct store *store, int64_t now_ms)
-{
-    (void)store;
-    (void)now_ms;
-    return STORE_OK;
-}
-
-static void memory_limit_wait(struct store *store, int wait_ms)
-{
-    (void)store;
-    (void)wait_ms;
 }
 
 static int memory_attach(struct store *store, const struct store_handler *handler)
@@ -368,92 +334,9 @@ static int memory_idle(struct store *store, int *again_ms)
     return strike(store, MEMORY_IDLE);
 }
 
-static int memory_shrink(struct store *store)
-{
-    (void)store;
-    return STORE_OK;
-}
-
-static int memory_measure(struct store *store, struct store_measures *out)
-{
-    (void)store;
-    *out = (struct store_measures){.free_bytes = INT64_C(1) << 40, .names = 1};
-    return STORE_OK;
-}
-
-static int memory_summary(struct store *store, struct store_summary *out)
-{
-    (void)store;
-    *out = (struct store_summary){0};
-    return STORE_OK;
-}
-
 static int64_t memory_quarantine_entries(const struct store *store)
 {
     return (int64_t)store->committed.counts.quarantined;
-}
-
-static int memory_attention(struct store *store, struct store_attention *pass,
-                            const struct store_chunk *chunk)
-{
-    (void)store;
-    (void)chunk;
-    pass->done = true;
-    return STORE_OK;
-}
-
-static int memory_version_of_others(struct store *store, int64_t *version)
-{
-    (void)store;
-    *version = 0;
-    return STORE_OK;
-}
-
-static int memory_expire(struct store *store, struct store_expiry *expiry,
-                         const struct store_chunk *chunk, struct store_expired *out)
-{
-    (void)store;
-    (void)expiry;
-    (void)chunk;
-    *out = (struct store_expired){.done = true};
-    return STORE_OK;
-}
-
-static int memory_survey_newest(struct store *store, struct store_newest *newest,
-                                const struct store_chunk *chunk)
-{
-    (void)store;
-    (void)chunk;
-    newest->done = true;
-    return STORE_OK;
-}
-
-static int memory_survey_count(struct store *store, struct store_tally *tally,
-                               const struct store_chunk *chunk)
-{
-    (void)store;
-    (void)chunk;
-    tally->done = true;
-    return STORE_OK;
-}
-
-static int memory_rejudge(struct store *store, struct store_rejudge *pass, bool *done)
-{
-    (void)store;
-    (void)pass;
-    *done = true;
-    return STORE_OK;
-}
-
-static int memory_restamp(struct store *store, int64_t from_ms, int64_t to_ms, int64_t now_ms,
-                          bool *done)
-{
-    (void)store;
-    (void)from_ms;
-    (void)to_ms;
-    (void)now_ms;
-    *done = true;
-    return STORE_OK;
 }
 
 static int memory_set_views(struct store *store, const struct config_views *views,
@@ -465,74 +348,44 @@ static int memory_set_views(struct store *store, const struct config_views *view
     return strike(store, MEMORY_SET_VIEWS);
 }
 
-static int memory_look_at_views(struct store *store, const struct config_views *views,
-                                store_view_fn *each, void *context)
-{
-    (void)store;
-    (void)views;
-    (void)each;
-    (void)context;
-    return STORE_OK;
-}
-
-static int memory_take(struct store *store, struct store_holder *holder)
-{
-    (void)store;
-    (void)holder;
-    return STORE_OK;
-}
-
 static void memory_beat(struct store *store)
 {
     strike(store, MEMORY_BEAT);
 }
 
-static const struct store_engine memory_engine = {
-    .name = "memory",
-    .open = memory_open,
-    .close = memory_close,
-    .error = memory_error,
-    .find_out = memory_find_out,
-    .newest_ms = memory_newest_ms,
-    .run_begin = memory_run_begin,
-    .run_end = memory_run_end,
-    .limit_wait = memory_limit_wait,
-    .attach = memory_attach,
-    .begin = memory_begin,
-    .sorts_in = memory_sorts_in,
-    .sort_in = memory_sort_in,
-    .apply = memory_apply,
-    .quarantine = memory_quarantine,
-    .flush = memory_flush,
-    .commit = memory_commit,
-    .rollback = memory_rollback,
-    .counts = memory_counts,
-    .waiting = memory_waiting,
-    .session_connecting = memory_session_connecting,
-    .session_settled = memory_session_settled,
-    .session_established = memory_session_established,
-    .session_durable = memory_session_durable,
-    .subscribed = memory_subscribed,
-    .unsubscribed = memory_unsubscribed,
-    .session_find = memory_session_find,
-    .subscriptions = memory_subscriptions,
-    .idle = memory_idle,
-    .shrink = memory_shrink,
-    .measure = memory_measure,
-    .summary = memory_summary,
-    .quarantine_entries = memory_quarantine_entries,
-    .attention = memory_attention,
-    .version_of_others = memory_version_of_others,
-    .expire = memory_expire,
-    .survey_newest = memory_survey_newest,
-    .survey_count = memory_survey_count,
-    .rejudge = memory_rejudge,
-    .restamp = memory_restamp,
-    .set_views = memory_set_views,
-    .look_at_views = memory_look_at_views,
-    .take = memory_take,
-    .beat = memory_beat,
-};
+/* The engine: what follows, and nothing for the rest. */
+static struct store_engine make_engine(void)
+{
+    struct store_engine engine = memory_nothing;
+
+    engine.open = memory_open;
+    engine.close = memory_close;
+    engine.error = memory_error;
+    engine.attach = memory_attach;
+    engine.begin = memory_begin;
+    engine.sorts_in = memory_sorts_in;
+    engine.sort_in = memory_sort_in;
+    engine.apply = memory_apply;
+    engine.quarantine = memory_quarantine;
+    engine.flush = memory_flush;
+    engine.commit = memory_commit;
+    engine.rollback = memory_rollback;
+    engine.counts = memory_counts;
+    engine.waiting = memory_waiting;
+    engine.session_connecting = memory_session_connecting;
+    engine.session_settled = memory_session_settled;
+    engine.session_established = memory_session_established;
+    engine.session_durable = memory_session_durable;
+    engine.subscribed = memory_subscribed;
+    engine.unsubscribed = memory_unsubscribed;
+    engine.session_find = memory_session_find;
+    engine.subscriptions = memory_subscriptions;
+    engine.idle = memory_idle;
+    engine.quarantine_entries = memory_quarantine_entries;
+    engine.set_views = memory_set_views;
+    engine.beat = memory_beat;
+    return engine;
+}
 
 /* --- for tests ----------------------------------------------------------------------------- */
 
@@ -541,7 +394,8 @@ struct store *memory_store_new(void)
     struct store *store = calloc(1, sizeof(*store));
 
     if (store != NULL) {
-        store->handle.engine = &memory_engine;
+        store->engine = make_engine();
+        store->handle.engine = &store->engine;
         pthread_mutex_init(&store->mutex, NULL);
     }
     return store;

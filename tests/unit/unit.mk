@@ -55,7 +55,7 @@ $(BUILD)/tiny/test_%.o: tests/unit/test_%.c
 	$(compile)
 
 # These have an engine of the store in memory.
-MEMORY_ENGINE := $(addprefix $(BUILD)/tests/unit/,memory_engine.o memory_records.o)
+MEMORY_ENGINE := $(addprefix $(BUILD)/tests/unit/,memory_engine.o memory_nothing.o memory_records.o)
 $(addprefix $(BUILD)/tests/test_,writer_engine store_sessions): $(MEMORY_ENGINE)
 
 # These have it too, another client of MQTT with a broker behind it, and clocks in their hands.
