@@ -65,9 +65,11 @@ def find_promtool():
 def wait_until(condition, timeout=20, what=None, every=0.02):
     """
     Wait until condition() is true and return what it returned; fail after `timeout` seconds. The condition is asked more and
-    more rarely, down to ten times a second: to ask a database takes milliseconds, and other tests run beside.
+    more rarely, down to ten times a second, or a fifth of how often it was at first: to ask a database takes milliseconds,
+    and other tests run beside.
     """
     deadline = time.monotonic() + timeout * PATIENCE
+    rarest = max(every, min(5 * every, 0.1))
     while True:
         value = condition()
         if value:
@@ -76,7 +78,7 @@ def wait_until(condition, timeout=20, what=None, every=0.02):
             what = what() if callable(what) else what
             raise AssertionError(f"waited {timeout * PATIENCE} s for {what or condition}")
         time.sleep(every)
-        every = max(every, min(1.3 * every, 0.1))
+        every = min(1.3 * every, rarest)
 
 
 def within_a_second(read):

@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 
 from broker import Port, is_listening
-from harness import find_program, wait_until
+from harness import BUILD, SANITIZED, find_program, wait_until
 
 USER = "proxy-user"
 PASSWORD = "staple-battery-51c"
@@ -44,6 +44,10 @@ class Proxy:
         assert self._process is None
         # A name server that does not answer costs one second, not the time that a proxy has.
         environment = {**os.environ, "RES_OPTIONS": "timeout:1 attempts:1"}
+        if not SANITIZED:  # microsocks tries the first address alone, and the broker has the one of IPv4
+            names = self.directory / "names"
+            names.write_text("localhost 127.0.0.1\n")
+            environment |= {"LD_PRELOAD": str(BUILD / "tests" / "names_shim.so"), "FAULT_NAMES": str(names)}
         with open(self.log_path, "ab") as log:
             self._process = subprocess.Popen([str(word) for word in self._command],
                                              stdin=subprocess.DEVNULL, stdout=log, stderr=log,
