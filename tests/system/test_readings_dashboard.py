@@ -75,6 +75,6 @@ def test_metadata_of_datasette(db):
     assert set(tables) == there
     for name, table in tables.items():
         assert len(table["description"]) > 20 and "`" not in table["description"], name
-        columns = {row[1] for row in db.execute(f"PRAGMA table_info({name})")}
+        columns = {row[1] for row in db.execute(f"PRAGMA table_xinfo({name})")}
         assert set(table["columns"]) == columns, name
         assert all(len(text) > 5 for text in table["columns"].values()), name

@@ -13,8 +13,8 @@ REPORT_FILES   := $(BUILD)/$(REPORT_DIR)
 # A build directory follows when the library comes, goes or changes.
 $(BUILD)/report.library: FORCE
 	@mkdir -p $(@D)
-	$(Q)cat $(DYGRAPHS)/dygraph.min.js $(DYGRAPHS)/dygraph.min.css $(DYGRAPHS_LICENCE) 2>/dev/null | cksum > $@.new; \
-	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	$(Q)cat $(DYGRAPHS)/dygraph.min.js $(DYGRAPHS)/dygraph.min.css $(DYGRAPHS_LICENCE) 2>/dev/null | cksum > $@.$$$$; \
+	if cmp -s $@.$$$$ $@; then rm $@.$$$$; else mv $@.$$$$ $@; fi
 
 # The comment about a source map would make a browser's tools look for a file that is not there.
 $(REPORT_FILES)/script.js: $(REPORT_SCRIPTS) $(BUILD)/report.library $(REPORT_DIR)/report.mk
