@@ -43,7 +43,7 @@ static void check_broker(struct ctl_findings *findings, const struct config *con
     }
 }
 
-/* Reports the source of the password, never the password itself. */
+/* Warns of a password that is sent without TLS, or stands in the file; never prints it. */
 static void check_password(struct ctl_findings *findings, const struct config *config)
 {
     if (config->broker.password == NULL) {

@@ -6,8 +6,10 @@
 #include "ctl/findings_internal.h"
 #include "store/store.h"
 
-/* ctl/check_config.c: the configuration: the broker, the client id and filters of each session, the
- * protocol, the source of the password, and warnings for values that were probably not meant. */
+/* ctl/check_config.c: add what the configuration says, without asking the network: broker, protocol
+ * and proxy, client id and filters of each session; warnings for values that were probably not
+ * meant, and for a password that is in the file or is sent without TLS; an error where this build
+ * cannot speak MQTT 5. */
 void ctl_check_configuration(struct ctl_findings *findings, const struct config *config);
 
 /* ctl/check_siblings.c: the configurations beside this one: whether one has the same database or

@@ -157,7 +157,8 @@ static char *put_field(struct export *export, struct export_field *field, char *
     }
 }
 
-/* Returns an upper bound of the row's length. */
+/* Returns an upper bound, in bytes, of the row as text, with escapes, separators and the end of the
+ * line. The device of the row was looked up before. */
 static size_t bound(const struct export *export, const struct store_cell *row)
 {
     size_t size = 8;

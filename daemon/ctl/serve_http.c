@@ -7,12 +7,12 @@
  * many ask, one page is made. A page that is sent has a count of its clients in libmicrohttpd, and
  * is freed with the last one, so replacing it does not disturb a client in the middle of it.
  *
- * Each connection gets one answer, has asked client_idle_ms after it began, and ends
- * client_total_ms after it began, whatever it does and whatever main's thread does: a thread of
- * ours, the sweeper, ends the others with shutdown(). So the old pages that slow clients still read
- * have OLD_PAGES bytes at most, because a large page is fresh for long enough. When all places are
- * taken, the oldest connection that has not asked with the token is ended for the next client: a
- * client that does not know the token keeps nobody waiting.
+ * Each connection gets one answer. It must have sent its request within client_idle_ms, and is
+ * closed after client_total_ms, whatever main's thread does: a thread of ours, the sweeper, shuts
+ * down the connections that exceed a limit. So the old pages that slow clients still read have
+ * OLD_PAGES bytes at most, because a large page is fresh for long enough. When the last free entry
+ * of the table is taken, the oldest connection that has not sent the token is shut down: a client
+ * that does not know the token keeps nobody waiting.
  *
  * The descriptor is not closed, and not used again, while it is shut down: `on_connection` takes a
  * connection out of the table, under the mutex, before libmicrohttpd closes its descriptor.
@@ -97,9 +97,11 @@ static struct MHD_Response *finish(struct MHD_Response *response, const char *ty
     return response;
 }
 
-/* A response of `length` bytes, which it takes. NULL, and they are freed, when memory is out. */
-static struct MHD_Response *respond(char *bytes, size_t length, const char *type,
-                                    const char *policy)
+/* Creates a response with `type` as Content-Type, `policy` as Content-Security-Policy and the
+ * common headers; does not send it. Always takes ownership of `bytes` (from malloc(); NULL: memory
+ * was out). Returns NULL when memory is out. */
+static struct MHD_Response *make_response(char *bytes, size_t length, const char *type,
+                                          const char *policy)
 {
     struct MHD_Response *response =
         bytes != NULL ? MHD_create_response_from_buffer(length, bytes, MHD_RESPMEM_MUST_FREE)
@@ -113,7 +115,7 @@ static struct MHD_Response *respond(char *bytes, size_t length, const char *type
 
 static struct MHD_Response *text(const char *sentence)
 {
-    return respond(strdup(sentence), strlen(sentence), TEXT_TYPE, TEXT_POLICY);
+    return make_response(strdup(sentence), strlen(sentence), TEXT_TYPE, TEXT_POLICY);
 }
 
 static void destroy(struct MHD_Response *response)
@@ -241,8 +243,9 @@ static void make_room(struct serve_http *http, const struct client *newest)
     }
 }
 
-/* Enters a connection into the table of clients, and takes it out before its descriptor is closed.
- */
+/* Called by libmicrohttpd, in its thread, when a connection begins and before its descriptor is
+ * closed: enters it into the table of clients (*entry), or frees its entry. If the last free entry
+ * was taken, shuts down the oldest client that has not sent the token. */
 static void on_connection(void *context, struct MHD_Connection *connection, void **entry,
                           enum MHD_ConnectionNotificationCode code)
 {
@@ -363,7 +366,7 @@ void serve_http_publish(struct serve_http *http, char *html, size_t length, cons
 
     /* A page cannot say this of itself in its <meta> element. */
     snprintf(whole, sizeof(whole), "%s; frame-ancestors 'none'", policy);
-    response = respond(html, length, PAGE_TYPE, whole);
+    response = make_response(html, length, PAGE_TYPE, whole);
     if (response != NULL) {
         set_current(http, MHD_HTTP_OK, response, length);
     } else {

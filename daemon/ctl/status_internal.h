@@ -67,11 +67,12 @@ json_t *ctl_status_unused(const struct ctl_status_source *source, const json_t *
 /* Print such an array in words. */
 void ctl_status_print_unused(FILE *out, const json_t *unused);
 
-/* The sum of such an object. */
+/* The sum of the counts in the result of ctl_status_quarantine(). */
 int64_t ctl_status_entries(const json_t *counted);
 
-/* Print such an object in words. `counted` NULL: print the daemon's own number of entries from
- * `root`, and `problem`, the reason why they were not counted by reason (NULL: not tried). */
+/* Print the total and the counts by reason from `counted`, the result of ctl_status_quarantine().
+ * If it is NULL: print the total of the status `root` ("or more" at the daemon's limit, "not
+ * counted" without one) and `problem`, why there are no counts by reason (NULL: not tried). */
 void ctl_status_print_quarantine(FILE *out, const json_t *root, const json_t *counted,
                                  const char *problem);
 

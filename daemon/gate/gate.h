@@ -133,7 +133,7 @@ void gate_quiesce(struct gate *gate);
 /* Copy the status of a session's link. */
 void gate_link_status(struct gate *gate, unsigned session, struct gate_link_status *out);
 
-/* Returns the number of connections of other programs that were closed so far. */
+/* Returns how many connections of other programs were closed since the start. Any thread. */
 uint64_t gate_strangers(struct gate *gate);
 
 /* Returns the number of open links. */

@@ -2,8 +2,8 @@
  * SOCKS 5 (RFC 1928), with user name and password (RFC 1929) or without.
  *
  * With a user name, both methods are offered: a proxy that knows this machine may ask for nothing.
- * The broker's name is sent unresolved (ATYP 3), an address as such. A refusal ends the
- * conversation at its second byte: what follows it does not matter.
+ * The broker's name is sent unresolved (ATYP 3), an address as such. When the proxy refuses, the
+ * exchange ends at the second byte of that reply; the rest is not read.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -173,6 +173,8 @@ static enum proxy_step refuse_reply(const struct proxy_talk *talk)
     return PROXY_STEP_REFUSED;
 }
 
+/* Checks VER and REP, the first two bytes of the reply to CONNECT, and asks for the next three,
+ * which take_address() reads. */
 static enum proxy_step take_reply(struct proxy_talk *talk)
 {
     if (talk->in[0] != VERSION) {

@@ -22,19 +22,19 @@ int64_t tls_certificate_time_ms(const ASN1_TIME *time)
     return (int64_t)timegm(&utc) * 1000;
 }
 
-void tls_certificate_name(const X509_NAME *subject, char name[TLS_NAME_SIZE])
+void tls_certificate_name(const X509_NAME *full_name, char name[TLS_NAME_SIZE])
 {
-    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    int at = X509_NAME_get_index_by_NID(full_name, NID_commonName, -1);
     unsigned char *text = NULL;
-    char line[256];
+    char line[256] = "";
 
     if (at >= 0 && ASN1_STRING_to_UTF8(
-                       &text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at))) >= 0) {
+                       &text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(full_name, at))) >= 0) {
         escape_line(name, TLS_NAME_SIZE, (const char *)text);
         OPENSSL_free(text);
         return;
     }
-    X509_NAME_oneline(subject, line, sizeof(line));
+    X509_NAME_oneline(full_name, line, sizeof(line));
     escape_line(name, TLS_NAME_SIZE, line);
 }
 

@@ -1,6 +1,7 @@
 /*
  * The writer's work between batches: checks the disk, reads the database's summary for status,
- * counts the devices that need attention (pipeline/writer_attention.c), deletes old rows in short
+ * counts the devices that need attention (pipeline/writer_attention.c), stores quarantined messages
+ * whose time was in the future and has come (pipeline/writer_rejudge.c), deletes old rows in short
  * transactions of their own (pipeline/writer_expire.c), and waits when space is short.
  */
 #include "pipeline/writer_internal.h"
@@ -225,7 +226,9 @@ bool writer_chore_failed(struct writer *writer, struct log_cause *cause, int res
     return true;
 }
 
-/* Does a part of a pass through quarantine. False ends the thread. */
+/* Parses some of the messages that are in quarantine because of their time again, and stores those
+ * that are valid now, in one transaction. After an error that may pass it is logged, and retention
+ * waits. Returns false after a fatal error: the writer's thread ends. */
 static bool rejudge(struct writer *writer)
 {
     int result = writer_rejudge_chunk(&writer->rejudge, writer->parts.store, &writer->limits,

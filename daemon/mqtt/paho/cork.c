@@ -63,6 +63,7 @@
 /* Upper bound on polls that find something to read while acknowledgements are kept. */
 #define POLLS_MAX 64
 
+/* The acknowledgements of one connection that are kept to be written together. */
 struct cork {
     SSL *ssl; /* NULL: free */
     int length;
@@ -144,6 +145,8 @@ static void flush(void)
     polls = 0;
 }
 
+/* Returns the entry with the kept acknowledgements of `ssl`; NULL: none are kept. Under the mutex.
+ */
 static struct cork *cork_of(const SSL *ssl)
 {
     for (int i = 0; i < CORKS && atomic_load(&waiting) > 0; i++) {
