@@ -170,8 +170,8 @@ struct config_problems {
  */
 int config_load(const char *path, struct config **out, struct config_problems *problems);
 
-/* Call `tell` for each kept problem, and last with "path: and 12 more problems" if some were only
- * counted. */
+/* Call `tell` for each kept problem in the order of the lines, and last with "path: and 12 more
+ * problems" if some were only counted; not for warnings. The sentence is valid during the call. */
 void config_problems_tell(const struct config_problems *problems, const char *path,
                           void (*tell)(const char *sentence));
 

@@ -1,9 +1,10 @@
 /*
  * The problems and warnings of a configuration: "file:line: key: sentence".
  *
- * Every problem is noted, in the order of the lines, and makes the configuration invalid. With a
- * warning the configuration is valid but may not be what the operator meant. No text here ever
- * holds a secret.
+ * Each problem makes the configuration invalid. The first CONFIG_PROBLEMS_MAX by line are kept, the
+ * others are counted. With a warning, which config->warnings has, the configuration is valid but
+ * may not be what the operator meant. Line and key are left out where there is none. No text here
+ * ever holds a secret.
  */
 #include "config/config_internal.h"
 

@@ -3,10 +3,10 @@
  * column for each configured path.
  *
  * The names become identifiers in SQL that other people write, and in the store's CREATE VIEW. So a
- * name is ASCII letters, digits and _, none of SQL's reserved words, none of the daemon's own
- * tables and views, and none of the columns that every view has: it works without quotes
- * everywhere, and nothing of a name or a path can leave its place in a statement. The store quotes
- * them nevertheless (store/sqlite/views.c).
+ * name is ASCII letters, digits and _, and none of SQL's reserved words; a view's is none of the
+ * daemon's own tables and views, a column's none of the columns that every view has. It works
+ * without quotes everywhere, and nothing of a name or a path can leave its place in a statement.
+ * The store quotes them nevertheless (store/sqlite/views.c).
  *
  * Paths and factors are those of [fields] (lib/source.c). Two characters that [fields] allows are
  * refused here: SQLite has no way to write a " or a \ in a quoted name of a JSON path.
@@ -231,7 +231,9 @@ static int take_type(struct config_loading *loading, const char *text)
 
 /* --- columns ------------------------------------------------------------------------------- */
 
-/* Returns 0 for the name of a further column of the view; or 1 and a reason. */
+/* Checks that a column of this name can be added to the view: a good name, not taken, and fewer
+ * than CONFIG_COLUMNS_MAX columns so far. Returns 0; or 1 with `reason` set (CONFIG_REASON_SIZE).
+ */
 static int check_column(const struct config_view *view, const char *name, char *reason)
 {
     static const char *const own[] = {"device",   "family",      "device_id", "time_ms",

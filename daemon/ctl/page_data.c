@@ -1,8 +1,8 @@
 /*
  * Reads the data of the report's page. All of it is of one state of the database: it is read in one
- * read transaction, which lasts as long as the reading, and writing the page comes afterwards. A
- * report of all devices is read by two threads, each with a connection and a read transaction of
- * its own, if both see the same state.
+ * read transaction, which lasts as long as the reading, and writing the page comes afterwards.
+ * With SQLite, a report without --device is read by two threads, each with a connection and a read
+ * transaction of its own, if both transactions see the same state; otherwise by one thread.
  */
 #include "ctl/page_data_internal.h"
 
@@ -196,6 +196,9 @@ static int read_series_and_accounts(struct page_data *data)
     return result == STORE_OK ? page_read_events(data) : result;
 }
 
+/* Reads devices, days and series while the second thread, which has begun and waits at the barrier
+ * for devices and days, reads excursions and gaps. Joins it, and takes its lists over. Returns this
+ * thread's error, otherwise that of the second one. */
 static int read_in_two_threads(struct page_data *data, struct second_thread *thread)
 {
     bool whole;

@@ -41,6 +41,8 @@ static void add_offset(struct page_data *data, const struct store_cell *row)
     }
 }
 
+/* Compares two rows of day_offsets for qsort(): zone_day_of() and zone_day_begin() need them in the
+ * order of from_ms. */
 static int by_begin(const void *one, const void *other)
 {
     const struct zone_offset *left = one;

@@ -78,7 +78,8 @@ static int latest_first(const void *one, const void *other)
     return (left->from_ms < right->from_ms) - (left->from_ms > right->from_ms);
 }
 
-/* Sorts a list, and keeps `most` of it. */
+/* Sorts the list by `order`, and cuts it to its first `most` items. The others are not freed: an
+ * item owns no memory. */
 static void keep_first(struct page_list *list, size_t item_size,
                        int (*order)(const void *, const void *), size_t most)
 {

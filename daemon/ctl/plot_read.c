@@ -68,7 +68,7 @@ int plot_read_device(struct store *store, const char *word, struct plot_device *
     return find(store, family, slash + 1, out);
 }
 
-/* Keeps the name that is nearest to the search's word. `name` is only there for now. */
+/* Keeps the name that is nearest to the search's word. `name` is valid during the call only. */
 static void try_name(struct similar *search, const char *name, char nearest[PLOT_NAME_SIZE])
 {
     const char *before = search->best;
@@ -80,6 +80,8 @@ static void try_name(struct similar *search, const char *name, char nearest[PLOT
     }
 }
 
+/* Sets `nearest` to the device id that is most like `word`, escaped for a terminal; "": none is like
+ * it. Returns a result of store/store.h. */
 static int find_near(struct store *store, const char *word, char nearest[PLOT_NAME_SIZE])
 {
     static const char *const columns[] = {"device_id", NULL};

@@ -60,7 +60,8 @@ enum ctl_words_result { CTL_WORDS_GOOD, CTL_WORDS_HELP, CTL_WORDS_WRONG };
 enum ctl_words_result ctl_words_read(const struct ctl_grammar *grammar, int count, char **words,
                                      struct ctl_words *out, char problem[USAGE_PROBLEM_SIZE]);
 
-/* Returns true when a command's option has this name (without dashes). */
+/* Returns true when a command has a long option of this name, without its dashes; --config and
+ * --help, which every command takes, are not among them. */
 bool ctl_words_is_option(const char *name);
 
 #endif

@@ -60,7 +60,8 @@ static struct ahead *find(const SSL *ssl)
     return NULL;
 }
 
-/* NULL where there is no room. */
+/* Turns reading ahead on for `ssl`, and enters it into `aheads`. Returns its entry; or NULL, with
+ * nothing changed, when all are in use. */
 static struct ahead *begin(SSL *ssl)
 {
     struct ahead *ahead = find(NULL);

@@ -259,7 +259,9 @@ static void show_stand_in(const struct paho_shorten *shorten)
     reader.count = PAHO_SHORTEN_HEADER;
 }
 
-/* Reads the first byte of a packet, unless a large PUBLISH has not come as a whole. */
+/* Puts the beginning of the next packet's header into `reader`: the first byte from the connection;
+ * or, while a large PUBLISH is being read, the whole header of its stand-in, without reading. Frees
+ * a large PUBLISH that is complete. Returns COMPLETE, or another result of WebSocket_getch(). */
 static int begin_header(void *net)
 {
     struct paho_shorten *shorten;
