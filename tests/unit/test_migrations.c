@@ -258,6 +258,10 @@ static void test_a_name_of_others_is_told(void **state)
     assert_int_equal(store_migrate(store, sqlite_migrations, sqlite_migration_count), STORE_E_PATH);
     assert_non_null(strstr(sqlite_error(store), "silent_devices already exists, and version 10"));
     look(fixture, "DROP VIEW silent_devices");
+    look(fixture, "CREATE TABLE battery_days_12 (x)");
+    assert_int_equal(store_migrate(store, sqlite_migrations, sqlite_migration_count), STORE_E_PATH);
+    assert_non_null(strstr(sqlite_error(store), "this name: battery_days_12, and version 13"));
+    look(fixture, "DROP TABLE battery_days_12");
     assert_int_equal(store_migrate(store, sqlite_migrations, sqlite_migration_count), STORE_OK);
     store_discard(store);
 }

@@ -142,7 +142,7 @@ static void test_old_roll_ups_are_deleted_in_parts(void **state)
 
     execute(fixture, "INSERT INTO temperature_days WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
                      " SELECT i + 1 FROM n WHERE i < 2500)"
-                     " SELECT 19000 + i % 2, i, 1, 0, 0, 0, NULL, NULL, NULL, NULL FROM n");
+                     " SELECT 19000 + i % 2, i, 1, 0, 0, NULL, 0, NULL, NULL, NULL FROM n");
     execute(fixture, "UPDATE rollup_state SET temperature_gone_ms = 19673 * 86400000,"
                      " from_ms = 19673 * 86400000, until_ms = 19673 * 86400000");
     begin(fixture);

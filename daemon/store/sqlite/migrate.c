@@ -68,6 +68,14 @@ static void count_row(void *context, int operation, const char *database, const 
     migration->progress.rows_done += operation == SQLITE_INSERT;
 }
 
+/* Returns true when the error is that a name is taken: CREATE and ALTER TABLE say it differently.
+ */
+static bool is_taken(const char *error)
+{
+    return strstr(error, " already exists") != NULL ||
+           strstr(error, "there is already another table or index with this name") != NULL;
+}
+
 static int failed(struct migration *migration)
 {
     struct store *store = migration->store;
@@ -79,7 +87,7 @@ static int failed(struct migration *migration)
                             "nothing has changed, the next start does it",
                             store->path, migration->progress.from, migration->progress.to);
     }
-    if (strstr(sqlite3_errmsg(store->db), " already exists") != NULL) {
+    if (is_taken(sqlite3_errmsg(store->db))) {
         return store_refuse(store, STORE_E_PATH,
                             "%s: %s, and version %d of the schema makes one of this name: rename "
                             "or drop yours with sqlite3, then start again",

@@ -27,8 +27,9 @@
 #include "base/clock.h"
 #include "store/sqlite/sqlite_internal.h"
 
-#define FIRST_COLUMNS 9    /* with which both tables begin */
+#define FIRST_COLUMNS 5    /* with which both tables begin, but for those that are calculated */
 #define LEVEL_COLUMNS 6    /* of battery_days, which follow */
+#define LAST_COLUMNS  5    /* of both */
 #define STEP_ROWS     1000 /* some hundred microseconds */
 #define DAY_MS        INT64_C(86400000)
 
@@ -156,21 +157,20 @@ static int set_levels(struct store_value *values, const struct rollup_sums *sums
 static int put(struct store *store, enum rollup_table table, int64_t device,
                const struct rollup_day *day, const struct rollup_sums *sums)
 {
-    struct store_value values[FIRST_COLUMNS + LEVEL_COLUMNS + 1] = {
-        store_integer(day->day),
-        store_integer(device),
-        store_integer(sums->readings),
-        store_integer(sums->first_ms - day->from_ms),
-        store_integer(DAY_MS - (sums->last_ms - day->from_ms)),
+    struct store_value values[FIRST_COLUMNS + LEVEL_COLUMNS + LAST_COLUMNS] = {
+        store_integer(day->day),       store_integer(device),
+        store_integer(sums->readings), store_integer(sums->first_ms - day->from_ms),
         count_of(&sums->first, sums),
     };
     int count = FIRST_COLUMNS;
 
-    pack(&values[count - 3], &sums->first, tables[table].parts);
     if (table == ROLLUP_BATTERY) {
         count += set_levels(&values[count], sums);
     }
     values[count++] = pause_of(sums);
+    values[count++] = store_integer(DAY_MS - (sums->last_ms - day->from_ms));
+    pack(&values[count], &sums->first, tables[table].parts);
+    count += 3;
     return store_execute(store, tables[table].put, values, count);
 }
 
