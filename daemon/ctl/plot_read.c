@@ -80,8 +80,8 @@ static void try_name(struct similar *search, const char *name, char nearest[PLOT
     }
 }
 
-/* Sets `nearest` to the device id that is most like `word`, escaped for a terminal; "": none is like
- * it. Returns a result of store/store.h. */
+/* Sets `nearest` to the device id that is most like `word`, escaped for a terminal; "": none is
+ * like it. Returns a result of store/store.h. */
 static int find_near(struct store *store, const char *word, char nearest[PLOT_NAME_SIZE])
 {
     static const char *const columns[] = {"device_id", NULL};
