@@ -232,7 +232,8 @@ def look_at_rollup_days(daemon):
     day = now // DAY_MS - 40
     change(daemon.database, "INSERT INTO calendar VALUES (?1, date(?1 * 86400, 'unixepoch'),"
                             " ?1 * 86400000, (?1 + 1) * 86400000, date(?1 * 86400, 'unixepoch'))", day)
-    change(daemon.database, "INSERT INTO temperature_days VALUES (?, 1, 1, 1, 1, 0, NULL, NULL, NULL, NULL)", day)
+    change(daemon.database, "INSERT INTO temperature_days (day, device, readings, first_after_ms, last_before_ms)"
+                            " VALUES (?, 1, 1, 1, 1)", day)
     change(daemon.database, "UPDATE rollup_state SET temperature_gone_ms = ?", now - 30 * DAY_MS)
     daemon.configure(database={"rollup_days": 100})
     daemon.start()
