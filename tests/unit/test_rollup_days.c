@@ -462,13 +462,15 @@ static void test_rows_are_packed(void **state)
 /* --- a database of version 10 ---------------------------------------------------------------- */
 
 /* Two devices: one reports every hour but for eleven over midnight, the other once a day. Four days
- * are rolled up, but for one of the first device. */
+ * are rolled up, but for one of the first device. Of that device's days one has a sum that is no
+ * whole number of millivolts, one such a highest and one such a lowest voltage. */
 static const char version_10[] =
     "INSERT INTO devices VALUES (1, 'foxtrackr', 'a', 1), (2, 'foxtrackr', 'b', 1);"
     "INSERT INTO device_groups VALUES ('herd', 1, 1);"
     "CREATE TEMP TABLE n AS WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n"
     " WHERE i < 143) SELECT i, 1699747200000 + i * 3600000 AS time_ms FROM n;"
-    "INSERT INTO battery SELECT 1, time_ms, iif(i % 5 = 0, NULL, 3.5 + i / 1000.0),"
+    "INSERT INTO battery SELECT 1, time_ms, iif(i % 5 = 0, NULL, (35000 + 10 * i + CASE"
+    " WHEN i IN (6, 47, 73) THEN 4 WHEN i IN (46, 72) THEN -4 ELSE 0 END) / 10000.0),"
     " iif(i % 7 = 3, NULL, 90.0 - i / 4), 1, NULL, 0 FROM n WHERE i NOT BETWEEN 20 AND 30"
     " UNION ALL SELECT 2, time_ms + 7, 3.25, 50.0, 1, NULL, 0 FROM n WHERE i % 24 = 12;"
     "INSERT INTO temperature SELECT device, time_ms, level_pct - 60, 1, NULL, 0 FROM battery;"
