@@ -132,6 +132,30 @@ static void test_a_stop_ends_a_long_wait(void **state)
     pg_look(fixture->super, "COMMIT");
 }
 
+/* SIGTERM while a tool's COMMIT is on its way: what it has changed has to be in its summary. */
+static void test_a_stop_waits_for_the_commit_of_a_tool(void **state)
+{
+    struct pg_fixture *fixture = *state;
+    struct store *store = fixture->store;
+    PGresult *answer = NULL;
+
+    pg_look(fixture->super,
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END';"
+            "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON limits DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION slow()");
+    store->run = 0;
+    assert_int_equal(pg_own_begin(store), STORE_OK);
+    assert_int_equal(pg_simple(store, "INSERT INTO limits (celsius_max) VALUES (1) RETURNING 1",
+                               "test", &answer),
+                     STORE_OK);
+    PQclear(answer);
+    store->stopped = stops;
+    assert_int_equal(pg_own_commit(store), STORE_OK);
+    store->stopped = NULL;
+    assert_string_equal(pg_look(fixture->super, "SELECT count(*) FROM limits"), "1");
+}
+
 static void test_a_database_with_another_encoding(void **state)
 {
     struct pg_fixture *fixture = *state;
@@ -225,6 +249,7 @@ int main(int argc, char **argv)
         WITH(test_its_own_earlier_connection_is_no_other_daemon),
         WITH(test_a_server_that_keeps_nothing_any_more),
         WITH(test_a_stop_ends_a_long_wait),
+        WITH(test_a_stop_waits_for_the_commit_of_a_tool),
         WITH(test_changes_of_others_are_noticed),
         cmocka_unit_test_setup_teardown(test_connections_that_are_refused, pg_make, pg_remove),
         cmocka_unit_test_setup_teardown(test_a_database_with_another_encoding, pg_make, pg_remove),

@@ -148,6 +148,7 @@ struct store {
     struct pg_months *months;
     struct pg_expire *expire;
     int64_t stop_ms;     /* monotonic: when `stopped` said so first; 0: not yet */
+    bool committing;     /* COMMIT was sent: a tool that stops counts what it has done */
     int64_t measured_ms; /* monotonic: when the database's size was read; 0: never */
     int64_t dialled_ms;  /* monotonic: when an idle daemon tried to connect again */
     int64_t bytes;       /* of the database; -1: not known */

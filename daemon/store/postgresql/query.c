@@ -83,8 +83,11 @@ void pg_own_undo(struct store *store)
 int pg_own_commit(struct store *store)
 {
     PGresult *answer = NULL;
-    int result = pg_simple(store, "COMMIT", "commit", &answer);
+    int result;
 
+    store->committing = true;
+    result = pg_simple(store, "COMMIT", "commit", &answer);
+    store->committing = false;
     if (result == STORE_OK && PQcmdStatus(answer)[0] != 'C') { /* the tag is ROLLBACK */
         result = pg_refuse(store, STORE_E_RETRY, "%s: the transaction had failed before its COMMIT",
                            store->shown);

@@ -16,10 +16,10 @@
 #include "store/postgresql/postgresql_internal.h"
 
 #define SLICE_MS   200
-#define STOPPED_MS 3000 /* a daemon that stops waits so long for its last commits */
+#define STOPPED_MS 3000 /* who stops waits so long for the last commits */
 
-/* Returns true when a wait has to end: a start and a tool at once, a daemon with a run a little
- * later. */
+/* Returns true when a wait has to end: at once in a start and in a tool, but for its commit; a
+ * little later in a daemon with a run, and in a tool's commit. */
 static bool wants_to_stop(struct store *store)
 {
     if (store->stopped == NULL || !store->stopped()) {
@@ -28,7 +28,8 @@ static bool wants_to_stop(struct store *store)
     if (store->stop_ms == 0) {
         store->stop_ms = clock_monotonic_ms();
     }
-    return store->run == 0 || clock_monotonic_ms() - store->stop_ms >= STOPPED_MS;
+    return (store->run == 0 && !store->committing) ||
+           clock_monotonic_ms() - store->stop_ms >= STOPPED_MS;
 }
 
 static int no_answer(struct store *store, const char *doing)
