@@ -21,7 +21,7 @@ static int64_t any(int64_t below)
 
 /* --- what may happen ------------------------------------------------------------------------- */
 
-/* Some are no whole number of hundredths. */
+/* Returns a temperature; a few are no whole number of hundredths. */
 static double any_celsius(void)
 {
     int64_t tenths = any(300) - 150;

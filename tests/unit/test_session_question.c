@@ -134,7 +134,7 @@ static void a_lost_connect_of_5_makes_the_session_uncertain(void **state)
     assert_on_record(fixture, 4, 7);
 }
 
-/* So may one whose answer was of MQTT 3.1.1. */
+/* A CONNECT that was answered in the form of MQTT 3.1.1 may have made a new session, too. */
 static void an_old_answer_makes_the_session_uncertain(void **state)
 {
     struct fixture *fixture = *state;

@@ -46,12 +46,12 @@ static const char missing_sql[] =
     " OR EXISTS (SELECT 1 FROM temperature_days WHERE day = f.day AND device = m.device)))"
     " FROM fleet_days AS f WHERE f.device IS NULL AND f.grouped";
 
-/* A battery is learnt up to the end of a day `d`. The day after is not in the calendar before an
- * hour of it is rolled up. */
 #define TREND                                                                                      \
     "round(drop_7, 6), round(days_7, 6), round(drop_30, 6), round(days_30, 6),"                    \
     " round(readings, 6), recharges, recharges_7"
 
+/* A battery is learnt up to the end of a day `d`. The day after is not in the calendar before an
+ * hour of it is rolled up. */
 static const char trends_sql[] =
     "SELECT count(*), total((SELECT json_array(" TREND ") FROM battery_trends WHERE device = t.device)"
     " <> (SELECT json_array(" TREND ") FROM (" STORE_TREND_SUMS("t.device", "(d.day + 1)") ")))"
