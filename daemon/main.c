@@ -498,6 +498,10 @@ static int load(struct daemon *daemon, const char *path, bool check_only)
         log_error("%s", problem);
         good = false;
     }
+    if (check_only && preflight_engine(daemon->config, problem) != 0) {
+        log_error("%s", problem);
+        good = false;
+    }
     if (preflight_certificates(daemon->config, problem) != 0) {
         log_error("%s", problem);
         good = false;

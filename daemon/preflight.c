@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "mqtt/mqtt.h"
 #include "net/net.h"
+#include "store/start.h"
 
 struct replaced {
     const char *key;
@@ -72,6 +73,18 @@ int preflight_protocol(const struct config *config, char *problem)
              "%.200s: broker.protocol: 5 needs a build with the adapted Paho, and this one has the "
              "shared library: set auto or 3.1.1",
              config->path);
+    return 1;
+}
+
+int preflight_engine(const struct config *config, char *problem)
+{
+    const struct store_options options = store_options_of(config);
+    char sentence[CONFIG_PROBLEM_SIZE / 2];
+
+    if (store_check(&options, sentence, sizeof(sentence)) == STORE_OK) {
+        return 0;
+    }
+    snprintf(problem, CONFIG_PROBLEM_SIZE, "%.200s: %s", config->path, sentence);
     return 1;
 }
 

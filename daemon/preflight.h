@@ -14,6 +14,10 @@ int preflight_certificates(const struct config *config, char *problem);
  * preflight_certificates(). */
 int preflight_protocol(const struct config *config, char *problem);
 
+/* Check that the engine of the database is installed and takes the configuration's URI
+ * (store_check()). Returns as preflight_certificates(). Opening the database says the same. */
+int preflight_engine(const struct config *config, char *problem);
+
 /* Check that the configuration is a regular file: every reload reads it, and nothing interrupts the
  * reading. Returns as preflight_certificates(). */
 int preflight_regular(const char *path, char *problem);

@@ -65,6 +65,7 @@ struct store_answers {
 /* No operation is NULL. */
 struct store_engine {
     const char *name;
+    int (*check)(const struct store_options *options, char *problem, size_t problem_size);
     int (*open)(const struct store_options *options, struct store **out, char *problem,
                 size_t problem_size);
     int (*close)(struct store *store);

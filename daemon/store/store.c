@@ -40,6 +40,14 @@ struct store_options store_options_of(const struct config *config)
     };
 }
 
+int store_check(const struct store_options *options, char *problem, size_t problem_size)
+{
+    const struct store_engine *engine;
+    int result = store_load(options->engine, &engine, problem, problem_size);
+
+    return result != STORE_OK ? result : engine->check(options, problem, problem_size);
+}
+
 int store_open(const struct store_options *options, struct store **out, char *problem,
                size_t problem_size)
 {

@@ -3,14 +3,16 @@
 import os
 import pathlib
 import re
+import select
 import shutil
+import socket
 
 import pytest
 
 import fleet
 import postgres
 from foxtrackrd import foxtrackrctl
-from harness import wait_until
+from harness import FOXTRACKRD, run, wait_until
 
 PASSWORD = "sees-nobody-4711"
 
@@ -40,7 +42,6 @@ def fixture_server(pki):
 
 
 def port_for_server():
-    import socket  # pylint: disable=import-outside-toplevel
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
@@ -109,15 +110,49 @@ def test_no_password_is_explained(server, daemon_at):
     assert "no password supplied; set database.password_file, or the credential foxtrackrd.postgresql" in daemon.log()
 
 
-@pytest.mark.parametrize("parameters", ["sslmode=require&sslrotcert=/x", "sslmode=verify"])
+def check_configuration(daemon):
+    return run(FOXTRACKRD, "-c", daemon.config, "--check-config", check=False)
+
+
+@pytest.mark.parametrize("parameters", ["sslmode=require&sslrotcert=/x", "sslmode=verify", "service=nowhere"])
 def test_a_uri_that_libpq_refuses_is_explained(server, daemon_at, parameters):
-    """Goal: a URI that libpq refuses ends the start, and `check` finds it before."""
+    """Goal: a URI that libpq refuses ends the start, and `check` and --check-config find it before."""
     daemon = daemon_at(f"localhost:{server.port}", parameters)
     daemon.start(wait=None)
     assert daemon.wait_exit() == os.EX_IOERR
-    reason = re.search(r'cannot connect: (invalid .*; mend database\.uri)', daemon.log())[1]
+    reason = re.search(r'cannot connect: (.*); mend database\.uri', daemon.log())[1]
     done = foxtrackrctl(daemon, "check", check=False)
-    assert done.returncode == 1 and re.search(f"BAD .*{re.escape(reason)}", done.stdout), done.stdout
+    assert done.returncode == 1 and re.search(f"BAD .*{re.escape(reason)}; mend", done.stdout), done.stdout
+    done = check_configuration(daemon)
+    assert done.returncode == os.EX_CONFIG and f"{daemon.config}: database.uri: {reason}\n" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("hosts", ["localhost:x", "localhost:70000", "localhost,localhost:0"])
+def test_a_port_that_is_none(daemon_at, hosts):
+    """Goal: --check-config finds a port that is none, at whatever host of several."""
+    done = check_configuration(daemon_at(hosts, "sslmode=verify-full"))
+    assert done.returncode == os.EX_CONFIG and "database.uri: a port is no number from 1 to 65535" in done.stderr
+
+
+def test_a_configuration_is_checked_without_the_network(daemon_at):
+    """Goal: --check-config takes a good URI of several hosts, and calls none of them."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        daemon = daemon_at(f"localhost:{port},db.example.org:{port}", "sslmode=verify-full&hostaddr=127.0.0.1,127.0.0.1")
+        assert check_configuration(daemon).returncode == 0
+        assert not select.select([listener], [], [], 0)[0]
+
+
+def test_a_module_that_is_not_installed(daemon_at, tmp_path):
+    """Goal: --check-config says which package is missing, as the start does."""
+    alone = tmp_path / "bin" / "foxtrackrd"
+    alone.parent.mkdir()
+    shutil.copy(FOXTRACKRD, alone)
+    daemon = daemon_at("localhost", "sslmode=verify-full")
+    done = run(alone, "-c", daemon.config, "--check-config", check=False)
+    assert done.returncode == os.EX_CONFIG and "needs the package foxtrackrd-postgresql" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("parameters", ["sslmode=require", "sslmode=require&target_session_attrs=any"])

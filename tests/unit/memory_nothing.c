@@ -1,6 +1,14 @@
 /* See memory_nothing.h. Passes over the database are done at once, and have found nothing. */
 #include "memory_nothing.h"
 
+static int check(const struct store_options *options, char *problem, size_t problem_size)
+{
+    (void)options;
+    (void)problem;
+    (void)problem_size;
+    return STORE_OK;
+}
+
 static int find_out(struct store *store, struct store_found *out)
 {
     (void)store;
@@ -137,6 +145,7 @@ static int take(struct store *store, struct store_holder *holder)
 
 const struct store_engine memory_nothing = {
     .name = "memory",
+    .check = check,
     .find_out = find_out,
     .newest_ms = newest_ms,
     .run_begin = run_begin,

@@ -51,6 +51,7 @@ static const struct store_transfer transfer = {
 
 const struct store_engine store_postgresql = {
     .name = "postgresql",
+    .check = postgresql_check,
     .open = postgresql_open,
     .close = postgresql_close,
     .error = postgresql_error,

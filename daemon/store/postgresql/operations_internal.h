@@ -13,6 +13,7 @@
 #include "store/upkeep.h"
 #include "store/views.h"
 
+int postgresql_check(const struct store_options *options, char *problem, size_t problem_size);
 int postgresql_open(const struct store_options *options, struct store **out, char *problem,
                     size_t problem_size);
 int postgresql_close(struct store *store);

@@ -35,12 +35,15 @@ static void take_state(char *line, char state[6])
  * values that PQconnectStartParams() refuses, such as sslmode=verify. */
 static bool refuses_uri(const char *text, const char *uri)
 {
+    static const char *const begins[] = {"invalid ", "could not match ", "definition of service "};
     PQconninfoOption *options = PQconninfoParse(uri, NULL);
-    bool parsed = options != NULL;
+    bool refused = options == NULL;
 
     PQconninfoFree(options);
-    return !parsed || strncmp(text, "invalid ", strlen("invalid ")) == 0 ||
-           strncmp(text, "could not match ", strlen("could not match ")) == 0;
+    for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+        refused = refused || strncmp(text, begins[i], strlen(begins[i])) == 0;
+    }
+    return refused;
 }
 
 /* Sets result and advice of the attempt whose line and SQLSTATE *reason has. */

@@ -40,6 +40,7 @@ static const struct store_answers answers = {
 
 const struct store_engine store_sqlite = {
     .name = "sqlite",
+    .check = sqlite_check,
     .open = sqlite_open,
     .close = sqlite_close,
     .error = sqlite_error,

@@ -9,6 +9,7 @@
 #include "store/tools.h"
 #include "store/views.h"
 
+int sqlite_check(const struct store_options *options, char *problem, size_t problem_size);
 int sqlite_open(const struct store_options *options, struct store **out, char *problem,
                 size_t problem_size);
 int sqlite_close(struct store *store);
