@@ -86,7 +86,9 @@ CREATE VIEW fleet_daily AS
                                                AND device = g.device AND day = c.day),
                             c.from_ms, max(c.from_ms, iif(g.device <= s.device, s.until_ms, s.from_ms)))
      WHERE NOT EXISTS (SELECT 1 FROM fleet_days WHERE day = c.day AND device IS NULL)
-       AND (k.column1 = 1 OR c.until_ms > s.from_ms OR c.day IN (SELECT day FROM rollup_dirty))
+       AND CASE k.column1 WHEN 1 THEN EXISTS (SELECT 1 FROM battery_days WHERE day = c.day)
+                                      OR EXISTS (SELECT 1 FROM temperature_days WHERE day = c.day)
+                          ELSE c.until_ms > s.from_ms OR c.day IN (SELECT day FROM rollup_dirty) END
        AND coalesce(r.device, h.device, b.device, t.device) IS NOT NULL
      GROUP BY c.from_ms, c.day, c.date
      UNION ALL

@@ -405,6 +405,31 @@ def test_a_range_of_days_searches_the_roll_ups():
     assert any(re.match(r"SEARCH g .*group_name=\?", step) for step in steps), steps
 
 
+def steps_of(db, sql):
+    """How many instructions SQLite takes, in thousands."""
+    counted = []
+    db.set_progress_handler(lambda: counted.append(1), 1000)
+    db.execute(sql).fetchall()
+    db.set_progress_handler(None, 0)
+    return len(counted)
+
+
+@pytest.mark.parametrize("view", ["fleet_daily", "group_daily"])
+def test_empty_days_ask_no_device(view):
+    """Goal: after one late reading of long ago, which leads to a calendar of years without a reading, a question of the
+    fleet does not ask every device of each of these days."""
+    db = database()
+    midnight, devices, empty = NOW // DAY * DAY, 300, 500
+    for device in range(1, devices + 1):
+        put(db, "battery", device, [(midnight - HOUR * n, 50.0) for n in range(1, 5)])
+        db.execute("INSERT INTO device_groups VALUES ('all', ?, 1)", (device,))
+    roll_up(db, midnight)
+    before = steps_of(db, f"SELECT * FROM {view}")
+    db.executemany("INSERT INTO calendar SELECT ?1, date(?1 * 86400, 'unixepoch'), ?1 * 86400000, (?1 + 1) * 86400000,"
+                   " date(?1 * 86400, 'unixepoch')", [(midnight // DAY - 2 - n,) for n in range(empty)])
+    assert steps_of(db, f"SELECT * FROM {view}") - before < devices * empty / 1000
+
+
 @pytest.mark.parametrize("view", [view for view in VIEWS if view not in ("days", "quarantine_summary", "group_daily",
                                                                          "fleet_daily")])
 @pytest.mark.parametrize("condition", ["device = 1", "device_id = '1BBCE'"])
