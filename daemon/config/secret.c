@@ -204,7 +204,7 @@ static int load_credential(struct config_loading *loading, const struct secret *
         snprintf(path, sizeof(path), "%s/%s", directory, credential) >= (int)sizeof(path)) {
         return 0;
     }
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && errno == ENOENT) {
         return 0;
     }

@@ -9,7 +9,8 @@
 #include "store/store.h"
 
 /* Check what can be known of the options without the database: that the engine is installed, and
- * that its library takes the URI. Asks nobody over the network. Returns STORE_OK, or STORE_E_PATH
+ * that its library takes the URI. Asks nobody over the network, but for the LDAP server that a
+ * service file of libpq names. Returns STORE_OK, or STORE_E_PATH
  * or STORE_E_RETRY (out of memory) with a sentence in `problem`. */
 int store_check(const struct store_options *options, char *problem, size_t problem_size);
 

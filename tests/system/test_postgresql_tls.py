@@ -114,7 +114,8 @@ def check_configuration(daemon):
     return run(FOXTRACKRD, "-c", daemon.config, "--check-config", check=False)
 
 
-@pytest.mark.parametrize("parameters", ["sslmode=require&sslrotcert=/x", "sslmode=verify", "service=nowhere"])
+@pytest.mark.parametrize("parameters", ["sslmode=require&sslrotcert=/x", "sslmode=verify", "sslmode=", "service=nowhere",
+                                        "port=1,2", "hostaddr=127.0.0.1,127.0.0.1"])
 def test_a_uri_that_libpq_refuses_is_explained(server, daemon_at, parameters):
     """Goal: a URI that libpq refuses ends the start, and `check` and --check-config find it before."""
     daemon = daemon_at(f"localhost:{server.port}", parameters)
@@ -127,21 +128,30 @@ def test_a_uri_that_libpq_refuses_is_explained(server, daemon_at, parameters):
     assert done.returncode == os.EX_CONFIG and f"{daemon.config}: database.uri: {reason}\n" in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("hosts", ["localhost:x", "localhost:70000", "localhost,localhost:0"])
-def test_a_port_that_is_none(daemon_at, hosts):
-    """Goal: --check-config finds a port that is none, at whatever host of several."""
-    done = check_configuration(daemon_at(hosts, "sslmode=verify-full"))
-    assert done.returncode == os.EX_CONFIG and "database.uri: a port is no number from 1 to 65535" in done.stderr
+@pytest.mark.parametrize("parameters, reason", [("keepalives_idle=soon", "keepalives_idle is no number"),
+                                                ("hostaddr=localhost", "hostaddr is no address in numbers")])
+def test_a_value_that_libpq_meets_late(server, daemon_at, parameters, reason):
+    """Goal: a value at which libpq looks only when it connects ends the start, too, and --check-config finds it before."""
+    daemon = daemon_at(f"localhost:{server.port}", parameters)
+    daemon.start(wait=None)
+    assert daemon.wait_exit() == os.EX_IOERR and "; mend database.uri" in daemon.log()
+    done = check_configuration(daemon)
+    assert done.returncode == os.EX_CONFIG and f"{daemon.config}: database.uri: {reason}\n" in done.stderr, done.stderr
 
 
-def test_a_configuration_is_checked_without_the_network(daemon_at):
-    """Goal: --check-config takes a good URI of several hosts, and calls none of them."""
+def test_a_configuration_is_checked_without_the_network(daemon_at, tmp_path):
+    """Goal: --check-config takes a good URI of several hosts, and calls none of them, nor what the environment names."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        daemon = daemon_at(f"localhost:{port},db.example.org:{port}", "sslmode=verify-full&hostaddr=127.0.0.1,127.0.0.1")
-        assert check_configuration(daemon).returncode == 0
+        services = tmp_path / "services"
+        services.write_text(f"[near]\nhostaddr=127.0.0.1\nport={port}\n")
+        environment = {**os.environ, "PGHOSTADDR": "127.0.0.1", "PGPORT": str(port), "PGSERVICEFILE": str(services)}
+        for hosts, parameters in ((f"localhost:{port},db.example.org:{port}", "hostaddr=127.0.0.1,127.0.0.1"),
+                                  (f"localhost:{port}", "sslmode=verify-full"), ("", "service=near")):
+            daemon = daemon_at(hosts, parameters)
+            run(FOXTRACKRD, "-c", daemon.config, "--check-config", env=environment)
         assert not select.select([listener], [], [], 0)[0]
 
 

@@ -57,6 +57,15 @@ static void uris_are_taken(void **state)
                  "with sslmode=require");
     assert_shown(URI("postgresql://%2Frun,db2.acme.net/f"), "/run,db2.acme.net/f",
                  "sslmode=prefer");
+    /* What libpq meets last counts, however it is written. */
+    assert_shown(URI("postgresql://%2Frun/f?host=db&dbname=g"), "db/g", "sslmode=prefer");
+    assert_shown(URI("postgresql://%2Frun/f?hostaddr=10.0.0.1"), "/run/f", "sslmode=prefer");
+    assert_shown(URI("postgresql:///f?hostaddr=10.0.0.1"), "10.0.0.1/f", "sslmode=prefer");
+    assert_shown(URI("postgresql://db/f?sslmode=verify-full&ssl=true"), "db/f", "sslmode=require");
+    assert_shown(URI("postgresql://db/f?sslmod%65=disable"), "db/f", "sslmode=disable");
+    assert_shown(URI("postgresql://u?s@[::1]:5433,db:/f?sslmode=verify-full"), "[::1]:5433,db:/f",
+                 NULL);
+    assert_shown(URI("postgresql://%40abstract?port=1,,2"), "@abstract/", NULL);
 }
 
 static void uris_are_refused(void **state)
@@ -72,6 +81,19 @@ static void uris_are_refused(void **state)
         {"postgresql://db%zz/fleet", "is not written as in a URI"},
         {"postgresql:///fleet?hush-hush", "is not written as in a URI"},
         {"postgresql:///fleet?sslmode=%1", "is not written as in a URI"},
+        /* A password wherever libpq takes one from, or people put one. */
+        {"postgresql://me:hush-hush?x@db/fleet", "holds a password"},
+        {"postgresql://me:hush-hush?@[::1/fleet", "holds a password"},
+        {"postgresql://db/fleet?p%61ssword=hush-hush", "holds a password"},
+        {"postgresql://me:hush/hush@db/fleet", "is not written as in a URI"},
+        {"postgresql://me:/hush-hush@db/fleet", "is not written as in a URI"},
+        {"postgresql://me:12345/hush-hush@db/fleet", "is not written as in a URI"},
+        {"postgresql://me@[::1/fleet?p%61ssword=hush-hush", "is not written as in a URI"},
+        {"postgresql://me:hush-hush", "has a port that is no number from 1 to 65535"},
+        {"postgresql://db:0/fleet", "has a port that"},
+        {"postgresql://db:1,db:65536/fleet", "has a port that"},
+        {"postgresql://db/fleet?port=1,x", "has a port that"},
+        {"postgresql://db/fleet?port=1,2%203", "has a port that"},
     };
     char text[512];
 
@@ -131,6 +153,9 @@ static void the_password_is_read(void **state)
     config = load(BROKER SESSION);
     assert_null(config->database.password);
     config_free(config);
+    unlink(text);
+    assert_int_equal(mkfifo(text, 0600), 0); /* nobody writes into it */
+    refuse(URI("postgresql:///f"), "credential foxtrackrd.postgresql: ");
     unsetenv("CREDENTIALS_DIRECTORY");
     unlink(text);
 }

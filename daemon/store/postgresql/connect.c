@@ -23,7 +23,6 @@
 
 #define CONNECT_MS     20000 /* through all hosts */
 #define OLDEST_VERSION 150000
-#define PARAMETERS     24
 
 /* libpq calls this in the thread of the call that reads the notice. */
 static void take_notice(void *context, const PGresult *result)
@@ -50,63 +49,6 @@ void pg_disconnect(struct store *store)
 }
 
 /* --- connecting ---------------------------------------------------------------------------- */
-
-struct parameters {
-    const char *keys[PARAMETERS];
-    const char *values[PARAMETERS];
-    int count;
-};
-
-static void add(struct parameters *parameters, const char *key, const char *value)
-{
-    parameters->keys[parameters->count] = key;
-    parameters->values[parameters->count] = value;
-    parameters->count++;
-}
-
-/*
- * Returns true when the URI asks to verify the server. Only then libpq gets the authorities of the
- * system: it would use them with any sslmode, refuse a server's own certificate with `require`, and
- * go on without TLS with `prefer`.
- */
-static bool verifies(const char *uri)
-{
-    PQconninfoOption *options = PQconninfoParse(uri, NULL);
-    bool found = false;
-
-    for (int i = 0; options != NULL && options[i].keyword != NULL; i++) {
-        found = found || (strcmp(options[i].keyword, "sslmode") == 0 && options[i].val != NULL &&
-                          strncmp(options[i].val, "verify", strlen("verify")) == 0);
-    }
-    PQconninfoFree(options);
-    return found;
-}
-
-/* The URI stands first: what it says itself is not replaced by a default of ours, because a later
- * value wins only where the URI is silent; so ours come first and the URI last, but for those that
- * a URI must not change. */
-static void choose_parameters(struct store *store, const char *name, struct parameters *parameters)
-{
-    add(parameters, "connect_timeout", "5");
-    add(parameters, "target_session_attrs", store->read_only ? "any" : "read-write");
-    add(parameters, "keepalives_idle", "5");
-    add(parameters, "keepalives_interval", "2");
-    add(parameters, "keepalives_count", "3");
-    add(parameters, "tcp_user_timeout", "10000");
-    if (verifies(store->uri)) {
-        add(parameters, "sslrootcert", CONFIG_SYSTEM_BUNDLE);
-    }
-    add(parameters, "dbname", store->uri);
-    add(parameters, "application_name", name);
-    add(parameters, "client_encoding", "UTF8");
-    add(parameters, "gssencmode", "disable");
-    /* No folder can be below /dev/null: libpq finds no file and says nothing. */
-    add(parameters, "passfile", "/dev/null/none");
-    if (store->password != NULL) {
-        add(parameters, "password", store->password);
-    }
-    add(parameters, NULL, NULL);
-}
 
 /* Records why there is no connection. STORE_E_PATH where a wait is of no use. */
 static int not_connected(struct store *store)
@@ -156,14 +98,17 @@ static int poll_connection(struct store *store)
 
 static int dial(struct store *store)
 {
-    struct parameters parameters = {.count = 0};
+    struct pg_parameters parameters;
     char name[PG_NAME_SIZE];
     char host[32] = "";
     int result;
 
     gethostname(host, sizeof(host) - 1);
     snprintf(name, sizeof(name), "foxtrackrd %.20s/%d/%s", host, (int)getpid(), store->token);
-    choose_parameters(store, name, &parameters);
+    pg_parameters_choose(store->uri, name, store->read_only, &parameters);
+    if (store->password != NULL) {
+        pg_parameters_add(&parameters, "password", store->password);
+    }
     store->db = PQconnectStartParams(parameters.keys, parameters.values, 1);
     if (store->db == NULL || PQstatus(store->db) == CONNECTION_BAD) {
         return not_connected(store);

@@ -197,6 +197,22 @@ int pg_fail(struct store *store, const PGresult *result, const char *doing);
 int pg_refuse(struct store *store, int result, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* --- parameters.c -------------------------------------------------------------------------- */
+
+#define PG_PARAMETERS 24
+
+/* For PQconnectStartParams(), which expands the URI. */
+struct pg_parameters {
+    const char *keys[PG_PARAMETERS]; /* NULL behind the last one */
+    const char *values[PG_PARAMETERS];
+    int count;
+};
+
+/* Begin with the parameters of every connection; add one. The texts live as long as these. */
+void pg_parameters_choose(const char *uri, const char *name, bool read_only,
+                          struct pg_parameters *parameters);
+void pg_parameters_add(struct pg_parameters *parameters, const char *key, const char *value);
+
 /* --- reason.c ------------------------------------------------------------------------------ */
 
 #define PG_READ_ONLY_ADVICE                                                                        \

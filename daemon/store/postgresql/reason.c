@@ -35,7 +35,13 @@ static void take_state(char *line, char state[6])
  * values that PQconnectStartParams() refuses, such as sslmode=verify. */
 static bool refuses_uri(const char *text, const char *uri)
 {
-    static const char *const begins[] = {"invalid ", "could not match ", "definition of service "};
+    static const char *const begins[] = {"invalid ",
+                                         "could not match ",
+                                         "definition of service ",
+                                         "syntax error in service ",
+                                         "service file \"",
+                                         "nested service ",
+                                         "could not parse network address "};
     PQconninfoOption *options = PQconninfoParse(uri, NULL);
     bool refused = options == NULL;
 
@@ -58,6 +64,9 @@ static void judge(const char *uri, struct pg_reason *reason)
             strstr(uri, "sslrootcert=") != NULL
                 ? "the authority that signed the server's certificate is not in sslrootcert"
                 : "without sslrootcert in database.uri the authorities of the system count";
+    } else if (strstr(reason->line, " for connection option \"") != NULL) {
+        reason->result = STORE_E_PATH;
+        reason->advice = "mend database.uri";
     } else if (strstr(reason->line, "no password supplied") != NULL) {
         reason->result = STORE_E_PATH;
         reason->advice = "set database.password_file, or the credential " CONFIG_DATABASE_SECRET;
