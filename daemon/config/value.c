@@ -185,9 +185,10 @@ static const char *host_fault(const char *text)
 static int host_parse(const struct config_key *key, const char *text, void *field, char *reason)
 {
     const char *fault = host_fault(text);
+    const char *at = strrchr(text, '@'); /* a password may stand in front of it */
 
     if (fault != NULL) {
-        snprintf(reason, CONFIG_REASON_SIZE, SHOWN "%s", text, fault);
+        snprintf(reason, CONFIG_REASON_SIZE, SHOWN "%s", at != NULL ? at : text, fault);
         return 1;
     }
     return text_parse(key, text, field, reason);

@@ -132,6 +132,8 @@ static const struct {
     {"[broker]\n", "host = x y", "neither a host name nor an IP address"},
     {"[broker]\n", "host = a..b", "neither a host name nor an IP address"},
     {"[broker]\n", "host = me@x", "holds a user"},
+    {"[broker]\n", "host = mqtts://me:hush@x", ":2: broker.host: \"@x\" is a URL"},
+    {"[broker]\n", "host = me:hush@x", ":2: broker.host: \"@x\" holds a user"},
     {"[broker]\n", "host = x/mqtt", "is a URL"},
     {"[broker]\n", "host = fe80::1%", "is no IPv6 address with a zone behind it"},
     {"[broker]\n", "host = [::1]:8883", "without brackets"},
